@@ -1,0 +1,85 @@
+"""One open database: migrations, and `session()` as one transaction."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import StaticPool
+
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000")
+
+
+class Database:
+    """`session()` writes: it takes SQLite's write lock at its beginning, so that no upgrade of a read can fail.
+
+    `reading()` reads a snapshot beside a writer. Rows stay readable after their session; load what leaves.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.writer = _engine(url)
+        memory = self.writer.dialect.name == "sqlite" and make_url(url).database in (None, "", ":memory:")
+        self.reader = self.writer if memory or self.writer.dialect.name != "sqlite" else _engine(url)
+        if self.writer.dialect.name == "sqlite":
+            event.listen(self.writer, "begin", _take_the_write_lock)
+        if self.reader is not self.writer and self.reader.dialect.name == "sqlite":
+            event.listen(self.reader, "begin", _take_a_snapshot)
+        self._write = sessionmaker(self.writer, expire_on_commit=False)
+        self._read = sessionmaker(self.reader, expire_on_commit=False)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """One transaction: commit on success, roll back on error."""
+        with self._write.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with self._read() as session:
+            yield session
+
+    def upgrade(self) -> None:
+        """Bring the tables to the newest revision, creating them where there are none."""
+        settings = AlembicConfig()
+        settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.writer.begin() as connection:
+            settings.attributes["connection"] = connection
+            command.upgrade(settings, "head")
+
+    def close(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def _engine(url: str) -> Engine:
+    more: dict[str, Any] = {}
+    if make_url(url).get_backend_name() == "sqlite":
+        more["connect_args"] = {"check_same_thread": False, "timeout": 30}
+        if make_url(url).database in (None, "", ":memory:"):
+            more["poolclass"] = StaticPool
+    engine = create_engine(url, **more)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own implicit BEGIN comes too late and is deferred; transactions are begun by the events instead.
+    connection.isolation_level = None
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _take_the_write_lock(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _take_a_snapshot(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

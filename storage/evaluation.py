@@ -1,0 +1,132 @@
+"""Queries on evaluations: systems (runs whose completions stand for dataset rows), their outputs and their scores."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session, selectinload
+
+from storage.tables import DatasetVersion, Generation, Job, Rating, Response, Run, RunInput, Score, TemplateVersion
+
+SYSTEM = "predict"
+EVALUATION = "evaluate"
+
+
+class Output(NamedTuple):
+    """One completion of a system; `example` is the row of its dataset version."""
+
+    id: int
+    example: int
+    text: str
+    prompt: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    seed: int
+    detail: dict[str, Any] | None = None
+
+
+def run_with_inputs(session: Session, run_id: int) -> Run | None:
+    return session.scalar(select(Run).where(Run.id == run_id).options(*_with_inputs()))
+
+
+def runs_of_kind(
+    session: Session, kind: str, *, parent: int | None = None, dataset_version: int | None = None, limit: int = 200
+) -> list[Run]:
+    """Runs of the kind that are not deleted, newest first."""
+    wanted = select(Run).where(Run.kind == kind, Run.deleted_at.is_(None))
+    if parent is not None:
+        wanted = wanted.where(Run.parent_id == parent)
+    if dataset_version is not None:
+        wanted = wanted.where(Run.inputs.any(RunInput.dataset_version_id == dataset_version))
+    return list(session.scalars(wanted.order_by(Run.id.desc()).limit(limit).options(*_with_inputs())))
+
+
+def outputs(session: Session, run_id: int) -> list[Output]:
+    """The system's completions in the order of its dataset rows."""
+    wanted = (
+        select(
+            Generation.id,
+            Generation.example,
+            Generation.text,
+            Generation.rendered_prompt,
+            Generation.prompt_tokens,
+            Generation.completion_tokens,
+            Generation.seconds,
+            Generation.seed,
+            Generation.detail,
+        )
+        .where(Generation.run_id == run_id, Generation.example.is_not(None))
+        .order_by(Generation.example, Generation.sample_index)
+    )
+    return [Output._make(row) for row in session.execute(wanted)]
+
+
+def counts(session: Session, run_ids: Sequence[int]) -> dict[int, int]:
+    """How many completions each run has."""
+    wanted = select(Generation.run_id, func.count()).where(Generation.run_id.in_(run_ids)).group_by(Generation.run_id)
+    return dict(session.execute(wanted).tuples().all())
+
+
+def add_scores(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Adds what is not there yet: a record may come twice after a crash."""
+    for row in rows:
+        same = {name: row[name] for name in ("run_id", "source_run_id", "metric", "figure", "signature")}
+        if session.scalar(select(Score.id).filter_by(**same)) is None:
+            session.add(Score(**row))
+    session.flush()
+
+
+def scores(session: Session, run_id: int) -> list[Score]:
+    return list(session.scalars(select(Score).where(Score.run_id == run_id).order_by(Score.id)))
+
+
+def ratings(session: Session, run_id: int) -> dict[int, Rating]:
+    """The thumbs and comments of a system's completions, by generation."""
+    wanted = select(Rating).join(Generation, Generation.id == Rating.generation_id).where(Generation.run_id == run_id)
+    return {rating.generation_id: rating for rating in session.scalars(wanted)}
+
+
+def responses(session: Session, keys: Sequence[str]) -> list[Response]:
+    """Remembered completions under these keys."""
+    return list(session.scalars(select(Response).where(Response.key.in_(keys))))
+
+
+def add_responses(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Remembers completions that are not remembered yet."""
+    fresh = {row["key"]: row for row in rows}
+    known = {row.key for row in responses(session, list(fresh))}
+    new = [row for key, row in fresh.items() if key not in known]
+    if new:
+        session.execute(insert(Response), new)
+
+
+def add_generations(session: Session, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Adds completions of systems that are not there yet."""
+    for run_id in {run_id for run_id, _ in rows}:
+        own = {row["sample_index"]: row for one, row in rows if one == run_id}
+        wanted = select(Generation.sample_index).where(Generation.run_id == run_id)
+        known = set(session.scalars(wanted.where(Generation.sample_index.in_(own))))
+        fresh = [{"run_id": run_id, "trace": b"", **row} for place, row in own.items() if place not in known]
+        if fresh:
+            session.execute(insert(Generation), fresh)
+
+
+def end_system(session: Session, run_id: int, ended: dict[str, Any]) -> None:
+    """A system has all its completions."""
+    run = session.get_one(Run, run_id)
+    run.status, run.seconds = "finished", ended["seconds"]
+    run.settings = run.settings | {name: value for name, value in ended.items() if name != "seconds"}
+
+
+def job_of_run(session: Session, run_id: int) -> int | None:
+    return session.scalar(select(Job.id).where(Job.run_id == run_id).order_by(Job.id.desc()).limit(1))
+
+
+def _with_inputs() -> tuple[Any, ...]:
+    inputs = selectinload(Run.inputs)
+    return (
+        inputs.selectinload(RunInput.model),
+        inputs.selectinload(RunInput.dataset_version).selectinload(DatasetVersion.dataset),
+        inputs.selectinload(RunInput.template_version).selectinload(TemplateVersion.template),
+    )

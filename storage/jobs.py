@@ -1,0 +1,140 @@
+"""Queries on jobs; they take a session and never commit."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from storage.database import Database
+from storage.tables import Job, JobMetric, Run
+
+LIVE = ("queued", "running")
+CLAIM = 7_426_001
+
+
+def add_job(session: Session, **fields: Any) -> Job:
+    job = Job(status="queued", **fields)
+    session.add(job)
+    session.flush()
+    return job
+
+
+def find_jobs(
+    session: Session, status: str | None, kinds: Sequence[str], search: str, limit: int, offset: int
+) -> tuple[list[Job], int]:
+    """Jobs whose title holds every word of `search`, newest first, and how many there are."""
+    wanted = select(Job)
+    if status:
+        wanted = wanted.where(Job.status == status)
+    if kinds:
+        wanted = wanted.where(Job.kind.in_(kinds))
+    for word in search.split():
+        wanted = wanted.where(or_(Job.title.icontains(word, autoescape=True), Job.kind == word))
+    total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+    return list(session.scalars(wanted.order_by(Job.id.desc()).limit(limit).offset(offset))), total
+
+
+def jobs_of_status(session: Session, *statuses: str) -> list[Job]:
+    """The most urgent first, then the oldest."""
+    return list(session.scalars(select(Job).where(Job.status.in_(statuses)).order_by(Job.priority.desc(), Job.id)))
+
+
+def add_metrics(session: Session, job_id: int, points: Sequence[tuple[str, int, float]]) -> None:
+    """Adds points of curves; a later value of the same step replaces the earlier."""
+    for name, step, value in {(name, step): (name, step, value) for name, step, value in points}.values():
+        session.execute(delete(JobMetric).filter_by(job_id=job_id, name=name, step=step))
+        session.add(JobMetric(job_id=job_id, name=name, step=step, value=value))
+    session.flush()
+
+
+def metrics(session: Session, job_id: int) -> dict[str, list[tuple[int, float]]]:
+    found: dict[str, list[tuple[int, float]]] = {}
+    wanted = select(JobMetric).where(JobMetric.job_id == job_id).order_by(JobMetric.name, JobMetric.step)
+    for point in session.scalars(wanted):
+        found.setdefault(point.name, []).append((point.step, point.value))
+    return found
+
+
+def may_start(session: Session, job: Job) -> bool:
+    """Whether what the job depends on has finished; where that has failed or was cancelled, it fails with it."""
+    if job.depends_on_id is None:
+        return True
+    other = session.get_one(Job, job.depends_on_id)
+    if other.status in ("failed", "cancelled"):
+        how = "failed" if other.status == "failed" else "was cancelled"
+        told = f"Job {other.id} ({other.title}), which this one needs, {how}; try that one again, then this one."
+        end_job(session, job, "failed", "failed", told)
+    return other.status == "finished"
+
+
+def mark_running(job: Job, resource: str) -> None:
+    """A new attempt begins; what was known of the last one's process is forgotten."""
+    job.status, job.resource, job.attempt = "running", resource, job.attempt + 1
+    job.started_at = job.started_at or datetime.now(UTC)
+    job.message, job.seconds_left, job.pid, job.process_started = "Starting", None, None, None
+
+
+def name_process(session: Session, job_id: int, pid: int, started: int | None) -> None:
+    job = session.get_one(Job, job_id)
+    job.pid, job.process_started, job.heartbeat_at = pid, started, datetime.now(UTC)
+
+
+def beat(job: Job, peak: int) -> None:
+    """The worker lives and has had at most `peak` bytes of memory."""
+    job.heartbeat_at = datetime.now(UTC)
+    job.peak_memory = max(job.peak_memory or 0, peak)
+
+
+def queue_again(session: Session, job_id: int, message: str) -> None:
+    job = session.get_one(Job, job_id)
+    job.status, job.message, job.seconds_left, job.pid, job.process_started = "queued", message, None, None, None
+
+
+def end_job(
+    session: Session,
+    job: Job,
+    status: str,
+    reason: str,
+    error: str | None,
+    peak: int | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    """The job has ended, and with it the run that it was to make."""
+    job.status, job.exit_reason, job.error, job.result = status, reason, error, result
+    job.ended_at, job.message, job.seconds_left = datetime.now(UTC), "", None
+    job.pid, job.process_started = None, None
+    job.peak_memory = max(job.peak_memory or 0, peak or 0) or None
+    end_run(session, job.run_id, status, error)
+
+
+def queue_anew(session: Session, job: Job) -> None:
+    """An ended job is queued once more, and the runs that ended with it are under way again."""
+    if job.run_id is not None:
+        own = update(Run).where(or_(Run.id == job.run_id, Run.parent_id == job.run_id))
+        shared = own.where(Run.status == job.status, Run.error.is_not_distinct_from(job.error))
+        session.execute(shared.values(status="running", error=None))
+    job.status, job.exit_reason, job.error, job.cancel_requested = "queued", None, None, False
+    job.ended_at, job.message = None, ""
+
+
+def claim(database: Database, kept: ExitStack) -> bool:
+    """Takes the lock of a PostgreSQL database until `kept` is closed or this process ends; False where it is taken."""
+    if database.writer.dialect.name != "postgresql":
+        return True
+    connection = database.writer.connect().execution_options(isolation_level="AUTOCOMMIT")
+    if not connection.scalar(select(func.pg_try_advisory_lock(CLAIM))):
+        connection.close()
+        return False
+    kept.callback(connection.close)
+    kept.callback(connection.invalidate)
+    return True
+
+
+def end_run(session: Session, run_id: int | None, status: str, error: str | None) -> None:
+    """The run that a job was to make, and those below it, share its end unless they have ended by themselves."""
+    if run_id is not None:
+        own = update(Run).where(or_(Run.id == run_id, Run.parent_id == run_id), Run.status == "running")
+        session.execute(own.values(status=status, error=error))

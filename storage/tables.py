@@ -1,0 +1,359 @@
+"""Every table, on one page. Rows are what is remembered; a Run is the only maker of artefacts."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.types import TypeDecorator
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+INPUTS = ("model_id", "dataset_version_id", "template_version_id", "source_run_id")
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time, always aware and in UTC; SQLite forgets the zone, so it is put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Words(TypeDecorator[str]):
+    """Text of any characters. PostgreSQL has no U+0000, so that an escape stands for it there (and for itself)."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\x1a", "\x1a\x1a").replace("\x00", "\x1a0")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return re.sub("\x1a(.)", lambda found: "\x00" if found[1] == "0" else "\x1a", value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        datetime: Moment,
+        str: Words,
+    }
+
+
+class Row(Base):
+    __abstract__ = True
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC))
+
+
+class Experiment(Row):
+    __tablename__ = "experiments"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    question: Mapped[str] = mapped_column(default="")
+    notes: Mapped[str] = mapped_column(default="")
+
+
+class Model(Row):
+    """A model that can be used. `card` holds what is known of it without loading; secrets are named, never kept."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    backend: Mapped[str]
+    source: Mapped[dict[str, Any]]
+    revision: Mapped[str | None]
+    path: Mapped[str | None]
+    content_hash: Mapped[str | None]
+    card: Mapped[dict[str, Any]]
+    base_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
+    made_by_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    archived_at: Mapped[datetime | None]
+
+    __table_args__ = (CheckConstraint("role IN ('generate', 'reward', 'classify')", name="role"),)
+
+
+class Run(Row):
+    """One piece of work and all that is needed to repeat it; inputs and settings never change once it has started."""
+
+    __tablename__ = "runs"
+
+    experiment_id: Mapped[int | None] = mapped_column(ForeignKey("experiments.id"))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    kind: Mapped[str]
+    group: Mapped[str | None] = mapped_column(index=True)
+    settings: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    code_revision: Mapped[str]
+    dirty: Mapped[bool]
+    packages: Mapped[dict[str, Any]]
+    device: Mapped[str]
+    status: Mapped[str] = mapped_column(index=True)
+    seconds: Mapped[float | None]
+    error: Mapped[str | None]
+    deleted_at: Mapped[datetime | None]
+    inputs: Mapped[list["RunInput"]] = relationship(
+        cascade="all, delete-orphan", back_populates="run", foreign_keys="RunInput.run_id"
+    )
+    generations: Mapped[list["Generation"]] = relationship(
+        cascade="all, delete-orphan", order_by="Generation.sample_index", back_populates="run"
+    )
+
+    __table_args__ = (CheckConstraint("status IN ('running', 'finished', 'cancelled', 'failed')", name="status"),)
+
+    @property
+    def model_input(self) -> "RunInput":
+        """The first model among its inputs; every run that generates has one."""
+        return next(one for one in self.inputs if one.model_id is not None)
+
+
+class RunInput(Row):
+    """What a run read, under a role such as 'policy': exactly one of the four; the hash is its own at that moment."""
+
+    __tablename__ = "run_inputs"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    role: Mapped[str]
+    model_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"), index=True)
+    dataset_version_id: Mapped[int | None] = mapped_column(ForeignKey("dataset_versions.id"), index=True)
+    template_version_id: Mapped[int | None] = mapped_column(ForeignKey("template_versions.id"), index=True)
+    source_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"), index=True)
+    content_hash: Mapped[str | None]
+    run: Mapped[Run] = relationship(back_populates="inputs", foreign_keys=[run_id])
+    model: Mapped[Model] = relationship()
+    dataset_version: Mapped["DatasetVersion"] = relationship()
+    template_version: Mapped["TemplateVersion"] = relationship()
+
+    __table_args__ = (
+        UniqueConstraint("run_id", "role"),
+        CheckConstraint(
+            " + ".join(f"CASE WHEN {name} IS NULL THEN 0 ELSE 1 END" for name in INPUTS) + " = 1", name="one_input"
+        ),
+    )
+
+
+class Generation(Row):
+    """One completion. `trace` holds the tokens with their alternatives, as compressed JSON.
+
+    `example` is the row number in the dataset version that the run read, None for a prompt typed by hand; `detail` then
+    holds the row numbers of its shots, whether it was remembered, and the error where there is no completion.
+    """
+
+    __tablename__ = "generations"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    sample_index: Mapped[int]
+    example: Mapped[int | None]
+    detail: Mapped[dict[str, Any] | None]
+    rendered_prompt: Mapped[str]
+    text: Mapped[str]
+    finish_reason: Mapped[str]
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    seconds: Mapped[float]
+    first_token_seconds: Mapped[float | None]
+    seed: Mapped[int]
+    trace: Mapped[bytes] = mapped_column(LargeBinary)
+    run: Mapped[Run] = relationship(back_populates="generations")
+
+    __table_args__ = (UniqueConstraint("run_id", "sample_index"),)
+
+
+class Preset(Row):
+    """A user's own sampling settings under a name."""
+
+    __tablename__ = "presets"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    settings: Mapped[dict[str, Any]]
+
+
+class Dataset(Row):
+    __tablename__ = "datasets"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    notes: Mapped[str] = mapped_column(default="")
+    archived_at: Mapped[datetime | None]
+    versions: Mapped[list["DatasetVersion"]] = relationship(back_populates="dataset", order_by="DatasetVersion.number")
+
+
+class DatasetVersion(Row):
+    """An immutable table of rows in a Parquet file below the data home.
+
+    `content_hash` covers rows, roles and splits; `columns` lists {"name", "kind"}; `roles` maps a role to columns;
+    `splits` maps a split to its number of rows; `source` tells where it came from; `profile` is filled in later.
+    """
+
+    __tablename__ = "dataset_versions"
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("datasets.id"), index=True)
+    number: Mapped[int]
+    content_hash: Mapped[str] = mapped_column(unique=True)
+    source_hash: Mapped[str | None] = mapped_column(index=True)
+    path: Mapped[str]
+    rows: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    columns: Mapped[list[Any]]
+    roles: Mapped[dict[str, Any]]
+    splits: Mapped[dict[str, Any]]
+    source: Mapped[dict[str, Any]]
+    profile: Mapped[dict[str, Any] | None]
+    made_by_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    dataset: Mapped[Dataset] = relationship(back_populates="versions")
+
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
+
+
+class Template(Row):
+    __tablename__ = "templates"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    task: Mapped[str] = mapped_column(default="")
+    archived_at: Mapped[datetime | None]
+    versions: Mapped[list["TemplateVersion"]] = relationship(
+        back_populates="template", order_by="TemplateVersion.number"
+    )
+
+
+class TemplateVersion(Row):
+    """An immutable text. `parts` holds system, instruction, shot, separator; `tags` are the only thing that moves."""
+
+    __tablename__ = "template_versions"
+
+    template_id: Mapped[int] = mapped_column(ForeignKey("templates.id"), index=True)
+    number: Mapped[int]
+    content_hash: Mapped[str]
+    parts: Mapped[dict[str, Any]]
+    slots: Mapped[list[Any]]
+    message: Mapped[str] = mapped_column(default="")
+    tags: Mapped[list[Any]]
+    template: Mapped[Template] = relationship(back_populates="versions")
+
+    __table_args__ = (UniqueConstraint("template_id", "number"), UniqueConstraint("template_id", "content_hash"))
+
+
+class Job(Row):
+    """Work done in a process of its own. `resource` is what it occupies ("cpu", "gpu", "network").
+
+    `pid` and `process_started` (clock ticks since boot) together name a process; `exit_reason` says how it ended.
+    """
+
+    __tablename__ = "jobs"
+
+    kind: Mapped[str] = mapped_column(index=True)
+    title: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+    resource: Mapped[str]
+    priority: Mapped[int] = mapped_column(default=0)
+    status: Mapped[str] = mapped_column(index=True)
+    exit_reason: Mapped[str | None]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
+    depends_on_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
+    attempt: Mapped[int] = mapped_column(default=0)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    pid: Mapped[int | None]
+    process_started: Mapped[int | None] = mapped_column(BigInteger)
+    heartbeat_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    done: Mapped[float] = mapped_column(default=0.0)
+    total: Mapped[float | None]
+    seconds_left: Mapped[float | None]
+    message: Mapped[str] = mapped_column(default="")
+    error: Mapped[str | None]
+    peak_memory: Mapped[int | None] = mapped_column(BigInteger)
+    result: Mapped[dict[str, Any] | None]
+    ingested: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    __table_args__ = (
+        CheckConstraint("status IN ('queued', 'running', 'finished', 'cancelled', 'failed')", name="status"),
+    )
+
+
+class JobMetric(Row):
+    __tablename__ = "job_metrics"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    step: Mapped[int]
+    value: Mapped[float]
+
+    __table_args__ = (UniqueConstraint("job_id", "name", "step"),)
+
+
+class Score(Row):
+    """A metric's figures for the completions of `source_run_id`, made by the evaluation `run_id`.
+
+    `value` with its 95 % interval `low` to `high` over `n` examples; `per_example` lists one figure an example, in the
+    order of the source run's generations, None where it is undefined.
+    """
+
+    __tablename__ = "scores"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    source_run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), index=True)
+    metric: Mapped[str]
+    figure: Mapped[str]
+    signature: Mapped[str]
+    settings: Mapped[dict[str, Any]]
+    value: Mapped[float | None]
+    low: Mapped[float | None]
+    high: Mapped[float | None]
+    n: Mapped[int]
+    per_example: Mapped[list[Any] | None]
+    detail: Mapped[dict[str, Any]]
+
+    __table_args__ = (UniqueConstraint("run_id", "source_run_id", "metric", "figure", "signature"),)
+
+
+class Rating(Row):
+    """A reader's thumb (-1, 0, 1) and comment on one completion."""
+
+    __tablename__ = "ratings"
+
+    generation_id: Mapped[int] = mapped_column(ForeignKey("generations.id", ondelete="CASCADE"), unique=True)
+    thumb: Mapped[int]
+    comment: Mapped[str] = mapped_column(default="")
+
+
+class Response(Row):
+    """A completion remembered under the hash of everything that decides it, so that a rerun costs nothing."""
+
+    __tablename__ = "responses"
+
+    key: Mapped[str] = mapped_column(unique=True)
+    text: Mapped[str]
+    finish_reason: Mapped[str]
+    prompt_tokens: Mapped[int]
+    completion_tokens: Mapped[int]
+    seconds: Mapped[float]
