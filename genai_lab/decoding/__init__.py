@@ -1,0 +1,164 @@
+"""Turning logits into text: settings, filters, the batching scheduler and the token trace.
+
+`Sampling` is what a user chooses, `Token` and `Completion` are what comes back. Importing this package does
+not import torch; `scheduler` and `filters` do.
+"""
+
+import math
+import secrets
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+from genai_lab.errors import BadSetting
+
+FinishReason = Literal["end of text", "stop string", "length", "cancelled", "error"]
+
+
+def _setting(default: Any, help: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
+    return field(default=default, metadata={"help": help, "low": low, "high": high, **more})
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. Raises BadSetting when a value is outside its range."""
+
+    max_new_tokens: int = _setting(128, "Stop after this many new tokens.", 1, 4096, unit="tokens")
+    temperature: float = _setting(0.8, "Divides the logits: below 1 sharpens, above 1 flattens.", 0.01, 5.0, step=0.05)
+    top_k: int = _setting(0, "Keep only the k most probable tokens; 0 is off.", 0, 1000)
+    top_p: float = _setting(
+        1.0, "Keep the smallest set of tokens whose probabilities sum to p; 1 is off.", 0.01, 1.0, step=0.01
+    )
+    min_p: float = _setting(
+        0.0, "Drop tokens less probable than this share of the best one; 0 is off.", 0.0, 1.0, step=0.01, more=True
+    )
+    typical_p: float = _setting(
+        1.0,
+        "Keep tokens whose surprise is closest to the expected one, up to this mass; 1 is off.",
+        0.01,
+        1.0,
+        step=0.01,
+        more=True,
+    )
+    repetition_penalty: float = _setting(
+        1.0, "Makes tokens that have occurred less likely; 1 is off.", 0.5, 3.0, step=0.05, more=True
+    )
+    no_repeat_ngram: int = _setting(
+        0, "Never repeat a run of this many tokens; 0 is off.", 0, 20, unit="tokens", more=True
+    )
+    beams: int = _setting(1, "Beam search with this many beams; 1 is off.", 1, 16, more=True)
+    num_completions: int = _setting(1, "How many completions to draw, with seeds counting up.", 1, 16, more=True)
+    greedy: bool = _setting(False, "Always take the most probable token; temperature, top-k, top-p have no effect.")
+    stop: tuple[str, ...] = _setting((), "End before any of these texts; literal, not patterns.", more=True)
+    seed: int | None = _setting(None, "Same seed, same text; empty draws one.", 0, 2**31 - 1, more=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stop", tuple(s for s in self.stop if s))
+        if len(self.stop) > 16 or any(len(s) > 200 for s in self.stop):
+            raise BadSetting("stop", f"{len(self.stop)} texts", "at most 16 texts of at most 200 characters")
+        for item in fields(self):
+            self._check(
+                item.name, item.metadata["low"], item.metadata["high"], whole=item.type in (int, "int", int | None)
+            )
+
+    def _check(self, name: str, low: float | None, high: float | None, whole: bool) -> None:
+        value = getattr(self, name)
+        if low is None or high is None or (value is None and name == "seed"):
+            return
+        kind = "a whole number" if whole else "a number"
+        rule = f"{kind} from {low:g} to {high:g}" if high < 2**31 - 1 else f"{kind} from {low:g} to {high}"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise BadSetting(name, value, rule)
+        if math.isnan(value) or not low <= value <= high:
+            raise BadSetting(name, value, rule)
+
+    def seeded(self) -> "Sampling":
+        """The same settings with a seed drawn where there was none."""
+        return self if self.seed is not None else replace(self, seed=secrets.randbelow(2**31 - 1))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "stop": list(self.stop)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Sampling":
+        """Raises BadSetting for an unknown name or a value outside its range."""
+        known = {item.name for item in fields(cls)}
+        for name in values.keys() - known:
+            raise BadSetting(name, values[name], f"left out; the settings are {', '.join(sorted(known))}")
+        return cls(**{**values, "stop": tuple(values.get("stop", ()))})
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A token that could have come, with its probability at one stage (0 to 1)."""
+
+    id: int
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The most probable tokens after one filter, best first; `removed` counts the tokens that it took away.
+
+    In columns, since a batch makes hundreds of alternatives a step, of which few are ever looked at.
+    """
+
+    filter: str
+    ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    removed: int
+
+    @property
+    def alternatives(self) -> tuple[Alternative, ...]:
+        return tuple(map(Alternative, self.ids, self.texts, self.probabilities))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "filter": self.filter,
+            "alternatives": [asdict(one) for one in self.alternatives],
+            "removed": self.removed,
+        }
+
+
+@dataclass(frozen=True)
+class Token:
+    """One generated token.
+
+    `logprob` is the natural logarithm of the probability that the model itself gave (temperature 1, no filter);
+    `probability` is the one that it was drawn with, after every filter. `stages` starts with "model" (the unfiltered
+    distribution) and is empty where no trace was asked for. Endpoints may leave `id` and `logprob` None.
+    """
+
+    id: int | None
+    text: str
+    logprob: float | None = None
+    probability: float | None = None
+    stages: tuple[Stage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What is new in one completion: `tokens` and the text that they finish (a character may need several tokens)."""
+
+    completion: int
+    text: str
+    tokens: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One finished completion. Times in seconds from the submission; seed = settings' seed + index."""
+
+    index: int
+    text: str
+    tokens: tuple[Token, ...]
+    finish_reason: FinishReason
+    prompt_tokens: int
+    seed: int
+    seconds: float
+    first_token_seconds: float | None
+
+    @property
+    def completion_tokens(self) -> int:
+        return len(self.tokens)

@@ -1,0 +1,192 @@
+"""Prompts read into a cache: what rows share is computed once, and the first logits come with it."""
+
+import inspect
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from transformers import EncoderDecoderCache
+
+from genai_lab.decoding.cache import SLACK, expanded, new_cache, picked
+
+PREFIXES_KEPT = 8
+
+
+@dataclass
+class Reading:
+    """What is read of a row. `prompt` are the decoder's ids for a decoder-only model, else the encoder's.
+
+    An encoder-decoder model's decoder begins with `begun`. The first `shared` ids are common to other rows.
+    `prefix_embeddings` (P, D) come before the prompt's own embeddings.
+    """
+
+    prompt: list[int]
+    begun: list[int]
+    shared: int = 0
+    prefix_embeddings: Any = None
+
+
+class Read(NamedTuple):
+    """A cache of rows that end in the same column, where each one starts, masks over the source, logits (B, V)."""
+
+    cache: Any
+    starts: list[int]
+    source: torch.Tensor | None
+    logits: torch.Tensor
+
+
+class Network:
+    """What the loop must know of a transformers model: its layers, and which arguments its forward takes."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+        config = module.config.get_text_config(decoder=True)
+        self.seq2seq = bool(module.config.is_encoder_decoder)
+        own = ("num_decoder_layers", "decoder_layers") if self.seq2seq else ()
+        self.layers = int(next(filter(None, (getattr(config, n, None) for n in own)), config.num_hidden_layers))
+        known = inspect.signature(module.forward).parameters
+        self.positions = "position_ids" in known
+        self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        # Rows of different lengths can share a batch where positions are relative or given per row.
+        self.joins = self.positions if not self.seq2seq else hasattr(config, "relative_attention_num_buckets")
+        self.device, self.dtype = module.device, module.dtype
+        self.quick: Any = None
+        self._prefixes: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+
+    def prefix(self, ids: tuple[int, ...]) -> Any:
+        """The cache (one row) after these ids, computed once."""
+        if ids not in self._prefixes:
+            cache = new_cache(self.layers, 0)
+            self.module(input_ids=self.table([list(ids)]), past_key_values=cache, use_cache=True, **self.last_only)
+            self._prefixes[ids] = cache
+            while len(self._prefixes) > PREFIXES_KEPT:
+                self._prefixes.popitem(last=False)
+        self._prefixes.move_to_end(ids)
+        return self._prefixes[ids]
+
+    def forget_prefixes(self) -> None:
+        """For a change of weights, such as another adapter."""
+        self._prefixes.clear()
+
+    def table(self, rows: list[list[int]]) -> torch.Tensor:
+        return torch.tensor(rows, device=self.device)
+
+
+def read(network: Network, rows: list[Any]) -> Read:
+    """Reads rows (`Reading`) that join together; equal prompts, as several completions have, are read once.
+
+    A row with prefix embeddings must come alone.
+    """
+    first: dict[tuple[int, ...], int] = {}
+    places = [first.setdefault((*row.prompt, -1, *row.begun), len(first)) for row in rows]
+    # A few equal prompts cost less to read again than a copy of what all have read.
+    if len(first) > 0.75 * len(rows):
+        places = list(range(len(rows)))
+    once = [rows[places.index(place)] for place in range(max(places) + 1)]
+    found = _read_pairs(network, once) if network.seq2seq else _read_texts(network, once)
+    if len(once) == len(rows):
+        return found
+    if network.seq2seq:
+        picked(found.cache.self_attention_cache, places)
+        picked(found.cache.cross_attention_cache, places)
+    else:
+        picked(found.cache, places)
+    source = found.source[places] if found.source is not None else None
+    return Read(found.cache, [found.starts[place] for place in places], source, found.logits[places])
+
+
+def _read_texts(network: Network, rows: list[Any]) -> Read:
+    if rows[0].prefix_embeddings is not None:
+        return _read_embeddings(network, rows[0])
+    shared = _common(rows)
+    width = max(len(row.prompt) for row in rows) - len(shared)
+    starts = [width - (len(row.prompt) - len(shared)) for row in rows]
+    ids = [[row.prompt[0]] * start + row.prompt[len(shared) :] for row, start in zip(rows, starts, strict=True)]
+    cache = expanded(network.prefix(shared), len(rows), width + _slack(rows)) if shared else new_cache(network.layers)
+    # A shorter rest is padded between the shared part and itself; the shared columns are moved behind it later.
+    mask = [[1] * len(shared) + [0] * start + [1] * (width - start) for start in starts]
+    more = {}
+    if network.positions:
+        places = [[len(shared) + max(0, place - start) for place in range(width)] for start in starts]
+        more["position_ids"] = network.table(places)
+    logits = network.module(
+        input_ids=network.table(ids),
+        attention_mask=network.table(mask) if any(starts) else None,
+        past_key_values=cache,
+        use_cache=True,
+        **more,
+        **network.last_only,
+    ).logits[:, -1]
+    if shared and any(starts):
+        _close_gaps(cache, len(shared), starts)
+    return Read(cache, starts, None, logits)
+
+
+def _slack(rows: list[Any]) -> int:
+    """Room for the columns to come: short answers need little, and what is not there is not copied."""
+    return min(SLACK, max(getattr(row, "room", SLACK) for row in rows))
+
+
+def _read_embeddings(network: Network, row: Any) -> Read:
+    cache = new_cache(network.layers)
+    logits = network.module(
+        inputs_embeds=_embedded(network, row), past_key_values=cache, use_cache=True, **network.last_only
+    ).logits[:, -1]
+    return Read(cache, [0], None, logits)
+
+
+def _embedded(network: Network, row: Any) -> torch.Tensor:
+    """(1, P + T, D): the prefix embeddings and those of the prompt."""
+    own = network.module.get_input_embeddings()(network.table([row.prompt]))
+    return torch.cat([row.prefix_embeddings.to(own.device, own.dtype)[None], own], 1)
+
+
+def _read_pairs(network: Network, rows: list[Any]) -> Read:
+    if rows[0].prefix_embeddings is not None:
+        given = {"inputs_embeds": _embedded(network, rows[0])}
+        mask = torch.ones(given["inputs_embeds"].shape[:2], dtype=torch.long, device=network.device)
+    else:
+        width = max(len(row.prompt) for row in rows)
+        given = {"input_ids": network.table([r.prompt + [r.prompt[0]] * (width - len(r.prompt)) for r in rows])}
+        mask = network.table([[1] * len(row.prompt) + [0] * (width - len(row.prompt)) for row in rows])
+    encoded = network.module.get_encoder()(attention_mask=mask, **given)
+    source = additive(mask.bool(), network.dtype)[:, None, None, :]
+    begun = max(len(row.begun) for row in rows)
+    starts = [begun - len(row.begun) for row in rows]
+    decoder = [[row.begun[0]] * start + row.begun for row, start in zip(rows, starts, strict=True)]
+    seen = network.table([[0] * start + [1] * (begun - start) for start in starts])
+    cache = EncoderDecoderCache(new_cache(network.layers), new_cache(network.layers, slack=0))
+    logits = network.module(
+        encoder_outputs=(encoded[0],),
+        attention_mask=source,
+        decoder_input_ids=network.table(decoder),
+        decoder_attention_mask=seen,
+        past_key_values=cache,
+        use_cache=True,
+    ).logits[:, -1]
+    return Read(cache, starts, source, logits)
+
+
+def additive(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """0 where attention is allowed, the lowest finite number elsewhere."""
+    lowest = torch.finfo(dtype).min
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill(~allowed, lowest)
+
+
+def _common(rows: list[Any]) -> tuple[int, ...]:
+    """The ids that all rows begin with, as far as every row says that it shares them; one id stays with each row."""
+    length = min(min(row.shared, len(row.prompt) - 1) for row in rows)
+    if length <= 0:
+        return ()
+    first = rows[0].prompt[:length]
+    return tuple(first) if all(row.prompt[:length] == first for row in rows) else ()
+
+
+def _close_gaps(cache: Any, shared: int, starts: list[int]) -> None:
+    """Moves the shared columns right, next to each row's own, so that the padding stands on the left."""
+    for layer in cache.layers:
+        for row, gap in enumerate(starts):
+            if gap:
+                for table in (layer.keys, layer.values):
+                    table[row, :, gap : gap + shared] = table[row, :, :shared].clone()

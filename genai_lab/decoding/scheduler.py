@@ -1,0 +1,194 @@
+"""One thread a model that takes every request's rows through the same steps."""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from genai_lab.decoding.batch import Batch, quicken
+from genai_lab.decoding.drawing import next_tokens
+from genai_lab.decoding.reading import Network
+from genai_lab.decoding.rows import Row, as_lab_error
+from genai_lab.errors import ModelError
+
+MOST_ROWS = 64
+# Longer readings are taken in parts, so that the rows under way take a step in between.
+READ_AT_ONCE = 4096
+SMALL = 30_000_000
+
+
+class Scheduler:
+    """`submit` from any thread; rows join between two steps and leave when they are finished.
+
+    `token_text` gives the text of one id. `largest` is the greatest number of rows that took a step together.
+    """
+
+    def __init__(self, module: Any, token_text: Callable[[int], str], most_rows: int = MOST_ROWS) -> None:
+        self.network = Network(module)
+        quicken(self.network)
+        self.largest = self.steps = 0
+        self._text, self._most = token_text, most_rows
+        self._waiting: list[list[Row]] = []
+        self._tasks: list[Callable[[], None]] = []
+        self._batches: dict[Any, Batch] = {}
+        self._wake = threading.Condition()
+        self._closed = False
+        self._starts = itertools.count()
+        self._adapter: str | None = None
+        self._thread = threading.Thread(target=self._run, name="decoding", daemon=True)
+        self._thread.start()
+
+    def submit(self, rows: list[Row]) -> None:
+        """Rows of one call are read together, so that what they share is computed once."""
+        with self._wake:
+            self._refuse_when_closed()
+            self._waiting.append(rows)
+            self._wake.notify()
+
+    def call(self, task: Callable[[], None]) -> None:
+        """Runs `task` in the thread, between two steps; it must answer for its own errors."""
+        with self._wake:
+            self._refuse_when_closed()
+            self._tasks.append(task)
+            self._wake.notify()
+
+    def breathe(self) -> None:
+        """One step of the batches, from within a task that takes long."""
+        with self._wake:
+            groups = self._admitted()
+        self._round(groups)
+
+    @property
+    def busy(self) -> bool:
+        with self._wake:
+            return bool(self._waiting or self._tasks or any(batch.rows for batch in self._batches.values()))
+
+    def close(self) -> None:
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join(timeout=5)
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise ModelError("The model has been unloaded; load it again.")
+
+    def _run(self) -> None:
+        torch.set_num_threads(self._threads())
+        with torch.inference_mode():
+            while True:
+                with self._wake:
+                    while not (self._closed or self._waiting or self._tasks or self._batches):
+                        self._wake.wait()
+                    if self._closed:
+                        break
+                    tasks, self._tasks = self._tasks, []
+                    groups = self._admitted()
+                # Rows first: what a long task finds in a batch goes on while it breathes.
+                self._round(groups)
+                for task in tasks:
+                    task()
+        waiting = itertools.chain.from_iterable(self._waiting)
+        for row in itertools.chain(waiting, *(batch.rows for batch in self._batches.values())):
+            row.close("cancelled")
+
+    def _round(self, groups: list[list[Row]]) -> None:
+        """Takes the groups in, then one step of every batch."""
+        for rows in groups:
+            self._guarded(rows, partial(self._join, rows))
+        for key, batch in list(self._batches.items()):
+            self._guarded(list(batch.rows), partial(self._step, batch), batch)
+            if not batch.rows:
+                self._batches.pop(key, None)
+
+    def _threads(self) -> int:
+        """Of this thread's own: a small model's steps are over before a second core could help."""
+        size = sum(weight.numel() for weight in self.network.module.parameters())
+        return 1 if size < SMALL else max(1, os.cpu_count() or 1)
+
+    def _admitted(self) -> list[list[Row]]:
+        """Waiting rows that fit into the batch and, in tokens to read, into one round."""
+        room = self._most - sum(len(batch.rows) for batch in self._batches.values())
+        tokens, taken = READ_AT_ONCE, []
+        while self._waiting and room > 0 and tokens > 0:
+            rows, count = self._waiting[0], 0
+            while count < min(len(rows), room) and tokens > 0:
+                # Further completions of a prompt cost nothing to read.
+                tokens -= max(1, len(rows[count].prompt) - rows[count].shared) if rows[count].index == 0 else 0
+                count += 1
+            taken.append(rows[:count])
+            room -= count
+            if count == len(rows):
+                self._waiting.pop(0)
+            else:
+                self._waiting[0] = rows[count:]
+        return taken
+
+    def _guarded(self, rows: list[Row], work: Callable[[], None], batch: Batch | None = None) -> None:
+        """A failure ends the rows that it met, and nothing else."""
+        try:
+            work()
+        except Exception as problem:
+            error = as_lab_error(problem)
+            for row in rows:
+                row.fail(error)
+            if batch is not None:
+                batch.keep([])
+            for other in self._batches.values():
+                other.keep([place for place, row in enumerate(other.rows) if row.finished is None])
+
+    def _join(self, rows: list[Row]) -> None:
+        rows = [row for row in rows if row.finished is None]
+        for key, part in self._split(rows).items():
+            self._choose_adapter(key[0])
+            batch = self._batches.setdefault(key, Batch(self.network))
+            alone = [[row] for row in part if row.prefix_embeddings is not None]
+            together = [row for row in part if row.prefix_embeddings is None]
+            for some in [*alone, together] if together else alone:
+                first = len(batch.rows)
+                self._advance(batch, some, batch.join(some), first)
+            self._let_go(batch)
+
+    def _split(self, rows: list[Row]) -> dict[Any, list[Row]]:
+        """Which rows can share a batch: the same adapter, and a common start where the model needs one."""
+        parts: dict[Any, list[Row]] = {}
+        start = None if self.network.joins else next(self._starts)
+        for row in rows:
+            alone = None if self.network.joins else (start, *row.prompt, -1, *row.begun)
+            parts.setdefault((row.adapter, alone), []).append(row)
+        return parts
+
+    def _step(self, batch: Batch) -> None:
+        self._let_go(batch)
+        if not batch.rows:
+            return
+        self._choose_adapter(batch.rows[0].adapter)
+        self.steps += 1
+        self.largest = max(self.largest, len(batch.rows))
+        self._advance(batch, batch.rows, batch.step(), 0)
+        self._let_go(batch)
+
+    def _choose_adapter(self, name: str | None) -> None:
+        if name is not None and name != self._adapter:
+            self.network.module.set_adapter(name)
+            self.network.forget_prefixes()
+            self._adapter = name
+
+    def _let_go(self, batch: Batch) -> None:
+        staying = [i for i, row in enumerate(batch.rows) if row.finished is None]
+        if len(staying) < len(batch.rows):
+            batch.keep(staying)
+
+    def _advance(self, batch: Batch, rows: list[Row], logits: torch.Tensor, first: int) -> None:
+        """Draws the next token of each of `rows`, which stand in the batch from place `first` on."""
+        logits = logits.float()
+        for place, row in enumerate(rows):
+            if row.keep_logits:
+                row.keep(logits[place])
+        for place, (row, token) in enumerate(zip(rows, next_tokens(rows, logits, self._text), strict=True)):
+            batch.next_ids[first + place] = token.id or 0
+            row.push(token)
