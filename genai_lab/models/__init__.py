@@ -1,0 +1,176 @@
+"""What can generate: the contract of a model and the kinds of place that one comes from.
+
+A `Card` says what a model is, before it is loaded; a `Generator` is a loaded one. Backends (one file each, in
+`BACKENDS`) read a card from a `Source` and load it: starter, local folder, Hub snapshot, PEFT adapter, endpoint.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from genai_lab.decoding import Completion, Delta, Sampling
+from genai_lab.errors import BadSetting
+from genai_lab.registry import Registry
+
+CACHED = 8192
+Family = Literal["decoder-only", "encoder-decoder", "classifier", "endpoint"]
+Mode = Literal["completion", "chat", "text-to-text"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model comes from. `location` is a folder, a Hub id or an endpoint's address.
+
+    `revision` belongs to a Hub id, `base` is the name of the model below an adapter, `remote_name` the model's name at
+    an endpoint, `key_env` the name of the environment variable that holds the key or token, never the secret itself.
+    """
+
+    backend: str
+    location: str
+    revision: str | None = None
+    base: str | None = None
+    remote_name: str | None = None
+    key_env: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model without loading it. Bytes are whole numbers; None where a place does not tell.
+
+    `memory_bytes` are the weights in the dtype that they are loaded in, and the cache of keys and values of one text
+    that fills the context (`CACHED` tokens of it where it is longer).
+    """
+
+    name: str
+    source: Source
+    role: Literal["generate", "reward", "classify"]
+    family: Family
+    architecture: str
+    parameters: int | None = None
+    dtype: str | None = None
+    disk_bytes: int | None = None
+    memory_bytes: int | None = None
+    context: int | None = None
+    licence: str | None = None
+    content_hash: str | None = None
+    chat: bool = False
+    path: Path | None = None
+    about: str = ""
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The playground's modes that this model can do, the best first."""
+        if self.family == "encoder-decoder":
+            return ("text-to-text",)
+        if self.family == "endpoint":
+            return ("chat", "completion")
+        if self.family == "classifier":
+            return ()
+        return ("completion", "chat") if self.chat else ("completion",)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What goes in: the text, or in chat mode the messages ({"role": "user", "content": ...}).
+
+    `prefix` is the beginning of the completion, given as token ids (exact, for continue and branch); it is part of
+    the returned tokens' context, never of the returned tokens. `shared` is the number of leading characters of `text`
+    that other prompts of the batch begin with too, so that the scheduler computes them once.
+    """
+
+    text: str = ""
+    messages: tuple[dict[str, str], ...] = ()
+    mode: Mode = "completion"
+    prefix: tuple[int, ...] = ()
+    shared: int = 0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt with its settings. `trace` is the number of alternatives kept for each stage of each token (0: none).
+
+    With `keep_logits` the stream keeps every step's logits, float32 (steps, vocabulary), for the microscope.
+    """
+
+    prompt: Prompt
+    sampling: Sampling = field(default_factory=Sampling)
+    trace: int = 0
+    keep_logits: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.trace <= 1000:
+            raise BadSetting("trace", self.trace, "a whole number of alternatives from 0 to 1000")
+
+
+class Stream(Protocol):
+    """What a model gives back for a request: iterate for deltas, then read `completions`.
+
+    Iterating ends when all completions are finished, cancelled or failed; a failure raises LabError.
+    """
+
+    def __iter__(self) -> Iterator[Delta]: ...
+
+    def cancel(self) -> None:
+        """Ends the stream within 0.3 s; what was generated so far stands in `completions`."""
+
+    @property
+    def completions(self) -> tuple[Completion, ...]:
+        """Finished ones, and after the end all of them, by index."""
+
+    @property
+    def rendered(self) -> str:
+        """The text that the model read, after the chat template."""
+
+    def logits(self, completion: int, step: int) -> Any:
+        """The kept logits (vocabulary,) float32 numpy before any filter; None where they were not kept."""
+
+
+class Generator(Protocol):
+    """A loaded model."""
+
+    card: Card
+
+    def submit(self, requests: Sequence[Request]) -> list[Stream]:
+        """Queues the requests into one batch with all others. Raises PromptTooLong, BadSetting, ModelError."""
+
+    def count_tokens(self, prompt: Prompt) -> int | None: ...
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        """The text's tokens as (id, text)."""
+
+    def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        """The token ids that repetition filters look back on: the prompt's (decoder-only) and the prefix's."""
+
+    def token_text(self, token_id: int) -> str:
+        """One vocabulary entry as readable text."""
+
+    def close(self) -> None:
+        """Stops the scheduler's thread and frees the memory."""
+
+
+class Backend(Protocol):
+    """One kind of place that models come from."""
+
+    name: str
+    title: str
+
+    def inspect(self, source: Source, name: str, options: "Options") -> Card:
+        """What the place says of the model; raises ModelError in one sentence for everything that can be wrong."""
+
+    def load(self, card: Card, options: "Options") -> Generator: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How models are loaded. `roots` are the folders that a local folder may lie in; `timeout` in seconds."""
+
+    device: str = "auto"
+    dtype: str = "auto"
+    roots: tuple[Path, ...] = ()
+    cache: Path | None = None
+    timeout: float = 30.0
+    base_paths: tuple[tuple[str, Path], ...] = ()
+
+
+BACKENDS: Registry[Backend] = Registry("backend", __name__)

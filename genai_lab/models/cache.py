@@ -1,0 +1,270 @@
+"""The loaded models: a memory budget, the least recently used idle one makes room, each is loaded once."""
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from genai_lab.decoding import Completion, Delta
+from genai_lab.errors import LabError, ModelError
+from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Stream
+from genai_lab.models.checks import size_text
+
+Bases = tuple[tuple[str, Path], ...]
+
+
+@dataclass(frozen=True)
+class LoadedState:
+    """`last_used` in seconds since the epoch; `rows_together` is the most rows that have shared a step."""
+
+    memory_bytes: int
+    busy: bool
+    last_used: float
+    seconds_to_load: float
+    rows_together: int = 0
+
+
+@dataclass
+class _Entry:
+    card: Card
+    memory: int
+    generator: Generator | None = None
+    error: LabError | None = None
+    last_used: float = field(default_factory=time.time)
+    seconds: float = 0.0
+    users: int = 0
+    streams: list["weakref.ref[_Watched]"] = field(default_factory=list)
+
+    @property
+    def loading(self) -> bool:
+        return self.generator is None and self.error is None
+
+    def rows_together(self) -> int:
+        return int(getattr(getattr(self.generator, "scheduler", None), "largest", 0))
+
+    def busy(self) -> bool:
+        """Someone is calling the model, or a stream of it is under way; what nobody holds any more does not count."""
+        alive = [(ref, ref()) for ref in self.streams]
+        self.streams = [ref for ref, stream in alive if stream is not None and not stream.ended]
+        return self.loading or self.users > 0 or bool(self.streams)
+
+
+class ModelCache:
+    """Generators by name. What `acquire` gives stays usable for ever: it loads its model again if it made room."""
+
+    def __init__(
+        self, budget_bytes: int, options: Options, load: Callable[[Card, Options], Generator] | None = None
+    ) -> None:
+        self.budget_bytes, self.options = budget_bytes, options
+        self._load = load or (lambda card, options: BACKENDS.get(card.source.backend).load(card, options))
+        self._entries: dict[str, _Entry] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def acquire(self, card: Card, bases: Bases = ()) -> Generator:
+        """The model, loaded if need be; `bases` are the folders below an adapter, by name.
+
+        Raises ModelError, before anything is loaded, when it cannot fit into the budget.
+        """
+        held = _Held(self, card, bases)
+        with self._using(card, bases):
+            return held
+
+    def unload(self, name: str) -> None:
+        """Frees the model's memory; streams under way end as cancelled. Nothing happens if it is not loaded."""
+        with self._changed:
+            entry = self._entries.get(name)
+            while entry is not None and entry.loading:
+                self._changed.wait()
+            if entry is None or self._entries.get(name) is not entry:
+                return
+            del self._entries[name]
+            self._changed.notify_all()
+        _end(entry)
+
+    def loaded(self) -> dict[str, LoadedState]:
+        with self._changed:
+            return {
+                name: LoadedState(entry.memory, entry.busy(), entry.last_used, entry.seconds, entry.rows_together())
+                for name, entry in self._entries.items()
+                if entry.generator is not None
+            }
+
+    @property
+    def used_bytes(self) -> int:
+        with self._changed:
+            return self._used()
+
+    def close(self) -> None:
+        """Ends every stream and frees every model; nothing can be loaded afterwards."""
+        with self._changed:
+            self._closed = True
+        for name in list(self._entries):
+            self.unload(name)
+
+    @contextmanager
+    def _using(self, card: Card, bases: Bases) -> Iterator[_Entry]:
+        """The loaded entry, which cannot make room for others meanwhile."""
+        entry = self._enter(card, bases)
+        try:
+            yield entry
+        finally:
+            with self._changed:
+                entry.users -= 1
+                entry.last_used = time.time()
+
+    def _enter(self, card: Card, bases: Bases) -> _Entry:
+        with self._changed:
+            while True:
+                self._refuse_when_closed()
+                entry = self._entries.get(card.name)
+                if entry is None:
+                    break
+                if entry.loading:
+                    self._wait(entry)
+                elif _same(entry.card, card):
+                    entry.users += 1
+                    return entry
+                else:
+                    del self._entries[card.name]
+                    _end(entry)
+            gone = self._make_room(card)
+            entry = self._entries[card.name] = _Entry(card, card.memory_bytes or 0, users=1)
+        for other in gone:
+            _end(other)
+        self._fill(entry, replace(self.options, base_paths=bases or self.options.base_paths))
+        return entry
+
+    def _wait(self, entry: _Entry) -> None:
+        while entry.loading:
+            self._changed.wait()
+        if entry.error is not None:
+            raise entry.error
+
+    def _fill(self, entry: _Entry, options: Options) -> None:
+        began = time.perf_counter()
+        try:
+            generator = self._load(entry.card, options)
+        except BaseException as problem:
+            with self._changed:
+                told = f"{entry.card.name} could not be loaded."
+                entry.error = problem if isinstance(problem, LabError) else ModelError(told)
+                self._entries.pop(entry.card.name, None)
+                self._changed.notify_all()
+            raise
+        with self._changed:
+            entry.generator, entry.seconds = generator, time.perf_counter() - began
+            self._changed.notify_all()
+
+    def _make_room(self, card: Card) -> list[_Entry]:
+        """Takes the least recently used idle models out until `card` fits; the caller ends what it returns."""
+        needed = card.memory_bytes or 0
+        if needed > self.budget_bytes:
+            raise ModelError(
+                f"{card.name} needs {size_text(needed)} of memory, but the budget for models is "
+                f"{size_text(self.budget_bytes)}; raise GENAI_LAB_MEMORY_GB or choose a smaller model or dtype."
+            )
+        idle = sorted((e for e in self._entries.values() if e.memory and not e.busy()), key=lambda e: e.last_used)
+        free = self.budget_bytes - self._used()
+        if needed > free + sum(entry.memory for entry in idle):
+            busy = ", ".join(sorted(name for name, entry in self._entries.items() if entry.memory and entry.busy()))
+            raise ModelError(
+                f"{card.name} needs {size_text(needed)} of memory, and of the budget's {size_text(self.budget_bytes)} "
+                f"only {size_text(max(free, 0) + sum(entry.memory for entry in idle))} can be freed while {busy} is in "
+                "use; wait, or stop that."
+            )
+        gone = []
+        while needed > self.budget_bytes - self._used():
+            gone.append(self._entries.pop(idle.pop(0).card.name))
+        return gone
+
+    def _used(self) -> int:
+        return sum(entry.memory for entry in self._entries.values())
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise ModelError("The lab is closing; no model can be used any more.")
+
+
+class _Held:
+    """What `acquire` gives: calls go to the loaded model, and its streams keep it from making room."""
+
+    def __init__(self, cache: ModelCache, card: Card, bases: Bases) -> None:
+        self.card, self._cache, self._bases = card, cache, bases
+
+    def submit(self, requests: Sequence[Request]) -> list[Stream]:
+        with self._cache._using(self.card, self._bases) as entry:
+            assert entry.generator is not None
+            made = entry.generator.submit(requests)
+            streams = [
+                _Watched(stream, request.sampling.num_completions)
+                for stream, request in zip(made, requests, strict=True)
+            ]
+            entry.streams += [weakref.ref(stream) for stream in streams]
+            return list(streams)
+
+    def count_tokens(self, prompt: Prompt) -> int | None:
+        return self._call("count_tokens", prompt)
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        return self._call("tokenize", text)
+
+    def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        return self._call("context_ids", prompt)
+
+    def token_text(self, token_id: int) -> str:
+        return self._call("token_text", token_id)
+
+    def close(self) -> None:
+        self._cache.unload(self.card.name)
+
+    def _call(self, method: str, *values: Any) -> Any:
+        with self._cache._using(self.card, self._bases) as entry:
+            return getattr(entry.generator, method)(*values)
+
+
+class _Watched:
+    """A stream that knows whether it is under way."""
+
+    def __init__(self, stream: Stream, expected: int) -> None:
+        self._stream, self._expected, self._over = stream, expected, False
+
+    def __iter__(self) -> Iterator[Delta]:
+        try:
+            yield from self._stream
+        finally:
+            self._over = True
+
+    @property
+    def ended(self) -> bool:
+        return self._over or len(self._stream.completions) >= self._expected
+
+    def cancel(self) -> None:
+        self._stream.cancel()
+
+    @property
+    def completions(self) -> tuple[Completion, ...]:
+        return self._stream.completions
+
+    @property
+    def rendered(self) -> str:
+        return self._stream.rendered
+
+    def logits(self, completion: int, step: int) -> Any:
+        return self._stream.logits(completion, step)
+
+
+def _same(one: Card, other: Card) -> bool:
+    return (one.source, one.content_hash, one.path) == (other.source, other.content_hash, other.path)
+
+
+def _end(entry: _Entry) -> None:
+    for ref in entry.streams:
+        if (stream := ref()) is not None and not stream.ended:
+            stream.cancel()
+    if entry.generator is not None:
+        entry.generator.close()

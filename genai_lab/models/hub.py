@@ -1,0 +1,242 @@
+"""The Hub's models: what a download would fetch, and the folders of those that are here.
+
+Requests go to HF_ENDPOINT (https://huggingface.co where it is not set). The client is small and our own because
+huggingface_hub deletes what an interrupted download has fetched, and several gigabytes must go on where they stopped.
+"""
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from genai_lab.errors import ModelError
+from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, parse_object
+from genai_lab.models.inspect import (
+    TOKENIZER_FILES,
+    cached_numbers,
+    classify,
+    context,
+    inspect_folder,
+    load_dtype,
+    width,
+)
+from genai_lab.models.local import load_folder
+
+ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+REVISION = re.compile(r"[\w./-]{1,120}")
+SHA = re.compile(r"[0-9a-f]{40}")
+TEXTS = re.compile(r"(README\.md|LICEN[SC]E.*|config\.json|model.*\.safetensors|model.*\.safetensors\.index\.json)")
+SAFE = re.compile(r"[\w][\w.-]{0,200}")
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One file to fetch. `sha256` is known for large files, `blob` (git's SHA-1) for small ones."""
+
+    name: str
+    size: int
+    sha256: str | None = None
+    blob: str | None = None
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model at one commit, as the Hub describes it."""
+
+    repo: str
+    revision: str
+    files: tuple[HubFile, ...]
+    licence: str | None
+    gated: bool
+    parameters: int | None
+    dtype: str | None
+    config: dict[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+class Hub:
+    name = "hub"
+    title = "Hub"
+
+    def inspect(self, source: Source, name: str, options: Options) -> Card:
+        """The card from the downloaded folder, or from the Hub's description with `path` None before the download."""
+        if source.revision and SHA.fullmatch(source.revision):
+            folder = snapshot(options, source.location, source.revision)
+            if folder.is_dir():
+                return inspect_folder(folder, name, source, options)
+        found = describe(source.location, source.revision, source.key_env, options.timeout)
+        source = replace(source, revision=found.revision)
+        if (folder := snapshot(options, source.location, found.revision)).is_dir():
+            return inspect_folder(folder, name, source, options)
+        return _card(found, name, source, options)
+
+    def load(self, card: Card, options: Options) -> Generator:
+        return load_folder(card, options)
+
+
+def endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def snapshot(options: Options, repo: str, revision: str) -> Path:
+    """Where the files of a commit lie once they are all there."""
+    if options.cache is None:
+        raise ModelError("There is no folder for downloads; set the data home.")
+    return options.cache / check_id(repo).replace("/", "--") / revision
+
+
+def check_id(repo: str) -> str:
+    if not ID.fullmatch(repo) or ".." in repo or "--" in repo:
+        raise ModelError(f"{repo[:200]!r} is no Hub id; write it as owner/name.")
+    return repo
+
+
+def headers(key_env: str | None) -> dict[str, str]:
+    """What every request says; with the token of the named variable."""
+    return {"User-Agent": "genai-lab", "Accept-Encoding": "identity", **bearer(key_env)}
+
+
+def describe(repo: str, revision: str | None, key_env: str | None, timeout: float) -> HubModel:
+    """Size, commit, licence and configuration before anything is downloaded; raises ModelError."""
+    check_id(repo)
+    if revision and (not REVISION.fullmatch(revision) or ".." in revision):
+        raise ModelError(f"{revision[:120]!r} is no revision; give a branch, a tag or a commit.")
+    asked = f"{endpoint()}/api/models/{repo}/revision/{(revision or 'main').replace('/', '%2F')}"
+    with httpx.Client(headers=headers(key_env), timeout=timeout, follow_redirects=True) as client:
+        told = _get(client, f"{asked}?blobs=true", repo, revision, key_env)
+        sha = told.get("sha")
+        if not isinstance(sha, str) or not SHA.fullmatch(sha) or not isinstance(told.get("siblings"), list):
+            raise ModelError(f"{endpoint()} did not answer as a model Hub does; check HF_ENDPOINT.")
+        files = _wanted(told["siblings"], repo)
+        config = _get(client, file_url(repo, sha, "config.json"), repo, revision, key_env)
+    classify(config, repo)
+    return HubModel(repo, sha, files, _licence(told), bool(told.get("gated")), *_numbers(told), config)
+
+
+def file_url(repo: str, sha: str, name: str) -> str:
+    return f"{endpoint()}/{repo}/resolve/{sha}/{name}"
+
+
+def _get(client: httpx.Client, url: str, repo: str, revision: str | None, key_env: str | None) -> dict[str, Any]:
+    try:
+        with client.stream("GET", url) as answer:
+            refuse(answer, repo, revision, key_env)
+            body = b""
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > LONGEST_JSON:
+                    raise ModelError(f"{endpoint()} answered for {repo} with more than can be read.")
+    except httpx.HTTPError as problem:
+        raise ModelError(unreachable(problem)) from None
+    return parse_object(body, f"The answer of {endpoint()} for {repo}", "check HF_ENDPOINT")
+
+
+def unreachable(problem: Exception) -> str:
+    what = "did not answer in time" if isinstance(problem, httpx.ReadTimeout) else "cannot be reached"
+    return f"The Hub at {endpoint()} {what}; check the network, the proxy and HF_ENDPOINT, and try again."
+
+
+def refuse(answer: httpx.Response, repo: str, revision: str | None, key_env: str | None) -> None:
+    """Raises ModelError for an answer that is not a success."""
+    status, code = answer.status_code, answer.headers.get("X-Error-Code", "")
+    if answer.is_success:
+        return
+    if code == "GatedRepo" or (status == 403 and code != "RepoNotFound"):
+        hint = f"the token in {key_env} has no access yet" if key_env else "name the variable that holds your token"
+        raise ModelError(
+            f"{repo} is gated: accept its terms at {endpoint()}/{repo}, then set an environment variable such as "
+            f"HF_TOKEN to your token ({hint})."
+        )
+    if code == "RevisionNotFound":
+        raise ModelError(f"{repo} has no revision {revision or 'main'!r}; give a branch, a tag or a commit of it.")
+    if code == "EntryNotFound" or (status == 404 and "/resolve/" in str(answer.url)):
+        raise ModelError(f"{repo} has no {answer.url.path.rsplit('/', 1)[-1]}; it is not a complete text model.")
+    if status in (401, 404):
+        hint = f"the token in {key_env} may not read it" if key_env else "a private one needs a token's variable"
+        raise ModelError(f"The Hub has no model called {repo!r}; check the spelling ({hint}).")
+    if status == 429:
+        raise ModelError(f"The Hub at {endpoint()} has too many requests at the moment (429); try again later.")
+    raise ModelError(f"The Hub at {endpoint()} answered with error {status} for {repo}; try again later.")
+
+
+def _wanted(siblings: list[Any], repo: str) -> tuple[HubFile, ...]:
+    """Configuration, tokenizer, card and the safetensors weights of the top folder, and nothing else."""
+    found = {s["rfilename"]: s for s in siblings if isinstance(s, dict) and isinstance(s.get("rfilename"), str)}
+    safetensors = [n for n in found if n.endswith(".safetensors") and SAFE.fullmatch(n)]
+    weights = [n for n in safetensors if n.startswith("model")]
+    if "adapter_config.json" in found and "config.json" not in found:
+        raise ModelError(f"{repo} is a PEFT adapter, not a whole model; download it and add it as an adapter.")
+    if not weights:
+        if pickled := sorted(n for n in found if n.endswith(PICKLED)):
+            raise ModelError(
+                f"{repo} holds its weights as {pickled[0]}, a pickle, which can run code when it is read; choose a "
+                "revision or a model with safetensors."
+            )
+        raise ModelError(f"{repo} has no safetensors weights of a transformers model; choose another.")
+    if "model.safetensors" in weights and "model.safetensors.index.json" not in found:
+        weights = ["model.safetensors"]
+    names = {n for n in found if SAFE.fullmatch(n) and (n in TOKENIZER_FILES or TEXTS.fullmatch(n))}
+    names = {n for n in names if n not in safetensors} | set(weights)
+    return tuple(_file(found[name], repo) for name in sorted(names))
+
+
+def _file(entry: dict[str, Any], repo: str) -> HubFile:
+    lfs: dict[str, Any] = entry["lfs"] if isinstance(entry.get("lfs"), dict) else {}
+    size = lfs.get("size", entry.get("size"))
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise ModelError(f"{endpoint()} does not tell the sizes of the files of {repo}; check HF_ENDPOINT.")
+    sha256, blob = lfs.get("sha256"), entry.get("blobId")
+    return HubFile(
+        entry["rfilename"],
+        size,
+        sha256 if isinstance(sha256, str) else None,
+        blob if isinstance(blob, str) and not lfs else None,
+    )
+
+
+def _licence(told: dict[str, Any]) -> str | None:
+    card = told.get("cardData")
+    licence = card.get("license") if isinstance(card, dict) else None
+    if licence == "other" and isinstance(card, dict):
+        licence = card.get("license_name") or licence
+    return ", ".join(map(str, licence)) if isinstance(licence, list) else licence
+
+
+def _numbers(told: dict[str, Any]) -> tuple[int | None, str | None]:
+    """(parameters, dtype) where the Hub has counted them."""
+    counted = told.get("safetensors")
+    parts = counted.get("parameters") if isinstance(counted, dict) else None
+    if not isinstance(parts, dict) or not parts or not all(isinstance(n, int) for n in parts.values()):
+        return None, None
+    names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+    return sum(parts.values()), names.get(max(parts, key=lambda key: parts[key]))
+
+
+def _card(found: HubModel, name: str, source: Source, options: Options) -> Card:
+    family, architecture = classify(found.config, found.repo)
+    dtype = found.dtype or found.config.get("dtype") or found.config.get("torch_dtype")
+    room = context(found.config, {})
+    numbers = found.parameters + cached_numbers(found.config, room) if found.parameters else None
+    return Card(
+        name=name,
+        source=source,
+        role="classify" if family == "classifier" else "generate",
+        family=family,
+        architecture=architecture,
+        parameters=found.parameters,
+        dtype=dtype if isinstance(dtype, str) else None,
+        disk_bytes=found.bytes,
+        memory_bytes=numbers * width(load_dtype(options, str(dtype))) if numbers else None,
+        context=room,
+        licence=found.licence,
+    )
+
+
+BACKENDS.register("hub")(Hub())

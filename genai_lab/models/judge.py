@@ -1,0 +1,138 @@
+"""Models that judge texts instead of writing them: a classifier's probability, a language model's log-probability."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genai_lab.errors import ModelError
+from genai_lab.models import Card
+
+BATCH = 32
+LOGITS = 2**26
+WRONG = ("toxic", "toxicity", "offensive", "hate", "abusive", "label_1", "1")
+
+
+@dataclass(frozen=True)
+class LogProbability:
+    """The sum over the text's tokens, in nats, and how many tokens it covers."""
+
+    total: float
+    tokens: int
+
+
+class Judge:
+    """A loaded model. `hash` says which it was: the content hash, or the name where there is none.
+
+    Raises ModelError where the model cannot be loaded or is of another family.
+    """
+
+    def __init__(self, card: Card) -> None:
+        import torch
+        from transformers import (
+            AutoModelForCausalLM,
+            AutoModelForSeq2SeqLM,
+            AutoModelForSequenceClassification,
+            AutoTokenizer,
+        )
+
+        if card.path is None:
+            raise ModelError(f"{card.name} is no model in a folder, so it cannot judge texts; choose a local one.")
+        kinds: dict[str, Any] = {
+            "classifier": AutoModelForSequenceClassification,
+            "decoder-only": AutoModelForCausalLM,
+            "encoder-decoder": AutoModelForSeq2SeqLM,
+        }
+        if card.family not in kinds:
+            raise ModelError(
+                f"{card.name} is of the family {card.family}, which judges no texts; choose a local model."
+            )
+        kept = {"trust_remote_code": False, "local_files_only": True}
+        self.card, self.hash = card, card.content_hash or card.name
+        self._tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
+        self._module = kinds[card.family].from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **kept)
+        self._module.eval()
+        limit = getattr(self._module.config, "max_position_embeddings", 512)
+        self._longest = min(int(limit), int(self._tokenizer.model_max_length)) - 2
+        self._tokenizer.padding_side = "right"
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.unk_token
+        self._sources: list[str] = []
+
+    def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
+        """P(label) of each text, 0 to 1; without a label the one whose name says that something is wrong."""
+        import torch
+
+        if self.card.family != "classifier":
+            raise ModelError(f"{self.card.name} is no classifier; choose one, such as starter-toxicity.")
+        place = self._place(label)
+        found: list[float | None] = []
+        for start in range(0, len(texts), BATCH):
+            coded = self._coded(texts[start : start + BATCH])
+            with torch.inference_mode():
+                found += self._module(**coded).logits.softmax(-1)[:, place].tolist()
+        return found
+
+    def given(self, sources: Sequence[str]) -> "Judge":
+        """The same model with what an encoder-decoder reads before each text; decoder-only models ignore it."""
+        other = copy.copy(self)
+        other._sources = list(sources)
+        return other
+
+    @property
+    def reads_input(self) -> bool:
+        """Whether log-probabilities are of the text given an input."""
+        return self.card.family == "encoder-decoder"
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
+        """Of each text alone, after the model's own start, or given its input; a text beyond the context is cut.
+
+        A decoder-only model without a start token does not judge the first token. Raises ModelError for an
+        encoder-decoder without an input a text.
+        """
+        if self.card.family == "classifier":
+            raise ModelError(f"{self.card.name} is a classifier; choose a model that writes text.")
+        if self.reads_input and len(self._sources) != len(texts):
+            raise ModelError(
+                f"{self.card.name} reads an input before each text; name it, or choose a decoder-only one."
+            )
+        found = [LogProbability(0.0, 0)] * len(texts)
+        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        step = max(1, min(BATCH, LOGITS // (self._longest * self._module.config.vocab_size)))
+        for start in range(0, len(order), step):
+            places = order[start : start + step]
+            for place, one in zip(places, self._judged(texts, places), strict=True):
+                found[place] = one
+        return found
+
+    def _judged(self, texts: Sequence[str], places: Sequence[int]) -> list[LogProbability]:
+        """One batch, padded on the right."""
+        import torch
+
+        coded = self._coded([texts[place] for place in places])
+        ids, mask = coded["input_ids"], coded["attention_mask"].clone()
+        if ids.shape[1] == 0:
+            return [LogProbability(0.0, 0)] * len(places)
+        with torch.inference_mode():
+            if self.reads_input:
+                read = self._coded([self._sources[place] for place in places])
+                logits = self._module(**read, labels=ids.masked_fill(mask == 0, -100)).logits
+            else:
+                logits = self._module(**coded).logits[:, :-1]
+                ids, mask = ids[:, 1:], mask[:, 1:]
+            own = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0] * mask
+        return [LogProbability(*one) for one in zip(own.sum(-1).tolist(), mask.sum(-1).tolist(), strict=True)]
+
+    def _coded(self, texts: Sequence[str]) -> Any:
+        coded = self._tokenizer(
+            list(texts), padding=len(texts) > 1, truncation=True, max_length=self._longest, return_tensors="pt"
+        )
+        coded.pop("token_type_ids", None)
+        return coded
+
+    def _place(self, label: str) -> int:
+        names = {str(name).lower(): int(place) for place, name in self._module.config.id2label.items()}
+        for name in (label.lower(),) if label else WRONG:
+            if name in names:
+                return names[name]
+        raise ModelError(f"{self.card.name} has no label {label or 'toxic'!r}. It has: {', '.join(names)}.")

@@ -1,0 +1,56 @@
+"""A folder on this machine that holds a transformers model with safetensors weights."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+from genai_lab.errors import LabError, ModelError
+from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models.checks import check_links, folder_within
+from genai_lab.models.inspect import inspect_folder, quick_check
+
+log = logging.getLogger(__name__)
+
+
+class LocalFolder:
+    name = "local"
+    title = "Local folder"
+
+    def inspect(self, source: Source, name: str, options: Options) -> Card:
+        folder = folder_within(source.location, options.roots)
+        check_links(folder, options.roots)
+        return inspect_folder(folder, name, source, options)
+
+    def load(self, card: Card, options: Options) -> Generator:
+        folder_within(str(card.path), options.roots)
+        return load_folder(card, options)
+
+
+def load_folder(card: Card, options: Options) -> Generator:
+    """Loads the folder that the card's path names, after a look at what may have changed since it was inspected."""
+    from genai_lab.models.transformers import load_local
+
+    if card.path is None:
+        raise ModelError(f"{card.name} is not on this machine yet; download it first.")
+    quick_check(card.path)
+    with clear_errors(card.name):
+        return cast(Generator, load_local(card.path, card, options))
+
+
+@contextmanager
+def clear_errors(name: str) -> Iterator[None]:
+    """Turns what libraries raise while they read the files of `name` into one sentence."""
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as problem:
+        # Files from elsewhere make transformers, torch and tokenizers raise anything, from ZeroDivisionError to a
+        # tokenizer's bare Exception, so that no narrower class would do.
+        log.warning("%s cannot be loaded", name, exc_info=problem)
+        lines = str(problem).strip().splitlines() or [type(problem).__name__]
+        raise ModelError(f"{name} cannot be loaded: {lines[0].rstrip('.:')[:300]}.") from problem
+
+
+BACKENDS.register("local")(LocalFolder())

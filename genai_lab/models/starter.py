@@ -1,0 +1,33 @@
+"""The models that the package ships: trained by its own code, usable without a network."""
+
+from pathlib import Path
+
+from genai_lab.errors import ModelError
+from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models.inspect import inspect_folder
+from genai_lab.models.local import load_folder
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "starter" / "weights"
+
+
+def starters() -> list[str]:
+    """Names of the starter models whose weights are there."""
+    return sorted(path.parent.name for path in WEIGHTS.glob("starter-*/config.json"))
+
+
+class Starter:
+    name = "starter"
+    title = "Starter model"
+
+    def inspect(self, source: Source, name: str, options: Options) -> Card:
+        known = starters()
+        if source.location not in known:
+            listed = ", ".join(known) or "none; build them with `make starter`"
+            raise ModelError(f"There is no starter model called {source.location[:100]!r}. Known: {listed}.")
+        return inspect_folder(WEIGHTS / source.location, name, source, options)
+
+    def load(self, card: Card, options: Options) -> Generator:
+        return load_folder(card, options)
+
+
+BACKENDS.register("starter")(Starter())

@@ -1,0 +1,259 @@
+"""A loaded transformers model as a Generator: rendering, tokens, the scheduler."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genai_lab.decoding import Token
+from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
+from genai_lab.models import Card, Options, Prompt, Request, Stream
+
+if TYPE_CHECKING:
+    from genai_lab.decoding.rows import Row
+
+log = logging.getLogger(__name__)
+ENCODED = 2048
+
+
+class LocalGenerator:
+    """A decoder-only or encoder-decoder model in this process. One scheduler thread serves all requests."""
+
+    def __init__(self, card: Card, module: Any, tokenizer: Any, context: int) -> None:
+        from genai_lab.decoding.scheduler import Scheduler
+
+        self.card, self.module, self.tokenizer, self.context = card, module, tokenizer, context
+        self.seq2seq = bool(module.config.is_encoder_decoder)
+        self.token_text = lru_cache(maxsize=None)(self._token_text)
+        self.scheduler = Scheduler(module, self.token_text)
+        self._ends = _end_ids(module, tokenizer)
+        # The tokenizer's own core does the same without the checks that transformers makes on every call.
+        self._backend = getattr(tokenizer, "backend_tokenizer", None)
+        self._tokenizing = threading.Lock()
+        # A prompt is counted before it is sent, and rows of a call begin alike.
+        self._encoded = lru_cache(maxsize=ENCODED)(self._encode_anew)
+
+    def submit(
+        self, requests: Sequence[Request], *, adapter: str | None = None, prefix_embeddings: Any = None
+    ) -> list[Stream]:
+        """`adapter` is one that the module holds; `prefix_embeddings` (P, D) come before every prompt's own."""
+        made = [self._rows(request, adapter, prefix_embeddings) for request in requests]
+        drawn: list[Row] = []
+        for own in made:
+            if own[0].sampling.beams > 1:
+                self.scheduler.call(lambda own=own: self._beam_search(own))  # type: ignore[misc]
+            else:
+                drawn += own
+        if drawn:
+            self.scheduler.submit(drawn)
+        return [own[0].stream for own in made]
+
+    def render(self, prompt: Prompt) -> str:
+        """The text that the model reads: the prompt itself, or the messages in the chat template."""
+        if prompt.mode != "chat":
+            return prompt.text
+        if not getattr(self.tokenizer, "chat_template", None):
+            raise ModelError(f"{self.card.name} has no chat template; use completion mode.")
+        messages = list(prompt.messages) or [{"role": "user", "content": prompt.text}]
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except Exception as problem:
+            raise ModelError(f"The chat template of {self.card.name} refuses these messages: {problem}.") from problem
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        return len(self._encode(self.render(prompt), prompt.mode)) + len(prompt.prefix)
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        return [(token, self.token_text(token)) for token in self._encode(text, "completion", special=False)]
+
+    def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        own = [] if self.seq2seq else self._encode(self.render(prompt), prompt.mode)
+        return (*self._decoder_start(), *own, *prompt.prefix)
+
+    @property
+    def busy(self) -> bool:
+        return self.scheduler.busy
+
+    def close(self) -> None:
+        self.scheduler.close()
+        self.module = self.scheduler.network.module = None
+
+    def _rows(self, request: Request, adapter: str | None, prefix_embeddings: Any) -> "list[Row]":
+        from genai_lab.decoding.rows import Row, TokenStream
+
+        prompt, sampling = request.prompt, request.sampling.seeded()
+        if sampling.beams > 1 and sampling.num_completions > sampling.beams:
+            raise BadSetting("num_completions", sampling.num_completions, f"at most the {sampling.beams} beams")
+        rendered = self.render(prompt)
+        ids = self._encode(rendered, prompt.mode)
+        if not self.seq2seq:
+            ids += prompt.prefix
+        if not ids:
+            raise LabError("The prompt is empty; type something or choose an example.")
+        begun = [*self._decoder_start(), *prompt.prefix] if self.seq2seq else []
+        before = 0 if prefix_embeddings is None else len(prefix_embeddings)
+        size = max(before + len(ids), len(begun))
+        if size >= self.context:
+            raise PromptTooLong(size, self.context)
+        stream = TokenStream(sampling.num_completions, rendered)
+        return [
+            Row(
+                prompt=ids,
+                begun=begun,
+                shared=self._shared(prompt, rendered),
+                prefix_embeddings=prefix_embeddings,
+                stream=stream,
+                index=index,
+                sampling=sampling,
+                context=list(begun) if self.seq2seq else list(ids),
+                before=begun if self.seq2seq else ids,
+                decode=self._decode,
+                ends=self._ends,
+                room=min(sampling.max_new_tokens, self.context - (len(begun) if self.seq2seq else size)),
+                trace=request.trace,
+                keep_logits=request.keep_logits,
+                adapter=adapter,
+            )
+            for index in range(sampling.num_completions)
+        ]
+
+    def _shared(self, prompt: Prompt, rendered: str) -> int:
+        """Tokens that the shared characters surely fill; the last one may reach beyond them."""
+        if not prompt.shared or self.seq2seq:
+            return 0
+        return max(0, len(self._encode(rendered[: prompt.shared], prompt.mode)) - 1)
+
+    def _decoder_start(self) -> list[int]:
+        if not self.seq2seq:
+            return []
+        config = self.module.generation_config
+        start = config.decoder_start_token_id
+        return [config.bos_token_id if start is None else start]
+
+    def _encode(self, text: str, mode: str, special: bool = True) -> list[int]:
+        return list(self._encoded(text, special and mode != "chat"))
+
+    def _encode_anew(self, text: str, special: bool) -> tuple[int, ...]:
+        with self._tokenizing:
+            return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
+
+    def _decode(self, ids: list[int]) -> str:
+        if self._backend is not None:
+            return str(self._backend.decode(ids, skip_special_tokens=True))
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _token_text(self, token_id: int) -> str:
+        piece = self.tokenizer.convert_ids_to_tokens(token_id)
+        if isinstance(piece, str) and piece.startswith("▁"):
+            return piece.replace("▁", " ")
+        return str(self.tokenizer.decode([token_id], skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def _beam_search(self, rows: "list[Row]") -> None:
+        """transformers' own beam search, in the scheduler's thread; the texts come when it is done."""
+        import torch
+        from transformers import StoppingCriteria, StoppingCriteriaList
+
+        from genai_lab.decoding.rows import as_lab_error
+
+        first, breathe = rows[0], self.scheduler.breathe
+        if first.finished is not None:
+            return
+
+        class Cancelled(StoppingCriteria):
+            def __call__(self, input_ids: Any, scores: Any, **more: Any) -> Any:
+                breathe()
+                return torch.full((input_ids.shape[0],), first.stream.cancelled, device=input_ids.device)
+
+        sampling = first.sampling
+        ids = torch.tensor([first.prompt], device=self.module.device)
+        more: dict[str, Any] = (
+            {"decoder_input_ids": torch.tensor([first.begun], device=self.module.device)} if self.seq2seq else {}
+        )
+        try:
+            out = self.module.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=first.room,
+                do_sample=False,
+                num_beams=sampling.beams,
+                num_return_sequences=len(rows),
+                repetition_penalty=sampling.repetition_penalty,
+                no_repeat_ngram_size=sampling.no_repeat_ngram,
+                pad_token_id=self.tokenizer.pad_token_id or min(self._ends, default=0),
+                stopping_criteria=StoppingCriteriaList([Cancelled()]),
+                **more,
+            )
+            skip = len(first.begun) if self.seq2seq else len(first.prompt)
+            for row, ids in zip(rows, out[:, skip:].tolist(), strict=True):
+                for token_id in ids:
+                    row.push(Token(token_id, self.token_text(token_id)))
+                row.close("length")
+        except Exception as problem:
+            first.stream.fail(as_lab_error(problem))
+
+
+def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
+    """Reads safetensors weights from a folder; raises ModelError in one sentence for what cannot be read."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils import logging as talk
+
+    # What matters of it comes as a sentence; the rest would stand between a command's lines.
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    device, dtype = choose_device(options.device), options.dtype
+    kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        config = AutoConfig.from_pretrained(path, **kept)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        wanted = getattr(torch, dtype) if dtype != "auto" else (torch.float32 if device == "cpu" else "auto")
+        made: Any = kind.from_pretrained(path, use_safetensors=True, dtype=wanted, output_loading_info=True, **kept)
+        module, told = made
+        _refuse_missing(card, sorted(told["missing_keys"]))
+        module = module.to(device).eval()
+        tokenizer = AutoTokenizer.from_pretrained(path, **kept)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as problem:
+        log.info("loading %s failed", path, exc_info=problem)
+        reason = str(problem).strip().splitlines()[0][:300] if str(problem).strip() else type(problem).__name__
+        raise ModelError(f"{card.name} cannot be loaded: {reason}") from problem
+    return LocalGenerator(card, module, tokenizer, context_of(module, tokenizer))
+
+
+def _refuse_missing(card: Card, missing: list[str]) -> None:
+    """transformers fills weights that a checkpoint lacks with random numbers and goes on."""
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise ModelError(
+            f"{card.name} cannot be loaded: its weights lack {missing[0]}{more}, so the files are not this whole "
+            "model; download or save it again."
+        )
+
+
+def choose_device(wanted: str) -> str:
+    """CUDA where there is one, then Apple's, then the CPU; raises BadSetting for one that is not there."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, found in there.items() if found)
+    if not there.get(wanted, False):
+        raise BadSetting("device", wanted, f"one that is there: {', '.join(n for n, found in there.items() if found)}")
+    return wanted
+
+
+def context_of(module: Any, tokenizer: Any) -> int:
+    """Tokens that the model can read: its positions, and no more than a sliding window of attention."""
+    config = module.config.get_text_config(decoder=True)
+    sizes = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "sliding_window")]
+    if module.config.model_type in ("t5", "mt5", "umt5") and not sizes[1]:
+        sizes.append(1024)
+    found = [size for size in sizes if isinstance(size, int) and size > 0]
+    return min(found, default=min(getattr(tokenizer, "model_max_length", 2048), 2048))
+
+
+def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:
+    ends = module.generation_config.eos_token_id
+    found = set(ends) if isinstance(ends, list) else {ends}
+    return frozenset(token for token in {*found, tokenizer.eos_token_id} if token is not None)
