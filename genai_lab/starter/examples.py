@@ -1,0 +1,41 @@
+"""Prompts that work at once with the shipped models: held-out inputs of every task, drawn with a fixed seed."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from genai_lab.models import Mode
+from genai_lab.starter.tasks import TASKS
+from genai_lab.starter.tasks.sentiment import few_shot_document
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class StarterExample:
+    """`settings` are the Sampling fields that differ from the defaults."""
+
+    title: str
+    model: str
+    mode: Mode
+    prompt: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def examples() -> list[StarterExample]:
+    rng = random.Random(SEED)
+    drawn = {name: TASKS.get(name).draw(rng, "test") for name in TASKS}
+    shots = few_shot_document(rng, "test", 4, pair=("up", "down"), format="Review: {s}\nLabel:")
+    greedy: dict[str, Any] = {"greedy": True, "max_new_tokens": 64}
+    one = {"max_new_tokens": 80, "temperature": 0.7}
+    text, causal = "starter-seq2seq", "starter-causal"
+    helpful = next(e for e in iter(lambda: TASKS.get("reply").draw(rng, "test"), None) if e.labels["toxic"] == "no")
+    return [
+        StarterExample("Continue a story", causal, "completion", drawn["story"].source, one),
+        StarterExample("Sentiment, 4 shots", causal, "completion", shots.prompt, {**greedy, "stop": ["\n"]}),
+        StarterExample("Ask for help", causal, "chat", helpful.source, {"max_new_tokens": 40, "temperature": 0.7}),
+        StarterExample("Summarize a dialogue", text, "text-to-text", drawn["summary"].prompt, greedy),
+        StarterExample("Translate to French", text, "text-to-text", drawn["translation"].prompt, greedy),
+        StarterExample("Sentiment of a review", text, "text-to-text", drawn["sentiment"].prompt, greedy),
+        StarterExample("Answer a question (left out)", text, "text-to-text", drawn["qa"].prompt, greedy),
+    ]
