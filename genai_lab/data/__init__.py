@@ -1,0 +1,82 @@
+"""Tables of examples: read from files, given roles and splits, kept as Parquet.
+
+A cell is text. What was not text in its source (a number, a list) is kept as JSON, and its column says so, so that an
+export gives back what came in.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from genai_lab.errors import BadSetting, LabError
+
+Role = Literal["input", "reference", "label", "chosen", "rejected", "messages", "metadata"]
+ROLES: tuple[Role, ...] = ("input", "reference", "label", "chosen", "rejected", "messages", "metadata")
+SPLITS = ("train", "validation", "test")
+SPLIT = "_split"
+Kind = Literal["text", "json"]
+
+
+class BadRows(LabError):
+    """Rows that cannot be read; `rows` holds the first of them, `count` says how many there are."""
+
+    def __init__(self, rows: "tuple[BadRow, ...]", count: int) -> None:
+        self.rows, self.count = rows, count
+        more = f" and {count - 1:,} more" if count > 1 else ""
+        super().__init__(f"{rows[0]}{more}; drop such rows, or mend the file.")
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """`number` counts rows from 1, without the header; `column` is None where the whole row is meant."""
+
+    number: int
+    column: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = f", column {self.column!r}" if self.column else ""
+        return f"Row {self.number:,}{where}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`kind` "json": the cells are JSON, not text. `sparse`: an empty cell means that the row has no such column."""
+
+    name: str
+    kind: Kind = "text"
+    sparse: bool = False
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row of a dataset version. `key` is its number (from 0) in the version; `fields` are all cells as text."""
+
+    key: int
+    fields: dict[str, str]
+    references: tuple[str, ...] = ()
+    label: str | None = None
+    split: str = "train"
+    input: str = ""
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How rows are told apart. `by` "ratio" draws them with the seed, "group" draws whole groups of `column`'s value,
+    "column" takes the split's name from `column`, "none" puts all rows into `ratios`' first split.
+
+    `ratios` are the shares of train, validation and test.
+    """
+
+    by: Literal["ratio", "column", "group", "none"] = "none"
+    ratios: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    column: str = ""
+    seed: int = 0
+    only: str = field(default="test", metadata={"choices": SPLITS})
+
+    def __post_init__(self) -> None:
+        if len(self.ratios) != 3 or min(self.ratios) < 0 or abs(sum(self.ratios) - 1) > 1e-6:
+            raise BadSetting("ratios", self.ratios, "three shares that add up to 1, such as 0.8, 0.1, 0.1")
+        if self.by in ("column", "group") and not self.column:
+            raise LabError(f"A split by {self.by} needs the name of a column; choose one.")
+        if self.only not in SPLITS:
+            raise BadSetting("split", self.only, "train, validation or test")

@@ -1,0 +1,87 @@
+"""Which column plays which role, guessed from names and contents."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genai_lab.data import ROLES
+from genai_lab.errors import LabError
+
+Roles = dict[str, tuple[str, ...]]
+WORDS: dict[str, tuple[str, ...]] = {
+    "messages": ("messages", "conversation", "conversations"),
+    "chosen": ("chosen",),
+    "rejected": ("rejected",),
+    "label": ("label", "labels", "class", "category", "sentiment", "intent", "toxic"),
+    "reference": (
+        "reference", "references", "summary", "summaries", "highlights", "target", "answer", "response", "output",
+        "completion", "translation", "fr", "de",
+    ),
+    "input": (
+        "input", "prompt", "text", "dialogue", "document", "article", "question", "source", "instruction", "review",
+        "sentence", "passage", "context", "content", "en", "query",
+    ),
+}  # fmt: skip
+
+
+def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]] = ()) -> Roles:
+    """The best guess by names, and by the first rows where names do not tell.
+
+    One column for each role; several references where their names differ by a number only.
+    """
+    low = {name.lower().strip(): name for name in columns}
+    found: Roles = {}
+    for role, words in WORDS.items():
+        fitting = [low[word] for word in words if word in low and not _mostly_empty(low[word], rows)]
+        if role == "reference":
+            fitting += [name for name in columns if name not in fitting and _stem(name) in words]
+            fitting = fitting if len({_stem(name) for name in fitting}) == 1 else fitting[:1]
+        elif fitting:
+            fitting = fitting[:1]
+        if fitting:
+            found[role] = tuple(fitting)
+    left = [name for name in columns if name not in {name for names in found.values() for name in names}]
+    if "label" not in found and "reference" not in found and "chosen" not in found:
+        label = next((name for name in left if _like_labels(name, rows)), None)
+        if label:
+            found["label"] = (label,)
+            left.remove(label)
+    if "input" not in found and "messages" not in found and left:
+        found["input"] = (max(left, key=lambda name: _length(name, rows)),)
+    return found
+
+
+def _stem(name: str) -> str:
+    return name.lower().strip().rstrip("0123456789_")
+
+
+def _mostly_empty(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    return bool(rows) and sum(row.get(name) in (None, "", []) for row in rows) * 2 > len(rows)
+
+
+def _length(name: str, rows: Sequence[Mapping[str, Any]]) -> float:
+    return sum(len(str(row.get(name) or "")) for row in rows)
+
+
+def _like_labels(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Few short values that come again and again."""
+    values = [row.get(name) for row in rows]
+    if len(values) < 20 or any(isinstance(value, list | dict | float) for value in values):
+        return False
+    different = {str(value) for value in values}
+    return 2 <= len(different) <= len(values) // 5 and max(map(len, different)) <= 40
+
+
+def checked(roles: Mapping[str, Sequence[str]], columns: Sequence[str]) -> Roles:
+    """The roles as given; raises LabError for an unknown role or column, or two columns where one is wanted."""
+    made: Roles = {}
+    for role, names in roles.items():
+        if role not in ROLES:
+            raise LabError(f"There is no role {role!r}. Known: {', '.join(ROLES)}.")
+        for name in names:
+            if name not in columns:
+                raise LabError(f"There is no column {name!r} for {role}. Known: {', '.join(columns)}.")
+        if len(names) > 1 and role not in ("reference", "metadata"):
+            raise LabError(f"The role {role} takes one column, but {len(names)} are given: {', '.join(names)}.")
+        if names:
+            made[role] = tuple(dict.fromkeys(names))
+    return made
