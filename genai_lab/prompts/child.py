@@ -1,0 +1,184 @@
+"""The process that reads and fills templates which nobody vouches for. Run as a script; it knows nothing of the lab.
+
+Requests and answers are JSON, each after its length as four bytes. What a template does wrong comes back as a problem
+in words; what it does to the process (memory, time) ends the process, which is why it is one of its own.
+"""
+
+import difflib
+import json
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+TEXT_LIMIT = 50_000
+OUTPUT_LIMIT = 1_000_000
+MEMORY_LIMIT = 384 * 2**20
+BACKSTOP_SECONDS = 15.0
+FOREIGN = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+
+
+class Problem(Exception):
+    """What is wrong with a template: `part` is its name, `row` the place in the request where one is to blame."""
+
+    def __init__(self, words: str, part: str = "", row: int | None = None) -> None:
+        super().__init__(words)
+        self.words, self.part, self.row = words, part, row
+
+
+@lru_cache(maxsize=1)
+def environment() -> ImmutableSandboxedEnvironment:
+    """Jinja2's immutable sandbox: no loader, strict about what is missing, nothing that draws by chance."""
+    made = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    made.globals = {name: made.globals[name] for name in ("range", "namespace", "joiner")}
+    made.filters.pop("random")
+    return made
+
+
+def slots_of(part: str, text: str) -> list[str]:
+    """The names that the text wants filled, sorted; raises Problem for a text that can never be filled."""
+    if len(text) > TEXT_LIMIT:
+        raise Problem(f"has {len(text):,} characters, but at most {TEXT_LIMIT:,} are allowed; shorten it", part)
+    try:
+        return sorted(_names(part, text))
+    except TemplateSyntaxError as problem:
+        raise Problem(f"cannot be read at line {problem.lineno}: {_clipped(problem.message or '')}", part) from None
+    except RecursionError:
+        raise Problem("is nested too deeply; simplify it", part) from None
+    except ValueError as problem:  # a number of too many digits
+        raise Problem(f"cannot be read: {_clipped(str(problem))}", part) from None
+
+
+def _names(part: str, text: str) -> set[str]:
+    made = environment()
+    tree = made.parse(text)
+    for node in tree.find_all(FOREIGN):
+        raise Problem(f"takes in another template at line {node.lineno}; write the text here instead", part)
+    _check_names(part, tree.find_all(nodes.Filter), "filter", made.filters)
+    _check_names(part, tree.find_all(nodes.Test), "test", made.tests)
+    return meta.find_undeclared_variables(tree) - set(made.globals)
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """{"slots": {part: names}} for op "slots"; the filled texts for op "fill"; else {"problem", "part", "row"}."""
+    try:
+        if request["op"] == "slots":
+            return {"slots": {part: slots_of(part, text) for part, text in request["parts"].items()}}
+        return _fill_all(request)
+    except Problem as problem:
+        return {"problem": problem.words, "part": problem.part, "row": problem.row}
+    except MemoryError:
+        return {"problem": f"needs more than {MEMORY_LIMIT // 2**20} MB of memory; simplify it", "ended": True}
+
+
+def _fill_all(request: dict[str, Any]) -> dict[str, Any]:
+    parts, chat = request["parts"], request["chat"]
+    made = {part: _compiled(part, text) for part, text in parts.items()}
+    return {
+        "shots": list(_filled("shot", made, request["shots"])),
+        "asked": [_one("instruction", made["instruction"], values) for values in request["shots"]] if chat else [],
+        "systems": list(_filled("system", made, request["rows"])),
+        "instructions": list(_filled("instruction", made, request["rows"])),
+    }
+
+
+def _filled(part: str, made: Mapping[str, Template], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for place, values in enumerate(rows):
+        try:
+            yield _one(part, made[part], values)
+        except Problem as problem:
+            problem.row = place
+            raise
+
+
+def _one(part: str, template: Template, values: dict[str, Any]) -> str:
+    pieces, size = [], 0
+    try:
+        for piece in template.generate(values):
+            size += len(piece)
+            if size > OUTPUT_LIMIT:
+                raise Problem(f"writes more than {OUTPUT_LIMIT:,} characters; shorten it", part)
+            pieces.append(piece)
+    except (Problem, MemoryError):
+        raise
+    except UndefinedError as problem:
+        raise Problem(f"asks for what is not there: {_clipped(str(problem))}", part) from None
+    except SecurityError as problem:
+        raise Problem(f"reaches for what a template must not touch: {_clipped(str(problem))}", part) from None
+    except RecursionError:
+        raise Problem("calls itself without an end; take the recursion out", part) from None
+    except Exception as problem:
+        raise Problem(f"fails: {_clipped(str(problem)) or type(problem).__name__}", part) from None
+    return "".join(pieces)
+
+
+@lru_cache(maxsize=64)
+def _compiled(part: str, text: str) -> Template:
+    slots_of(part, text)
+    try:
+        return environment().from_string(text)
+    except (RecursionError, SyntaxError):
+        raise Problem("is nested too deeply; simplify it", part) from None
+
+
+def _check_names(part: str, found: Iterable[Any], noun: str, known: Mapping[str, Any]) -> None:
+    for node in found:
+        if node.name not in known:
+            near = difflib.get_close_matches(node.name, list(known), 1)
+            hint = f"did you mean {near[0]!r}?" if near else "take it out"
+            raise Problem(f"uses the {noun} {node.name[:60]!r} at line {node.lineno}, which there is not; {hint}", part)
+
+
+def _clipped(text: str) -> str:
+    line = " ".join(text.split()).rstrip(".")
+    return line if len(line) <= 200 else f"{line[:200]}…"
+
+
+def receive(stream: BinaryIO) -> dict[str, Any] | None:
+    head = stream.read(4)
+    return json.loads(stream.read(struct.unpack(">I", head)[0])) if len(head) == 4 else None
+
+
+def send(stream: BinaryIO, value: dict[str, Any]) -> None:
+    body = json.dumps(value).encode()
+    stream.write(struct.pack(">I", len(body)) + body)
+    stream.flush()
+
+
+def limit() -> None:
+    """Bounds memory, files and processes; where a system does not know one of these limits, the others stand."""
+    for what, most in ((resource.RLIMIT_AS, MEMORY_LIMIT), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
+        try:
+            resource.setrlimit(what, (most, most))
+        except (ValueError, OSError):
+            continue
+
+
+def main() -> None:
+    limit()
+    send(sys.stdout.buffer, {"ready": True})
+    while (request := receive(sys.stdin.buffer)) is not None:
+        # Ends a process whose parent is gone and cannot: the default action of SIGALRM interrupts even C code.
+        signal.setitimer(signal.ITIMER_REAL, BACKSTOP_SECONDS)
+        made = answer(request)
+        try:
+            send(sys.stdout.buffer, made)
+        except MemoryError:
+            made = {"problem": f"needs more than {MEMORY_LIMIT // 2**20} MB of memory; simplify it", "ended": True}
+            send(sys.stdout.buffer, made)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if made.get("ended"):
+            return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Far from one another: each next one is the row least like those already chosen (farthest-first traversal).
+
+Gonzalez, Clustering to minimize the maximum intercluster distance, Theoretical Computer Science 38, 1985.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from genai_lab.prompts.few_shot import SELECTORS, Pool
+from genai_lab.prompts.few_shot.similar import vectors
+
+MOST_COMPARED = 5_000
+SPARE = 8
+
+
+class Diverse:
+    name = "diverse"
+    title = "Diverse"
+    about = "Rows that are least like one another (TF-IDF), begun with one drawn by the seed; the same for every item."
+    per_item = False
+    drawn = True
+
+    def rank(self, pool: Pool, texts: Sequence[str], k: int, seed: int, fixed: Sequence[int]) -> Iterator[list[int]]:
+        order = np.random.default_rng(seed).permutation(len(pool.examples))[:MOST_COMPARED]
+        if not len(order):
+            yield []
+            return
+        _, known = vectors([pool.texts[place] for place in order])
+        chosen, likeness = [0], (known @ known[0].T).toarray().ravel()
+        while len(chosen) < min(k + SPARE, len(order)):
+            likeness[chosen] = np.inf
+            chosen.append(int(np.argmin(likeness)))
+            likeness = np.maximum(likeness, (known @ known[chosen[-1]].T).toarray().ravel())
+        rest = [place for place in range(len(order)) if place not in set(chosen)]
+        yield [int(order[place]) for place in (*chosen, *rest)]
+
+
+SELECTORS.register("diverse")(Diverse())

@@ -1,0 +1,258 @@
+"""Rows into prompts: many at once, in the sandbox, as plain text or as the messages of a chat."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from genai_lab.errors import BadSetting, TemplateError
+from genai_lab.models import Mode, Prompt
+from genai_lab.prompts.sandbox import sandbox
+from genai_lab.prompts.template import ALWAYS, Binding, Template, as_error
+
+if TYPE_CHECKING:
+    from genai_lab.data import Example
+
+ROWS_AT_ONCE = 64
+CHARACTERS_AT_ONCE = 4_000_000
+MOST_CHARACTERS = 200_000_000
+Message = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A prompt: `text` in plain form, `messages` in chat form (empty where plain was asked for).
+
+    `shared` is the number of leading characters of `text` common to all rows of the call, 0 for a single one.
+    """
+
+    text: str
+    messages: tuple[Message, ...] = ()
+    shared: int = 0
+
+    def prompt(self, mode: Mode = "completion") -> Prompt:
+        """What a model reads; with messages it is in chat mode."""
+        if self.messages:
+            return Prompt(messages=self.messages, mode="chat")
+        return Prompt(text=self.text, mode=mode, shared=self.shared)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The filled parts of one prompt; `asked` is the instruction filled with each shot (chat only)."""
+
+    system: str
+    shots: tuple[str, ...]
+    asked: tuple[str, ...]
+    instruction: str
+    separator: str
+    chat: bool
+
+    def rendered(self, k: int | None = None) -> Rendered:
+        """With the first `k` shots, or all of them."""
+        shots = self.shots[:k]
+        text = self.separator.join([*([self.system] if self.system else []), *shots, self.instruction])
+        return Rendered(text, self._messages(shots) if self.chat else ())
+
+    def _messages(self, shots: tuple[str, ...]) -> tuple[Message, ...]:
+        """A shot that begins with the instruction becomes a turn of user and assistant; others stand as text."""
+        made = [{"role": "system", "content": self.system}] if self.system else []
+        turns = list(zip(self.asked, shots, strict=False))
+        if all(shot.startswith(asked) and shot[len(asked) :].strip() for asked, shot in turns):
+            for asked, shot in turns:
+                made += [{"role": "user", "content": asked}, _said("assistant", shot[len(asked) :].strip())]
+            return (*made, _said("user", self.instruction))
+        return (*made, _said("user", self.separator.join([*shots, self.instruction])))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A prompt with as many shots as the context holds: `k` of the `wanted` ones, `tokens` in all."""
+
+    rendered: Rendered
+    k: int
+    wanted: int
+    tokens: int | None
+
+
+def render(
+    template: Template,
+    examples: "Sequence[Example]",
+    shots: "Sequence[Sequence[Example]]" = (),
+    *,
+    chat: bool,
+    binding: Binding | None = None,
+) -> list[Rendered]:
+    """One prompt an example; `shots` holds each example's own, or nothing for none.
+
+    Raises TemplateError in one sentence, which names the row; a template that takes too long is stopped within 2 s.
+    """
+    return with_shared([one.rendered() for one in fill(template, examples, shots, chat=chat, binding=binding)])
+
+
+def fill(
+    template: Template,
+    examples: "Sequence[Example]",
+    shots: "Sequence[Sequence[Example]]" = (),
+    *,
+    chat: bool,
+    binding: Binding | None = None,
+) -> list[Filled]:
+    """The parts of every prompt, so that it can be put together with fewer shots."""
+    shots = shots or [()] * len(examples)
+    if len(shots) != len(examples):
+        raise BadSetting("shots", f"given for {len(shots)} rows", f"given for all {len(examples)} or for none")
+    made: list[Filled] = []
+    size = 0
+    for chunk in _chunks(_Job(template, binding or Binding(), chat), examples, shots):
+        made += chunk
+        size += sum(len(one.instruction) + len(one.system) for one in chunk)
+        if size > MOST_CHARACTERS:
+            raise TemplateError(f"The prompts together have more than {MOST_CHARACTERS:,} characters; take fewer rows.")
+    return made
+
+
+def with_shared(made: Sequence[Rendered]) -> list[Rendered]:
+    """The same prompts with the length of their common beginning."""
+    if len(made) < 2 or any(one.messages for one in made):
+        return list(made)
+    texts = [one.text for one in made]
+    shared = _common(min(texts), max(texts))
+    return [replace(one, shared=shared) for one in made]
+
+
+def fitting(
+    filled: Sequence[Filled],
+    count: Callable[[Prompt], int | None],
+    room: int | None,
+    mode: Mode = "completion",
+    *,
+    same: bool = False,
+) -> list[Fitted]:
+    """Every prompt with the most shots that `room` tokens hold; with `same`, all with as many as the tightest one.
+
+    `count` is a generator's count_tokens; where it or the room is not known, all shots stay. A prompt that does not
+    fit without any shot comes back with k = 0 and its true number of tokens.
+    """
+    made = [_fit(one, count, room, mode) for one in filled]
+    least = min((one.k for one in made), default=0)
+    if same and any(one.k != least for one in made):
+        made = [_with(one, count, mode, least) for one in filled]
+    shared = with_shared([one.rendered for one in made])
+    return [replace(one, rendered=rendered) for one, rendered in zip(made, shared, strict=True)]
+
+
+def _common(a: str, b: str) -> int:
+    """The number of leading characters that are equal; of the least and the greatest text it is that of all."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if a[:middle] == b[:middle] else (low, middle - 1)
+    return low
+
+
+def _fit(filled: Filled, count: Callable[[Prompt], int | None], room: int | None, mode: Mode) -> Fitted:
+    whole = _with(filled, count, mode, len(filled.shots))
+    if room is None or whole.tokens is None or whole.tokens <= room:
+        return whole
+    low, high = 0, len(filled.shots)
+    best = _with(filled, count, mode, 0)
+    while high - low > 1:
+        middle = (low + high) // 2
+        tried = _with(filled, count, mode, middle)
+        if (tried.tokens or 0) <= room:
+            low, best = middle, tried
+        else:
+            high = middle
+    return best
+
+
+def _with(filled: Filled, count: Callable[[Prompt], int | None], mode: Mode, k: int) -> Fitted:
+    rendered = filled.rendered(k)
+    return Fitted(rendered, k, len(filled.shots), count(rendered.prompt(mode)))
+
+
+class _Job:
+    """What the rows of one call have in common."""
+
+    def __init__(self, template: Template, binding: Binding, chat: bool) -> None:
+        self.template, self.binding, self.chat = template, binding, chat
+        wanted = template.slots_by_part
+        self.of_row = set(wanted["system"]) | set(wanted["instruction"])
+        self.of_shot = set(wanted["shot"]) | (set(wanted["instruction"]) if chat else set())
+
+    def row(self, example: "Example") -> dict[str, Any]:
+        return self._values(example, self.of_row, solved=False)
+
+    def shot(self, example: "Example") -> dict[str, Any]:
+        return self._values(example, self.of_shot, solved=True)
+
+    def _values(self, example: "Example", wanted: set[str], *, solved: bool) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name in wanted:
+            value = self._always(example, name, solved) if name in ALWAYS else self.binding.fill(name, example)
+            if value is not None:
+                made[name] = value
+        return made
+
+    def _always(self, example: "Example", name: str, solved: bool) -> Any:
+        if name == "labels":
+            return list(self.binding.labels)
+        if not solved:
+            return None
+        if name == "label":
+            return example.label
+        references = list(example.references) or ([example.label] if example.label is not None else [])
+        return references if name == "references" else next(iter(references), None)
+
+
+def _chunks(job: _Job, examples: "Sequence[Example]", shots: "Sequence[Sequence[Example]]") -> Iterator[list[Filled]]:
+    start = 0
+    while start < len(examples):
+        end, size = start, 0
+        rows: list[dict[str, Any]] = []
+        solved: list[dict[str, Any]] = []
+        places: dict[int, int] = {}
+        while end < len(examples) and end - start < ROWS_AT_ONCE and size < CHARACTERS_AT_ONCE:
+            rows.append(job.row(examples[end]))
+            size += _size(rows[-1])
+            for shot in shots[end]:
+                if id(shot) not in places:
+                    places[id(shot)] = len(solved)
+                    solved.append(job.shot(shot))
+                    size += _size(solved[-1])
+            end += 1
+        yield _ask(job, rows, solved, examples[start:end], [[places[id(s)] for s in own] for own in shots[start:end]])
+        start = end
+
+
+def _ask(
+    job: _Job,
+    rows: list[dict[str, Any]],
+    solved: list[dict[str, Any]],
+    examples: "Sequence[Example]",
+    places: list[list[int]],
+) -> list[Filled]:
+    request = {"op": "fill", "parts": job.template.texts, "chat": job.chat, "rows": rows, "shots": solved}
+    made = sandbox().ask(request)
+    if "problem" in made:
+        row = made.get("row")
+        raise as_error(made, f"row {examples[row].key + 1}" if row is not None and made["part"] != "shot" else "")
+    return [
+        Filled(
+            made["systems"][place],
+            tuple(made["shots"][i] for i in own),
+            tuple(made["asked"][i] for i in own) if job.chat else (),
+            made["instructions"][place],
+            job.template.separator,
+            job.chat,
+        )
+        for place, own in enumerate(places)
+    ]
+
+
+def _size(values: dict[str, Any]) -> int:
+    return sum(len(value) for value in values.values())
+
+
+def _said(role: str, content: str) -> Message:
+    return {"role": role, "content": content}
