@@ -1,0 +1,37 @@
+"""Predictions and references out of a file that somebody else made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from genai_lab.data import BadRow, readers
+from genai_lab.errors import LabError
+
+
+def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """One prediction and its references a row; a list in a reference column counts as several references.
+
+    Raises LabError for a file that cannot be read, a missing column or an empty reference, naming the row.
+    """
+    if not path.is_file():
+        raise LabError(f"There is no file {path}; give the path of a table of predictions.")
+    made: list[str] = []
+    wanted: list[list[str]] = []
+    for number, item in enumerate(readers.read(path), 1):
+        if isinstance(item, BadRow):
+            raise LabError(f"{item}; mend the file.")
+        for name in (prediction, *references):
+            if name not in item:
+                raise LabError(f"Row {number:,} has no column {name!r}. It has: {', '.join(item)}.")
+        if not isinstance(item[prediction], str):
+            raise LabError(f"Row {number:,}, column {prediction!r}: a prediction must be text.")
+        own: list[str] = []
+        for name in references:
+            value = item[name]
+            own += [str(one) for one in value] if isinstance(value, list) else [] if value is None else [str(value)]
+        if references and not own:
+            raise LabError(f"Row {number:,} has no reference in {', '.join(references)}.")
+        made.append(item[prediction])
+        wanted.append(own)
+    if not made:
+        raise LabError("The file has no rows.")
+    return made, wanted

@@ -1,0 +1,50 @@
+"""chrF and chrF++ (Popović, 2015 and 2017), as sacreBLEU computes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from genai_lab.metrics import METRICS, Array, Figure, Rows
+from genai_lab.metrics.bleu import summed
+
+BETA = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    word_order: int = field(
+        default=0, metadata={"low": 0, "high": 2, "help": "0 is chrF; 2 is chrF++, which also counts word pairs."}
+    )
+
+
+class Chrf:
+    name = "chrf"
+    title = "chrF"
+    about = "F-score of character n-grams up to 6; kinder than BLEU to rich word forms and short texts."
+    citation = "Popović, 2015: chrF, character n-gram F-score for automatic MT evaluation"
+    needs = "references"
+    settings = Settings
+    figures = (Figure("chrf", "chrF", 0.0, 100.0, summed=True),)
+
+    def rows(
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
+    ) -> Rows:
+        from sacrebleu.metrics import CHRF
+
+        return summed(CHRF(word_order=settings.word_order), "chrf", _chrf, predictions, references)
+
+
+def _chrf(sums: Array) -> Array:
+    """chrF with beta 2 of (R, 3 * orders): n-grams of both sides and matches; orders that a side lacks do not count."""
+    made, wanted, matches = np.moveaxis(sums.reshape(len(sums), -1, 3), 2, 0)
+    known = (made > 0) & (wanted > 0)
+    orders = np.maximum(known.sum(axis=1), 1)
+    precision = (np.where(known, matches, 0.0) / np.maximum(made, 1)).sum(axis=1) / orders
+    recall = (np.where(known, matches, 0.0) / np.maximum(wanted, 1)).sum(axis=1) / orders
+    below = BETA**2 * precision + recall
+    return 100 * (1 + BETA**2) * precision * recall / np.where(below > 0, below, 1.0)
+
+
+METRICS.register(Chrf.name)(Chrf())

@@ -1,0 +1,43 @@
+"""How varied completions are: distinct n-grams, and how often one repeats itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from genai_lab.metrics import METRICS, Figure, Rows, Sample
+
+
+@dataclass(frozen=True)
+class Settings:
+    n: int = field(default=2, metadata={"low": 1, "high": 5, "help": "Length of the n-grams in words."})
+
+
+class Diversity:
+    name = "diversity"
+    title = "Diversity"
+    about = "Different n-grams as a share of all, within a completion; and the share of n-grams said before."
+    citation = "Li et al., 2016: A diversity-promoting objective function; Welleck et al., 2020 (rep)"
+    needs = "text"
+    settings = Settings
+    figures = (
+        Figure("distinct", "distinct-n"),
+        Figure("repetition", "repetition", higher_is_better=False),
+    )
+
+    def rows(
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
+    ) -> Rows:
+        shares = np.array([_distinct(text.split(), settings.n) for text in predictions])
+        samples = {"distinct": Sample(shares), "repetition": Sample(1 - shares)}
+        return Rows(samples, f"n:{settings.n}|words by space|within a completion")
+
+
+def _distinct(words: list[str], n: int) -> float:
+    """NaN for a text shorter than n words."""
+    grams = list(zip(*(words[start:] for start in range(n)), strict=False))
+    return len(set(grams)) / len(grams) if grams else float("nan")
+
+
+METRICS.register(Diversity.name)(Diversity())

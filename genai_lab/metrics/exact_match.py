@@ -1,0 +1,59 @@
+"""Exact match: the share of predictions that equal one of their references."""
+
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from genai_lab.metrics import METRICS, Figure, Rows, Sample
+
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What does not count when texts are compared; space at both ends never counts."""
+
+    ignore_case: bool = field(default=True, metadata={"help": "Upper and lower case count as equal."})
+    ignore_punctuation: bool = field(default=False, metadata={"help": "Punctuation does not count."})
+    first_line: bool = field(default=False, metadata={"help": "Only the first line of a completion counts."})
+
+    def normal(self, text: str) -> str:
+        text = text.strip()
+        if self.first_line:
+            text = text.split("\n", 1)[0].strip()
+        if self.ignore_case:
+            text = text.casefold()
+        if self.ignore_punctuation:
+            text = text.translate(_NO_PUNCTUATION)
+        return " ".join(text.split())
+
+    @property
+    def signature(self) -> str:
+        parts = ("case", self.ignore_case), ("punct", self.ignore_punctuation)
+        words = "|".join(f"{name}:{'no' if ignored else 'yes'}" for name, ignored in parts)
+        return f"{words}|{'first line' if self.first_line else 'whole text'}"
+
+
+class ExactMatch:
+    name = "exact_match"
+    title = "Exact match"
+    about = "The share of completions that equal a reference."
+    citation = "Rajpurkar et al., 2016: SQuAD"
+    needs = "references"
+    settings = Settings
+    figures = (Figure("exact_match", "exact match"),)
+
+    def rows(
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
+    ) -> Rows:
+        hits = [
+            settings.normal(made) in {settings.normal(one) for one in wanted}
+            for made, wanted in zip(predictions, references, strict=True)
+        ]
+        return Rows({"exact_match": Sample(np.array(hits, dtype=float), proportion=True)}, settings.signature)
+
+
+METRICS.register(ExactMatch.name)(ExactMatch())

@@ -1,0 +1,62 @@
+"""Perplexity of completions or references: how surprised a language model is, a token (Jelinek et al., 1977)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from genai_lab.errors import LabError
+from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample
+
+
+@dataclass(frozen=True)
+class Settings:
+    model: str = field(
+        default="starter-causal",
+        metadata={
+            "help": "A decoder-only or encoder-decoder model of the catalogue; the latter reads the input first."
+        },
+    )
+    of: str = field(
+        default="predictions",
+        metadata={"choices": ("predictions", "references"), "help": "Which texts; of references the first one counts."},
+    )
+
+
+class Perplexity:
+    name = "perplexity"
+    title = "Perplexity"
+    about = "e to the mean negative log-probability of all tokens; only comparable under one model and tokenizer."
+    citation = "Jelinek et al., 1977: Perplexity, a measure of the difficulty of speech recognition tasks"
+    needs = "model"
+    settings = Settings
+    figures = (Figure("perplexity", "perplexity", 1.0, None, higher_is_better=False, summed=True),)
+
+    def rows(
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
+    ) -> Rows:
+        if model is None:
+            raise LabError(
+                f"Perplexity needs the model {settings.model!r}; choose one of the catalogue that writes text."
+            )
+        texts = predictions
+        if settings.of == "references":
+            if len(references) != len(predictions) or not all(references):
+                raise LabError("Perplexity of references needs a reference in every row; name their column.")
+            texts = [one[0] for one in references]
+        found = model.log_probabilities(texts)
+        parts = np.array([[-one.total, one.tokens] if one.tokens else [np.nan, np.nan] for one in found])
+        shown = [float(np.exp(-one.total / one.tokens)) if one.tokens else None for one in found]
+        given = "given the input" if model.reads_input else "alone"
+        signature = f"model:{settings.model}|hash:{model.hash[:12]}|of:{settings.of}|{given}|weighted by tokens"
+        return Rows({"perplexity": Sample(parts, _perplexity, shown=shown)}, signature)
+
+
+def _perplexity(sums: Array) -> Array:
+    """Sums of (negative log-probability, tokens), (R, 2)."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        return np.exp(sums[:, 0] / sums[:, 1])
+
+
+METRICS.register(Perplexity.name)(Perplexity())
