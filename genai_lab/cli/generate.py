@@ -1,0 +1,87 @@
+"""`generate`: completions for one prompt, as text or with everything that is known of them as JSON."""
+
+import argparse
+import dataclasses
+import sys
+from typing import Any
+
+from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+
+
+@COMMANDS.register("generate")
+def add(parts: "Parsers[Parser]", shared: Parser) -> None:
+    from genai_lab.decoding import Sampling
+
+    parser = parts.add_parser("generate", parents=[shared], help="draw completions for a prompt")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--prompt", required=True, help="the prompt; - reads standard input")
+    parser.add_argument("--mode", choices=["completion", "chat", "text-to-text"], help="default: the model's first")
+    parser.add_argument("--trace", nargs="?", type=int, const=8, default=0, metavar="N", help="N alternatives a token")
+    for item in dataclasses.fields(Sampling):
+        flag, help_text = "--" + item.name.replace("_", "-"), item.metadata["help"].replace("%", "%%")
+        if item.name == "greedy":
+            parser.add_argument(flag, action="store_true", help=help_text)
+        elif item.name == "stop":
+            parser.add_argument(flag, action="append", default=[], help=help_text)
+        else:
+            kind = float if isinstance(item.default, float) else int
+            parser.add_argument(flag, type=kind, default=item.default, help=f"{help_text} (default: {item.default})")
+    parser.set_defaults(command=_generate)
+
+
+@with_lab
+def _generate(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.decoding import Sampling
+    from genai_lab.services import generation, models
+
+    text = sys.stdin.read() if options.prompt == "-" else options.prompt
+    sampling = Sampling(**{item.name: _value(options, item.name) for item in dataclasses.fields(Sampling)})
+    prompt = models.prompt_for(lab, options.model, text, options.mode)
+    live = generation.start(lab, options.model, prompt, sampling, trace=options.trace, keep_logits=False)
+    plain = not options.json and sampling.num_completions == 1
+    for delta in live:
+        if plain:
+            print(delta.text, end="", flush=True)
+    if plain:
+        print()
+    elif not options.json:
+        for completion in live.completions:
+            print(f"--- completion {completion.index + 1}, seed {completion.seed}\n{completion.text}")
+    else:
+        print_json(_result(live, options))
+
+
+def _result(live: Any, options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "run": live.run_id,
+        "model": options.model,
+        "prompt": live.rendered,
+        "seed": live.seed,
+        "settings": live.sampling.as_dict(),
+        "stats": dataclasses.asdict(live.stats),
+        "completions": [_completion(completion, bool(options.trace)) for completion in live.completions],
+    }
+
+
+def _completion(completion: Any, traced: bool) -> dict[str, Any]:
+    fields = {item.name: getattr(completion, item.name) for item in dataclasses.fields(completion)}
+    tokens = fields.pop("tokens")
+    fields["completion_tokens"] = completion.completion_tokens
+    return fields | ({"tokens": [_token(token) for token in tokens]} if traced else {})
+
+
+def _token(token: Any) -> dict[str, Any]:
+    stages = [
+        {
+            "filter": stage.filter,
+            "alternatives": [dataclasses.asdict(one) for one in stage.alternatives],
+            "removed": stage.removed,
+        }
+        for stage in token.stages
+    ]
+    return {item.name: getattr(token, item.name) for item in dataclasses.fields(token)} | {"stages": stages}
+
+
+def _value(options: argparse.Namespace, name: str) -> Any:
+    value = getattr(options, name)
+    return tuple(value) if name == "stop" else value

@@ -1,0 +1,146 @@
+"""Where everything lies and what may be reached: the environment, read once into one frozen value."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genai_lab.errors import BadSetting, LabError
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one lab. `memory_budget` is in bytes and bounds what loaded models may take together.
+
+    `cpu_jobs` is how many jobs compute at once; `plugins` are modules that are imported when a lab opens, which add to
+    the families (metrics, kinds of job).
+    """
+
+    home: Path = PROJECT / "lab_data"
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 7860
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    model_roots: tuple[Path, ...] = field(default_factory=tuple)
+    device: str = "auto"
+    dtype: str = "auto"
+    memory_budget: int = 0
+    cpu_jobs: int = 1
+    plugins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        home = _resolved(self.home)
+        object.__setattr__(self, "home", home)
+        url = self.database_url or f"sqlite:///{home / 'lab.db'}"
+        # Hosted databases hand out addresses in this spelling, which SQLAlchemy does not know.
+        object.__setattr__(self, "database_url", re.sub("^postgres://", "postgresql://", url))
+        roots = tuple(map(_resolved, self.model_roots)) or (home / "models", Path.home())
+        object.__setattr__(self, "model_roots", roots)
+        if self.memory_budget < 0:
+            raise BadSetting("memory_budget", self.memory_budget, "a number of bytes, or 0 for half of the memory")
+        object.__setattr__(self, "memory_budget", self.memory_budget or _half_of_memory())
+        if not 1 <= self.port <= 65535:
+            raise BadSetting("port", self.port, "a whole number from 1 to 65535")
+        if self.device not in ("auto", "cpu", "cuda", "mps"):
+            raise BadSetting("device", self.device, "auto, cpu, cuda or mps")
+        if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
+            raise BadSetting("dtype", self.dtype, "auto, float32, bfloat16 or float16")
+        if not 1 <= self.cpu_jobs <= 64:
+            raise BadSetting("cpu_jobs", self.cpu_jobs, "a whole number from 1 to 64")
+
+    def environment(self) -> dict[str, str]:
+        """The variables from which another process reads the same lab."""
+        return {
+            "GENAI_LAB_HOME": str(self.home),
+            "DATABASE_URL": self.database_url,
+            "GENAI_LAB_DEVICE": self.device,
+            "GENAI_LAB_DTYPE": self.dtype,
+            "GENAI_LAB_MEMORY_GB": str(self.memory_budget / 2**30),
+            "GENAI_LAB_MODEL_ROOTS": os.pathsep.join(map(str, self.model_roots)),
+            "GENAI_LAB_PLUGINS": ",".join(self.plugins),
+        }
+
+    @property
+    def hub_cache(self) -> Path:
+        return self.home / "hub"
+
+    @property
+    def uploads(self) -> Path:
+        return self.home / "uploads"
+
+    @property
+    def jobs(self) -> Path:
+        return self.home / "jobs"
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str] = os.environ, **overrides: Any) -> "Config":
+        """The configuration that the variables name; an override that is not None wins.
+
+        GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS (comma-separated),
+        GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
+        GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated).
+        """
+        values: dict[str, Any] = {}
+        if text := env.get("GENAI_LAB_HOME"):
+            values["home"] = Path(text)
+        for name, variable in {
+            "database_url": "DATABASE_URL",
+            "host": "GENAI_LAB_HOST",
+            "device": "GENAI_LAB_DEVICE",
+            "dtype": "GENAI_LAB_DTYPE",
+        }.items():
+            if text := env.get(variable):
+                values[name] = text
+        if text := env.get("GENAI_LAB_PORT"):
+            values["port"] = _whole("GENAI_LAB_PORT", text)
+        if text := env.get("GENAI_LAB_MEMORY_GB"):
+            values["memory_budget"] = int(_number("GENAI_LAB_MEMORY_GB", text) * 2**30)
+        if text := env.get("GENAI_LAB_CPU_JOBS"):
+            values["cpu_jobs"] = _whole("GENAI_LAB_CPU_JOBS", text)
+        if text := env.get("GENAI_LAB_PLUGINS"):
+            values["plugins"] = tuple(part.strip() for part in text.split(",") if part.strip())
+        if text := env.get("GENAI_LAB_ALLOWED_HOSTS"):
+            values["allowed_hosts"] = (*cls.allowed_hosts, *(host.strip() for host in text.split(",")))
+        if text := env.get("GENAI_LAB_MODEL_ROOTS"):
+            values["model_roots"] = tuple(Path(part) for part in text.split(os.pathsep) if part)
+        return cls(**values | {name: value for name, value in overrides.items() if value is not None})
+
+
+def _resolved(place: Path) -> Path:
+    try:
+        return place.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as problem:
+        raise LabError(f"The folder {str(place)[:200]!r} cannot be found ({problem}); give another.") from None
+
+
+def _number(name: str, text: str) -> float:
+    """A number from 0 to 2**20, as gigabytes of memory are."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 2**20:
+        raise _unusable(name, text, "a number, 0 or more")
+    return value
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise _unusable(name, text, "a whole number") from None
+
+
+def _unusable(name: str, text: str, rule: str) -> LabError:
+    return LabError(f"The environment variable {name} is {text[:100]!r}, but it must be {rule}.")
+
+
+def _half_of_memory() -> int:
+    import psutil
+
+    return psutil.virtual_memory().total // 2

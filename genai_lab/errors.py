@@ -1,0 +1,48 @@
+"""Errors that a user can act on. Anything that is not a LabError is a bug."""
+
+from collections.abc import Iterable
+
+
+class LabError(Exception):
+    """One sentence for the user: what was wrong, where, and what to do next."""
+
+
+class BadSetting(LabError):
+    """A setting has a value outside its range."""
+
+    def __init__(self, name: str, value: object, rule: str) -> None:
+        super().__init__(f"{name.replace('_', ' ').capitalize()} is {value!r}, but it must be {rule}.")
+
+
+class UnknownName(LabError):
+    """A name that the registry or the catalogue does not hold."""
+
+    def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
+        super().__init__(f"There is no {noun} called {name[:100]!r}. Known: {', '.join(known) or 'none yet'}.")
+
+
+class DuplicateName(LabError):
+    def __init__(self, noun: str, name: str) -> None:
+        super().__init__(f"A {noun} called {name!r} is there already; choose another name.")
+
+
+class ModelError(LabError):
+    """A model cannot be found, read, loaded or used."""
+
+
+class PromptTooLong(LabError):
+    """The prompt leaves no room in the model's context."""
+
+    def __init__(self, tokens: int, context: int) -> None:
+        super().__init__(
+            f"The prompt has {tokens:,} tokens, but the model's context holds {context:,} and one must stay free "
+            "for the completion; shorten the prompt."
+        )
+
+
+class StorageError(LabError):
+    """The database or the data home cannot be used."""
+
+
+class TemplateError(LabError):
+    """A template cannot be read, or not be filled with a row."""

@@ -1,0 +1,52 @@
+"""Named things that a user chooses from: tasks, filters, backends, later metrics and methods."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from genai_lab.errors import DuplicateName, UnknownName
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Maps a name to an object and fills itself by importing every module of `package` once."""
+
+    def __init__(self, noun: str, package: str) -> None:
+        self.noun, self.package = noun, package
+        self._items: dict[str, T] = {}
+        self._loaded = False
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator that keeps the object under `name`; raises DuplicateName."""
+
+        def keep(item: T) -> T:
+            if name in self._items:
+                raise DuplicateName(self.noun, name)
+            self._items[name] = item
+            return item
+
+        return keep
+
+    def get(self, name: str) -> T:
+        """The object called `name`; raises UnknownName, which lists those there are."""
+        self._load()
+        try:
+            return self._items[name]
+        except KeyError:
+            raise UnknownName(self.noun, name, sorted(self._items)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(sorted(self._items))
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._items)
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                importlib.import_module(f"{self.package}.{module.name}")

@@ -1,0 +1,312 @@
+"""Importing: from an order (where the rows come from, their roles and splits) to an immutable version.
+
+`written` makes the file and changes no database, so that it can run in a worker; `adopt` makes the row, in the
+transaction of whoever calls it. Between the two nothing is there but a file that no row names.
+"""
+
+import hashlib
+import itertools
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from genai_lab.data import BadRow, SplitPlan, hub, readers, tables
+from genai_lab.data.guessing import Roles, checked, guess
+from genai_lab.data.hub import Place
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.provenance import provenance
+from genai_lab.services.datasets.views import VersionView, folder, view_of
+from storage import datasets as queries
+from storage import runs
+from storage.tables import DatasetVersion
+
+STARTER_ROWS = {"train": 2000, "validation": 300, "test": 300}
+AT_ONCE = 8_000_000
+PREVIEWED = 20
+Mapped = Mapping[str, Sequence[str]]
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """An import to be made. `source` tells the kind (file, paste, hub, starter, rows) and what that kind needs;
+    `file` is where an uploaded file lies; without a `mapping` roles are guessed.
+    """
+
+    name: str
+    source: dict[str, Any]
+    split: SplitPlan
+    mapping: dict[str, list[str]] | None = None
+    file: str = ""
+    drop_bad: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> "Order":
+        split = dict(kept["split"])
+        return cls(**{**kept, "split": SplitPlan(**{**split, "ratios": tuple(split["ratios"])})})
+
+
+class Preview(NamedTuple):
+    """The first rows, the bad ones among them, and a guess at the roles."""
+
+    rows: list[dict[str, Any]]
+    bad: list[BadRow]
+    roles: Roles
+
+    @property
+    def columns(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+
+def file_order(
+    path: Path,
+    name: str,
+    *,
+    filename: str = "",
+    kind: str = "file",
+    mapping: Mapped | None = None,
+    split: SplitPlan | None = None,
+    drop_bad: bool = False,
+) -> Order:
+    """An order for a file of this machine; raises LabError where its format or the dataset's name cannot be used."""
+    filename = filename or path.name
+    readers.kind_of(filename)
+    source = {"kind": kind, "name": filename, "sha256": file_hash(path)}
+    return Order(named(name), source, split or SplitPlan(), _plain(mapping), str(path), drop_bad)
+
+
+def hub_order(
+    place: Place, name: str, *, mapping: Mapped | None = None, split: SplitPlan | None = None, drop_bad: bool = False
+) -> Order:
+    source = {"kind": "hub", **asdict(place)}
+    return Order(named(name), source, split or SplitPlan(), _plain(mapping), drop_bad=drop_bad)
+
+
+def starter_order(task: str, name: str = "", *, seed: int = 1, rows: Mapping[str, int] | None = None) -> Order:
+    """Examples of a task of the starter world, drawn for each split with the seed; held-out names stay held out."""
+    from genai_lab.starter.tasks import TASKS
+
+    TASKS.get(task)
+    roles = {"input": ["input"], "reference": ["reference"]}
+    if task == "sentiment":
+        roles["label"] = ["sentiment"]
+    source = {"kind": "starter", "task": task, "seed": seed, "rows": dict(rows or STARTER_ROWS)}
+    return Order(named(name or task), source, SplitPlan(by="column", column="split"), roles)
+
+
+def make(lab: Lab, order: Order, progress: Progress | None = None) -> VersionView:
+    """Carries the order out here and now; raises LabError, and BadRows where rows cannot be read."""
+    made = written(lab, order, progress)
+    with lab.database.session() as session:
+        row, again = adopt(session, made)
+    bad = tuple(BadRow(**one) for one in made["left_out"])
+    return view_of(row, again=again, left_out=bad, left_out_count=made["left_out_count"])
+
+
+def make_rows(
+    lab: Lab,
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+    source: dict[str, Any],
+    *,
+    mapping: Mapped | None = None,
+    split: SplitPlan | None = None,
+) -> VersionView:
+    """A version from rows in memory."""
+    order = Order(named(name), source, split or SplitPlan(), _plain(mapping))
+    made = _written(lab, order, lambda: [readers.plain_row(dict(row), n) for n, row in enumerate(rows, 1)], False, None)
+    with lab.database.session() as session:
+        row, again = adopt(session, made)
+    return view_of(row, again=again)
+
+
+def written(lab: Lab, order: Order, progress: Progress | None = None) -> dict[str, Any]:
+    """The version's file, and everything that its row will hold, as JSON."""
+    items, text_only = _items(order)
+    return _written(lab, order, items, text_only, progress)
+
+
+def adopt(session: Session, made: Mapping[str, Any]) -> tuple[DatasetVersion, bool]:
+    """The row of what was written, and whether it was there already; an archived dataset comes back."""
+    row = queries.version_by_hash(session, made["version"]["content_hash"])
+    if row is not None:
+        row.dataset.archived_at = None
+        return row, True
+    run = runs.add_run(session, [], **made["run"])
+    return queries.add_version(session, made["name"], made_by_run_id=run.id, **made["version"]), False
+
+
+def long(order: Order) -> bool:
+    """Whether it should be a job: it comes from elsewhere, or is large."""
+    return order.source["kind"] == "hub" or bool(order.file and Path(order.file).stat().st_size > AT_ONCE)
+
+
+def preview(path: Path, filename: str = "", limit: int = PREVIEWED) -> Preview:
+    """What a file holds, read no further than needed; raises LabError where the whole file cannot be read."""
+    return _preview(readers.read(path, filename), limit)
+
+
+def preview_hub(place: Place, limit: int = PREVIEWED) -> Preview:
+    return _preview(hub.rows(place), limit)
+
+
+def preview_starter(task: str, limit: int = PREVIEWED) -> Preview:
+    order = starter_order(task, rows={"train": limit})
+    made = _preview(_items(order)[0](), limit)
+    return Preview(made.rows, made.bad, {role: tuple(names) for role, names in (order.mapping or {}).items()})
+
+
+def known(lab: Lab, path: Path) -> tuple[str, ...]:
+    """The versions that were made of a file of these very bytes, newest first."""
+    sha256 = file_hash(path)
+    with lab.database.reading() as session:
+        return tuple(f"{row.dataset.name}@{row.number}" for row in queries.versions_by_source(session, sha256))
+
+
+def pasted(lab: Lab, text: str) -> Path:
+    """The pasted text as a file whose name tells its format."""
+    if not text.strip():
+        raise LabError("Nothing is pasted; paste rows as CSV, TSV, JSON or JSON Lines.")
+    first = text.lstrip().partition("\n")[0]
+    if first.startswith("["):
+        suffix = ".json"
+    elif first.startswith("{"):
+        suffix = ".jsonl" if first.rstrip().endswith("}") else ".json"
+    else:
+        suffix = ".tsv" if "\t" in first else ".csv" if "," in first else ".txt"
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as problem:
+        raise LabError(f"The text holds half a character (a lone surrogate) at place {problem.start:,}.") from None
+    path = incoming(lab) / f"pasted-{hashlib.sha256(data).hexdigest()[:16]}{suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def file_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as problem:
+        raise LabError(f"The file {path.name} cannot be read ({problem.strerror}).") from None
+
+
+def named(name: str) -> str:
+    name = (name or "").strip()
+    if not name or len(name) > 80 or not all(letter.isalnum() or letter in " ._-:" for letter in name):
+        rule = "a name of up to 80 letters, digits, spaces and . _ - : without @"
+        raise LabError(f"{name[:100]!r} cannot name a dataset; use {rule}.")
+    return name
+
+
+def _preview(items: Iterable[readers.Item], limit: int) -> Preview:
+    rows: list[dict[str, Any]] = []
+    bad: list[BadRow] = []
+    for item in itertools.islice(items, max(limit, tables.GUESSED_FROM)):
+        if isinstance(item, BadRow):
+            bad.append(item)
+        else:
+            rows.append(item)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return Preview(rows[:limit], bad, guess(columns, rows))
+
+
+def _items(order: Order) -> tuple[Callable[[], Iterable[readers.Item]], bool]:
+    """The rows, again at every call, and whether all cells are text from the start."""
+    source = order.source
+    if source["kind"] == "starter":
+        return cache(partial(_drawn, source)), False
+    if source["kind"] == "hub":
+        place = Place(**{name: source[name] for name in ("repo", "configuration", "split", "revision")})
+        return lambda: hub.rows(place), False
+    path, filename = Path(order.file), source["name"]
+    if not path.is_file():
+        raise LabError(f"The file {filename} is gone; upload it again.")
+    return lambda: readers.read(path, filename), readers.kind_of(filename)[0] in (".csv", ".tsv")
+
+
+def _drawn(source: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The starter task's rows; references are lists where any row has more than one."""
+    from genai_lab.starter.tasks import TASKS
+
+    maker = TASKS.get(source["task"])
+    drawn = []
+    for split, count in source["rows"].items():
+        rng = random.Random(f"{source['task']} {split} {source['seed']}")
+        drawn += [(split, maker.draw(rng, split)) for _ in range(count)]
+    listed = any(len(one.references) > 1 for _, one in drawn)
+    return [
+        {
+            "input": one.source,
+            "reference": list(one.references) if listed else one.references[0],
+            **one.labels,
+            "split": split,
+            "prompt": one.prompt,
+        }
+        for split, one in drawn
+    ]
+
+
+def _written(
+    lab: Lab, order: Order, items: Callable[[], Iterable[readers.Item]], text_only: bool, progress: Progress | None
+) -> dict[str, Any]:
+    def roles(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Roles:
+        return checked(order.mapping, columns) if order.mapping is not None else guess(columns, rows)
+
+    made = tables.write(
+        items, folder(lab), order.split, roles=roles, text_only=text_only, drop_bad=order.drop_bad, progress=progress
+    )
+    version = {
+        "content_hash": made.content_hash,
+        "source_hash": order.source.get("sha256"),
+        "path": made.path.name,
+        "rows": made.rows,
+        "bytes": made.path.stat().st_size,
+        "columns": [asdict(column) for column in made.columns],
+        "roles": {role: list(names) for role, names in made.roles.items()},
+        "splits": made.splits,
+        "source": order.source,
+    }
+    left_out = [asdict(row) for row in made.left_out]
+    return {
+        "name": order.name,
+        "version": version,
+        "run": _run_fields(lab, order),
+        "left_out": left_out,
+        "left_out_count": made.left_out_count,
+    }
+
+
+def _run_fields(lab: Lab, order: Order) -> dict[str, Any]:
+    made = provenance()
+    settings = {name: value for name, value in order.as_dict().items() if name != "file"}
+    return {
+        "kind": "import",
+        "settings": settings,
+        "seed": order.split.seed,
+        "code_revision": made.revision,
+        "dirty": made.dirty,
+        "packages": made.packages,
+        "device": lab.config.device,
+        "status": "finished",
+    }
+
+
+def _plain(mapping: Mapped | None) -> dict[str, list[str]] | None:
+    return None if mapping is None else {role: list(names) for role, names in mapping.items()}
+
+
+def incoming(lab: Lab) -> Path:
+    """Where files wait that are not imported yet."""
+    path = lab.config.home / "incoming"
+    path.mkdir(exist_ok=True)
+    return path

@@ -1,0 +1,110 @@
+"""Dataset versions as they are shown, and where their rows lie."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from genai_lab.data import SPLIT, SPLITS, BadRow, Column, Example
+from genai_lab.data.guessing import Roles
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from storage.tables import DatasetVersion
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """One version; `again` says that an import found it there already, `left_out` which rows were dropped."""
+
+    id: int
+    dataset: str
+    number: int
+    content_hash: str
+    path: str
+    rows: int
+    columns: tuple[Column, ...]
+    roles: Roles
+    splits: dict[str, int]
+    bytes: int
+    source: dict[str, Any]
+    created_at: datetime
+    made_by_run_id: int | None
+    archived: bool
+    profile: dict[str, Any] | None
+    again: bool = False
+    left_out: tuple[BadRow, ...] = field(default=())
+    left_out_count: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}@{self.number}"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+def view_of(row: DatasetVersion, **more: Any) -> VersionView:
+    return VersionView(
+        id=row.id,
+        dataset=row.dataset.name,
+        number=row.number,
+        content_hash=row.content_hash,
+        path=row.path,
+        rows=row.rows,
+        columns=tuple(Column(**one) for one in row.columns),
+        roles={role: tuple(names) for role, names in row.roles.items()},
+        splits={split: row.splits[split] for split in SPLITS if split in row.splits},
+        bytes=row.bytes,
+        source=row.source,
+        created_at=row.created_at,
+        made_by_run_id=row.made_by_run_id,
+        archived=row.dataset.archived_at is not None,
+        profile=row.profile,
+        **more,
+    )
+
+
+def folder(lab: Lab) -> Path:
+    """Where all versions lie."""
+    return lab.config.home / "datasets"
+
+
+def file_of(lab: Lab, view: VersionView) -> Path:
+    path = folder(lab) / view.path
+    if not path.is_file():
+        raise LabError(f"The file of {view.name} is gone from the data home; import it again.")
+    return path
+
+
+def restored(view: VersionView, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Cells as they were in their source; columns that the row did not have are left out."""
+    known = {column.name: column for column in view.columns}
+    made = {}
+    for name, cell in row.items():
+        column = known.get(name)
+        if cell is None and column is not None and column.sparse:
+            continue
+        made[name] = json.loads(cell) if column is not None and column.kind == "json" and cell is not None else cell
+    return made
+
+
+def example_of(view: VersionView, key: int, row: Mapping[str, Any]) -> Example:
+    cells = restored(view, row)
+    texts = {name: text_of(cells.get(name)) for name in view.column_names}
+    references: list[str] = []
+    for name in view.roles.get("reference", ()):
+        value = cells.get(name)
+        references += [text_of(one) for one in value] if isinstance(value, list) else [text_of(value)]
+    label = texts[view.roles["label"][0]] if "label" in view.roles else None
+    asked = texts[view.roles["input"][0]] if "input" in view.roles else ""
+    return Example(key, texts, tuple(references), label, str(row[SPLIT]), asked)
+
+
+def text_of(value: Any) -> str:
+    """A cell for reading: text as it is, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

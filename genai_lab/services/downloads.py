@@ -1,0 +1,88 @@
+"""Downloads from the Hub, each a job: begun or gone on with, watched, ended."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from genai_lab.errors import ModelError
+from genai_lab.models import Source
+from genai_lab.services import jobs
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
+    from genai_lab.models.download import Plan
+
+KIND = "download"
+
+
+@dataclass(frozen=True)
+class Download:
+    """`error` is a sentence for the user; `id` is the job's."""
+
+    id: int
+    name: str
+    repo: str
+    revision: str
+    done_bytes: int
+    total_bytes: int
+    status: str
+    error: str | None = None
+    seconds_left: float | None = None
+
+
+def planned(lab: "Lab", name: str, source: Source) -> "Plan":
+    """What there is to fetch; raises ModelError where it cannot be had or the disk has no room for it."""
+    from genai_lab.models import download
+
+    return download.plan(name, source, lab.options)
+
+
+def begin(lab: "Lab", order: "Plan") -> Download:
+    """Queues the download, or tries again the one that stopped; gives the one under way."""
+    known = by_source(lab).get((order.source.location, order.source.revision or ""))
+    if known is not None and known.status in jobs.LIVE:
+        return known
+    if known is not None and known.status in ("failed", "cancelled"):
+        return of_job(jobs.retry(lab, known.id))
+    job = jobs.enqueue(lab, KIND, order.as_dict(), title=f"Download {order.source.location}")
+    return of_job(jobs.show(lab, job))
+
+
+def by_source(lab: "Lab") -> dict[tuple[str, str], Download]:
+    """The newest download of every (repository, commit)."""
+    views = jobs.find(lab, kinds=(KIND,), limit=1000)[0]
+    return {(made.repo, made.revision): made for made in map(of_job, reversed(views))}
+
+
+def cancel(lab: "Lab", download_id: int) -> None:
+    """Ends it; what has been fetched stays, and starting again goes on from there."""
+    jobs.cancel(lab, download_id)
+
+
+def discard(lab: "Lab", made: Download) -> None:
+    """Ends the download and deletes what has been fetched of an unfinished model."""
+    from genai_lab.models import download
+
+    if made.status in jobs.LIVE:
+        cancel(lab, made.id)
+        jobs.wait(lab, made.id, timeout=15)
+    download.discard(download.Plan.from_dict(jobs.show(lab, made.id).settings).target)
+
+
+def of_job(view: jobs.JobView) -> Download:
+    from genai_lab.models import download
+
+    order = download.Plan.from_dict(view.settings)
+    done = int(view.done) if view.live or view.status == "finished" else download.present(order)
+    error = view.error or (
+        "The download was cancelled; start it again to go on." if view.status == "cancelled" else None
+    )
+    return Download(
+        view.id, order.name, order.source.location, order.source.revision or "", done, order.bytes, view.status, error,
+        view.seconds_left,
+    )  # fmt: skip
+
+
+def checked(view: jobs.JobView) -> None:
+    """Raises ModelError where the download did not finish."""
+    if view.status != "finished":
+        raise ModelError(view.error or f"{view.title} was cancelled.")

@@ -1,0 +1,94 @@
+"""Systems against a baseline on one figure: paired tests, corrected for the number of comparisons, and a verdict."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from genai_lab.evaluation import statistics
+from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS, Sample, figure_of
+from genai_lab.services import datasets
+from genai_lab.services.evaluation import Choice, EvaluationView, Key
+from genai_lab.services.evaluation.scoring import settings_of, wanted
+from genai_lab.services.judges import judge_of
+from storage import evaluation as queries
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One system against the baseline; `p` is Holm's over the systems that are compared."""
+
+    system: int
+    label: str
+    comparison: statistics.Comparison
+    p: float
+    verdict: str
+
+
+def compare(lab: Lab, view: EvaluationView, key: Key, baseline: int | None = None) -> list[Compared]:
+    """Every other system against the baseline, in the order of the columns; empty for a single system."""
+    base = view.system(baseline or view.baseline)
+    others = [one for one in view.systems if one.id != base.id]
+    found = [_pair(lab, view.id, key, base.id, one.id) for one in others]
+    corrected = statistics.corrected([one.p_randomisation for one in found])
+    figure = figure_of(METRICS.get(key[0]), key[1])
+    return [
+        Compared(one.id, one.label, made, p, statistics.verdict(base.label, one.label, figure, made, p))
+        for one, made, p in zip(others, found, corrected, strict=True)
+    ]
+
+
+def _pair(lab: Lab, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
+    return _compared(_Kept(lab), evaluation, key, a, b)
+
+
+class _Kept:
+    """A lab as a key of the cache: two labs never share a comparison, and one keeps what it has computed."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def __hash__(self) -> int:
+        return id(self.lab)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kept) and other.lab is self.lab
+
+
+@lru_cache(256)
+def _compared(kept: _Kept, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
+    from genai_lab.services.evaluation import show
+
+    view = show(kept.lab, evaluation)
+    first, rows = sample_of(kept.lab, view, key, a)
+    second, others = sample_of(kept.lab, view, key, b)
+    common = [example for example in rows if example in others]
+    left = np.array([rows[example] for example in common], dtype=int)
+    right = np.array([others[example] for example in common], dtype=int)
+    figure = figure_of(METRICS.get(key[0]), key[1])
+    pair = Sample(first.parts[left], first.combine), Sample(second.parts[right], second.combine)
+    return statistics.compare(*pair, bounds=(figure.low, figure.high), seed=view.seed)
+
+
+def sample_of(lab: Lab, view: EvaluationView, key: Key, system: int) -> tuple[Sample, dict[int, int]]:
+    """What the system's rows contribute to the figure, and each dataset row's place in it.
+
+    A mean's rows are stored; the sums of a figure of the whole set are counted again from the texts.
+    """
+    score = view.score(key, system)
+    with lab.database.reading() as session:
+        found = queries.outputs(session, system)
+    places: dict[int, int] = {}
+    for place, output in enumerate(found):
+        places.setdefault(output.example, place)
+    metric = METRICS.get(key[0])
+    if not figure_of(metric, key[1]).summed:
+        return Sample(np.array(score.per_example, dtype=float)), places
+    rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, list(places))}
+    references = [wanted(rows[output.example]) for output in found]
+    choice = Choice(key[0], score.settings)
+    settings = settings_of(choice)
+    judge = judge_of(lab, key[0], settings, [rows[output.example].input for output in found])
+    made = metric.rows([output.text for output in found], references, settings, judge)
+    return made.samples[key[1]], places

@@ -1,0 +1,152 @@
+"""Reading an evaluation: systems compared on one figure, row by row, by bucket, and against length."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from genai_lab.data import Example
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import datasets
+from genai_lab.services.evaluation import EvaluationView, Key
+from storage import evaluation as queries
+
+Order = Literal["difference", "wins", "losses", "ties", "longest", "worst"]
+BUCKETS = 4
+
+
+@dataclass(frozen=True)
+class Line:
+    """One dataset row with what two systems made of it; `difference` is b - a, None where either is undefined."""
+
+    example: int
+    source: str
+    references: tuple[str, ...]
+    label: str | None
+    texts: tuple[str, str]
+    generations: tuple[int, int]
+    prompts: tuple[str, str]
+    values: tuple[float | None, float | None]
+
+    @property
+    def difference(self) -> float | None:
+        a, b = self.values
+        return None if a is None or b is None else b - a
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Rows that have something in common, and each system's mean with its interval."""
+
+    name: str
+    n: int
+    means: tuple[Any, ...]
+
+
+def lines(lab: Lab, view: EvaluationView, key: Key, a: int, b: int) -> list[Line]:
+    """The rows that both systems answered, in the dataset's order."""
+    first, second = _answers(lab, view, key, a), _answers(lab, view, key, b)
+    common = [example for example in first if example in second]
+    rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, common)}
+    made = []
+    for example in common:
+        row, (one, left), (two, right) = rows[example], first[example], second[example]
+        made.append(
+            Line(
+                example=example,
+                source=source_text(row),
+                references=row.references or ((row.label,) if row.label is not None else ()),
+                label=row.label,
+                texts=(one.text, two.text),
+                generations=(one.id, two.id),
+                prompts=(one.prompt, two.prompt),
+                values=(left, right),
+            )
+        )
+    return made
+
+
+def ordered(found: Sequence[Line], order: Order, higher_is_better: bool = True) -> list[Line]:
+    """Sorted for reading: the largest differences first, or only wins, losses or ties of b against a."""
+    sign = 1 if higher_is_better else -1
+    gain: Callable[[Line], float] = lambda line: sign * (line.difference or 0.0)  # noqa: E731
+    if order == "wins":
+        return sorted((line for line in found if gain(line) > 0), key=gain, reverse=True)
+    if order == "losses":
+        return sorted((line for line in found if gain(line) < 0), key=gain)
+    if order == "ties":
+        return [line for line in found if line.difference == 0]
+    if order == "longest":
+        return sorted(found, key=lambda line: len(line.texts[1]), reverse=True)
+    if order == "worst":
+        return sorted(found, key=lambda line: sign * (line.values[1] if line.values[1] is not None else 0.0))
+    return sorted(found, key=lambda line: abs(gain(line)), reverse=True)
+
+
+def tally(found: Sequence[Line], higher_is_better: bool = True) -> dict[str, int]:
+    """How many rows b wins, loses and ties against a."""
+    sign = 1 if higher_is_better else -1
+    gains = [sign * line.difference for line in found if line.difference is not None]
+    return {
+        "wins": sum(gain > 0 for gain in gains),
+        "losses": sum(gain < 0 for gain in gains),
+        "ties": sum(gain == 0 for gain in gains),
+    }
+
+
+def buckets(lab: Lab, view: EvaluationView, key: Key, by: str, seed: int = 0) -> list[Bucket]:
+    """Means of every system over rows alike in `by`: "length", "label" or a column of the dataset."""
+    import numpy as np
+
+    from genai_lab.evaluation.statistics import interval
+    from genai_lab.metrics import METRICS, Sample, figure_of
+
+    answers = [_answers(lab, view, key, one.id) for one in view.systems]
+    common = [example for example in answers[0] if all(example in other for other in answers[1:])]
+    rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, common)}
+    groups: dict[str, list[int]] = {}
+    name_of = _naming(by, [rows[example] for example in common])
+    for example in common:
+        groups.setdefault(name_of(rows[example]), []).append(example)
+    figure = figure_of(METRICS.get(key[0]), key[1])
+    bounds, made = (figure.low, figure.high), []
+    for name, members in groups.items():
+        columns = [[value for e in members if (value := answer[e][1]) is not None] for answer in answers]
+        means = tuple(interval(Sample(np.array(column, dtype=float)), bounds=bounds, seed=seed) for column in columns)
+        made.append(Bucket(name, len(members), means))
+    return made if by == "length" else sorted(made, key=lambda bucket: -bucket.n)
+
+
+def source_text(row: Example) -> str:
+    """What the row asks, for reading: its input column, or all its fields."""
+    return row.input or "\n".join(f"{name}: {text}" for name, text in row.fields.items())
+
+
+def _answers(lab: Lab, view: EvaluationView, key: Key, system: int) -> dict[int, tuple[queries.Output, float | None]]:
+    """The system's first completion for each row, with its figure."""
+    score = view.score(key, system)
+    if score.per_example is None:
+        raise LabError(f"{key[0]} {key[1]} is a figure of the whole set; choose one that is measured row by row.")
+    with lab.database.reading() as session:
+        found = queries.outputs(session, system)
+    answers: dict[int, tuple[queries.Output, float | None]] = {}
+    for output, value in zip(found, score.per_example, strict=True):
+        answers.setdefault(output.example, (output, value))
+    return answers
+
+
+def _naming(by: str, rows: Sequence[Example]) -> Callable[[Example], str]:
+    if by == "label":
+        return lambda row: row.label if row.label is not None else "no label"
+    if by != "length":
+        return lambda row: row.fields.get(by, "") or "empty"
+    lengths = sorted(len(source_text(row).split()) for row in rows)
+    edges = sorted({lengths[min(len(lengths) - 1, len(lengths) * cut // BUCKETS)] for cut in range(1, BUCKETS)})
+    spans = list(zip([lengths[0], *(edge + 1 for edge in edges)], [*edges, lengths[-1]], strict=True))
+
+    def name(row: Example) -> str:
+        words = len(source_text(row).split())
+        low, high = next((span for span in spans if words <= span[1]), spans[-1])
+        return f"{low} to {high} words"
+
+    return name

@@ -1,0 +1,171 @@
+"""An evaluation to take along: one self-contained HTML file, or its scores as CSV and JSON Lines."""
+
+import io
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS, Figure, figure_of
+from genai_lab.services.evaluation import EvaluationView, Key, ScoreView, SystemView
+from genai_lab.services.evaluation.comparing import Compared, compare
+from genai_lab.services.evaluation.reading import Line, lines, ordered, tally
+from genai_lab.services.history import harmless
+
+READ = 12
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A system's figure and where it lies on the figure's axis, in percent of the axis' width."""
+
+    system: SystemView
+    score: ScoreView
+    left: float
+    width: float
+    place: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure of all systems; `low` and `high` are the ends of its axis."""
+
+    key: Key
+    figure: Figure
+    title: str
+    low: float
+    high: float
+    bars: tuple[Bar, ...]
+    compared: tuple[Compared, ...] = ()
+
+    @property
+    def best(self) -> int | None:
+        """The system with the best value."""
+        known = [(bar.score.value, bar.system.id) for bar in self.bars if bar.score.value is not None]
+        pick = max if self.figure.higher_is_better else min
+        return pick(known)[1] if known else None
+
+
+def figures(view: EvaluationView) -> list[Chart]:
+    """Every figure that was measured."""
+    return [_measured(view, key) for key in view.figures()]
+
+
+def chart(lab: Lab, view: EvaluationView, key: Key, baseline: int | None = None) -> Chart:
+    """One figure with its comparisons against the baseline, where all systems have it."""
+    made = _measured(view, key)
+    complete = len(made.bars) == len(view.systems) and len(made.bars) > 1
+    return replace(made, compared=tuple(compare(lab, view, key, baseline))) if complete else made
+
+
+def _measured(view: EvaluationView, key: Key) -> Chart:
+    metric = METRICS.get(key[0])
+    figure = figure_of(metric, key[1])
+    found = {one.system: one for one in view.scores if (one.metric, one.figure, one.signature) == key}
+    ends = [end for one in found.values() for end in (one.low, one.high, one.value) if end is not None]
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
+    room = (high - low) * 0.15 or abs(high) * 0.1 or 1.0
+    low = max(low - room, figure.low) if figure.low is not None else low - room
+    high = min(high + room, figure.high) if figure.high is not None else high + room
+    span = (high - low) or 1.0
+    title = figure.title if metric.title.lower() in figure.title.lower() else f"{metric.title}: {figure.title}"
+    bars = tuple(_bar(system, found[system.id], low, span) for system in view.systems if system.id in found)
+    return Chart(
+        key,
+        figure,
+        title,
+        low,
+        high,
+        bars,
+    )
+
+
+def to_html(lab: Lab, view: EvaluationView) -> str:
+    """Styles and figures inside, nothing fetched; model and data text is escaped."""
+    import jinja2
+
+    page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE.read_text())
+    drawn = [chart(lab, view, key) for key in view.figures()]
+    if not drawn:
+        raise LabError("Nothing has been measured yet; the report can be made when the first figures are there.")
+    return page.render(
+        view=view,
+        charts=drawn,
+        readings=_readings(lab, view, drawn),
+        made=datetime.now(UTC),
+        number=number,
+    )
+
+
+def to_csv(view: EvaluationView) -> str:
+    """One row a system and figure; cells that a spreadsheet would take for a formula begin with an apostrophe."""
+    import pandas as pd
+
+    out = io.StringIO()
+    pd.DataFrame(_rows(view)).map(harmless).to_csv(out, index=False, lineterminator="\r\n")
+    return out.getvalue()
+
+
+def to_jsonl(view: EvaluationView) -> str:
+    """One line a system and figure, with the figure of every row."""
+    kept = {(one.system, one.metric, one.figure, one.signature): one for one in view.scores}
+    rows = []
+    for row in _rows(view):
+        one = kept[row["system_run"], row["metric"], row["figure"], row["signature"]]
+        rows.append(row | {"per_example": one.per_example, "detail": one.detail, "settings": one.settings})
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """For reading: three places for shares, one for figures of 10 and more."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _bar(system: SystemView, one: ScoreView, low: float, span: float) -> Bar:
+    def place(value: float | None) -> float:
+        return 100 * min(max(((low if value is None else value) - low) / span, 0), 1)
+
+    left, right = place(one.low), place(one.high)
+    return Bar(system, one, left, max(right - left, 0.4), place(one.value))
+
+
+def _rows(view: EvaluationView) -> list[dict[str, Any]]:
+    labels = {one.id: one for one in view.systems}
+    return [
+        {
+            "evaluation": view.id,
+            "dataset": view.dataset,
+            "system_run": one.system,
+            "system": labels[one.system].label,
+            "metric": one.metric,
+            "figure": one.figure,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "interval": "95 %",
+            "n": one.n,
+            "signature": one.signature,
+            "seed": view.seed,
+        }
+        for one in view.scores
+    ]
+
+
+def _readings(lab: Lab, view: EvaluationView, drawn: list[Chart]) -> list[tuple[Chart, SystemView, dict, list[Line]]]:
+    """For the first figure that is measured row by row: each system's largest differences from the baseline."""
+    for one in drawn:
+        if len(one.bars) > 1 and all(bar.score.per_example for bar in one.bars):
+            base, others = view.baseline, [bar.system for bar in one.bars if bar.system.id != view.baseline]
+            made = []
+            for system in others:
+                found = lines(lab, view, one.key, base, system.id)
+                better = one.figure.higher_is_better
+                made.append((one, system, tally(found, better), ordered(found, "difference", better)[:READ]))
+            return made
+    return []

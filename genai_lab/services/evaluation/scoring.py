@@ -1,0 +1,76 @@
+"""One metric on one system: predictions and references from the database, figures with intervals out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from genai_lab import metrics
+from genai_lab.data import Example
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS, Measured
+from genai_lab.metrics import measure as measured_by
+from genai_lab.services import datasets
+from genai_lab.services.evaluation import Choice
+from genai_lab.services.judges import judge_of
+from storage import evaluation as queries
+
+
+def settings_of(choice: Choice) -> Any:
+    """The metric's settings value; raises UnknownName, BadSetting, or LabError for a setting that it does not have."""
+    return metrics.settings_of(choice.metric, choice.settings)
+
+
+def score(lab: Lab, evaluation: int, system: int, choice: Choice, seed: int) -> Iterator[dict[str, Any]]:
+    """The rows of Score for one system and one metric."""
+    with lab.database.reading() as session:
+        run = queries.run_with_inputs(session, system)
+        found = queries.outputs(session, system)
+    if run is None or not found:
+        raise LabError(f"System {system} has no completions, so nothing can be measured; run it first.")
+    version = next(one.dataset_version_id for one in run.inputs if one.dataset_version_id is not None)
+    rows = {one.key: one for one in datasets.pick(lab, version, sorted({output.example for output in found}))}
+    examples = [rows[output.example] for output in found]
+    measured = measure(lab, choice, [output.text for output in found], examples, seed)
+    yield from fields(measured, evaluation, system, choice)
+
+
+def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iterator[dict[str, Any]]:
+    """The rows of Score that hold these figures."""
+    settings = asdict(settings_of(choice))
+    for name, one in measured.figures.items():
+        yield {
+            "run_id": run_id,
+            "source_run_id": system,
+            "metric": choice.metric,
+            "figure": name,
+            "signature": measured.signature,
+            "settings": settings,
+            "value": one.value,
+            "low": one.low,
+            "high": one.high,
+            "n": one.n,
+            "per_example": one.sample.values,
+            "detail": measured.detail,
+        }
+
+
+def measure(lab: Lab, choice: Choice, predictions: Sequence[str], examples: Sequence[Example], seed: int) -> Measured:
+    """The metric's figures with their intervals; raises LabError where the rows lack what it needs."""
+    metric = METRICS.get(choice.metric)
+    references = [wanted(row) for row in examples]
+    if metric.needs in ("references", "labels"):
+        empty = next((row.key for row, kept in zip(examples, references, strict=True) if not kept), None)
+        if empty is not None:
+            raise LabError(
+                f"Row {empty + 1} of the dataset has no reference, which {metric.title} needs; "
+                "map a column to reference or label, or choose another metric."
+            )
+    settings = settings_of(choice)
+    model = judge_of(lab, choice.metric, settings, [row.input for row in examples])
+    return measured_by(choice.metric, predictions, references, settings, model=model, seed=seed)
+
+
+def wanted(row: Example) -> tuple[str, ...]:
+    """The references of a row, or its label where it has none."""
+    return row.references or ((row.label,) if row.label is not None else ())

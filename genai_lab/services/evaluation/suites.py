@@ -1,0 +1,111 @@
+"""Suites: dataset, template, shots and metrics as a text that can be shared. The shipped ones lie in `suites/`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from genai_lab.config import PROJECT
+from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, evaluation, matrix
+from genai_lab.services.evaluation import Choice, Started
+from genai_lab.starter.tasks import TASKS
+
+FOLDER = PROJECT / "suites"
+LARGEST = 100_000
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`dataset` names a version, or a task of the starter world ({"starter": "summary"}), with split, rows, seed."""
+
+    name: str
+    about: str
+    dataset: dict[str, Any]
+    template: str
+    metrics: tuple[Choice, ...]
+    shots: dict[str, Any]
+    sampling: Sampling
+
+
+def load_all(folder: Path = FOLDER) -> list[Suite]:
+    """Every suite of the folder, by name."""
+    return [load(path) for path in sorted(folder.glob("*.yaml"))] if folder.is_dir() else []
+
+
+def load(path: Path) -> Suite:
+    """Raises LabError for a file that is no suite, naming the field."""
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")[:LARGEST]
+        found = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise LabError(f"The suite {path.name} cannot be read ({str(problem).splitlines()[0]}).") from None
+    if not isinstance(found, dict):
+        raise LabError(f"The suite {path.name} must hold fields such as dataset, template and metrics.")
+    wanted = {one.name for one in fields(Suite)} - {"name"}
+    unknown = set(found) - wanted
+    if unknown:
+        raise LabError(
+            f"The suite {path.name} has an unknown field {min(unknown)!r}. Known: {', '.join(sorted(wanted))}."
+        )
+    for name in ("dataset", "template", "metrics"):
+        if not found.get(name):
+            raise LabError(f"The suite {path.name} lacks the field {name!r}.")
+    try:
+        metrics = tuple(Choice(one["metric"], one.get("settings", {})) for one in found["metrics"])
+        sampling = Sampling.from_dict(found.get("sampling", {"greedy": True}))
+    except (TypeError, KeyError, AttributeError):
+        raise LabError(f"The suite {path.name} has metrics or sampling that are no list of fields.") from None
+    return Suite(
+        name=path.stem,
+        about=str(found.get("about", "")),
+        dataset=dict(found["dataset"]),
+        template=str(found["template"]),
+        metrics=metrics,
+        shots=dict(found.get("shots", {})),
+        sampling=sampling,
+    )
+
+
+def show(name: str) -> Suite:
+    """A shipped suite by name; raises LabError."""
+    found = {one.name: one for one in load_all()}
+    if name not in found:
+        raise LabError(f"There is no suite {name!r}. Known: {', '.join(found) or 'none'}.")
+    return found[name]
+
+
+def run(lab: Lab, name: str, models: Sequence[str]) -> Started:
+    """Queues the suite for these models: their predictions first, then their figures side by side."""
+    suite = show(name)
+    if not models:
+        raise LabError("No model is chosen; choose at least one.")
+    wanted = suite.dataset
+    plan = matrix.Plan(
+        dataset=_dataset(lab, wanted),
+        models=tuple(models),
+        templates=(suite.template,),
+        shots=(int(suite.shots.get("k", 0)),),
+        selectors=(str(suite.shots.get("selector", "random")),),
+        seeds=(int(suite.shots.get("seed", 0)),),
+        samplings=(suite.sampling,),
+        rows=int(wanted.get("rows", 100)),
+        sample_seed=int(wanted.get("seed", 0)),
+        split=str(wanted.get("split", "test")),
+        metrics=suite.metrics,
+    )
+    made = matrix.start(lab, plan, title=f"suite {name}")
+    return evaluation.start(lab, made.cells, suite.metrics, title=f"Suite {name}", depends_on=made.job_id)
+
+
+def _dataset(lab: Lab, wanted: dict[str, Any]) -> str:
+    if "starter" in wanted:
+        TASKS.get(str(wanted["starter"]))
+        return datasets.import_starter(lab, str(wanted["starter"])).name
+    if "name" not in wanted:
+        raise LabError("The suite's dataset needs a name, or starter: TASK.")
+    return datasets.show(lab, str(wanted["name"])).name

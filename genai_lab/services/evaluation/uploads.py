@@ -1,0 +1,68 @@
+"""Predictions that were made elsewhere, as systems: one a column of a file, on a dataset made of its other columns."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.provenance import provenance
+from genai_lab.services import datasets
+from storage import evaluation as queries
+from storage import runs
+from storage.tables import RunInput
+
+
+def systems(
+    lab: Lab, path: Path, predictions: Sequence[str], references: Sequence[str], source: str | None = None
+) -> list[int]:
+    """Imports the file as a dataset version and each prediction column as a system; returns their run ids.
+
+    Raises LabError for bad rows and missing columns; then nothing is kept.
+    """
+    if not predictions:
+        raise LabError("No prediction column is chosen; choose at least one.")
+    both = sorted(set(predictions) & set(references))
+    if both:
+        raise LabError(f"The column {both[0]!r} is both prediction and reference; choose another for one of them.")
+    mapping: dict[str, Sequence[str]] = {"reference": list(references), "metadata": list(predictions)}
+    if source:
+        mapping["input"] = [source]
+    name = f"predictions {path.name.split('.')[0]}"[:60]
+    name = "".join(letter if letter.isalnum() or letter in " ._-" else "-" for letter in name)
+    version = datasets.import_file(lab, path, name, mapping=mapping)
+    made = provenance()
+    rows = datasets.examples(lab, version.id)
+    ids = []
+    with lab.database.session() as session:
+        for column in predictions:
+            run = runs.add_run(
+                session,
+                [RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash)],
+                kind=queries.SYSTEM,
+                settings={"label": column, "uploaded": path.name, "column": column},
+                seed=0,
+                code_revision=made.revision,
+                dirty=made.dirty,
+                packages=made.packages,
+                device=lab.config.device,
+                status="finished",
+            )
+            queries.add_generations(session, [(run.id, _generation(row, column)) for row in rows])
+            ids.append(run.id)
+    return ids
+
+
+def _generation(row: Any, column: str) -> dict[str, Any]:
+    return {
+        "example": row.key,
+        "sample_index": row.key,
+        "rendered_prompt": row.input,
+        "text": row.fields[column],
+        "finish_reason": "end of text",
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "seconds": 0.0,
+        "seed": 0,
+        "detail": {"uploaded": True},
+    }

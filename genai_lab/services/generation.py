@@ -1,0 +1,402 @@
+"""Generations as runs: started, watched, recorded, replayed. What a page streams is what the database remembers."""
+
+import json
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from queue import SimpleQueue
+from typing import Any
+
+from genai_lab.decoding import Completion, Delta, Sampling, Stage, Token
+from genai_lab.errors import BadSetting, LabError
+from genai_lab.lab import Lab
+from genai_lab.models import Card, Prompt, Request, Stream
+from genai_lab.provenance import provenance
+from genai_lab.services import models
+from storage import runs as queries
+from storage.tables import Generation, Run, RunInput
+
+KIND = "generate"
+LONGEST_PROMPT = 1_000_000
+TRACED = 8
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prompt for one model, as compare and grid send several of."""
+
+    model: str
+    prompt: Prompt
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class Stats:
+    """Times in seconds; `context` is the model's room in tokens, None where it is not known."""
+
+    first_token_seconds: float | None
+    tokens_per_second: float | None
+    prompt_tokens: int
+    completion_tokens: int
+    context: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A recorded run, ready to be shown."""
+
+    id: int
+    model: str
+    prompt: Prompt
+    rendered: str
+    sampling: Sampling
+    seed: int
+    status: str
+    error: str | None
+    created_at: datetime
+    seconds: float | None
+    code_revision: str
+    dirty: bool
+    packages: dict[str, str]
+    device: str
+    model_hash: str | None
+    parent_run_id: int | None
+    group: str | None
+    completions: tuple[Completion, ...]
+
+    @property
+    def mode(self) -> str:
+        return self.prompt.mode
+
+
+class Live:
+    """A run under way. Iterate for deltas; the record is saved when iteration ends, in whichever way it ends."""
+
+    def __init__(self, lab: Lab, run_id: int, card: Card, sampling: Sampling, stream: Stream, began: float) -> None:
+        self.run_id, self.card, self.sampling = run_id, card, sampling
+        self._lab, self._stream = lab, stream
+        self._began = began
+        self._first: float | None = None
+        self._tokens = 0
+        self._saved = False
+        self.status = "running"
+
+    @property
+    def seed(self) -> int:
+        return self.sampling.seed or 0
+
+    @property
+    def rendered(self) -> str:
+        return self._stream.rendered
+
+    @property
+    def completions(self) -> tuple[Completion, ...]:
+        return self._stream.completions
+
+    def __iter__(self) -> Iterator[Delta]:
+        error: str | None = None
+        try:
+            for delta in self._stream:
+                if self._first is None and (delta.tokens or delta.text):
+                    self._first = time.perf_counter() - self._began
+                self._tokens += len(delta.tokens)
+                yield delta
+        except GeneratorExit:
+            self._stream.cancel()
+            raise
+        except LabError as problem:
+            error = str(problem)
+            raise
+        finally:
+            self._save(error)
+
+    def cancel(self) -> None:
+        self._stream.cancel()
+
+    def wait(self) -> tuple[Completion, ...]:
+        """Runs to the end without watching; raises what the stream raises."""
+        for _ in self:
+            continue
+        return self.completions
+
+    @property
+    def stats(self) -> Stats:
+        done = self.completions
+        seconds = max((c.seconds for c in done), default=time.perf_counter() - self._began)
+        tokens = max(self._tokens, sum(c.completion_tokens for c in done))
+        drawing = seconds - (self._first or 0.0)
+        rate = (tokens - 1) / drawing if tokens > 1 and drawing > 0 else None
+        prompt = max((c.prompt_tokens for c in done), default=0)
+        return Stats(self._first, rate, prompt, tokens, self.card.context, seconds)
+
+    def _save(self, error: str | None) -> None:
+        if self._saved:
+            return
+        self._saved = True
+        self._lab.running.pop(self.run_id, None)
+        done = _settled(self._stream)
+        cancelled = any(c.finish_reason == "cancelled" for c in done)
+        self.status = status = "failed" if error else "cancelled" if cancelled else "finished"
+        rows = [_row(c, self.rendered) for c in done]
+        seconds = time.perf_counter() - self._began
+        with self._lab.database.session() as session:
+            queries.finish_run(session, self.run_id, rows, status=status, error=error, seconds=seconds)
+
+
+def start(
+    lab: Lab,
+    model: str,
+    prompt: Prompt,
+    sampling: Sampling,
+    *,
+    trace: int = TRACED,
+    keep_logits: bool = True,
+    parent_run_id: int | None = None,
+) -> Live:
+    """Begins one run; its stream is already being computed. Raises LabError for whatever the user can mend."""
+    job = Job(model, prompt, sampling)
+    return start_many(lab, [job], trace=trace, keep_logits=keep_logits, parent_run_id=parent_run_id)[0]
+
+
+def start_many(
+    lab: Lab,
+    jobs: Sequence[Job],
+    *,
+    trace: int = TRACED,
+    keep_logits: bool = False,
+    parent_run_id: int | None = None,
+    group: str | None = None,
+) -> list[Live]:
+    """Begins several runs together: jobs for one model share its batch. Nothing begins unless every job can."""
+    group = group or (uuid.uuid4().hex[:12] if len(jobs) > 1 else None)
+    jobs = [Job(job.model, _checked(job.prompt), job.sampling.seeded()) for job in jobs]
+    views = {name: models.show(lab, name) for name in dict.fromkeys(job.model for job in jobs)}
+    generators = {name: models.load(lab, name) for name in views}
+    streams: dict[int, Stream] = {}
+    began = time.perf_counter()
+    try:
+        for name, generator in generators.items():
+            own = [index for index, job in enumerate(jobs) if job.model == name]
+            requests = [Request(jobs[i].prompt, jobs[i].sampling, trace, keep_logits) for i in own]
+            streams |= dict(zip(own, generator.submit(requests), strict=True))
+    except BaseException:
+        for stream in streams.values():
+            stream.cancel()
+        raise
+    with lab.database.session() as session:
+        ids = [
+            queries.add_run(
+                session,
+                [RunInput(role="model", model_id=views[job.model].id, content_hash=views[job.model].card.content_hash)],
+                **_fields(lab, job, trace, parent_run_id, group),
+            ).id
+            for job in jobs
+        ]
+    lives = [Live(lab, ids[i], views[job.model].card, job.sampling, streams[i], began) for i, job in enumerate(jobs)]
+    for live in lives:
+        lab.running[live.run_id] = live
+        if keep_logits:
+            lab.kept.put(live.run_id, live._stream)
+    return lives
+
+
+def cancel(lab: Lab, run_id: int | None) -> bool:
+    """Stops the run if it is under way; whoever watches it gets its end within 0.3 s."""
+    live = lab.running.get(run_id) if run_id is not None else None
+    if live is not None:
+        live.cancel()
+    return live is not None
+
+
+def together(lives: Sequence[Live]) -> Iterator[tuple[int, Delta | LabError | None]]:
+    """Watches several runs at once: (place, delta) as they come, (place, None) or (place, error) at each one's end."""
+    arrived: SimpleQueue[tuple[int, Delta | LabError | None]] = SimpleQueue()
+
+    def watch(place: int, live: Live) -> None:
+        try:
+            for delta in live:
+                arrived.put((place, delta))
+            arrived.put((place, None))
+        except LabError as problem:
+            arrived.put((place, problem))
+
+    for place, live in enumerate(lives):
+        threading.Thread(target=watch, args=(place, live), daemon=True).start()
+    left = len(lives)
+    try:
+        while left:
+            place, item = arrived.get()
+            left -= not isinstance(item, Delta)
+            yield place, item
+    finally:
+        if left:
+            for live in lives:
+                live.cancel()
+
+
+def stats_of(lab: Lab, view: RunView) -> Stats:
+    """The figures of a recorded run, as they were measured."""
+    first = min((c.first_token_seconds for c in view.completions if c.first_token_seconds is not None), default=None)
+    seconds = max((c.seconds for c in view.completions), default=0.0)
+    tokens = sum(c.completion_tokens for c in view.completions)
+    rate = (tokens - 1) / (seconds - (first or 0.0)) if tokens > 1 and seconds > (first or 0.0) else None
+    prompt = max((c.prompt_tokens for c in view.completions), default=0)
+    return Stats(first, rate, prompt, tokens, models.show(lab, view.model).card.context, seconds)
+
+
+def prefix_text(lab: Lab, view: RunView) -> str:
+    """What the completion was given to go on from, as text."""
+    if not view.prompt.prefix:
+        return ""
+    generator = models.load(lab, view.model)
+    return "".join(generator.token_text(token) for token in view.prompt.prefix)
+
+
+def generate(lab: Lab, model: str, prompt: Prompt, sampling: Sampling, *, trace: int = 0) -> RunView:
+    """One run from beginning to end."""
+    live = start(lab, model, prompt, sampling, trace=trace, keep_logits=False)
+    live.wait()
+    return run(lab, live.run_id)
+
+
+def replay(lab: Lab, run_id: int, *, trace: int = TRACED) -> Live:
+    """The same run again: the same settings and seed, so the same text wherever model and packages are the same."""
+    view = run(lab, run_id)
+    return start(lab, view.model, view.prompt, view.sampling, trace=trace, parent_run_id=run_id)
+
+
+def run(lab: Lab, run_id: int) -> RunView:
+    """The recorded run; raises LabError where there is none."""
+    with lab.database.reading() as session:
+        row = queries.run_with_all(session, run_id)
+    if row is None or row.kind != KIND:
+        raise LabError(f"There is no run {run_id}; the history lists those there are.")
+    return view_of(row)
+
+
+def end_interrupted(lab: Lab) -> int:
+    """Marks the runs that the last process left under way; called when the lab opens."""
+    with lab.database.session() as session:
+        return queries.end_interrupted(session, "The app ended while this run was under way; replay it.")
+
+
+def view_of(row: Run) -> RunView:
+    kept, made = row.settings, row.model_input
+    prompt = Prompt(**{**kept["prompt"], **_tuples(kept["prompt"])})
+    return RunView(
+        id=row.id,
+        model=made.model.name,
+        prompt=prompt,
+        rendered=row.generations[0].rendered_prompt if row.generations else prompt.text,
+        sampling=Sampling.from_dict(kept["sampling"]),
+        seed=row.seed,
+        status=row.status,
+        error=row.error,
+        created_at=row.created_at,
+        seconds=row.seconds,
+        code_revision=row.code_revision,
+        dirty=row.dirty,
+        packages=row.packages,
+        device=row.device,
+        model_hash=made.content_hash,
+        parent_run_id=row.parent_id,
+        group=row.group,
+        completions=tuple(_completion(g) for g in row.generations),
+    )
+
+
+def _fields(lab: Lab, job: Job, trace: int, parent: int | None, group: str | None) -> dict[str, Any]:
+    made = provenance()
+    return {
+        "kind": KIND,
+        "group": group,
+        "parent_id": parent,
+        "settings": {"sampling": job.sampling.as_dict(), "prompt": asdict(job.prompt), "trace": trace},
+        "seed": job.sampling.seed,
+        "code_revision": made.revision,
+        "dirty": made.dirty,
+        "packages": made.packages,
+        "device": lab.config.device,
+        "status": "running",
+    }
+
+
+def _checked(prompt: Prompt) -> Prompt:
+    """Refuses what no model can read; everything else goes through unchanged."""
+    texts = [prompt.text, *(str(message.get("content", "")) for message in prompt.messages)]
+    if not any(texts) and not prompt.prefix:
+        raise LabError("The prompt is empty; type something or choose an example.")
+    if sum(map(len, texts)) > LONGEST_PROMPT:
+        raise BadSetting(
+            "prompt", f"{sum(map(len, texts)):,} characters long", f"at most {LONGEST_PROMPT:,} characters"
+        )
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as problem:
+            raise LabError(
+                f"The prompt holds half a character (a lone surrogate) at position {problem.start}; delete it."
+            ) from None
+    return prompt
+
+
+def _settled(stream: Stream, patience: float = 1.0) -> tuple[Completion, ...]:
+    """The completions after a cancel, which takes a moment to reach the batch."""
+    until = time.perf_counter() + patience
+    while not stream.completions and time.perf_counter() < until:
+        time.sleep(0.01)
+    return stream.completions
+
+
+def _tuples(prompt: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": tuple(prompt["messages"]), "prefix": tuple(prompt["prefix"])}
+
+
+def _row(completion: Completion, rendered: str) -> Generation:
+    tokens = json.dumps([_packed(token) for token in completion.tokens], separators=(",", ":"))
+    return Generation(
+        sample_index=completion.index,
+        rendered_prompt=rendered,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        seconds=completion.seconds,
+        first_token_seconds=completion.first_token_seconds,
+        seed=completion.seed,
+        trace=zlib.compress(tokens.encode(), 1),
+    )
+
+
+def _packed(token: Token) -> list[Any]:
+    stages = [[s.filter, list(zip(s.ids, s.texts, s.probabilities, strict=True)), s.removed] for s in token.stages]
+    return [token.id, token.text, token.logprob, token.probability, stages]
+
+
+def _completion(row: Generation) -> Completion:
+    return Completion(
+        index=row.sample_index,
+        text=row.text,
+        tokens=tuple(_token(packed) for packed in json.loads(zlib.decompress(row.trace))),
+        finish_reason=row.finish_reason,  # type: ignore[arg-type]
+        prompt_tokens=row.prompt_tokens,
+        seed=row.seed,
+        seconds=row.seconds,
+        first_token_seconds=row.first_token_seconds,
+    )
+
+
+def _token(packed: list[Any]) -> Token:
+    token_id, text, logprob, probability, stages = packed
+    kept = tuple(_stage(*packed) for packed in stages)
+    return Token(token_id, text, logprob, probability, kept)
+
+
+def _stage(name: str, found: list[list[Any]], removed: int) -> Stage:
+    ids, texts, shares = zip(*found, strict=True) if found else ((), (), ())
+    return Stage(name, ids, texts, shares, removed)

@@ -1,0 +1,167 @@
+"""What was run before: found, hidden and brought back, exported."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services.generation import RunView, run
+from storage import runs as queries
+from storage.tables import Run
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+SHOWN = 160
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run in one line; `tokens` counts the new ones of all completions."""
+
+    id: int
+    model: str
+    prompt_start: str
+    completion_start: str
+    sampling_summary: str
+    seed: int
+    status: str
+    tokens: int
+    created_at: datetime
+    group: str | None
+
+
+@dataclass(frozen=True)
+class History:
+    rows: list[RunRow]
+    total: int
+
+
+def history(lab: Lab, search: str = "", limit: int = 50, offset: int = 0) -> History:
+    """Runs in which every word of `search` occurs (model, prompt or completion), newest first."""
+    with lab.database.reading() as session:
+        found, total = queries.find_runs(session, search, limit, offset)
+    return History([_row(item) for item in found], total)
+
+
+def delete_runs(lab: Lab, run_ids: Sequence[int]) -> int:
+    """Hides the runs from the history; how many. `undelete_runs` brings them back."""
+    with lab.database.session() as session:
+        return queries.set_deleted(session, run_ids, deleted=True)
+
+
+def undelete_runs(lab: Lab, run_ids: Sequence[int]) -> int:
+    with lab.database.session() as session:
+        return queries.set_deleted(session, run_ids, deleted=False)
+
+
+def to_jsonl(lab: Lab, run_ids: Sequence[int]) -> str:
+    """One line a completion, lossless: prompt, settings, seed, model hash, code revision, packages, text."""
+    lines = []
+    for view in _views(lab, run_ids):
+        for completion in view.completions:
+            lines.append(
+                json.dumps(
+                    {
+                        "run": view.id,
+                        "created_at": view.created_at.isoformat(),
+                        "model": view.model,
+                        "model_hash": view.model_hash,
+                        "mode": view.mode,
+                        "prompt": view.prompt.text,
+                        "messages": list(view.prompt.messages),
+                        "prefix": list(view.prompt.prefix),
+                        "rendered_prompt": view.rendered,
+                        "settings": view.sampling.as_dict(),
+                        "completion_index": completion.index,
+                        "completion": completion.text,
+                        "token_ids": [token.id for token in completion.tokens],
+                        "logprobs": [token.logprob for token in completion.tokens],
+                        "finish_reason": completion.finish_reason,
+                        "prompt_tokens": completion.prompt_tokens,
+                        "completion_tokens": completion.completion_tokens,
+                        "seconds": completion.seconds,
+                        "seed": completion.seed,
+                        "code_revision": view.code_revision,
+                        "dirty": view.dirty,
+                        "packages": view.packages,
+                    },
+                    ensure_ascii=False,
+                )
+            )
+    return "".join(line + "\n" for line in lines)
+
+
+def to_csv(lab: Lab, run_ids: Sequence[int]) -> str:
+    """One row a completion; cells that a spreadsheet would take for a formula begin with an apostrophe.
+
+    Lines end as RFC 4180 has it: with a bare line feed, csv would leave a cell with a carriage return unquoted.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "run": view.id,
+            "created_at": view.created_at.isoformat(),
+            "model": view.model,
+            "mode": view.mode,
+            "prompt": view.rendered,
+            "completion": completion.text,
+            "finish_reason": completion.finish_reason,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "seconds": round(completion.seconds, 4),
+            "seed": completion.seed,
+            **{key: value for key, value in view.sampling.as_dict().items() if key not in ("seed", "stop")},
+            "stop": json.dumps(view.sampling.as_dict()["stop"]),
+        }
+        for view in _views(lab, run_ids)
+        for completion in view.completions
+    ]
+    out = io.StringIO()
+    pd.DataFrame(rows).map(harmless).to_csv(out, index=False, lineterminator="\r\n")
+    return out.getvalue()
+
+
+def summary(sampling: Sampling) -> str:
+    """The settings that differ from the defaults, in a few words."""
+    plain = Sampling().as_dict()
+    now = sampling.as_dict()
+    if sampling.greedy:
+        now = {**now, "temperature": plain["temperature"], "top_k": plain["top_k"], "top_p": plain["top_p"]}
+    words = [] if sampling.greedy or sampling.beams > 1 else [f"temperature {sampling.temperature:g}"]
+    for name, value in now.items():
+        if name not in ("seed", "temperature", "max_new_tokens") and value != plain[name]:
+            words.append(name.replace("_", " ") + ("" if value is True else f" {value}"))
+    return ", ".join([*words, f"max {sampling.max_new_tokens}"])
+
+
+def _views(lab: Lab, run_ids: Sequence[int]) -> list[RunView]:
+    if not run_ids:
+        raise LabError("No run is selected; select at least one to export.")
+    return [run(lab, run_id) for run_id in run_ids]
+
+
+def harmless(cell: object) -> object:
+    """The cell, made so that no spreadsheet takes it for a formula."""
+    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+
+
+def _row(row: Run) -> RunRow:
+    kept, made = row.settings, row.generations
+    messages = kept["prompt"]["messages"]
+    prompt = kept["prompt"]["text"] or (messages[-1].get("content", "") if messages else "")
+    return RunRow(
+        id=row.id,
+        model=row.model_input.model.name,
+        prompt_start=prompt[:SHOWN],
+        completion_start=made[0].text[:SHOWN] if made else (row.error or "")[:SHOWN],
+        sampling_summary=summary(Sampling.from_dict(kept["sampling"])),
+        seed=row.seed,
+        status=row.status,
+        tokens=sum(g.completion_tokens for g in made),
+        created_at=row.created_at,
+        group=row.group,
+    )

@@ -1,0 +1,209 @@
+"""Long work, done in processes of its own: queued here, watched from any page, gone on with after a restart.
+
+The Job row is the queue. The one process that holds the data home (the app, or a command that waits) supervises: it
+starts workers, reads what they report and writes it down. See `supervisor`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services.jobs import process
+from genai_lab.services.work import KINDS
+from storage import jobs as queries
+from storage.tables import Job
+
+STATUSES = ("queued", "running", "finished", "cancelled", "failed")
+LIVE = queries.LIVE
+
+
+@dataclass(frozen=True)
+class JobView:
+    """One job, ready to be shown. `done` of `total` in the body's own units; times in seconds, memory in bytes."""
+
+    id: int
+    kind: str
+    title: str
+    settings: dict[str, Any]
+    resource: str
+    priority: int
+    status: str
+    exit_reason: str | None
+    done: float
+    total: float | None
+    message: str
+    error: str | None
+    seconds: float | None
+    seconds_left: float | None
+    peak_memory: int | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempt: int
+    parent_id: int | None
+    depends_on_id: int | None
+    run_id: int | None
+    cancel_requested: bool
+    result: dict[str, Any] | None
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE
+
+    @property
+    def share(self) -> float | None:
+        """How much is done, 0 to 1; None where the body cannot tell."""
+        if self.status == "finished":
+            return 1.0
+        return min(1.0, self.done / self.total) if self.total else None
+
+
+def enqueue(
+    lab: Lab,
+    kind: str,
+    settings: dict[str, Any],
+    *,
+    title: str,
+    priority: int = 0,
+    parent: int | None = None,
+    depends_on: int | None = None,
+    run_id: int | None = None,
+    session: Session | None = None,
+) -> int:
+    """Queues a job and returns its id; with `session` it joins the caller's transaction. Raises UnknownName."""
+    fields = {
+        "kind": kind,
+        "title": title,
+        "settings": settings,
+        "resource": KINDS.get(kind).resource,
+        "priority": priority,
+        "parent_id": parent,
+        "depends_on_id": depends_on,
+        "run_id": run_id,
+    }
+    if session is not None:
+        return queries.add_job(session, **fields).id
+    with lab.database.session() as own:
+        return queries.add_job(own, **fields).id
+
+
+def show(lab: Lab, job_id: int) -> JobView:
+    """Raises LabError where there is no such job."""
+    with lab.database.reading() as session:
+        row = session.get(Job, job_id)
+    if row is None:
+        raise LabError(f"There is no job {job_id}; the Jobs page lists those there are.")
+    return view_of(row)
+
+
+def find(
+    lab: Lab,
+    *,
+    status: str | None = None,
+    kinds: Sequence[str] = (),
+    search: str = "",
+    limit: int = 50,
+    offset: int = 0,
+) -> tuple[list[JobView], int]:
+    """Jobs, newest first, and how many there are in all."""
+    if status and status not in STATUSES:
+        raise LabError(f"There is no status {status!r}. Known: {', '.join(STATUSES)}.")
+    with lab.database.reading() as session:
+        rows, total = queries.find_jobs(session, status, kinds, search, limit, offset)
+    return [view_of(row) for row in rows], total
+
+
+def cancel(lab: Lab, job_id: int) -> JobView:
+    """Asks for the end of a live job; its processes are gone within 10 s. Nothing happens to one that has ended."""
+    with lab.database.session() as session:
+        row = _row(session, job_id)
+        if row.status in LIVE:
+            row.cancel_requested = True
+            row.message = "Cancelling"
+    return show(lab, job_id)
+
+
+def retry(lab: Lab, job_id: int) -> JobView:
+    """Queues a failed or cancelled job again; it goes on from the records that it has made."""
+    with lab.database.session() as session:
+        row = _row(session, job_id)
+        if row.status not in ("failed", "cancelled"):
+            raise LabError(f"Job {job_id} is {row.status}; only a failed or cancelled job can be tried again.")
+        queries.queue_anew(session, row)
+    process.forget_failures(folder(lab, job_id))
+    return show(lab, job_id)
+
+
+def wait(
+    lab: Lab,
+    job_id: int,
+    timeout: float | None = None,
+    every: float = 0.2,
+    seen: Callable[[JobView], None] | None = None,
+) -> JobView:
+    """Stays until the job has ended; raises LabError after `timeout` seconds, and the job goes on.
+
+    Where nobody supervises this data home, the calling process does so meanwhile. `seen` is shown every look.
+    """
+    from genai_lab.services.jobs.supervisor import stand_in
+
+    until = None if timeout is None else time.monotonic() + timeout
+    own, asked = stand_in(lab), time.monotonic()
+    try:
+        while (view := show(lab, job_id)).live:
+            if until is not None and time.monotonic() > until:
+                raise LabError(f"Job {job_id} is still {view.status} after {timeout:g} s; it goes on.")
+            if seen is not None:
+                seen(view)
+            time.sleep(every)
+            if own is None and time.monotonic() - asked > 2:
+                own, asked = stand_in(lab), time.monotonic()
+    finally:
+        if own is not None:
+            own.stop()
+            lab.supervisor = None
+    return view
+
+
+def log(lab: Lab, job_id: int, lines: int = 200) -> str:
+    """The end of what the worker wrote."""
+    show(lab, job_id)
+    path = folder(lab, job_id) / process.LOG
+    if not path.exists():
+        return ""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 400 * lines))
+        text = stream.read().decode(errors="replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def metrics(lab: Lab, job_id: int) -> dict[str, list[tuple[int, float]]]:
+    """Its curves: (step, value) by name."""
+    with lab.database.reading() as session:
+        return queries.metrics(session, job_id)
+
+
+def folder(lab: Lab, job_id: int) -> Path:
+    """Where the job keeps its report, its log and its artefacts."""
+    return lab.config.jobs / str(job_id)
+
+
+def view_of(row: Job) -> JobView:
+    now = datetime.now(UTC)
+    seconds = ((row.ended_at or now) - row.started_at).total_seconds() if row.started_at else None
+    kept = {name: getattr(row, name) for name in JobView.__dataclass_fields__ if name != "seconds"}
+    return JobView(**kept, seconds=seconds)
+
+
+def _row(session: Session, job_id: int) -> Job:
+    row = session.get(Job, job_id)
+    if row is None:
+        raise LabError(f"There is no job {job_id}; the Jobs page lists those there are.")
+    return row

@@ -1,0 +1,62 @@
+"""What workers report, written down in order: each block of lines in one transaction with the offset after it."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.lab import Lab
+from genai_lab.services.jobs import process
+from genai_lab.services.work import KINDS
+from storage import jobs as queries
+from storage.tables import Job
+
+
+def ingest(lab: Lab, job_id: int, place: Path, offset: int) -> int:
+    """Writes down the next part of the report; gives the offset after it, the same where there was nothing new."""
+    if process.size(place / process.REPORT) <= offset:
+        return offset
+    found = list(process.lines(place / process.REPORT, offset))
+    if not found:
+        return offset
+    with lab.database.session() as session:
+        job = session.get_one(Job, job_id)
+        if job.ingested != offset:
+            return job.ingested
+        _apply(session, job, [line for line, _ in found])
+        job.ingested = found[-1][1]
+        return job.ingested
+
+
+def fruitless(place: Path) -> int:
+    """How many attempts in a row, the last one among them, have left no record."""
+    order = process.read(place / process.ORDER)
+    if order is None or _any_record(place / process.REPORT, order["offset"]):
+        return 0
+    return int(order["fruitless"]) + 1
+
+
+def _any_record(report: Path, offset: int) -> bool:
+    while found := list(process.lines(report, offset)):
+        if any("record" in line for line, _ in found):
+            return True
+        offset = found[-1][1]
+    return False
+
+
+def _apply(session: Session, job: Job, found: list[dict[str, Any]]) -> None:
+    """What the lines say, written to the job's row and, by its kind, wherever records belong."""
+    records = [line["record"] for line in found if "record" in line]
+    if records:
+        KINDS.get(job.kind).keep(session, job, records)
+    points = [(str(p[0]), int(p[1]), float(p[2])) for p in (line["metric"] for line in found if "metric" in line)]
+    finite = [point for point in points if math.isfinite(point[2])]
+    if finite:
+        queries.add_metrics(session, job.id, finite)
+    told = [line["progress"] for line in found if "progress" in line]
+    if told and not job.cancel_requested:
+        job.done, job.total, job.message, job.seconds_left = told[-1]
+    beats = [line["heartbeat"] for line in found if "heartbeat" in line]
+    if beats:
+        queries.beat(job, max(beats))

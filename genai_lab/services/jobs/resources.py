@@ -1,0 +1,27 @@
+"""What jobs occupy: "cpu", "gpu", "network", or "device", which is the GPU where the lab computes on one."""
+
+import os
+from pathlib import Path
+
+from genai_lab.config import Config
+
+NETWORK = 4
+
+
+def gpus() -> tuple[str, ...]:
+    """The NVIDIA devices that this process may use, as CUDA_VISIBLE_DEVICES names them; torch is not imported."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return tuple(part.strip() for part in allowed.split(",") if part.strip() not in ("", "-1"))
+    return tuple(str(number) for number, _ in enumerate(sorted(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def resolved(resource: str, device: str, found: tuple[str, ...]) -> str:
+    if resource != "device":
+        return resource
+    return "gpu" if device in ("cuda", "mps") or (device == "auto" and found) else "cpu"
+
+
+def slots(resource: str, config: Config, found: tuple[str, ...]) -> int:
+    """How many jobs may occupy it at once: one a GPU, as many on the CPU as the configuration says."""
+    return {"cpu": config.cpu_jobs, "gpu": max(1, len(found)), "network": NETWORK}.get(resource, 1)

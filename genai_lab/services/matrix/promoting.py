@@ -1,0 +1,49 @@
+"""What becomes of a good cell: the default prompt, or a system to be evaluated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import evaluation, presets, templates
+from genai_lab.services.matrix import CellView, MatrixView, show
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """The template version that has the tag now, and the preset that holds the sampling settings."""
+
+    template: str
+    preset: str
+
+
+def cell_of(view: MatrixView, cell: int | None) -> CellView:
+    """Raises LabError for a cell that is not in the matrix."""
+    if cell is None:
+        raise LabError("No cell is open; choose one in the grid first.")
+    for one in view.cells:
+        if one.system.id == cell:
+            return one
+    raise LabError(f"Cell {cell} is not in matrix {view.id}; choose one of its grid.")
+
+
+def promote(lab: Lab, matrix: int, cell: int | None) -> Promoted:
+    """Makes the cell's template version the default one and keeps its sampling settings as a preset."""
+    chosen = cell_of(show(lab, matrix), cell)
+    if chosen.system.template is None:
+        raise LabError(f"Cell {cell} has no template.")
+    name, _, number = chosen.system.template.rpartition("@")
+    templates.tag(lab, name, int(number), DEFAULT)
+    preset = f"{name[:52]} default"
+    presets.save_preset(lab, preset, replace(Sampling.from_dict(chosen.sampling), seed=None))
+    return Promoted(chosen.system.template, preset)
+
+
+def to_evaluation(lab: Lab, matrix: int, cells: Sequence[int | None]) -> evaluation.Started:
+    """Queues an evaluation of these cells with the metrics of the matrix; the first one is the baseline."""
+    view = show(lab, matrix)
+    chosen = [cell_of(view, one).system.id for one in cells]
+    return evaluation.start(lab, chosen, view.plan.metrics, seed=view.seed, title=view.title)

@@ -1,0 +1,353 @@
+"""The catalogue: what can be used, where it came from, what is loaded; adding, downloading, putting away."""
+
+import logging
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy.exc import IntegrityError
+
+from genai_lab.errors import BadSetting, DuplicateName, ModelError, UnknownName
+from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt, Source
+from genai_lab.models.cache import LoadedState
+from genai_lab.models.checks import size_text
+from genai_lab.services import downloads as fetching
+from genai_lab.services import jobs
+from genai_lab.services.downloads import Download
+from storage import models as queries
+from storage.tables import Model
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
+
+NAME = re.compile(r"[^\W_][\w .:@/+-]{0,99}")
+log = logging.getLogger(__name__)
+Status = Literal["ready", "loaded", "missing", "archived", "downloading", "failed"]
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """One model of the catalogue; `detail` says in words why it is missing or failed, or how far a download is."""
+
+    id: int
+    card: Card
+    status: Status
+    detail: str
+    made_by_run: int | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class HubPlan:
+    """What a download would fetch: number of files, bytes, and the commit that the revision names now."""
+
+    files: int
+    bytes: int
+    revision: str
+    licence: str | None
+    gated: bool
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Memory of the loaded models in bytes; `loaded` maps their names to their states."""
+
+    used_bytes: int
+    budget_bytes: int
+    loaded: dict[str, LoadedState]
+
+
+def register_starters(lab: "Lab") -> None:
+    """Puts the shipped models into the catalogue, and takes over what has changed in their weights."""
+    from genai_lab.models.starter import starters
+
+    for name in starters():
+        try:
+            card = BACKENDS.get("starter").inspect(Source("starter", name), name, lab.options)
+        except ModelError as problem:
+            log.warning("the starter model %s cannot be used: %s", name, problem)
+            continue
+        with lab.database.session() as session:
+            row = queries.model_named(session, name)
+            if row is None:
+                queries.add_model(session, **_fields(card))
+            elif row.backend == "starter":
+                take_over(row, card)
+
+
+def catalogue(lab: "Lab", *, archived: bool = False, role: str | None = None) -> list[ModelView]:
+    """The models in use, or the archived ones, in the order they were added."""
+    with lab.database.reading() as session:
+        rows = [row for row in queries.all_models(session, archived=archived) if role in (None, row.role)]
+    under_way = _coming(lab, rows)
+    loaded = lab.models.loaded()
+    return [_view(row, under_way, loaded) for row in rows]
+
+
+def show(lab: "Lab", name: str) -> ModelView:
+    """One model, archived or not; raises UnknownName."""
+    row = _row(lab, name)
+    return _view(row, _coming(lab, [row]), lab.models.loaded())
+
+
+def add(lab: "Lab", name: str, source: Source, *, made_by_run: int | None = None) -> ModelView:
+    """Inspects the model and puts it into the catalogue; raises LabError, changing nothing, where it cannot be used."""
+    name = _free_name(lab, name)
+    card = BACKENDS.get(source.backend).inspect(source, name, _options(lab))
+    if card.path is None and card.family != "endpoint":
+        raise ModelError(f"{source.location} is not on this machine yet; download it first.")
+    _insert(lab, card, made_by_run)
+    return show(lab, name)
+
+
+def archive(lab: "Lab", name: str) -> None:
+    """Takes the model off the list; its runs keep it."""
+    with lab.database.session() as session:
+        queries.archive_model(_found(queries.model_named(session, name), lab, name))
+    lab.models.unload(name)
+
+
+def restore(lab: "Lab", name: str) -> None:
+    with lab.database.session() as session:
+        queries.restore_model(_found(queries.model_named(session, name), lab, name))
+
+
+def remove(lab: "Lab", name: str) -> None:
+    """Forgets a model that nothing refers to, with what was downloaded for it; a user's own folder is never touched."""
+    row = _row(lab, name)
+    if row.backend == "starter":
+        raise ModelError(f"{name} is shipped with the lab and cannot be removed; archive it instead.")
+    with lab.database.session() as session:
+        row = _found(queries.model_named(session, name), lab, name)
+        if count := queries.descendants(session, row):
+            told = "1 run or model refers" if count == 1 else f"{count} runs or models refer"
+            raise ModelError(f"{told} to {name}, so it cannot be removed; archive it instead.")
+        queries.remove_model(session, row)
+        alone = not any(
+            other.source == row.source
+            for archived in (False, True)
+            for other in queries.all_models(session, archived=archived)
+        )
+    lab.models.unload(name)
+    if row.backend == "hub" and alone:
+        _delete_files(lab, row)
+
+
+def load(lab: "Lab", name: str) -> Generator:
+    """The loaded model; raises LabError for one that is archived, not there, or that does not fit into the budget."""
+    view = show(lab, name)
+    if view.status not in ("ready", "loaded"):
+        raise ModelError(f"{name} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
+    if view.card.role != "generate":
+        raise ModelError(f"{name} classifies texts and cannot generate; choose a model that generates.")
+    return lab.models.acquire(view.card, _base_paths(lab) if view.card.source.backend == "adapter" else ())
+
+
+def unload(lab: "Lab", name: str) -> None:
+    """Frees its memory; texts that it is generating end where they are."""
+    lab.models.unload(name)
+
+
+def budget(lab: "Lab") -> Budget:
+    return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded())
+
+
+def prompt_for(lab: "Lab", model: str, text: str, mode: str | None = None) -> Prompt:
+    """The text as the model's prompt in `mode`, or in the mode that the model does best; raises LabError."""
+    card = show(lab, model).card
+    if not card.modes:
+        raise ModelError(f"{model} classifies texts and cannot generate; choose a model that generates.")
+    chosen: Mode | None = next((known for known in card.modes if known == (mode or card.modes[0])), None)
+    if chosen is None:
+        raise BadSetting("mode", mode, f"{' or '.join(card.modes)} for {model}")
+    if chosen == "chat":
+        return Prompt(messages=({"role": "user", "content": text},), mode="chat")
+    return Prompt(text=text, mode=chosen)
+
+
+# Downloads
+
+
+def hub_size(lab: "Lab", repo_id: str, revision: str | None = None, key_env: str | None = None) -> HubPlan:
+    """What a download would fetch; nothing is fetched but descriptions. Raises ModelError."""
+    from genai_lab.models.hub import describe
+
+    found = describe(repo_id, revision, key_env, lab.options.timeout)
+    return HubPlan(len(found.files), found.bytes, found.revision, found.licence, found.gated)
+
+
+def start_download(lab: "Lab", name: str, source: Source) -> Download:
+    """Puts the model into the catalogue as one that is coming and queues its download, or goes on with it."""
+    row = _known_row(lab, name)
+    again = row is not None and row.backend == "hub" and row.source["location"] == source.location
+    name = name if again else _free_name(lab, name)
+    card = BACKENDS.get("hub").inspect(source, name, _options(lab))
+    order = fetching.planned(lab, name, card.source)
+    if not again:
+        _insert(lab, card, None)
+    else:
+        with lab.database.session() as session:
+            take_over(_found(queries.model_named(session, name), lab, name), card)
+    return fetching.begin(lab, order)
+
+
+def downloads(lab: "Lab") -> list[Download]:
+    """Those under way and those that stopped, the newest first; finished ones are in the catalogue."""
+    with lab.database.reading() as session:
+        rows = queries.all_models(session) + queries.all_models(session, archived=True)
+    wanted = {_key(row.source) for row in rows if row.backend == "hub" and not row.path}
+    found = [made for key, made in fetching.by_source(lab).items() if key in wanted and made.status != "finished"]
+    return sorted(found, key=lambda made: -made.id)
+
+
+def cancel_download(lab: "Lab", download_id: int) -> None:
+    """Ends it; what has been fetched stays, and starting again goes on from there."""
+    fetching.cancel(lab, download_id)
+
+
+def download(lab: "Lab", source: Source, progress: Callable[[str], None] | None = None) -> None:
+    """Downloads and waits; an interrupt from the keyboard ends the download. Raises ModelError."""
+    made = fetching.begin(lab, fetching.planned(lab, source.location, source))
+    if progress:
+        progress(f"{made.repo} at {made.revision[:10]}: {size_text(made.total_bytes)}")
+    told = time.monotonic()
+
+    def seen(view: jobs.JobView) -> None:
+        nonlocal told
+        if progress and time.monotonic() - told > 2:
+            told = time.monotonic()
+            progress(f"{made.repo}: {size_text(int(view.done))} of {size_text(made.total_bytes)}")
+
+    try:
+        fetching.checked(jobs.wait(lab, made.id, seen=seen))
+    except KeyboardInterrupt:
+        fetching.cancel(lab, made.id)
+        jobs.wait(lab, made.id, timeout=15)
+        raise
+
+
+def _coming(lab: "Lab", rows: Sequence[Model]) -> dict[tuple[str, str], Download]:
+    """The downloads that matter to these models: of those whose files are not here."""
+    waiting = any(row.backend == "hub" and not row.path for row in rows)
+    return fetching.by_source(lab) if waiting else {}
+
+
+def _delete_files(lab: "Lab", row: Model) -> None:
+    made = fetching.by_source(lab).get(_key(row.source))
+    if made is not None and not row.path:
+        fetching.discard(lab, made)
+    if row.path and Path(row.path).is_relative_to(lab.config.hub_cache):
+        shutil.rmtree(row.path, ignore_errors=True)
+
+
+# Rows and cards
+
+
+def _view(row: Model, under_way: dict[tuple[str, str], Download], loaded: dict[str, Any]) -> ModelView:
+    card = card_of({**row.card, "name": row.name})
+    status, detail = _status(row, card, under_way.get(_key(row.source)) if row.backend == "hub" else None, loaded)
+    return ModelView(row.id, card, status, detail, row.made_by_run_id, row.created_at)
+
+
+def _status(row: Model, card: Card, coming: Download | None, loaded: dict[str, Any]) -> tuple[Status, str]:
+    if row.archived_at is not None:
+        return "archived", "restore it to use it again"
+    if row.name in loaded:
+        return "loaded", ""
+    if card.family == "endpoint":
+        return "ready", ""
+    if coming is not None and card.path is None:
+        if coming.status in ("queued", "running"):
+            return "downloading", f"{size_text(coming.done_bytes)} of {size_text(coming.total_bytes)}"
+        if coming.status != "finished":
+            return "failed", coming.error or ""
+    if card.path is None:
+        return "missing", "It has not been downloaded; start its download again."
+    if not card.path.is_dir():
+        return "missing", f"The folder {card.path} is gone; put it back or add the model again."
+    return "ready", ""
+
+
+def _key(source: dict[str, Any]) -> tuple[str, str]:
+    return source["location"], source.get("revision") or ""
+
+
+def _fields(card: Card, **more: Any) -> dict[str, Any]:
+    kept = asdict(card)
+    kept["path"] = str(card.path) if card.path else None
+    return {
+        "name": card.name,
+        "role": card.role,
+        "backend": card.source.backend,
+        "source": asdict(card.source),
+        "revision": card.source.revision,
+        "path": kept["path"],
+        "content_hash": card.content_hash,
+        "card": kept,
+        **more,
+    }
+
+
+def card_of(kept: dict[str, Any]) -> Card:
+    """The card that was kept as JSON."""
+    path = kept["path"]
+    return Card(**{**kept, "source": Source(**kept["source"]), "path": Path(path) if path else None})
+
+
+def take_over(row: Model, card: Card) -> None:
+    """Writes what the card says into the model's row."""
+    for name, value in _fields(card).items():
+        if getattr(row, name) != value:
+            setattr(row, name, value)
+
+
+def _insert(lab: "Lab", card: Card, made_by_run: int | None) -> None:
+    try:
+        with lab.database.session() as session:
+            base = queries.model_named(session, card.source.base) if card.source.base else None
+            more = {"made_by_run_id": made_by_run, "base_id": base.id if base else None}
+            queries.add_model(session, **_fields(card, **more))
+    except IntegrityError:
+        raise DuplicateName("model", card.name) from None
+
+
+def _free_name(lab: "Lab", name: str) -> str:
+    name = name.strip()
+    if not NAME.fullmatch(name):
+        raise BadSetting("name", name[:100], "1 to 100 letters, digits and .-_:/@+ with a letter or digit first")
+    if _known_row(lab, name) is not None:
+        raise DuplicateName("model", name)
+    return name
+
+
+def _known_row(lab: "Lab", name: str) -> Model | None:
+    with lab.database.reading() as session:
+        return queries.model_named(session, name)
+
+
+def _row(lab: "Lab", name: str) -> Model:
+    return _found(_known_row(lab, name), lab, name)
+
+
+def _found(row: Model | None, lab: "Lab", name: str) -> Model:
+    if row is None:
+        with lab.database.reading() as session:
+            known = [other.name for other in queries.all_models(session)]
+        raise UnknownName("model", name, known)
+    return row
+
+
+def _options(lab: "Lab") -> Any:
+    return replace(lab.options, base_paths=_base_paths(lab))
+
+
+def _base_paths(lab: "Lab") -> tuple[tuple[str, Path], ...]:
+    """Folders of the models that an adapter can stand on."""
+    with lab.database.reading() as session:
+        rows = queries.all_models(session) + queries.all_models(session, archived=True)
+    return tuple((row.name, Path(row.path)) for row in rows if row.path and row.backend != "adapter")

@@ -1,0 +1,143 @@
+"""A run as code that anybody can start: with transformers alone, with this package, or by curl."""
+
+import json
+from typing import Any
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.models.inspect import load_dtype
+from genai_lab.services import models
+from genai_lab.services.generation import RunView, run
+
+API_NAME = "generate"
+
+WITH_TRANSFORMERS = '''"""Run {id} of genai_lab with transformers alone: {promise}."""
+
+from transformers import {auto}, AutoTokenizer, set_seed
+
+model_id = {location!r}
+tokenizer = AutoTokenizer.from_pretrained(model_id{revision})
+model = {auto}.from_pretrained(model_id{revision}, use_safetensors=True, dtype={dtype!r})
+{inputs}
+set_seed({seed})
+with_settings = {settings}
+output = model.generate(**inputs, **with_settings)
+for row in output[:, {skip}:]:
+    text = tokenizer.decode(row, skip_special_tokens=True)
+    for stop in {stop!r}:
+        text = text.split(stop)[0]
+    print(text)
+'''
+
+WITH_PACKAGE = '''"""Run {id} of genai_lab with its own engine: the same text."""
+
+from genai_lab.config import Config
+from genai_lab.decoding import Sampling
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt
+from genai_lab.services.generation import generate
+
+lab = Lab.open(Config.from_environment())
+prompt = Prompt({prompt})
+sampling = Sampling.from_dict({sampling!r})
+for completion in generate(lab, {model!r}, prompt, sampling).completions:
+    print(completion.text)
+lab.close()
+'''
+
+
+def as_python(lab: Lab, run_id: int, library: str = "transformers") -> str:
+    """A program that repeats the run; `library` is "transformers" or "genai_lab". Raises LabError for endpoints."""
+    view = run(lab, run_id)
+    if library == "genai_lab":
+        prompt = f"{view.prompt.text!r}, messages={view.prompt.messages!r}, mode={view.prompt.mode!r}"
+        prompt += f", prefix={view.prompt.prefix!r}" if view.prompt.prefix else ""
+        return WITH_PACKAGE.format(id=view.id, prompt=prompt, sampling=view.sampling.as_dict(), model=view.model)
+    card = models.show(lab, view.model).card
+    if card.family not in ("decoder-only", "encoder-decoder") or card.source.backend == "adapter":
+        raise LabError(
+            "Python with transformers alone needs a model of its own files; copy the genai_lab code instead."
+        )
+    hub = card.source.backend == "hub"
+    seq2seq = card.family == "encoder-decoder"
+    exact = view.sampling.greedy or view.sampling.beams > 1
+    return WITH_TRANSFORMERS.format(
+        id=view.id,
+        promise="the same text" if exact else "the same settings and seed, other random draws",
+        auto="AutoModelForSeq2SeqLM" if seq2seq else "AutoModelForCausalLM",
+        location=card.source.location if hub else str(card.path),
+        revision=f", revision={card.source.revision!r}" if hub and card.source.revision else "",
+        dtype=load_dtype(lab.options, card.dtype or "auto"),
+        inputs=_inputs(view, seq2seq),
+        seed=view.seed,
+        settings=_generate_settings(view),
+        skip=1 + len(view.prompt.prefix) if seq2seq else 'inputs["input_ids"].shape[1]',
+        stop=list(view.sampling.stop),
+    )
+
+
+def as_curl(lab: Lab, run_id: int, base_url: str) -> str:
+    """Two curl calls: start the run, then read its events. Raises LabError for what `generate` does not take."""
+    view = run(lab, run_id)
+    if view.prompt.prefix or len(view.prompt.messages) > 1:
+        raise LabError("curl sends one prompt, and this run goes on from more; copy the genai_lab code instead.")
+    body = json.dumps({"data": api_arguments(view)}, ensure_ascii=True).replace("'", "\\u0027")
+    address = f"{base_url.rstrip('/')}/gradio_api/call/{API_NAME}"
+    return (
+        f"EVENT=$(curl -s -X POST {address} -H 'Content-Type: application/json' \\\n"
+        f"  -d '{body}' | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"event_id\"])')\n"
+        f'curl -sN {address}/"$EVENT"\n'
+    )
+
+
+def api_arguments(view: RunView) -> list[Any]:
+    """The run as the arguments of the public `generate`: model, prompt, mode, settings."""
+    prompt = view.prompt.text or (view.prompt.messages[-1]["content"] if view.prompt.messages else "")
+    return [view.model, prompt, view.mode, view.sampling.as_dict()]
+
+
+def _inputs(view: RunView, seq2seq: bool) -> str:
+    if view.mode == "chat" and view.prompt.messages:
+        lines = [
+            f"messages = {list(view.prompt.messages)!r}",
+            "inputs = tokenizer.apply_chat_template(",
+            '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True',
+            ")",
+        ]
+    else:
+        lines = [f'inputs = tokenizer({view.prompt.text!r}, return_tensors="pt")']
+    lines.append('inputs.pop("token_type_ids", None)')
+    if view.prompt.prefix:
+        lines += ["import torch", f"begun = torch.tensor([{list(view.prompt.prefix)}])"]
+        if seq2seq:
+            lines.append("start = torch.tensor([[model.config.decoder_start_token_id]])")
+            lines.append('inputs["decoder_input_ids"] = torch.cat([start, begun], 1)')
+        else:
+            lines.append('inputs["input_ids"] = torch.cat([inputs["input_ids"], begun], 1)')
+            lines.append('inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])')
+    return "\n".join(lines)
+
+
+def _generate_settings(view: RunView) -> str:
+    chosen = view.sampling
+    settings: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "num_beams": chosen.beams}
+    settings["do_sample"] = not chosen.greedy and chosen.beams == 1
+    if settings["do_sample"]:
+        settings |= {
+            "temperature": chosen.temperature,
+            "top_k": chosen.top_k,
+            "top_p": chosen.top_p,
+            "min_p": chosen.min_p or None,
+            "typical_p": chosen.typical_p,
+        }
+    if chosen.num_completions > 1 and (settings["do_sample"] or chosen.beams > 1):
+        settings["num_return_sequences"] = chosen.num_completions
+    if chosen.repetition_penalty != 1:
+        settings["repetition_penalty"] = chosen.repetition_penalty
+    if chosen.no_repeat_ngram:
+        settings["no_repeat_ngram_size"] = chosen.no_repeat_ngram
+    body = repr({name: value for name, value in settings.items() if value is not None})
+    # A beam search of ours runs to its end and is cut afterwards, as the code does with every text.
+    if chosen.stop and chosen.beams == 1:
+        body = f"{body[:-1]}, 'stop_strings': {list(chosen.stop)!r}, 'tokenizer': tokenizer}}"
+    return body

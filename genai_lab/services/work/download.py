@@ -1,0 +1,42 @@
+"""The job "download": a model's files from the Hub; its card goes into the catalogue when all are there."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.lab import Lab
+from genai_lab.services import models
+from genai_lab.services.downloads import KIND
+from genai_lab.services.work import KINDS, Report
+from storage import models as queries
+from storage.tables import Job
+
+
+class Download:
+    name = KIND
+    resource = "network"
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        from genai_lab.models import download
+
+        order = download.Plan.from_dict(settings)
+        report.progress(download.present(order), order.bytes, "")
+        card = download.fetch(order, lab.options, lambda done, name: report.progress(done, order.bytes, name))
+        kept = asdict(card)
+        return {"card": kept | {"path": str(card.path)}}
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        """There are no records: the whole counts."""
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        card = models.card_of(result["card"])
+        for row in queries.all_models(session) + queries.all_models(session, archived=True):
+            if row.backend == "hub" and (row.source["location"], row.source.get("revision")) == (
+                card.source.location, card.source.revision
+            ):  # fmt: skip
+                models.take_over(row, replace(card, name=row.name))
+
+
+KINDS.register(Download.name)(Download())

@@ -1,0 +1,42 @@
+"""The job "evaluate": every metric on every system, one record a figure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.lab import Lab
+from genai_lab.services.evaluation import Choice
+from genai_lab.services.evaluation.scoring import score
+from genai_lab.services.work import KINDS, Report
+from storage import evaluation as queries
+from storage.tables import Job, Run
+
+
+class Evaluate:
+    name = "evaluate"
+    resource = "device"
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        choices = [Choice(**one) for one in settings["metrics"]]
+        pairs = [(system, choice) for system in settings["systems"] for choice in choices]
+        measured = {item["part"] for item in report.earlier()}
+        for done, (system, choice) in enumerate(pairs):
+            part = f"{system} {choice.metric} {sorted(choice.settings.items())}"
+            report.progress(done, len(pairs), f"{choice.metric} of system {system}")
+            if part in measured:
+                continue
+            for row in score(lab, settings["run"], system, choice, settings["seed"]):
+                report.record({"key": f"{part} {row['figure']}", "part": part, "score": row})
+        report.progress(len(pairs), len(pairs), "")
+        return {"evaluation": settings["run"]}
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        queries.add_scores(session, [item["score"] for item in items])
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        run = session.get_one(Run, job.run_id)
+        run.status = "finished"
+
+
+KINDS.register(Evaluate.name)(Evaluate())

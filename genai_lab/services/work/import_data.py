@@ -1,0 +1,63 @@
+"""The jobs that bring data in and look at it: "import", "import-hub" and "profile"."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.data import BadRows
+from genai_lab.lab import Lab
+from genai_lab.services.datasets import importing, profiling, queued
+from genai_lab.services.work import KINDS, Report
+from storage.tables import Job
+
+
+class Import:
+    """Writes the version's file; its row is made in the transaction that ends the job, so that it is there once."""
+
+    def __init__(self, name: str, resource: str) -> None:
+        self.name, self.resource = name, resource
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        order = importing.Order.from_dict(settings)
+        try:
+            return importing.written(lab, order, lambda rows: report.progress(rows, None, f"{rows:,} rows"))
+        except BadRows as problem:
+            queued.keep_bad(report.folder, problem.rows, problem.count)
+            raise
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        """There are no records: the whole counts."""
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        row, again = importing.adopt(session, result)
+        if file := job.settings.get("file"):
+            Path(file).unlink(missing_ok=True)
+        told = {"dataset": f"{row.dataset.name}@{row.number}", "version": row.id, "rows": row.rows, "again": again}
+        told |= {"left_out_count": result["left_out_count"], "left_out": result["left_out"]}
+        result.clear()
+        result.update(told)
+
+
+class Profile:
+    name = "profile"
+    resource = "cpu"
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        def told(done: int, total: int) -> None:
+            report.progress(done, total, f"{done:,} of {total:,} rows")
+
+        return profiling.computed(lab, settings["version"], settings["model"], told)
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        """There are no records: the whole counts."""
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        profiling.keep(session, job.settings["version"], result)
+        result.clear()
+
+
+KINDS.register("import")(Import("import", "cpu"))
+KINDS.register("import-hub")(Import("import-hub", "network"))
+KINDS.register(Profile.name)(Profile())
