@@ -1,0 +1,143 @@
+"""Opens the lab and serves its pages: `python app.py`, then http://127.0.0.1:7860."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from genai_lab.cli import Parser, folder
+from genai_lab.config import Config
+from genai_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from genai_lab.lab import Lab
+
+# Seconds. A decoding step asks for the interpreter dozens of times; Python's 5 ms a time, while pages are being
+# updated, would be several times what the step takes.
+SWITCH = 0.0005
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        config = configured(options)
+        door = listening(config)
+    except LabError as problem:
+        print(f"app.py: {problem}", file=sys.stderr)
+        return 2
+    with door:
+        return serve(config, door)
+
+
+def configured(options: argparse.Namespace) -> Config:
+    """The configuration, with a refusal of an open door that nobody asked for."""
+    config = Config.from_environment(os.environ, home=options.home, host=options.host, port=options.port)
+    if options.allow_host:
+        hosts = (*config.allowed_hosts, *options.allow_host)
+        config = Config.from_environment(
+            os.environ, home=options.home, host=options.host, port=options.port, allowed_hosts=hosts
+        )
+    if not _loopback(config.host) and set(config.allowed_hosts) <= set(Config.allowed_hosts):
+        raise LabError(
+            f"The host {config.host!r} would open this lab to everybody on the network; name the addresses that it "
+            "may be reached by with --allow-host NAME, or leave --host at 127.0.0.1."
+        )
+    return config
+
+
+def listening(config: Config) -> socket.socket:
+    """The bound socket; raises LabError before anything slow is imported where the port is taken."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise LabError(f"The host {config.host} is no address of this machine; use --host 127.0.0.1.") from None
+    door = socket.socket(family, kind, protocol)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind(address)
+        door.listen(128)
+    except OSError as problem:
+        door.close()
+        raise LabError(
+            f"Port {config.port} on {config.host} cannot be used ({problem.strerror}); choose another with --port."
+        ) from None
+    return door
+
+
+def create(lab: "Lab") -> "FastAPI":
+    """The web application of an open lab."""
+    import pages
+    from pages.components.mount import mount
+
+    return mount(lab, pages.build)
+
+
+def serve(config: Config, door: socket.socket) -> int:
+    """Serves until interrupted; 2 where the lab cannot be opened."""
+    sys.setswitchinterval(SWITCH)
+    import uvicorn
+
+    from genai_lab.lab import Lab
+    from genai_lab.services.jobs.supervisor import Supervisor
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            print(f"genai_lab is open at http://{_shown(config.host)}:{config.port} (stop with Ctrl+C)", flush=True)
+
+    try:
+        lab = Lab.open(config)
+        lab.supervisor = Supervisor(lab)
+    except LabError as problem:
+        print(f"app.py: {problem}", file=sys.stderr)
+        return 2
+    lab.supervisor.start()
+    try:
+        settings = uvicorn.Config(create(lab), log_level="warning", timeout_graceful_shutdown=2, server_header=False)
+        Server(settings).run(sockets=[door])
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        lab.supervisor.stop()
+        lab.close()
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="app.py",
+        description="Opens the lab in a browser page.",
+        epilog="Environment: GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS "
+        "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, mps), "
+        "GENAI_LAB_DTYPE (auto, float32, bfloat16, float16), GENAI_LAB_MEMORY_GB, GENAI_LAB_CPU_JOBS (jobs that "
+        "compute at once), GENAI_LAB_PLUGINS (modules to import, comma-separated). A flag wins over its variable.",
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: 7860)")
+    parser.add_argument("--home", type=folder, help="data home: database, models, uploads (default: lab_data)")
+    parser.add_argument(
+        "--allow-host", action="append", metavar="NAME", help="a name that others reach this lab by; may be repeated"
+    )
+    return parser
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The pages, in the order of the navigation bar.
+
+Each module has TITLE, ROUTE ("" for the first page, else one word) and build(lab), which draws the page where it is
+called and wires its events. Gradio is imported below this line only, so that its analytics are off from the start.
+"""
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from genai_lab.lab import Lab
+
+PAGES = ("playground", "prompts", "datasets", "evaluate", "models", "jobs", "history")
+
+
+def build(lab: "Lab") -> "gr.Blocks":
+    """All pages as one Gradio app with a route each."""
+    import gradio as gr
+
+    modules: list[Any] = [importlib.import_module(f"pages.{name}") for name in PAGES]
+    first, *rest = modules
+    with gr.Blocks(title="genai_lab", fill_width=True, analytics_enabled=False) as demo:
+        gr.Navbar(main_page_name=first.TITLE)
+        first.build(lab)
+    for page in rest:
+        with demo.route(page.TITLE, page.ROUTE):
+            gr.Navbar(main_page_name=first.TITLE)
+            page.build(lab)
+    return demo.queue(default_concurrency_limit=8)

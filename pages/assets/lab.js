@@ -1,0 +1,22 @@
+// Gradio's messages are a polite status with a button inside a button, its empty plots carry a label without a role,
+// and its upload buttons are named otherwise than they read. An error is an alert, and the rest is made valid.
+const UPLOAD = 'button.upload-container[aria-label]';
+function mend(node) {
+  if (node.matches(UPLOAD)) node.removeAttribute('aria-label');
+  for (const button of node.querySelectorAll(UPLOAD)) button.removeAttribute('aria-label');
+  for (const empty of node.querySelectorAll('.empty[aria-label]:not([role])')) empty.setAttribute('role', 'note');
+  const body = node.matches('.toast-body') ? node : node.querySelector('.toast-body');
+  if (!body) return;
+  const head = body.querySelector('.toast-header');
+  head?.removeAttribute('role');
+  head?.removeAttribute('tabindex');
+  if (!body.classList.contains('error')) return;
+  body.setAttribute('role', 'alert');
+  body.removeAttribute('aria-live');
+}
+new MutationObserver(changes => {
+  for (const change of changes) {
+    if (change.type === 'attributes') mend(change.target);
+    else for (const node of change.addedNodes) if (node.nodeType === 1) mend(node);
+  }
+}).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['aria-label'] });

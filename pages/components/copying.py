@@ -1,0 +1,59 @@
+"""Buttons that put text on the clipboard or into a file."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from pages.components.errors import PRIVATE, guarded
+
+_WRITE = """async (text) => {
+  try { await navigator.clipboard.writeText(text); }
+  catch (e) {
+    const area = document.createElement('textarea');
+    area.value = text; document.body.append(area); area.select(); document.execCommand('copy'); area.remove();
+  }
+}"""
+
+_SAVE = """(text) => {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], {type: 'text/plain;charset=utf-8'}));
+  link.download = 'FILENAME'; document.body.append(link); link.click(); link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}"""
+
+
+def copy_component(button: gr.Button, source: Any) -> None:
+    """Copies what `source` shows."""
+    button.click(None, source, None, js=_WRITE, **PRIVATE)
+    _say_copied(button)
+
+
+def copy_computed(button: gr.Button, fn: Callable[..., str], inputs: Sequence[Any], *bound: Any) -> None:
+    """Copies what `fn(*bound, *inputs)` returns; the text passes through a box that is never shown."""
+    box = gr.Textbox(visible="hidden", show_label=False, container=False)
+    made = button.click(guarded(fn, *bound), list(inputs), box, **PRIVATE)
+    made.success(None, box, None, js=_WRITE, **PRIVATE)
+    _say_copied(button, made)
+
+
+def _say_copied(button: gr.Button, after: Any = None) -> None:
+    label = button.value
+    copied = after.success if after is not None else button.click
+    done = copied(None, None, button, js="() => 'Copied'", **PRIVATE)
+    done.then(
+        None,
+        None,
+        button,
+        js=f"() => new Promise(r => setTimeout(() => r({str(label)!r}), 1200))",
+        **PRIVATE,
+    )
+
+
+def download_computed(
+    button: gr.Button, fn: Callable[..., str], inputs: Sequence[Any], filename: str, *bound: Any
+) -> None:
+    """Saves what `fn(*bound, *inputs)` returns as a file of the browser's; nothing is written on the server."""
+    box = gr.Textbox(visible="hidden", show_label=False, container=False)
+    made = button.click(guarded(fn, *bound), list(inputs), box, **PRIVATE)
+    made.success(None, box, None, js=_SAVE.replace("FILENAME", filename), **PRIVATE)

@@ -1,0 +1,36 @@
+"""The head of a page, its empty state and small pieces of static text; every word is escaped."""
+
+import html
+
+import gradio as gr
+
+PLAIN = ["plain"]
+
+
+def page_head(title: str, sentence: str) -> gr.HTML:
+    """The page's name and the one sentence on what it is for."""
+    markup = f'<div class="page-head"><h1>{html.escape(title)}</h1><p>{html.escape(sentence)}</p></div>'
+    return gr.HTML(markup, apply_default_css=False, elem_classes=PLAIN, js_on_load=None)
+
+
+def section(title: str, sentence: str = "") -> gr.HTML:
+    """A heading within a page."""
+    more = f"<p>{html.escape(sentence)}</p>" if sentence else ""
+    markup = f'<div class="section-head"><h2>{html.escape(title)}</h2>{more}</div>'
+    return gr.HTML(markup, apply_default_css=False, elem_classes=PLAIN, js_on_load=None)
+
+
+def empty_state_markup(title: str, next_step: str) -> str:
+    return f'<div class="empty-state"><b>{html.escape(title)}</b><p>{html.escape(next_step)}</p></div>'
+
+
+def empty_state(title: str, next_step: str, visible: bool = True, elem_id: str | None = None) -> gr.HTML:
+    """What stands where nothing is yet; `next_step` says what to do."""
+    return gr.HTML(
+        empty_state_markup(title, next_step),
+        apply_default_css=False,
+        elem_classes=PLAIN,
+        js_on_load=None,
+        visible=visible,
+        elem_id=elem_id,
+    )

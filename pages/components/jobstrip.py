@@ -1,0 +1,114 @@
+"""The job strip: live and recent work of some kinds, the same after a reload, in a second browser, after a restart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.lab import Lab
+from genai_lab.services import jobs
+from pages.components.errors import PRIVATE, guarded
+from pages.components.opening import on_open
+from pages.components.stats import seconds_text, size_text
+from pages.components.theme import ASSETS
+
+EVERY = 1.0
+RECENT = 3
+_TEMPLATE = """
+{{#if value.length}}<ul class="jobs tabular" aria-label="Jobs">{{#each value}}<li data-job="{{this.id}}"
+data-status="{{this.status}}"><div class="row"><a href="/jobs?job={{this.id}}"><b>{{this.title}}</b></a>
+<span class="state {{this.status}}">{{this.state}}</span><span class="grow">{{this.message}}</span>
+<span>{{this.figures}}</span>
+{{#if this.stoppable}}<button type="button" data-do="cancel">Cancel</button>{{/if}}
+{{#if this.again}}<button type="button" data-do="retry">Try again</button>{{/if}}</div>
+{{#if this.live}}<div class="bar" role="progressbar" aria-label="Progress of {{this.title}}" aria-valuemin="0"
+aria-valuemax="100" aria-valuenow="{{this.percent}}"><i style="width:{{this.percent}}%"></i></div>{{/if}}
+{{#if this.error}}<p class="problem">{{this.error}}</p>{{/if}}</li>{{/each}}</ul>{{/if}}
+"""
+_SCRIPT = """
+let asked = null;
+const mark = () => {
+  const button = asked && element.querySelector(`li[data-job="${asked}"] [data-do=cancel]`);
+  if (button) button.textContent = 'Really cancel?'; else asked = null;
+};
+element.addEventListener('click', e => {
+  const button = e.target.closest('button[data-do]');
+  if (!button) return;
+  const id = button.closest('li').dataset.job;
+  if (button.dataset.do === 'retry') trigger('retry', { id });
+  else if (asked === id) { asked = null; trigger('cancel', { id }); }
+  else { asked = id; mark(); }
+});
+watch('value', mark);
+"""
+
+
+def build(lab: Lab, kinds: tuple[str, ...]) -> gr.HTML:
+    """Draws the strip here; it asks every second and is drawn again only where something has changed."""
+    name = "-".join(kinds)
+    seen = gr.State([])
+    strip = gr.HTML(
+        [],
+        html_template=_TEMPLATE,
+        css_template=(ASSETS / "jobs.css").read_text(),
+        js_on_load=_SCRIPT,
+        apply_default_css=False,
+        elem_classes=["plain"],
+        elem_id=f"jobs-{name}",
+    )
+    on_open(draw, [strip, seen], lab, kinds)
+    gr.Timer(EVERY).tick(guarded(tick, lab, kinds), [seen], [strip, seen], queue=False, **PRIVATE)
+    strip.cancel(guarded(cancelled, lab, kinds), None, [strip, seen], queue=False, **PRIVATE)
+    strip.retry(guarded(retried, lab, kinds), None, [strip, seen], queue=False, **PRIVATE)
+    return strip
+
+
+def draw(lab: Lab, kinds: tuple[str, ...]) -> Sequence[Any]:
+    found = rows(lab, kinds)
+    return found, found
+
+
+def tick(lab: Lab, kinds: tuple[str, ...], seen: list[Any]) -> Any:
+    found = rows(lab, kinds)
+    return gr.skip() if found == seen else (found, found)
+
+
+def cancelled(lab: Lab, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
+    jobs.cancel(lab, int(event.id))
+    return draw(lab, kinds)
+
+
+def retried(lab: Lab, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
+    jobs.retry(lab, int(event.id))
+    return draw(lab, kinds)
+
+
+def rows(lab: Lab, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Everything that is live, and the newest of the rest."""
+    live = [view for status in ("running", "queued") for view in jobs.find(lab, status=status, kinds=kinds)[0]]
+    recent = [view for view in jobs.find(lab, kinds=kinds, limit=RECENT)[0] if not view.live]
+    return [row(view) for view in [*live, *recent]]
+
+
+def row(view: jobs.JobView) -> dict[str, Any]:
+    """A job as text."""
+    figures = []
+    if view.status == "running" and view.seconds_left is not None:
+        figures.append(f"{seconds_text(view.seconds_left)} left")
+    elif view.seconds is not None and not view.live:
+        figures.append(seconds_text(view.seconds))
+    if view.peak_memory:
+        figures.append(f"peak {size_text(view.peak_memory)}")
+    return {
+        "id": view.id,
+        "title": view.title,
+        "status": view.status,
+        "state": view.exit_reason or view.status,
+        "message": view.message if view.live else "",
+        "figures": " · ".join(figures),
+        "percent": round(100 * (view.share or 0.0)),
+        "live": view.live,
+        "stoppable": view.live and not view.cancel_requested,
+        "again": view.status in ("failed", "cancelled"),
+        "error": view.error or "",
+    }

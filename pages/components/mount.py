@@ -1,0 +1,61 @@
+"""The pages as a web application that gives away nothing else: no server file, no foreign page, no foreign host."""
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from pages.components import theme
+from pages.components.safety import MEGABYTE, Gate
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
+
+BODY_LIMIT = 16 * MEGABYTE
+UPLOAD_LIMIT = 1100 * MEGABYTE  # a dataset of 1 GB with what the form adds
+
+
+def mount(lab: "Lab", build: Callable[["Lab"], gr.Blocks]) -> FastAPI:
+    """The FastAPI application that serves what `build` draws for `lab`."""
+    os.environ["GRADIO_TEMP_DIR"] = str(lab.config.uploads)  # components note it when they are made
+    demo = build(lab)
+    app = FastAPI(title="genai_lab", openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(CORSMiddleware, allow_origins=[])  # Gradio's own would reflect any origin with credentials
+    app.add_middleware(Gate, hosts=lab.config.allowed_hosts, body_limit=BODY_LIMIT, upload_limit=UPLOAD_LIMIT)
+    app.mount(theme.ASSETS_ROUTE, StaticFiles(directory=theme.ASSETS))
+
+    @app.get("/health")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/favicon.ico")
+    def favicon() -> FileResponse:
+        return FileResponse(theme.ASSETS / "favicon.svg", media_type="image/svg+xml")
+
+    warnings.filterwarnings("ignore", message="SSR mode is not supported", category=UserWarning)  # it is off
+    gr.mount_gradio_app(
+        app,
+        demo,
+        path="/",
+        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
+        theme=theme.LabTheme(),
+        css=theme.style_sheet(),
+        head=theme.head(),
+        footer_links=["api"],
+        run_history=False,
+        show_error=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        allowed_paths=[],
+        blocked_paths=[str(lab.config.home / "lab.db"), str(lab.config.hub_cache), str(lab.config.jobs)],
+        max_file_size=UPLOAD_LIMIT,
+    )
+    demo.max_threads = 200
+    demo.has_launched = True  # without it, a crafted upload reads any file of the server
+    return app

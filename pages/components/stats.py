@@ -1,0 +1,62 @@
+"""A row of figures with their names; the cells keep their places while the figures change."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+_TEMPLATE = (
+    '<div class="stat-row" role="group" aria-label="{{caption}}">'
+    "{{#each value}}<div><b>{{this.[1]}}</b><span>{{this.[0]}}</span></div>{{/each}}</div>"
+)
+NOTHING = "–"
+
+
+def stat_row(names: Sequence[str], caption: str = "Figures", **more: Any) -> gr.HTML:
+    """Figures by name, in order. Give all names from the beginning; they show `NOTHING` until their figure is known."""
+    return gr.HTML(
+        stat_values(dict.fromkeys(names, NOTHING)),
+        html_template=_TEMPLATE,
+        apply_default_css=False,
+        elem_classes=["plain"],
+        js_on_load=None,
+        caption=caption,
+        **more,
+    )
+
+
+def stat_values(figures: Mapping[str, str]) -> list[list[str]]:
+    """The value of a stat row."""
+    return [[name, text] for name, text in figures.items()]
+
+
+def size_text(count: int | None) -> str:
+    """Bytes in the unit that suits them: 40.3 MB."""
+    if count is None:
+        return NOTHING
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}" if count < 100 * scale else f"{count / scale:,.0f} {unit}"
+    return f"{count} B"
+
+
+def count_text(count: int | None) -> str:
+    """A number of parameters: 14.2M."""
+    if count is None:
+        return NOTHING
+    for unit, scale in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.1f}{unit}" if count < 100 * scale else f"{count / scale:,.0f}{unit}"
+    return str(count)
+
+
+def seconds_text(seconds: float | None) -> str:
+    """A time for reading: 84 ms, 2.3 s, 4 min, 2 h 10 min."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 20 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,121 @@
+"""Evaluation: systems measured side by side, with intervals, tests, and every prediction to read."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.lab import Lab
+from genai_lab.services import evaluation as service
+from pages.components import jobstrip
+from pages.components.errors import PRIVATE, guarded
+from pages.components.head import PLAIN, empty_state_markup, page_head
+from pages.components.opening import on_open
+from pages.evaluate import new, reading, results
+
+TITLE = "Evaluate"
+ROUTE = "evaluate"
+EMPTY = empty_state_markup(
+    "No evaluation yet", "Start one under New: choose a suite to try it at once, or systems of your own."
+)
+OPEN = """
+element.addEventListener('click', event => {
+  const link = event.target.closest('a[data-evaluation]');
+  if (!link || event.metaKey || event.ctrlKey) return;
+  event.preventDefault();
+  history.replaceState(null, '', location.pathname + '?evaluation=' + link.dataset.evaluation);
+  trigger('select', { id: link.dataset.evaluation });
+});
+"""
+Update = Any
+
+
+def build(lab: Lab) -> None:
+    page_head(TITLE, "Measure systems side by side: intervals, paired tests, and every prediction to read.")
+    opened, seen = gr.State(None), gr.State("")
+    jobstrip.build(lab, ("evaluate", "matrix"))
+    listed = gr.HTML(EMPTY, js_on_load=OPEN, apply_default_css=False, elem_classes=PLAIN, elem_id="ev-list")
+    with gr.Tabs(elem_id="ev-tabs"):
+        with gr.Tab("Figures", id="figures"):
+            shown = results.Results(lab, opened)
+        with gr.Tab("Read", id="read"):
+            inputs, drawn = reading.build(lab, opened, shown.figure)
+        with gr.Tab("New", id="new"):
+            new.build(lab, opened)
+    a, b = inputs[2], inputs[3]
+    outputs = [opened, seen, listed, *shown.outputs, a, b]
+
+    def redrawn(event: Any) -> None:
+        event.success(guarded(results.draw, lab), [*shown.chosen, shown.view], shown.drawn, **PRIVATE).success(
+            guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE
+        )
+
+    redrawn(on_open(arrived, outputs, lab))
+    redrawn(listed.select(guarded(chosen, lab), None, outputs, **PRIVATE))
+    opened.change(guarded(switched, lab), opened, outputs, **PRIVATE)
+    shown.figure.input(guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE)
+    redrawn(gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], outputs, queue=False, **PRIVATE))
+
+
+def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
+    """The page as its address asks for it: ?evaluation=ID, else the newest."""
+    asked = request.query_params.get("evaluation", "")
+    if asked.isdigit():
+        return drawing(lab, int(asked))
+    found = service.find(lab, 1)
+    return drawing(lab, found[0].id if found else None)
+
+
+def chosen(lab: Lab, event: gr.EventData) -> Sequence[Update]:
+    return drawing(lab, int(event.id))
+
+
+def switched(lab: Lab, run_id: int | None) -> Sequence[Update]:
+    return drawing(lab, run_id)
+
+
+def ticked(lab: Lab, run_id: int | None, seen: str) -> Sequence[Update]:
+    """Draws again while figures come in."""
+    mark = _mark(lab, run_id)
+    return gr.skip() if mark == seen else drawing(lab, run_id)
+
+
+def drawing(lab: Lab, run_id: int | None) -> Sequence[Update]:
+    return (
+        run_id,
+        _mark(lab, run_id),
+        _list(service.find(lab), run_id),
+        *results.overview(lab, run_id),
+        *reading.sides(lab, run_id),
+    )
+
+
+def _mark(lab: Lab, run_id: int | None) -> str:
+    found = service.find(lab)
+    scores = len(service.show(lab, run_id).scores) if run_id else 0
+    return repr(([(one.id, one.status) for one in found], scores))
+
+
+def _list(found: Sequence[service.EvaluationView], opened: int | None) -> str:
+    if not found:
+        return EMPTY
+    rows = "".join(_line(one, one.id == opened) for one in found)
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("Evaluation", "Dataset", "Systems", "When (UTC)", "Status")
+    )
+    return (
+        '<details class="list" open><summary>Evaluations</summary><div class="grid-scroll" tabindex="0" role="region" '
+        f'aria-label="Evaluations"><table class="grid runs"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div></details>"
+    )
+
+
+def _line(one: service.EvaluationView, opened: bool) -> str:
+    link = f'<a href="?evaluation={one.id}" data-evaluation="{one.id}">{one.id}: {html.escape(one.title)}</a>'
+    names = html.escape(", ".join(system.label for system in one.systems))
+    mark = ' class="picked" aria-current="true"' if opened else ""
+    return (
+        f"<tr{mark}><td>{link}</td><td>{html.escape(one.dataset)}</td><td><span>{names}</span></td>"
+        f"<td>{one.created_at:%Y-%m-%d %H:%M}</td><td>{html.escape(one.status)}</td></tr>"
+    )

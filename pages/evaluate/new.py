@@ -1,0 +1,191 @@
+"""A new evaluation: systems of the prompt lab, models on a dataset, uploaded predictions, or a suite."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS
+from genai_lab.services import datasets, evaluation, matrix, models, templates
+from genai_lab.services.evaluation import Choice, suites, uploads
+from pages.components.errors import PRIVATE, guarded
+from pages.components.opening import on_open
+
+DEFAULT_METRICS = ["rouge"]
+PREDICTIONS = ("prediction", "predictions", "output", "completion", "hypothesis")
+Update = Any
+
+
+def build(lab: Lab, opened: gr.State) -> None:
+    with gr.Row():
+        metrics = gr.Dropdown(
+            [(METRICS.get(name).title, name) for name in METRICS],
+            value=DEFAULT_METRICS,
+            multiselect=True,
+            label="Metrics",
+            info="Each gets its figures with 95 % intervals.",
+            elem_id="ev-metrics",
+        )
+        seed = gr.Number(0, precision=0, label="Seed", info="Draws the bootstrap and the tests.", elem_id="ev-seed")
+    with gr.Tabs(elem_id="ev-new-tabs"):
+        with gr.Tab("Suite"):
+            suite = _suite(lab, opened)
+        with gr.Tab("Models on a dataset"):
+            fresh = _models(lab, opened, metrics, seed)
+        with gr.Tab("Systems of the prompt lab"):
+            systems = _systems(lab, opened, metrics, seed)
+        with gr.Tab("Uploaded predictions"):
+            _uploaded(lab, opened, metrics, seed)
+    on_open(choices, [*suite, *fresh, *systems], lab)
+
+
+def _suite(lab: Lab, opened: gr.State) -> list[Any]:
+    name = gr.Dropdown([], label="Suite", info="Dataset, template and metrics in one file.", elem_id="ev-suite")
+    chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-suite-models")
+    run = gr.Button("Run suite", variant="primary", scale=0, min_width=120, elem_id="ev-suite-run")
+    run.click(guarded(run_suite, lab), [name, chosen], opened, concurrency_id="models", **PRIVATE)
+    return [name, chosen]
+
+
+def _models(lab: Lab, opened: gr.State, metrics: Any, seed: Any) -> list[Any]:
+    with gr.Row():
+        chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-models")
+        dataset = gr.Dropdown([], label="Dataset", elem_id="ev-dataset", interactive=True)
+        template = gr.Dropdown([], label="Template", elem_id="ev-template", interactive=True)
+    with gr.Row():
+        split = gr.Dropdown(["test", "validation", "train"], value="test", label="Split", elem_id="ev-split")
+        rows = gr.Number(100, precision=0, label="Rows", info="Drawn with the seed.", elem_id="ev-rows-count")
+        shots = gr.Number(0, precision=0, label="Shots", info="Solved examples from train.", elem_id="ev-shots")
+        tokens = gr.Number(64, precision=0, label="Max new tokens", info="Greedy decoding.", elem_id="ev-tokens")
+    run = gr.Button("Evaluate", variant="primary", scale=0, min_width=120, elem_id="ev-run")
+    inputs = [chosen, dataset, template, split, rows, shots, tokens, metrics, seed]
+    run.click(guarded(run_models, lab), inputs, opened, concurrency_id="models", **PRIVATE)
+    return [chosen, dataset, template]
+
+
+def _systems(lab: Lab, opened: gr.State, metrics: Any, seed: Any) -> list[Any]:
+    chosen = gr.Dropdown(
+        [],
+        multiselect=True,
+        label="Systems",
+        max_choices=evaluation.MOST_SYSTEMS,
+        info="Cells of a matrix and uploaded predictions; the first is the baseline.",
+        elem_id="ev-systems",
+    )
+    run = gr.Button("Compare", variant="primary", scale=0, min_width=120, elem_id="ev-systems-run")
+    run.click(guarded(run_systems, lab), [chosen, metrics, seed], opened, **PRIVATE)
+    return [chosen]
+
+
+def _uploaded(lab: Lab, opened: gr.State, metrics: Any, seed: Any) -> None:
+    file = gr.File(
+        label="CSV or JSON Lines",
+        file_types=[".csv", ".tsv", ".jsonl", ".json", ".gz", ".parquet"],
+        height=110,
+        elem_id="ev-file",
+    )
+    with gr.Row():
+        predictions = gr.Dropdown(
+            [], multiselect=True, label="Predictions", info="One system a column.", elem_id="ev-prediction"
+        )
+        references = gr.Dropdown([], multiselect=True, label="References", elem_id="ev-reference")
+        source = gr.Dropdown([], label="Input", info="For reading; may stay empty.", elem_id="ev-input")
+    run = gr.Button("Score file", variant="primary", scale=0, min_width=120, elem_id="ev-file-run")
+    file.change(guarded(columns), file, [predictions, references, source], **PRIVATE)
+    run.click(guarded(run_uploaded, lab), [file, predictions, references, source, metrics, seed], opened, **PRIVATE)
+
+
+def choices(lab: Lab) -> Sequence[Update]:
+    """What can be chosen now: suites, models, datasets, templates, systems."""
+    names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
+    found, _ = datasets.find(lab, "", 200)
+    kept = [view.name for view in templates.find(lab)]
+    known = [(f"{one.id}: {one.label} on {one.dataset} (n = {one.n})", one.id) for one in evaluation.systems(lab)]
+    shipped = [(f"{one.name}: {one.about}", one.name) for one in suites.load_all()]
+    return (
+        gr.update(choices=shipped, value=shipped[0][1] if shipped else None),
+        gr.update(choices=names, value=names[:1]),
+        gr.update(choices=names, value=names[:1]),
+        gr.update(choices=[view.name for view in found], value=found[0].name if found else None),
+        gr.update(choices=kept, value=kept[0] if kept else None),
+        gr.update(choices=known),
+    )
+
+
+def run_suite(lab: Lab, name: str | None, chosen: list[str]) -> int:
+    if not name:
+        raise LabError("No suite is chosen; choose one.")
+    return suites.run(lab, name, chosen).run_id
+
+
+def run_models(
+    lab: Lab,
+    chosen: list[str],
+    dataset: str | None,
+    template: str | None,
+    split: str,
+    rows: float,
+    shots: float,
+    tokens: float,
+    metrics: list[str],
+    seed: float,
+) -> int:
+    if not chosen or not dataset or not template:
+        raise LabError("Choose at least one model, a dataset and a template; the Datasets page imports one.")
+    picked = tuple(Choice(name) for name in metrics)
+    plan = matrix.Plan(
+        dataset=dataset,
+        models=tuple(chosen),
+        templates=(template,),
+        shots=(int(shots or 0),),
+        samplings=(Sampling(greedy=True, max_new_tokens=int(tokens or 0)),),
+        seeds=(int(seed or 0),),
+        rows=int(rows or 0),
+        split=split,
+        metrics=picked,
+    )
+    made = matrix.start(lab, plan)
+    return evaluation.start(lab, made.cells, picked, seed=int(seed or 0), depends_on=made.job_id).run_id
+
+
+def run_systems(lab: Lab, chosen: list[int], metrics: list[str], seed: float) -> int:
+    if not chosen:
+        raise LabError("No system is chosen; run a matrix in the Prompt lab or upload predictions.")
+    return evaluation.start(lab, chosen, [Choice(name) for name in metrics], seed=int(seed or 0)).run_id
+
+
+def columns(file: str | None) -> Sequence[Update]:
+    """The file's columns, with a guess at what they are."""
+    if not file:
+        return [gr.update(choices=[], value=None)] * 3
+    rows, _, roles = datasets.preview(Path(file))
+    names = list(rows[0]) if rows else []
+    guess = [
+        name for name in names if name.lower() in ("prediction", "predictions", "output", "completion", "hypothesis")
+    ]
+    source = next((name for name in roles.get("input", ()) if name not in guess), "")
+    references = [name for name in roles.get("reference", roles.get("label", ())) if name not in guess]
+    return (
+        gr.update(choices=names, value=guess),
+        gr.update(choices=names, value=references),
+        gr.update(choices=["", *names], value=source),
+    )
+
+
+def run_uploaded(
+    lab: Lab,
+    file: str | None,
+    predictions: list[str],
+    references: list[str],
+    source: str | None,
+    metrics: list[str],
+    seed: float,
+) -> int:
+    if not file:
+        raise LabError("No file is chosen; upload a table with predictions and references.")
+    made = uploads.systems(lab, Path(file), predictions, references, source or None)
+    return evaluation.start(lab, made, [Choice(name) for name in metrics], seed=int(seed or 0)).run_id

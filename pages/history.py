@@ -1,0 +1,152 @@
+"""Every run: found again, opened, exported, deleted with a way back."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import history as service
+from pages.components.confirm import Confirm
+from pages.components.copying import download_computed
+from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.head import PLAIN, empty_state_markup, page_head
+from pages.components.opening import on_open
+
+TITLE = "History"
+ROUTE = "history"
+PAGE = 25
+NAMES = ("Run", "When (UTC)", "Model", "Prompt", "Completion", "Settings", "Seed", "Tokens", "Status")
+Update = Any
+PICK = """
+const boxes = () => [...element.querySelectorAll('input.pick')];
+element.addEventListener('change', event => {
+  if (event.target.classList.contains('pick-all')) boxes().forEach(box => { box.checked = event.target.checked; });
+  const all = element.querySelector('.pick-all'), chosen = boxes().filter(box => box.checked);
+  all.checked = chosen.length === boxes().length;
+  all.indeterminate = chosen.length > 0 && !all.checked;
+  boxes().forEach(box => box.closest('tr').classList.toggle('picked', box.checked));
+  trigger('select', { ids: chosen.map(box => box.value) });
+});
+"""
+LOOK = """
+table.runs td:first-child, table.runs th:first-child { width: 1%; min-width: 0; padding-right: 0; }
+table.runs input { width: 16px; height: 16px; margin: 1px 0; accent-color: var(--color-accent); vertical-align: top; }
+table.runs tr.picked { background: color-mix(in srgb, var(--color-accent) 8%, transparent); }
+table.runs td:nth-child(3) { white-space: nowrap; }
+@media (max-width: 640px) { table.runs :is(th, td):is(:nth-child(3), :nth-child(n + 7)) { display: none; } }
+"""
+
+
+def build(lab: Lab) -> None:
+    page_head(TITLE, "Every run with its settings and seed: open it, replay it, take it along.")
+    place, gone = gr.State(0), gr.State([])
+    with gr.Row(elem_classes=["actions"]):
+        search = gr.Textbox(
+            placeholder="Words in model, prompt or completion", label="Search", elem_id="history-search", max_lines=1
+        )
+    table = gr.HTML(
+        "", css_template=LOOK, js_on_load=PICK, apply_default_css=False, elem_classes=PLAIN, elem_id="history-table"
+    )
+    picked = gr.State([])
+    chosen = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="history-picked")
+    with gr.Row(elem_classes=["actions"]):
+        newer = gr.Button("Newer", size="sm", scale=0, min_width=70, elem_id="history-newer")
+        older = gr.Button("Older", size="sm", scale=0, min_width=70, elem_id="history-older")
+        jsonl = gr.Button("JSONL", size="sm", scale=0, min_width=70, elem_id="history-jsonl")
+        csv = gr.Button("CSV", size="sm", scale=0, min_width=70, elem_id="history-csv")
+        delete = gr.Button("Delete", size="sm", scale=0, min_width=70, elem_id="history-delete")
+        undo = gr.Button("Undo delete", size="sm", scale=0, min_width=100, visible=False, elem_id="history-undo")
+    surely = Confirm("Delete", "history-confirm")
+    shown = [table, picked, chosen, place]
+    on_open(draw, shown, lab, inputs=[search, place])
+    search.change(guarded(searched, lab), search, shown, trigger_mode="always_last", **PRIVATE)
+    newer.click(guarded(turned, lab, -1), [search, place], shown, **PRIVATE)
+    older.click(guarded(turned, lab, 1), [search, place], shown, **PRIVATE)
+    table.select(guarded(pick), None, [picked, chosen], queue=False, **PRIVATE)
+    download_computed(jsonl, to_jsonl, [picked], "generations.jsonl", lab)
+    download_computed(csv, to_csv, [picked], "generations.csv", lab)
+    delete.click(guarded(ask, surely), picked, surely.outputs, **PRIVATE)
+    surely.yes.click(guarded(deleted, lab), [picked, search, place], [*shown, gone, undo], **PRIVATE).then(
+        surely.close, None, surely.outputs, **PRIVATE
+    )
+    undo.click(guarded(undone, lab), [gone, search, place], [*shown, gone, undo], **PRIVATE)
+
+
+def draw(lab: Lab, search: str, place: int) -> tuple[str, list[str], str, int]:
+    """The page of runs; what was selected is selected no more."""
+    found = service.history(lab, search or "", PAGE, place * PAGE)
+    return _table(found, search, place), [], _count([]) if found.total else "", place
+
+
+def searched(lab: Lab, search: str) -> tuple[str, list[str], str, int]:
+    return draw(lab, search, 0)
+
+
+def turned(lab: Lab, way: int, search: str, place: int) -> tuple[str, list[str], str, int]:
+    last = max(0, (service.history(lab, search or "", 1).total - 1) // PAGE)
+    return draw(lab, search, min(max(place + way, 0), last))
+
+
+def pick(event: gr.EventData) -> tuple[list[str], str]:
+    ids = [str(int(one)) for one in event.ids[:PAGE]]
+    return ids, _count(ids)
+
+
+def to_jsonl(lab: Lab, picked: list[str]) -> str:
+    return service.to_jsonl(lab, [int(one) for one in picked])
+
+
+def to_csv(lab: Lab, picked: list[str]) -> str:
+    return service.to_csv(lab, [int(one) for one in picked])
+
+
+def ask(surely: Confirm, picked: list[str]) -> Sequence[Update]:
+    if not picked:
+        raise LabError("No run is selected; select at least one to delete.")
+    return surely.ask(f"Delete {len(picked)} run{'s' if len(picked) > 1 else ''} from the history?")
+
+
+def deleted(lab: Lab, picked: list[str], search: str, place: int) -> tuple[Update, ...]:
+    ids = [int(one) for one in picked]
+    count = service.delete_runs(lab, ids)
+    notice(f"Deleted {count} run{'s' if count != 1 else ''}; Undo delete brings them back.")
+    return *draw(lab, search, place), ids, gr.update(visible=True)
+
+
+def undone(lab: Lab, gone: list[int], search: str, place: int) -> tuple[Update, ...]:
+    service.undelete_runs(lab, gone)
+    return *draw(lab, search, place), [], gr.update(visible=False)
+
+
+def _table(found: service.History, search: str, place: int) -> str:
+    if not found.total:
+        if search:
+            return empty_state_markup("Nothing found", "No run holds all of these words; try fewer.")
+        return empty_state_markup("No runs yet", "Generate something in the Playground; every run is kept here.")
+    first = place * PAGE + 1
+    count = f"Runs {first:,} to {first + len(found.rows) - 1:,} of {found.total:,}, newest first"
+    head = "".join(f'<th scope="col">{name}</th>' for name in NAMES)
+    every = '<th><input type="checkbox" class="pick-all" aria-label="Select every run of this page"></th>'
+    return (
+        f'<p class="quiet" role="status">{count}</p><div class="grid-scroll" tabindex="0" role="region" '
+        f'aria-label="Runs"><table class="grid runs"><thead><tr>{every}{head}</tr></thead>'
+        f"<tbody>{''.join(map(_line, found.rows))}</tbody></table></div>"
+    )
+
+
+def _line(row: service.RunRow) -> str:
+    box = f'<input type="checkbox" class="pick" value="{row.id}" aria-label="Select run {row.id}">'
+    link = f'<a href="/?run={row.id}" aria-label="Open run {row.id}">{row.id}</a>'
+    when = f"{row.created_at:%Y-%m-%d %H:%M:%S}"
+    words = (when, row.model, row.prompt_start, row.completion_start, row.sampling_summary)
+    cells = "".join(f"<td><span>{html.escape(text)}</span></td>" for text in words)
+    figures = f"<td>{row.seed}</td><td>{row.tokens}</td><td>{html.escape(row.status)}</td>"
+    return f'<tr data-run="{row.id}"><td>{box}</td><td>{link}</td>{cells}{figures}</tr>'
+
+
+def _count(ids: list[str]) -> str:
+    words = f"{len(ids)} run{'s' if len(ids) != 1 else ''} selected" if ids else "Select runs to export or delete them."
+    return f'<p class="panel-note" role="status">{words}</p>'

@@ -1,0 +1,139 @@
+"""Adding a model: one tab for each kind of place, and what its button does."""
+
+import re
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.models import Source
+from genai_lab.services import models as service
+from pages.components.errors import notice
+from pages.components.stats import size_text
+
+Update = Any
+
+
+def tabs(lab: Lab) -> tuple[dict[str, Any], list[tuple[gr.Button, Any, list[Any]]], gr.Dropdown]:
+    """The tabs: the Hub's inputs by name, for the others (button, handler, inputs), and the choice of a base."""
+    roots = " or ".join(str(root) for root in lab.config.model_roots)
+    with gr.Tabs(elem_id="models-add"):
+        with gr.Tab("Hub", id="hub"):
+            with gr.Group():
+                repo = _text("Hub id", "owner/name", "hub-repo")
+                revision = _text("Revision", "main", "hub-revision", "A branch, tag or commit; empty is main.")
+                key = _text(
+                    "Token variable", "HF_TOKEN", "hub-key", "For gated models: the variable's name, not the token."
+                )
+                name = _text("Name here", "as on the Hub", "hub-name")
+            with gr.Row():
+                check = gr.Button("Check size", scale=0, min_width=100, elem_id="hub-check")
+                start = gr.Button(
+                    "Download", variant="primary", scale=0, min_width=100, interactive=False, elem_id="hub-start"
+                )
+            told = gr.HTML(
+                "Check the size first; nothing is fetched before you press Download.",
+                html_template="<p class='hint' role='status'>{{value}}</p>",
+                apply_default_css=False,
+                elem_classes=["plain"],
+                js_on_load=None,
+                elem_id="hub-plan",
+            )
+        with gr.Tab("Local folder", id="local"):
+            with gr.Group():
+                path = _text("Folder", "path with config.json and safetensors", "local-path", f"Inside {roots}.")
+                local_name = _text("Name here", "the folder's name", "local-name")
+            local = gr.Button("Add folder", variant="primary", scale=0, min_width=110, elem_id="local-add")
+        with gr.Tab("Adapter", id="adapter"):
+            with gr.Group():
+                adapter_path = _text("PEFT folder", "path with adapter_config.json", "adapter-path", f"Inside {roots}.")
+                base = gr.Dropdown(bases(lab), label="Base model", interactive=True, elem_id="adapter-base")
+                adapter_name = _text("Name here", "the folder's name", "adapter-name")
+            adapter = gr.Button("Add adapter", variant="primary", scale=0, min_width=110, elem_id="adapter-add")
+        with gr.Tab("Endpoint", id="endpoint"):
+            with gr.Group():
+                address = _text(
+                    "Address", "http://127.0.0.1:11434/v1", "endpoint-address", "Of vLLM, Ollama, llama.cpp ..."
+                )
+                remote = _text("Model name there", "llama3.2", "endpoint-remote")
+                endpoint_key = _text("Key variable", "none", "endpoint-key", "The variable's name, not the key.")
+                endpoint_name = _text("Name here", "as there", "endpoint-name")
+            endpoint = gr.Button("Add endpoint", variant="primary", scale=0, min_width=110, elem_id="endpoint-add")
+    hub = {"repo": repo, "revision": revision, "key": key, "name": name, "check": check, "start": start, "plan": told}
+    added: list[tuple[gr.Button, Any, list[Any]]] = [
+        (local, add_local, [local_name, path]),
+        (adapter, add_adapter, [adapter_name, adapter_path, base]),
+        (endpoint, add_endpoint, [endpoint_name, address, remote, endpoint_key]),
+    ]
+    return hub, added, base
+
+
+def _text(label: str, placeholder: str, elem_id: str, info: str | None = None) -> gr.Textbox:
+    return gr.Textbox(
+        label=label, placeholder=placeholder, info=info, elem_id=elem_id, interactive=True, max_lines=1, max_length=1000
+    )
+
+
+def bases(lab: Lab) -> list[str]:
+    return [view.card.name for view in service.catalogue(lab, role="generate") if view.card.family != "endpoint"]
+
+
+def add_local(lab: Lab, name: str, path: str) -> str:
+    return _add(lab, name, Source("local", _needed(path, "Folder")))
+
+
+def add_adapter(lab: Lab, name: str, path: str, base: str | None) -> str:
+    return _add(lab, name, Source("adapter", _needed(path, "PEFT folder"), base=_needed(base, "Base model")))
+
+
+def add_endpoint(lab: Lab, name: str, address: str, remote: str, key: str) -> str:
+    source = Source(
+        "endpoint",
+        _needed(address, "Address"),
+        remote_name=_needed(remote, "Model name there"),
+        key_env=key.strip() or None,
+    )
+    return _add(lab, name, source)
+
+
+def _add(lab: Lab, name: str, source: Source) -> str:
+    view = service.add(lab, _named(name, source), source)
+    notice(f"{view.card.name} is in the catalogue.")
+    return view.card.name
+
+
+def plan(lab: Lab, repo: str, revision: str, key: str) -> tuple[Update, Update, Update]:
+    """What a download would fetch, before it starts."""
+    repo = _needed(repo, "Hub id")
+    found = service.hub_size(lab, repo, revision.strip() or None, key.strip() or None)
+    words = [f"{found.files} files", size_text(found.bytes), f"revision {found.revision[:10]}"]
+    words += [f"licence {found.licence or 'not stated'}"] + (["gated"] if found.gated else [])
+    return f"{repo}: {', '.join(words)}.", gr.update(interactive=True), found.revision
+
+
+def forget_plan() -> tuple[Update, Update, Update]:
+    return "Check the size first; nothing is fetched before you press Download.", gr.update(interactive=False), None
+
+
+def download(lab: Lab, name: str, repo: str, revision: str, key: str, planned: str | None) -> str:
+    """Fetches what the plan showed; its commit where the branch has moved since."""
+    source = Source(
+        "hub", _needed(repo, "Hub id"), revision=planned or revision.strip() or None, key_env=key.strip() or None
+    )
+    name = _named(name, source)
+    service.start_download(lab, name, source)
+    notice(f"{name} is being downloaded; you may leave this page.")
+    return name
+
+
+def _needed(text: str | None, label: str) -> str:
+    if not (text or "").strip():
+        raise LabError(f"{label} is empty; fill it in first.")
+    return str(text).strip()
+
+
+def _named(name: str, source: Source) -> str:
+    """The name given, or one made of the place's last part."""
+    last = (source.remote_name or source.location).rstrip("/").split("/")[-1]
+    return name.strip() or re.sub(r"[^\w.:@+-]+", "-", last).strip("-._:@+")

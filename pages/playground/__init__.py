@@ -1,0 +1,22 @@
+"""The playground: one prompt, a model, its settings; every token explained, runs compared and shared."""
+
+import gradio as gr
+
+from genai_lab.lab import Lab
+from pages.components.head import page_head
+from pages.playground import api, compare, grid, single
+
+TITLE = "Playground"
+ROUTE = ""
+
+
+def build(lab: Lab) -> None:
+    page_head(TITLE, "Stream a completion, see why each token was chosen, and compare settings side by side.")
+    api.build(lab)  # first, or the page's own handlers would take the public names
+    with gr.Tabs(elem_id="pg-tabs"):
+        with gr.Tab("Single", id="single"):
+            parts = single.build(lab)
+        with gr.Tab("Compare", id="compare"):
+            compare.build(lab, parts)
+        with gr.Tab("Grid", id="grid"):
+            grid.build(lab, parts)

@@ -1,0 +1,74 @@
+"""What programs can call: generate and list_models, on the API page and through gradio_client."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.decoding import Sampling
+from genai_lab.lab import Lab
+from genai_lab.services import generation, models
+from pages.components.errors import guarded
+
+
+def build(lab: Lab) -> None:
+    gr.api(_public(generate, lab), api_name="generate", concurrency_id="generation")
+    gr.api(_public(list_models, lab), api_name="list_models")
+
+
+def _public(fn: Callable[..., Any], lab: Lab) -> Callable[..., Any]:
+    """Gradio sends what the return annotation announces, and nothing without one."""
+    made = guarded(fn, lab)
+    returned = inspect.signature(fn).return_annotation
+    made.__signature__ = inspect.signature(made).replace(return_annotation=returned)  # type: ignore[attr-defined]
+    return made
+
+
+def generate(lab: Lab, model: str, prompt: str, mode: str = "", settings: dict[str, Any] | None = None) -> dict:
+    """Draws completions for a prompt and records them as a run.
+
+    Args:
+        model: name of a model in the catalogue, as list_models gives it.
+        prompt: the prompt; in chat mode the user's message.
+        mode: completion, chat or text-to-text; empty takes the model's first one.
+        settings: sampling settings by name, such as {"temperature": 0.7, "top_p": 0.9, "seed": 1}; the rest default.
+
+    Returns:
+        run (its id, for /?run=ID), seed, settings, and completions with text, finish_reason and token counts.
+    """
+    sampling = Sampling.from_dict(settings or {})
+    view = generation.generate(lab, model, models.prompt_for(lab, model, prompt, mode or None), sampling)
+    made = [
+        {
+            "text": one.text,
+            "finish_reason": one.finish_reason,
+            "prompt_tokens": one.prompt_tokens,
+            "completion_tokens": one.completion_tokens,
+            "seconds": one.seconds,
+            "seed": one.seed,
+        }
+        for one in view.completions
+    ]
+    return {
+        "run": view.id,
+        "model": view.model,
+        "seed": view.seed,
+        "settings": view.sampling.as_dict(),
+        "completions": made,
+    }
+
+
+def list_models(lab: Lab) -> list:
+    """Every model in the catalogue that can be used.
+
+    Returns:
+        name, family, architecture, parameters, context (tokens), modes and status of each.
+    """
+    wanted = ("name", "family", "architecture", "parameters", "context")
+    found = []
+    for view in models.catalogue(lab):
+        card = dataclasses.asdict(view.card)
+        found.append({key: card[key] for key in wanted} | {"modes": list(view.card.modes), "status": view.status})
+    return found

@@ -1,0 +1,237 @@
+"""The pieces of a matrix: its head, the grid of scores, the predictions of a cell. All text goes through `{{ }}`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.metrics import METRICS, figure_of
+from genai_lab.services import matrix as service
+from genai_lab.services.evaluation import Key, ScoreView
+from genai_lab.services.matrix import CellView, MatrixView
+from genai_lab.services.matrix.reading import Prediction
+from pages.components.stats import seconds_text
+from pages.components.theme import ASSETS
+
+SETTINGS = ("temperature", "top_k", "top_p", "min_p", "greedy", "max_new_tokens", "beams", "repetition_penalty")
+
+_GRID = """
+{{#if value.head}}<div class="matrix-head" data-matrix="{{value.id}}" data-status="{{value.status}}">
+<h2>{{value.head}}</h2><p>{{value.about}}</p>{{#if value.remembered}}<p class="good" role="status">{{value.remembered}}
+</p>{{/if}}{{#if value.error}}<p class="problem">{{value.error}}</p>{{/if}}</div>
+<div class="heat-scroll" tabindex="0" role="region" aria-label="Scores of all cells"><table class="heat">
+<caption class="unseen">{{value.figure}} with 95 % intervals</caption>
+<thead><tr><th scope="col">{{value.figure}}</th>{{#each value.columns}}<th scope="col">{{this}}</th>{{/each}}</tr>
+</thead>
+<tbody>{{#each value.rows}}<tr><th scope="row">{{this.label}}</th>{{#each this.cells}}<td>{{#if this.id}}
+<button type="button" data-cell="{{this.id}}" data-done="{{this.done}}" aria-pressed="{{this.selected}}"
+style="--heat:{{this.heat}}%">{{#if this.value}}<b>{{this.value}}</b><small>{{this.ends}}</small>{{else}}
+<span class="waits">{{this.waits}}</span>{{/if}}{{#if this.note}}<small>{{this.note}}</small>{{/if}}</button>{{/if}}
+</td>{{/each}}</tr>{{/each}}</tbody></table></div>
+{{else}}<div class="empty-state"><b>{{value.title}}</b><p>{{value.next}}</p></div>{{/if}}
+"""
+_GRID_SCRIPT = """
+element.addEventListener('click', e => {
+  const button = e.target.closest('button[data-cell]');
+  if (!button) return;
+  const id = button.dataset.cell, run = element.querySelector('[data-matrix]').dataset.matrix;
+  history.replaceState(null, '', `${location.pathname}?matrix=${run}&cell=${id}`);
+  trigger('select', { id });
+});
+"""
+
+_PREDICTIONS = """
+{{#if value.lines.length}}<ul class="predictions" aria-label="Predictions">{{#each value.lines}}
+<li data-generation="{{this.id}}"><div class="line"><b>Row {{this.row}}</b>
+{{#if this.score}}<span>{{this.score}}</span>{{/if}}<span>{{this.meta}}</span>
+{{#if this.cached}}<span>remembered</span>{{/if}}</div>
+<div class="texts"><div><h4>Input</h4><p>{{this.source}}</p></div>
+<div><h4>Reference</h4><p>{{this.references}}</p></div>
+<div><h4>Prediction</h4>{{#if this.error}}<p class="failed">{{this.error}}</p>{{else}}<p>{{this.text}}</p>{{/if}}</div>
+{{#if this.beside}}<div><h4>{{this.beside}}</h4><p>{{this.other}}</p></div>{{/if}}</div>
+<details><summary>Prompt{{this.shots}}</summary><pre>{{this.prompt}}</pre></details>
+<div class="marks">
+<button type="button" data-thumb="1" aria-pressed="{{this.up}}" aria-label="Good, row {{this.row}}">Good</button>
+<button type="button" data-thumb="-1" aria-pressed="{{this.down}}" aria-label="Bad, row {{this.row}}">Bad</button>
+<input type="text" maxlength="2000" placeholder="Comment" aria-label="Comment on row {{this.row}}"
+value="{{this.comment}}"></div></li>{{/each}}</ul>
+{{else}}{{#if value.note}}<div class="empty-state"><b>{{value.note}}</b><p>{{value.next}}</p></div>{{/if}}{{/if}}
+"""
+_PREDICTIONS_SCRIPT = """
+element.addEventListener('click', e => {
+  const button = e.target.closest('button[data-thumb]');
+  if (!button) return;
+  const on = button.getAttribute('aria-pressed') !== 'true';
+  for (const one of button.parentElement.querySelectorAll('button[data-thumb]'))
+    one.setAttribute('aria-pressed', String(on && one === button));
+  trigger('rate', { id: button.closest('li').dataset.generation, thumb: on ? Number(button.dataset.thumb) : 0 });
+});
+element.addEventListener('change', e => {
+  if (!e.target.matches('input[type=text]')) return;
+  e.stopPropagation();
+  trigger('comment', { id: e.target.closest('li').dataset.generation, text: e.target.value });
+});
+"""
+
+
+def grid(elem_id: str) -> gr.HTML:
+    """What `grid_value` gives; its event `select` brings {id} of a cell."""
+    return _piece(empty_value(), _GRID, elem_id, _GRID_SCRIPT)
+
+
+def predictions(elem_id: str) -> gr.HTML:
+    """What `predictions_value` gives; events `rate` {id, thumb} and `comment` {id, text}."""
+    return _piece({"lines": []}, _PREDICTIONS, elem_id, _PREDICTIONS_SCRIPT)
+
+
+def empty_value() -> dict[str, Any]:
+    return {
+        "title": "No matrix yet",
+        "next": "Press Try it for a small one on starter reviews, or choose a dataset, models and templates and run.",
+    }
+
+
+def grid_value(view: MatrixView, key: Key | None, cell: int | None) -> dict[str, Any]:
+    """One row for everything but the shots, one column for each number of shots."""
+    counts = sorted({one.k for one in view.cells})
+    spots = {(row_label(one, view.cells), one.k): one for one in view.cells}
+    labels = list(dict.fromkeys(label for label, _ in spots))
+    low, high = bounds(view, key)
+    rows = [
+        {
+            "label": label,
+            "cells": [_spot(view, spots.get((label, k)), key, cell, low, high) for k in counts],
+        }
+        for label in labels
+    ]
+    when = f"{view.created_at:%Y-%m-%d %H:%M} UTC"
+    plan = view.plan
+    about = f"Matrix {view.id} on {view.dataset}, {view.rows:,} rows of {plan.split}, {when}, seed {view.seed}"
+    return {
+        "id": view.id,
+        "status": view.status,
+        "head": f"{view.title} ({view.status})",
+        "about": about,
+        "remembered": service.remembered(view),
+        "error": view.error or "",
+        "figure": key_title(key),
+        "columns": [shots_text(k) for k in counts],
+        "rows": rows,
+    }
+
+
+def row_label(cell: CellView, cells: Sequence[CellView]) -> str:
+    """Everything that tells the cell from others, without its number of shots."""
+    words = [cell.system.model or "", cell.system.template or ""]
+    if len({one.selector for one in cells if one.k}) > 1:
+        words.append(cell.selector or "no shots")
+    for name in SETTINGS:
+        if len({repr(one.sampling.get(name)) for one in cells}) > 1:
+            value = cell.sampling.get(name)
+            words.append(name if value is True else f"not {name}" if value is False else f"{name} {value}")
+    if len({one.seed for one in cells}) > 1:
+        words.append(f"seed {cell.seed}")
+    return " · ".join(word.replace("_", " ") if word in SETTINGS else word for word in words if word)
+
+
+def score_of(cell: CellView, key: Key | None) -> ScoreView | None:
+    return next((one for one in cell.scores if (one.metric, one.figure, one.signature) == key), None)
+
+
+def bounds(view: MatrixView, key: Key | None) -> tuple[float, float]:
+    """The least and greatest value among the cells, for the colours."""
+    values = [one.value for cell in view.cells if (one := score_of(cell, key)) is not None and one.value is not None]
+    return (min(values), max(values)) if values else (0.0, 1.0)
+
+
+def key_title(key: Key | None) -> str:
+    if key is None:
+        return "Score"
+    metric = METRICS.get(key[0])
+    figure = figure_of(metric, key[1])
+    return metric.title if figure.title.lower() == metric.title.lower() else f"{metric.title}: {figure.title}"
+
+
+def shots_text(k: int) -> str:
+    return "1 shot" if k == 1 else f"{k} shots"
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def predictions_value(
+    lines: Sequence[Prediction], note: str, label: str, beside: str, key: Key | None
+) -> dict[str, Any]:
+    return {
+        "lines": [_line(one, beside, key) for one in lines],
+        "note": "" if lines else note,
+        "next": f"Another filter may show some of {label}." if label else "",
+    }
+
+
+def _spot(
+    view: MatrixView, cell: CellView | None, key: Key | None, chosen: int | None, low: float, high: float
+) -> dict[str, Any]:
+    if cell is None:
+        return {"id": 0}
+    score = score_of(cell, key)
+    notes = service.fewer_shots(cell)
+    made: dict[str, Any] = {
+        "id": cell.system.id,
+        "done": cell.system.n,
+        "selected": "true" if cell.system.id == chosen else "false",
+        "waits": f"{cell.system.n} of {view.rows} rows" if cell.system.n else "waits",
+        "note": "; ".join(notes),
+        "heat": 0,
+    }
+    if score is not None:
+        share = (score.value - low) / (high - low) if score.value is not None and high > low else 1.0
+        if key is not None and not figure_of(METRICS.get(key[0]), key[1]).higher_is_better:
+            share = 1.0 - share
+        made |= {
+            "value": number(score.value),
+            "ends": f"{number(score.low)} to {number(score.high)}, n = {score.n}",
+            "heat": round(4 + 40 * share),
+        }
+    return made
+
+
+def _line(one: Prediction, beside: str, key: Key | None) -> dict[str, Any]:
+    shots = f" with {shots_text(len(one.shots))}, rows {', '.join(str(k + 1) for k in one.shots)}" if one.shots else ""
+    score = f"{key[1].replace('_', ' ')} {number(one.value)}" if key is not None and one.value is not None else ""
+    if beside and one.other_value is not None:
+        score += f", beside {number(one.other_value)}"
+    seconds = seconds_text(one.seconds)
+    return {
+        "id": one.generation,
+        "row": one.example + 1,
+        "score": score,
+        "meta": f"{one.prompt_tokens:,} + {one.completion_tokens:,} tokens, {seconds}",
+        "cached": one.cached,
+        "source": one.source,
+        "references": "\n".join(one.references) or "–",
+        "text": one.text or "(nothing)",
+        "error": one.error or "",
+        "beside": beside if one.other is not None else "",
+        "other": one.other or "(nothing)",
+        "prompt": one.prompt,
+        "shots": shots,
+        "up": "true" if one.thumb > 0 else "false",
+        "down": "true" if one.thumb < 0 else "false",
+        "comment": one.comment,
+    }
+
+
+def _piece(value: Any, template: str, elem_id: str, script: str) -> gr.HTML:
+    return gr.HTML(
+        value,
+        html_template=template,
+        css_template=(ASSETS / "matrix.css").read_text(),
+        js_on_load=script,
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes=["plain"],
+    )

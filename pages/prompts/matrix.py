@@ -1,0 +1,262 @@
+"""The matrix tab: what is tried, what it will cost, the grid that fills, and what becomes of a good cell."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS
+from genai_lab.prompts.few_shot import SELECTORS
+from genai_lab.services import datasets, models, presets, prompting, templates
+from genai_lab.services import matrix as service
+from genai_lab.services.evaluation import Choice
+from genai_lab.services.matrix.estimating import estimate
+from pages.components import jobstrip
+from pages.components.errors import PRIVATE, guarded
+from pages.components.head import section
+from pages.components.opening import on_open
+from pages.prompts import results
+
+EXAMPLE, EXAMPLE_MODEL, EXAMPLE_TEMPLATE = "starter-sentiment", "starter-causal", "classify-review"
+SPLITS = ["test", "validation", "train"]
+DEFAULT_METRICS = ["exact_match"]
+KEEP = "(...values) => JSON.stringify(values)"
+ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.pathname}?matrix=${run}`); return run; }"""
+Update = Any
+
+
+@dataclass
+class Form:
+    """The inputs in the order of `plan_of`'s values."""
+
+    inputs: list[Any]
+    fixed: gr.Textbox
+    selectors: gr.Dropdown
+
+
+def build(lab: Lab, tabs: gr.Tabs) -> None:
+    opened, seen = gr.State(None), gr.State("")
+    draft = gr.BrowserState(None, storage_key="genai-lab-matrix", secret="genai-lab")
+    jobstrip.build(lab, ("matrix",))
+    with gr.Accordion("New matrix", open=True, elem_id="mx-new"):
+        form = _form()
+        with gr.Row(elem_classes=["actions"]):
+            run = gr.Button("Run matrix", variant="primary", size="sm", scale=0, min_width=110, elem_id="mx-run")
+            cost = gr.Button("Estimate", size="sm", scale=0, min_width=90, elem_id="mx-estimate")
+            sample = gr.Button("Try it", size="sm", scale=0, min_width=80, elem_id="mx-try")
+        told = gr.HTML(
+            "",
+            html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
+            apply_default_css=False,
+            elem_classes=["plain"],
+            js_on_load=None,
+            elem_id="mx-cost",
+        )
+    section("Results")
+    shown = results.Results(lab, opened)
+    outputs = [opened, seen, *shown.outputs]
+    anew = [*outputs, shown.cell]
+    shown.follow(on_open(arrived, [tabs, *form.inputs, *anew], lab, inputs=[draft]))
+    cost.click(guarded(estimated, lab), form.inputs, told, concurrency_id="models", **PRIVATE)
+    sample.click(guarded(example, lab), form.inputs, form.inputs, **PRIVATE)
+    for event in (
+        run.click(guarded(started, lab), form.inputs, anew, **PRIVATE),
+        shown.rerun.click(guarded(rerun, lab), [opened], anew, **PRIVATE),
+        shown.listed.input(guarded(switched, lab), shown.listed, anew, **PRIVATE),
+    ):
+        shown.follow(event)
+        event.success(None, shown.listed, None, js=ADDRESS, **PRIVATE)
+    gr.Timer(1).tick(guarded(ticked, lab), [opened, seen, *shown.chosen], outputs, queue=False, **PRIVATE)
+    form.selectors.change(by_hand, form.selectors, form.fixed, queue=False, **PRIVATE)
+    for one in form.inputs:
+        one.change(None, form.inputs, draft, js=KEEP, queue=False, **PRIVATE)
+
+
+def _form() -> Form:
+    with gr.Row():
+        dataset = gr.Dropdown([], label="Dataset", interactive=True, elem_id="mx-dataset")
+        chosen = gr.Dropdown([], label="Models", multiselect=True, interactive=True, elem_id="mx-models")
+        kept = gr.Dropdown(
+            [],
+            label="Templates",
+            info="The newest version, or NAME@2, NAME@tag.",
+            multiselect=True,
+            allow_custom_value=True,
+            interactive=True,
+            elem_id="mx-templates",
+        )
+    with gr.Row():
+        shots = gr.Textbox("0, 1, 4", label="Shots", info="Solved examples, with commas.", elem_id="mx-shots")
+        selectors = gr.Dropdown(
+            [(SELECTORS.get(name).title, name) for name in SELECTORS],
+            value=["random"],
+            label="Shots chosen",
+            multiselect=True,
+            interactive=True,
+            elem_id="mx-selectors",
+        )
+        rows = gr.Number(100, label="Rows", info="Drawn from the split.", precision=0, minimum=1, elem_id="mx-rows")
+        metrics = gr.Dropdown(
+            [(METRICS.get(name).title, name) for name in METRICS],
+            value=DEFAULT_METRICS,
+            label="Metrics",
+            multiselect=True,
+            interactive=True,
+            elem_id="mx-metrics",
+        )
+    fixed = gr.Textbox(
+        "", label="Rows fixed by hand", info="Row numbers, with commas.", visible=False, elem_id="mx-fix"
+    )
+    with gr.Accordion("Sampling, seeds and splits", open=False):
+        with gr.Row():
+            samplings = gr.Dropdown(
+                [], value=["greedy"], label="Sampling", multiselect=True, interactive=True, elem_id="mx-samplings"
+            )
+            length = gr.Number(16, label="Max new tokens", precision=0, minimum=1, elem_id="mx-tokens")
+            seeds = gr.Textbox("0", label="Seeds", info="Draw rows, shots and tokens.", elem_id="mx-seeds")
+        with gr.Row():
+            split = gr.Dropdown(SPLITS, value="test", label="Rows from", interactive=True, elem_id="mx-split")
+            source = gr.Dropdown(SPLITS, value="train", label="Shots from", interactive=True, elem_id="mx-shot-split")
+            rendering = gr.Dropdown(
+                list(prompting.RENDERINGS), value="by model", label="Form", interactive=True, elem_id="mx-form"
+            )
+            cache = gr.Checkbox(True, label="Use remembered answers", elem_id="mx-cache")
+    inputs = [dataset, chosen, kept, shots, selectors, rows, metrics, fixed]
+    return Form([*inputs, samplings, length, seeds, split, source, rendering, cache], fixed, selectors)
+
+
+def plan_of(lab: Lab, *values: Any) -> service.Plan:
+    """The plan that the inputs describe; raises LabError in one sentence."""
+    (dataset, chosen, kept, shots, selectors, rows, metrics, fixed, *rest) = values
+    samplings, length, seeds, split, source, rendering, cache = rest
+    if not dataset:
+        raise LabError("No dataset is chosen; press Try it, or import one on the Datasets page.")
+    known = presets.presets(lab)
+    gone = [name for name in samplings or () if name not in known]
+    if gone:
+        raise LabError(f"There is no preset called {gone[0]!r}; choose another sampling.")
+    drawn = numbers("seeds", seeds)
+    return service.Plan(
+        dataset=dataset,
+        models=tuple(chosen or ()),
+        templates=tuple(kept or ()),
+        shots=numbers("shots", shots),
+        selectors=tuple(selectors or ()),
+        samplings=tuple(
+            replace(known[name].sampling, max_new_tokens=int(length or 0), seed=None) for name in samplings or ()
+        ),
+        seeds=drawn,
+        rows=int(rows or 0),
+        sample_seed=drawn[0],
+        split=split,
+        shot_split=source,
+        fixed=prompting.keys_of(fixed or ""),
+        rendering=rendering,
+        use_cache=bool(cache),
+        metrics=tuple(Choice(name) for name in metrics or ()) or (Choice("exact_match"),),
+    )
+
+
+def numbers(name: str, text: str | None) -> tuple[int, ...]:
+    """Whole numbers with commas between them; raises LabError."""
+    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    wrong = next((part for part in parts if not part.isdecimal() or len(part) > 9), None)
+    if wrong is not None or not parts:
+        raise LabError(f"{name.capitalize()} are {(text or '')[:40]!r}; write whole numbers with commas between them.")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def arrived(lab: Lab, draft: str | None, request: gr.Request) -> Sequence[Update]:
+    """The page as its address asks for it: ?matrix=RUN and &cell=CELL, else the newest; the form as it was left."""
+    asked, cell = request.query_params.get("matrix", ""), request.query_params.get("cell", "")
+    found = service.find(lab, 1)
+    run = int(asked) if asked.isdigit() else found[0].id if found else None
+    chosen = int(cell) if cell.isdigit() and asked.isdigit() else None
+    tab = gr.update(selected="matrix") if asked else gr.skip()
+    return tab, *offered(lab, draft, request.query_params.get("dataset", "")), *_fresh(lab, run, chosen)
+
+
+def offered(lab: Lab, draft: str | None, dataset: str = "") -> list[Update]:
+    """What can be chosen now, with the values of the draft where they are still there."""
+    import json
+
+    names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
+    sets = [view.name for view in datasets.find(lab, "", 200)[0]]
+    kept = [view.template for view in templates.find(lab)]
+    ways = list(presets.presets(lab))
+    try:
+        values = json.loads(draft) if draft else None
+    except ValueError:
+        values = None
+    if not isinstance(values, list) or len(values) != 15:
+        first = [EXAMPLE_MODEL] if EXAMPLE_MODEL in names else names[:1]
+        values = [None, first, [EXAMPLE_TEMPLATE], "0, 1, 4", ["random"], 100, DEFAULT_METRICS, ""]
+        values += [["greedy"], 16, "0", "test", "train", "by model", True]
+    wanted = next((one for one in (dataset, values[0]) if one in sets), sets[0] if sets else None)
+    picked = [name for name in values[1] or [] if name in names]
+    made: list[Update] = [
+        gr.update(choices=sets, value=wanted),
+        gr.update(choices=names, value=picked),
+        gr.update(choices=kept, value=values[2]),
+        *values[3:7],
+        gr.update(value=values[7], visible="fixed" in (values[4] or [])),
+        gr.update(choices=ways, value=[name for name in values[8] or [] if name in ways]),
+    ]
+    return [*made, *values[9:]]
+
+
+def example(lab: Lab, *values: Any) -> Sequence[Update]:
+    """A small matrix that works at once: starter reviews at 0, 1 and 4 shots, imported where they are not there."""
+    known = [view.name for view in datasets.find(lab, EXAMPLE, 20)[0] if view.dataset == EXAMPLE]
+    name = known[0] if known else datasets.import_starter(lab, "sentiment", EXAMPLE).name
+    every = [view.name for view in datasets.find(lab, "", 200)[0]]
+    made = list(values)
+    made[0] = gr.update(choices=every, value=name)
+    made[1:7] = [[EXAMPLE_MODEL], [EXAMPLE_TEMPLATE], "0, 1, 4", ["random"], 60, DEFAULT_METRICS]
+    made[8:10] = [["greedy"], 8]
+    return made
+
+
+def by_hand(selectors: list[str]) -> Update:
+    return gr.update(visible="fixed" in (selectors or []))
+
+
+def estimated(lab: Lab, *values: Any) -> str:
+    found = estimate(lab, plan_of(lab, *values))
+    return " ".join((found.sentence, *(f"{one}." for one in found.fewer)))
+
+
+def started(lab: Lab, *values: Any) -> Sequence[Update]:
+    return _fresh(lab, service.start(lab, plan_of(lab, *values)).run_id)
+
+
+def rerun(lab: Lab, run: int | None) -> Sequence[Update]:
+    if run is None:
+        raise LabError("No matrix is open; run one first.")
+    return _fresh(lab, service.rerun(lab, run).run_id)
+
+
+def switched(lab: Lab, run: int | None) -> Sequence[Update]:
+    return _fresh(lab, run)
+
+
+def ticked(lab: Lab, run: int | None, seen: str, figure: str | None, kind: str, cell: int | None) -> Sequence[Update]:
+    """Draws again while rows come in, here or in another browser."""
+    if run is None and not service.find(lab, 1):
+        return gr.skip()
+    mark = results.mark(lab, run)
+    return gr.skip() if mark == seen else _drawn(lab, run, figure, cell, kind)
+
+
+def _drawn(
+    lab: Lab, run: int | None, figure: str | None, cell: int | None, kind: str = "curve", fresh: bool = False
+) -> Sequence[Update]:
+    return run, results.mark(lab, run), *results.overview(lab, run, figure, cell, kind, fresh)
+
+
+def _fresh(lab: Lab, run: int | None, cell: int | None = None) -> Sequence[Update]:
+    """Another matrix than the one that was open, with this cell."""
+    return *_drawn(lab, run, None, cell, fresh=True), cell

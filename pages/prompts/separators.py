@@ -1,0 +1,14 @@
+"""A separator in one line of input: a line break is typed \\n."""
+
+import re
+
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+_PLAIN = {escape: character for character, escape in _ESCAPES.items()}
+
+
+def as_typed(text: str) -> str:
+    return re.sub(r"[\\\n\t]", lambda found: _ESCAPES[found[0]], text)
+
+
+def from_typed(text: str) -> str:
+    return re.sub(r"\\[\\nt]", lambda found: _PLAIN[found[0]], text)
