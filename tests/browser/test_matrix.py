@@ -1,0 +1,96 @@
+"""A matrix in a browser: started, left midway, found again in a second browser, a cell read, rated and promoted."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import SIZES, Opener
+
+PATIENCE = 240_000
+
+
+def matrix_tab(open_page: Opener, path: str = "/prompts", **more: str) -> Page:
+    page = open_page(path, **more)
+    page.get_by_role("tab", name="Matrix").click()
+    expect(page.locator("#mx-grid").locator(".empty-state, .matrix-head").first).to_be_visible()
+    return page
+
+
+def box(page: Page, name: str) -> Locator:
+    return page.locator(f"#mx-{name}").locator("textarea, input").first
+
+
+@pytest.fixture(scope="module")
+def begun() -> list[str]:
+    """The address of the matrix that the first test has run."""
+    return []
+
+
+def test_a_matrix_goes_on_without_its_tab_and_is_read_in_a_second_browser(open_page: Opener, begun: list[str]) -> None:
+    page = matrix_tab(open_page)
+    page.locator("#mx-try button, button#mx-try").first.click()
+    # Equal rows are kept once: another test may have imported the task under a name of its own.
+    expect(box(page, "dataset")).to_have_value(re.compile(r"sentiment.*@\d+"), timeout=90_000)
+    expect(box(page, "rows")).to_have_value("60")
+    page.get_by_role("button", name="Estimate").click()
+    expect(page.locator("#mx-cost")).to_contain_text("3 cells x 60 rows = 180 requests", timeout=PATIENCE)
+    page.get_by_role("button", name="Run matrix").click()
+    expect(page.locator("#mx-grid button[data-cell]")).to_have_count(3, timeout=90_000)
+    expect(page).to_have_url(re.compile(r"/prompts\?matrix=\d+$"))
+    begun.append(page.url.split("/prompts")[1])
+    page.context.close()
+
+    second = open_page(f"/prompts{begun[0]}")
+    grid = second.locator("#mx-grid")
+    expect(grid.locator("[data-status=finished]")).to_have_count(1, timeout=PATIENCE)
+    expect(grid.locator("button[data-done='60'] b")).to_have_count(3)
+    expect(grid).to_contain_text("n = 60")
+    expect(second.locator("#mx-plot .js-plotly-plot")).to_be_visible()
+    grid.locator("button[data-cell]").nth(2).click()
+    lines = second.locator("#mx-predictions li")
+    expect(lines).to_have_count(20)
+    expect(second.locator("#mx-where")).to_contain_text("1 to 20 of 60 predictions of starter-causal · 4 shots")
+    lines.first.get_by_role("button", name="Good").click()
+    lines.first.get_by_role("textbox").fill("<i>as it should be</i>")
+    lines.first.get_by_role("textbox").press("Enter")
+    lines.first.locator("summary").click()
+    expect(lines.first.locator("pre")).to_contain_text("Label:")
+    begun[0] = second.url.split("/prompts")[1]
+
+
+def test_the_address_shows_the_same_cell_with_its_thumb_and_comment(open_page: Opener, begun: list[str]) -> None:
+    page = open_page(f"/prompts{begun[0]}")
+    expect(page.locator("#mx-grid button[aria-pressed=true]")).to_have_count(1)
+    first = page.locator("#mx-predictions li").first
+    expect(first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+    expect(first.get_by_role("textbox")).to_have_value("<i>as it should be</i>")
+    page.locator("#mx-filter").get_by_text("Rated").click()
+    expect(page.locator("#mx-predictions li")).to_have_count(1)
+
+
+def test_a_cell_becomes_the_default_prompt_and_a_rerun_costs_nothing(open_page: Opener, begun: list[str]) -> None:
+    page = open_page(f"/prompts{begun[0]}")
+    expect(page.locator("#mx-predictions li").first).to_be_visible()
+    page.get_by_role("button", name="Save as default prompt").click()
+    expect(page.get_by_text("is the default prompt now")).to_be_visible()
+    page.get_by_role("button", name="Run again").click()
+    expect(page.locator("#mx-grid")).to_contain_text("this run cost nothing", timeout=PATIENCE)
+
+
+def test_what_cannot_run_is_one_sentence(open_page: Opener) -> None:
+    page = matrix_tab(open_page)
+    box(page, "shots").fill("0, many")
+    page.get_by_role("button", name="Run matrix").click()
+    expect(page.get_by_role("alert").first).to_contain_text("write whole numbers with commas between them")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "dark"), ("phone", "light")])
+def test_the_matrix_fits_and_can_be_read_by_all(
+    open_page: Opener, begun: list[str], serious_violations: Callable[[Page], list[str]], size: str, scheme: str
+) -> None:
+    page = open_page(f"/prompts{begun[0]}", size=size, scheme=scheme)
+    expect(page.locator("#mx-predictions li").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    assert serious_violations(page) == []

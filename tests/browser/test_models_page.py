@@ -1,0 +1,117 @@
+"""The models page with a real model: added from a folder, loaded, unloaded, archived, restored; and refusals."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opener
+from tests.models.folders import small_llama
+from tests.models.servers import SmallEndpoint, serving
+from tests.models.test_folders import BAD
+
+
+def add_folder(page: Page, path: str, name: str) -> None:
+    page.get_by_role("tab", name="Local folder").click()
+    page.locator("#local-path textarea, #local-path input").fill(path)
+    page.locator("#local-name textarea, #local-name input").fill(name)
+    page.locator("#local-add").click()
+
+
+def test_a_local_folder_is_added_loaded_and_put_away(open_page: Opener, model_folder: Path) -> None:
+    page = open_page("/models")
+    page.locator("#models-table [data-ready]").wait_for()
+    add_folder(page, str(model_folder), "stories")
+    added = page.locator("#models-table tr[data-name='stories']")
+    expect(added).to_contain_text("decoder-only")
+    detail = page.locator("#models-detail")
+    expect(detail.locator("h2")).to_contain_text("stories")
+    expect(detail).to_contain_text("Content hash")
+
+    page.locator("#models-load").click()
+    expect(added.locator(".state")).to_have_text("loaded", timeout=60_000)
+    expect(page.locator("#models-budget")).to_contain_text("stories")
+    page.locator("#models-unload").click()
+    expect(added.locator(".state")).to_have_text("ready")
+
+    page.locator("#models-archive").click()
+    page.locator("#models-archive-confirm-yes").click()
+    expect(added).to_have_count(0)
+    page.get_by_label("Show archived models").check()
+    added.get_by_role("button").click()
+    page.locator("#models-restore").click()
+    expect(added.locator(".state")).to_have_text("ready")
+
+    assert page.url.endswith("/models?model=stories")
+    page.reload()
+    expect(detail.locator("h2")).to_contain_text("stories")
+    expect(page.locator("#models-play")).to_have_attribute("href", "/?model=stories")
+
+
+@pytest.mark.parametrize(
+    ("tab", "fields", "button", "words"),
+    [
+        ("Local folder", {"local-path": "/etc"}, "local-add", "outside|not inside|allowed"),
+        ("Local folder", {"local-path": ""}, "local-add", "Folder is empty"),
+        (
+            "Endpoint",
+            {"endpoint-address": "ftp://nowhere", "endpoint-remote": "m<b>x</b>"},
+            "endpoint-add",
+            "http",
+        ),
+        ("Hub", {"hub-repo": "not a hub id"}, "hub-check", "Hub id|not a hub id"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_breaks_nothing(
+    open_page: Opener, tab: str, fields: dict[str, str], button: str, words: str
+) -> None:
+    page = open_page("/models")
+    page.locator("#models-table [data-ready]").wait_for()
+    count = page.locator("#models-table tr[data-name]").count()
+    page.get_by_role("tab", name=tab).click()
+    for field, text in fields.items():
+        page.locator(f"#{field} textarea, #{field} input").fill(text)
+    page.locator(f"#{button}").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text(re.compile(words))
+    assert "Traceback" not in alert.inner_text()
+    assert page.locator("#models-table tr[data-name]").count() == count
+
+
+FOLDERS = ("pickle only", "own code", "no tokenizer", "cut off", "unfinished", "pictures", "config is text")
+
+
+def test_every_kind_of_bad_folder_and_endpoint_is_one_sentence_in_one_page(open_page: Opener, app_home: Path) -> None:
+    page = open_page("/models")
+    page.locator("#models-table [data-ready]").wait_for()
+    count = page.locator("#models-table tr[data-name]").count()
+    page.get_by_role("tab", name="Local folder").click()
+    for case in FOLDERS:
+        folder = small_llama(app_home / "models" / case.replace(" ", "-"))
+        spoil, words = BAD[case]
+        spoil(folder)
+        refused(page, {"local-path": str(folder), "local-name": "bad"}, "local-add", words)
+    page.get_by_role("tab", name="Endpoint").click()
+    endpoint = SmallEndpoint()
+    with serving(endpoint.handler()) as address:
+        for status, answer, words in (
+            (401, {"error": {"message": "no such key"}}, "401|refuses the key|key"),
+            (200, b"<html>", "not JSON|JSON|answer"),
+        ):
+            endpoint.status, endpoint.models = status, answer
+            refused(page, {"endpoint-address": f"{address}/v1", "endpoint-remote": "tiny"}, "endpoint-add", words)
+    refused(page, {"endpoint-address": f"{address}/v1", "endpoint-remote": "tiny"}, "endpoint-add", "answer|reach")
+    assert page.locator("#models-table tr[data-name]").count() == count
+
+
+def refused(page: Page, fields: dict[str, str], button: str, words: str) -> None:
+    """Types, presses, and takes the sentence away again."""
+    for field, text in fields.items():
+        page.locator(f"#{field} textarea, #{field} input").fill(text)
+    page.locator(f"#{button}").click()
+    alert = page.get_by_role("alert").filter(has_text=re.compile(words))
+    expect(alert.first).to_be_visible()
+    assert "Traceback" not in alert.first.inner_text()
+    for close in page.locator(".toast-close").all():
+        close.click()

@@ -1,0 +1,223 @@
+"""The playground in a browser: streaming, its tokens, its microscope, comparing, sharing; and its public calls."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import PLAYED as NAME
+from tests.browser.conftest import Opener
+
+PROMPT = "Once upon a time"
+pytestmark = pytest.mark.usefixtures("played")
+
+# A small model is done before a test on a busy machine would press Stop.
+STOPPED_AT_ONCE = """() => new Promise(done => {
+  document.querySelector('#pg-run').click();
+  const watch = setInterval(() => {
+    if (!document.querySelector('#pg-stats').innerText.includes('streaming')) return;
+    document.querySelector('#pg-stop').click(); clearInterval(watch); done();
+  }, 10);
+})"""
+
+
+def status(page: Page) -> Locator:
+    return page.locator("#pg-stats")
+
+
+def playground(open_page: Opener, path: str = f"/?model={NAME}") -> Page:
+    page = open_page(path)
+    expect(page.locator("#pg-model input")).to_have_value(NAME)
+    return page
+
+
+def type_number(page: Page, name: str, value: float) -> None:
+    box = page.locator(f"#{name} input[type=number]")
+    box.fill(str(value))
+    box.press("Tab")
+
+
+def choose(page: Page, menu: str, name: str) -> None:
+    box = page.locator(f"#{menu} input")
+    box.click()
+    box.fill(name)
+    page.keyboard.press("Enter")
+    expect(box).to_have_value(name)
+
+
+def generated(page: Page, tokens: int = 24, prompt: str = PROMPT) -> str:
+    """Streams a completion to its end; returns its text."""
+    type_number(page, "pg-max-new-tokens", tokens)
+    page.locator("#pg-prompt textarea").fill(prompt)
+    page.locator("#pg-run").click()
+    expect(status(page)).to_contain_text("finished", timeout=60_000)
+    return completion(page)
+
+
+def completion(page: Page, place: str = "pg-tokens") -> str:
+    return "".join(page.locator(f"#{place} .tm [data-n]").all_text_contents())
+
+
+def run_of(page: Page) -> int:
+    found = re.search(r"Run (\d+)", page.locator("#pg-note").inner_text())
+    assert found
+    return int(found[1])
+
+
+def test_a_stream_is_stopped_and_goes_on(open_page: Opener) -> None:
+    page = playground(open_page)
+    type_number(page, "pg-max-new-tokens", 450)
+    type_number(page, "pg-temperature", 1.5)
+    page.locator("#pg-prompt textarea").fill(PROMPT)
+    page.evaluate(STOPPED_AT_ONCE)
+    expect(status(page)).to_contain_text("cancelled")
+    stopped = completion(page)
+    assert stopped
+    type_number(page, "pg-max-new-tokens", 8)
+    page.locator("#pg-continue").click()
+    expect(status(page)).not_to_contain_text("cancelled")
+    page.locator("#pg-stop").click()
+    expect(page.locator("#pg-tokens .before")).to_have_text(stopped)
+
+
+def test_a_branch_takes_the_alternative_and_goes_on(open_page: Opener) -> None:
+    page = playground(open_page)
+    generated(page)
+    first = run_of(page)
+    token = page.locator("#pg-tokens [data-n='4']")
+    token.focus()
+    before = "".join(page.locator("#pg-tokens .tm [data-n]").all_text_contents()[:4])
+    other = page.locator("#pg-tokens .tm-tip button:not(.taken)").first
+    other.click()
+    expect(page.locator("#pg-note")).not_to_contain_text(f"Run {first},")
+    expect(status(page)).to_contain_text("finished")
+    assert page.locator("#pg-tokens .before").inner_text().strip().startswith(before.strip())
+    assert run_of(page) > first
+
+
+def test_the_microscope_follows_a_slider(open_page: Opener) -> None:
+    page = playground(open_page)
+    generated(page)
+    chart = page.locator("#pg-microscope")
+    page.locator("#pg-tokens [data-n='3']").click()
+    expect(chart).to_contain_text("before any filter")
+    for k in (3, 5, 7):
+        box = page.locator("#pg-top-k input[type=number]")
+        seen = chart.inner_text()
+        box.fill(str(k))
+        page.wait_for_function(
+            "seen => document.querySelector('#pg-microscope').innerText !== seen", arg=seen, polling=10
+        )
+    expect(chart).to_contain_text("top-k")
+
+
+def test_two_settings_are_compared(open_page: Opener) -> None:
+    page = playground(open_page)
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#cmp-prompt textarea").fill(PROMPT)
+    for place in (1, 2):
+        choose(page, f"cmp-{place}-model", NAME)
+        type_number(page, f"cmp-{place}-max-new-tokens", 12)
+    page.locator("#cmp-2-greedy input").check()
+    expect(page.locator("#cmp-2-greedy")).to_have_attribute("data-differs", "")
+    expect(page.locator("#cmp-2-top-p")).not_to_have_attribute("data-differs", "")
+    page.locator("#cmp-run").click()
+    for place in (1, 2):
+        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by", timeout=60_000)
+        assert completion(page, f"cmp-{place}-tokens")
+    expect(page.locator("#cmp-2-note mark")).to_contain_text("greedy True")
+    seeds = [re.search(r"seed (\d+)", page.locator(f"#cmp-{place}-note").inner_text()) for place in (1, 2)]
+    assert seeds[0]
+    assert seeds[1]
+    assert seeds[0][1] == seeds[1][1]
+
+
+def test_two_models_are_compared(open_page: Opener) -> None:
+    page = playground(open_page)
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#cmp-prompt textarea").fill(PROMPT)
+    for place, model in ((1, NAME), (2, "starter-causal")):
+        choose(page, f"cmp-{place}-model", model)
+        type_number(page, f"cmp-{place}-max-new-tokens", 12)
+    page.locator("#cmp-run").click()
+    for place in (1, 2):
+        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by", timeout=90_000)
+    assert completion(page, "cmp-1-tokens") != completion(page, "cmp-2-tokens")
+
+
+def test_two_browsers_stream_in_one_batch(open_page: Opener) -> None:
+    pages = [playground(open_page), playground(open_page)]
+    for page in pages:
+        type_number(page, "pg-max-new-tokens", 450)
+        page.locator("#pg-prompt textarea").fill(PROMPT)
+    for page in pages:
+        page.locator("#pg-run").click()
+    for page in pages:
+        expect(status(page)).to_contain_text(re.compile("finished|cancelled"), timeout=90_000)
+    models = open_page(f"/models?model={NAME}")
+    expect(models.locator("#models-detail")).to_contain_text(re.compile("at most [2-9] rows together"))
+
+
+def test_a_link_restores_the_run_and_replay_repeats_it(open_page: Opener) -> None:
+    page = playground(open_page)
+    type_number(page, "pg-temperature", 1.3)
+    text = generated(page)
+    run_id = run_of(page)
+    again = playground(open_page, f"/?run={run_id}")
+    expect(again.locator("#pg-prompt textarea")).to_have_value(PROMPT)
+    expect(again.locator("#pg-temperature input[type=number]")).to_have_value("1.3")
+    expect(again.locator("#pg-note")).to_contain_text(f"Run {run_id},")
+    assert completion(again) == text
+    again.locator("#pg-replay").click()
+    expect(again.locator("#pg-note")).not_to_contain_text(f"Run {run_id},")
+    expect(status(again)).to_contain_text("finished")
+    assert completion(again) == text
+
+
+def test_the_draft_outlives_a_reload_and_another_page(open_page: Opener) -> None:
+    page = playground(open_page)
+    page.locator("#pg-prompt textarea").fill("A draft of mine")
+    type_number(page, "pg-temperature", 1.1)
+    page.wait_for_function("Object.values(localStorage).length > 0")
+    page.wait_for_timeout(400)
+    page.reload()
+    expect(page.locator("#pg-prompt textarea")).to_have_value("A draft of mine")
+    page.get_by_role("navigation").get_by_text("Models", exact=True).click()
+    expect(page.locator(".page-head h1")).to_have_text("Models")
+    page.get_by_role("navigation").get_by_text("Playground", exact=True).click()
+    expect(page.locator("#pg-prompt textarea")).to_have_value("A draft of mine")
+    expect(page.locator("#pg-temperature input[type=number]")).to_have_value("1.1")
+
+
+def test_an_empty_prompt_is_one_sentence(open_page: Opener) -> None:
+    page = playground(open_page)
+    page.locator("#pg-prompt textarea").fill("")
+    page.locator("#pg-run").click()
+    expect(page.get_by_role("alert")).to_have_count(1)
+    expect(page.get_by_role("alert")).to_contain_text("The prompt is empty; type something or choose an example.")
+
+
+def test_results_are_accessible(open_page: Opener, serious_violations: Any) -> None:
+    page = playground(open_page)
+    generated(page)
+    page.locator("#pg-tokens [data-n='2']").click()
+    expect(page.locator("#pg-microscope")).to_contain_text("before any filter")
+    assert serious_violations(page) == []
+
+
+def test_programs_call_generate_and_list_models(app_url: str) -> None:
+    from gradio_client import Client
+
+    client = Client(app_url, verbose=False)
+    try:
+        assert NAME in [model["name"] for model in client.predict(api_name="/list_models")]
+        settings = {"max_new_tokens": 5, "seed": 3, "temperature": 1.2}
+        calls = [client.predict(NAME, PROMPT, "", settings, api_name="/generate") for _ in range(2)]
+        assert calls[0]["seed"] == 3
+        assert calls[0]["completions"][0]["completion_tokens"] == 5
+        assert calls[0]["completions"][0]["text"] == calls[1]["completions"][0]["text"]
+        described = client.view_api(return_format="dict")["named_endpoints"]
+        assert {"/generate", "/list_models"} == set(described)
+    finally:
+        client.close()

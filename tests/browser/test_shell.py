@@ -1,0 +1,56 @@
+"""What every page has in common: it opens from the bar, is accessible, fits the window and fetches nothing foreign."""
+
+import importlib
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+import pages
+from tests.browser.conftest import SIZES, Opener
+
+NAMES = list(pages.PAGES)
+SETTLED = 800  # milliseconds for fonts and first events, after the page's head is there
+
+
+def address(name: str) -> str:
+    return "/" + importlib.import_module(f"pages.{name}").ROUTE
+
+
+def test_the_bar_opens_every_page(open_page: Opener) -> None:
+    page = open_page("/")
+    for name in [*NAMES[1:], NAMES[0]]:
+        module = importlib.import_module(f"pages.{name}")
+        page.get_by_role("navigation").get_by_text(module.TITLE, exact=True).click()
+        expect(page.locator(".page-head h1")).to_have_text(module.TITLE)
+        expect(page.locator(".page-head p")).not_to_be_empty()
+    page.go_back()
+    expect(page.locator(".page-head h1")).to_have_text(importlib.import_module(f"pages.{NAMES[-1]}").TITLE)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_page_is_accessible_and_fits(
+    open_page: Opener, serious_violations: Callable[[Page], list[str]], name: str, scheme: str
+) -> None:
+    page = open_page(address(name), scheme=scheme)
+    page.wait_for_timeout(SETTLED)
+    for width, height in SIZES.values():
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(200)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, f"sideways scroll at {width}"
+        assert serious_violations(page) == []
+
+
+def test_the_fonts_come_from_the_app(open_page: Opener) -> None:
+    page = open_page("/")
+    page.evaluate("document.fonts.ready")
+    assert page.evaluate("document.fonts.check('13px \"Inter Variable\"')")
+
+
+def test_another_sites_script_cannot_be_added(open_page: Opener) -> None:
+    """The browser itself refuses: the policy allows no other host."""
+    page = open_page("/")
+    policy = page.request.get(page.url).headers["content-security-policy"]
+    assert "http:" not in policy
+    assert "*" not in policy

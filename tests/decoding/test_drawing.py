@@ -1,0 +1,54 @@
+"""A shortlist changes how fast tokens are drawn, and nothing else."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from genai_lab.decoding import Sampling, Token, filters
+from genai_lab.decoding.drawing import next_tokens
+
+CHOSEN = [
+    Sampling(temperature=0.7, top_k=5),
+    Sampling(temperature=1.0, top_k=50, top_p=0.8),
+    Sampling(temperature=1.3, top_k=20, min_p=0.05, repetition_penalty=1.4),
+    Sampling(temperature=0.9, top_k=64, typical_p=0.7, no_repeat_ngram=2),
+]
+
+
+def drawn(logits: torch.Tensor, chosen: list[Sampling]) -> list[Token]:
+    rows: list[Any] = [
+        SimpleNamespace(sampling=one, context=[3, 9, 4, 3], trace=4 + place % 2, uniform=lambda p=place: (p + 0.5) / 40)
+        for place, one in enumerate(chosen)
+    ]
+    return next_tokens(rows, logits, str)
+
+
+def compare(found: list[Token], expected: list[Token]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        assert (one.id, one.text) == (other.id, other.text)
+        assert one.probability == pytest.approx(other.probability)
+        assert [(s.filter, s.ids, s.texts, s.removed) for s in one.stages] == [
+            (s.filter, s.ids, s.texts, s.removed) for s in other.stages
+        ]
+        for mine, whole in zip(one.stages, other.stages, strict=True):
+            assert mine.probabilities == pytest.approx(whole.probabilities, abs=1e-6)
+
+
+def test_a_shortlist_gives_the_tokens_and_the_trace_of_the_whole_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(40, 2000, generator=torch.Generator().manual_seed(5)) * 4
+    chosen = CHOSEN * 10
+    assert filters.shortlist(logits, chosen) is not None
+    short = drawn(logits, chosen)
+    # One row that keeps all tokens makes the whole batch do without the list.
+    mixed = drawn(torch.cat([logits, logits[:1]]), [*chosen, Sampling(temperature=1.0)])
+    monkeypatch.setattr(filters, "WORTH_IT", 10**9)
+    whole = drawn(logits, chosen)
+    compare(short, whole)
+    compare(mixed[:-1], whole)
+
+
+def test_ties_with_the_kth_token_are_not_cut_off() -> None:
+    logits = torch.zeros(16, 2000)
+    assert filters.shortlist(logits, [Sampling(temperature=1.0, top_k=5)] * 16) is None

@@ -1,0 +1,173 @@
+"""The loop against `generate`, and what shares a batch against what runs alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genai_lab.decoding import Completion, Sampling
+from genai_lab.models import Card, Options, Prompt, Request, Source
+from genai_lab.models.transformers import LocalGenerator, load_local
+from tests.decoding.conftest import generator_of, tiny_llama
+
+PROMPTS = ["Once upon a time", "a", "The dog found a very long red rope in the garden", "Hello, you!", "12 34 56"]
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = [ROOT / "../shared/data/models/stories260K-hf", *sorted((ROOT / "genai_lab/starter/weights").glob("*"))]
+
+
+def run(generator: LocalGenerator, requests: list[Request], **more: Any) -> list[tuple[Completion, ...]]:
+    streams = generator.submit(requests, **more)
+    for stream in streams:
+        told = {}
+        for delta in stream:
+            told[delta.completion] = told.get(delta.completion, "") + delta.text
+        assert all(told.get(done.index, "") == done.text for done in stream.completions)
+    return [stream.completions for stream in streams]
+
+
+def texts(generator: LocalGenerator, requests: list[Request], **more: Any) -> list[list[str]]:
+    return [[done.text for done in completions] for completions in run(generator, requests, **more)]
+
+
+def ids_of(completion: Completion) -> list[int]:
+    return [token.id for token in completion.tokens if token.id is not None]
+
+
+def expected_ids(generator: LocalGenerator, prompt: str, count: int, **more: Any) -> list[int]:
+    """What transformers' `generate` says, without the end token."""
+    read = torch.tensor([generator.tokenizer(prompt)["input_ids"]])
+    skip = 1 if generator.seq2seq else read.shape[1]
+    out = generator.module.generate(
+        input_ids=read, attention_mask=torch.ones_like(read), do_sample=False, max_new_tokens=count, **more
+    )
+    return [token for token in out[0, skip:].tolist() if token not in generator._ends]
+
+
+def varied(count: int, length: int = 24) -> list[Request]:
+    """Requests that differ in prompt, settings and seed."""
+    made = []
+    for i in range(count):
+        own = {"temperature": 0.5 + i % 5 / 4, "top_k": (0, 20, 5)[i % 3], "top_p": (1.0, 0.9)[i % 2]}
+        more = {"min_p": 0.02 * (i % 7 == 0), "repetition_penalty": 1.2 if i % 4 == 0 else 1.0, "greedy": i % 11 == 0}
+        prompt = Prompt(PROMPTS[i % len(PROMPTS)] + " x" * (i % 6))
+        made.append(Request(prompt, Sampling(max_new_tokens=3 + i % length, seed=i, **own, **more)))
+    return made
+
+
+def test_greedy_equals_generate(either: LocalGenerator) -> None:
+    found = run(either, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=40, seed=0)) for p in PROMPTS])
+    for prompt, [done] in zip(PROMPTS, found, strict=True):
+        assert ids_of(done) == expected_ids(either, prompt, 40)
+
+
+def test_a_traced_step_is_used_and_equals_the_module(either: LocalGenerator) -> None:
+    requests = varied(12)
+    quick = texts(either, requests)
+    network = either.scheduler.network
+    step, network.quick = network.quick, None
+    try:
+        assert step is not None
+        assert texts(either, requests) == quick
+    finally:
+        network.quick = step
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_greedy_equals_generate_on_trained_models(folder: Path) -> None:
+    if not (folder / "model.safetensors").exists():
+        pytest.skip(f"{folder.name} is not here")
+    if "toxicity" in folder.name:
+        pytest.skip("a classifier generates nothing")
+    card = Card(folder.name, Source("local", str(folder)), "generate", "decoder-only", "any")
+    generator = load_local(folder, card, Options(device="cpu"))
+    prompts = ["Once upon a time", "Review: I liked the soup.\nSentiment:", "summarize: Tom: Hi! Ann: Hello."]
+    found = run(generator, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=48, seed=0)) for p in prompts])
+    for prompt, [done] in zip(prompts, found, strict=True):
+        assert ids_of(done) == expected_ids(generator, prompt, 48)
+    generator.close()
+
+
+def test_neighbours_never_change_a_text(either: LocalGenerator) -> None:
+    requests = varied(100)
+    together = texts(either, requests)
+    alone = [texts(either, [request])[0] for request in requests]
+    assert together == alone
+    assert either.scheduler.largest > 30
+
+
+def test_rows_join_and_leave_between_steps(either: LocalGenerator) -> None:
+    requests = varied(12, 40)
+    alone = [texts(either, [request])[0] for request in requests]
+    streams = []
+    for request in requests:
+        streams += either.submit([request])
+        next(iter(streams[-1]), None)
+    for stream in streams:
+        for _ in stream:
+            continue
+    assert [[done.text for done in stream.completions] for stream in streams] == alone
+
+
+def test_completions_count_their_seeds_up(either: LocalGenerator) -> None:
+    [many] = run(either, [Request(Prompt("Once"), Sampling(seed=7, num_completions=4, max_new_tokens=20))])
+    singles = [run(either, [Request(Prompt("Once"), Sampling(seed=7 + i, max_new_tokens=20))])[0][0] for i in range(4)]
+    assert [done.seed for done in many] == [7, 8, 9, 10]
+    assert [done.text for done in many] == [done.text for done in singles]
+    assert len({done.text for done in many}) > 1
+
+
+def test_a_shared_prefix_gives_the_same_texts(llama: LocalGenerator) -> None:
+    shots = "one two; three four; five six; "
+    rests = ["seven", "a", "some more words here", "b c"]
+    plain = [Request(Prompt(shots + rest), Sampling(seed=i, max_new_tokens=20)) for i, rest in enumerate(rests)]
+    shared = [Request(Prompt(r.prompt.text, shared=len(shots)), r.sampling) for r in plain]
+    read = sum(len(prefix) for prefix in llama.scheduler.network._prefixes)
+    assert texts(llama, shared) == texts(llama, plain)
+    assert sum(len(prefix) for prefix in llama.scheduler.network._prefixes) > read
+
+
+def test_prefix_embeddings_come_before_the_prompt(either: LocalGenerator) -> None:
+    """Embeddings of tokens, given as prefix embeddings, do what the tokens themselves do."""
+    prompts, beginning = ["upon a time", "a b"], "Once "
+    ids = either.tokenizer(beginning)["input_ids"]
+    embedded = either.module.get_input_embeddings()(torch.tensor(ids)).detach()
+    sampling = Sampling(seed=3, max_new_tokens=16)
+    plain = texts(either, [Request(Prompt(beginning + p), sampling) for p in prompts])
+    given = texts(either, [Request(Prompt(p), sampling) for p in prompts], prefix_embeddings=embedded)
+    assert given == plain
+
+
+def test_each_adapter_steps_in_a_batch_of_its_own() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    module: Any = get_peft_model(tiny_llama(), LoraConfig(init_lora_weights=False), "first")
+    module.add_adapter("second", LoraConfig(init_lora_weights=False))
+    generator = generator_of(module)
+    request = Request(Prompt("Once"), Sampling(greedy=True, max_new_tokens=12, seed=0))
+    streams = [generator.submit([request], adapter=name)[0] for name in ("first", "second", "first")]
+    for stream in streams:
+        for _ in stream:
+            continue
+    first, second, again = (stream.completions[0].text for stream in streams)
+    assert first == again
+    assert first != second
+    module.set_adapter("second")
+    assert ids_of(streams[1].completions[0]) == expected_ids(generator, "Once", 12)
+    generator.close()
+
+
+def test_beam_search_equals_generate(either: LocalGenerator) -> None:
+    sampling = Sampling(beams=4, num_completions=3, max_new_tokens=12, seed=0)
+    [found] = run(either, [Request(Prompt("Once upon"), sampling)])
+    assert ids_of(found[0]) == expected_ids(either, "Once upon", 12, num_beams=4)
+    assert len(found) == 3
+
+
+def test_a_batch_keeps_stepping_during_beam_search(llama: LocalGenerator) -> None:
+    [slow] = llama.submit([Request(Prompt("Once"), Sampling(beams=4, max_new_tokens=120, seed=0))])
+    [quick] = llama.submit([Request(Prompt("Once"), Sampling(greedy=True, max_new_tokens=5, seed=0))])
+    for stream in (quick, slow):
+        for _ in stream:
+            continue
+    assert quick.completions[0].seconds < slow.completions[0].seconds

@@ -1,0 +1,103 @@
+"""`evaluate score`: figures with intervals out of a file, and one sentence for bad input."""
+
+import gzip
+import json
+
+import pytest
+
+from genai_lab.cli import main
+
+ROWS = [
+    {"made": "the cat sat on the mat", "one": "the cat sat on a mat", "two": "a cat sat"},
+    {"made": "dogs bark", "one": "the dogs barked", "two": "dogs bark"},
+    {"made": "", "one": "nothing", "two": "naïve 🙂"},
+]
+
+
+@pytest.fixture
+def score(capsys):
+    def called(*words):
+        code = main(["evaluate", "score", *map(str, words)])
+        found = capsys.readouterr()
+        return code, found.out, found.err
+
+    return called
+
+
+@pytest.fixture
+def data(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+def test_figures_signature_and_rows_with_several_references(score, data, tmp_path):
+    out = tmp_path / "rows.out.jsonl"
+    words = ["--metric", "rouge", "--data", data, "--prediction", "made", "--reference", "one", "--reference", "two"]
+    code, printed, _ = score(*words, "--set", "use_stemmer=true", "--per-example", out, "--json")
+    found = json.loads(printed)
+    assert code == 0
+    assert (found["metric"], found["n"], found["interval"]) == ("rouge", 3, 0.95)
+    assert "refs:2(best)|stem:yes" in found["signature"]
+    figure = found["figures"]["rouge1"]
+    assert figure["low"] < figure["value"] < figure["high"]
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["row"] for row in rows] == [1, 2, 3]
+    assert sum(row["rouge1"] for row in rows) / 3 == pytest.approx(figure["value"])
+    assert rows[1]["rouge1"] == 1
+
+
+def test_csv_jsonl_and_gzip_give_the_same(score, data, tmp_path):
+    packed = tmp_path / "rows.jsonl.gz"
+    packed.write_bytes(gzip.compress(data.read_bytes()))
+    table = tmp_path / "rows.csv"
+    table.write_text("made,one\n" + "".join(f"{row['made']},{row['one']}\n" for row in ROWS), encoding="utf-8")
+    made = [
+        json.loads(score("--metric", "chrf", "--data", path, "--prediction", "made", "--reference", "one", "--json")[1])
+        for path in (data, packed, table)
+    ]
+    assert made[0] == made[1] == made[2]
+
+
+def test_text_for_people(score, data):
+    code, printed, _ = score("--metric", "exact_match", "--data", data, "--prediction", "made", "--reference", "two")
+    assert code == 0
+    assert printed.startswith("Exact match, n = 3, case:no")
+    assert "0.3333  95 % interval" in printed
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"--metric": "rogue"}, "no metric called 'rogue'"),
+        ({"--data": "missing.jsonl"}, "no file"),
+        ({"--prediction": "text"}, "no column 'text'"),
+        ({"--reference": "third"}, "no column 'third'"),
+        ({"--set": "stem"}, "sets nothing"),
+        ({"--set": "stem=true"}, "no setting 'stem'"),
+        ({"--set": "use_stemmer=3"}, "must be"),
+        ({"--per-example": "/no/such/folder/out.jsonl"}, "cannot be written"),
+    ],
+)
+def test_bad_input_is_one_sentence(score, data, changed, sentence):
+    words = {"--metric": "rouge", "--data": data, "--prediction": "made", "--reference": "one"} | changed
+    code, printed, said = score(*(part for pair in words.items() for part in pair))
+    assert code == 2
+    assert printed == ""
+    assert sentence in said
+    assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("bad", ["", "{", '{"made": 3, "one": "a"}\n', '{"made": "a", "one": null}\n', "[1]\n"])
+def test_a_bad_file_is_one_sentence(score, tmp_path, bad):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(bad)
+    code, printed, said = score("--metric", "rouge", "--data", path, "--prediction", "made", "--reference", "one")
+    assert (code, printed) == (2, "")
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_a_metric_that_needs_references_says_so(score, data):
+    code, _, said = score("--metric", "bleu", "--data", data, "--prediction", "made")
+    assert code == 2
+    assert "--reference" in said

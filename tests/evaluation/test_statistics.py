@@ -1,0 +1,153 @@
+"""Intervals, paired tests, correction and the words that are made of them."""
+
+import numpy as np
+import pytest
+
+from genai_lab.evaluation.statistics import compare, corrected, interval, verdict, wilson
+from genai_lab.metrics import METRICS, Figure, Sample
+
+SHARE = (0.0, 1.0)
+FIGURE = Figure("rougeL", "ROUGE-L")
+
+
+def test_proportions_use_wilson():
+    from scipy.stats import binomtest
+
+    hits = np.array([1.0] * 150 + [0.0] * 50)
+    found = interval(Sample(hits, proportion=True), bounds=SHARE)
+    theirs = binomtest(150, 200).proportion_ci(method="wilson")
+    assert (found.value, found.n) == (0.75, 200)
+    assert (found.low, found.high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("n", [1, 2, 200])
+def test_equal_scores_have_an_interval_with_width_that_shrinks_with_n(value, n):
+    found = interval(Sample(np.full(n, value)), bounds=SHARE)
+    assert found.low <= value <= found.high
+    assert found.high - found.low > 0
+    least, most = wilson(0.0, n)
+    assert found.high - found.low <= (most - least) * 1.0 + 1e-12
+
+
+def test_equal_scores_without_a_range_have_width_too():
+    found = interval(Sample(np.full(50, 7.0)), bounds=(0.0, None))
+    assert found.low < 7 < found.high
+
+
+def test_equal_sums_have_an_interval_with_width():
+    metric = METRICS.get("bleu")
+    rows = metric.rows(["one two three four five"] * 30, [["one two three four five"]] * 30, metric.settings())
+    found = interval(rows.samples["bleu"], bounds=(0.0, 100.0))
+    assert found.value == pytest.approx(100)
+    assert found.low < found.high
+
+
+def test_few_unlike_rows_are_weighed_hits_of_wilson():
+    values = np.zeros(200)
+    values[:5] = 1.0
+    found = interval(Sample(values), bounds=SHARE)
+    low, high = wilson(5 / 200, 200)
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high, abs=1e-12))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 7, 8, 20])
+def test_small_samples_have_wide_finite_intervals(n):
+    values = np.random.default_rng(n).random(n)
+    found = interval(Sample(values), bounds=SHARE)
+    assert 0 <= found.low < found.value < found.high <= 1
+
+
+def test_intervals_cover_the_truth():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(150):
+        found = interval(Sample(rng.beta(0.3, 3, 200)), bounds=SHARE, seed=seed, resamples=400)
+        covered += found.low <= 1 / 11 <= found.high
+    assert 0.89 <= covered / 150 <= 0.99
+
+
+def test_undefined_rows_are_left_out():
+    assert interval(Sample(np.array([0.2, np.nan, 0.4] * 20)), bounds=SHARE).n == 40
+    assert interval(Sample(np.array([np.nan])), bounds=SHARE).value is None
+
+
+def test_same_seed_same_figures_and_another_seed_others():
+    values = Sample(np.random.default_rng(1).random(100))
+    assert interval(values, seed=4) == interval(values, seed=4)
+    assert interval(values, seed=4) != interval(values, seed=5)
+
+
+def test_a_real_difference_is_told_and_none_is_not():
+    rng = np.random.default_rng(2)
+    a = rng.random(400)
+    better = np.clip(a + rng.normal(0.05, 0.1, 400), 0, 1)
+    found = compare(Sample(a), Sample(better), bounds=SHARE)
+    assert found.p_bootstrap < 0.01
+    assert found.p_randomisation < 0.01
+    assert found.low > 0
+    assert found.effect == pytest.approx((better - a).mean() / (better - a).std(ddof=1))
+    same = compare(Sample(a), Sample(rng.permutation(a)), bounds=SHARE)
+    assert same.p_randomisation > 0.05
+    assert same.low <= 0 <= same.high
+
+
+def test_comparing_a_system_with_itself_finds_nothing_and_keeps_a_width():
+    a = Sample(np.random.default_rng(3).random(200))
+    found = compare(a, a, bounds=SHARE)
+    assert (found.difference, found.p_randomisation, found.p_bootstrap, found.effect) == (0, 1, 1, 0)
+    assert found.low < 0 < found.high
+
+
+def test_corpus_metrics_are_compared_by_their_sums():
+    metric = METRICS.get("chrf")
+    wanted = [[f"the number {i} is a fine number to have"] for i in range(60)]
+    good = metric.rows([one[0][:-5] for one in wanted], wanted, metric.settings()).samples["chrf"]
+    poor = metric.rows(["another thing"] * 60, wanted, metric.settings()).samples["chrf"]
+    found = compare(poor, good, bounds=(0.0, 100.0), resamples=200)
+    assert found.difference > 20
+    assert found.p_randomisation < 0.05
+    assert found.p_bootstrap < 0.05
+
+
+def test_holm_by_hand():
+    assert corrected([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert corrected([0.9, 0.8]) == [1.0, 1.0]
+    assert corrected([]) == []
+
+
+def test_verdict_tells_a_difference():
+    rng = np.random.default_rng(5)
+    a = rng.random(500) * 0.5
+    found = compare(Sample(a), Sample(a + rng.normal(0.021, 0.05, 500)), bounds=SHARE)
+    words = verdict("A", "B", FIGURE, found)
+    assert words.startswith("B is better than A by 2.")
+    assert "ROUGE-L, 95 % interval" in words
+    assert "n = 500" in words
+    worse = verdict("A", "B", Figure("x", "repetition", higher_is_better=False), found)
+    assert worse.startswith("B is worse than A by 2.")
+
+
+def test_verdict_tells_how_many_rows_are_needed():
+    rng = np.random.default_rng(6)
+    a = rng.random(200)
+    found = compare(Sample(a), Sample(np.clip(a + rng.normal(0.01, 0.2, 200), 0, 1)), bounds=SHARE)
+    words = verdict("A", "B", FIGURE, found)
+    assert words.startswith("No difference between B and A can be told")
+    assert "rows would be needed" in words
+
+
+def test_verdict_of_equal_means_and_of_equal_rows():
+    swapped = compare(Sample(np.array([0.0, 1.0] * 50)), Sample(np.array([1.0, 0.0] * 50)), bounds=SHARE)
+    assert verdict("A", "B", FIGURE, swapped).endswith("; on average they are equal.")
+    rows = Sample(np.full(20, 0.5))
+    assert verdict("A", "B", FIGURE, compare(rows, rows, bounds=SHARE)).endswith("; on average they are equal.")
+    nothing = compare(Sample(np.array([np.nan])), Sample(np.array([1.0])))
+    assert verdict("A", "B", FIGURE, nothing) == "B and A have no row in common."
+
+
+def test_corrected_p_decides():
+    rng = np.random.default_rng(7)
+    a = rng.random(300)
+    found = compare(Sample(a), Sample(a + rng.normal(0.012, 0.08, 300)), bounds=SHARE)
+    assert verdict("A", "B", FIGURE, found, 0.2).startswith("No difference")

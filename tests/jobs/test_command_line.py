@@ -1,0 +1,49 @@
+"""The jobs of a lab from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from genai_lab.cli import main
+from genai_lab.config import Config
+from genai_lab.lab import Lab
+from genai_lab.services import jobs
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GENAI_LAB_PLUGINS", "tests.jobs.bodies")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return Lab.open(Config.from_environment())
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    code = main(["jobs", *words])
+    return code, capsys.readouterr().out
+
+
+def test_a_job_is_listed_waited_for_and_shown(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    job = jobs.enqueue(lab, "count", {"upto": 2, "name": "a"}, title="Count to 2")
+    code, text = said(capsys, "list", "--json", "--status", "queued")
+    assert (code, [one["title"] for one in json.loads(text)["jobs"]]) == (0, ["Count to 2"])
+    code, text = said(capsys, "wait", str(job), "--json")
+    assert (code, json.loads(text)["result"]) == (0, {"sum": 1})
+    assert "finished" in said(capsys, "show", str(job))[1]
+    assert said(capsys, "list", "--status", "queued") == (0, "No jobs.\n")
+
+
+def test_a_failed_job_is_an_exit_code_and_its_log_can_be_read(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    job = jobs.enqueue(lab, "count", {"upto": 2, "name": "a", "disk": 1}, title="Count to 2")
+    code, text = said(capsys, "wait", str(job), "--json")
+    assert (code, json.loads(text)["exit_reason"]) == (1, "disk full")
+    assert "OSError" in said(capsys, "logs", str(job))[1]
+    assert json.loads(said(capsys, "retry", str(job), "--json")[1])["status"] == "queued"
+    assert json.loads(said(capsys, "cancel", str(job), "--json")[1])["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("words", [("show", "9"), ("cancel", "9"), ("logs", "9")])
+def test_bad_input_is_one_sentence(lab: Lab, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    assert main(["jobs", *words]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,185 @@
+"""Jobs as their users see them, done by real worker processes."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from genai_lab.config import Config
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import jobs
+from genai_lab.services.jobs import process
+from genai_lab.services.jobs.supervisor import Supervisor
+from storage.tables import Preset
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(home=tmp_path / "home", plugins=("tests.jobs.bodies",), cpu_jobs=2)
+
+
+@pytest.fixture
+def lab(config: Config) -> Iterator[Lab]:
+    lab = Lab.open(config)
+    yield lab
+    if lab.supervisor is not None:
+        lab.supervisor.stop()
+    lab.close()
+
+
+def supervise(lab: Lab) -> None:
+    lab.supervisor = Supervisor(lab)
+    lab.supervisor.start()
+
+
+def count(lab: Lab, **settings: Any) -> int:
+    settings = {"upto": 3, "name": "a", **settings}
+    return jobs.enqueue(lab, "count", settings, title=f"Count to {settings['upto']}")
+
+
+def kept(lab: Lab) -> list[str]:
+    with lab.database.reading() as session:
+        return sorted(session.scalars(select(Preset.name)))
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def test_a_job_is_done_by_a_worker_and_written_down_once(lab: Lab) -> None:
+    job = count(lab)
+    done = jobs.wait(lab, job, timeout=30)
+    assert (done.status, done.exit_reason, done.result, done.share) == ("finished", "finished", {"sum": 3}, 1.0)
+    assert (done.peak_memory or 0) > 10_000_000
+    assert kept(lab) == ["a 0", "a 1", "a 2", "a finished"]
+    assert jobs.metrics(lab, job) == {"squares": [(0, 0.0), (1, 1.0), (2, 4.0)]}
+
+
+def test_a_killed_worker_is_followed_by_one_that_goes_on(lab: Lab) -> None:
+    done = jobs.wait(lab, count(lab, upto=6, die=4), timeout=60)
+    assert (done.status, done.attempt) == ("finished", 2)
+    assert kept(lab) == [*(f"a {number}" for number in range(6)), "a finished"]
+
+
+def test_a_job_whose_worker_always_dies_is_killed_in_the_end(lab: Lab) -> None:
+    done = jobs.wait(lab, count(lab, die_once=0), timeout=60)
+    assert (done.status, done.exit_reason, done.attempt) == ("failed", "killed", 3)
+    assert kept(lab) == []
+
+
+def test_a_failure_is_one_sentence_and_can_be_tried_again(lab: Lab) -> None:
+    job = count(lab, fail=2)
+    done = jobs.wait(lab, job, timeout=30)
+    assert (done.status, done.exit_reason) == ("failed", "failed")
+    assert done.error == "Row 3 cannot be counted; leave it out."
+    assert jobs.retry(lab, job).status == "queued"
+    with pytest.raises(LabError, match="only a failed or cancelled job"):
+        jobs.retry(lab, job)
+
+
+def test_out_of_memory_is_named(lab: Lab) -> None:
+    assert jobs.wait(lab, count(lab, memory=1), timeout=30).exit_reason == "out of memory"
+
+
+def test_a_full_disk_is_named(lab: Lab) -> None:
+    assert jobs.wait(lab, count(lab, disk=1), timeout=30).exit_reason == "disk full"
+
+
+def test_a_child_that_outlives_its_worker_neither_stops_the_job_nor_stays(lab: Lab) -> None:
+    done = jobs.wait(lab, count(lab, fork=0), timeout=30)
+    assert (done.status, done.attempt) == ("finished", 2)
+
+
+def test_findings_that_cannot_be_kept_end_their_own_job_only(lab: Lab) -> None:
+    bad, good = count(lab, poison=1), count(lab, name="b")
+    assert jobs.wait(lab, good, timeout=30).status == "finished"
+    done = jobs.wait(lab, bad, timeout=30)
+    assert done.status == "failed"
+    assert "could not write down what the job found (KeyError" in str(done.error)
+    assert not process.alive(jobs.folder(lab, bad))
+
+
+def test_a_line_of_any_length_is_read_whole_and_a_torn_one_is_passed_over(tmp_path: Path) -> None:
+    report = tmp_path / "report.jsonl"
+    long = "x" * (process.BLOCK + 10)
+    report.write_text(f'{{"record": "{long}"}}\n{{"rec\n{{"record": 2}}\n{{"record"')
+    first, second, third = process.lines(report)
+    assert (first[0]["record"], second[0], third[0]) == (long, {}, {"record": 2})
+    assert list(process.lines(report, third[1])) == []
+
+
+def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: Lab) -> None:
+    supervise(lab)
+    job = count(lab, hang=1)
+    child = jobs.folder(lab, job) / "child"
+    until(lambda: child.exists() and child.read_text() != "")
+    pid, asked = int(child.read_text()), time.monotonic()
+    jobs.cancel(lab, job)
+    done = jobs.wait(lab, job, timeout=15)
+    assert time.monotonic() - asked < 10
+    assert (done.status, done.exit_reason) == ("cancelled", "cancelled")
+    until(lambda: process.process_started(pid) is None or _zombie(pid), 2)
+
+
+def test_a_queued_job_is_cancelled_without_being_started(lab: Lab) -> None:
+    job = count(lab)
+    jobs.cancel(lab, job)
+    assert jobs.wait(lab, job, timeout=10).status == "cancelled"
+    assert kept(lab) == []
+
+
+def test_the_next_supervisor_takes_over_a_living_worker(lab: Lab, config: Config) -> None:
+    supervise(lab)
+    job = count(lab, upto=10, pause=0.3)
+    worker = jobs.folder(lab, job) / process.WORKER
+    until(worker.exists)
+    before = worker.read_text()
+    lab.supervisor.stop()
+    lab.supervisor = None
+    other = Lab.open(config)
+    done = jobs.wait(other, job, timeout=30)
+    assert (done.status, done.attempt) == ("finished", 1)
+    assert worker.read_text() == before
+    assert kept(other) == [*(f"a {number}" for number in range(10)), "a finished"]
+    other.close()
+
+
+def test_a_second_lab_on_the_same_home_is_refused_in_one_sentence(lab: Lab, config: Config) -> None:
+    supervise(lab)
+    with pytest.raises(LabError, match="Another genai_lab is open on the data home"):
+        Supervisor(lab, patience=0.1)
+
+
+def test_what_depends_on_a_failed_job_fails_with_it(lab: Lab) -> None:
+    first = count(lab, fail=0)
+    then = jobs.enqueue(lab, "count", {"upto": 1, "name": "b"}, title="After it", depends_on=first)
+    done = jobs.wait(lab, then, timeout=30)
+    assert done.status == "failed"
+    assert "which this one needs, failed; try that one again" in str(done.error)
+
+
+def test_the_urgent_go_first_and_only_so_many_at_once(tmp_path: Path) -> None:
+    lab = Lab.open(Config(home=tmp_path / "one", plugins=("tests.jobs.bodies",), cpu_jobs=1))
+    late, soon = (
+        jobs.enqueue(lab, "count", {"upto": 1, "name": name}, title=name, priority=priority)
+        for name, priority in (("late", 0), ("soon", 5))
+    )
+    ended = [jobs.wait(lab, one, timeout=40).started_at for one in (soon, late)]
+    assert ended[0] < ended[1]  # type: ignore[operator]
+    lab.close()
+
+
+def _zombie(pid: int) -> bool:
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True

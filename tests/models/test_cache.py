@@ -1,0 +1,205 @@
+"""The memory budget: least recently used, single flight, busy models stay."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from genai_lab.decoding import Completion, Delta
+from genai_lab.errors import ModelError
+from genai_lab.models import Card, Generator, Options, Prompt, Request, Source, Stream
+from genai_lab.models.cache import ModelCache
+
+
+class FakeStream:
+    """Ends when `go` is set or it is cancelled."""
+
+    rendered = ""
+
+    def __init__(self) -> None:
+        self.go, self.completions = threading.Event(), ()
+
+    def __iter__(self) -> Iterator[Delta]:
+        self.go.wait(5)
+        self.completions: tuple[Completion, ...] = (Completion(0, "a", (), "end of text", 1, 0, 0.0, None),)
+        yield Delta(0, "a")
+
+    def cancel(self) -> None:
+        self.go.set()
+
+    def logits(self, completion: int, step: int) -> None:
+        return None
+
+
+class FakeGenerator:
+    def __init__(self, card: Card) -> None:
+        self.card, self.closed, self.streams = card, False, list[FakeStream]()
+
+    def submit(self, requests: Sequence[Request]) -> list[Stream]:
+        assert not self.closed
+        made = [FakeStream() for _ in requests]
+        self.streams += made
+        return list(made)
+
+    def count_tokens(self, prompt: Prompt) -> int | None:
+        return len(prompt.text)
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        return list(enumerate(text))
+
+    def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
+        return ()
+
+    def token_text(self, token_id: int) -> str:
+        assert not self.closed
+        return str(token_id)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Loader:
+    """Counts what is loaded; a model called 'broken' cannot be."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.loads: list[str] = []
+        self.made: list[FakeGenerator] = []
+        self.seconds = seconds
+
+    def __call__(self, card: Card, options: Options) -> Generator:
+        self.loads.append(card.name)
+        time.sleep(self.seconds)
+        if card.name == "broken":
+            raise ModelError("broken cannot be loaded.")
+        self.made.append(FakeGenerator(card))
+        return self.made[-1]
+
+
+def card(name: str, memory: int | None = 40, **more: Any) -> Card:
+    return Card(name, Source("local", name), "generate", "decoder-only", "Fake", memory_bytes=memory, **more)
+
+
+@pytest.fixture
+def loader() -> Loader:
+    return Loader()
+
+
+@pytest.fixture
+def cache(loader: Loader) -> Iterator[ModelCache]:
+    made = ModelCache(100, Options(), loader)
+    yield made
+    made.close()
+
+
+def test_least_recently_used_makes_room(cache: ModelCache, loader: Loader) -> None:
+    first = cache.acquire(card("a"))
+    cache.acquire(card("b"))
+    first.token_text(1)
+    cache.acquire(card("c"))
+    assert set(cache.loaded()) == {"a", "c"}
+    assert cache.used_bytes == 80
+    assert [g.card.name for g in loader.made if g.closed] == ["b"]
+
+
+def test_what_cannot_fit_says_both_numbers_before_loading_and_disturbs_nothing(
+    cache: ModelCache, loader: Loader
+) -> None:
+    cache.acquire(card("a"))
+    with pytest.raises(ModelError, match=r"big needs 101 bytes of memory, but the budget for models is 100 bytes"):
+        cache.acquire(card("big", 101))
+    assert loader.loads == ["a"]
+    assert set(cache.loaded()) == {"a"}
+
+
+def test_busy_model_stays_and_the_newcomer_is_told_who_is_in_the_way(cache: ModelCache, loader: Loader) -> None:
+    [stream] = cache.acquire(card("a", 70)).submit([Request(Prompt("a"))])
+    assert cache.loaded()["a"].busy
+    with pytest.raises(ModelError, match=r"b needs 70 bytes.*only 30 bytes can be freed while a is in use"):
+        cache.acquire(card("b", 70))
+    loader.made[0].streams[0].go.set()
+    list(stream)
+    assert not cache.loaded()["a"].busy
+    cache.acquire(card("b", 70))
+    assert set(cache.loaded()) == {"b"}
+
+
+def test_stream_that_nobody_holds_or_that_has_ended_unwatched_does_not_keep_its_model(
+    cache: ModelCache, loader: Loader
+) -> None:
+    cache.acquire(card("a")).submit([Request(Prompt("a"))])
+    assert not cache.loaded()["a"].busy
+    [held] = cache.acquire(card("a")).submit([Request(Prompt("a"))])
+    assert cache.loaded()["a"].busy
+    inner = loader.made[0].streams[-1]
+    inner.go.set()
+    list(inner)
+    assert len(held.completions) == 1
+    assert not cache.loaded()["a"].busy
+
+
+def test_generator_that_made_room_loads_itself_again(cache: ModelCache, loader: Loader) -> None:
+    first = cache.acquire(card("a", 70))
+    second = cache.acquire(card("b", 70))
+    assert first.token_text(3) == "3"
+    assert second.token_text(4) == "4"
+    assert loader.loads == ["a", "b", "a", "b"]
+
+
+def test_many_callers_load_once() -> None:
+    loader = Loader(seconds=0.2)
+    cache = ModelCache(100, Options(), loader)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: cache.acquire(card("a")).token_text(1), range(8)))
+    assert loader.loads == ["a"]
+    assert cache.loaded()["a"].seconds_to_load >= 0.2
+    cache.close()
+
+
+def test_two_models_load_side_by_side_within_the_budget() -> None:
+    loader = Loader(seconds=0.2)
+    cache = ModelCache(100, Options(), loader)
+    with ThreadPoolExecutor(3) as pool:
+        pending = [pool.submit(cache.acquire, card(name, 40)) for name in ("a", "b", "c")]
+        outcomes = [work.exception() for work in pending]
+    assert sum(isinstance(problem, ModelError) for problem in outcomes) == 1
+    assert cache.used_bytes <= 100
+    cache.close()
+
+
+def test_failed_load_reaches_every_waiter_and_leaves_no_trace() -> None:
+    loader = Loader(seconds=0.1)
+    cache = ModelCache(100, Options(), loader)
+    with ThreadPoolExecutor(4) as pool:
+        pending = [pool.submit(cache.acquire, card("broken")) for _ in range(4)]
+        assert all(isinstance(work.exception(), ModelError) for work in pending)
+    assert len(loader.loads) <= 2
+    assert cache.used_bytes == 0
+    cache.acquire(card("a", 100))
+    cache.close()
+
+
+def test_unload_ends_streams_and_another_content_under_the_name_is_loaded_anew(
+    cache: ModelCache, loader: Loader
+) -> None:
+    [stream] = cache.acquire(card("a", content_hash="1")).submit([Request(Prompt("a"))])
+    cache.unload("a")
+    assert loader.made[0].closed
+    assert loader.made[0].streams[0].go.is_set()
+    assert list(stream)
+    cache.acquire(card("a", content_hash="1"))
+    cache.acquire(card("a", content_hash="2"))
+    assert loader.loads == ["a", "a", "a"]
+    cache.unload("nothing")
+
+
+def test_endpoints_take_no_memory_and_closing_frees_everything(cache: ModelCache, loader: Loader) -> None:
+    cache.acquire(card("a", 100))
+    held = cache.acquire(card("far", 0))
+    assert set(cache.loaded()) == {"a", "far"}
+    cache.close()
+    assert all(generator.closed for generator in loader.made)
+    with pytest.raises(ModelError, match="closing"):
+        held.token_text(1)

@@ -1,0 +1,252 @@
+"""The catalogue service: adding, downloading, loading, putting away; on real folders and the tests' own Hub."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from genai_lab.config import Config
+from genai_lab.decoding import Sampling
+from genai_lab.errors import BadSetting, DuplicateName, LabError, ModelError, UnknownName
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt, Source, starter
+from genai_lab.services import generation, jobs, models
+from genai_lab.services.jobs.supervisor import stand_in
+from tests.models.folders import lora, small_llama
+from tests.models.servers import SHA, SmallEndpoint, SmallHub, serving
+
+
+def open_lab(tmp_path: Path) -> Lab:
+    return Lab.open(Config(home=tmp_path / "home", model_roots=(tmp_path / "models",), device="cpu"))
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr(starter, "WEIGHTS", tmp_path / "weights")
+    small_llama(tmp_path / "weights" / "starter-causal")
+    made = open_lab(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Source:
+    return Source("local", str(small_llama(tmp_path / "models" / "small")))
+
+
+def names(lab: Lab, **how: object) -> list[str]:
+    return [view.card.name for view in models.catalogue(lab, **how)]  # type: ignore[arg-type]
+
+
+def test_starters_are_registered_on_first_opening_and_follow_their_weights(lab: Lab, tmp_path: Path) -> None:
+    assert names(lab) == ["starter-causal"]
+    first = models.show(lab, "starter-causal")
+    models.register_starters(lab)
+    assert models.show(lab, "starter-causal") == first
+    small_llama(tmp_path / "weights" / "starter-causal", seed=5)
+    models.register_starters(lab)
+    assert models.show(lab, "starter-causal").card.content_hash != first.card.content_hash
+    (tmp_path / "weights" / "starter-causal" / "model.safetensors").write_bytes(b"")
+    models.register_starters(lab)
+    assert names(lab) == ["starter-causal"]
+
+
+def test_added_model_generates_is_counted_and_survives_reopening(lab: Lab, local: Source, tmp_path: Path) -> None:
+    view = models.add(lab, "small", local)
+    assert (view.status, view.card.source) == ("ready", local)
+    made = generation.generate(lab, "small", Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=4))
+    assert made.completions[0].completion_tokens >= 1
+    assert made.model_hash == view.card.content_hash
+    assert models.show(lab, "small").status == "loaded"
+    state = models.budget(lab)
+    assert state.used_bytes == view.card.memory_bytes
+    assert set(state.loaded) == {"small"}
+    models.unload(lab, "small")
+    assert models.show(lab, "small").status == "ready"
+    other = open_lab(tmp_path)
+    assert models.show(other, "small").card == view.card
+    other.close()
+
+
+def test_model_with_runs_is_archived_and_not_removed(lab: Lab, local: Source) -> None:
+    models.add(lab, "small", local)
+    generation.generate(lab, "small", Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=1))
+    with pytest.raises(ModelError, match="archive it instead"):
+        models.remove(lab, "small")
+    models.archive(lab, "small")
+    assert "small" not in names(lab)
+    assert names(lab, archived=True) == ["small"]
+    assert models.budget(lab).used_bytes == 0
+    with pytest.raises(ModelError, match="small is archived"):
+        models.load(lab, "small")
+    models.restore(lab, "small")
+    assert models.show(lab, "small").status == "ready"
+
+
+def test_removing_forgets_the_model_and_leaves_the_users_folder_alone(lab: Lab, local: Source) -> None:
+    models.add(lab, "small", local)
+    models.remove(lab, "small")
+    assert "small" not in names(lab)
+    assert (Path(local.location) / "model.safetensors").is_file()
+    with pytest.raises(ModelError, match="shipped with the lab"):
+        models.remove(lab, "starter-causal")
+
+
+def test_base_of_an_adapter_stays_while_the_adapter_is_there(lab: Lab, local: Source, tmp_path: Path) -> None:
+    models.add(lab, "small", local)
+    tuned = Source("adapter", str(lora(tmp_path / "models" / "lora")), base="small")
+    models.add(lab, "tuned", tuned)
+    made = [
+        generation.generate(lab, name, Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=6)).completions[0].tokens
+        for name in ("small", "tuned")
+    ]
+    assert made[0] != made[1]
+    with pytest.raises(ModelError, match="refer"):
+        models.remove(lab, "small")
+    with pytest.raises(ModelError, match="not in the catalogue"):
+        models.add(lab, "lost", Source("adapter", tuned.location, base="nothing"))
+
+
+def test_refused_models_change_nothing(lab: Lab, local: Source, tmp_path: Path) -> None:
+    models.add(lab, "small", local)
+    before = names(lab)
+    broken = small_llama(tmp_path / "models" / "broken")
+    (broken / "model.safetensors").write_bytes(b"\0" * 20)
+    with pytest.raises(LabError):
+        models.add(lab, "broken", Source("local", str(broken)))
+    with pytest.raises(DuplicateName):
+        models.add(lab, "small", local)
+    for name in ("", "  ", "<script>", "a\nb", "x" * 101, "../up"):
+        with pytest.raises(BadSetting):
+            models.add(lab, name, local)
+    with pytest.raises(UnknownName, match="starter"):
+        models.add(lab, "new", Source("magic", "here"))
+    with pytest.raises(UnknownName, match="small"):
+        models.show(lab, "nothing")
+    assert names(lab) == before
+
+
+def test_folder_that_has_gone_is_missing_in_words(lab: Lab, local: Source, tmp_path: Path) -> None:
+    models.add(lab, "small", local)
+    (tmp_path / "models" / "small").rename(tmp_path / "models" / "moved")
+    view = models.show(lab, "small")
+    assert view.status == "missing"
+    with pytest.raises(ModelError, match="small is missing: The folder"):
+        models.load(lab, "small")
+
+
+def test_classifier_is_listed_and_does_not_generate(lab: Lab, tmp_path: Path) -> None:
+    folder = small_llama(tmp_path / "models" / "judge", architectures=["LlamaForSequenceClassification"])
+    models.add(lab, "judge", Source("local", str(folder)))
+    assert names(lab, role="classify") == ["judge"]
+    for use in (lambda: models.load(lab, "judge"), lambda: models.prompt_for(lab, "judge", "a")):
+        with pytest.raises(ModelError, match="cannot generate"):
+            use()
+
+
+def test_prompt_takes_the_models_best_mode(lab: Lab, local: Source) -> None:
+    models.add(lab, "small", local)
+    assert models.prompt_for(lab, "small", "a") == Prompt(text="a", mode="completion")
+    with pytest.raises(BadSetting, match="completion for small"):
+        models.prompt_for(lab, "small", "a", "text-to-text")
+
+
+def test_endpoint_is_added_and_used_like_any_other(lab: Lab) -> None:
+    endpoint = SmallEndpoint()
+    with serving(endpoint.handler()) as address:
+        models.add(lab, "remote", Source("endpoint", address, remote_name="tiny"))
+        prompt = models.prompt_for(lab, "remote", "Hi")
+        made = generation.generate(lab, "remote", prompt, Sampling(seed=3, max_new_tokens=9))
+        assert made.completions[0].text == "Hello there, friend 3"
+        models.unload(lab, "remote")
+    made_later = models.show(lab, "remote")
+    assert made_later.status == "ready"
+
+
+@pytest.fixture
+def small_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
+    made = SmallHub(small_llama(tmp_path / "served"))
+    with serving(made.handler()) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        yield made
+
+
+HUB = Source("hub", "owner/small")
+
+
+def test_hub_model_is_planned_downloaded_survives_the_app_and_generates(
+    lab: Lab, small_hub: SmallHub, tmp_path: Path
+) -> None:
+    plan = models.hub_size(lab, "owner/small", None, None)
+    assert (plan.files, plan.revision, plan.licence, plan.gated) == (5, SHA, "mit", False)
+    with pytest.raises(ModelError, match="download it first"):
+        models.add(lab, "small", HUB)
+    made = models.start_download(lab, "small", HUB)
+    assert models.start_download(lab, "small", HUB).id == made.id
+    assert models.show(lab, "small").status == "downloading"
+    assert [(item.name, item.status) for item in models.downloads(lab)] == [("small", "queued")]
+    with pytest.raises(ModelError, match="small is downloading"):
+        models.load(lab, "small")
+    lab.close()
+    again = open_lab(tmp_path)
+    assert jobs.wait(again, made.id, timeout=60).status == "finished"
+    view = models.show(again, "small")
+    assert view.status == "ready"
+    assert view.card.source.revision == SHA
+    assert view.card.content_hash is not None
+    assert models.downloads(again) == []
+    generation.generate(again, "small", Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=2))
+    again.close()
+
+
+def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_its_files(
+    lab: Lab, small_hub: SmallHub
+) -> None:
+    small_hub.bytes_per_second = 5_000
+    made = models.start_download(lab, "small", HUB)
+    own = stand_in(lab)
+    assert own is not None
+    end = time.monotonic() + 40
+    while not models.downloads(lab)[0].done_bytes:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    models.cancel_download(lab, made.id)
+    jobs.wait(lab, made.id, timeout=20)
+    own.stop()
+    lab.supervisor = None
+    assert list(lab.config.hub_cache.rglob("*.part"))
+    view = models.show(lab, "small")
+    assert view.status == "failed"
+    assert "cancelled" in view.detail
+    with pytest.raises(DuplicateName):
+        models.start_download(lab, "starter-causal", HUB)
+    small_hub.bytes_per_second = None
+    again = models.start_download(lab, "small", view.card.source)
+    assert again.id == made.id
+    jobs.wait(lab, again.id, timeout=60)
+    folder = models.show(lab, "small").card.path
+    assert folder is not None
+    assert not list(lab.config.hub_cache.rglob("*.part"))
+    models.remove(lab, "small")
+    assert not folder.exists()
+
+
+def test_what_was_fetched_of_a_model_goes_with_it(lab: Lab, small_hub: SmallHub) -> None:
+    small_hub.spoil = True
+    made = models.start_download(lab, "small", HUB)
+    assert "arrived damaged" in str(jobs.wait(lab, made.id, timeout=60).error)
+    assert [(item.status, item.error) for item in models.downloads(lab)] == [
+        ("failed", models.show(lab, "small").detail)
+    ]
+    models.remove(lab, "small")
+    assert models.downloads(lab) == []
+    assert not list(lab.config.hub_cache.rglob("*.partial"))
+
+
+def test_command_line_downloads_and_waits(lab: Lab, small_hub: SmallHub) -> None:
+    told: list[str] = []
+    models.download(lab, HUB, progress=told.append)
+    assert "owner/small at 0123456789" in told[0]
+    assert models.add(lab, "small", HUB).status == "ready"
+    assert models.downloads(lab) == []

@@ -1,0 +1,147 @@
+"""The components that pages are built of, without a browser."""
+
+import inspect
+import json
+import math
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+import pages  # noqa: F401  (turns Gradio's analytics off before it is imported)
+from genai_lab.decoding import Sampling, Stage, Token
+from genai_lab.errors import BadSetting, LabError
+from pages.components.errors import guarded
+from pages.components.forms import label_of, read_settings, settings_form, show_settings
+from pages.components.plots import microscope_figure, sparkline
+from pages.components.stats import count_text, seconds_text, size_text
+from pages.components.tokenmap import TokenStream, token_value
+
+
+def drawn(cls: type, **more: Any) -> dict[str, Any]:
+    with gr.Blocks():
+        return settings_form(cls, **more)
+
+
+def test_sampling_goes_through_its_form_and_comes_back_the_same() -> None:
+    form = drawn(Sampling)
+    settings = replace(Sampling(), temperature=1.2, top_k=40, stop=("\n\n", "a b", "\\n"), seed=7, greedy=True)
+    values = show_settings(settings, form)
+    posted = [part.preprocess(value) for part, value in zip(form.values(), values, strict=True)]
+    assert read_settings(Sampling, form, posted) == settings
+
+
+def test_an_empty_form_gives_the_defaults_and_whole_numbers_stay_whole() -> None:
+    form = drawn(Sampling)
+    values = {name: part.value for name, part in form.items()} | {"top_k": 40.0, "temperature": 1, "stop": None}
+    assert read_settings(Sampling, values, values.values()) == Sampling(top_k=40, temperature=1.0)
+
+
+def test_a_new_setting_needs_no_page() -> None:
+    @dataclass(frozen=True)
+    class Tuning:
+        rank: int = field(default=8, metadata={"help": "Width.", "low": 1, "high": 64})
+        target: str = field(default="attention", metadata={"choices": ["attention", "all"]})
+        note: str = ""
+
+    form = drawn(Tuning, prefix="tune")
+    assert [type(part) for part in form.values()] == [gr.Slider, gr.Dropdown, gr.Textbox]
+    assert form["rank"].elem_id == "tune-rank"
+    assert form["rank"].info == "Width."
+    assert read_settings(Tuning, form, [16, "all", "x"]) == Tuning(16, "all", "x")
+
+
+def test_a_value_outside_its_range_is_the_settings_own_error() -> None:
+    with pytest.raises(BadSetting, match="Temperature is 9"):
+        read_settings(Sampling, ["temperature"], [9.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("top_k", "Top-k"), ("max_new_tokens", "Max new tokens"), ("no_repeat_ngram", "No-repeat n-gram")],
+)
+def test_labels_read_like_the_field(name: str, label: str) -> None:
+    assert label_of(name) == label
+
+
+def refuse(lab: object, text: str) -> str:
+    raise LabError(f"No {text}.")
+
+
+def stream(lab: Any, request: gr.Request, count: int) -> Any:
+    yield lab.name
+    raise ValueError(count)
+
+
+def test_a_lab_error_reaches_the_page_escaped_and_without_traceback() -> None:
+    with pytest.raises(gr.Error) as caught:
+        guarded(refuse, "lab")("<b>x</b>")
+    assert caught.value.message == "No &lt;b&gt;x&lt;/b&gt;."
+    assert not caught.value.print_exception
+
+
+def test_a_bug_is_logged_under_the_id_that_the_page_names(caplog: pytest.LogCaptureFixture) -> None:
+    handler = guarded(stream, SimpleNamespace(name="lab"))
+    assert inspect.isgeneratorfunction(handler)
+    assert list(inspect.signature(handler).parameters) == ["request", "count"]
+    steps = handler(None, 3)
+    assert next(steps) == "lab"
+    with pytest.raises(gr.Error, match=r"error [0-9a-f]{4}\); the log") as caught:
+        next(steps)
+    code = caught.value.message.split("error ")[1][:4]
+    assert code in caplog.text
+    assert "ValueError: 3" in caplog.text
+
+
+def token(text: str, p: float = 0.5) -> Token:
+    first = Stage("model", (1, 2), (text, "other"), (p, 0.3), 0)
+    return Token(1, text, math.log(p), 0.9, (first, Stage("top-k", (1,), (text,), (0.9,), 1)))
+
+
+def test_each_delta_repeats_the_one_before_it_so_that_a_lost_one_is_mended() -> None:
+    values = TokenStream(completion=2)
+    pushed = [values.push([token(text)]) for text in "abc"]
+    assert [(one["start"], [t["t"] for t in json.loads(one["tokens"])]) for one in pushed] == [
+        (0, ["a"]),
+        (0, ["a", "b"]),
+        (1, ["b", "c"]),
+    ]
+    whole = values.full(selected=1)
+    assert [t["t"] for t in json.loads(whole["tokens"])] == ["a", "b", "c"]
+    assert (whole["key"], whole["completion"], whole["selected"]) == (pushed[0]["key"], 2, 1)
+
+
+def test_a_token_carries_its_probabilities_before_and_after_the_filters() -> None:
+    assert token_value(token("a")) == {
+        "t": "a",
+        "i": 1,
+        "p": 0.5,
+        "d": 0.9,
+        "a": [[1, "a", 0.5, 0.9], [2, "other", 0.3, 0.0]],
+    }
+    assert token_value(Token(None, "x")) == {"t": "x", "i": None}
+
+
+def test_the_microscope_greys_what_a_filter_removed_and_counts_it() -> None:
+    model = SimpleNamespace(filter="model", removed=0, probabilities=(0.6, 0.3, 0.1))
+    top_k = SimpleNamespace(filter="top-k", removed=2, probabilities=(1.0, 0.0, 0.0))
+    view = SimpleNamespace(tokens=(" a", "<b>", "\n"), stages=(model, top_k), chosen=0)
+    figure = microscope_figure(view).to_plotly_json()
+    assert list(figure["data"][1]["text"]) == ["100.0 %", "removed", "removed"]
+    assert "2 removed" in figure["layout"]["annotations"][1]["text"]
+    assert list(figure["layout"]["yaxis"]["ticktext"]) == ["<b>▸ ·a</b>", "&lt;b&gt;", "↵"]
+
+
+def test_a_microscope_without_a_token_says_what_to_do() -> None:
+    figure = microscope_figure(None, "Choose a token.").to_plotly_json()
+    assert figure["layout"]["annotations"][0]["text"] == "Choose a token."
+
+
+def test_figures_are_written_with_their_units() -> None:
+    assert [size_text(n) for n in (None, 12, 40_300_000, 548_000_000)] == ["–", "12 B", "40.3 MB", "548 MB"]
+    assert [count_text(n) for n in (260_032, 5_500_000, 124_000_000)] == ["260k", "5.5M", "124M"]
+    assert [seconds_text(t) for t in (0.084, 2.34, 74.0, 7800.0)] == ["84 ms", "2.3 s", "74 s", "2 h 10 min"]
+    assert sparkline([1.0]) == ""
+    assert "<polyline" in sparkline([1.0, 2.0])

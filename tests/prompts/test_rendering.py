@@ -1,0 +1,127 @@
+"""Templates filled with rows: plain and chat, shots, slots, columns, and what fits into a context."""
+
+import time
+
+import pytest
+
+from genai_lab.data import Example
+from genai_lab.errors import LabError
+from genai_lab.models import Prompt
+from genai_lab.prompts import Binding, Template, bind, fill, fitting, render
+from tests.prompts.rows import Reviews, row
+
+REVIEW = Template(
+    system="Answer with {{ labels | join(' or ') }}.",
+    instruction="Review: {{ text }}\nLabel:",
+    shot="Review: {{ text }}\nLabel: {{ reference }}",
+    separator="\n",
+)
+BINDING = Binding(labels=("bad", "good"))
+ITEM = row(90, {"text": "Fine {{ 7 * 7 }}"})
+
+
+def test_a_plain_prompt_is_system_shots_and_instruction_joined() -> None:
+    shots = Reviews(2).rows
+    made = render(REVIEW, [ITEM], [shots], chat=False, binding=BINDING)[0]
+    assert made.text == (
+        "Answer with bad or good.\nReview: Review of thing0\nLabel: good\nReview: Review of thing1\nLabel: bad\n"
+        "Review: Fine {{ 7 * 7 }}\nLabel:"
+    )
+    assert made.messages == ()
+    assert REVIEW.stop == ("\n",)
+
+
+def test_a_chat_makes_a_turn_of_every_shot_that_begins_with_the_instruction() -> None:
+    made = render(REVIEW, [ITEM], [Reviews(1).rows], chat=True, binding=BINDING)[0]
+    assert [(one["role"], one["content"]) for one in made.messages] == [
+        ("system", "Answer with bad or good."),
+        ("user", "Review: Review of thing0\nLabel:"),
+        ("assistant", "good"),
+        ("user", "Review: Fine {{ 7 * 7 }}\nLabel:"),
+    ]
+    assert made.prompt() == Prompt(messages=made.messages, mode="chat")
+
+
+def test_other_shots_stand_as_text_in_the_chat() -> None:
+    template = Template(instruction="Now {{ text }}", shot="{{ text }} was {{ label }}", separator=" | ")
+    made = render(template, [row(3, {"text": "this"})], [Reviews(1).rows], chat=True)[0]
+    assert made.messages == ({"role": "user", "content": "Review of thing0 was good | Now this"},)
+
+
+def test_an_empty_shot_is_the_instruction_with_its_reference() -> None:
+    template = Template(instruction="{{ text }} ->", separator="\n")
+    assert render(template, [ITEM], [Reviews(1).rows], chat=False)[0].text.startswith("Review of thing0 -> good\n")
+
+
+def test_white_space_is_kept_and_lines_of_statements_leave_none() -> None:
+    template = Template(instruction="  a\n{% if text %}\n b\n{% endif %}\n\n{{ text }} \n")
+    assert render(template, [row(0, {"text": "x"})], chat=False)[0].text == "  a\n b\n\nx \n"
+
+
+def test_what_all_rows_begin_with_is_counted() -> None:
+    shots = Reviews(3).rows
+    items = [row(50 + i, {"text": f"{i} words"}) for i in range(3)]
+    made = render(REVIEW, items, [shots] * 3, chat=False, binding=BINDING)
+    assert {one.shared for one in made} == {made[0].text.index("0 words")}
+    assert made[0].prompt().shared == made[0].shared
+
+
+def test_slots_are_found_and_bound_to_columns_and_roles() -> None:
+    template = Template(
+        system="{% set n = 2 %}{{ n }} {{ tone }}", instruction="{{ input }} {% for l in labels %}{{ l }}{% endfor %}"
+    )
+    assert template.slots == ("input", "tone")
+    made = bind(template, ["Tone", "head", "body"], {"input": ["head", "body"]}, ("a", "b"))
+    text = render(template, [row(1, {"Tone": "warm", "head": "H", "body": "B"})], chat=False, binding=made)[0].text
+    assert text == "2 warm\n\nH\nB ab"
+    assert render(Template(instruction="{{ input }}"), [Example(0, {}, input="I")], chat=False)[0].text == "I"
+    with pytest.raises(LabError, match=r"asks for 'tone', which the dataset does not have\. It has: head, input"):
+        bind(template, ["head"], {"input": ["head"]})
+
+
+@pytest.mark.parametrize("instruction", ["{{ summary }}", "{{ reference }}", "{{ label }}"])
+def test_an_instruction_does_not_give_the_answer_away(instruction: str) -> None:
+    with pytest.raises(LabError, match="that the model should find; only the shot may hold it"):
+        bind(Template(instruction=instruction), ["text", "summary"], {"reference": ["summary"]})
+
+
+def test_a_missing_column_names_the_row() -> None:
+    with pytest.raises(LabError, match=r"The instruction asks for what is not there: 'text' is undefined \(row 8\)\."):
+        render(Template(instruction="{{ text }}"), [row(6, {"text": "a"}), row(7, {})], chat=False)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"instruction": " "}, "The instruction is empty"),
+        ({"instruction": "\ud800"}, "half a character"),
+        ({"instruction": "a", "separator": "-" * 1001}, "at most 1,000 characters"),
+        ({"instruction": "a", "colour": "red"}, "one of system, instruction, shot, separator"),
+    ],
+)
+def test_bad_parts_are_refused(parts: dict[str, str], words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        Template.from_dict(parts)
+
+
+def words(prompt: Prompt) -> int:
+    return len(prompt.text.split())
+
+
+def test_fitting_says_how_many_shots_the_context_holds() -> None:
+    filled = fill(REVIEW, [ITEM, row(91, {"text": "x " * 20})], [Reviews(8).rows] * 2, chat=False, binding=BINDING)
+    own = fitting(filled, words, room=44)
+    assert [(one.k, one.wanted) for one in own] == [(5, 8), (2, 8)]
+    assert all(one.tokens is not None and one.tokens <= 44 for one in own)
+    assert [one.tokens + 6 > 44 for one in own if one.tokens is not None] == [True, True]
+    assert [one.k for one in fitting(filled, words, room=44, same=True)] == [2, 2]
+    assert [one.k for one in fitting(filled, words, room=None)] == [8, 8]
+    assert [(one.k, one.tokens) for one in fitting(filled, words, room=5)] == [(0, 13), (0, 27)]
+
+
+def test_a_whole_dataset_is_rendered_in_a_moment() -> None:
+    rows, shots = Reviews(500, "test", 1000).rows, Reviews(8).rows
+    render(REVIEW, rows[:1], chat=False, binding=BINDING)
+    began = time.perf_counter()
+    assert len(render(REVIEW, rows, [shots] * 500, chat=False, binding=BINDING)) == 500
+    assert time.perf_counter() - began < 1.0

@@ -1,0 +1,81 @@
+"""`python -m genai_lab generate`: JSON alone on standard output, and one sentence for bad input."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai_lab.cli import main
+from genai_lab.lab import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def call(lab: Lab, *words: str) -> "subprocess.CompletedProcess[str]":
+    env = {**os.environ, "OMP_NUM_THREADS": "1", **lab.config.environment()}
+    command = [sys.executable, "-m", "genai_lab", *words]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_json_alone_with_a_trace_of_every_filter(lab: Lab) -> None:
+    words = ["generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "3", "--top-k", "5", "--seed", "4"]
+    done = call(lab, *words, "--json", "--trace")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["seed"], made["settings"]["top_k"]) == (4, 5)
+    [completion] = made["completions"]
+    assert completion["completion_tokens"] == len(completion["tokens"]) == 3
+    token = completion["tokens"][0]
+    assert {"id", "text", "logprob", "probability", "stages"} <= token.keys()
+    assert token["stages"][0]["filter"] == "model"
+    assert "top-k" in [stage["filter"] for stage in token["stages"]]
+    assert token["stages"][0]["alternatives"][0].keys() == {"id", "text", "probability"}
+
+
+def test_a_model_is_put_away_and_brought_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in lab.config.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def said(*words: str) -> Any:
+        assert main(["models", *words, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert said("archive", "tiny")["status"] == "archived"
+    assert [card["name"] for card in said("list", "--archived")] == ["tiny"]
+    assert main(["generate", "--model", "tiny", "--prompt", "a"]) == 2
+    assert "restore it" in capsys.readouterr().err
+    assert said("restore", "tiny")["status"] == "ready"
+    assert "tiny" in [card["name"] for card in said("list")]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "tiny", "--prompt", "a", "--temperature", "9"], "Temperature is 9.0"),
+        (["--model", "none", "--prompt", "a"], "'none'"),
+        (["--model", "tiny"], "--prompt"),
+        (["--model", "tiny", "--prompt", "a", "--trace", "-5"], "Trace is -5"),
+        (["--model", "tiny", "--prompt", "a", "--beams", "2", "--num-completions", "3"], "at most the 2 beams"),
+        (["--model", "tiny", "--prompt", "a", "--home", ""], "--home"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_code_2(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    for name, value in lab.config.environment().items():
+        monkeypatch.setenv(name, value)
+    try:
+        code = main(["generate", *words, "--json"])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert said in err
+    assert len(err.strip().splitlines()) == 1

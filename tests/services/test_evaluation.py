@@ -1,0 +1,166 @@
+"""Systems side by side: from a file of predictions to figures, tests, reading and the report."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from genai_lab.config import Config
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS
+from genai_lab.services import datasets, evaluation, jobs
+from genai_lab.services.evaluation import Choice, EvaluationView, reading, report, suites, uploads
+from genai_lab.services.evaluation.comparing import compare
+
+ROWS = 60
+ATTACK = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return Lab.open(Config(home=tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(scope="module")
+def evaluated(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> EvaluationView:
+    """Three systems: one always right, one wrong in every third row, one always wrong (and hostile)."""
+    file = tmp_path_factory.mktemp("files") / "three.csv"
+    with file.open("w", newline="") as stream:
+        out = csv.writer(stream)
+        out.writerow(["question", "answer", "good", "fair", "bad"])
+        for row in range(ROWS):
+            answer = f"the answer number {row} is here"
+            out.writerow(
+                [f"what is {row}?" + " please" * (row % 7), answer, answer, answer if row % 3 else "no idea", ATTACK]
+            )
+    ids = uploads.systems(lab, file, ["fair", "good", "bad"], ["answer"], "question")
+    begun = evaluation.start(lab, ids, [Choice("exact_match"), Choice("bleu")], title="three")
+    assert jobs.wait(lab, begun.job_id, timeout=120).status == "finished"
+    return evaluation.show(lab, begun.run_id)
+
+
+def key_of(view: EvaluationView, figure: str) -> evaluation.Key:
+    return next(key for key in view.figures() if key[1] == figure)
+
+
+def test_every_system_gets_every_figure_with_its_interval(evaluated: EvaluationView) -> None:
+    assert evaluated.status == "finished"
+    assert [one.label for one in evaluated.systems] == ["fair", "good", "bad"]
+    assert len(evaluated.scores) == 6
+    for one in evaluated.scores:
+        assert one.n == ROWS
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low < one.high
+        assert one.low - 1e-9 <= (one.value or 0.0) <= one.high + 1e-9
+        assert one.signature
+
+
+def test_verdicts_say_who_is_better_and_by_how_much(lab: Lab, evaluated: EvaluationView) -> None:
+    better, worse = compare(lab, evaluated, key_of(evaluated, "exact_match"))
+    assert better.verdict.startswith("good is better than fair by 33.3 points of exact match, 95 % interval")
+    assert worse.verdict.startswith("bad is worse than fair by 66.7 points of exact match")
+    assert f"n = {ROWS}" in better.verdict
+    assert better.p < 0.05
+
+
+def test_a_figure_of_the_whole_set_is_compared_by_its_sums(lab: Lab, evaluated: EvaluationView) -> None:
+    better, worse = compare(lab, evaluated, key_of(evaluated, "bleu"))
+    assert better.comparison.difference > 0 > worse.comparison.difference
+    assert worse.comparison.low < worse.comparison.difference < worse.comparison.high
+
+
+def test_rows_are_read_by_wins_losses_and_ties(lab: Lab, evaluated: EvaluationView) -> None:
+    fair, good, _ = (one.id for one in evaluated.systems)
+    found = reading.lines(lab, evaluated, key_of(evaluated, "exact_match"), fair, good)
+    assert reading.tally(found) == {"wins": ROWS // 3, "losses": 0, "ties": ROWS - ROWS // 3}
+    wins = reading.ordered(found, "wins")
+    assert {line.example % 3 for line in wins} == {0}
+    assert wins[0].texts[0] == "no idea"
+    assert wins[0].references == (f"the answer number {wins[0].example} is here",)
+
+
+def test_buckets_hold_every_row_once(lab: Lab, evaluated: EvaluationView) -> None:
+    found = reading.buckets(lab, evaluated, key_of(evaluated, "exact_match"), "length")
+    assert sum(bucket.n for bucket in found) == ROWS
+    assert all(bucket.means[1].value == 1.0 for bucket in found)
+
+
+def test_the_report_stands_alone_and_shows_hostile_text_as_text(lab: Lab, evaluated: EvaluationView) -> None:
+    page = report.to_html(lab, evaluated)
+    assert ATTACK not in page
+    assert "&lt;script&gt;" in page
+    assert not re.search(r"(src|href)=", page)
+    assert "good is better than fair" in page
+    rows = [json.loads(line) for line in report.to_jsonl(evaluated).splitlines()]
+    assert len(rows) == 6
+    assert len(rows[0]["per_example"]) == ROWS
+    assert report.to_csv(evaluated).count("\r\n") == 7
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ([], "No metric is chosen"),
+        ([Choice("rogue")], "There is no metric called 'rogue'"),
+        ([Choice("rouge", {"stem": True})], "rouge has no setting 'stem'"),
+        ([Choice("bleu", {"tokenize": "klingon"})], "Tokenize is 'klingon'"),
+    ],
+)
+def test_a_bad_choice_of_metrics_is_one_sentence(
+    lab: Lab, evaluated: EvaluationView, choices: list[Choice], message: str
+) -> None:
+    with pytest.raises(LabError, match=re.escape(message)):
+        evaluation.start(lab, [evaluated.systems[0].id], choices)
+
+
+def test_systems_of_different_datasets_cannot_be_set_side_by_side(
+    lab: Lab, evaluated: EvaluationView, tmp_path: Path
+) -> None:
+    file = tmp_path / "other.csv"
+    file.write_text("answer,made\nyes,yes\nno,no\n")
+    other = uploads.systems(lab, file, ["made"], ["answer"])
+    with pytest.raises(LabError, match="answer different datasets"):
+        evaluation.start(lab, [evaluated.systems[0].id, *other], [Choice("exact_match")])
+    with pytest.raises(LabError, match="There is no system 9999"):
+        evaluation.start(lab, [9999], [Choice("exact_match")])
+
+
+def test_a_file_with_bad_rows_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "broken.csv"
+    file.write_text("answer,made\nyes,yes\nno\n")
+    before = datasets.find(lab)[1], len(evaluation.systems(lab))
+    with pytest.raises(LabError, match="Row 2, column 'made': the cell is missing"):
+        uploads.systems(lab, file, ["made"], ["answer"])
+    assert (datasets.find(lab)[1], len(evaluation.systems(lab))) == before
+
+
+def test_every_shipped_suite_names_what_there_is(lab: Lab) -> None:
+    from genai_lab.services import templates
+    from genai_lab.starter.tasks import TASKS
+
+    found = suites.load_all()
+    assert {one.dataset["starter"] for one in found} == set(TASKS)
+    for one in found:
+        assert templates.show(lab, one.template)
+        for choice in one.metrics:
+            assert METRICS.get(choice.metric)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a list", "must hold fields"),
+        ("dataset: {starter: qa}\ntemplate: x", "lacks the field 'metrics'"),
+        ("colour: red", "unknown field 'colour'"),
+        ("a: [1", "cannot be read"),
+    ],
+)
+def test_a_bad_suite_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(LabError, match=re.escape(message)):
+        suites.load(file)

@@ -1,0 +1,150 @@
+"""Runs: what is recorded of one, played again, stopped, interrupted, and run together with others."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import BadSetting, LabError
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt
+from genai_lab.services import generation, models
+from storage import runs as queries
+from storage.tables import RunInput
+
+NAUGHTY = Path(__file__).resolve().parents[2] / "../shared/corpora/blns.json"
+
+
+def test_a_run_records_what_it_takes_to_repeat_it(lab: Lab) -> None:
+    view = generation.generate(lab, "tiny", Prompt("Once upon"), Sampling(max_new_tokens=6, temperature=1.3, top_k=9))
+    assert (view.status, view.model, view.prompt.text) == ("finished", "tiny", "Once upon")
+    assert (view.sampling.temperature, view.sampling.top_k, view.sampling.seed) == (1.3, 9, view.seed)
+    assert view.model_hash == models.show(lab, "tiny").card.content_hash
+    assert view.code_revision
+    assert {"torch", "transformers"} <= view.packages.keys()
+    done = view.completions[0]
+    assert done.completion_tokens == len(done.tokens) == 6
+    assert done.finish_reason == "length"
+
+
+def test_replay_gives_the_same_text(lab: Lab) -> None:
+    settings = Sampling(max_new_tokens=12, temperature=1.5, num_completions=3)
+    first = generation.generate(lab, "tiny", Prompt("Once"), settings)
+    again = generation.replay(lab, first.id)
+    assert [c.text for c in again.wait()] == [c.text for c in first.completions]
+    assert len({c.text for c in first.completions}) == 3
+    assert generation.run(lab, again.run_id).parent_run_id == first.id
+
+
+def test_a_run_goes_on_from_where_another_ended(lab: Lab) -> None:
+    whole = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=8, greedy=True)).completions[0]
+    prefix = tuple(token.id for token in whole.tokens[:3] if token.id is not None)
+    rest = generation.generate(lab, "tiny", Prompt("Once", prefix=prefix), Sampling(max_new_tokens=5, greedy=True))
+    assert [t.id for t in rest.completions[0].tokens] == [t.id for t in whole.tokens[3:]]
+
+
+def test_stop_keeps_what_was_there(lab: Lab) -> None:
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=400, seed=3))
+    for _ in live:
+        generation.cancel(lab, live.run_id)
+    view = generation.run(lab, live.run_id)
+    assert view.status == "cancelled"
+    assert view.completions[0].finish_reason == "cancelled"
+    assert 1 <= view.completions[0].completion_tokens < 400
+    assert live.run_id not in lab.running
+
+
+def test_leaving_the_page_stops_the_run(lab: Lab) -> None:
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=400, seed=4))
+    watching = iter(live)
+    next(watching)
+    watching.close()  # type: ignore[attr-defined]
+    assert generation.run(lab, live.run_id).status == "cancelled"
+
+
+def test_what_the_last_process_left_is_marked(lab: Lab) -> None:
+    with lab.database.session() as session:
+        run = queries.add_run(
+            session,
+            [RunInput(role="model", model_id=models.show(lab, "tiny").id)],
+            kind="generate",
+            settings={"sampling": Sampling(seed=1).as_dict(), "prompt": {"text": "a", "messages": [], "prefix": []}},
+            seed=1,
+            status="running",
+            code_revision="none",
+            dirty=False,
+            packages={},
+            device="cpu",
+        )
+        run_id = run.id
+    generation.end_interrupted(lab)
+    view = generation.run(lab, run_id)
+    assert view.status == "failed"
+    assert "replay" in (view.error or "")
+
+
+def test_two_watchers_share_a_batch_and_nothing_changes(lab: Lab) -> None:
+    """As two browsers do: each from a thread of its own."""
+    settings = [Sampling(max_new_tokens=60, temperature=1.2, seed=seed) for seed in (11, 12)]
+    alone = [generation.generate(lab, "tiny", Prompt("Once"), one).completions[0].text for one in settings]
+    generator: Any = lab.models._entries["tiny"].generator
+    scheduler = generator.scheduler
+    scheduler.largest = 0
+    lives = [generation.start(lab, "tiny", Prompt("Once"), one) for one in settings]
+    threads = [threading.Thread(target=live.wait) for live in lives]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [live.completions[0].text for live in lives] == alone
+    assert scheduler.largest >= 2
+
+
+def test_nothing_begins_unless_every_job_can(lab: Lab) -> None:
+    before = len(lab.running)
+    jobs = [generation.Job("tiny", Prompt(text), Sampling(max_new_tokens=4)) for text in ("Once", "a " * 3000)]
+    with pytest.raises(LabError, match="context holds 512"):
+        generation.start_many(lab, jobs)
+    assert len(lab.running) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "empty"), ("a\ud800b", "position 1"), ("x" * 1_000_001, "1,000,001 characters")],
+)
+def test_a_prompt_that_cannot_be_read_is_refused(lab: Lab, text: str, words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        generation.start(lab, "tiny", Prompt(text), Sampling(max_new_tokens=1))
+
+
+def test_settings_out_of_range_name_the_range() -> None:
+    with pytest.raises(BadSetting, match=r"Temperature is 9, but it must be a number from 0.01 to 5"):
+        Sampling(temperature=9)
+
+
+def test_every_naughty_string_is_a_prompt(lab: Lab) -> None:
+    if not NAUGHTY.is_file():
+        pytest.skip("needs ../shared/corpora/blns.json, the big list of naughty strings")
+    strings = json.loads(NAUGHTY.read_text())
+    begun: list[tuple[str, generation.Live]] = []
+    refused: list[str] = []
+    for place, text in enumerate(strings):
+        try:
+            begun.append(
+                (text, generation.start(lab, "tiny", Prompt(text), Sampling(max_new_tokens=2, seed=1), trace=0))
+            )
+        except LabError as problem:
+            refused.append(str(problem))
+        if place % 32 == 31:
+            [live.wait() for _, live in begun[-32:]]
+    made = [(text, live, live.wait()) for text, live in begun]
+    for text, live, done in made:
+        view = generation.run(lab, live.run_id)
+        assert view.prompt.text == text
+        assert [c.text for c in view.completions] == [c.text for c in done]
+    assert len(made) > 400
+    assert len(refused) <= 5
+    assert not any("\n" in sentence for sentence in refused)

@@ -1,0 +1,66 @@
+"""History: search, deletion with a way back, exports that lose nothing and start no formula."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from genai_lab.decoding import Sampling
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt
+from genai_lab.services import generation, history
+
+SHORT = Sampling(max_new_tokens=2, seed=1)
+
+
+def made(lab: Lab, *prompts: str) -> list[int]:
+    return [generation.generate(lab, "tiny", Prompt(text), SHORT).id for text in prompts]
+
+
+def found(lab: Lab, search: str) -> set[int]:
+    return {row.id for row in history.history(lab, search).rows}
+
+
+def test_search_wants_every_word_and_takes_them_literally(lab: Lab) -> None:
+    both, one, percent, under = made(lab, "green Apples zq", "green pears zq", "100% zq", "snake_case zq")
+    assert found(lab, "green zq") == {both, one}
+    assert found(lab, "apples GREEN tiny") == {both}
+    assert found(lab, "% zq") == {percent}
+    assert found(lab, "snake_ zq") == {under}
+    assert found(lab, "absent zq") == set()
+
+
+def test_pages_are_newest_first(lab: Lab) -> None:
+    ids = made(lab, "paged 1", "paged 2", "paged 3")
+    first, second = (history.history(lab, "paged", 2, offset) for offset in (0, 2))
+    assert first.total == second.total == 3
+    assert [row.id for row in first.rows + second.rows] == ids[::-1]
+
+
+def test_deleted_runs_come_back(lab: Lab) -> None:
+    ids = made(lab, "gone 1", "gone 2")
+    assert history.delete_runs(lab, ids[:1]) == 1
+    assert found(lab, "gone") == {ids[1]}
+    assert history.undelete_runs(lab, ids[:1]) == 1
+    assert found(lab, "gone") == set(ids)
+
+
+def test_jsonl_loses_nothing(lab: Lab) -> None:
+    text = 'Ünï\u2028code "quoted"\r\n\tline\x00'
+    settings = Sampling(max_new_tokens=4, num_completions=2, seed=5)
+    view = generation.generate(lab, "tiny", Prompt(text, prefix=(70, 71)), settings)
+    lines = [json.loads(line) for line in history.to_jsonl(lab, [view.id]).split("\n") if line]
+    assert [line["completion"] for line in lines] == [c.text for c in view.completions]
+    assert all(line["prompt"] == text and line["settings"] == settings.as_dict() for line in lines)
+    assert lines[1]["token_ids"] == [t.id for t in view.completions[1].tokens]
+    assert lines[0]["logprobs"] == [t.logprob for t in view.completions[0].tokens]
+    assert lines[0]["prefix"] == [70, 71]
+    assert lines[0]["model_hash"] == view.model_hash
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1"])
+def test_no_csv_cell_is_a_formula(lab: Lab, text: str) -> None:
+    [row] = csv.DictReader(io.StringIO(history.to_csv(lab, made(lab, text)), newline=""))
+    assert row["prompt"] == f"'{text}"
+    assert not any((cell or "").startswith(history.FORMULA_STARTS) for cell in row.values())

@@ -1,0 +1,112 @@
+"""The copied code is run: Python with transformers alone, Python with this package, and the shell's curl."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt
+from genai_lab.services import generation, models, snippets
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def output_of(lab: Lab, tmp_path: Path, code: str) -> str:
+    script = tmp_path / "snippet.py"
+    script.write_text(code, encoding="utf-8")
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+        "OMP_NUM_THREADS": "1",
+        "GENAI_LAB_HOME": str(lab.config.home),
+        "GENAI_LAB_MODEL_ROOTS": os.pathsep.join(map(str, lab.config.model_roots)),
+        "GENAI_LAB_DEVICE": "cpu",
+        "GENAI_LAB_DTYPE": "float32",
+    }
+    env["DATABASE_URL"] = lab.config.database_url
+    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [Prompt('It\'s "quoted" \\n and\nbroken'), Prompt(messages=({"role": "user", "content": "Hello"},), mode="chat")],
+    ids=["completion", "chat"],
+)
+def test_transformers_alone_gives_the_same_text_for_greedy(lab: Lab, tmp_path: Path, prompt: Prompt) -> None:
+    settings = Sampling(max_new_tokens=16, greedy=True, repetition_penalty=1.3, no_repeat_ngram=3)
+    view = generation.generate(lab, "tiny", prompt, settings)
+    printed = output_of(lab, tmp_path, snippets.as_python(lab, view.id))
+    assert printed == view.completions[0].text + "\n"
+
+
+def test_transformers_alone_goes_on_from_given_tokens(lab: Lab, tmp_path: Path) -> None:
+    view = generation.generate(lab, "tiny", Prompt("Once", prefix=(70, 71)), Sampling(max_new_tokens=8, greedy=True))
+    assert output_of(lab, tmp_path, snippets.as_python(lab, view.id)) == view.completions[0].text + "\n"
+
+
+def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: Lab, tmp_path: Path) -> None:
+    settings = Sampling(max_new_tokens=12, beams=3, num_completions=2)
+    whole = generation.generate(lab, "tiny", Prompt("Once"), settings).completions[0].text
+    stop = whole[len(whole) // 2]
+    view = generation.generate(lab, "tiny", Prompt("Once"), replace(settings, stop=(stop,)))
+    printed = output_of(lab, tmp_path, snippets.as_python(lab, view.id))
+    assert printed == "".join(f"{c.text}\n" for c in view.completions)
+
+
+def test_transformers_alone_runs_with_every_sampling_setting(lab: Lab, tmp_path: Path) -> None:
+    settings = Sampling(
+        max_new_tokens=8, temperature=1.1, top_k=40, top_p=0.9, min_p=0.01, typical_p=0.95, stop=("zzz",), seed=7
+    )
+    view = generation.generate(lab, "tiny", Prompt("Once"), settings)
+    code = snippets.as_python(lab, view.id)
+    assert "set_seed(7)" in code
+    assert output_of(lab, tmp_path, code).strip()
+
+
+def test_our_package_gives_the_same_text_always(lab: Lab, tmp_path: Path) -> None:
+    settings = Sampling(max_new_tokens=12, temperature=1.4, top_p=0.9, num_completions=2, stop=("'", "\n"))
+    view = generation.generate(lab, "tiny", Prompt("Once 'upon'\n"), settings)
+    printed = output_of(lab, tmp_path, snippets.as_python(lab, view.id, "genai_lab"))
+    assert printed == "".join(f"{c.text}\n" for c in view.completions)
+
+
+def test_curl_is_one_valid_command_with_the_run_in_it(lab: Lab, tmp_path: Path) -> None:
+    """The shell itself reads it; a curl that only writes down its arguments stands in for the network."""
+    text = 'It\'s $HOME `id` "q" \\ ü\n!!'
+    view = generation.generate(lab, "tiny", Prompt(text), Sampling(max_new_tokens=2, seed=9))
+    (tmp_path / "curl").write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        f"open({str(tmp_path / 'calls')!r}, 'a').write(json.dumps(sys.argv[1:]) + chr(10))\n"
+        "print(json.dumps({'event_id': 'e1'}))\n"
+    )
+    (tmp_path / "curl").chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    command = snippets.as_curl(lab, view.id, "http://127.0.0.1:7860/")
+    subprocess.run(["bash", "-euc", command], env=env, check=True, capture_output=True, timeout=30)
+    begun, read = (json.loads(line) for line in (tmp_path / "calls").read_text().splitlines())
+    assert json.loads(begun[begun.index("-d") + 1])["data"] == ["tiny", text, "completion", view.sampling.as_dict()]
+    assert read[-1] == "http://127.0.0.1:7860/gradio_api/call/generate/e1"
+
+
+def test_curl_says_what_it_cannot_send(lab: Lab) -> None:
+    view = generation.generate(lab, "tiny", Prompt("Once", prefix=(70,)), Sampling(max_new_tokens=2))
+    with pytest.raises(LabError, match="genai_lab code"):
+        snippets.as_curl(lab, view.id, "http://127.0.0.1:7860")
+
+
+def test_what_the_api_takes_gives_the_same_text(lab: Lab) -> None:
+    view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=8))
+    model, text, mode, settings = snippets.api_arguments(view)
+    prompt = models.prompt_for(lab, model, text, mode)
+    again = generation.generate(lab, model, prompt, Sampling.from_dict(settings))
+    assert [c.text for c in again.completions] == [c.text for c in view.completions]

@@ -1,0 +1,89 @@
+"""Templates in the database: versions, tags, differences, the shipped library."""
+
+import random
+
+import pytest
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.prompts import Template, render
+from genai_lab.services import templates
+from genai_lab.starter.tasks import TASKS
+from tests.prompts.rows import row
+
+FIRST = Template(instruction="Say {{ text }}.")
+SECOND = Template(instruction="Say {{ text }} {{ how }}.")
+
+
+def test_a_version_stays_and_the_next_one_has_the_next_number(lab: Lab) -> None:
+    first = templates.save(lab, " say ", FIRST, task="other", message="as it began")
+    second = templates.save(lab, "say", SECOND, message="louder")
+    again = templates.save(lab, "say", FIRST, message="the old one")
+    assert (first.name, second.name, again) == ("say@1", "say@2", templates.show(lab, "say@1"))
+    assert templates.show(lab, "say") == second
+    assert second.slots == ("how", "text")
+    assert templates.by_id(lab, second.id).value == SECOND
+    assert [view.message for view in templates.versions(lab, "say")] == ["louder", "as it began"]
+    assert "-Say {{ text }}." in templates.diff(lab, "say@1", "say@2").splitlines()
+    assert templates.diff(lab, "say@1", "say@1") == ""
+
+
+def test_a_tag_moves_from_version_to_version(lab: Lab) -> None:
+    for template in (FIRST, SECOND):
+        templates.save(lab, "tagged", template)
+    templates.tag(lab, "tagged", 1, "best")
+    templates.tag(lab, "tagged", 2, "best")
+    assert templates.show(lab, "tagged@best").number == 2
+    assert templates.show(lab, "tagged@1").tags == ()
+    templates.untag(lab, "tagged", "best")
+    with pytest.raises(LabError, match=r"no version of tagged called 'best'. Known: 1, 2"):
+        templates.show(lab, "tagged@best")
+
+
+def test_an_archived_template_comes_back(lab: Lab) -> None:
+    templates.save(lab, "tired", FIRST)
+    templates.archive(lab, "tired")
+    assert "tired" not in [view.template for view in templates.find(lab)]
+    assert [view.template for view in templates.find(lab, search="tired", archived=True)] == ["tired"]
+    templates.restore(lab, "tired")
+    assert [view.template for view in templates.find(lab, search="TIR")] == ["tired"]
+    assert templates.copy(lab, "tired@1", "fresh").value == FIRST
+    with pytest.raises(LabError, match="called 'fresh' is there already"):
+        templates.copy(lab, "tired", "fresh")
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "words"),
+    [
+        ("a@b", FIRST, "1 to 100 letters"),
+        ("", FIRST, "1 to 100 letters"),
+        ("bad", Template(instruction="{{ text"), "The instruction cannot be read at line 1"),
+        ("bad", Template(instruction="{{ text | shout }}"), "uses the filter 'shout'"),
+    ],
+)
+def test_what_cannot_be_used_is_not_kept(lab: Lab, name: str, template: Template, words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        templates.save(lab, name, template)
+    with pytest.raises(LabError, match="no template called"):
+        templates.show(lab, "bad")
+
+
+def test_the_library_is_there_and_is_put_in_once(lab: Lab) -> None:
+    before = templates.find(lab)
+    assert {"summarise", "classify", "translate", "answer", "dialogue"} <= {view.task for view in before}
+    templates.register_library(lab)
+    assert templates.find(lab) == before
+    shipped = [view for view in before if view.message == "Shipped with the lab"]
+    assert all(view.slots == view.value.slots for view in shipped)
+
+
+@pytest.mark.parametrize("task", ["summary", "translation", "sentiment", "story", "reply"])
+def test_the_starter_models_find_the_words_they_were_trained_on(lab: Lab, task: str) -> None:
+    rng, texts = random.Random(1), [view.value for view in templates.find(lab)]
+    for _ in range(12):
+        example = TASKS.get(task).draw(rng, "test")
+        if example.labels.get("attribute", "helpful") != "helpful":
+            continue
+        item = row(0, {"input": example.source})
+        plain = [one for one in texts if one.slots == ("input",) and not one.system]
+        assert example.prompt in {render(one, [item], chat=False)[0].text for one in plain}

@@ -1,0 +1,44 @@
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
+
+from storage.database import Database
+from storage.tables import Base, Words
+
+
+def differences(database: Database) -> list[object]:
+    with database.writer.begin() as connection:
+        return compare_metadata(MigrationContext.configure(connection), Base.metadata)
+
+
+def test_migrations_from_empty_lead_to_the_tables_in_the_code() -> None:
+    database = Database("sqlite://")
+    database.upgrade()
+    assert differences(database) == []
+
+
+def test_a_missing_column_is_noticed() -> None:
+    database = Database("sqlite://")
+    database.upgrade()
+    with database.writer.begin() as connection:
+        connection.execute(text("ALTER TABLE models DROP COLUMN revision"))
+    assert differences(database) != []
+
+
+def test_upgrading_twice_changes_nothing(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path / 'lab.db'}"
+    for _ in range(2):
+        database = Database(url)
+        database.upgrade()
+        database.close()
+    assert differences(Database(url)) == []
+
+
+def test_text_keeps_every_character_where_the_database_has_no_zero() -> None:
+    words, dialect = Words(), postgresql.dialect()
+    for value in ("a\0b\x1a0\x1a\x1a\n\x1a", "\0", "plain", ""):
+        kept = words.process_bind_param(value, dialect)
+        assert kept is not None
+        assert "\0" not in kept
+        assert words.process_result_value(kept, dialect) == value

@@ -1,0 +1,51 @@
+"""A model small enough for every test: random weights, real files, real decoding."""
+
+import os
+from pathlib import Path
+
+from genai_lab.config import Config
+from genai_lab.lab import Lab
+from genai_lab.models import Source
+from genai_lab.services import models
+
+CHAT = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant> "
+
+
+def random_model(folder: Path, *, chat: bool = False, seed: int = 0) -> Path:
+    """A Llama of 20,000 random parameters with a byte-level tokenizer; returns the folder that it was written to."""
+    import torch
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    torch.manual_seed(seed)
+    raw = ByteLevelBPETokenizer()
+    raw.train_from_iterator(["Once upon a time there was a small model."], vocab_size=300, special_tokens=["</s>"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw._tokenizer, eos_token="</s>", pad_token="</s>")
+    if chat:
+        tokenizer.chat_template = CHAT
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=512,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def open_lab(home: Path, **folders: Path) -> Lab:
+    """A lab with an empty home in which the model folders stand under their names.
+
+    Its database is a file there, or what TEST_DATABASE_URL names, which must be empty: so the services' tests run on
+    PostgreSQL too.
+    """
+    url, roots = os.environ.get("TEST_DATABASE_URL", ""), tuple({f.parent for f in folders.values()})
+    config = Config(home=home, database_url=url, device="cpu", dtype="float32", model_roots=roots)
+    lab = Lab.open(config)
+    for name, folder in folders.items():
+        models.add(lab, name, Source("local", str(folder)))
+    return lab
