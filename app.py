@@ -1,6 +1,7 @@
 """Opens the lab and serves its pages: `python app.py`, then http://127.0.0.1:7860."""
 
 import argparse
+import gc
 import logging
 import os
 import socket
@@ -82,6 +83,7 @@ def create(lab: "Lab") -> "FastAPI":
 def serve(config: Config, door: socket.socket) -> int:
     """Serves until interrupted; 2 where the lab cannot be opened."""
     sys.setswitchinterval(SWITCH)
+    gc.disable()  # what is imported and drawn stays: looking through it for garbage would take a tenth of the start
     import uvicorn
 
     from genai_lab.lab import Lab
@@ -100,7 +102,10 @@ def serve(config: Config, door: socket.socket) -> int:
         return 2
     lab.supervisor.start()
     try:
-        settings = uvicorn.Config(create(lab), log_level="warning", timeout_graceful_shutdown=2, server_header=False)
+        made = create(lab)
+        gc.freeze()
+        gc.enable()
+        settings = uvicorn.Config(made, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
         Server(settings).run(sockets=[door])
     except KeyboardInterrupt:
         return 130

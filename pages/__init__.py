@@ -6,6 +6,8 @@ called and wires its events. Gradio is imported below this line only, so that it
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -24,11 +26,25 @@ def build(lab: "Lab") -> "gr.Blocks":
 
     modules: list[Any] = [importlib.import_module(f"pages.{name}") for name in PAGES]
     first, *rest = modules
-    with gr.Blocks(title="genai_lab", fill_width=True, analytics_enabled=False) as demo:
-        gr.Navbar(main_page_name=first.TITLE)
-        first.build(lab)
-    for page in rest:
-        with demo.route(page.TITLE, page.ROUTE):
+    with _unserved():
+        with gr.Blocks(title="genai_lab", fill_width=True, analytics_enabled=False) as demo:
             gr.Navbar(main_page_name=first.TITLE)
-            page.build(lab)
-    return demo.queue(default_concurrency_limit=8)
+            first.build(lab)
+        for page in rest:
+            with demo.route(page.TITLE, page.ROUTE):
+                gr.Navbar(main_page_name=first.TITLE)
+                page.build(lab)
+        return demo.queue(default_concurrency_limit=8)
+
+
+@contextmanager
+def _unserved() -> Iterator[None]:
+    """Gradio makes a web application at the end of every page, nine in all; only the one that is mounted is used."""
+    from gradio.routes import App
+
+    made = App.create_app
+    App.create_app = staticmethod(lambda *_, **__: None)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        App.create_app = staticmethod(made)  # type: ignore[method-assign]
