@@ -1,11 +1,13 @@
 """Rows that take their steps together: one forward pass a step, rows that join and rows that leave."""
 
 import logging
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
 from genai_lab.decoding.cache import joined, picked
+from genai_lab.decoding.fusing import fused
 from genai_lab.decoding.quick import CLOSE, can_be_traced, tables_of, traced
 from genai_lab.decoding.reading import Network, Reading, additive, read
 
@@ -126,20 +128,27 @@ def quicken(network: Network) -> None:
     if not can_be_traced(network.module):
         return
     with torch.no_grad():
-        plain = [_probe(network, lengths) for lengths in ((3,), (2, 5))]
+        plain = _probes(network)
         batch = Batch(network)
         batch.join(_texts((2, 4)))
-        network.quick = traced(network.module, network.seq2seq, network.positions, batch.inputs())
-        if network.quick is None:
-            return
-        try:
-            quick = [_probe(network, lengths) for lengths in ((3,), (2, 5))]
-            same = all(torch.allclose(a, b, atol=CLOSE, rtol=CLOSE) for a, b in zip(plain, quick, strict=True))
-        except RuntimeError:
-            log.info("the traced step of %s fails", type(network.module).__name__, exc_info=True)
-            same = False
-    if not same:
-        network.quick = None
+        for way in (fused, nullcontext):
+            with way(network.module):
+                network.quick = traced(network.module, network.seq2seq, network.positions, batch.inputs())
+            if network.quick is not None and _same(network, plain):
+                return
+    network.quick = None
+
+
+def _same(network: Network, plain: list[torch.Tensor]) -> bool:
+    try:
+        return all(torch.allclose(a, b, atol=CLOSE, rtol=CLOSE) for a, b in zip(plain, _probes(network), strict=True))
+    except RuntimeError:
+        log.info("the traced step of %s fails", type(network.module).__name__, exc_info=True)
+        return False
+
+
+def _probes(network: Network) -> list[torch.Tensor]:
+    return [_probe(network, lengths) for lengths in ((3,), (2, 5))]
 
 
 def _texts(lengths: tuple[int, ...]) -> list[Reading]:
