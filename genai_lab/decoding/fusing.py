@@ -13,18 +13,25 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 
 @contextmanager
 def fused(module: Any) -> Iterator[None]:
-    """While it lasts, the module takes siblings as one product and an RMS norm in five operations.
+    """While it lasts, the module takes siblings as one product, an RMS norm in five operations, attention as products.
 
-    A graph traced meanwhile keeps that; whether it is right for this architecture, its numbers must tell.
+    For one query a row, two products are faster than a flash kernel. A graph traced meanwhile keeps all that; whether
+    it is right for this architecture, its numbers must tell.
     """
     changed = [*_norms(module), *_siblings(module)]
+    configs = list({id(part.config): part.config for part in module.modules() if hasattr(part, "config")}.values())
+    attention = [config._attn_implementation for config in configs]
     for part, forward in changed:
         part.forward = forward
+    for config in configs:
+        config._attn_implementation = "eager"
     try:
         yield
     finally:
         for part, _ in changed:
             del part.forward
+        for config, name in zip(configs, attention, strict=True):
+            config._attn_implementation = name
 
 
 def _norms(module: Any) -> Iterator[tuple[Any, Forward]]:
