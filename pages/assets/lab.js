@@ -5,6 +5,8 @@ function mend(node) {
   if (node.matches(UPLOAD)) node.removeAttribute('aria-label');
   for (const button of node.querySelectorAll(UPLOAD)) button.removeAttribute('aria-label');
   for (const empty of node.querySelectorAll('.empty[aria-label]:not([role])')) empty.setAttribute('role', 'note');
+  const bar = node.closest('.nav-holder nav') ?? node.querySelector('.nav-holder nav');
+  if (bar) new ResizeObserver(() => center(bar)).observe(bar.lastElementChild ?? bar);
   const body = node.matches('.toast-body') ? node : node.querySelector('.toast-body');
   if (!body) return;
   const head = body.querySelector('.toast-header');
@@ -20,3 +22,9 @@ new MutationObserver(changes => {
     else for (const node of change.addedNodes) if (node.nodeType === 1) mend(node);
   }
 }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ['aria-label'] });
+
+// On a phone the bar is wider than the window; the page that one is on stands in view.
+function center(bar) {
+  const here = bar.querySelector('a.active');
+  if (here) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+}

@@ -89,7 +89,7 @@ def _tabs() -> list[tuple[Any, Any, list[Any]]]:
             file = gr.File(
                 label="CSV, TSV, JSON, JSON Lines, Parquet or text, also as .gz, up to 1 GB",
                 type="filepath",
-                height=110,
+                height=150,
                 interactive=True,
                 elem_id="ds-file",
             )

@@ -10,15 +10,12 @@ from genai_lab.lab import Lab
 from genai_lab.services import evaluation as service
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
-from pages.components.head import PLAIN, empty_state_markup, page_head
+from pages.components.head import PLAIN, page_head
 from pages.components.opening import on_open
 from pages.evaluate import new, reading, results
 
 TITLE = "Evaluate"
 ROUTE = "evaluate"
-EMPTY = empty_state_markup(
-    "No evaluation yet", "Start one under New: choose a suite to try it at once, or systems of your own."
-)
 OPEN = """
 element.addEventListener('click', event => {
   const link = event.target.closest('a[data-evaluation]');
@@ -35,27 +32,25 @@ def build(lab: Lab) -> None:
     page_head(TITLE, "Measure systems side by side: intervals, paired tests, and every prediction to read.")
     opened, seen = gr.State(None), gr.State("")
     jobstrip.build(lab, ("evaluate", "matrix"))
-    listed = gr.HTML(EMPTY, js_on_load=OPEN, apply_default_css=False, elem_classes=PLAIN, elem_id="ev-list")
+    listed = gr.HTML("", js_on_load=OPEN, apply_default_css=False, elem_classes=PLAIN, elem_id="ev-list")
     with gr.Tabs(elem_id="ev-tabs"):
         with gr.Tab("Figures", id="figures"):
             shown = results.Results(lab, opened)
         with gr.Tab("Read", id="read"):
-            inputs, drawn = reading.build(lab, opened, shown.figure)
+            inputs, drawn, sides = reading.build(lab, opened, shown.figure)
         with gr.Tab("New", id="new"):
             new.build(lab, opened)
-    a, b = inputs[2], inputs[3]
-    outputs = [opened, seen, listed, *shown.outputs, a, b]
+    outputs = [opened, seen, listed, *shown.outputs, *sides]
 
-    def redrawn(event: Any) -> None:
-        event.success(guarded(results.draw, lab), [*shown.chosen, shown.view], shown.drawn, **PRIVATE).success(
-            guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE
-        )
-
-    redrawn(on_open(arrived, outputs, lab))
-    redrawn(listed.select(guarded(chosen, lab), None, outputs, **PRIVATE))
+    on_open(arrived, outputs, lab)
+    listed.select(guarded(chosen, lab), None, outputs, **PRIVATE)
     opened.change(guarded(switched, lab), opened, outputs, **PRIVATE)
+    gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], outputs, **PRIVATE)
+    # Only what is new is drawn again, so that a row that is being read stays.
+    seen.change(guarded(results.draw, lab), [*shown.chosen, shown.view], shown.drawn, **PRIVATE).success(
+        guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE
+    )
     shown.figure.input(guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE)
-    redrawn(gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], outputs, queue=False, **PRIVATE))
 
 
 def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
@@ -94,12 +89,12 @@ def drawing(lab: Lab, run_id: int | None) -> Sequence[Update]:
 def _mark(lab: Lab, run_id: int | None) -> str:
     found = service.find(lab)
     scores = len(service.show(lab, run_id).scores) if run_id else 0
-    return repr(([(one.id, one.status) for one in found], scores))
+    return repr((run_id, [(one.id, one.status) for one in found], scores))
 
 
 def _list(found: Sequence[service.EvaluationView], opened: int | None) -> str:
     if not found:
-        return EMPTY
+        return ""
     rows = "".join(_line(one, one.id == opened) for one in found)
     head = "".join(
         f'<th scope="col">{name}</th>' for name in ("Evaluation", "Dataset", "Systems", "When (UTC)", "Status")

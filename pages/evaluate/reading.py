@@ -33,24 +33,25 @@ element.addEventListener('click', event => {
   if (row) trigger('select', { row: row.dataset.row });
 });
 """
+SHOW = "watch('value', () => props.value && element.scrollIntoView({ block: 'nearest', behavior: 'smooth' }));"
 Update = Any
 
 
 def build(lab: Lab, opened: gr.State, figure: gr.Dropdown) -> list[Any]:
-    """The tab; returns the inputs whose change draws it again, with `opened` and `figure` first."""
+    """The tab; returns the inputs whose change draws it again, what is drawn, and what `sides` fills."""
     place, shown_row = gr.State(0), gr.State(None)
-    with gr.Row(elem_classes=["actions"]):
+    with gr.Row(elem_classes=["actions"], visible=False) as chooser:
         a = gr.Dropdown([], label="A", interactive=True, elem_id="ev-a", min_width=220)
         b = gr.Dropdown([], label="B", interactive=True, elem_id="ev-b", min_width=220)
         order = gr.Dropdown(list(ORDERS), value="difference", label="Show", interactive=True, elem_id="ev-order")
     table = gr.HTML(
         EMPTY, js_on_load=PICK, apply_default_css=False, elem_classes=PLAIN, elem_id="ev-rows", css_template=LOOK
     )
-    with gr.Row(elem_classes=["actions"]):
+    with gr.Row(elem_classes=["actions"], visible=False) as turning:
         back = gr.Button("Back", size="sm", scale=0, min_width=70, elem_id="ev-back")
         more = gr.Button("More", size="sm", scale=0, min_width=70, elem_id="ev-more")
     detail = gr.HTML(
-        "", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-row", css_template=MARKS
+        "", apply_default_css=False, elem_classes=PLAIN, js_on_load=SHOW, elem_id="ev-row", css_template=MARKS
     )
     inputs = [opened, figure, a, b, order]
     drawn = [table, detail, place]
@@ -59,7 +60,7 @@ def build(lab: Lab, opened: gr.State, figure: gr.Dropdown) -> list[Any]:
     back.click(guarded(turned, lab, -1), [place, *inputs], drawn, **PRIVATE)
     more.click(guarded(turned, lab, 1), [place, *inputs], drawn, **PRIVATE)
     table.select(guarded(row_shown, lab), inputs, [detail, shown_row], **PRIVATE)
-    return [inputs, drawn]
+    return [inputs, drawn, [a, b, chooser, turning]]
 
 
 LOOK = "table.lines tr[data-row] { cursor: pointer; } table.lines td.num { text-align: right; white-space: nowrap; }"
@@ -72,15 +73,16 @@ MARKS = """
 
 
 def sides(lab: Lab, run_id: int | None) -> Sequence[Update]:
-    """The choices of A (the baseline) and B (the last other system)."""
+    """The choices of A (the baseline) and B (the last other system); nothing to choose where nothing is open."""
     if not run_id:
-        return gr.update(choices=[], value=None), gr.update(choices=[], value=None)
+        none, hidden = gr.update(choices=[], value=None), gr.update(visible=False)
+        return none, none, hidden, hidden
     view = service.show(lab, run_id)
     names = [(one.label, one.id) for one in view.systems]
     others = [one.id for one in view.systems if one.id != view.baseline]
-    return gr.update(choices=names, value=view.baseline), gr.update(
-        choices=names, value=(others or [view.baseline])[-1]
-    )
+    first, second = view.baseline, (others or [view.baseline])[-1]
+    seen = gr.update(visible=True)
+    return gr.update(choices=names, value=first), gr.update(choices=names, value=second), seen, seen
 
 
 def draw(

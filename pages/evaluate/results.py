@@ -8,6 +8,8 @@ import gradio as gr
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS, figure_of
+from genai_lab.services import datasets
 from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import EvaluationView, Key, reading, report
 from pages.components import plots
@@ -15,7 +17,10 @@ from pages.components.copying import download_computed
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, empty_state_markup
 
-EMPTY = empty_state_markup("No evaluation is open", "Choose one in the list, or start one below.")
+EMPTY = empty_state_markup(
+    "No evaluation is open",
+    "Choose one in the list, or start one under New: a suite to try it at once, or systems of your own.",
+)
 VIEWS = (
     ("Intervals", "intervals"),
     ("Distribution", "distribution"),
@@ -23,6 +28,7 @@ VIEWS = (
     ("Buckets by length", "buckets"),
     ("Buckets by label", "labels"),
 )
+COLUMN = "column:"
 Update = Any
 
 
@@ -32,19 +38,24 @@ class Results:
     def __init__(self, lab: Lab, opened: gr.State) -> None:
         self.head = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-head")
         self.table = gr.HTML(EMPTY, apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-table")
-        with gr.Row(elem_classes=["actions"]):
-            self.figure = gr.Dropdown([], label="Figure", interactive=True, elem_id="ev-figure", min_width=260)
-            self.baseline = gr.Dropdown([], label="Baseline", interactive=True, elem_id="ev-baseline", min_width=260)
-            self.view = gr.Dropdown(
-                list(VIEWS), value="intervals", label="Chart", interactive=True, elem_id="ev-view", min_width=180
+        with gr.Column(visible=False) as self.body:
+            with gr.Row(elem_classes=["actions"]):
+                self.figure = gr.Dropdown([], label="Figure", interactive=True, elem_id="ev-figure", min_width=260)
+                self.baseline = gr.Dropdown(
+                    [], label="Baseline", interactive=True, elem_id="ev-baseline", min_width=260
+                )
+                self.view = gr.Dropdown(
+                    list(VIEWS), value="intervals", label="Chart", interactive=True, elem_id="ev-view", min_width=180
+                )
+            self.verdicts = gr.HTML(
+                "", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-verdicts"
             )
-        self.verdicts = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-verdicts")
-        self.plot = gr.Plot(show_label=False, elem_id="ev-plot", elem_classes=["chart-scroll"])
-        with gr.Row(elem_classes=["actions"]):
-            page = gr.Button("Report (HTML)", size="sm", scale=0, min_width=110, elem_id="ev-html")
-            csv = gr.Button("CSV", size="sm", scale=0, min_width=70, elem_id="ev-csv")
-            jsonl = gr.Button("JSONL", size="sm", scale=0, min_width=70, elem_id="ev-jsonl")
-        self.outputs = [self.head, self.table, self.figure, self.baseline]
+            self.plot = gr.Plot(show_label=False, elem_id="ev-plot", elem_classes=["chart-scroll"])
+            with gr.Row(elem_classes=["actions"]):
+                page = gr.Button("Report (HTML)", size="sm", scale=0, min_width=110, elem_id="ev-html")
+                csv = gr.Button("CSV", size="sm", scale=0, min_width=70, elem_id="ev-csv")
+                jsonl = gr.Button("JSONL", size="sm", scale=0, min_width=70, elem_id="ev-jsonl")
+        self.outputs = [self.head, self.table, self.figure, self.baseline, self.view, self.body]
         self.chosen = [opened, self.figure, self.baseline]
         self.drawn = [self.verdicts, self.plot]
         download_computed(page, as_html, [opened], "evaluation.html", lab)
@@ -57,8 +68,10 @@ class Results:
 def overview(lab: Lab, run_id: int | None) -> Sequence[Update]:
     """Head, table and the choices of the evaluation; empty where none is open."""
     if not run_id:
-        return "", EMPTY, gr.update(choices=[], value=None), gr.update(choices=[], value=None)
+        none = gr.update(choices=[], value=None)
+        return "", EMPTY, none, none, gr.skip(), gr.update(visible=False)
     view = service.show(lab, run_id)
+    columns: Sequence[str] = datasets.show(lab, view.dataset_version_id).roles.get("metadata", [])
     keys = [(_title(key), _packed(key)) for key in view.figures()]
     systems = [(one.label, one.id) for one in view.systems]
     return (
@@ -66,6 +79,8 @@ def overview(lab: Lab, run_id: int | None) -> Sequence[Update]:
         _table(view),
         gr.update(choices=keys, value=keys[0][1] if keys else None),
         gr.update(choices=systems, value=view.baseline),
+        gr.update(choices=[*VIEWS, *[(f"Buckets by {name}", COLUMN + name) for name in columns]]),
+        gr.update(visible=True),
     )
 
 
@@ -79,6 +94,8 @@ def draw(lab: Lab, run_id: int | None, packed: str | None, baseline: int | None,
     if not words and len(view.systems) == 1:
         words = ["One system alone: start an evaluation with two to compare them."]
     verdicts = "".join(f"<p class='verdict'>{html.escape(text)}</p>" for text in words)
+    if kind.startswith(COLUMN):
+        return verdicts, _bucketed(lab, view, key, kind.removeprefix(COLUMN))
     made = {"distribution": _distribution, "length": _against_length, "buckets": _bucketed, "labels": _bucketed}
     if kind in made:
         return verdicts, made[kind](lab, view, key, "label" if kind == "labels" else "length")
@@ -107,7 +124,7 @@ def _packed(key: Key) -> str:
 
 
 def _title(key: Key) -> str:
-    return f"{key[0]} {key[1]}"
+    return figure_of(METRICS.get(key[0]), key[1]).title
 
 
 def _chosen(run_id: int | None) -> int:

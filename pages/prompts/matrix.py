@@ -113,7 +113,12 @@ def _form() -> Form:
     with gr.Accordion("Sampling, seeds and splits", open=False):
         with gr.Row():
             samplings = gr.Dropdown(
-                ["greedy"], value=["greedy"], label="Sampling", multiselect=True, interactive=True, elem_id="mx-samplings"
+                ["greedy"],
+                value=["greedy"],
+                label="Sampling",
+                multiselect=True,
+                interactive=True,
+                elem_id="mx-samplings",
             )
             length = gr.Number(16, label="Max new tokens", precision=0, minimum=1, elem_id="mx-tokens")
             seeds = gr.Textbox("0", label="Seeds", info="Draw rows, shots and tokens.", elem_id="mx-seeds")

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Opener
 
 PATIENT = 90_000
+LOOKED = 5_000  # milliseconds in which the page looks for news more than once
 
 
 def uploaded(page: Page, file: Path) -> None:
@@ -49,6 +50,8 @@ def test_predictions_are_compared_read_and_taken_along(
     page.locator("#ev-rows tr[data-row]").first.click()
     expect(page.locator("#ev-row")).to_contain_text("<b>none</b>")
     expect(page.locator("#ev-row pre mark").first).to_contain_text("of the list")
+    page.wait_for_timeout(LOOKED)
+    expect(page.locator("#ev-row")).to_contain_text("<b>none</b>")
     assert serious_violations(page) == []
 
     page.get_by_role("tab", name="Figures", exact=True).click()

@@ -13,6 +13,7 @@ from storage import evaluation as queries
 
 Order = Literal["difference", "wins", "losses", "ties", "longest", "worst"]
 BUCKETS = 4
+MOST_BUCKETS = 12
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ def tally(found: Sequence[Line], higher_is_better: bool = True) -> dict[str, int
 
 
 def buckets(lab: Lab, view: EvaluationView, key: Key, by: str, seed: int = 0) -> list[Bucket]:
-    """Means of every system over rows alike in `by`: "length", "label" or a column of the dataset."""
+    """Means of every system over rows alike in `by`: "length", "label" or a column of the dataset.
+
+    Beyond the 12 largest groups, rows stand together as one.
+    """
     import numpy as np
 
     from genai_lab.evaluation.statistics import interval
@@ -108,6 +112,7 @@ def buckets(lab: Lab, view: EvaluationView, key: Key, by: str, seed: int = 0) ->
     name_of = _naming(by, [rows[example] for example in common])
     for example in common:
         groups.setdefault(name_of(rows[example]), []).append(example)
+    groups = _gathered(groups)
     figure = figure_of(METRICS.get(key[0]), key[1])
     bounds, made = (figure.low, figure.high), []
     for name, members in groups.items():
@@ -117,9 +122,19 @@ def buckets(lab: Lab, view: EvaluationView, key: Key, by: str, seed: int = 0) ->
     return made if by == "length" else sorted(made, key=lambda bucket: -bucket.n)
 
 
+def _gathered(groups: dict[str, list[int]]) -> dict[str, list[int]]:
+    if len(groups) <= MOST_BUCKETS:
+        return groups
+    largest = sorted(groups, key=lambda name: -len(groups[name]))
+    rest = largest[MOST_BUCKETS - 1 :]
+    kept = {name: groups[name] for name in largest[: MOST_BUCKETS - 1]}
+    return kept | {f"{len(rest):,} other values": [one for name in rest for one in groups[name]]}
+
+
 def source_text(row: Example) -> str:
-    """What the row asks, for reading: its input column, or all its fields."""
-    return row.input or "\n".join(f"{name}: {text}" for name, text in row.fields.items())
+    """What the row asks, for reading: its input column, or all its fields but the answers."""
+    answers = {*row.references, row.label}
+    return row.input or "\n".join(f"{name}: {text}" for name, text in row.fields.items() if text not in answers)
 
 
 def _answers(lab: Lab, view: EvaluationView, key: Key, system: int) -> dict[int, tuple[queries.Output, float | None]]:
