@@ -69,7 +69,7 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
     ):
         shown.follow(event)
         event.success(None, shown.listed, None, js=ADDRESS, **PRIVATE)
-    gr.Timer(1).tick(guarded(ticked, lab), [opened, seen, *shown.chosen], outputs, queue=False, **PRIVATE)
+    gr.Timer(1).tick(guarded(ticked, lab), [opened, seen, *shown.chosen], outputs, **PRIVATE)
     form.selectors.change(by_hand, form.selectors, form.fixed, queue=False, **PRIVATE)
     for one in form.inputs:
         one.change(None, form.inputs, draft, js=KEEP, queue=False, **PRIVATE)

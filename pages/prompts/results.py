@@ -27,10 +27,45 @@ class Results:
         # The timer reads this and not the menu, whose value may be one of the matrix before.
         self.picked = gr.State(None)
         self.place = gr.State(0)
-        with gr.Row(elem_classes=["actions"]):
+        with gr.Row(elem_classes=["actions"], visible=False) as self.head:
             self.listed = gr.Dropdown([], label="Matrix", interactive=True, elem_id="mx-listed", min_width=260)
             self.figure = gr.Dropdown([], label="Figure", interactive=True, elem_id="mx-figure", min_width=220)
         self.grid = cells.grid("mx-grid")
+        with gr.Column(visible=False) as self.body:
+            promote, send = self._below()
+            back, on = self._predictions()
+        self.opened = opened
+        self.chosen = [self.picked, self.kind, self.cell]
+        self.grown = gr.State(None)
+        self.outputs = [self.listed, self.figure, self.picked, self.grid, self.plot, self.other]
+        self.outputs += [self.head, self.body, self.grown]
+        self._lab = lab
+        self._read = [opened, self.cell, self.picked, self.filter, self.other]
+        evaluated = gr.Textbox("", visible="hidden", show_label=False, container=False)
+        self.follow(
+            self.grid.select(guarded(opened_cell, lab), [opened, self.picked], [self.cell, self.grid], **PRIVATE)
+        )
+        drawn = (guarded(redrawn, lab), [opened, *self.chosen], [self.grid, self.plot])
+        picking = self.figure.input(picked, self.figure, self.picked, queue=False, **PRIVATE)
+        self.follow(picking.success(*drawn, **PRIVATE))
+        self.kind.input(*drawn, **PRIVATE)
+        for one in (self.filter, self.other):
+            self.follow(one.input(lambda: 0, None, self.place, queue=False, **PRIVATE))
+        back.click(guarded(turned, lab, -1), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE)
+        on.click(guarded(turned, lab, 1), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE)
+        # While the open cell is being answered, its predictions come in where the reader is.
+        self.grown.change(
+            guarded(turned, lab, 0), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE
+        )
+        self.lines.rate(guarded(rated, lab), None, None, queue=False, **PRIVATE)
+        self.lines.comment(guarded(commented, lab), None, None, queue=False, **PRIVATE)
+        promote.click(guarded(promoted, lab), [opened, self.cell], None, **PRIVATE)
+        send.click(guarded(evaluated_cells, lab), [opened, self.cell, self.other], evaluated, **PRIVATE).success(
+            None, evaluated, None, js=TO_EVALUATION, **PRIVATE
+        )
+
+    def _below(self) -> tuple[gr.Button, gr.Button]:
+        """What can be done with the grid, and its chart."""
         with gr.Row(elem_classes=["actions"]):
             self.rerun = gr.Button("Run again", size="sm", scale=0, min_width=90, elem_id="mx-rerun")
             promote = gr.Button("Save as default prompt", size="sm", scale=0, min_width=160, elem_id="mx-promote")
@@ -39,6 +74,10 @@ class Results:
             list(curves.KINDS), value="curve", label="Chart", container=False, interactive=True, elem_id="mx-kind"
         )
         self.plot = gr.Plot(show_label=False, elem_id="mx-plot", elem_classes=["chart-scroll"])
+        return promote, send
+
+    def _predictions(self) -> tuple[gr.Button, gr.Button]:
+        """The open cell's predictions, and the buttons to turn their pages."""
         with gr.Row(elem_classes=["actions"]):
             self.filter = gr.Radio(
                 list(reading.FILTERS), value="all", label="Predictions", interactive=True, elem_id="mx-filter"
@@ -56,29 +95,7 @@ class Results:
                 js_on_load=None,
                 elem_id="mx-where",
             )
-        self.opened = opened
-        self.chosen = [self.picked, self.kind, self.cell]
-        self.outputs = [self.listed, self.figure, self.picked, self.grid, self.plot, self.other]
-        self._lab = lab
-        self._read = [opened, self.cell, self.picked, self.filter, self.other]
-        evaluated = gr.Textbox("", visible="hidden", show_label=False, container=False)
-        self.follow(
-            self.grid.select(guarded(opened_cell, lab), [opened, self.picked], [self.cell, self.grid], **PRIVATE)
-        )
-        drawn = (guarded(redrawn, lab), [opened, *self.chosen], [self.grid, self.plot])
-        picking = self.figure.input(picked, self.figure, self.picked, queue=False, **PRIVATE)
-        self.follow(picking.success(*drawn, **PRIVATE))
-        self.kind.input(*drawn, **PRIVATE)
-        for one in (self.filter, self.other):
-            self.follow(one.input(lambda: 0, None, self.place, queue=False, **PRIVATE))
-        back.click(guarded(turned, lab, -1), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE)
-        on.click(guarded(turned, lab, 1), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE)
-        self.lines.rate(guarded(rated, lab), None, None, queue=False, **PRIVATE)
-        self.lines.comment(guarded(commented, lab), None, None, queue=False, **PRIVATE)
-        promote.click(guarded(promoted, lab), [opened, self.cell], None, **PRIVATE)
-        send.click(guarded(evaluated_cells, lab), [opened, self.cell, self.other], evaluated, **PRIVATE).success(
-            None, evaluated, None, js=TO_EVALUATION, **PRIVATE
-        )
+        return back, on
 
     def follow(self, event: Any) -> None:
         """After the event, the predictions of the open cell from the beginning."""
@@ -108,6 +125,9 @@ def overview(
             cells.empty_value(),
             curves.chart(None, None, kind),
             nothing,
+            gr.update(visible=bool(known)),
+            gr.update(visible=False),
+            None,
         )
     view = service.show(lab, run)
     keys = {key: packed_of(key) for key in reading.figures(view)}
@@ -123,7 +143,16 @@ def overview(
         cells.grid_value(view, key, cell),
         curves.chart(view, key, kind),
         gr.update(choices=beside, value=0) if fresh else gr.update(choices=beside),
+        gr.update(visible=True),
+        gr.update(visible=True),
+        _grown(view, cell),
     )
+
+
+def _grown(view: MatrixView, cell: int | None) -> Any:
+    """Changes with every row of the open cell until a page is full, and once more when the cell is measured."""
+    one = next((one for one in view.cells if one.system.id == cell), None)
+    return None if one is None else [cell, min(one.system.n, PAGE), bool(one.scores)]
 
 
 def picked(packed: str | None) -> str | None:

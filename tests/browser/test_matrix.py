@@ -81,6 +81,8 @@ def test_a_cell_becomes_the_default_prompt_and_a_rerun_costs_nothing(open_page: 
 
 def test_what_cannot_run_is_one_sentence(open_page: Opener) -> None:
     page = matrix_tab(open_page)
+    page.locator("#mx-try button, button#mx-try").first.click()
+    expect(box(page, "rows")).to_have_value("60")
     box(page, "shots").fill("0, many")
     page.get_by_role("button", name="Run matrix").click()
     expect(page.get_by_role("alert").first).to_contain_text("write whole numbers with commas between them")
