@@ -30,6 +30,12 @@ def run_with_all(session: Session, run_id: int) -> Run | None:
     return session.scalar(select(Run).where(Run.id == run_id).options(*wanted))
 
 
+def runs_of_group(session: Session, group: str) -> list[Run]:
+    """The runs that were begun together, in the order of their panels or cells."""
+    wanted = selectinload(Run.inputs).selectinload(RunInput.model), selectinload(Run.generations)
+    return list(session.scalars(select(Run).where(Run.group == group).order_by(Run.id).options(*wanted)))
+
+
 def find_runs(session: Session, search: str, limit: int, offset: int) -> tuple[list[Run], int]:
     """The playground's runs whose model, prompt or completion holds every word of `search`, newest first; how many."""
     wanted: list[ColumnElement[bool]] = [Run.deleted_at.is_(None), Run.kind == "generate"]

@@ -23,7 +23,7 @@ class Sampling:
     """How the next token is chosen. Raises BadSetting when a value is outside its range."""
 
     max_new_tokens: int = _setting(128, "Stop after this many new tokens.", 1, 4096, unit="tokens")
-    temperature: float = _setting(0.8, "Divides the logits: below 1 sharpens, above 1 flattens.", 0.01, 5.0, step=0.05)
+    temperature: float = _setting(0.8, "Divides the logits: below 1 sharpens, above 1 flattens.", 0.01, 5.0, step=0.01)
     top_k: int = _setting(0, "Keep only the k most probable tokens; 0 is off.", 0, 1000)
     top_p: float = _setting(
         1.0, "Keep the smallest set of tokens whose probabilities sum to p; 1 is off.", 0.01, 1.0, step=0.01
@@ -148,7 +148,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class Completion:
-    """One finished completion. Times in seconds from the submission; seed = settings' seed + index."""
+    """One finished completion. Times in seconds from the submission; seed = (settings' seed + index) modulo 2**31."""
 
     index: int
     text: str

@@ -135,7 +135,7 @@ class Row(Reading):
     kept_logits: list[Any] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.seed = (self.sampling.seed or 0) + self.index
+        self.seed = ((self.sampling.seed or 0) + self.index) % 2**31
         self._random = np.random.Generator(np.random.PCG64(self.seed))
         self._detokenizer = Detokenizer(self.decode, self.before)
         self._said: list[str] = []

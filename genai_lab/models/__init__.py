@@ -85,6 +85,11 @@ class Prompt:
     prefix: tuple[int, ...] = ()
     shared: int = 0
 
+    @property
+    def said(self) -> str:
+        """The text, or in chat mode the last message."""
+        return self.text or (self.messages[-1]["content"] if self.messages else "")
+
 
 @dataclass(frozen=True)
 class Request:

@@ -1,24 +1,22 @@
 """Generations as runs: started, watched, recorded, replayed. What a page streams is what the database remembers."""
 
-import json
 import threading
 import time
 import uuid
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
 
-from genai_lab.decoding import Completion, Delta, Sampling, Stage, Token
+from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Card, Prompt, Request, Stream
 from genai_lab.provenance import provenance
-from genai_lab.services import models
+from genai_lab.services import models, packing
 from storage import runs as queries
-from storage.tables import Generation, Run, RunInput
+from storage.tables import Run, RunInput
 
 KIND = "generate"
 LONGEST_PROMPT = 1_000_000
@@ -142,7 +140,7 @@ class Live:
         done = _settled(self._stream)
         cancelled = any(c.finish_reason == "cancelled" for c in done)
         self.status = status = "failed" if error else "cancelled" if cancelled else "finished"
-        rows = [_row(c, self.rendered) for c in done]
+        rows = [packing.row_of(c, self.rendered) for c in done]
         seconds = time.perf_counter() - self._began
         with self._lab.database.session() as session:
             queries.finish_run(session, self.run_id, rows, status=status, error=error, seconds=seconds)
@@ -279,6 +277,15 @@ def run(lab: Lab, run_id: int) -> RunView:
     return view_of(row)
 
 
+def group_runs(lab: Lab, group: str) -> list[RunView]:
+    """The runs that were begun together; raises LabError where there are none."""
+    with lab.database.reading() as session:
+        rows = queries.runs_of_group(session, group)
+    if not rows:
+        raise LabError(f"There is no comparison {group!r}; the history lists those there are.")
+    return [view_of(row) for row in rows]
+
+
 def end_interrupted(lab: Lab) -> int:
     """Marks the runs that the last process left under way; called when the lab opens."""
     with lab.database.session() as session:
@@ -306,7 +313,7 @@ def view_of(row: Run) -> RunView:
         model_hash=made.content_hash,
         parent_run_id=row.parent_id,
         group=row.group,
-        completions=tuple(_completion(g) for g in row.generations),
+        completions=tuple(map(packing.completion_of, row.generations)),
     )
 
 
@@ -355,48 +362,3 @@ def _settled(stream: Stream, patience: float = 1.0) -> tuple[Completion, ...]:
 
 def _tuples(prompt: dict[str, Any]) -> dict[str, Any]:
     return {"messages": tuple(prompt["messages"]), "prefix": tuple(prompt["prefix"])}
-
-
-def _row(completion: Completion, rendered: str) -> Generation:
-    tokens = json.dumps([_packed(token) for token in completion.tokens], separators=(",", ":"))
-    return Generation(
-        sample_index=completion.index,
-        rendered_prompt=rendered,
-        text=completion.text,
-        finish_reason=completion.finish_reason,
-        prompt_tokens=completion.prompt_tokens,
-        completion_tokens=completion.completion_tokens,
-        seconds=completion.seconds,
-        first_token_seconds=completion.first_token_seconds,
-        seed=completion.seed,
-        trace=zlib.compress(tokens.encode(), 1),
-    )
-
-
-def _packed(token: Token) -> list[Any]:
-    stages = [[s.filter, list(zip(s.ids, s.texts, s.probabilities, strict=True)), s.removed] for s in token.stages]
-    return [token.id, token.text, token.logprob, token.probability, stages]
-
-
-def _completion(row: Generation) -> Completion:
-    return Completion(
-        index=row.sample_index,
-        text=row.text,
-        tokens=tuple(_token(packed) for packed in json.loads(zlib.decompress(row.trace))),
-        finish_reason=row.finish_reason,  # type: ignore[arg-type]
-        prompt_tokens=row.prompt_tokens,
-        seed=row.seed,
-        seconds=row.seconds,
-        first_token_seconds=row.first_token_seconds,
-    )
-
-
-def _token(packed: list[Any]) -> Token:
-    token_id, text, logprob, probability, stages = packed
-    kept = tuple(_stage(*packed) for packed in stages)
-    return Token(token_id, text, logprob, probability, kept)
-
-
-def _stage(name: str, found: list[list[Any]], removed: int) -> Stage:
-    ids, texts, shares = zip(*found, strict=True) if found else ((), (), ())
-    return Stage(name, ids, texts, shares, removed)

@@ -92,8 +92,7 @@ def as_curl(lab: Lab, run_id: int, base_url: str) -> str:
 
 def api_arguments(view: RunView) -> list[Any]:
     """The run as the arguments of the public `generate`: model, prompt, mode, settings."""
-    prompt = view.prompt.text or (view.prompt.messages[-1]["content"] if view.prompt.messages else "")
-    return [view.model, prompt, view.mode, view.sampling.as_dict()]
+    return [view.model, view.prompt.said, view.mode, view.sampling.as_dict()]
 
 
 def _inputs(view: RunView, seq2seq: bool) -> str:

@@ -6,7 +6,10 @@ function mend(node) {
   for (const button of node.querySelectorAll(UPLOAD)) button.removeAttribute('aria-label');
   for (const empty of node.querySelectorAll('.empty[aria-label]:not([role])')) empty.setAttribute('role', 'note');
   const bar = node.closest('.nav-holder nav') ?? node.querySelector('.nav-holder nav');
-  if (bar) new ResizeObserver(() => center(bar)).observe(bar.lastElementChild ?? bar);
+  if (bar) {
+    new ResizeObserver(() => center(bar)).observe(bar.lastElementChild ?? bar);
+    document.fonts.ready.then(() => center(bar));
+  }
   const body = node.matches('.toast-body') ? node : node.querySelector('.toast-body');
   if (!body) return;
   const head = body.querySelector('.toast-header');
@@ -16,6 +19,7 @@ function mend(node) {
   body.setAttribute('role', 'alert');
   body.removeAttribute('aria-live');
 }
+mend(document.documentElement);  // Gradio adds this script when much of the page is there
 new MutationObserver(changes => {
   for (const change of changes) {
     if (change.type === 'attributes') mend(change.target);
@@ -25,6 +29,6 @@ new MutationObserver(changes => {
 
 // On a phone the bar is wider than the window; the page that one is on stands in view.
 function center(bar) {
-  const here = bar.querySelector('a.active');
+  const here = [...bar.querySelectorAll('a')].find(link => link.pathname === location.pathname);
   if (here) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
 }

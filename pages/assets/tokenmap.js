@@ -153,5 +153,7 @@ element.addEventListener('keydown', e => {
   e.preventDefault(); e.stopPropagation();
 });
 
+document.addEventListener('pointerdown', e => { if (element.isConnected && !element.contains(e.target)) hide(); });
+
 watch('value', apply);
 apply();

@@ -108,7 +108,7 @@ def _rows(view: Microscope) -> list[int]:
 
 def _name(text: str, chosen: bool) -> str:
     shown = text.replace(" ", "·").replace("\n", "↵").replace("\t", "→") or "∅"
-    shown = html.escape(shown if len(shown) <= 12 else shown[:11] + "…")
+    shown = html.escape(shown if len(shown) <= 12 else shown[:11] + "…", quote=False)
     return f"<b>▸ {shown}</b>" if chosen else shown
 
 

@@ -13,10 +13,10 @@ ROUTE = ""
 def build(lab: Lab) -> None:
     page_head(TITLE, "Stream a completion, see why each token was chosen, and compare settings side by side.")
     api.build(lab)  # first, or the page's own handlers would take the public names
-    with gr.Tabs(elem_id="pg-tabs"):
+    with gr.Tabs(elem_id="pg-tabs") as tabs:
         with gr.Tab("Single", id="single"):
             parts = single.build(lab)
         with gr.Tab("Compare", id="compare"):
-            compare.build(lab, parts)
+            compare.build(lab, parts, tabs)
         with gr.Tab("Grid", id="grid"):
             grid.build(lab, parts)

@@ -13,12 +13,14 @@ from genai_lab.decoding import Delta, Sampling
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import generation, models
+from pages.components.copying import copy_computed
 from pages.components.errors import PRIVATE, guarded
-from pages.components.forms import label_of, read_settings, settings_form
+from pages.components.forms import label_of, read_settings, settings_form, show_settings
 from pages.components.head import PLAIN
 from pages.components.opening import on_open
 from pages.components.stats import seconds_text
-from pages.components.tokenmap import TokenStream, token_map
+from pages.components.tokenmap import TokenStream, full_value, token_map
+from pages.playground.share import origin
 from pages.playground.streaming import pause
 
 MOST = 4
@@ -40,7 +42,7 @@ MARK = """(values) => {
 }"""
 
 
-def build(lab: Lab, single: Any) -> None:
+def build(lab: Lab, single: Any, tabs: gr.Tabs) -> None:
     with gr.Row():
         prompt = gr.Textbox(
             label="Prompt", lines=4, elem_id="cmp-prompt", placeholder="The same prompt for every panel."
@@ -49,6 +51,7 @@ def build(lab: Lab, single: Any) -> None:
         run = gr.Button("Run together", variant="primary", scale=0, min_width=120, elem_id="cmp-run")
         stop = gr.Button("Stop", scale=0, min_width=80, elem_id="cmp-stop")
         take = gr.Button("Use the single prompt", scale=0, min_width=160, elem_id="cmp-take")
+        link = gr.Button("Copy link", scale=0, min_width=90, elem_id="cmp-link")
         panels = gr.Radio(["2", "3", "4"], value="2", label="Panels", elem_id="cmp-panels", container=False)
     state = gr.State([])
     columns: list[Any] = []
@@ -76,14 +79,11 @@ def build(lab: Lab, single: Any) -> None:
     prompt.submit(guarded(compare, lab), inputs, [state, *outputs], **flow)
     stop.click(guarded(stop_all, lab), state, None, queue=False, **PRIVATE)
     take.click(lambda text: text, single.prompt, prompt, queue=False, **PRIVATE)
-    seeds = [_find(inputs, place, "seed") for place in range(MOST)]
+    copy_computed(link, group_link, [state], lab)
     mark = "(...values) => (" + MARK % json.dumps(["model", *(name.replace("_", "-") for name in SHOWN)]) + ")(values)"
-    on_open(offered, [*menus, *seeds], lab).then(None, inputs[2:], None, js=mark, **PRIVATE)
+    on_open(arrived, [tabs, state, *inputs, *columns, *outputs], lab).then(None, inputs[2:], None, js=mark, **PRIVATE)
     for one in inputs[2:]:
         one.change(None, inputs[2:], None, js=mark, queue=False, **PRIVATE)
-    for place, values in enumerate(START):
-        for name, value in values.items():
-            _find(inputs, place, name).value = value
 
 
 def compare(lab: Lab, prompt: str, panels: str, *values: Any) -> Iterator[Sequence[Update]]:
@@ -140,10 +140,45 @@ def stop_all(lab: Lab, run_ids: list[int]) -> None:
         generation.cancel(lab, run_id)
 
 
-def offered(lab: Lab) -> list[Update]:
+def group_link(lab: Lab, run_ids: list[int], request: gr.Request) -> str:
+    if not run_ids:
+        raise LabError("Nothing has been compared yet; press Run together first.")
+    return f"{origin(request)}/?group={generation.run(lab, run_ids[0]).group}"
+
+
+def arrived(lab: Lab, request: gr.Request) -> list[Update]:
+    """The comparison that the address asks for (?group=), else panels ready to be used: tab, state, inputs, columns."""
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
-    menus = [gr.update(choices=names, value=names[0] if names else None) for _ in range(MOST)]
-    return [*menus, *[None] * MOST]
+    asked = request.query_params.get("group", "")
+    views = generation.group_runs(lab, asked)[:MOST] if asked else []
+    panels = str(max(2, len(views)))
+    inputs: list[Update] = [views[0].prompt.said if views else gr.skip(), panels if views else gr.skip()]
+    for place in range(MOST):
+        view = views[place] if place < len(views) else None
+        known = [*names, *([view.model] if view and view.model not in names else [])]
+        inputs.append(gr.update(choices=known, value=view.model if view else names[0] if names else None))
+        inputs += show_settings(view.sampling, SHOWN) if view else _start(place)
+    columns = [gr.update(visible=place < int(panels)) for place in range(MOST)]
+    shown = [(_recorded(lab, view), _line(*_told(views[0], view))) for view in views]
+    tab = gr.update(selected="compare") if views else gr.skip()
+    return [tab, [view.id for view in views], *inputs, *columns, *_update(None, shown)[1:]]
+
+
+def _recorded(lab: Lab, view: generation.RunView) -> Update:
+    tokens = view.completions[0].tokens if view.completions else ()
+    return full_value(tokens, before=generation.prefix_text(lab, view))
+
+
+def _told(first: generation.RunView, view: generation.RunView) -> tuple[str, str]:
+    jobs = [generation.Job(one.model, one.prompt, one.sampling) for one in (first, view)]
+    done = view.completions
+    ending = f"ended by {done[0].finish_reason}" if done else view.error or view.status
+    marked = "base of the comparison" if view is first else differences(*jobs)
+    return marked, f"run {view.id}, {sum(len(one.tokens) for one in done)} tokens, seed {view.seed}, {ending}"
+
+
+def _start(place: int) -> list[Any]:
+    return show_settings(replace(Sampling(), **START[place]), SHOWN)
 
 
 def _update(run_ids: Any, panels: list[tuple[Any, Any]]) -> list[Update]:
@@ -161,7 +196,3 @@ def _ending(live: generation.Live) -> str:
 def _line(difference: str, ending: str = "") -> str:
     marked = f"<mark>{html.escape(difference)}</mark>" if difference else "Nothing has run yet."
     return f'<p class="panel-note">{marked} {html.escape(ending)}</p>'
-
-
-def _find(inputs: list[Any], place: int, name: str) -> Any:
-    return next(one for one in inputs if getattr(one, "elem_id", "") == f"cmp-{place + 1}-{name.replace('_', '-')}")

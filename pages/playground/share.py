@@ -57,7 +57,7 @@ def completion_text(lab: Lab, state: dict[str, Any]) -> str:
 
 
 def run_link(state: dict[str, Any], request: gr.Request) -> str:
-    return f"{_origin(request)}/?run={_run(state)}"
+    return f"{origin(request)}/?run={_run(state)}"
 
 
 def as_python(lab: Lab, library: str, state: dict[str, Any]) -> str:
@@ -65,7 +65,7 @@ def as_python(lab: Lab, library: str, state: dict[str, Any]) -> str:
 
 
 def as_curl(lab: Lab, state: dict[str, Any], request: gr.Request) -> str:
-    return snippets.as_curl(lab, _run(state), _origin(request))
+    return snippets.as_curl(lab, _run(state), origin(request))
 
 
 def to_jsonl(lab: Lab, state: dict[str, Any]) -> str:
@@ -76,7 +76,7 @@ def to_csv(lab: Lab, state: dict[str, Any]) -> str:
     return history.to_csv(lab, [_run(state)])
 
 
-def _origin(request: gr.Request) -> str:
+def origin(request: gr.Request) -> str:
     """The address that the browser used."""
     scheme = str(request.headers.get("origin", "")).partition("://")[0] or "http"
     return f"{scheme}://{request.headers['host']}"

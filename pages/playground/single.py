@@ -1,7 +1,7 @@
 """One model, one prompt: settings, streaming, the token map and the microscope."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import gradio as gr
@@ -17,7 +17,7 @@ from pages.components.opening import on_open
 from pages.components.plots import microscope_figure
 from pages.components.stats import stat_row
 from pages.components.tokenmap import full_value, token_map
-from pages.playground import share
+from pages.playground import chat, share
 from pages.playground.streaming import FIGURES, loading, shown_run, streamed
 
 # As the form draws them: what stands under "More settings" comes last.
@@ -51,6 +51,7 @@ def build(lab: Lab) -> Parts:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=290, elem_id="pg-settings"):
             model, mode, preset, name, save, drop = _chooser()
+            talk = chat.Chat()
             form = settings_form(Sampling, prefix="pg")
         with gr.Column(scale=3, min_width=320):
             with gr.Row(elem_classes=["chips"], elem_id="pg-examples"):
@@ -63,7 +64,9 @@ def build(lab: Lab) -> Parts:
                 placeholder="Type a prompt, or try an example.",
             )
             run, stop, go_on, clear, undo = _buttons()
+            talk.build_buttons()
             stats = stat_row(FIGURES, "Figures of this run", elem_id="pg-stats")
+            talk.build_turns()
             which = gr.Radio([], label="Completion", visible=False, elem_id="pg-which")
             tokens = token_map(
                 label="Completion",
@@ -78,10 +81,11 @@ def build(lab: Lab) -> Parts:
                 elem_id="pg-microscope",
             )
     gr.HTML("", js_on_load=KEYS, visible=True, apply_default_css=False, elem_classes=["plain", "keys"])
-    inputs = [model, mode, prompt, *form.values()]
+    inputs = [model, mode, prompt, talk.system, talk.talk, *form.values()]
     shown = [tokens, stats, state, note, which]
     page = _Page(state, draft, inputs, shown, chart, [state, *form.values()])
     _wire_generation(lab, page, run, stop, go_on, tokens)
+    _wire_chat(lab, page, talk, mode, prompt, which)
     _wire_microscope(lab, page, form, tokens, which)
     _wire_settings(lab, page, model, mode, form, preset, name, save, drop)
     for chip, one in zip(chips, examples(), strict=True):
@@ -105,6 +109,7 @@ class _Page:
     shown: list[Any]
     chart: gr.Plot
     scope: list[Any]
+    runs: list[Any] = field(default_factory=list)
 
 
 _KEEP = "(...values) => JSON.stringify(values)"
@@ -132,12 +137,35 @@ def _buttons() -> tuple[gr.Button, ...]:
     return run, stop, go_on, clear, undo
 
 
+def _wire_chat(lab: Lab, page: _Page, talk: chat.Chat, mode: Any, prompt: Any, which: Any) -> None:
+    kept = gr.State(chat.nothing())
+    mode.change(chat.seen, mode, [talk.column, talk.row, talk.talk], queue=False, **PRIVATE)
+    for event in page.runs:
+        event.then(guarded(chat.settled, lab), [page.state, prompt], [prompt, talk.talk], **PRIVATE)
+    which.input(guarded(chat.settled, lab), [page.state, prompt], [prompt, talk.talk], **PRIVATE)
+    ended = [talk.talk, page.shown[0], page.state]
+    talk.back.click(
+        guarded(lambda now: (*chat.taken_back(now), full_value(()), dict(HOLLOW))),
+        talk.talk,
+        [prompt, *ended],
+        **PRIVATE,
+    )
+    talk.anew.click(
+        lambda now: (chat.nothing(), full_value(()), dict(HOLLOW), now, gr.update(visible=True)),
+        talk.talk,
+        [*ended, kept, talk.undo],
+        **PRIVATE,
+    )
+    talk.undo.click(lambda old: (old, gr.update(visible=False)), kept, [talk.talk, talk.undo], **PRIVATE)
+
+
 def _wire_generation(lab: Lab, page: _Page, run: Any, stop: Any, go_on: Any, tokens: Any) -> None:
     flow = {"concurrency_id": "generation", "concurrency_limit": 40, **PRIVATE}
     begun = run.click(guarded(generate, lab), page.inputs, page.shown, **flow)
     more = go_on.click(guarded(continue_run, lab), page.state, page.shown, **flow)
     branched = tokens.branch(guarded(branch, lab), page.state, page.shown, **flow)
-    for event in (begun, more, branched):
+    page.runs = [begun, more, branched]
+    for event in page.runs:
         event.then(guarded(look, lab), page.scope, page.chart, **PRIVATE)
     stop.click(guarded(stop_run, lab), page.state, None, queue=False, **PRIVATE)
 
@@ -178,9 +206,11 @@ def _wire_settings(
         one.change(None, page.inputs, page.draft, js=_KEEP, queue=False, **PRIVATE)
 
 
-def generate(lab: Lab, model: str, mode: str, prompt: str, *values: Any) -> Iterator[Sequence[Update]]:
+def generate(
+    lab: Lab, model: str, mode: str, prompt: str, system: str, talk: dict[str, Any], *values: Any
+) -> Iterator[Sequence[Update]]:
     sampling = read_settings(Sampling, NAMES, values)
-    made = models.prompt_for(lab, _needed(model), prompt or "", mode or None)
+    made = chat.prompt_of(lab, _needed(model), mode, prompt or "", system, talk or chat.nothing())
     if models.show(lab, model).status == "ready":
         yield loading(model)
     yield from streamed(lab, generation.start(lab, model, made, sampling))
@@ -275,7 +305,7 @@ def delete_preset(lab: Lab, name: str | None) -> Update:
 def use_example(lab: Lab, one: Any) -> list[Update]:
     card = models.show(lab, one.model).card
     modes = gr.update(choices=list(card.modes), value=one.mode)
-    return [one.model, modes, one.prompt, *show_settings(Sampling.from_dict(one.settings), NAMES)]
+    return [one.model, modes, one.prompt, "", chat.nothing(), *show_settings(Sampling.from_dict(one.settings), NAMES)]
 
 
 def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
@@ -288,7 +318,8 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
     if asked.get("run", "").isdigit():
         return [*_restored(lab, names, int(asked["run"])), chosen]
     kept = json.loads(draft) if draft else []
-    kept = kept if isinstance(kept, list) and len(kept) == 3 + len(NAMES) else [None, None, "", *_defaults()]
+    if not isinstance(kept, list) or len(kept) != 5 + len(NAMES):
+        kept = [None, None, "", "", chat.nothing(), *_defaults()]
     model = asked.get("model") if asked.get("model") in names else kept[0] if kept[0] in names else None
     model = model or (names[0] if names else None)
     modes = modes_of(lab, model, kept[1]) if model else gr.skip()
@@ -298,10 +329,17 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
 def _restored(lab: Lab, names: list[str], run_id: int) -> list[Update]:
     view = generation.run(lab, run_id)
     known = [*names, *([] if view.model in names else [view.model])]
-    text = view.prompt.text or (view.prompt.messages[-1]["content"] if view.prompt.messages else "")
     modes = gr.update(choices=list(models.show(lab, view.model).card.modes), value=view.mode)
     settings = show_settings(view.sampling, NAMES)
-    return [gr.update(choices=known, value=view.model), modes, text, *settings, *shown_run(lab, view)]
+    talk = chat.restored(lab, view)
+    return [
+        gr.update(choices=known, value=view.model),
+        modes,
+        view.prompt.text,
+        *talk,
+        *settings,
+        *shown_run(lab, view),
+    ]
 
 
 def _defaults() -> list[Any]:

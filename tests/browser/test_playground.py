@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from genai_lab.starter.examples import examples
 from tests.browser.conftest import PLAYED as NAME
 from tests.browser.conftest import Opener
 
@@ -173,6 +174,61 @@ def test_a_link_restores_the_run_and_replay_repeats_it(open_page: Opener) -> Non
     expect(again.locator("#pg-note")).not_to_contain_text(f"Run {run_id},")
     expect(status(again)).to_contain_text("finished")
     assert completion(again) == text
+
+
+def test_every_example_works_at_once(open_page: Opener) -> None:
+    page = open_page("/")
+    every = page.locator("#pg-examples button")
+    expect(every).to_have_count(len(examples()))
+    for place, one in enumerate(examples()):
+        every.nth(place).click()
+        expect(page.locator("#pg-prompt textarea")).to_have_value(one.prompt)
+        expect(page.locator(f"#pg-mode input[value='{one.mode}']")).to_be_checked()
+        before = page.locator("#pg-note").inner_text()
+        page.locator("#pg-run").click()
+        expect(page.locator("#pg-note")).not_to_have_text(before)
+        expect(page.locator("#pg-note")).to_contain_text(f"{one.model}, ended by")
+        assert completion(page).strip()
+
+
+def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener, serious_violations: Any) -> None:
+    page = open_page("/?model=starter-causal")
+    page.locator("#pg-mode").get_by_text("chat").click()
+    page.locator("#pg-system textarea").fill("Be kind.")
+    for message in ("Can you help me?", "And <b>tomorrow</b>?"):
+        page.locator("#pg-prompt textarea").fill(message)
+        page.locator("#pg-run").click()
+        expect(page.locator("#pg-talk")).to_contain_text(message)
+        expect(page.locator("#pg-prompt textarea")).to_have_value("")
+    turns = page.locator("#pg-talk li")
+    expect(turns).to_have_count(3)
+    said, answer = turns.all_inner_texts(), completion(page)
+    assert serious_violations(page) == []
+    again = open_page(f"/?run={run_of(page)}")
+    expect(again.locator("#pg-talk li")).to_have_count(3)
+    assert again.locator("#pg-talk li").all_inner_texts() == said
+    assert completion(again) == answer
+    expect(again.locator("#pg-system textarea")).to_have_value("Be kind.")
+    again.locator("#pg-back").click()
+    expect(again.locator("#pg-prompt textarea")).to_have_value("And <b>tomorrow</b>?")
+    expect(again.locator("#pg-talk li")).to_have_count(2)
+
+
+def test_a_comparison_has_a_link(open_page: Opener) -> None:
+    page = open_page("/")
+    page.get_by_role("tab", name="Compare").click()
+    choose(page, "cmp-2-model", "starter-seq2seq")
+    page.locator("#cmp-prompt textarea").fill(PROMPT)
+    page.locator("#cmp-run").click()
+    for place in (1, 2):
+        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
+    texts = [completion(page, f"cmp-{place}-tokens") for place in (1, 2)]
+    history = open_page("/history")
+    again = open_page(str(history.locator("a[href*='group=']").first.get_attribute("href")))
+    expect(again.locator("#cmp-2-model input")).to_have_value("starter-seq2seq")
+    expect(again.locator("#cmp-prompt textarea")).to_have_value(PROMPT)
+    expect(again.locator("#cmp-2-note")).to_contain_text("model starter-seq2seq")
+    assert [completion(again, f"cmp-{place}-tokens") for place in (1, 2)] == texts
 
 
 def test_the_draft_outlives_a_reload_and_another_page(open_page: Opener) -> None:

@@ -148,3 +148,11 @@ def test_every_naughty_string_is_a_prompt(lab: Lab) -> None:
     assert len(made) > 400
     assert len(refused) <= 5
     assert not any("\n" in sentence for sentence in refused)
+
+
+def test_seeds_count_up_and_wrap_at_what_a_database_holds(lab: Lab) -> None:
+    last = 2**31 - 1
+    view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=last, num_completions=2))
+    assert [one.seed for one in view.completions] == [last, 0]
+    alone = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=0))
+    assert alone.completions[0].text == view.completions[1].text

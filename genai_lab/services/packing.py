@@ -1,0 +1,53 @@
+"""Completions as rows: the tokens with their alternatives as compressed JSON."""
+
+import json
+import zlib
+from typing import Any
+
+from genai_lab.decoding import Completion, Stage, Token
+from storage.tables import Generation
+
+
+def row_of(completion: Completion, rendered: str) -> Generation:
+    tokens = json.dumps([_packed(token) for token in completion.tokens], separators=(",", ":"))
+    return Generation(
+        sample_index=completion.index,
+        rendered_prompt=rendered,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        seconds=completion.seconds,
+        first_token_seconds=completion.first_token_seconds,
+        seed=completion.seed,
+        trace=zlib.compress(tokens.encode(), 1),
+    )
+
+
+def _packed(token: Token) -> list[Any]:
+    stages = [[s.filter, list(zip(s.ids, s.texts, s.probabilities, strict=True)), s.removed] for s in token.stages]
+    return [token.id, token.text, token.logprob, token.probability, stages]
+
+
+def completion_of(row: Generation) -> Completion:
+    return Completion(
+        index=row.sample_index,
+        text=row.text,
+        tokens=tuple(_token(packed) for packed in json.loads(zlib.decompress(row.trace))),
+        finish_reason=row.finish_reason,  # type: ignore[arg-type]
+        prompt_tokens=row.prompt_tokens,
+        seed=row.seed,
+        seconds=row.seconds,
+        first_token_seconds=row.first_token_seconds,
+    )
+
+
+def _token(packed: list[Any]) -> Token:
+    token_id, text, logprob, probability, stages = packed
+    kept = tuple(_stage(*packed) for packed in stages)
+    return Token(token_id, text, logprob, probability, kept)
+
+
+def _stage(name: str, found: list[list[Any]], removed: int) -> Stage:
+    ids, texts, shares = zip(*found, strict=True) if found else ((), (), ())
+    return Stage(name, ids, texts, shares, removed)
