@@ -139,7 +139,7 @@ def _buttons() -> tuple[gr.Button, ...]:
 
 def _wire_chat(lab: Lab, page: _Page, talk: chat.Chat, mode: Any, prompt: Any, which: Any) -> None:
     kept = gr.State(chat.nothing())
-    mode.change(chat.seen, mode, [talk.column, talk.row, talk.talk], queue=False, **PRIVATE)
+    mode.change(chat.seen, mode, [talk.column, talk.row, talk.talk], queue=False, preprocess=False, **PRIVATE)
     for event in page.runs:
         event.then(guarded(chat.settled, lab), [page.state, prompt], [prompt, talk.talk], **PRIVATE)
     which.input(guarded(chat.settled, lab), [page.state, prompt], [prompt, talk.talk], **PRIVATE)
@@ -196,7 +196,8 @@ def _wire_settings(
     lab: Lab, page: _Page, model: Any, mode: Any, form: dict[str, Any], preset: Any, name: Any, save: Any, drop: Any
 ) -> None:
     values = list(form.values())
-    model.change(guarded(modes_of, lab), [model, mode], mode, queue=False, **PRIVATE)
+    # The mode may be one of the model before, which Gradio's own check would refuse.
+    model.change(guarded(modes_of, lab), [model, mode], mode, queue=False, preprocess=False, **PRIVATE)
     hindered = [form[one] for one in NO_EFFECT_WHEN_GREEDY]
     form["greedy"].change(greyed, form["greedy"], hindered, queue=False, **PRIVATE)
     preset.input(guarded(use_preset, lab), [preset, *values], values, queue=False, **PRIVATE)
