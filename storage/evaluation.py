@@ -119,6 +119,12 @@ def end_system(session: Session, run_id: int, ended: dict[str, Any]) -> None:
     run.settings = run.settings | {name: value for name, value in ended.items() if name != "seconds"}
 
 
+def fail_system(session: Session, run_id: int, error: str) -> None:
+    """A system cannot be completed."""
+    run = session.get_one(Run, run_id)
+    run.status, run.error = "failed", error
+
+
 def job_of_run(session: Session, run_id: int) -> int | None:
     return session.scalar(select(Job.id).where(Job.run_id == run_id).order_by(Job.id.desc()).limit(1))
 

@@ -137,4 +137,5 @@ def end_run(session: Session, run_id: int | None, status: str, error: str | None
     """The run that a job was to make, and those below it, share its end unless they have ended by themselves."""
     if run_id is not None:
         own = update(Run).where(or_(Run.id == run_id, Run.parent_id == run_id), Run.status == "running")
-        session.execute(own.values(status=status, error=error))
+        told = {"error": error} if error is not None else {}
+        session.execute(own.values(status=status, **told))

@@ -183,8 +183,8 @@ def _spot(
         "id": cell.system.id,
         "done": cell.system.n,
         "selected": "true" if cell.system.id == chosen else "false",
-        "waits": f"{cell.system.n} of {view.rows} rows" if cell.system.n else "waits",
-        "note": "; ".join(notes),
+        "waits": _waits(view, cell),
+        "note": "; ".join([*([cell.error] if cell.error else []), *notes]),
         "heat": 0,
     }
     if score is not None:
@@ -197,6 +197,12 @@ def _spot(
             "heat": round(4 + 40 * share),
         }
     return made
+
+
+def _waits(view: MatrixView, cell: CellView) -> str:
+    if cell.error:
+        return "failed"
+    return f"{cell.system.n} of {view.rows} rows" if cell.system.n else "waits"
 
 
 def _line(one: Prediction, beside: str, key: Key | None) -> dict[str, Any]:

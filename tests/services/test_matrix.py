@@ -10,13 +10,15 @@ from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.services import datasets, jobs, matrix, presets, templates
+from genai_lab.models import Source
+from genai_lab.services import datasets, jobs, matrix, models, presets, templates
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix import promoting, reading
 from genai_lab.services.matrix.estimating import estimate
 from genai_lab.services.work.matrix import Matrix
 from storage import jobs as job_queries
 from storage.tables import Job
+from tests.tiny import random_model
 
 ROWS = 12
 LONG = 5
@@ -77,6 +79,7 @@ def worked(lab: Lab, begun: matrix.Started, earlier: list[dict[str, Any]] | None
         job = session.get_one(Job, begun.job_id)
         Matrix().keep(session, job, [*(earlier or []), *report.records])
         job.result = result
+        Matrix().finish(session, job, result)
         job_queries.end_run(session, begun.run_id, "finished", None)
     return report
 
@@ -144,6 +147,24 @@ def test_a_second_run_costs_nothing_and_says_so(lab: Lab, reviews: str) -> None:
     assert two.cells[0].cached == 6 - errors
     assert "remembered" in matrix.remembered(two)
     assert texts(lab, again.cells[0], two) == texts(lab, first.cells[0], one)
+
+
+def test_a_model_that_does_not_load_fails_its_own_cells_only(lab: Lab, reviews: str) -> None:
+    broken = random_model(lab.config.model_roots[0] / "broken")
+    models.add(lab, "broken", Source("local", str(broken)))
+    begun = matrix.start(lab, plan(reviews, models=("broken", "tiny"), shots=(0,), use_cache=False))
+    (broken / "model.safetensors").unlink()
+    result = worked(lab, begun)
+    view = matrix.show(lab, begun.run_id)
+    bad, good = view.cells
+    assert (bad.system.status, good.system.status) == ("failed", "finished")
+    assert bad.error
+    assert good.scores
+    assert view.error == "1 of 2 cells failed; the others stand."
+    assert [item for item in result.records if "failed" in item]
+    alone = matrix.start(lab, plan(reviews, models=("broken",), shots=(0,)))
+    with pytest.raises(LabError, match="broken"):
+        worked(lab, alone)
 
 
 def test_a_killed_job_goes_on_and_ends_with_the_same_texts(lab: Lab, reviews: str, done: matrix.MatrixView) -> None:

@@ -121,6 +121,7 @@ class CellView:
     cached: int
     seconds: float | None
     scores: tuple[ScoreView, ...]
+    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -323,6 +324,7 @@ def _cell_view(run: Run, n: int, scores: Sequence[ScoreView]) -> CellView:
         cached=kept.get("cached", 0),
         seconds=run.seconds,
         scores=tuple(scores),
+        error=run.error if run.status == "failed" else None,
     )
 
 

@@ -1,4 +1,7 @@
-"""The job "matrix": cell after cell, every completion a record, each cell's scores when its rows are done."""
+"""The job "matrix": cell after cell, every completion a record, each cell's scores when its rows are done.
+
+A cell that cannot be answered, since its model does not load, fails alone.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -6,12 +9,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix import MATRIX, Plan
 from genai_lab.services.work import KINDS, Report
 from storage import evaluation as queries
-from storage.tables import Job
+from storage.tables import Job, Run
 
 
 class Matrix:
@@ -21,7 +25,7 @@ class Matrix:
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         plan = Plan.from_dict(settings["plan"])
         earlier: dict[int, dict[int, dict[str, Any]]] = {}
-        ended = set()
+        ended, failed = set(), {}
         for item in report.earlier():
             if "generation" in item:
                 earlier.setdefault(item["cell"], {})[item["generation"]["example"]] = item["generation"]
@@ -31,13 +35,19 @@ class Matrix:
         for number, cell in enumerate(settings["cells"]):
             if cell in ended:
                 continue
-            for item in cell_records(lab, settings["run"], cell, plan, earlier.get(cell, {}), counts):
-                report.record(item)
-                if "generation" in item:
-                    share = item["number"] / max(1, item["of"])
-                    words = f"cell {number + 1} of {len(settings['cells'])}, row {item['number']} of {item['of']}"
-                    report.progress(number + share, len(settings["cells"]), words)
-        return {"matrix": settings["run"], **counts}
+            try:
+                for item in cell_records(lab, settings["run"], cell, plan, earlier.get(cell, {}), counts):
+                    report.record(item)
+                    if "generation" in item:
+                        share = item["number"] / max(1, item["of"])
+                        words = f"cell {number + 1} of {len(settings['cells'])}, row {item['number']} of {item['of']}"
+                        report.progress(number + share, len(settings["cells"]), words)
+            except LabError as problem:
+                failed[cell] = str(problem)
+                report.record({"key": f"{cell} failed", "cell": cell, "failed": str(problem)})
+        if len(failed) == len(settings["cells"]):
+            raise LabError(next(iter(failed.values())))
+        return {"matrix": settings["run"], "failed": len(failed), **counts}
 
     def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         for item in items:
@@ -45,11 +55,16 @@ class Matrix:
                 queries.add_scores(session, item["scores"])
             if "ended" in item:
                 queries.end_system(session, item["cell"], item["ended"])
+            if "failed" in item:
+                queries.fail_system(session, item["cell"], item["failed"])
         queries.add_generations(session, [(item["cell"], item["generation"]) for item in items if "generation" in item])
         queries.add_responses(session, [item["response"] for item in items if "response" in item])
 
     def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        """The runs end with the job."""
+        """The runs end with the job; where cells have failed, the matrix says how many."""
+        if failed := result.get("failed"):
+            run = session.get_one(Run, job.run_id)
+            run.error = f"{failed} of {len(job.settings['cells'])} cells failed; the others stand."
 
 
 def cell_records(
