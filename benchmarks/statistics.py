@@ -118,7 +118,7 @@ def cases() -> Iterator[Case]:
     for metric, figure in (("bleu", "bleu"), ("chrf", "chrf"), ("length_ratio", "ratio")):
         member = METRICS.get(metric)
         sample = member.rows(predictions, references, member.settings()).samples[figure]
-        ends = figure_of(member, figure)
+        ends = figure_of(metric, figure)
         for n in (200, 500):
             yield Case(f"{metric} of real pairs", n, _whole(sample), _from(sample), (ends.low, ends.high))
     labels = _classified(4000)

@@ -1,4 +1,4 @@
-"""`evaluate score|run|compare|list|show|report`: figures with their intervals, systems side by side."""
+"""`evaluate score|run|compare|suite|harness|list|show|report`: figures with their intervals, systems side by side."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
 
 @COMMANDS.register("evaluate")
 def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    group = parts.add_parser("evaluate", help="measure: score, run, compare, list, show, report")
+    group = parts.add_parser("evaluate", help="measure: score, run, compare, suite, harness, list, show, report")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     score = commands.add_parser("score", parents=[shared], help="one metric on a file of predictions and references")
     score.add_argument("--metric", required=True)
@@ -48,6 +48,16 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     suite.add_argument("--models", default="", help="names with commas between them")
     suite.add_argument("--wait", action="store_true")
     suite.set_defaults(command=_suite)
+    harness = commands.add_parser("harness", parents=[shared], help="tasks of lm-evaluation-harness")
+    harness.add_argument("--list", action="store_true", dest="listed", help="the tasks that there are")
+    harness.add_argument("--model", action="append", default=[], help="may be repeated: systems side by side")
+    harness.add_argument("--tasks", default="", help="comma-separated, such as arc_easy,hellaswag")
+    harness.add_argument("--tasks-folder", type=Path, metavar="FOLDER", help="YAML files of further tasks")
+    harness.add_argument("--shots", type=int, help="default: each task's own")
+    harness.add_argument("--limit", type=int, help="at most so many documents a task")
+    harness.add_argument("--seed", type=int, default=0)
+    harness.add_argument("--wait", action="store_true", help="stay until it has ended")
+    harness.set_defaults(command=_harness)
     listing = commands.add_parser("list", parents=[shared], help="evaluations, newest first")
     listing.set_defaults(command=_list)
     show = commands.add_parser("show", parents=[shared], help="an evaluation's figures and verdicts")
@@ -133,6 +143,34 @@ def _suite(lab: Any, options: argparse.Namespace) -> None:
         return
     for one in found:
         print(f"{one['name']:<20} {one['about']}")
+
+
+@with_lab
+def _harness(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.cli.jobs import waited
+    from genai_lab.evaluation.harness import task_names
+    from genai_lab.services import jobs
+    from genai_lab.services.evaluation import harness
+
+    if options.listed:
+        names = task_names(options.tasks_folder)
+        print_json(names) if options.json else print("\n".join(names))
+        return
+    job = harness.start(
+        lab,
+        options.model,
+        options.tasks.split(","),
+        shots=options.shots,
+        limit=options.limit,
+        seed=options.seed,
+        folder=options.tasks_folder,
+    )
+    if not options.wait:
+        print_json({"job": job}) if options.json else print(f"Queued as job {job}; `jobs wait {job}` stays with it.")
+        return
+    waited(lab, job, None)
+    for run in (jobs.show(lab, job).result or {})["evaluations"]:
+        _printed(lab, run, options.json)
 
 
 @with_lab

@@ -102,7 +102,7 @@ def waited(lab: Any, job_id: int, as_json: bool | None, timeout: float | None = 
 
     view = watched(lab, job_id, timeout)
     if view.status != "finished":
-        raise LabError(f"Job {job_id} was {view.exit_reason or view.status}: {view.error or 'no reason is known'}")
+        raise LabError(f"Job {job_id} ended ({view.exit_reason or view.status}): {view.error or 'no reason is known'}")
     if as_json is not None:
         _told(view, as_json)
     return view

@@ -17,6 +17,12 @@ from genai_lab.registry import Registry
 Array = NDArray[np.float64]
 
 
+# Figures of lm-evaluation-harness, which measures by itself.
+HARNESS = "harness"
+SHARES = ("acc", "acc_norm", "exact_match", "f1", "em", "mc1", "mc2", "acc_mutual_info")
+LOWER = ("perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "ter", "brier_score")
+
+
 @dataclass(frozen=True)
 class Figure:
     """One number of a metric; `low` and `high` are the ends of its range, None where there is none.
@@ -175,12 +181,21 @@ def settings_of(name: str, values: dict[str, Any]) -> Any:
     return kind(**values)
 
 
-def figure_of(metric: Metric, name: str) -> Figure:
-    """Raises LabError where the metric has no such figure."""
-    for figure in metric.figures:
+def figure_of(metric: str, name: str) -> Figure:
+    """Raises LabError where the metric has no such figure; the harness brings its own, known by their names."""
+    if metric == HARNESS:
+        own = name.partition(" ")[0]
+        low, high = (0.0, 1.0) if own in SHARES else (None, None)
+        return Figure(name, name.replace("_", " "), low, high, higher_is_better=own not in LOWER)
+    known = METRICS.get(metric)
+    for figure in known.figures:
         if figure.name == name:
             return figure
-    raise LabError(f"{metric.title} has no figure {name!r}. Known: {', '.join(one.name for one in metric.figures)}.")
+    raise LabError(f"{known.title} has no figure {name!r}. Known: {', '.join(one.name for one in known.figures)}.")
+
+
+def title_of(metric: str) -> str:
+    return "Harness" if metric == HARNESS else METRICS.get(metric).title
 
 
 def _check(metric: Metric, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> None:

@@ -148,6 +148,12 @@ def load(lab: "Lab", name: str) -> Generator:
     return lab.models.acquire(view.card, _base_paths(lab) if view.card.source.backend == "adapter" else ())
 
 
+def load_apart(lab: "Lab", name: str) -> Generator:
+    """The model outside the shared memory, for a worker that needs its weights themselves; the caller closes it."""
+    card = show(lab, name).card
+    return BACKENDS.get(card.source.backend).load(card, _options(lab))
+
+
 def unload(lab: "Lab", name: str) -> None:
     """Frees its memory; texts that it is generating end where they are."""
     lab.models.unload(name)

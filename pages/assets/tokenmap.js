@@ -105,6 +105,11 @@ function show(node) {
 
 function place(node) {
   const rects = node.getClientRects(), box = rects[rects.length - 1] || node.getBoundingClientRect(), home = element.getBoundingClientRect();
+  if (getComputedStyle(tip).position === 'fixed') {  // a sheet at the lower edge: what was touched moves above it
+    const covered = box.bottom + 12 - tip.getBoundingClientRect().top;
+    if (covered > 0) scrollBy({ top: covered, behavior: 'instant' });
+    return;
+  }
   tip.style.left = Math.max(0, Math.min(box.left - home.left, home.width - tip.offsetWidth - 2)) + 'px';
   const below = box.bottom - home.top + 2, above = box.top - home.top - tip.offsetHeight - 2;
   tip.style.top = (box.bottom + tip.offsetHeight > innerHeight && box.top > tip.offsetHeight ? above : below) + 'px';
@@ -154,6 +159,7 @@ element.addEventListener('keydown', e => {
 });
 
 document.addEventListener('pointerdown', e => { if (element.isConnected && !element.contains(e.target)) hide(); });
+document.addEventListener('keydown', e => { if (element.isConnected && e.key === 'Escape') hide(); });
 
 watch('value', apply);
 apply();

@@ -31,7 +31,7 @@ Update = Any
 def build(lab: Lab) -> None:
     page_head(TITLE, "Measure systems side by side: intervals, paired tests, and every prediction to read.")
     opened, seen = gr.State(None), gr.State("")
-    jobstrip.build(lab, ("evaluate", "matrix"))
+    jobstrip.build(lab, ("evaluate", "matrix", "harness"))
     listed = gr.HTML("", js_on_load=OPEN, apply_default_css=False, elem_classes=PLAIN, elem_id="ev-list")
     with gr.Tabs(elem_id="ev-tabs"):
         with gr.Tab("Figures", id="figures"):

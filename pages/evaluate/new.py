@@ -8,11 +8,12 @@ import gradio as gr
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
+from genai_lab.evaluation.harness import MISSING, installed
 from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation, matrix, models, templates
-from genai_lab.services.evaluation import Choice, suites, uploads
-from pages.components.errors import PRIVATE, guarded
+from genai_lab.services.evaluation import Choice, harness, suites, uploads
+from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.opening import on_open
 
 DEFAULT_METRICS = ["rouge"]
@@ -40,7 +41,9 @@ def build(lab: Lab, opened: gr.State) -> None:
             systems = _systems(lab, opened, metrics, seed)
         with gr.Tab("Uploaded predictions"):
             _uploaded(lab, opened, metrics, seed)
-    on_open(choices, [*suite, *fresh, *systems], lab)
+        with gr.Tab("Harness"):
+            guests = _harness(lab, seed)
+    on_open(choices, [*suite, *fresh, *systems, *guests], lab)
 
 
 def _suite(lab: Lab, opened: gr.State) -> list[Any]:
@@ -99,6 +102,29 @@ def _uploaded(lab: Lab, opened: gr.State, metrics: Any, seed: Any) -> None:
     run.click(guarded(run_uploaded, lab), [file, predictions, references, source, metrics, seed], opened, **PRIVATE)
 
 
+def _harness(lab: Lab, seed: Any) -> list[Any]:
+    """Tasks of lm-evaluation-harness, where it is installed; they measure by themselves."""
+    if not installed():
+        gr.Markdown(MISSING, elem_classes=["quiet"])
+        return []
+    with gr.Row():
+        chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-guest-models")
+        tasks = gr.Textbox(
+            label="Tasks", info="Of lm-evaluation-harness, with commas.", placeholder="arc_easy", elem_id="ev-tasks"
+        )
+        shots = gr.Number(None, precision=0, label="Shots", info="Empty: the task's own.", elem_id="ev-guest-shots")
+        limit = gr.Number(100, precision=0, label="Documents", info="At most, a task.", elem_id="ev-limit")
+    run = gr.Button("Run tasks", variant="primary", scale=0, min_width=120, elem_id="ev-guest-run")
+    run.click(guarded(run_harness, lab), [chosen, tasks, shots, limit, seed], None, concurrency_id="models", **PRIVATE)
+    return [chosen]
+
+
+def run_harness(lab: Lab, chosen: list[str], tasks: str, shots: float | None, limit: float | None, seed: float) -> None:
+    most, own = int(limit) if limit else None, None if shots is None else int(shots)
+    job = harness.start(lab, chosen, (tasks or "").split(","), shots=own, limit=most, seed=int(seed or 0))
+    notice(f"Job {job} is queued; its evaluations appear in the list when it has ended.")
+
+
 def choices(lab: Lab) -> Sequence[Update]:
     """What can be chosen now: suites, models, datasets, templates, systems."""
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
@@ -106,6 +132,7 @@ def choices(lab: Lab) -> Sequence[Update]:
     kept = [view.name for view in templates.find(lab)]
     known = [(f"{one.id}: {one.label} on {one.dataset} (n = {one.n})", one.id) for one in evaluation.systems(lab)]
     shipped = [(f"{one.name}: {one.about}", one.name) for one in suites.load_all()]
+    guests = (gr.update(choices=names, value=names[:1]),) if installed() else ()
     return (
         gr.update(choices=shipped, value=shipped[0][1] if shipped else None),
         gr.update(choices=names, value=names[:1]),
@@ -113,6 +140,7 @@ def choices(lab: Lab) -> Sequence[Update]:
         gr.update(choices=[view.name for view in found], value=found[0].name if found else None),
         gr.update(choices=kept, value=kept[0] if kept else None),
         gr.update(choices=known),
+        *guests,
     )
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.metrics import METRICS, figure_of
+from genai_lab.metrics import figure_of
 from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import reading, report
 from pages.components.errors import PRIVATE, guarded
@@ -91,7 +91,7 @@ def draw(
     if not run_id or not packed or not a or not b:
         return EMPTY, "", 0
     view, key = service.show(lab, run_id), unpacked(packed)
-    better = figure_of(METRICS.get(key[0]), key[1]).higher_is_better
+    better = figure_of(key[0], key[1]).higher_is_better
     every = reading.lines(lab, view, key, a, b)
     found = reading.ordered(every, order, better)  # type: ignore[arg-type]
     place = min(max(place, 0), max(0, (len(found) - 1) // PAGE))

@@ -8,7 +8,7 @@ import gradio as gr
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.metrics import METRICS, figure_of
+from genai_lab.metrics import figure_of
 from genai_lab.services import datasets
 from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import EvaluationView, Key, reading, report
@@ -124,7 +124,7 @@ def _packed(key: Key) -> str:
 
 
 def _title(key: Key) -> str:
-    return figure_of(METRICS.get(key[0]), key[1]).title
+    return figure_of(key[0], key[1]).title
 
 
 def _chosen(run_id: int | None) -> int:

@@ -18,12 +18,12 @@ from pages.components.plots import microscope_figure
 from pages.components.stats import stat_row
 from pages.components.tokenmap import full_value, token_map
 from pages.playground import chat, share
-from pages.playground.streaming import FIGURES, loading, shown_run, streamed
+from pages.playground.streaming import FIGURES, blank, loading, shown_run, streamed
 
 # As the form draws them: what stands under "More settings" comes last.
 NAMES = [item.name for item in sorted(fields(Sampling), key=lambda item: bool(item.metadata.get("more")))]
 NO_EFFECT_WHEN_GREEDY = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-HOLLOW = {"run": None, "completion": 0, "index": 0, "text": ""}
+HOLLOW = {"run": None, "completion": 0, "index": 0}
 KEYS = """
 document.addEventListener('keydown', e => {
   if (!element.isConnected) return;
@@ -84,7 +84,7 @@ def build(lab: Lab) -> Parts:
     inputs = [model, mode, prompt, talk.system, talk.talk, *form.values()]
     shown = [tokens, stats, state, note, which]
     page = _Page(state, draft, inputs, shown, chart, [state, *form.values()])
-    _wire_generation(lab, page, run, stop, go_on, tokens)
+    _wire_generation(lab, page, talk, run, stop, go_on, tokens)
     _wire_chat(lab, page, talk, mode, prompt, which)
     _wire_microscope(lab, page, form, tokens, which)
     _wire_settings(lab, page, model, mode, form, preset, name, save, drop)
@@ -143,25 +143,21 @@ def _wire_chat(lab: Lab, page: _Page, talk: chat.Chat, mode: Any, prompt: Any, w
     for event in page.runs:
         event.then(guarded(chat.settled, lab), [page.state, prompt], [prompt, talk.talk], **PRIVATE)
     which.input(guarded(chat.settled, lab), [page.state, prompt], [prompt, talk.talk], **PRIVATE)
-    ended = [talk.talk, page.shown[0], page.state]
     talk.back.click(
-        guarded(lambda now: (*chat.taken_back(now), full_value(()), dict(HOLLOW))),
-        talk.talk,
-        [prompt, *ended],
-        **PRIVATE,
+        guarded(lambda now: (*chat.taken_back(now), *blank())), talk.talk, [prompt, talk.talk, *page.shown], **PRIVATE
     )
     talk.anew.click(
-        lambda now: (chat.nothing(), full_value(()), dict(HOLLOW), now, gr.update(visible=True)),
+        lambda now: (chat.nothing(), *blank(), now, gr.update(visible=True)),
         talk.talk,
-        [*ended, kept, talk.undo],
+        [talk.talk, *page.shown, kept, talk.undo],
         **PRIVATE,
     )
-    talk.undo.click(lambda old: (old, gr.update(visible=False)), kept, [talk.talk, talk.undo], **PRIVATE)
+    talk.undo.click(guarded(chat.undone, lab), kept, [talk.talk, *page.shown, talk.undo], **PRIVATE)
 
 
-def _wire_generation(lab: Lab, page: _Page, run: Any, stop: Any, go_on: Any, tokens: Any) -> None:
+def _wire_generation(lab: Lab, page: _Page, talk: chat.Chat, run: Any, stop: Any, go_on: Any, tokens: Any) -> None:
     flow = {"concurrency_id": "generation", "concurrency_limit": 40, **PRIVATE}
-    begun = run.click(guarded(generate, lab), page.inputs, page.shown, **flow)
+    begun = run.click(guarded(generate, lab), page.inputs, [*page.shown, talk.talk], **flow)
     more = go_on.click(guarded(continue_run, lab), page.state, page.shown, **flow)
     branched = tokens.branch(guarded(branch, lab), page.state, page.shown, **flow)
     page.runs = [begun, more, branched]
@@ -213,8 +209,11 @@ def generate(
     sampling = read_settings(Sampling, NAMES, values)
     made = chat.prompt_of(lab, _needed(model), mode, prompt or "", system, talk or chat.nothing())
     if models.show(lab, model).status == "ready":
-        yield loading(model)
-    yield from streamed(lab, generation.start(lab, model, made, sampling))
+        yield [*loading(model), talk]
+    live = generation.start(lab, model, made, sampling)
+    talk = chat.sent(made, talk, live.run_id)
+    for update in streamed(lab, live):
+        yield [*update, talk]
 
 
 def continue_run(lab: Lab, state: dict[str, Any]) -> Iterator[Sequence[Update]]:
@@ -306,7 +305,8 @@ def delete_preset(lab: Lab, name: str | None) -> Update:
 def use_example(lab: Lab, one: Any) -> list[Update]:
     card = models.show(lab, one.model).card
     modes = gr.update(choices=list(card.modes), value=one.mode)
-    return [one.model, modes, one.prompt, "", chat.nothing(), *show_settings(Sampling.from_dict(one.settings), NAMES)]
+    fresh = ("", chat.nothing()) if one.mode == "chat" else (gr.skip(), gr.skip())
+    return [one.model, modes, one.prompt, *fresh, *show_settings(Sampling.from_dict(one.settings), NAMES)]
 
 
 def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
@@ -324,7 +324,11 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
     model = asked.get("model") if asked.get("model") in names else kept[0] if kept[0] in names else None
     model = model or (names[0] if names else None)
     modes = modes_of(lab, model, kept[1]) if model else gr.skip()
-    return [gr.update(choices=names, value=model), modes, kept[2], *kept[3:], *[gr.skip()] * 5, chosen]
+    prompt, talk, last = kept[2], kept[4] or chat.nothing(), None
+    if kept[1] == "chat":
+        prompt, talk, last = chat.resumed(lab, prompt, talk)
+    shown = shown_run(lab, last) if last else [gr.skip()] * 5
+    return [gr.update(choices=names, value=model), modes, prompt, kept[3], talk, *kept[5:], *shown, chosen]
 
 
 def _restored(lab: Lab, names: list[str], run_id: int) -> list[Update]:

@@ -52,6 +52,13 @@ def loading(model: str) -> list[Update]:
     return [full_value(()), words, gr.skip(), note, gr.skip()]
 
 
+def blank() -> list[Update]:
+    """The same updates where there is no run."""
+    hollow = {"run": None, "completion": 0, "index": 0}
+    nothing = stat_values(dict.fromkeys(FIGURES, NOTHING))
+    return [full_value(()), nothing, hollow, "", gr.update(choices=[], value=None, visible=False)]
+
+
 def shown_run(lab: Lab, view: generation.RunView) -> list[Update]:
     """The same updates for a recorded run."""
     first = view.completions[0] if view.completions else None

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.metrics import METRICS, figure_of
+from genai_lab.metrics import figure_of, title_of
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key, ScoreView
 from genai_lab.services.matrix import CellView, MatrixView
@@ -147,9 +147,8 @@ def bounds(view: MatrixView, key: Key | None) -> tuple[float, float]:
 def key_title(key: Key | None) -> str:
     if key is None:
         return "Score"
-    metric = METRICS.get(key[0])
-    figure = figure_of(metric, key[1])
-    return metric.title if figure.title.lower() == metric.title.lower() else f"{metric.title}: {figure.title}"
+    figure, metric = figure_of(key[0], key[1]).title, title_of(key[0])
+    return metric if figure.lower() == metric.lower() else f"{metric}: {figure}"
 
 
 def shots_text(k: int) -> str:
@@ -189,7 +188,7 @@ def _spot(
     }
     if score is not None:
         share = (score.value - low) / (high - low) if score.value is not None and high > low else 1.0
-        if key is not None and not figure_of(METRICS.get(key[0]), key[1]).higher_is_better:
+        if key is not None and not figure_of(key[0], key[1]).higher_is_better:
             share = 1.0 - share
         made |= {
             "value": number(score.value),

@@ -178,6 +178,7 @@ def test_a_link_restores_the_run_and_replay_repeats_it(open_page: Opener) -> Non
 
 def test_every_example_works_at_once(open_page: Opener) -> None:
     page = open_page("/")
+    expect(page.locator("#pg-model input")).not_to_have_value("")
     every = page.locator("#pg-examples button")
     expect(every).to_have_count(len(examples()))
     for place, one in enumerate(examples()):
@@ -204,6 +205,11 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener, s
     expect(turns).to_have_count(3)
     said, answer = turns.all_inner_texts(), completion(page)
     assert serious_violations(page) == []
+    page.wait_for_timeout(400)  # the draft is written
+    page.reload()
+    expect(page.locator("#pg-talk li")).to_have_count(3)
+    expect(page.locator("#pg-note")).to_contain_text("Run")
+    assert completion(page) == answer
     again = open_page(f"/?run={run_of(page)}")
     expect(again.locator("#pg-talk li")).to_have_count(3)
     assert again.locator("#pg-talk li").all_inner_texts() == said
@@ -214,7 +220,7 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener, s
     expect(again.locator("#pg-talk li")).to_have_count(2)
 
 
-def test_a_comparison_has_a_link(open_page: Opener) -> None:
+def test_a_comparison_has_a_link(open_page: Opener, serious_violations: Any) -> None:
     page = open_page("/")
     page.get_by_role("tab", name="Compare").click()
     choose(page, "cmp-2-model", "starter-seq2seq")
@@ -223,6 +229,7 @@ def test_a_comparison_has_a_link(open_page: Opener) -> None:
     for place in (1, 2):
         expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
     texts = [completion(page, f"cmp-{place}-tokens") for place in (1, 2)]
+    assert serious_violations(page) == []
     history = open_page("/history")
     again = open_page(str(history.locator("a[href*='group=']").first.get_attribute("href")))
     expect(again.locator("#cmp-2-model input")).to_have_value("starter-seq2seq")
@@ -244,6 +251,26 @@ def test_the_draft_outlives_a_reload_and_another_page(open_page: Opener) -> None
     page.get_by_role("navigation").get_by_text("Playground", exact=True).click()
     expect(page.locator("#pg-prompt textarea")).to_have_value("A draft of mine")
     expect(page.locator("#pg-temperature input[type=number]")).to_have_value("1.1")
+
+
+def test_on_a_phone_the_alternatives_hide_nothing_that_was_touched(open_page: Opener) -> None:
+    page = open_page(f"/?model={NAME}", size="phone")
+    expect(page.locator("#pg-model input")).to_have_value(NAME)
+    generated(page)
+    token, tip = page.locator("#pg-tokens [data-n='20']"), page.locator("#pg-tokens .tm-tip")
+    token.evaluate("node => scrollBy({top: node.getBoundingClientRect().bottom - innerHeight + 20})")
+    token.click()
+    expect(tip).to_be_visible()
+    touched, sheet = token.bounding_box(), tip.bounding_box()
+    assert touched
+    assert sheet
+    assert touched["y"] + touched["height"] <= sheet["y"]
+    page.keyboard.press("Escape")
+    expect(tip).to_be_hidden()
+    token.click()
+    expect(tip).to_be_visible()
+    page.locator("#pg-note").click()
+    expect(tip).to_be_hidden()
 
 
 def test_an_empty_prompt_is_one_sentence(open_page: Opener) -> None:

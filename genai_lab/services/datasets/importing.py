@@ -122,8 +122,7 @@ def make_rows(
     split: SplitPlan | None = None,
 ) -> VersionView:
     """A version from rows in memory."""
-    order = Order(named(name), source, split or SplitPlan(), _plain(mapping))
-    made = _written(lab, order, lambda: [readers.plain_row(dict(row), n) for n, row in enumerate(rows, 1)], False, None)
+    made = written_rows(lab, rows, Order(named(name), source, split or SplitPlan(), _plain(mapping)))
     with lab.database.session() as session:
         row, again = adopt(session, made)
     return view_of(row, again=again)
@@ -133,6 +132,11 @@ def written(lab: Lab, order: Order, progress: Progress | None = None) -> dict[st
     """The version's file, and everything that its row will hold, as JSON."""
     items, text_only = _items(order)
     return _written(lab, order, items, text_only, progress)
+
+
+def written_rows(lab: Lab, rows: Sequence[Mapping[str, Any]], order: Order) -> dict[str, Any]:
+    """As `written`, of rows in memory."""
+    return _written(lab, order, lambda: [readers.plain_row(dict(row), n) for n, row in enumerate(rows, 1)], False, None)
 
 
 def adopt(session: Session, made: Mapping[str, Any]) -> tuple[DatasetVersion, bool]:

@@ -32,7 +32,7 @@ def compare(lab: Lab, view: EvaluationView, key: Key, baseline: int | None = Non
     others = [one for one in view.systems if one.id != base.id]
     found = [_pair(lab, view.id, key, base.id, one.id) for one in others]
     corrected = statistics.corrected([one.p_randomisation for one in found])
-    figure = figure_of(METRICS.get(key[0]), key[1])
+    figure = figure_of(key[0], key[1])
     return [
         Compared(one.id, one.label, made, p, statistics.verdict(base.label, one.label, figure, made, p))
         for one, made, p in zip(others, found, corrected, strict=True)
@@ -66,7 +66,7 @@ def _compared(kept: _Kept, evaluation: int, key: Key, a: int, b: int) -> statist
     common = [example for example in rows if example in others]
     left = np.array([rows[example] for example in common], dtype=int)
     right = np.array([others[example] for example in common], dtype=int)
-    figure = figure_of(METRICS.get(key[0]), key[1])
+    figure = figure_of(key[0], key[1])
     pair = Sample(first.parts[left], first.combine), Sample(second.parts[right], second.combine)
     return statistics.compare(*pair, bounds=(figure.low, figure.high), seed=view.seed)
 
@@ -82,13 +82,12 @@ def sample_of(lab: Lab, view: EvaluationView, key: Key, system: int) -> tuple[Sa
     places: dict[int, int] = {}
     for place, output in enumerate(found):
         places.setdefault(output.example, place)
-    metric = METRICS.get(key[0])
-    if not figure_of(metric, key[1]).summed:
+    if not figure_of(key[0], key[1]).summed:
         return Sample(np.array(score.per_example, dtype=float)), places
     rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, list(places))}
     references = [wanted(rows[output.example]) for output in found]
     choice = Choice(key[0], score.settings)
     settings = settings_of(choice)
     judge = judge_of(lab, key[0], settings, [rows[output.example].input for output in found])
-    made = metric.rows([output.text for output in found], references, settings, judge)
+    made = METRICS.get(key[0]).rows([output.text for output in found], references, settings, judge)
     return made.samples[key[1]], places

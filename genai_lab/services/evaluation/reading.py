@@ -103,7 +103,7 @@ def buckets(lab: Lab, view: EvaluationView, key: Key, by: str, seed: int = 0) ->
     import numpy as np
 
     from genai_lab.evaluation.statistics import interval
-    from genai_lab.metrics import METRICS, Sample, figure_of
+    from genai_lab.metrics import Sample, figure_of
 
     answers = [_answers(lab, view, key, one.id) for one in view.systems]
     common = [example for example in answers[0] if all(example in other for other in answers[1:])]
@@ -113,7 +113,7 @@ def buckets(lab: Lab, view: EvaluationView, key: Key, by: str, seed: int = 0) ->
     for example in common:
         groups.setdefault(name_of(rows[example]), []).append(example)
     groups = _gathered(groups)
-    figure = figure_of(METRICS.get(key[0]), key[1])
+    figure = figure_of(key[0], key[1])
     bounds, made = (figure.low, figure.high), []
     for name, members in groups.items():
         columns = [[value for e in members if (value := answer[e][1]) is not None] for answer in answers]

@@ -9,7 +9,7 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.metrics import METRICS, Figure, figure_of
+from genai_lab.metrics import Figure, figure_of, title_of
 from genai_lab.services.evaluation import EvaluationView, Key, ScoreView, SystemView
 from genai_lab.services.evaluation.comparing import Compared, compare
 from genai_lab.services.evaluation.reading import Line, lines, ordered, tally
@@ -58,13 +58,13 @@ def figures(view: EvaluationView) -> list[Chart]:
 def chart(lab: Lab, view: EvaluationView, key: Key, baseline: int | None = None) -> Chart:
     """One figure with its comparisons against the baseline, where all systems have it."""
     made = _measured(view, key)
-    complete = len(made.bars) == len(view.systems) and len(made.bars) > 1
+    known = made.figure.summed or all(bar.score.per_example is not None for bar in made.bars)
+    complete = known and len(made.bars) == len(view.systems) and len(made.bars) > 1
     return replace(made, compared=tuple(compare(lab, view, key, baseline))) if complete else made
 
 
 def _measured(view: EvaluationView, key: Key) -> Chart:
-    metric = METRICS.get(key[0])
-    figure = figure_of(metric, key[1])
+    figure, metric = figure_of(key[0], key[1]), title_of(key[0])
     found = {one.system: one for one in view.scores if (one.metric, one.figure, one.signature) == key}
     ends = [end for one in found.values() for end in (one.low, one.high, one.value) if end is not None]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
@@ -72,7 +72,7 @@ def _measured(view: EvaluationView, key: Key) -> Chart:
     low = max(low - room, figure.low) if figure.low is not None else low - room
     high = min(high + room, figure.high) if figure.high is not None else high + room
     span = (high - low) or 1.0
-    title = figure.title if metric.title.lower() in figure.title.lower() else f"{metric.title}: {figure.title}"
+    title = figure.title if metric.lower() in figure.title.lower() else f"{metric}: {figure.title}"
     bars = tuple(_bar(system, found[system.id], low, span) for system in view.systems if system.id in found)
     return Chart(
         key,

@@ -7,7 +7,7 @@ from typing import Literal
 from genai_lab.data import Example
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
-from genai_lab.metrics import METRICS, figure_of
+from genai_lab.metrics import figure_of
 from genai_lab.services import datasets
 from genai_lab.services.evaluation import Key
 from genai_lab.services.evaluation.reading import source_text
@@ -128,7 +128,7 @@ def _filtered(made: list[Prediction], kind: Filter, key: Key | None) -> list[Pre
     sign = 1.0
     worst: float | None = 0.0
     if key is not None:
-        figure = figure_of(METRICS.get(key[0]), key[1])
+        figure = figure_of(key[0], key[1])
         sign = 1.0 if figure.higher_is_better else -1.0
         worst = figure.low if figure.higher_is_better else figure.high
     if kind == "failures":

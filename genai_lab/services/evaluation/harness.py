@@ -1,0 +1,83 @@
+"""Tasks of lm-evaluation-harness as a job; what it finds stands in the same tables as every other evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from genai_lab.data import SplitPlan
+from genai_lab.errors import BadSetting, LabError
+from genai_lab.evaluation import harness
+from genai_lab.lab import Lab
+from genai_lab.metrics import HARNESS
+from genai_lab.services import models
+from genai_lab.services.datasets import importing
+from genai_lab.services.evaluation import MOST_SYSTEMS
+
+MOST_SHOTS = 64
+
+
+def start(
+    lab: Lab,
+    names: Sequence[str],
+    tasks: Sequence[str],
+    *,
+    shots: int | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> int:
+    """Queues the tasks on these models and returns the job's id; raises LabError for what cannot run.
+
+    `shots` None takes each task's own number; `limit` is the most documents a task.
+    """
+    from genai_lab.services import jobs
+
+    harness.required()
+    chosen, wanted = list(dict.fromkeys(names)), list(dict.fromkeys(one.strip() for one in tasks if one.strip()))
+    if not 1 <= len(chosen) <= MOST_SYSTEMS:
+        raise LabError(f"{len(chosen)} models are chosen; the harness takes 1 to {MOST_SYSTEMS}.")
+    if not wanted:
+        raise LabError("No task is named; name one, such as arc_easy.")
+    if shots is not None and not 0 <= shots <= MOST_SHOTS:
+        raise BadSetting("shots", shots, f"a whole number from 0 to {MOST_SHOTS}")
+    if limit is not None and limit < 1:
+        raise BadSetting("limit", limit, "a whole number from 1")
+    for name in chosen:
+        card = models.show(lab, name).card
+        if card.source.backend == "endpoint" or not card.modes:
+            raise LabError(f"The harness reads log-probabilities of a local model that generates; {name} is none.")
+    place = str(folder.resolve()) if folder else None
+    settings = {"models": chosen, "tasks": wanted, "shots": shots, "limit": limit, "seed": seed, "folder": place}
+    return jobs.enqueue(lab, HARNESS, settings, title=f"Harness: {', '.join(wanted)} on {', '.join(chosen)}")
+
+
+def measured(lab: Lab, model: str, settings: dict[str, Any]) -> list[harness.HarnessResult]:
+    """The tasks on one model, which is loaded for it."""
+    generator: Any = models.load_apart(lab, model)
+    try:
+        return harness.run(
+            generator.module,
+            generator.tokenizer,
+            settings["tasks"],
+            shots=settings["shots"],
+            limit=settings["limit"],
+            seed=settings["seed"],
+            folder=Path(settings["folder"]) if settings["folder"] else None,
+        )
+    finally:
+        generator.close()
+
+
+def record_of(
+    lab: Lab, settings: dict[str, Any], results: Sequence[tuple[str, harness.HarnessResult]]
+) -> dict[str, Any]:
+    """What several models made of one task, as JSON: the dataset's file is written, nothing is in the database."""
+    task = results[0][1].task
+    rows = [{"input": row.prompt, "reference": row.target} for row in results[0][1].rows]
+    name = importing.named("".join(one if one.isalnum() or one in "._-" else "-" for one in f"harness-{task}")[:80])
+    source = {"kind": "harness", "task": task, "signature": results[0][1].signature}
+    mapping = {"input": ["input"], "reference": ["reference"]}
+    made = importing.written_rows(lab, rows, importing.Order(name, source, SplitPlan(only="test"), mapping))
+    systems = [{"model": model, "signature": one.signature, **asdict(one)} for model, one in results]
+    return {"key": task, "task": task, "dataset": made, "systems": systems, "seed": settings["seed"]}

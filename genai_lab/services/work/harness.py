@@ -1,0 +1,126 @@
+"""The job "harness": tasks of lm-evaluation-harness on one model after another, then a task's systems side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.lab import Lab
+from genai_lab.metrics import HARNESS
+from genai_lab.provenance import provenance
+from genai_lab.services.datasets import importing
+from genai_lab.services.evaluation import harness
+from genai_lab.services.work import KINDS, Report
+from storage import evaluation as queries
+from storage import models, runs
+from storage.tables import DatasetVersion, Job, Run, RunInput
+
+
+class Harness:
+    name = HARNESS
+    resource = "device"
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        by_task: dict[str, list[tuple[str, Any]]] = {}
+        names = settings["models"]
+        for number, model in enumerate(names):
+            report.progress(number, len(names), f"{', '.join(settings['tasks'])} on {model}")
+            for result in harness.measured(lab, model, settings):
+                by_task.setdefault(result.task, []).append((model, result))
+        for results in by_task.values():
+            report.record(harness.record_of(lab, settings, results))
+        return {"tasks": list(by_task)}
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        for item in items:
+            group = f"harness {job.id} {item['task']}"
+            if not runs.runs_of_group(session, group):
+                _kept(session, job, item, group)
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        found = {task: runs.runs_of_group(session, f"harness {job.id} {task}") for task in result["tasks"]}
+        result["evaluations"] = [run.id for made in found.values() for run in made if run.kind == queries.EVALUATION]
+
+
+def _kept(session: Session, job: Job, item: dict[str, Any], group: str) -> None:
+    """The dataset version, a system a model, and the evaluation that sets them side by side."""
+    version, _ = importing.adopt(session, item["dataset"])
+    systems = [_system(session, version, one, item, group) for one in item["systems"]]
+    inputs = [RunInput(role=f"system {n}", source_run_id=run.id) for n, run in enumerate(systems, 1)]
+    settings = {
+        "title": f"Harness: {item['task']}",
+        "metrics": [{"metric": HARNESS, "settings": {}}],
+        "systems": [run.id for run in systems],
+        "baseline": systems[0].id,
+    }
+    evaluation = _run(session, [*inputs, _read(version)], queries.EVALUATION, settings, item, group)
+    for run, one in zip(systems, item["systems"], strict=True):
+        queries.add_scores(session, [_score(evaluation.id, run.id, figure, one) for figure in one["figures"]])
+
+
+def _system(session: Session, version: DatasetVersion, one: dict[str, Any], item: dict[str, Any], group: str) -> Run:
+    model = models.model_named(session, one["model"])
+    assert model is not None
+    read = RunInput(role="model", model_id=model.id, content_hash=model.content_hash)
+    settings = {"label": one["model"], "harness": one["signature"]}
+    run = _run(session, [read, _read(version)], queries.SYSTEM, settings, item, group)
+    queries.add_generations(session, [(run.id, _generation(n, row)) for n, row in enumerate(one["rows"])])
+    return run
+
+
+def _run(
+    session: Session, inputs: list[RunInput], kind: str, settings: dict[str, Any], item: dict[str, Any], group: str
+) -> Run:
+    made = provenance()
+    return runs.add_run(
+        session,
+        inputs,
+        kind=kind,
+        group=group,
+        settings=settings,
+        seed=item["seed"],
+        code_revision=made.revision,
+        dirty=made.dirty,
+        packages=made.packages,
+        device="cpu",
+        status="finished",
+    )
+
+
+def _read(version: DatasetVersion) -> RunInput:
+    return RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash)
+
+
+def _generation(place: int, row: dict[str, str]) -> dict[str, Any]:
+    return {
+        "example": place,
+        "sample_index": place,
+        "rendered_prompt": row["prompt"],
+        "text": row["text"],
+        "finish_reason": "end of text",
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "seconds": 0.0,
+        "seed": 0,
+        "detail": {"harness": True},
+    }
+
+
+def _score(evaluation: int, system: int, figure: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "run_id": evaluation,
+        "source_run_id": system,
+        "metric": HARNESS,
+        "figure": figure["name"],
+        "signature": one["signature"],
+        "settings": {},
+        "value": figure["value"],
+        "low": figure["low"],
+        "high": figure["high"],
+        "n": len(one["rows"]),
+        "per_example": figure["values"],
+        "detail": {},
+    }
+
+
+KINDS.register(Harness.name)(Harness())
