@@ -137,7 +137,7 @@ element.addEventListener('focusin', e => { const node = e.target.closest(CHUNK);
 element.addEventListener('focusout', e => { if (!element.contains(e.relatedTarget)) hideSoon(); });
 element.addEventListener('click', e => {
   const button = e.target.closest('.tm-tip button'), node = e.target.closest(CHUNK);
-  if (button) branch(button); else if (node) { focusToken(+node.dataset.n); select(node); }
+  if (button) branch(button); else if (node) { focusToken(+node.dataset.n); show(node); select(node); }
 });
 element.addEventListener('keydown', e => {
   const node = e.target.closest(CHUNK), button = e.target.closest('.tm-tip button');
