@@ -7,15 +7,34 @@ from typing import Any
 
 import gradio as gr
 
+from gradio.context import Context
+
 from genai_lab.decoding import Sampling
 from genai_lab.lab import Lab
 from genai_lab.services import generation, models
-from pages.components.errors import guarded
+from pages.components.errors import guarded, shown
 
 
 def build(lab: Lab) -> None:
     gr.api(_public(generate, lab), api_name="generate", concurrency_id="generation")
     gr.api(_public(list_models, lab), api_name="list_models")
+    _tell_what_is_missing()
+
+
+def _tell_what_is_missing() -> None:
+    """Gradio answers a call with too few values with an error without words; here it names them."""
+    blocks = Context.root_block
+    assert blocks is not None
+    checked = blocks.validate_inputs
+
+    def validate_inputs(block_fn: Any, inputs: list[Any]) -> None:
+        if block_fn.api_visibility == "public" and len(inputs) < len(block_fn.inputs):
+            names = ", ".join(list(inspect.signature(block_fn.fn).parameters)[: len(block_fn.inputs)])
+            wanted = f"{block_fn.api_name} takes {len(block_fn.inputs)} values ({names})"
+            raise shown(f"{wanted}, but data holds {len(inputs)}; send them all in this order.", "That did not work")
+        checked(block_fn, inputs)
+
+    blocks.validate_inputs = validate_inputs  # type: ignore[method-assign]
 
 
 def _public(fn: Callable[..., Any], lab: Lab) -> Callable[..., Any]:

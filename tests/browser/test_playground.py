@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -287,6 +288,12 @@ def test_results_are_accessible(open_page: Opener, serious_violations: Any) -> N
     page.locator("#pg-tokens [data-n='2']").click()
     expect(page.locator("#pg-microscope")).to_contain_text("before any filter")
     assert serious_violations(page) == []
+
+
+def test_a_call_without_values_names_them(app_url: str) -> None:
+    answer = httpx.post(f"{app_url}/gradio_api/run/generate", json={"data": []}, timeout=20).json()
+    wanted = "generate takes 4 values (model, prompt, mode, settings), but data holds 0; send them all in this order."
+    assert answer["error"] == wanted
 
 
 def test_programs_call_generate_and_list_models(app_url: str) -> None:
