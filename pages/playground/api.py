@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-
 from gradio.context import Context
 
 from genai_lab.decoding import Sampling
