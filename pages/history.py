@@ -142,7 +142,8 @@ def _line(row: service.RunRow) -> str:
     link = f'<a href="/?run={row.id}" aria-label="Open run {row.id}">{row.id}</a>'
     if row.group:
         beside = html.escape(row.group, quote=True)
-        link += f' <a href="/?group={beside}" aria-label="Compare run {row.id} with those begun together">⋮</a>'
+        told = f"Compare run {row.id} with those begun together"
+        link += f'<a class="beside" href="/?group={beside}" title="{told}" aria-label="{told}">⋮</a>'
     when = f"{row.created_at:%Y-%m-%d %H:%M:%S}"
     words = (when, row.model, row.prompt_start, row.completion_start, row.sampling_summary)
     cells = "".join(f"<td><span>{html.escape(text)}</span></td>" for text in words)

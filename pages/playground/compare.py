@@ -150,7 +150,10 @@ def arrived(lab: Lab, request: gr.Request) -> list[Update]:
     """The comparison that the address asks for (?group=), else panels ready to be used: tab, state, inputs, columns."""
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
     asked = request.query_params.get("group", "")
-    views = generation.group_runs(lab, asked)[:MOST] if asked else []
+    views = generation.group_runs(lab, asked) if asked else []
+    if len(views) > MOST:
+        gr.Info(f"{len(views)} runs were begun together; the first {MOST} are shown.", title="A part of them")
+        views = views[:MOST]
     panels = str(max(2, len(views)))
     inputs: list[Update] = [views[0].prompt.said if views else gr.skip(), panels if views else gr.skip()]
     for place in range(MOST):
