@@ -44,10 +44,11 @@ class Chart:
 
     @property
     def best(self) -> int | None:
-        """The system with the best value."""
+        """The system with the best value; None where several share it."""
         known = [(bar.score.value, bar.system.id) for bar in self.bars if bar.score.value is not None]
         pick = max if self.figure.higher_is_better else min
-        return pick(known)[1] if known else None
+        best = [system for value, system in known if value == pick(known)[0]]
+        return best[0] if len(best) == 1 else None
 
 
 def figures(view: EvaluationView) -> list[Chart]:
