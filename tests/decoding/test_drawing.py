@@ -52,3 +52,23 @@ def test_a_shortlist_gives_the_tokens_and_the_trace_of_the_whole_vocabulary(monk
 def test_ties_with_the_kth_token_are_not_cut_off() -> None:
     logits = torch.zeros(16, 2000)
     assert filters.shortlist(logits, [Sampling(temperature=1.0, top_k=5)] * 16) is None
+
+
+@pytest.mark.parametrize("width", [40, 2000])
+def test_a_row_alone_draws_what_it_draws_among_others(width: int) -> None:
+    generator = torch.Generator().manual_seed(7)
+    logits = torch.randn(60, width, generator=generator) * 3
+    logits[1::5] = logits[1::5].round()  # equal logits, as top-k meets them
+    kinds: list[dict[str, Any]] = [{}, {"top_k": 5}, {"top_p": 0.7}, {"top_k": 50, "top_p": 0.9}, {"greedy": True}]
+    chosen = [Sampling(temperature=0.3 + n % 7 / 3, **kinds[n % 5]) for n in range(len(logits))]
+
+    def row(place: int) -> Any:
+        return SimpleNamespace(sampling=chosen[place], context=[], trace=0, uniform=lambda: (place + 0.5) / 60)
+
+    rows = [row(place) for place in range(len(logits))]
+    together = next_tokens(rows, logits, str)
+    alone = [next_tokens([one], logits[place : place + 1], str)[0] for place, one in enumerate(rows)]
+    assert [one.id for one in alone] == [one.id for one in together]
+    for one, other in zip(alone, together, strict=True):
+        assert one.probability == pytest.approx(other.probability, abs=1e-6)
+        assert one.logprob == pytest.approx(other.logprob, abs=1e-5)

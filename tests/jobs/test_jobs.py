@@ -14,6 +14,7 @@ from genai_lab.lab import Lab
 from genai_lab.services import jobs
 from genai_lab.services.jobs import process
 from genai_lab.services.jobs.supervisor import Supervisor
+from storage import jobs as queries
 from storage.tables import Preset
 
 
@@ -155,6 +156,16 @@ def test_a_second_lab_on_the_same_home_is_refused_in_one_sentence(lab: Lab, conf
     supervise(lab)
     with pytest.raises(LabError, match="Another genai_lab is open on the data home"):
         Supervisor(lab, patience=0.1)
+
+
+def test_a_kind_that_is_gone_ends_its_own_job_only(lab: Lab) -> None:
+    with lab.database.session() as session:
+        fields = {"kind": "gone", "title": "Of a plugin", "settings": {}, "resource": "cpu", "priority": 9}
+        gone = queries.add_job(session, **fields).id
+    assert jobs.wait(lab, count(lab), timeout=30).status == "finished"
+    done = jobs.show(lab, gone)
+    assert done.status == "failed"
+    assert "No kind of job is called 'gone'" in str(done.error)
 
 
 def test_what_depends_on_a_failed_job_fails_with_it(lab: Lab) -> None:

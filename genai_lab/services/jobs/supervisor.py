@@ -30,6 +30,7 @@ PATIENCE = 2.0
 DEAD = "The worker was killed {times} times without getting any further; its log may tell why. Try the job again."
 SMALL = "The system ended the worker because memory ran out; use a smaller model, fewer rows or shorter texts at once."
 FULL = "The disk is full; free some space and try the job again."
+UNKNOWN = "No kind of job is called {kind!r} here; load the plugin that brought it (GENAI_LAB_PLUGINS) and try again."
 UNKEPT = "The lab could not write down what the job found ({problem}); the app's log holds the details."
 
 
@@ -145,6 +146,9 @@ class Supervisor:
             free = self._free_gpus(running)
             chosen = []
             for job in queries.jobs_of_status(session, "queued"):
+                if job.kind not in KINDS:
+                    queries.end_job(session, job, "failed", "failed", UNKNOWN.format(kind=job.kind))
+                    continue
                 if job.cancel_requested or not queries.may_start(session, job):
                     continue
                 resource = resources.resolved(KINDS.get(job.kind).resource, self.lab.config.device, self._gpus)
