@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genai_lab.decoding.rows import Row
 
 log = logging.getLogger(__name__)
+DECODED = 50_000
 ENCODED = 2048
 
 
@@ -34,6 +35,8 @@ class LocalGenerator:
         self._tokenizing = threading.Lock()
         # A prompt is counted before it is sent, and rows of a call begin alike.
         self._encoded = lru_cache(maxsize=ENCODED)(self._encode_anew)
+        # A stream decodes its last two tokens at every step, and texts repeat their pairs.
+        self._decoded = lru_cache(maxsize=DECODED)(self._decode_anew)
 
     def submit(
         self, requests: Sequence[Request], *, adapter: str | None = None, prefix_embeddings: Any = None
@@ -140,9 +143,12 @@ class LocalGenerator:
             return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _decode(self, ids: list[int]) -> str:
+        return self._decoded(tuple(ids))
+
+    def _decode_anew(self, ids: tuple[int, ...]) -> str:
         if self._backend is not None:
-            return str(self._backend.decode(ids, skip_special_tokens=True))
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+            return str(self._backend.decode(list(ids), skip_special_tokens=True))
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _token_text(self, token_id: int) -> str:
         piece = self.tokenizer.convert_ids_to_tokens(token_id)
