@@ -3,11 +3,9 @@
 All text goes through `{{ }}`, which escapes it; model names and errors come from outside.
 """
 
-from typing import Any
-
 import gradio as gr
 
-from pages.components.theme import ASSETS
+from pages.components.head import piece
 
 _TABLE = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the catalogue</b><p>One moment.</p></div>
@@ -84,33 +82,21 @@ element.addEventListener('click', e => {
 
 def model_table(elem_id: str) -> gr.HTML:
     """{rows: [{column: text}, ...]}, or {waiting: true}; its event `select` brings {name}."""
-    return _piece({"waiting": True}, _TABLE, elem_id, _TABLE_SCRIPT, ["plain", "scroll-x"])
+    return piece({"waiting": True}, _TABLE, elem_id, _TABLE_SCRIPT, ["plain", "scroll-x"], sheet="catalogue.css")
 
 
 def model_detail(elem_id: str) -> gr.HTML:
     """One model: {name, status, about, detail, facts: [[name, text], ...]}."""
-    return _piece({"waiting": True}, _DETAIL, elem_id)
+    return piece({"waiting": True}, _DETAIL, elem_id, sheet="catalogue.css")
 
 
 def budget_bar(elem_id: str) -> gr.HTML:
     """The memory bar: {used, budget, percent, loaded, note}."""
-    return _piece({"used": "0 B", "budget": "–", "percent": 0, "loaded": "", "note": ""}, _BUDGET, elem_id)
+    return piece(
+        {"used": "0 B", "budget": "–", "percent": 0, "loaded": "", "note": ""}, _BUDGET, elem_id, sheet="catalogue.css"
+    )
 
 
 def download_list(elem_id: str) -> gr.HTML:
     """Rows {id, name, text, percent, error, running, stopped}; events `cancel` and `resume` bring {id}."""
-    return _piece([], _DOWNLOADS, elem_id, _DOWNLOADS_SCRIPT)
-
-
-def _piece(
-    value: Any, template: str, elem_id: str, script: str | None = None, classes: list[str] | None = None
-) -> gr.HTML:
-    return gr.HTML(
-        value,
-        html_template=template,
-        css_template=(ASSETS / "catalogue.css").read_text(),
-        js_on_load=script,
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes=classes or ["plain"],
-    )
+    return piece([], _DOWNLOADS, elem_id, _DOWNLOADS_SCRIPT, sheet="catalogue.css")

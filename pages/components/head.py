@@ -1,8 +1,12 @@
 """The head of a page, its empty state and small pieces of static text; every word is escaped."""
 
 import html
+from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
+
+from pages.components.theme import ASSETS
 
 PLAIN = ["plain"]
 
@@ -33,4 +37,25 @@ def empty_state(title: str, next_step: str, visible: bool = True, elem_id: str |
         js_on_load=None,
         visible=visible,
         elem_id=elem_id,
+    )
+
+
+def piece(
+    value: Any,
+    template: str,
+    elem_id: str,
+    script: str | None = None,
+    classes: Sequence[str] = PLAIN,
+    *,
+    sheet: str,
+) -> gr.HTML:
+    """A part of a page drawn by a template, which escapes what it is given; `sheet` is a style sheet of the assets."""
+    return gr.HTML(
+        value,
+        html_template=template,
+        css_template=(ASSETS / sheet).read_text(),
+        js_on_load=script,
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes=list(classes),
     )

@@ -8,7 +8,7 @@ import gradio as gr
 
 from genai_lab.data import BadRow
 from genai_lab.services.datasets import VersionView, text_of
-from pages.components.head import empty_state_markup
+from pages.components.head import empty_state_markup, piece
 from pages.components.stats import size_text
 from pages.components.theme import ASSETS
 
@@ -62,12 +62,12 @@ element.addEventListener('click', e => {
 
 def table(elem_id: str) -> gr.HTML:
     """{rows: [{name, state, rows, splits, roles, source}]}; its event `select` brings {name}."""
-    return _piece({"waiting": True}, _TABLE, elem_id, _SELECT, ["plain", "scroll-x"])
+    return piece({"waiting": True}, _TABLE, elem_id, _SELECT, ["plain", "scroll-x"], sheet="datasets.css")
 
 
 def detail(elem_id: str) -> gr.HTML:
     """{name, note, facts: [[name, text]], versions: [{name, number, rows, selected}]}; `select` brings {name}."""
-    return _piece({}, _DETAIL, elem_id, _SELECT)
+    return piece({}, _DETAIL, elem_id, _SELECT, sheet="datasets.css")
 
 
 def markup(elem_id: str, script: str | None = None) -> gr.HTML:
@@ -208,17 +208,3 @@ def _cell(value: Any) -> str:
 
 def _absent() -> str:
     return '<span class="none">–</span>'
-
-
-def _piece(
-    value: Any, template: str, elem_id: str, script: str | None = None, classes: list[str] | None = None
-) -> gr.HTML:
-    return gr.HTML(
-        value,
-        html_template=template,
-        css_template=(ASSETS / "datasets.css").read_text(),
-        js_on_load=script,
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes=classes or ["plain"],
-    )

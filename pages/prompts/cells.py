@@ -10,8 +10,8 @@ from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key, ScoreView
 from genai_lab.services.matrix import CellView, MatrixView
 from genai_lab.services.matrix.reading import Prediction
+from pages.components.head import piece
 from pages.components.stats import seconds_text
-from pages.components.theme import ASSETS
 
 SETTINGS = ("temperature", "top_k", "top_p", "min_p", "greedy", "max_new_tokens", "beams", "repetition_penalty")
 
@@ -76,12 +76,12 @@ element.addEventListener('change', e => {
 
 def grid(elem_id: str) -> gr.HTML:
     """What `grid_value` gives; its event `select` brings {id} of a cell."""
-    return _piece(empty_value(), _GRID, elem_id, _GRID_SCRIPT)
+    return piece(empty_value(), _GRID, elem_id, _GRID_SCRIPT, sheet="matrix.css")
 
 
 def predictions(elem_id: str) -> gr.HTML:
     """What `predictions_value` gives; events `rate` {id, thumb} and `comment` {id, text}."""
-    return _piece({"lines": []}, _PREDICTIONS, elem_id, _PREDICTIONS_SCRIPT)
+    return piece({"lines": []}, _PREDICTIONS, elem_id, _PREDICTIONS_SCRIPT, sheet="matrix.css")
 
 
 def empty_value() -> dict[str, Any]:
@@ -228,15 +228,3 @@ def _line(one: Prediction, beside: str, key: Key | None) -> dict[str, Any]:
         "down": "true" if one.thumb < 0 else "false",
         "comment": one.comment,
     }
-
-
-def _piece(value: Any, template: str, elem_id: str, script: str) -> gr.HTML:
-    return gr.HTML(
-        value,
-        html_template=template,
-        css_template=(ASSETS / "matrix.css").read_text(),
-        js_on_load=script,
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes=["plain"],
-    )

@@ -7,7 +7,7 @@ import gradio as gr
 
 from genai_lab.prompts import Filled
 from genai_lab.services.templates import TemplateView
-from pages.components.theme import ASSETS
+from pages.components.head import piece
 
 _SHELF = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the library</b><p>One moment.</p></div>
@@ -76,22 +76,22 @@ _DIFFERENCE = """
 
 def library(elem_id: str) -> gr.HTML:
     """{groups: [{task, rows: [{name, note, selected}]}]} or {waiting: true}; its event `select` brings {name}."""
-    return _piece({"waiting": True}, _SHELF, elem_id, _SHELF_SCRIPT)
+    return piece({"waiting": True}, _SHELF, elem_id, _SHELF_SCRIPT, sheet="prompts.css")
 
 
 def filled_prompt(elem_id: str) -> gr.HTML:
     """{parts: [{kind, text}]}, {turns: [{role, text}]} or {problem}; `note` stands below."""
-    return _piece({"parts": [], "state": "waiting"}, _FILLED, elem_id)
+    return piece({"parts": [], "state": "waiting"}, _FILLED, elem_id, sheet="prompts.css")
 
 
 def version_table(elem_id: str) -> gr.HTML:
     """{name, rows: [{number, when, message, tags, runs, selected}]}; events `select` and `compare` bring {number}."""
-    return _piece({"rows": []}, _VERSIONS, elem_id, _VERSIONS_SCRIPT, ["plain", "scroll-x"])
+    return piece({"rows": []}, _VERSIONS, elem_id, _VERSIONS_SCRIPT, ["plain", "scroll-x"], sheet="prompts.css")
 
 
 def difference(elem_id: str) -> gr.HTML:
     """{title, lines: [{kind, text}]}."""
-    return _piece({"title": "", "lines": []}, _DIFFERENCE, elem_id)
+    return piece({"title": "", "lines": []}, _DIFFERENCE, elem_id, sheet="prompts.css")
 
 
 def library_value(views: Sequence[TemplateView], chosen: str, *, archived: bool, searched: bool) -> dict[str, Any]:
@@ -148,17 +148,3 @@ def difference_value(text: str, title: str) -> dict[str, Any]:
     kinds = {"+": "added", "-": "gone", "@": "place"}
     lines = [{"kind": kinds.get(line[:1], "same"), "text": line} for line in text.split("\n")[2:]] if text else []
     return {"title": title, "lines": lines}
-
-
-def _piece(
-    value: Any, template: str, elem_id: str, script: str | None = None, classes: list[str] | None = None
-) -> gr.HTML:
-    return gr.HTML(
-        value,
-        html_template=template,
-        css_template=(ASSETS / "prompts.css").read_text(),
-        js_on_load=script,
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes=classes or ["plain"],
-    )
