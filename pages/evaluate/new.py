@@ -112,15 +112,18 @@ def _harness(lab: Lab, seed: Any) -> list[Any]:
         tasks = gr.Textbox(
             label="Tasks", info="Of lm-evaluation-harness, with commas.", placeholder="arc_easy", elem_id="ev-tasks"
         )
-        shots = gr.Number(None, precision=0, label="Shots", info="Empty: the task's own.", elem_id="ev-guest-shots")
+        shots = gr.Textbox(label="Shots", info="Empty: the task's own number.", max_lines=1, elem_id="ev-guest-shots")
         limit = gr.Number(100, precision=0, label="Documents", info="At most, a task.", elem_id="ev-limit")
     run = gr.Button("Run tasks", variant="primary", scale=0, min_width=120, elem_id="ev-guest-run")
     run.click(guarded(run_harness, lab), [chosen, tasks, shots, limit, seed], None, concurrency_id="models", **PRIVATE)
     return [chosen]
 
 
-def run_harness(lab: Lab, chosen: list[str], tasks: str, shots: float | None, limit: float | None, seed: float) -> None:
-    most, own = int(limit) if limit else None, None if shots is None else int(shots)
+def run_harness(lab: Lab, chosen: list[str], tasks: str, shots: str | None, limit: float | None, seed: float) -> None:
+    given = (shots or "").strip()
+    if given and not given.isdecimal():
+        raise LabError(f"Shots are {given[:40]!r}; write a whole number, or leave it empty for the task's own.")
+    most, own = int(limit) if limit else None, int(given) if given else None
     job = harness.start(lab, chosen, (tasks or "").split(","), shots=own, limit=most, seed=int(seed or 0))
     notice(f"Job {job} is queued; its evaluations appear in the list when it has ended.")
 
