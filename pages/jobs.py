@@ -214,7 +214,8 @@ def _row(view: service.JobView, chosen: bool) -> dict[str, Any]:
 def _waiting(view: service.JobView) -> str:
     if view.status != "queued":
         return ""
-    return f"waits for job {view.depends_on_id}" if view.depends_on_id else "waits for its turn"
+    others = [str(one) for one in (view.depends_on_id, *(view.after or ())) if one]
+    return f"waits for job{'s' if len(others) > 1 else ''} {', '.join(others)}" if others else "waits for its turn"
 
 
 def _detail(view: service.JobView) -> dict[str, Any]:

@@ -59,7 +59,9 @@ def metrics(session: Session, job_id: int) -> dict[str, list[tuple[int, float]]]
 
 
 def may_start(session: Session, job: Job) -> bool:
-    """Whether what the job depends on has finished; where that has failed or was cancelled, it fails with it."""
+    """Whether what the job waits for is over; where what it depends on failed or was cancelled, it fails with it."""
+    if job.after and session.scalar(select(Job.id).where(Job.id.in_(job.after), Job.status.in_(LIVE)).limit(1)):
+        return False
     if job.depends_on_id is None:
         return True
     other = session.get_one(Job, job.depends_on_id)

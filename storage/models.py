@@ -1,12 +1,13 @@
 """Queries on models; they take a session and never commit."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from storage.tables import Model, RunInput
+from storage.tables import Model, Run, RunInput
 
 
 def add_model(session: Session, **fields: Any) -> Model:
@@ -24,6 +25,25 @@ def all_models(session: Session, *, archived: bool = False) -> list[Model]:
     """Those in use, or the archived ones, in the order they were added."""
     wanted = Model.archived_at.is_not(None) if archived else Model.archived_at.is_(None)
     return list(session.scalars(select(Model).where(wanted).order_by(Model.id)))
+
+
+def making(session: Session, rows: Sequence[Model]) -> dict[int, str]:
+    """The status of the run that is to make a model, for those that have no files yet."""
+    wanted = {row.made_by_run_id: row.id for row in rows if row.made_by_run_id and not row.path}
+    found = session.execute(select(Run.id, Run.status).where(Run.id.in_(wanted))).tuples()
+    return {wanted[run]: status for run, status in found}
+
+
+def made_by(session: Session, run_ids: Sequence[int]) -> dict[int, Model]:
+    """The models that these runs have made or are to make."""
+    wanted = select(Model).where(Model.made_by_run_id.in_(run_ids))
+    return {row.made_by_run_id or 0: row for row in session.scalars(wanted)}
+
+
+def hash_inputs(session: Session, model: Model) -> None:
+    """Runs that were queued before the model was made learn what they read."""
+    own = update(RunInput).where(RunInput.model_id == model.id, RunInput.content_hash.is_(None))
+    session.execute(own.values(content_hash=model.content_hash))
 
 
 def archive_model(model: Model) -> None:

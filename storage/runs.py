@@ -24,6 +24,11 @@ def finish_run(session: Session, run_id: int, generations: Sequence[Generation],
     run.generations.extend(generations)
 
 
+def name_run(session: Session, run_id: int, title: str, tags: Sequence[str]) -> None:
+    run = session.get_one(Run, run_id)
+    run.title, run.tags = title, list(tags)
+
+
 def run_with_all(session: Session, run_id: int) -> Run | None:
     """The run with inputs, their models and generations loaded; deleted ones are found too, so that undo can work."""
     wanted = selectinload(Run.inputs).selectinload(RunInput.model), selectinload(Run.generations)

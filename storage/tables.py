@@ -103,7 +103,10 @@ class Model(Row):
 
 
 class Run(Row):
-    """One piece of work and all that is needed to repeat it; inputs and settings never change once it has started."""
+    """One piece of work and all that is needed to repeat it; inputs and settings never change once it has started.
+
+    `title` and `tags` are a reader's own words for it and may change.
+    """
 
     __tablename__ = "runs"
 
@@ -121,6 +124,8 @@ class Run(Row):
     seconds: Mapped[float | None]
     error: Mapped[str | None]
     deleted_at: Mapped[datetime | None]
+    title: Mapped[str | None]
+    tags: Mapped[list[Any] | None]
     inputs: Mapped[list["RunInput"]] = relationship(
         cascade="all, delete-orphan", back_populates="run", foreign_keys="RunInput.run_id"
     )
@@ -264,7 +269,8 @@ class TemplateVersion(Row):
 class Job(Row):
     """Work done in a process of its own. `resource` is what it occupies ("cpu", "gpu", "network").
 
-    `pid` and `process_started` (clock ticks since boot) together name a process; `exit_reason` says how it ended.
+    It begins when the job `depends_on_id` has finished and those of `after` have ended, in whichever way. `pid` and
+    `process_started` (clock ticks since boot) together name a process; `exit_reason` says how it ended.
     """
 
     __tablename__ = "jobs"
@@ -279,6 +285,7 @@ class Job(Row):
     run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
     depends_on_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
+    after: Mapped[list[Any] | None]
     attempt: Mapped[int] = mapped_column(default=0)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     pid: Mapped[int | None]

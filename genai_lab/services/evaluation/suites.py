@@ -79,8 +79,11 @@ def show(name: str) -> Suite:
     return found[name]
 
 
-def run(lab: Lab, name: str, models: Sequence[str]) -> Started:
-    """Queues the suite for these models: their predictions first, then their figures side by side."""
+def run(lab: Lab, name: str, models: Sequence[str], *, after: Sequence[int] = ()) -> Started:
+    """Queues the suite for these models: their predictions first, then their figures side by side.
+
+    It begins when the jobs of `after` have ended.
+    """
     suite = show(name)
     if not models:
         raise LabError("No model is chosen; choose at least one.")
@@ -98,7 +101,7 @@ def run(lab: Lab, name: str, models: Sequence[str]) -> Started:
         split=str(wanted.get("split", "test")),
         metrics=suite.metrics,
     )
-    made = matrix.start(lab, plan, title=f"suite {name}")
+    made = matrix.start(lab, plan, title=f"suite {name}", after=after)
     return evaluation.start(lab, made.cells, suite.metrics, title=f"Suite {name}", depends_on=made.job_id)
 
 

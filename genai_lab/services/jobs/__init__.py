@@ -49,6 +49,7 @@ class JobView:
     attempt: int
     parent_id: int | None
     depends_on_id: int | None
+    after: list[int] | None
     run_id: int | None
     cancel_requested: bool
     result: dict[str, Any] | None
@@ -74,10 +75,14 @@ def enqueue(
     priority: int = 0,
     parent: int | None = None,
     depends_on: int | None = None,
+    after: Sequence[int] = (),
     run_id: int | None = None,
     session: Session | None = None,
 ) -> int:
-    """Queues a job and returns its id; with `session` it joins the caller's transaction. Raises UnknownName."""
+    """Queues a job and returns its id; with `session` it joins the caller's transaction. Raises UnknownName.
+
+    It fails with the job that it depends on, and begins when those of `after` have ended in whichever way.
+    """
     fields = {
         "kind": kind,
         "title": title,
@@ -86,6 +91,7 @@ def enqueue(
         "priority": priority,
         "parent_id": parent,
         "depends_on_id": depends_on,
+        "after": list(after) or None,
         "run_id": run_id,
     }
     if session is not None:

@@ -146,8 +146,11 @@ class Started:
     cells: tuple[int, ...]
 
 
-def start(lab: Lab, plan: Plan, *, title: str = "", priority: int = 0) -> Started:
-    """Queues the matrix; its runs are there at once. Raises LabError for whatever cannot work."""
+def start(lab: Lab, plan: Plan, *, title: str = "", priority: int = 0, after: Sequence[int] = ()) -> Started:
+    """Queues the matrix; its runs are there at once. Raises LabError for whatever cannot work.
+
+    It begins when the jobs of `after` have ended, such as those that make its models.
+    """
     cells, version = checked(lab, plan)
     made = {name: templates.show(lab, name) for name in dict.fromkeys(cell.template for cell in cells)}
     known = {name: models.show(lab, name) for name in dict.fromkeys(cell.model for cell in cells)}
@@ -175,6 +178,7 @@ def start(lab: Lab, plan: Plan, *, title: str = "", priority: int = 0) -> Starte
             {"run": parent.id, "cells": ids, "plan": plan.as_dict()},
             title=f"Matrix: {title}",
             priority=priority,
+            after=after,
             run_id=parent.id,
             session=session,
         )
