@@ -1,0 +1,99 @@
+"""What is left of a run: a whole model or an adapter folder that transformers and PEFT load without the lab."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from genai_lab.errors import LabError
+from genai_lab.training.loading import load_module, load_tokenizer
+from genai_lab.training.loop import best_of, resume, step_of
+from genai_lab.training.work import Work
+
+PROBES = ("The quick brown fox", "Once upon a time there was", "1 2 3", "Why?")
+CLOSE = 1e-3
+
+
+def export_best(work: Work, out: Path, folder: Path) -> int:
+    """Writes the artefact of the best checkpoint in `out` to `folder`, whole or not at all; returns its step."""
+    best = best_of(out)
+    if best is None:
+        raise LabError("The run has no checkpoint yet, so there is nothing to keep; let it go on.")
+    module = _restored(work, best)
+    draft = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    _usable(module)
+    work.method.export(module, draft)
+    if (draft / "config.json").is_file():
+        load_tokenizer(work.base).save_pretrained(draft)
+        for name in ("generation_config.json", "chat_template.jinja"):
+            if (work.base / name).is_file() and not (draft / name).is_file():
+                shutil.copy(work.base / name, draft / name)
+    else:
+        _name_base(draft, work)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+    return step_of(best)
+
+
+def merge(base: Path, adapter: Path, architecture: Any, folder: Path) -> float:
+    """Writes base and adapter as one model; returns the largest difference of their logits on PROBES.
+
+    Raises LabError where the two do not say the same, or where the adapter cannot be merged.
+    """
+    import torch
+    from peft import PeftModel
+
+    tokenizer = load_tokenizer(base)
+    module = PeftModel.from_pretrained(load_module(base, architecture, "lm"), adapter, is_trainable=False).eval()
+    before = [_logits(module, tokenizer, text) for text in PROBES]
+    merged = module.merge_and_unload(safe_merge=True).eval()
+    after = [_logits(merged, tokenizer, text) for text in PROBES]
+    apart = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
+    same = all(torch.equal(a.argmax(-1), b.argmax(-1)) for a, b in zip(before, after, strict=True))
+    if apart > CLOSE or not same:
+        raise LabError(f"Merged, the model does not say the same (logits differ by {apart:.2g}); keep the adapter.")
+    draft = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    _usable(merged)
+    merged.save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
+    draft.rename(folder)
+    return apart
+
+
+def _restored(work: Work, checkpoint: Path) -> Any:
+    import torch
+
+    torch.manual_seed(work.training.seed)
+    module = load_module(work.base, work.architecture, work.objective.head, work.labels, **work.method.loading())
+    module = work.method.apply(module, work.architecture, work.method_settings, work.steps)
+    resume(module, work.method, checkpoint)
+    return module
+
+
+def _usable(module: Any) -> None:
+    """The saved configuration is for use, where the cache is wanted."""
+    module.config.use_cache = True
+
+
+def _name_base(folder: Path, work: Work) -> None:
+    """An adapter names its base as the catalogue does, and no folder of this machine."""
+    path = folder / "adapter_config.json"
+    kept = json.loads(path.read_text())
+    kept["base_model_name_or_path"] = work.name
+    for name in ("tokenizer_name_or_path",):
+        if kept.get(name):
+            kept[name] = work.name
+    path.write_text(json.dumps(kept, indent=2))
+
+
+def _logits(module: Any, tokenizer: Any, text: str) -> Any:
+    import torch
+
+    inputs = {"input_ids": torch.tensor([tokenizer(text)["input_ids"]])}
+    if module.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = inputs["input_ids"]
+    with torch.no_grad():
+        return module(**inputs).logits

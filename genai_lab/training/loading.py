@@ -1,0 +1,75 @@
+"""The base of a run as a module with the right head, and its tokenizer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genai_lab.errors import LabError, ModelError
+from genai_lab.training import Architecture
+from genai_lab.training.objectives import Head
+
+SAFE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+
+
+def class_of(architecture: Architecture, head: Head) -> Any:
+    """transformers' class that loads such a base."""
+    import transformers
+
+    if head == "masked":
+        return transformers.AutoModelForMaskedLM
+    if head == "classify":
+        return transformers.AutoModelForSequenceClassification
+    kinds = {
+        "decoder-only": transformers.AutoModelForCausalLM,
+        "encoder-decoder": transformers.AutoModelForSeq2SeqLM,
+    }
+    return kinds[architecture]
+
+
+def head_settings(head: Head, labels: Sequence[str]) -> dict[str, Any]:
+    """What a classifier's configuration is told."""
+    if head != "classify":
+        return {}
+    return {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: place for place, label in enumerate(labels)},
+        "problem_type": "single_label_classification",
+        "ignore_mismatched_sizes": True,
+    }
+
+
+def load_module(folder: Path, architecture: Architecture, head: Head, labels: Sequence[str] = (), **more: Any) -> Any:
+    """The base in float32; a head that the base lacks is made anew. Raises ModelError in one sentence."""
+    import torch
+    from transformers.utils import logging as talk
+
+    talk.set_verbosity_error()
+    talk.disable_progress_bar()
+    try:
+        module = class_of(architecture, head).from_pretrained(
+            folder, use_safetensors=True, dtype=torch.float32, **SAFE, **head_settings(head, labels), **more
+        )
+    except LabError:
+        raise
+    except Exception as problem:
+        lines = str(problem).strip().splitlines() or [type(problem).__name__]
+        raise ModelError(f"The base in {folder.name} cannot be loaded: {lines[0].rstrip('.:')[:300]}.") from problem
+    module.config.use_cache = False
+    return module
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """With a pad token, which some bases lack."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, **SAFE)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def start_of(module_config: Any) -> int | None:
+    """The token that a decoder begins with."""
+    start = getattr(module_config, "decoder_start_token_id", None)
+    return start if start is not None else getattr(module_config, "bos_token_id", None)

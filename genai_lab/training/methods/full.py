@@ -1,0 +1,26 @@
+"""Full fine-tuning: every weight."""
+
+from typing import Any
+
+from genai_lab.training import Architecture
+from genai_lab.training.methods import METHODS, NoSettings, Plain
+
+
+class Full(Plain):
+    name = "full"
+    title = "Full fine-tuning"
+    about = (
+        "Every weight of the model is trained, and the result is a whole model.\n"
+        "It learns most, needs most memory and forgets most."
+    )
+    source = "Howard and Ruder, 2018: Universal language model fine-tuning for text classification"
+    rate = 3e-4
+    settings = NoSettings
+
+    def apply(self, module: Any, architecture: Architecture, settings: Any, steps: int) -> Any:
+        for weight in module.parameters():
+            weight.requires_grad = True
+        return module
+
+
+METHODS.register("full")(Full())

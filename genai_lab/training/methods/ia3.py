@@ -1,0 +1,29 @@
+"""(IA)3: three learned scales a layer."""
+
+from typing import Any
+
+from genai_lab.training import Architecture
+from genai_lab.training.methods import METHODS, NoSettings, Peft, task_of
+
+
+class Ia3(Peft):
+    name = "ia3"
+    title = "(IA)3"
+    about = (
+        "Keys, values and the inner units of the feed-forward layers are scaled by learned vectors.\n"
+        "The smallest adapter that changes weights."
+    )
+    source = (
+        "Liu et al., 2022: Few-shot parameter-efficient fine-tuning is better and cheaper than in-context "
+        "learning, section 3.3"
+    )
+    rate = 1e-2
+    settings = NoSettings
+
+    def config(self, module: Any, architecture: Architecture, settings: NoSettings, steps: int) -> Any:
+        from peft import IA3Config
+
+        return IA3Config(task_type=task_of(module, architecture))
+
+
+METHODS.register("ia3")(Ia3())

@@ -1,0 +1,48 @@
+"""LoRA: a product of two thin matrices beside every linear layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from genai_lab.training import Architecture, check_range, setting
+from genai_lab.training.methods import METHODS, Peft, task_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    rank: int = setting(8, "Columns of the thin matrices.", 1, 512)
+    alpha: float = setting(16.0, "The product is scaled by alpha / rank.", 0.1, 2048.0)
+    dropout: float = setting(0.0, "Of what the thin matrices read.", 0.0, 0.9, step=0.05)
+    targets: str = setting(
+        "all linear layers", "Which layers get them.", choices=("all linear layers", "queries and values")
+    )
+
+    def __post_init__(self) -> None:
+        check_range(self)
+
+
+class Lora(Peft):
+    name = "lora"
+    title = "LoRA"
+    about = (
+        "The model stays as it is; beside its linear layers, products of two thin matrices are trained.\n"
+        "The result is a small adapter that can be merged."
+    )
+    source = "Hu et al., 2022: LoRA, low-rank adaptation of large language models, eq. 3"
+    rate = 2e-3
+    settings = Settings
+    dora = False
+
+    def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:
+        from peft import LoraConfig
+
+        return LoraConfig(
+            task_type=task_of(module, architecture),
+            r=settings.rank,
+            lora_alpha=settings.alpha,  # type: ignore[arg-type]
+            lora_dropout=settings.dropout,
+            target_modules="all-linear" if settings.targets == "all linear layers" else None,
+            use_dora=self.dora,
+        )
+
+
+METHODS.register("lora")(Lora())

@@ -1,0 +1,26 @@
+"""Selective: the norms of all layers."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from genai_lab.training.methods import METHODS, NoSettings, Selective
+
+NORM = re.compile(r"(norm|ln_\w+|ln\d?|layernorm)\w*\.(weight|bias)$", re.IGNORECASE)
+
+
+class Norms(Selective):
+    name = "norms"
+    title = "Layer norms"
+    about = (
+        "Only the scales (and shifts) of the layer norms are trained.\nA few thousand numbers steer everything else."
+    )
+    source = "Zhao et al., 2024: Tuning LayerNorm in attention"
+    rate = 3e-3
+    settings = NoSettings
+
+    def wanted(self, module: Any, settings: NoSettings) -> Callable[[str], bool]:
+        return lambda name: bool(NORM.search(name))
+
+
+METHODS.register("norms")(Norms())

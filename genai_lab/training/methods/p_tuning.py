@@ -1,0 +1,39 @@
+"""P-tuning: virtual tokens that a small network writes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from genai_lab.training import Architecture, check_range, setting
+from genai_lab.training.methods import METHODS, Peft, task_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    tokens: int = setting(20, "Virtual tokens before every prompt.", 1, 500)
+    hidden: int = setting(128, "Width of the network that writes them.", 4, 8192)
+
+    def __post_init__(self) -> None:
+        check_range(self)
+
+
+class PTuning(Peft):
+    name = "p_tuning"
+    title = "P-tuning"
+    about = "A small network is trained that writes the embeddings of the virtual tokens.\nOnly what it writes is kept."
+    source = "Liu et al., 2021: GPT understands, too"
+    architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
+    rate = 5e-3
+    settings = Settings
+
+    def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:
+        from peft import PromptEncoderConfig
+
+        return PromptEncoderConfig(
+            task_type=task_of(module, architecture),
+            num_virtual_tokens=settings.tokens,
+            encoder_hidden_size=settings.hidden,
+            num_transformer_submodules=1,
+        )
+
+
+METHODS.register("p_tuning")(PTuning())

@@ -1,0 +1,46 @@
+"""Selective: the weights whose names hold a text."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from genai_lab.errors import LabError
+from genai_lab.training import setting
+from genai_lab.training.methods import METHODS, Selective
+
+
+@dataclass(frozen=True)
+class Settings:
+    names: tuple[str, ...] = setting(
+        ("q_proj", "v_proj", ".q.", ".v.", "query", "value"),
+        "Texts, one a line; a weight whose name holds one is trained.",
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.names, str):
+            object.__setattr__(self, "names", (self.names,))
+        if not any(self.names):
+            raise LabError("No name is given; write a part of the names of the weights to be trained, one a line.")
+
+
+class Pattern(Selective):
+    name = "pattern"
+    title = "Weights by name"
+    about = (
+        "Those weights are trained whose names hold one of the given texts.\n"
+        "The queries and values of attention, where nothing else is asked for."
+    )
+    source = "Lee et al., 2023: Surgical fine-tuning improves adaptation to distribution shifts"
+    rate = 5e-4
+    settings = Settings
+
+    def wanted(self, module: Any, settings: Settings) -> Callable[[str], bool]:
+        names = [name for name, _ in module.named_parameters()]
+        texts = tuple(text for text in settings.names if text)
+        if not any(text in name for text in texts for name in names):
+            some = ", ".join(names[1:4])
+            raise LabError(f"No weight's name holds {' or '.join(map(repr, texts))}; names are such as {some}.")
+        return lambda name: any(text in name for text in texts)
+
+
+METHODS.register("pattern")(Pattern())

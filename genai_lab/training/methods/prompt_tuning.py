@@ -1,0 +1,42 @@
+"""Prompt tuning: virtual tokens before the prompt."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from genai_lab.training import Architecture, check_range, setting
+from genai_lab.training.methods import METHODS, Peft, task_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    tokens: int = setting(20, "Virtual tokens before every prompt.", 1, 500)
+
+    def __post_init__(self) -> None:
+        check_range(self)
+
+
+class PromptTuning(Peft):
+    name = "prompt_tuning"
+    title = "Prompt tuning"
+    about = (
+        "Embeddings of a few virtual tokens before every prompt are trained, and nothing else.\n"
+        "The soft prompt is switched on like a prompt, without another model."
+    )
+    source = "Lester, Al-Rfou and Constant, 2021: The power of scale for parameter-efficient prompt tuning"
+    architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
+    rate = 2e-2
+    settings = Settings
+
+    def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:
+        """The tokens begin as words drawn from the vocabulary (section 2.2 of the paper)."""
+        from peft import PromptTuningConfig, PromptTuningInit
+
+        return PromptTuningConfig(
+            task_type=task_of(module, architecture),
+            num_virtual_tokens=settings.tokens,
+            prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+            num_transformer_submodules=1,
+        )
+
+
+METHODS.register("prompt_tuning")(PromptTuning())

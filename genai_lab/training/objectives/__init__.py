@@ -1,0 +1,107 @@
+"""What a run learns from text: one objective a file, as rows of prompt and completion or as blocks of plain text.
+
+An objective turns texts into `Item`s with a tokenizer, and an item into what the model reads at one draw: masks and
+spans are drawn anew each time, from a generator that depends on the seed and the place alone, so that a run that goes
+on sees what an unbroken one would.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from genai_lab.registry import Registry
+from genai_lab.training import Architecture, Training
+
+Head = Literal["lm", "masked", "classify"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a row says: in rows the filled `prompt` and its `completion`; in blocks `prompt` alone is read.
+
+    `messages` is the prompt as a chat, and then `prompt` is empty.
+    """
+
+    prompt: str
+    completion: str = ""
+    messages: tuple[dict[str, str], ...] = ()
+    row: int = 0
+
+
+@dataclass(frozen=True)
+class Item:
+    """Tokens before they are drawn: `ids` of the prompt or block, `target` of the completion (or one class).
+
+    `cut` says that tokens were left out to keep to the length.
+    """
+
+    ids: list[int]
+    target: list[int]
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the model reads: `ids` (T,), `labels` (T,) aligned with the position that predicts them, or (S,) of the
+    decoder; IGNORED where nothing is learned. `changed` marks the ids that the objective has put there.
+    """
+
+    ids: list[int]
+    labels: list[int]
+    changed: tuple[int, ...] = ()
+
+
+class Objective(Protocol):
+    """`needs`: "reference" (rows with templates), "label" (rows) or "text" (blocks)."""
+
+    name: str
+    title: str
+    about: str
+    source: str
+    architectures: tuple[Architecture, ...]
+    needs: str
+    head: Head
+
+    @property
+    def settings(self) -> type: ...
+
+    def items(
+        self,
+        texts: Iterable[Text],
+        tokenizer: Any,
+        architecture: Architecture,
+        training: Training,
+        labels: Sequence[str],
+    ) -> list[Item]:
+        """Rows of which nothing can be learned are left out."""
+
+    def draw(
+        self, item: Item, tokenizer: Any, architecture: Architecture, rng: random.Random, settings: Any
+    ) -> Drawn: ...
+
+
+OBJECTIVES: Registry[Objective] = Registry("objective", __name__)
+
+
+def end_of(tokenizer: Any) -> list[int]:
+    return [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
+
+
+def encoded(tokenizer: Any, text: str, special: bool = False) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=special, truncation=False, verbose=False)["input_ids"])
+
+
+def blocks(texts: Iterable[Text], tokenizer: Any, length: int) -> list[Item]:
+    """All texts behind one another, an end token after each, cut into blocks of `length`; a short rest stays."""
+    made: list[Item] = []
+    kept: list[int] = []
+    end = end_of(tokenizer)
+    for text in texts:
+        kept += [*encoded(tokenizer, text.prompt), *end]
+        while len(kept) >= length:
+            made.append(Item(kept[:length], []))
+            kept = kept[length:]
+    if len(kept) > 1 and (not made or len(kept) >= length // 4):
+        made.append(Item(kept, []))
+    return made

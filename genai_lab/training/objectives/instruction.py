@@ -1,0 +1,77 @@
+"""Instruction tuning: the completion is learned, given its prompt."""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from genai_lab.training import IGNORED, Architecture, Training
+from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text, encoded, end_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    pass
+
+
+class Instruction:
+    name = "instruction"
+    title = "Instruction tuning"
+    about = "The model learns to write the completion of a prompt; tokens of the prompt are read and not learned."
+    source = "Wei et al., 2022: Finetuned language models are zero-shot learners"
+    architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
+    needs = "reference"
+    head: Head = "lm"
+    settings = Settings
+
+    def items(
+        self,
+        texts: Iterable[Text],
+        tokenizer: Any,
+        architecture: Architecture,
+        training: Training,
+        labels: Sequence[str],
+    ) -> list[Item]:
+        """A prompt that is too long loses its beginning (decoder-only) or its end; the completion is kept first."""
+        make = _pair if architecture == "encoder-decoder" else _line
+        return [item for text in texts if (item := make(text, tokenizer, training)) is not None]
+
+    def draw(self, item: Item, tokenizer: Any, architecture: Architecture, rng: random.Random, settings: Any) -> Drawn:
+        if architecture == "encoder-decoder":
+            return Drawn(item.ids, item.target)
+        ids = item.ids + item.target
+        labels = [IGNORED] * (len(item.ids) - 1) + item.target + [IGNORED]
+        return Drawn(ids, labels)
+
+
+def _pair(text: Text, tokenizer: Any, training: Training) -> Item | None:
+    end = end_of(tokenizer)
+    ids = encoded(tokenizer, text.prompt, special=True)
+    target = [*encoded(tokenizer, text.completion), *end]
+    cut = len(ids) > training.length or len(target) > training.target_length
+    if len(ids) > training.length:
+        ids = [*ids[: training.length - len(end)], *end]
+    if len(target) <= len(end) or not ids:
+        return None
+    return Item(ids, target[: training.target_length], cut)
+
+
+def _line(text: Text, tokenizer: Any, training: Training) -> Item | None:
+    if text.messages:
+        rendered = tokenizer.apply_chat_template(list(text.messages), tokenize=False, add_generation_prompt=True)
+        ids = encoded(tokenizer, rendered)
+    else:
+        ids = encoded(tokenizer, text.prompt, special=True)
+        # Some tokenizers end every text; the completion goes on here.
+        while ids and ids[-1] == tokenizer.eos_token_id and len(ids) > 1:
+            ids.pop()
+    target = encoded(tokenizer, text.completion) + end_of(tokenizer)
+    if not ids or not text.completion:
+        return None
+    cut = len(ids) + len(target) > training.length
+    target = target[: max(1, training.length - 1)]
+    room = training.length - len(target)
+    return Item(ids[-room:], target, cut)
+
+
+OBJECTIVES.register("instruction")(Instruction())

@@ -1,0 +1,78 @@
+"""Random models of every architecture, small enough to be trained in a test, and texts for them."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from genai_lab.training import Architecture
+from genai_lab.training.objectives import Text
+
+WORDS = "red blue green one two three cat dog bird sun moon star yes no tea".split()
+SPECIAL = ["</s>", "<pad>", "<mask>", "<s>", "<unk>", *(f"<extra_id_{n}>" for n in range(20))]
+TEXTS = [
+    Text(f"Say {a} and {b}:", f" {b} {a}", row=n)
+    for n, (a, b) in enumerate((a, b) for a in WORDS[:6] for b in WORDS[6:12])
+]
+random.Random(0).shuffle(TEXTS)
+
+
+def tiny(folder: Path, kind: str, seed: int = 0) -> Path:
+    """`kind` is llama, gpt2, t5 or roberta; about 20,000 random parameters."""
+    import torch
+    import transformers as hf
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    torch.manual_seed(seed)
+    letters = sorted({letter for text in TEXTS for letter in text.prompt + text.completion} | set("?.,\n"))
+    vocabulary = {token: place for place, token in enumerate([*SPECIAL, *letters, *WORDS])}
+    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    if kind == "roberta":
+        raw.post_processor = processors.RobertaProcessing(("</s>", 0), ("<s>", 3))
+    tokenizer = hf.PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="</s>", pad_token="<pad>", mask_token="<mask>", bos_token="<s>",
+        unk_token="<unk>", cls_token="<s>", sep_token="</s>",
+    )  # fmt: skip
+    ends: dict[str, Any] = {"pad_token_id": 1, "eos_token_id": 0, "bos_token_id": 3, "vocab_size": len(vocabulary)}
+    sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    made: Any
+    if kind == "llama":
+        made = hf.LlamaForCausalLM(hf.LlamaConfig(**sizes, num_attention_heads=4, max_position_embeddings=128, **ends))
+    elif kind == "gpt2":
+        made = hf.GPT2LMHeadModel(hf.GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=128, **ends))
+    elif kind == "t5":
+        made = hf.T5ForConditionalGeneration(
+            hf.T5Config(d_model=32, d_ff=48, d_kv=8, num_layers=2, num_heads=4, decoder_start_token_id=1, **ends)
+        )
+    else:
+        made = hf.RobertaForMaskedLM(
+            hf.RobertaConfig(**sizes, num_attention_heads=4, max_position_embeddings=130, **ends)
+        )
+    made.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def kind_of(architecture: Architecture, method: str) -> str:
+    """Llama has no biases."""
+    if architecture == "decoder-only":
+        return "gpt2" if method == "biases" else "llama"
+    return "t5" if architecture == "encoder-decoder" else "roberta"
+
+
+class Told:
+    """A Tell that remembers."""
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, list[tuple[int, float]]] = {}
+        self.records: list[dict[str, Any]] = []
+        self.done = 0.0
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        self.done = done
+
+    def metric(self, name: str, step: int, value: float) -> None:
+        self.metrics.setdefault(name, []).append((step, value))
+
+    def record(self, item: dict[str, Any]) -> None:
+        self.records.append(item)

@@ -1,0 +1,134 @@
+"""What every method and every objective keeps to, on random models of each architecture."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from genai_lab.training import ARCHITECTURES, Architecture, Part, Plan, Training
+from genai_lab.training.artefacts import export_best
+from genai_lab.training.batches import Collate
+from genai_lab.training.loading import class_of, load_module, load_tokenizer
+from genai_lab.training.loop import best_of, prepared, resume, train
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES, Text
+from genai_lab.training.work import Work
+from tests.training.models import TEXTS, Told, kind_of, tiny
+
+USABLE = [name for name in METHODS if name != "qlora"]
+PAIRS = [(method, one) for method in USABLE for one in METHODS.get(method).architectures]
+OWN: dict[Architecture, str] = {
+    "decoder-only": "instruction",
+    "encoder-decoder": "instruction",
+    "encoder": "classification",
+}
+TRAINING = Training(steps=3, batch=4, length=48, target_length=24, seed=3, validation_rows=6)
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("bases")
+    return {kind: tiny(place / kind, kind) for kind in ("llama", "gpt2", "t5", "roberta")}
+
+
+def work_of(
+    bases: dict[str, Path], folder: Path, method: str, architecture: Architecture, objective: str = "", **training: Any
+) -> Work:
+    """A run on TEXTS, written to `folder`."""
+    base = bases[kind_of(architecture, method)]
+    plan = Plan(
+        "base", (Part("texts@1"),), objective or OWN[architecture], method, training=replace(TRAINING, **training)
+    )
+    labels = ("colour", "number") if plan.objective == "classification" else ()
+    texts = [replace(one, completion=labels[one.row // 18]) if labels else one for one in TEXTS]
+    if plan.objective in ("causal", "masked", "spans"):
+        texts = [Text(one.prompt + one.completion) for one in TEXTS]
+    tokenizer = load_tokenizer(base)
+    items = OBJECTIVES.get(plan.objective).items(texts, tokenizer, architecture, plan.training, labels)
+    made = Work(plan, base, "base", architecture, plan.training.steps, "cpu", labels, (0, 1))
+    made.write(folder, [items[4:]], items[:4])
+    return Work.read(folder)
+
+
+@pytest.mark.parametrize(("method", "architecture"), PAIRS)
+def test_a_method_trains_what_it_says_and_its_artefact_says_the_same(
+    bases: dict[str, Path], tmp_path: Path, method: str, architecture: Architecture
+) -> None:
+    work, told = work_of(bases, tmp_path, method, architecture), Told()
+    before, *_ = prepared(work, tmp_path)
+    outcome = train(work, tmp_path, tmp_path / "out", told)
+    assert outcome["steps"] == 3
+    assert 0 < outcome["trained"] <= outcome["parameters"]
+    assert [step for step, _ in told.metrics["validation loss"]] == [0, 1, 2, 3]
+    assert {item["sample"]["place"] for item in told.records if "sample" in item} == {0, 1}
+    after, *_ = prepared(work, tmp_path)
+    best = best_of(tmp_path / "out")
+    assert best is not None
+    resume(after, work.method, best)
+    changed = {name for name, weight in after.named_parameters() if not torch.equal(weight, before.get_parameter(name))}
+    trained = {name for name, weight in after.named_parameters() if weight.requires_grad}
+    assert changed
+    assert changed <= trained
+    export_best(work, tmp_path / "out", tmp_path / "artefact")
+    assert not list((tmp_path / "artefact").glob("*.bin"))
+    if method != "bottleneck":
+        same_logits(after.eval(), loaded(work, tmp_path / "artefact"), work, tmp_path)
+
+
+def loaded(work: Work, artefact: Path) -> Any:
+    """The artefact as transformers and PEFT alone load it."""
+    kind = class_of(work.architecture, work.objective.head)
+    if (artefact / "config.json").is_file():
+        return kind.from_pretrained(artefact, use_safetensors=True).eval()
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(kind.from_pretrained(work.base), artefact).eval()
+
+
+def same_logits(ours: Any, theirs: Any, work: Work, folder: Path) -> None:
+    *_, draws, _held = prepared(work, folder)
+    tokenizer = load_tokenizer(work.base)
+    start = 1 if work.architecture == "encoder-decoder" else None
+    batch = Collate(tokenizer.pad_token_id, work.architecture, work.objective.head, start)([draws[0], draws[1]])
+    batch.pop("labels")
+    with torch.no_grad():
+        torch.testing.assert_close(ours(**batch).logits, theirs(**batch).logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("objective", "architecture"), [(name, one) for name in OBJECTIVES for one in OBJECTIVES.get(name).architectures]
+)
+def test_an_objective_is_learned_on_every_architecture_that_it_names(
+    bases: dict[str, Path], tmp_path: Path, objective: str, architecture: Architecture
+) -> None:
+    work = work_of(bases, tmp_path, "full", architecture, objective, steps=25, learning_rate=1e-2, evaluate_every=25)
+    told = Told()
+    train(work, tmp_path, tmp_path / "out", told)
+    first, *_, last = told.metrics["validation loss"]
+    assert last[1] < first[1]
+
+
+def test_what_methods_and_objectives_say_of_themselves_is_whole() -> None:
+    for family in (METHODS, OBJECTIVES):
+        for name in family:
+            member: Any = family.get(name)
+            assert member.name == name
+            assert member.title
+            assert member.about.endswith(".")
+            assert any(digit.isdigit() for digit in member.source)
+            assert set(member.architectures) <= set(ARCHITECTURES)
+    assert all(len(METHODS.get(name).about.split("\n")) == 2 for name in METHODS)
+
+
+def test_tuning_of_a_quantised_base_is_refused_with_its_reason_where_there_is_no_gpu() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    assert "needs a CUDA GPU" in (METHODS.get("qlora").refusal() or "")
+
+
+def test_a_module_for_each_head_is_loaded_in_float32(bases: dict[str, Path]) -> None:
+    module = load_module(bases["roberta"], "encoder", "classify", ("a", "b", "c"))
+    assert module.config.num_labels == 3
+    assert {weight.dtype for weight in module.parameters()} == {torch.float32}
