@@ -14,7 +14,7 @@ from genai_lab.errors import BadSetting
 from genai_lab.registry import Registry
 
 CACHED = 8192
-Family = Literal["decoder-only", "encoder-decoder", "classifier", "endpoint"]
+Family = Literal["decoder-only", "encoder-decoder", "classifier", "encoder", "endpoint"]
 Mode = Literal["completion", "chat", "text-to-text"]
 
 
@@ -65,7 +65,7 @@ class Card:
             return ("text-to-text",)
         if self.family == "endpoint":
             return ("chat", "completion")
-        if self.family == "classifier":
+        if self.family in ("classifier", "encoder"):
             return ()
         return ("completion", "chat") if self.chat else ("completion",)
 

@@ -227,7 +227,7 @@ def _card(found: HubModel, name: str, source: Source, options: Options) -> Card:
     return Card(
         name=name,
         source=source,
-        role="classify" if family == "classifier" else "generate",
+        role="classify" if family in ("classifier", "encoder") else "generate",
         family=family,
         architecture=architecture,
         parameters=found.parameters,

@@ -19,6 +19,7 @@ FAMILIES: dict[str, Family] = {
     "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES": "decoder-only",
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": "encoder-decoder",
     "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES": "classifier",
+    "MODEL_FOR_MASKED_LM_MAPPING_NAMES": "encoder",
 }
 SENSES = ("vision_config", "audio_config", "image_size", "num_mel_bins", "audio_encoder_config", "thinker_config")
 TOKENIZERS = (
@@ -67,7 +68,7 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
     return Card(
         name=name,
         source=source,
-        role="classify" if family == "classifier" else "generate",
+        role="classify" if family in ("classifier", "encoder") else "generate",
         family=family,
         architecture=architecture,
         parameters=parameters,
@@ -125,16 +126,20 @@ def known_classes() -> tuple[dict[str, Family], dict[str, str]]:
     if place is None or not place.submodule_search_locations:
         raise ModelError("The package transformers is not installed; install requirements.txt.")
     path = Path(place.submodule_search_locations[0]) / "models" / "auto" / "modeling_auto.py"
-    families: dict[str, Family] = {}
-    by_type: dict[str, str] = {}
+    tables: dict[str, list[Any]] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(node, ast.Assign) and isinstance(target, ast.Name) and target.id in FAMILIES:
             assert isinstance(node.value, ast.Call)
-            for kind, classes in ast.literal_eval(node.value.args[0]):
-                for name in [classes] if isinstance(classes, str) else classes:
-                    families.setdefault(name, FAMILIES[target.id])
-                    by_type.setdefault(kind, name)
+            tables[target.id] = ast.literal_eval(node.value.args[0])
+    families: dict[str, Family] = {}
+    by_type: dict[str, str] = {}
+    # In this order: some that generate are listed as masked language models too.
+    for table, family in FAMILIES.items():
+        for kind, classes in tables[table]:
+            for name in [classes] if isinstance(classes, str) else classes:
+                families.setdefault(name, family)
+                by_type.setdefault(kind, name)
     return families, by_type
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[^\W_][\w .:@/+-]{0,99}")
 log = logging.getLogger(__name__)
-Status = Literal["ready", "loaded", "missing", "archived", "downloading", "failed"]
+Status = Literal["ready", "loaded", "missing", "archived", "downloading", "failed", "training"]
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,41 @@ def catalogue(lab: "Lab", *, archived: bool = False, role: str | None = None) ->
     """The models in use, or the archived ones, in the order they were added."""
     with lab.database.reading() as session:
         rows = [row for row in queries.all_models(session, archived=archived) if role in (None, row.role)]
+        making = queries.making(session, rows)
     under_way = _coming(lab, rows)
     loaded = lab.models.loaded()
-    return [_view(row, under_way, loaded) for row in rows]
+    return [_view(row, under_way, loaded, making) for row in rows]
 
 
 def show(lab: "Lab", name: str) -> ModelView:
     """One model, archived or not; raises UnknownName."""
     row = _row(lab, name)
-    return _view(row, _coming(lab, [row]), lab.models.loaded())
+    with lab.database.reading() as session:
+        making = queries.making(session, [row])
+    return _view(row, _coming(lab, [row]), lab.models.loaded(), making)
 
 
 def add(lab: "Lab", name: str, source: Source, *, made_by_run: int | None = None) -> ModelView:
     """Inspects the model and puts it into the catalogue; raises LabError, changing nothing, where it cannot be used."""
     name = _free_name(lab, name)
-    card = BACKENDS.get(source.backend).inspect(source, name, _options(lab))
+    card = BACKENDS.get(source.backend).inspect(source, name, options(lab))
     if card.path is None and card.family != "endpoint":
         raise ModelError(f"{source.location} is not on this machine yet; download it first.")
     _insert(lab, card, made_by_run)
     return show(lab, name)
+
+
+def reserve(session: Any, card: Card, run_id: int) -> Model:
+    """The row of a model that a run is to make, so that what comes after can name it; raises DuplicateName."""
+    if queries.model_named(session, card.name) is not None:
+        raise DuplicateName("model", card.name)
+    base = queries.model_named(session, card.source.base) if card.source.base else None
+    return queries.add_model(session, **_fields(card, made_by_run_id=run_id, base_id=base.id if base else None))
+
+
+def checked_name(lab: "Lab", name: str) -> str:
+    """A name that a new model may have; raises BadSetting or DuplicateName."""
+    return _free_name(lab, name)
 
 
 def archive(lab: "Lab", name: str) -> None:
@@ -151,7 +167,7 @@ def load(lab: "Lab", name: str) -> Generator:
 def load_apart(lab: "Lab", name: str) -> Generator:
     """The model outside the shared memory, for a worker that needs its weights themselves; the caller closes it."""
     card = show(lab, name).card
-    return BACKENDS.get(card.source.backend).load(card, _options(lab))
+    return BACKENDS.get(card.source.backend).load(card, options(lab))
 
 
 def unload(lab: "Lab", name: str) -> None:
@@ -192,7 +208,7 @@ def start_download(lab: "Lab", name: str, source: Source) -> Download:
     row = _known_row(lab, name)
     again = row is not None and row.backend == "hub" and row.source["location"] == source.location
     name = name if again else _free_name(lab, name)
-    card = BACKENDS.get("hub").inspect(source, name, _options(lab))
+    card = BACKENDS.get("hub").inspect(source, name, options(lab))
     order = fetching.planned(lab, name, card.source)
     if not again:
         _insert(lab, card, None)
@@ -254,10 +270,22 @@ def _delete_files(lab: "Lab", row: Model) -> None:
 # Rows and cards
 
 
-def _view(row: Model, under_way: dict[tuple[str, str], Download], loaded: dict[str, Any]) -> ModelView:
+def _view(
+    row: Model, under_way: dict[tuple[str, str], Download], loaded: dict[str, Any], making: dict[int, str]
+) -> ModelView:
     card = card_of({**row.card, "name": row.name})
-    status, detail = _status(row, card, under_way.get(_key(row.source)) if row.backend == "hub" else None, loaded)
+    coming = under_way.get(_key(row.source)) if row.backend == "hub" else None
+    status, detail = _status(row, card, coming, loaded)
+    if status == "missing" and row.id in making:
+        status, detail = _in_the_making(row, making[row.id])
     return ModelView(row.id, card, status, detail, row.made_by_run_id, row.created_at)
+
+
+def _in_the_making(row: Model, run_status: str) -> tuple[Status, str]:
+    """How a model stands that a run is to make."""
+    if run_status in ("running", "queued"):
+        return "training", f"run {row.made_by_run_id} is making it"
+    return "failed", f"run {row.made_by_run_id}, which was to make it, is {run_status}; see the Fine-tune page"
 
 
 def _status(row: Model, card: Card, coming: Download | None, loaded: dict[str, Any]) -> tuple[Status, str]:
@@ -348,7 +376,7 @@ def _found(row: Model | None, lab: "Lab", name: str) -> Model:
     return row
 
 
-def _options(lab: "Lab") -> Any:
+def options(lab: "Lab") -> Any:
     return replace(lab.options, base_paths=_base_paths(lab))
 
 

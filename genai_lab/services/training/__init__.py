@@ -1,0 +1,335 @@
+"""Fine-tuning runs: planned, begun as jobs, watched, kept as models with their lineage."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from genai_lab.errors import BadSetting, LabError
+from genai_lab.lab import Lab
+from genai_lab.models import Card, Source
+from genai_lab.provenance import provenance
+from genai_lab.services import jobs, models
+from genai_lab.services.training import preparing
+from genai_lab.training import Plan
+from genai_lab.training.methods import METHODS
+from storage import evaluation as queries
+from storage import models as model_queries
+from storage import runs
+from storage.tables import Run, RunInput
+
+TRAIN = "train"
+KEEP = "keep"
+MERGE = "merge"
+
+
+@dataclass(frozen=True)
+class Started:
+    run_id: int
+    job_id: int
+    model: str
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """One run. `outcome` is what came of it (steps, best_step, best_loss, seconds, tokens, trained, parameters, peak
+    in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met.
+    """
+
+    id: int
+    title: str
+    tags: tuple[str, ...]
+    plan: Plan
+    model: str | None
+    status: str
+    error: str | None
+    created_at: datetime
+    seed: int
+    job: jobs.JobView | None
+    outcome: dict[str, Any]
+    predicted: dict[str, Any]
+    notes: tuple[str, ...]
+    inputs: tuple[tuple[str, str, str], ...]
+    code_revision: str
+    dirty: bool
+    parent: int | None
+
+    @property
+    def method(self) -> str:
+        return METHODS.get(self.plan.method).title
+
+
+def start(
+    lab: Lab,
+    plan: Plan,
+    *,
+    name: str = "",
+    title: str = "",
+    tags: Sequence[str] = (),
+    parent: int | None = None,
+    priority: int = 0,
+    after: Sequence[int] = (),
+) -> Started:
+    """Queues the run; the model that it is to make has its name at once. Raises LabError for what cannot work.
+
+    `name` is the model's; without it one is made of base and method.
+    """
+    from genai_lab.services.training import estimating
+
+    found = preparing.known(lab, plan)
+    predicted = estimating.refuse_what_does_not_fit(lab, plan, found)
+    name = models.checked_name(lab, name) if name.strip() else _fresh_name(lab, f"{plan.model}-{plan.method}")
+    made = provenance()
+    with lab.database.session() as session:
+        view = models.show(lab, plan.model)
+        inputs = [RunInput(role="base", model_id=view.id, content_hash=found.card.content_hash)]
+        for place, version in enumerate(found.versions, 1):
+            inputs.append(
+                RunInput(role=f"dataset {place}", dataset_version_id=version.id, content_hash=version.content_hash)
+            )
+            inputs += [
+                RunInput(role=f"template {place}.{n}", template_version_id=one.id, content_hash=one.content_hash)
+                for n, one in enumerate(found.templates[place - 1], 1)
+            ]
+        run = runs.add_run(
+            session,
+            inputs,
+            kind=TRAIN,
+            parent_id=parent,
+            title=title.strip()[:200] or name,
+            tags=[tag.strip()[:40] for tag in tags if tag.strip()],
+            settings={"plan": named(plan, found).as_dict(), "predicted": predicted, "model": name},
+            seed=plan.training.seed,
+            code_revision=made.revision,
+            dirty=made.dirty,
+            packages=made.packages,
+            device=lab.config.device,
+            status="running",
+        )
+        models.reserve(session, card_to_be(lab, plan, found.card, name, run.id), run.id)
+        job = jobs.enqueue(
+            lab,
+            TRAIN,
+            {"run": run.id, "plan": run.settings["plan"], "model": name},
+            title=f"Fine-tune {plan.model} ({METHODS.get(plan.method).title}): {name}",
+            priority=priority,
+            after=after,
+            run_id=run.id,
+            session=session,
+        )
+    return Started(run.id, job, name)
+
+
+def named(plan: Plan, found: preparing.Known) -> Plan:
+    """The plan with every version by its number, so that it means the same tomorrow."""
+    data = tuple(
+        replace(part, dataset=version.name, templates=tuple(one.name for one in own))
+        for part, version, own in zip(plan.data, found.versions, found.templates, strict=True)
+    )
+    return replace(plan, data=data)
+
+
+def card_to_be(lab: Lab, plan: Plan, base: Card, name: str, run_id: int) -> Card:
+    """What is known of a model before it is made."""
+    adapter = makes_adapter(plan, base)
+    family = {"classification": "classifier", "masked": "encoder"}.get(plan.objective, base.family)
+    return replace(
+        base,
+        name=name,
+        source=Source(
+            "adapter" if adapter else "local", str(folder_of(lab, name, run_id)), base=plan.model if adapter else None
+        ),
+        family=family,  # type: ignore[arg-type]
+        path=None,
+        content_hash=None,
+        about=f"{METHODS.get(plan.method).title} of {plan.model}",
+    )
+
+
+def makes_adapter(plan: Plan, base: Card) -> bool:
+    """An encoder's adapter is merged, since what uses encoders reads whole models."""
+    return METHODS.get(plan.method).artefact == "adapter" and base.family in ("decoder-only", "encoder-decoder")
+
+
+def folder_of(lab: Lab, name: str, run_id: int) -> Path:
+    """Where the model of a run lies."""
+    return lab.config.home / "models" / f"{run_id}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
+
+
+def show(lab: Lab, run_id: int) -> TrainingView:
+    """Raises LabError where there is no such run."""
+    with lab.database.reading() as session:
+        run = queries.run_with_inputs(session, run_id)
+        if run is None or run.kind != TRAIN:
+            raise LabError(f"There is no fine-tuning run {run_id}; the Fine-tune page lists those there are.")
+        made = model_queries.made_by(session, [run_id]).get(run_id)
+        job = queries.job_of_run(session, run_id)
+    return _view(lab, run, made.name if made else None, job)
+
+
+def find(lab: Lab, *, parent: int | None = None, limit: int = 100) -> list[TrainingView]:
+    """Runs, newest first."""
+    with lab.database.reading() as session:
+        found = queries.runs_of_kind(session, TRAIN, parent=parent, limit=limit)
+        made = model_queries.made_by(session, [run.id for run in found])
+        job_ids = {run.id: queries.job_of_run(session, run.id) for run in found}
+    return [_view(lab, run, made[run.id].name if run.id in made else None, job_ids[run.id]) for run in found]
+
+
+def rename(lab: Lab, run_id: int, title: str, tags: Sequence[str]) -> TrainingView:
+    """A run's own words; they may be changed at any time."""
+    title = title.strip()
+    if not 1 <= len(title) <= 200:
+        raise BadSetting("title", title[:60], "1 to 200 characters")
+    kept = list(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    if any(len(tag) > 40 for tag in kept) or len(kept) > 20:
+        raise LabError("A run takes at most 20 tags of at most 40 characters.")
+    show(lab, run_id)
+    with lab.database.session() as session:
+        runs.name_run(session, run_id, title, kept)
+    return show(lab, run_id)
+
+
+def curves(lab: Lab, view: TrainingView) -> dict[str, list[tuple[int, float]]]:
+    """Its curves by name: training loss, validation loss, learning rate and more."""
+    return jobs.metrics(lab, view.job.id) if view.job else {}
+
+
+def samples(lab: Lab, run_id: int) -> list[dict[str, Any]]:
+    """What it wrote at each evaluation: step, place, prompt, reference, text; in order."""
+    with lab.database.reading() as session:
+        found = queries.outputs(session, run_id)
+    return [
+        {**(one.detail or {}), "place": one.example, "prompt": one.prompt, "text": one.text}
+        for one in sorted(found, key=lambda one: ((one.detail or {}).get("step", 0), one.example))
+    ]
+
+
+def cancel(lab: Lab, run_id: int) -> None:
+    """Ends the run; its checkpoints stay, so that it can go on or its best one be kept."""
+    view = show(lab, run_id)
+    if view.job is not None:
+        jobs.cancel(lab, view.job.id)
+
+
+def resume(lab: Lab, run_id: int) -> None:
+    """Goes on from the last good checkpoint."""
+    view = show(lab, run_id)
+    if view.job is None:
+        raise LabError(f"Run {run_id} has no job that could go on; clone it instead.")
+    with lab.database.reading() as session:
+        made = model_queries.made_by(session, [run_id]).get(run_id)
+    if made is not None and made.path:
+        raise LabError(f"Run {run_id} has made {made.name} already; clone it to train on.")
+    jobs.retry(lab, view.job.id)
+
+
+def keep(lab: Lab, run_id: int) -> int:
+    """Queues the job that makes the best checkpoint of a cancelled or failed run its model; returns the job."""
+    from genai_lab.training.loop import best_of
+
+    view = show(lab, run_id)
+    if view.job is None or view.status not in ("cancelled", "failed"):
+        raise LabError(f"Run {run_id} is {view.status}; only a cancelled or failed run's checkpoint is kept by hand.")
+    if best_of(jobs.folder(lab, view.job.id) / "out") is None:
+        raise LabError(f"Run {run_id} has no checkpoint yet, so there is nothing to keep; resume it instead.")
+    order = {"run": run_id, "job": view.job.id, "model": view.model}
+    return jobs.enqueue(lab, KEEP, order, title=f"Keep the best checkpoint of {view.title}")
+
+
+def merge(lab: Lab, adapter: str, name: str = "") -> Started:
+    """Queues the job that merges an adapter into its base as a model of its own; the two must say the same."""
+    view = models.show(lab, adapter)
+    if view.card.source.backend != "adapter" or view.card.path is None:
+        raise LabError(f"{adapter} is no adapter that is here; choose one that stands on a base.")
+    base = models.show(lab, view.card.source.base or "")
+    name = models.checked_name(lab, name) if name.strip() else _fresh_name(lab, f"{adapter}-merged")
+    made = provenance()
+    with lab.database.session() as session:
+        run = runs.add_run(
+            session,
+            [
+                RunInput(role="adapter", model_id=view.id, content_hash=view.card.content_hash),
+                RunInput(role="base", model_id=base.id, content_hash=base.card.content_hash),
+            ],
+            kind=MERGE,
+            settings={"model": name},
+            seed=0,
+            code_revision=made.revision,
+            dirty=made.dirty,
+            packages=made.packages,
+            device="cpu",
+            status="running",
+        )
+        source = Source("local", str(folder_of(lab, name, run.id)))
+        card = replace(base.card, name=name, source=source, path=None, content_hash=None)
+        models.reserve(session, replace(card, about=f"{adapter} merged into {base.card.name}"), run.id)
+        order = {"run": run.id, "adapter": adapter, "base": base.card.name, "model": name}
+        job = jobs.enqueue(lab, MERGE, order, title=f"Merge {adapter}", run_id=run.id, session=session)
+    return Started(run.id, job, name)
+
+
+def differences(views: Sequence[TrainingView]) -> list[tuple[str, list[str]]]:
+    """(setting, value of each run) where the runs differ."""
+    flat = [_flat(view.plan.as_dict()) for view in views]
+    names = list(dict.fromkeys(name for one in flat for name in one))
+    rows = [(name, [str(one.get(name, "")) for one in flat]) for name in names]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _flat(values: Any, before: str = "") -> dict[str, Any]:
+    if isinstance(values, dict):
+        return {key: one for name, value in values.items() for key, one in _flat(value, f"{before}{name} ").items()}
+    if isinstance(values, list | tuple):
+        if not any(isinstance(one, dict) for one in values):
+            return {before.strip(): ", ".join(map(str, values))}
+        return {key: one for n, value in enumerate(values, 1) for key, one in _flat(value, f"{before}{n} ").items()}
+    return {before.strip(): values}
+
+
+def _view(lab: Lab, run: Run, model: str | None, job_id: int | None) -> TrainingView:
+    job = jobs.show(lab, job_id) if job_id is not None else None
+    result = (job.result if job else None) or {}
+    return TrainingView(
+        id=run.id,
+        title=run.title or model or f"run {run.id}",
+        tags=tuple(run.tags or ()),
+        plan=Plan.from_dict(run.settings["plan"]),
+        model=model,
+        status="queued" if job is not None and job.status == "queued" and run.status == "running" else run.status,
+        error=run.error,
+        created_at=run.created_at,
+        seed=run.seed,
+        job=job,
+        outcome=result.get("outcome", {}),
+        predicted=run.settings.get("predicted") or {},
+        notes=tuple(result.get("notes", ())),
+        inputs=tuple((one.role, _input_name(one), (one.content_hash or "")[:12]) for one in run.inputs),
+        code_revision=run.code_revision,
+        dirty=run.dirty,
+        parent=run.parent_id,
+    )
+
+
+def _input_name(one: RunInput) -> str:
+    if one.model_id is not None:
+        return one.model.name
+    if one.dataset_version_id is not None:
+        return f"{one.dataset_version.dataset.name}@{one.dataset_version.number}"
+    return f"{one.template_version.template.name}@{one.template_version.number}"
+
+
+def _fresh_name(lab: Lab, name: str) -> str:
+    """The name, with a number behind it where it is taken."""
+    taken = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
+    number = 1
+    while (made := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    return made[:100]
+
+
+def command(plan_file: str, name: str = "") -> str:
+    """The line that begins the same run."""
+    return f"python -m genai_lab train --config {plan_file}{f' --name {name}' if name else ''} --wait --json"

@@ -1,0 +1,70 @@
+"""The card of a model that was made here: where it comes from, how it was trained, what came of it."""
+
+from pathlib import Path
+from typing import Any
+
+from genai_lab.lab import Lab
+from genai_lab.services import models
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
+
+CARD = """---
+base_model: {base}
+tags: [genai_lab, {method}]
+---
+# {name}
+
+{title} of {base}: {about}
+
+| | |
+|---|---|
+{rows}
+
+## Plan
+
+```yaml
+{plan}```
+
+{use}
+"""
+
+
+def write_card(lab: Lab, run_id: int, name: str, folder: Path, step: int) -> None:
+    """README.md in the artefact's folder."""
+    from genai_lab.services import training
+
+    view = training.show(lab, run_id)
+    method, objective = METHODS.get(view.plan.method), OBJECTIVES.get(view.plan.objective)
+    curves = training.curves(lab, view)
+    held = dict(curves.get("validation loss", []))
+    rows: dict[str, Any] = {
+        "Objective": f"{objective.title} ({objective.source})",
+        "Method": f"{method.title} ({method.source})",
+        "Run": f"{run_id}, seed {view.seed}, checkpoint of step {step}",
+        "Code": f"{view.code_revision[:12]}{' with local changes' if view.dirty else ''}",
+    }
+    rows |= {role.capitalize(): f"{what} ({hash})" for role, what, hash in view.inputs}
+    if held:
+        rows["Validation loss"] = (
+            f"{held.get(step, min(held.values())):.4f} nats a token (before: {held[min(held)]:.4f})"
+        )
+    text = CARD.format(
+        base=view.plan.model,
+        method=view.plan.method,
+        name=name,
+        title=method.title,
+        about=method.about.replace("\n", " "),
+        rows="\n".join(f"| {name} | {value} |" for name, value in rows.items()),
+        plan=view.plan.to_yaml(),
+        use=_use(folder, view.plan.model, models.show(lab, view.plan.model).card.family),
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+
+
+def _use(folder: Path, base: str, family: str) -> str:
+    if (folder / "config.json").is_file():
+        return "A whole model: `AutoTokenizer` and the `AutoModel` class of its architecture load this folder."
+    if '"HOULSBY"' in (folder / "adapter_config.json").read_text():
+        return "Bottleneck adapters in the lab's own format (`genai_lab.models.bottleneck`), on the base named above."
+    kind = "AutoModelForSeq2SeqLM" if family == "encoder-decoder" else "AutoModelForCausalLM"
+    return f"`PeftModel.from_pretrained({kind}.from_pretrained(BASE), FOLDER)` loads it on the base `{base}`."

@@ -1,0 +1,238 @@
+"""From a plan's names to what the loop reads: rows filled into templates, told apart, encoded."""
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genai_lab.data import Example
+from genai_lab.errors import BadSetting, LabError
+from genai_lab.lab import Lab
+from genai_lab.models import Card
+from genai_lab.models.transformers import choose_device
+from genai_lab.prompts import bind, fill
+from genai_lab.services import datasets, models, prompting, templates
+from genai_lab.services.datasets import VersionView
+from genai_lab.services.templates import TemplateView
+from genai_lab.training import Architecture, Part, Plan, architecture_of, settings_from
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES, Item, Text
+
+MOST_ROWS = 100_000
+FEWEST = 4
+HELD = 0.1
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a plan names, found and fitting: a version and its templates for each part."""
+
+    card: Card
+    architecture: Architecture
+    versions: tuple[VersionView, ...]
+    templates: tuple[tuple[TemplateView, ...], ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Items of each part and of the validation; `left_out` rows had nothing to learn, `cut` ones were too long."""
+
+    train: tuple[tuple[Item, ...], ...]
+    validation: tuple[Item, ...]
+    rows: int
+    left_out: int
+    cut: int
+    steps: int
+
+
+def known(lab: Lab, plan: Plan) -> Known:
+    """Raises LabError in one sentence for whatever in the plan does not exist or does not fit another part."""
+    view = models.show(lab, plan.model)
+    if view.status not in ("ready", "loaded"):
+        raise LabError(f"{plan.model} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
+    architecture = architecture_of(view.card)
+    objective, method = OBJECTIVES.get(plan.objective), METHODS.get(plan.method)
+    settings_from(objective.settings, plan.objective_settings, objective.title)
+    settings_from(method.settings, plan.method_settings, method.title)
+    for member in (objective, method):
+        if architecture not in member.architectures:
+            raise LabError(
+                f"{member.title} is for {' and '.join(member.architectures)} models, and {plan.model} is "
+                f"{architecture}; choose another."
+            )
+    if reason := method.refusal():
+        raise LabError(reason)
+    _fits(plan, view.card, architecture)
+    versions = tuple(datasets.show(lab, part.dataset) for part in plan.data)
+    chosen = tuple(tuple(templates.show(lab, name) for name in part.templates) for part in plan.data)
+    for part, version, own in zip(plan.data, versions, chosen, strict=True):
+        _readable(plan, objective, part, version, own)
+    return Known(view.card, architecture, versions, chosen, _labels(lab, objective, versions))
+
+
+def _fits(plan: Plan, card: Card, architecture: Architecture) -> None:
+    virtual = int(plan.method_settings.get("tokens", 20)) if plan.method in ("prompt_tuning", "p_tuning") else 0
+    context = card.context
+    if context is not None and plan.training.length + virtual > context:
+        more = f" beside {virtual} virtual tokens" if virtual else ""
+        raise BadSetting(
+            "length", plan.training.length, f"at most the {context - virtual:,} tokens of {card.name}{more}"
+        )
+    if plan.training.precision == "float16" and architecture and plan.training.processes:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise BadSetting("precision", "float16", "float32 or bfloat16 where there is no GPU")
+
+
+def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own: Sequence[TemplateView]) -> None:
+    """Whether the version has the rows and roles that the objective needs."""
+    if plan.split not in version.splits:
+        there = ", ".join(f"{name} ({count:,})" for name, count in version.splits.items())
+        raise LabError(f"{version.name} has no rows for {plan.split}. It has: {there}.")
+    if version.splits[plan.split] < FEWEST:
+        raise LabError(
+            f"{version.name} has {version.splits[plan.split]} rows for {plan.split}; training needs {FEWEST} at least."
+        )
+    wanted = {"reference": ("reference", "label"), "label": ("label", "reference"), "text": ()}[objective.needs]
+    if wanted and not any(role in version.roles for role in wanted):
+        raise LabError(
+            f"{version.name} has no column for the role {wanted[0]}, which {objective.title} needs; import it with one."
+        )
+    if objective.needs == "reference" and not own:
+        raise LabError(f"{version.name} has no template; choose at least one, such as 'plain'.")
+    if objective.needs != "reference" and not own and "input" not in version.roles:
+        raise LabError(f"{version.name} has no column for the role input, whose text is read; import it with one.")
+    for one in own:
+        bind(one.value, version.column_names, version.roles, ())
+
+
+def _labels(lab: Lab, objective: Any, versions: Sequence[VersionView]) -> tuple[str, ...]:
+    if objective.needs != "label":
+        return ()
+    found: set[str] = set()
+    for version in versions:
+        role = "label" if "label" in version.roles else "reference"
+        labels = datasets.labels(lab, version.id) if role == "label" else ()
+        found |= set(labels or {wanted(one) for one in datasets.examples(lab, version.id, split=None, count=MOST_ROWS)})
+    found.discard("")
+    if len(found) < 2:
+        raise LabError(
+            f"All rows have one class ({next(iter(found), 'none')!r}); classification needs two classes at least."
+        )
+    if len(found) > 200:
+        raise LabError(f"There are {len(found):,} classes, more than 200; is the right column the label?")
+    return tuple(sorted(found))
+
+
+def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
+    """Draws, fills and encodes; raises LabError where nothing can be learned from."""
+    objective = OBJECTIVES.get(plan.objective)
+    wanted_rows = MOST_ROWS if plan.training.epochs else plan.training.steps * plan.training.rows_a_step
+    held = max(1, plan.training.validation_rows // len(plan.data))
+    train, validation, rows, left_out = [], [], 0, 0
+    for place, (part, version) in enumerate(zip(plan.data, found.versions, strict=True)):
+        learned, kept = _split(lab, plan, version, wanted_rows if objective.needs != "text" else MOST_ROWS, held)
+        own = found.templates[place]
+        passes = 1 if plan.training.epochs else max(1, math.ceil(wanted_rows / max(1, len(learned))))
+        texts = list(_texts(plan, found, version, own, learned, passes if len(own) > 1 else 1))
+        items = objective.items(texts, tokenizer, found.architecture, plan.training, found.labels)
+        checks = list(_texts(plan, found, version, own, kept, 1))
+        validation += objective.items(checks, tokenizer, found.architecture, plan.training, found.labels)[:held]
+        if not items:
+            raise LabError(_nothing(plan, part, version, len(texts)))
+        if objective.needs != "text":
+            left_out += len(texts) - len(items)
+        rows += len(learned)
+        train.append(tuple(items))
+    if not validation:
+        raise LabError("No validation row has anything to learn; raise the length or choose another validation split.")
+    total = sum(map(len, train))
+    training = plan.training
+    steps = max(1, math.ceil(training.epochs * total / training.rows_a_step)) if training.epochs else training.steps
+    cut = sum(item.cut for items in train for item in items)
+    return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps)
+
+
+def _nothing(plan: Plan, part: Part, version: VersionView, rows: int) -> str:
+    if OBJECTIVES.get(plan.objective).needs == "text":
+        return f"{version.name} has less text than one block of {plan.training.length} tokens; lower the length."
+    return (
+        f"None of the {rows:,} rows of {version.name} has anything to learn within {plan.training.length:,} tokens; "
+        "raise the length, or look whether the references are empty."
+    )
+
+
+def _split(lab: Lab, plan: Plan, version: VersionView, count: int, held: int) -> tuple[list[Example], list[Example]]:
+    """(training rows, validation rows); without a validation split a tenth is held out, drawn with the seed."""
+    most = min(count, MOST_ROWS)
+    if plan.validation_split in version.splits and plan.validation_split != plan.split:
+        learned = datasets.examples(lab, version.id, split=plan.split, count=most, seed=plan.training.seed)
+        return learned, datasets.examples(lab, version.id, split=plan.validation_split, count=held)
+    size = version.splits[plan.split]
+    kept = max(1, min(held, round(HELD * size)))
+    rows = datasets.examples(lab, version.id, split=plan.split, count=min(size, most + kept), seed=plan.training.seed)
+    chosen = set(random.Random(f"held {plan.training.seed}").sample(range(len(rows)), kept))
+    learned = [row for place, row in enumerate(rows) if place not in chosen]
+    return learned, [rows[place] for place in sorted(chosen)]
+
+
+def wanted(row: Example) -> str:
+    """What is to be learned of a row: its first reference, or its label."""
+    return row.references[0] if row.references else (row.label or "")
+
+
+def _texts(
+    plan: Plan, found: Known, version: VersionView, own: Sequence[TemplateView], rows: Sequence[Example], passes: int
+) -> Iterator[Text]:
+    """Each row in its own order of the templates, as many of them as there are passes over the rows."""
+    needs = OBJECTIVES.get(plan.objective).needs
+    if not own:
+        for row in rows:
+            text = row.input or next(iter(row.fields.values()), "")
+            completion = (row.label or wanted(row)) if needs == "label" else ""
+            yield Text(text, completion, row=row.key)
+        return
+    rng = random.Random(f"templates {plan.training.seed}")
+    turns = [rng.sample(range(len(own)), len(own)) for _ in rows]
+    chat = needs == "reference" and prompting.mode_of(found.card) == "chat"
+    for number in range(min(passes, len(own))):
+        filled: dict[int, Text] = {}
+        for place, view in enumerate(own):
+            members = [n for n, turn in enumerate(turns) if turn[number] == place]
+            made = _filled(view, version, [rows[n] for n in members], needs, found, chat)
+            filled |= dict(zip(members, made, strict=True))
+        yield from (filled[n] for n in range(len(rows)))
+
+
+def _filled(
+    view: TemplateView, version: VersionView, rows: Sequence[Example], needs: str, found: Known, chat: bool
+) -> list[Text]:
+    if not rows:
+        return []
+    binding = bind(view.value, version.column_names, version.roles, found.labels)
+    made = []
+    for row, one in zip(rows, fill(view.value, rows, chat=chat, binding=binding), strict=True):
+        rendered, completion = one.rendered(), wanted(row)
+        if needs == "label":
+            completion = row.label or completion
+        elif needs == "text":
+            made.append(Text(f"{rendered.text} {completion}".strip(), row=row.key))
+            continue
+        elif found.architecture == "decoder-only" and not chat and not rendered.text.endswith((" ", "\n")):
+            # As a shot writes it: the completion begins with the space.
+            completion = f" {completion}" if completion else ""
+        made.append(Text(rendered.text, completion, rendered.messages if chat else (), row.key))
+    return made
+
+
+def folder_of(found: Known) -> Path:
+    assert found.card.path is not None
+    return found.card.path
+
+
+def device_of(lab: Lab) -> str:
+    return choose_device(lab.config.device)

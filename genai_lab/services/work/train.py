@@ -1,0 +1,191 @@
+"""The jobs "train", "keep" and "merge": a model made by fine-tuning, from a checkpoint, or from an adapter."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.lab import Lab
+from genai_lab.models import BACKENDS, Card, Source
+from genai_lab.services import jobs, models
+from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparing
+from genai_lab.services.work import KINDS, Report
+from genai_lab.training import Plan, architecture_of
+from genai_lab.training.work import FILE, SHOWN, Work
+from storage import evaluation as queries
+from storage import models as model_queries
+from storage.tables import Job, Run
+
+DECIMALS = 6
+
+
+class Train:
+    name = TRAIN
+    resource = "device"
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        from genai_lab.training.processes import run
+
+        plan = Plan.from_dict(settings["plan"])
+        place, out = report.folder / "work", report.folder / "out"
+        counts = _written(lab, plan, place, report)
+        work = Work.read(place)
+        tell = _Noting(report)
+        outcome = run(work, place, out, tell)
+        report.progress(work.steps, work.steps, "Writing the model")
+        card, step = exported(lab, plan, work, out, settings)
+        return {
+            "model": settings["model"],
+            "card": _kept(card),
+            "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes},
+            "notes": tell.notes,
+        }
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        """What it wrote on the way, as completions of the run."""
+        found = [item["sample"] for item in items if "sample" in item]
+        queries.add_generations(session, [(job.run_id or 0, _generation(one)) for one in found])
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        _made(session, result)
+        run = session.get_one(Run, job.run_id)
+        run.seconds = result["outcome"]["seconds"]
+
+
+class Keep:
+    name = KEEP
+    resource = "device"
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        place = jobs.folder(lab, settings["job"])
+        work = Work.read(place / "work")
+        card, step = exported(lab, work.plan, work, place / "out", settings)
+        return {"model": settings["model"], "card": _kept(card), "outcome": {"step": step, "bytes": card.disk_bytes}}
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        return
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        _made(session, result)
+
+
+class Merge:
+    name = MERGE
+    resource = "cpu"
+
+    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        from genai_lab.training.artefacts import merge
+
+        adapter, base = models.show(lab, settings["adapter"]).card, models.show(lab, settings["base"]).card
+        assert adapter.path is not None
+        assert base.path is not None
+        folder = folder_of(lab, settings["model"], settings["run"])
+        apart = merge(base.path, adapter.path, architecture_of(base), folder)
+        card = BACKENDS.get("local").inspect(Source("local", str(folder)), settings["model"], models.options(lab))
+        return {"model": settings["model"], "card": _kept(card), "outcome": {"logits_apart": apart}}
+
+    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+        return
+
+    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        _made(session, result)
+
+
+class _Noting:
+    """The report, with the notes among its records kept for the result."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self.notes: list[str] = [item["note"] for item in report.earlier() if "note" in item]
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        self._report.progress(done, total, message)
+
+    def metric(self, name: str, step: int, value: float) -> None:
+        self._report.metric(name, step, value)
+
+    def record(self, item: dict[str, Any]) -> None:
+        if "note" in item:
+            self.notes.append(item["note"])
+        self._report.record(item)
+
+
+def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any]:
+    """Encodes the data into the job's folder, unless an earlier attempt has; how many rows there are."""
+    import json
+
+    from genai_lab.training.loading import load_tokenizer
+
+    counts = place / "counts.json"
+    if (place / FILE).is_file() and counts.is_file():
+        return dict(json.loads(counts.read_text()))
+    report.progress(0, None, "Reading the data")
+    found = preparing.known(lab, plan)
+    folder = preparing.folder_of(found)
+    made = preparing.prepare(lab, plan, found, load_tokenizer(folder))
+    work = Work(
+        plan,
+        folder,
+        plan.model,
+        found.architecture,
+        made.steps,
+        preparing.device_of(lab),
+        found.labels,
+        tuple(range(0, len(made.validation), max(1, len(made.validation) // SHOWN)))[:SHOWN],
+    )
+    numbers = {"rows": made.rows, "left_out": made.left_out, "cut": made.cut, "held": len(made.validation)}
+    place.mkdir(parents=True, exist_ok=True)
+    counts.write_text(json.dumps(numbers))
+    work.write(place, made.train, made.validation)
+    return numbers
+
+
+def exported(lab: Lab, plan: Plan, work: Work, out: Path, settings: dict[str, Any]) -> tuple[Card, int]:
+    """Writes the artefact of the best checkpoint with its card; (the model's card, the checkpoint's step)."""
+    from genai_lab.services.training.cards import write_card
+    from genai_lab.training.artefacts import export_best
+
+    folder = folder_of(lab, settings["model"], settings["run"])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    step = export_best(work, out, folder)
+    write_card(lab, settings["run"], settings["model"], folder, step)
+    adapter = makes_adapter(plan, models.show(lab, plan.model).card)
+    source = Source("adapter" if adapter else "local", str(folder), base=plan.model if adapter else None)
+    return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
+
+
+def _kept(card: Card) -> dict[str, Any]:
+    return asdict(card) | {"path": str(card.path) if card.path else None}
+
+
+def _made(session: Session, result: dict[str, Any]) -> None:
+    """The model's row learns what has been made, and the runs that wait for it what they will read."""
+    row = model_queries.model_named(session, result["model"])
+    if row is not None:
+        models.take_over(row, models.card_of(result["card"]))
+        model_queries.hash_inputs(session, row)
+
+
+def _generation(sample: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "example": sample["place"],
+        "sample_index": sample["step"] * SHOWN + sample["place"],
+        "rendered_prompt": sample["prompt"],
+        "text": sample["text"],
+        "finish_reason": "end of text",
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "seconds": 0.0,
+        "seed": 0,
+        "detail": {"step": sample["step"], "reference": sample["reference"]},
+    }
+
+
+def _kinds() -> Iterator[Any]:
+    yield from (Train(), Keep(), Merge())
+
+
+for _kind in _kinds():
+    KINDS.register(_kind.name)(_kind)
