@@ -66,11 +66,13 @@ class Loader:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.loads: list[str] = []
+        self.bases: list[Generator | None] = []
         self.made: list[FakeGenerator] = []
         self.seconds = seconds
 
-    def __call__(self, card: Card, options: Options) -> Generator:
+    def __call__(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         self.loads.append(card.name)
+        self.bases.append(base)
         time.sleep(self.seconds)
         if card.name == "broken":
             raise ModelError("broken cannot be loaded.")
