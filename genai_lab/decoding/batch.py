@@ -8,14 +8,14 @@ import torch
 
 from genai_lab.decoding.cache import joined, picked
 from genai_lab.decoding.fusing import fused
-from genai_lab.decoding.quick import CLOSE, can_be_traced, tables_of, traced
+from genai_lab.decoding.quick import CLOSE, LARGEST, can_be_traced, tables_of, traced
 from genai_lab.decoding.reading import Network, Reading, additive, read
 
 log = logging.getLogger(__name__)
 
 
 class Batch:
-    """The rows of one adapter (and, for models whose rows must start together, of one start)."""
+    """The rows of one module; for models whose rows must start together, those of one start."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -123,9 +123,9 @@ class Batch:
         return self._mask[..., :columns]
 
 
-def quicken(network: Network) -> None:
+def quicken(network: Network, largest: int = LARGEST) -> None:
     """Gives the network a traced step, where that gives the same numbers as the module's own forward."""
-    if not can_be_traced(network.module):
+    if not can_be_traced(network.module, largest):
         return
     with torch.no_grad():
         plain = _probes(network)

@@ -121,10 +121,10 @@ def tables_of(cache: Any) -> list[torch.Tensor]:
     return [table for layer in cache.layers for table in (layer.keys, layer.values)]
 
 
-def can_be_traced(module: Any) -> bool:
-    """Small float32 models on the CPU; a model with switchable adapters has no single graph."""
-    plain = not getattr(module, "peft_config", None) and module.dtype == torch.float32 and module.device.type == "cpu"
-    return plain and sum(p.numel() for p in module.parameters()) <= LARGEST
+def can_be_traced(module: Any, largest: int = LARGEST) -> bool:
+    """Small float32 models on the CPU."""
+    plain = module.dtype == torch.float32 and module.device.type == "cpu"
+    return plain and sum(p.numel() for p in module.parameters()) <= largest
 
 
 def traced(module: Any, seq2seq: bool, positions: bool, example: tuple[torch.Tensor, ...]) -> Any:

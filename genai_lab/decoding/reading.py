@@ -9,6 +9,7 @@ import torch
 from transformers import EncoderDecoderCache
 
 from genai_lab.decoding.cache import SLACK, expanded, new_cache, picked
+from genai_lab.decoding.soft import Soft
 
 PREFIXES_KEPT = 8
 
@@ -18,13 +19,13 @@ class Reading:
     """What is read of a row. `prompt` are the decoder's ids for a decoder-only model, else the encoder's.
 
     An encoder-decoder model's decoder begins with `begun`. The first `shared` ids are common to other rows.
-    `prefix_embeddings` (P, D) come before the prompt's own embeddings.
+    `soft` stands before the prompt.
     """
 
     prompt: list[int]
     begun: list[int]
     shared: int = 0
-    prefix_embeddings: Any = None
+    soft: Soft | None = None
 
 
 class Read(NamedTuple):
@@ -52,31 +53,48 @@ class Network:
         self.joins = self.positions if not self.seq2seq else hasattr(config, "relative_attention_num_buckets")
         self.device, self.dtype = module.device, module.dtype
         self.quick: Any = None
-        self._prefixes: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[Soft | None, tuple[int, ...]], Any] = OrderedDict()
 
-    def prefix(self, ids: tuple[int, ...]) -> Any:
-        """The cache (one row) after these ids, computed once."""
-        if ids not in self._prefixes:
-            cache = new_cache(self.layers, 0)
-            self.module(input_ids=self.table([list(ids)]), past_key_values=cache, use_cache=True, **self.last_only)
-            self._prefixes[ids] = cache
+    def prefix(self, ids: tuple[int, ...], soft: Soft | None = None) -> Any:
+        """The decoder's cache (one row) after the soft prompt and these ids, computed once."""
+        key = (soft, ids)
+        if key not in self._prefixes:
+            self._prefixes[key] = self._begun(ids, soft)
             while len(self._prefixes) > PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
-        self._prefixes.move_to_end(ids)
-        return self._prefixes[ids]
+        self._prefixes.move_to_end(key)
+        return self._prefixes[key]
+
+    def forget(self, soft: Soft) -> None:
+        """Frees what was computed for a soft prompt."""
+        for key in [key for key in self._prefixes if key[0] is soft]:
+            del self._prefixes[key]
 
     def forget_prefixes(self) -> None:
-        """For a change of weights, such as another adapter."""
+        """So that what rows share is read anew."""
         self._prefixes.clear()
+
+    def _begun(self, ids: tuple[int, ...], soft: Soft | None) -> Any:
+        cache = new_cache(self.layers, 0)
+        if ids:
+            cache = cache if soft is None else expanded(self.prefix((), soft), 1, len(ids))
+            self.module(input_ids=self.table([list(ids)]), past_key_values=cache, use_cache=True, **self.last_only)
+        elif soft is not None and soft.keys_values is not None:
+            for layer, pair in zip(cache.layers, soft.keys_values, strict=True):
+                layer.update(*(table.to(self.device, self.dtype) for table in pair))
+        elif soft is not None:
+            given = soft.embeddings.to(self.device, self.dtype)[None]
+            self.module(inputs_embeds=given, past_key_values=cache, use_cache=True, **self.last_only)
+        return cache
 
     def table(self, rows: list[list[int]]) -> torch.Tensor:
         return torch.tensor(rows, device=self.device)
 
 
 def read(network: Network, rows: list[Any]) -> Read:
-    """Reads rows (`Reading`) that join together; equal prompts, as several completions have, are read once.
+    """Reads rows (`Reading`) of one soft prompt that join together; equal prompts are read once.
 
-    A row with prefix embeddings must come alone.
+    Behind keys and values of an encoder-decoder model the rows' decoders must begin with equally many ids.
     """
     first: dict[tuple[int, ...], int] = {}
     places = [first.setdefault((*row.prompt, -1, *row.begun), len(first)) for row in rows]
@@ -97,18 +115,18 @@ def read(network: Network, rows: list[Any]) -> Read:
 
 
 def _read_texts(network: Network, rows: list[Any]) -> Read:
-    if rows[0].prefix_embeddings is not None:
-        return _read_embeddings(network, rows[0])
-    shared = _common(rows)
+    shared, soft = _common(rows), rows[0].soft
+    known = len(shared) + (soft.size if soft else 0)
     width = max(len(row.prompt) for row in rows) - len(shared)
     starts = [width - (len(row.prompt) - len(shared)) for row in rows]
     ids = [[row.prompt[0]] * start + row.prompt[len(shared) :] for row, start in zip(rows, starts, strict=True)]
-    cache = expanded(network.prefix(shared), len(rows), width + _slack(rows)) if shared else new_cache(network.layers)
-    # A shorter rest is padded between the shared part and itself; the shared columns are moved behind it later.
-    mask = [[1] * len(shared) + [0] * start + [1] * (width - start) for start in starts]
+    slack = width + _slack(rows)
+    cache = expanded(network.prefix(shared, soft), len(rows), slack) if known else new_cache(network.layers)
+    # A shorter rest is padded between what is known and itself; the known columns are moved behind it later.
+    mask = [[1] * known + [0] * start + [1] * (width - start) for start in starts]
     more = {}
     if network.positions:
-        places = [[len(shared) + max(0, place - start) for place in range(width)] for start in starts]
+        places = [[known + max(0, place - start) for place in range(width)] for start in starts]
         more["position_ids"] = network.table(places)
     logits = network.module(
         input_ids=network.table(ids),
@@ -118,8 +136,8 @@ def _read_texts(network: Network, rows: list[Any]) -> Read:
         **more,
         **network.last_only,
     ).logits[:, -1]
-    if shared and any(starts):
-        _close_gaps(cache, len(shared), starts)
+    if known and any(starts):
+        _close_gaps(cache, known, starts)
     return Read(cache, starts, None, logits)
 
 
@@ -128,35 +146,19 @@ def _slack(rows: list[Any]) -> int:
     return min(SLACK, max(getattr(row, "room", SLACK) for row in rows))
 
 
-def _read_embeddings(network: Network, row: Any) -> Read:
-    cache = new_cache(network.layers)
-    logits = network.module(
-        inputs_embeds=_embedded(network, row), past_key_values=cache, use_cache=True, **network.last_only
-    ).logits[:, -1]
-    return Read(cache, [0], None, logits)
-
-
-def _embedded(network: Network, row: Any) -> torch.Tensor:
-    """(1, P + T, D): the prefix embeddings and those of the prompt."""
-    own = network.module.get_input_embeddings()(network.table([row.prompt]))
-    return torch.cat([row.prefix_embeddings.to(own.device, own.dtype)[None], own], 1)
-
-
 def _read_pairs(network: Network, rows: list[Any]) -> Read:
-    if rows[0].prefix_embeddings is not None:
-        given = {"inputs_embeds": _embedded(network, rows[0])}
-        mask = torch.ones(given["inputs_embeds"].shape[:2], dtype=torch.long, device=network.device)
-    else:
-        width = max(len(row.prompt) for row in rows)
-        given = {"input_ids": network.table([r.prompt + [r.prompt[0]] * (width - len(r.prompt)) for r in rows])}
-        mask = network.table([[1] * len(row.prompt) + [0] * (width - len(row.prompt)) for row in rows])
+    soft = rows[0].soft
+    given, mask = _encoder_inputs(network, rows)
     encoded = network.module.get_encoder()(attention_mask=mask, **given)
     source = additive(mask.bool(), network.dtype)[:, None, None, :]
     begun = max(len(row.begun) for row in rows)
     starts = [begun - len(row.begun) for row in rows]
     decoder = [[row.begun[0]] * start + row.begun for row, start in zip(rows, starts, strict=True)]
-    seen = network.table([[0] * start + [1] * (begun - start) for start in starts])
-    cache = EncoderDecoderCache(new_cache(network.layers), new_cache(network.layers, slack=0))
+    own, known = new_cache(network.layers), 0
+    if soft is not None and soft.keys_values is not None:
+        own, known = expanded(network.prefix((), soft), len(rows), begun + _slack(rows)), soft.size
+    seen = network.table([[1] * known + [0] * start + [1] * (begun - start) for start in starts])
+    cache = EncoderDecoderCache(own, new_cache(network.layers, slack=0))
     logits = network.module(
         encoder_outputs=(encoded[0],),
         attention_mask=source,
@@ -166,6 +168,18 @@ def _read_pairs(network: Network, rows: list[Any]) -> Read:
         use_cache=True,
     ).logits[:, -1]
     return Read(cache, starts, source, logits)
+
+
+def _encoder_inputs(network: Network, rows: list[Any]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What the encoder reads, with a soft prompt as embeddings (B, P + S, D), and the mask (B, P + S) over it."""
+    soft, width = rows[0].soft, max(len(row.prompt) for row in rows)
+    ids = network.table([row.prompt + [row.prompt[0]] * (width - len(row.prompt)) for row in rows])
+    mask = network.table([[1] * len(row.prompt) + [0] * (width - len(row.prompt)) for row in rows])
+    if soft is None or soft.embeddings is None:
+        return {"input_ids": ids}, mask
+    own = network.module.get_input_embeddings()(ids)
+    before = soft.embeddings.to(own.device, own.dtype).expand(len(rows), -1, -1)
+    return {"inputs_embeds": torch.cat([before, own], 1)}, torch.cat([mask.new_ones(before.shape[:2]), mask], 1)
 
 
 def additive(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

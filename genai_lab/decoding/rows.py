@@ -114,7 +114,7 @@ class Detokenizer:
 class Row(Reading):
     """One completion. `context` are the ids that repetition filters look back on, `before` those that the text follows.
 
-    `adapter` names one that the module holds; `room` is the number of tokens that may come.
+    `room` is the number of tokens that may come.
     """
 
     stream: TokenStream = field(kw_only=True)
@@ -127,7 +127,6 @@ class Row(Reading):
     room: int = field(kw_only=True)
     trace: int = 0
     keep_logits: bool = False
-    adapter: str | None = None
     submitted: float = field(default_factory=time.perf_counter)
     tokens: list[Token] = field(default_factory=list)
     finished: FinishReason | None = None

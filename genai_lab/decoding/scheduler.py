@@ -11,6 +11,7 @@ import torch
 
 from genai_lab.decoding.batch import Batch, quicken
 from genai_lab.decoding.drawing import next_tokens
+from genai_lab.decoding.quick import LARGEST
 from genai_lab.decoding.reading import Network
 from genai_lab.decoding.rows import Row, as_lab_error
 from genai_lab.errors import ModelError
@@ -24,12 +25,15 @@ SMALL = 30_000_000
 class Scheduler:
     """`submit` from any thread; rows join between two steps and leave when they are finished.
 
-    `token_text` gives the text of one id. `largest` is the greatest number of rows that took a step together.
+    `token_text` gives the text of one id; a module of at most `traced` parameters gets a traced step. `largest` is the
+    greatest number of rows that took a step together.
     """
 
-    def __init__(self, module: Any, token_text: Callable[[int], str], most_rows: int = MOST_ROWS) -> None:
+    def __init__(
+        self, module: Any, token_text: Callable[[int], str], most_rows: int = MOST_ROWS, traced: int = LARGEST
+    ) -> None:
         self.network = Network(module)
-        quicken(self.network)
+        quicken(self.network, traced)
         self.largest = self.steps = 0
         self._text, self._most = token_text, most_rows
         self._waiting: list[list[Row]] = []
@@ -38,7 +42,6 @@ class Scheduler:
         self._wake = threading.Condition()
         self._closed = False
         self._starts = itertools.count()
-        self._adapter: str | None = None
         self._thread = threading.Thread(target=self._run, name="decoding", daemon=True)
         self._thread.start()
 
@@ -143,40 +146,33 @@ class Scheduler:
 
     def _join(self, rows: list[Row]) -> None:
         rows = [row for row in rows if row.finished is None]
-        for key, part in self._split(rows).items():
-            self._choose_adapter(key[0])
+        for (key, _), part in self._split(rows).items():
             batch = self._batches.setdefault(key, Batch(self.network))
-            alone = [[row] for row in part if row.prefix_embeddings is not None]
-            together = [row for row in part if row.prefix_embeddings is None]
-            for some in [*alone, together] if together else alone:
-                first = len(batch.rows)
-                self._advance(batch, some, batch.join(some), first)
+            first = len(batch.rows)
+            self._advance(batch, part, batch.join(part), first)
             self._let_go(batch)
 
-    def _split(self, rows: list[Row]) -> dict[Any, list[Row]]:
-        """Which rows can share a batch: the same adapter, and a common start where the model needs one."""
-        parts: dict[Any, list[Row]] = {}
+    def _split(self, rows: list[Row]) -> dict[tuple[Any, Any], list[Row]]:
+        """Rows that are read together, by (batch, soft prompt): where the model needs a common start, it is a batch.
+
+        Behind a soft prompt decoders begin with equally many ids, because its columns must stand next to theirs.
+        """
+        parts: dict[tuple[Any, Any], list[Row]] = {}
         start = None if self.network.joins else next(self._starts)
         for row in rows:
-            alone = None if self.network.joins else (start, *row.prompt, -1, *row.begun)
-            parts.setdefault((row.adapter, alone), []).append(row)
+            soft = (row.soft, len(row.begun)) if row.soft is not None else None
+            alone = None if self.network.joins else (start, soft, *row.prompt, -1, *row.begun)
+            parts.setdefault((alone, soft), []).append(row)
         return parts
 
     def _step(self, batch: Batch) -> None:
         self._let_go(batch)
         if not batch.rows:
             return
-        self._choose_adapter(batch.rows[0].adapter)
         self.steps += 1
         self.largest = max(self.largest, len(batch.rows))
         self._advance(batch, batch.rows, batch.step(), 0)
         self._let_go(batch)
-
-    def _choose_adapter(self, name: str | None) -> None:
-        if name is not None and name != self._adapter:
-            self.network.module.set_adapter(name)
-            self.network.forget_prefixes()
-            self._adapter = name
 
     def _let_go(self, batch: Batch) -> None:
         staying = [i for i, row in enumerate(batch.rows) if row.finished is None]

@@ -163,12 +163,16 @@ class Backend(Protocol):
     def inspect(self, source: Source, name: str, options: "Options") -> Card:
         """What the place says of the model; raises ModelError in one sentence for everything that can be wrong."""
 
-    def load(self, card: Card, options: "Options") -> Generator: ...
+    def load(self, card: Card, options: "Options", base: Generator | None = None) -> Generator:
+        """`base` is what an adapter stands on, loaded; it must stay so for as long as the adapter is used."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How models are loaded. `roots` are the folders that a local folder may lie in; `timeout` in seconds."""
+    """How models are loaded. `roots` are the folders that a local folder may lie in; `timeout` in seconds.
+
+    `base_paths` are the folders of the models that an adapter can stand on, by name.
+    """
 
     device: str = "auto"
     dtype: str = "auto"

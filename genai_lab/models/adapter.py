@@ -1,4 +1,8 @@
-"""A PEFT adapter folder (LoRA and its kin, safetensors only) on a base of the catalogue, merged into it when loaded."""
+"""An adapter's folder (safetensors only) on a base of the catalogue, which all of its adapters share when loaded.
+
+Kinds that PEFT puts into layers and bottlenecks get a second tree of modules over the base's tensors; soft prompts
+decode in the base's own batch (`variants.py`).
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,14 +11,28 @@ from typing import Any, cast
 from genai_lab.errors import ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Source
 from genai_lab.models.checks import Tensor, check_links, folder_within, read_json, safetensors_header, weight_files
-from genai_lab.models.inspect import count, hashed_files, inspect_folder, joined_hash, quick_check
+from genai_lab.models.inspect import SIZES, count, hashed_files, inspect_folder, joined_hash
 from genai_lab.models.local import clear_errors
 from genai_lab.provenance import content_hash
 
-# These put embeddings or keys before the prompt instead of changing weights, so that nothing can be merged.
-NOT_MERGED = ("PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "MULTITASK_PROMPT_TUNING", "CPT", "ADAPTION_PROMPT",
-              "CARTRIDGE", "POLY", "XLORA")  # fmt: skip
+BOTTLENECK = "HOULSBY"
+SOFT = frozenset({"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"})
+KEYS = frozenset({"PREFIX_TUNING", "CARTRIDGE"})
+# Kinds that leave the base's tensors as they are when PEFT puts them into its layers.
+INJECTED = frozenset(
+    {
+        "LORA", "ADALORA", "ADAMSS", "ADAPTION_PROMPT", "BEFT", "BOFT", "C3A", "DEFT", "DELORA", "FOURIERFT", "FROD",
+        "GLORA", "GRALORA", "HIRA", "HRA", "IA3", "LILY", "LN_TUNING", "LOHA", "LOKR", "MISS", "OFT", "OSF", "PEANUT",
+        "PSOFT", "PVERA", "RANDLORA", "ROAD", "SHIRA", "SUPERTUNING", "TINYLORA", "TRAINABLE_TOKENS", "UNILORA",
+        "VBLORA", "VERA", "WAVEFT",
+    }
+)  # fmt: skip
 TASKS = {"CAUSAL_LM": "decoder-only", "SEQ_2_SEQ_LM": "encoder-decoder", "SEQ_CLS": "classifier"}
+# These beginnings of `init_lora_weights` take something away from the base's own weights.
+CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+NEEDS_MORE = ("megatron_config", "alora_invocation_tokens", "arrow_config")
+RANK = 1024
+WIDTH = 4
 
 
 class Adapter:
@@ -24,60 +42,91 @@ class Adapter:
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         folder = folder_within(source.location, options.roots)
         check_links(folder, options.roots)
-        kind, tensors = _check(folder)
+        config, tensors = _check(folder)
         base = inspect_folder(_base_folder(source, options), source.base or "", source, options)
-        _check_fit(folder, tensors, base)
+        _check_fit(folder, config, tensors, base)
         parameters, stored = count(list(tensors))
         files = hashed_files(folder, weight_files(folder, "adapter_model"))
+        kind, virtual = config["peft_type"], config["num_virtual_tokens"] if config["peft_type"] in SOFT else 0
         return replace(
             base,
             name=name,
             parameters=(base.parameters or 0) + parameters,
             dtype=stored,
             disk_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+            memory_bytes=parameters * WIDTH,
+            context=base.context - virtual if base.context else base.context,
             content_hash=joined_hash(content_hash(files, folder), base.content_hash),
             path=folder,
             about=f"{kind} adapter with {parameters:,} parameters on {source.base}",
         )
 
-    def load(self, card: Card, options: Options) -> Generator:
-        from genai_lab.models.transformers import LocalGenerator, load_local
+    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
+        """The adapter on the loaded `base`, whose tensors it shares."""
+        from genai_lab.models import variants
+        from genai_lab.models.transformers import LocalGenerator
 
         if card.path is None:
             raise ModelError(f"{card.name} has no folder; add the adapter again.")
+        if not isinstance(base, LocalGenerator):
+            raise ModelError(f"{card.name} stands on {card.source.base}, which is no model of this machine.")
         folder = folder_within(str(card.path), options.roots)
-        _, tensors = _check(folder)
-        place = _base_folder(card.source, options)
-        quick_check(place)
-        _check_fit(folder, tensors, replace(card, path=place))
+        config, tensors = _check(folder)
+        _check_fit(folder, config, tensors, base.card)
         with clear_errors(card.name):
-            base: Any = load_local(place, card, options)
-            try:
-                module = _merged(base.module, folder)
-            finally:
-                base.scheduler.close()
-            return cast(Generator, LocalGenerator(card, module, base.tokenizer, base.context))
+            if config["peft_type"] in SOFT:
+                return cast(Generator, variants.SoftGenerator(card, base, variants.soft_prompt(base, folder)))
+            make = variants.bottlenecked if config["peft_type"] == BOTTLENECK else variants.injected
+            module = make(base, folder)
+            return cast(Generator, LocalGenerator(card, module, base.tokenizer, base.context, variant=True))
 
 
-def _merged(module: Any, folder: Path) -> Any:
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(module, folder, is_trainable=False).merge_and_unload(safe_merge=True).eval()
-
-
-def _check(folder: Path) -> tuple[str, tuple[Tensor, ...]]:
-    """(method, tensors) of the adapter; raises ModelError for what cannot be loaded."""
+def _check(folder: Path) -> tuple[dict[str, Any], tuple[Tensor, ...]]:
+    """(settings, tensors) of the adapter; raises ModelError for what cannot be loaded."""
     config = read_json(folder / "adapter_config.json")
     kind = config.get("peft_type")
     if not isinstance(kind, str):
         raise ModelError(f"{folder / 'adapter_config.json'} names no peft_type; save the adapter again with PEFT.")
-    if kind in NOT_MERGED:
+    if kind not in (INJECTED | SOFT | {BOTTLENECK}):
         raise ModelError(
-            f"{folder} is a {kind} adapter, which stands before the prompt instead of changing weights and cannot be "
-            "merged; choose one that changes weights, such as LORA."
+            f"{folder} is a {kind[:60]} adapter, which the lab cannot switch on a loaded base; choose another kind, "
+            "such as LORA or PROMPT_TUNING."
         )
-    [path] = weight_files(folder, "adapter_model")[:1]
-    return kind, safetensors_header(path)
+    if found := next((name for name in NEEDS_MORE if config.get(name)), None):
+        raise ModelError(f"{folder} sets {found}, which the lab does not know; train the adapter without it.")
+    if str(config.get("init_lora_weights")).lower().startswith(CHANGES_BASE):
+        raise ModelError(
+            f"{folder} was begun with {config['init_lora_weights']}, which changes the weights of its base; save it "
+            "with path_initial_model_for_weight_conversion, which makes it a plain LoRA."
+        )
+    if "adapter_model.safetensors.index.json" in {path.name for path in folder.iterdir()}:
+        raise ModelError(f"{folder} holds its weights in parts; save the adapter as one file.")
+    [path] = weight_files(folder, "adapter_model")
+    tensors = safetensors_header(path)
+    _check_sizes(folder, config, tensors)
+    return config, tensors
+
+
+def _check_sizes(folder: Path, config: dict[str, Any], tensors: tuple[Tensor, ...]) -> None:
+    """Refuses settings that describe far more than the file holds, which would fill the memory."""
+    largest = max([RANK, *(size for tensor in tensors for size in tensor.shape)])
+    ranks = config.get("rank_pattern")
+    given = [config.get(name) for name in ("r", "init_r", "target_r", "adapter_len", "width")]
+    given += list(ranks.values()) if isinstance(ranks, dict) else []
+    if strange := [size for size in given if size is not None and not (isinstance(size, int) and 0 <= size <= largest)]:
+        raise ModelError(f"{folder} gives {str(strange[0])[:60]} as a size, which its weights do not hold.")
+    if config["peft_type"] not in SOFT:
+        return
+    found = {tensor.name: tensor.shape for tensor in tensors}
+    size, shape = config.get("num_virtual_tokens"), found.get("prompt_embeddings", ())
+    if len(found) != 1 or len(shape) != 2:
+        raise ModelError(f"{folder} is a {config['peft_type']} adapter, but its file is not one table of embeddings.")
+    if not isinstance(size, int) or size < 1 or shape[0] not in (size, 2 * size):
+        raise ModelError(f"{folder} names {size!r} virtual tokens, and its table has {shape[0]}; save it again.")
+    if config["peft_type"] in KEYS:
+        layers, width = config.get("num_layers"), config.get("token_dim")
+        if not isinstance(layers, int) or not isinstance(width, int) or 2 * layers * width != shape[1]:
+            raise ModelError(f"{folder} holds keys and values of another size than its settings say; save it again.")
 
 
 def _base_folder(source: Source, options: Options) -> Path:
@@ -92,25 +141,51 @@ def _base_folder(source: Source, options: Options) -> Path:
     return bases[source.base]
 
 
-def _check_fit(folder: Path, tensors: tuple[Tensor, ...], base: Card) -> None:
-    """Compares task and shapes with the base: LoRA's A is (r, in) and its B (out, r) beside a weight (out, in)."""
-    task = read_json(folder / "adapter_config.json").get("task_type")
+def _check_fit(folder: Path, config: dict[str, Any], tensors: tuple[Tensor, ...], base: Card) -> None:
+    """Compares task and shapes with the base.
+
+    LoRA's A is (r, in) and its B (out, r) beside a weight (out, in), a bottleneck's down (width, out) and its up
+    (out, width), a soft prompt's embeddings (P, D).
+    """
+    task, kind = config.get("task_type"), config["peft_type"]
     if task in TASKS and TASKS[task] != base.family:
-        raise ModelError(f"{folder} is an adapter for {task}, but its base {base.source.base} is {base.family}.")
+        raise ModelError(f"{folder} is an adapter for {task}, but its base is {base.family}.")
+    if kind in SOFT and task not in TASKS:
+        raise ModelError(f"{folder} is a {kind} adapter that names no task_type; save it again with one.")
     assert base.path is not None
+    if kind in SOFT - KEYS:
+        _check_width(folder, tensors[0].shape[1], read_json(base.path / "config.json"))
     shapes = {t.name: t.shape for path in weight_files(base.path) for t in safetensors_header(path)}
     for tensor in tensors:
-        stem, _, part = tensor.name.removeprefix("base_model.model.").partition(".lora_")
-        if part not in ("A.weight", "B.weight") or len(tensor.shape) != 2:
+        stem, size = _changed(tensor)
+        if not stem:
             continue
         shape = _shape(shapes, f"{stem}.weight")
-        size = tensor.shape[1] if part.startswith("A") else tensor.shape[0]
         if shape is None or size not in shape:
             found = f"has {'x'.join(map(str, shape))} there" if shape else "has no such weight"
             raise ModelError(
-                f"{folder} does not fit its base {base.source.base}: it changes {stem} with size {size}, and the base "
-                f"{found}; choose the base that it was trained on."
+                f"{folder} does not fit its base: it changes {stem} with size {size}, and the base {found}; choose the "
+                "base that it was trained on."
             )
+
+
+def _check_width(folder: Path, size: int, config: dict[str, Any]) -> None:
+    wanted = next((config[name] for name in SIZES["width"] if isinstance(config.get(name), int)), size)
+    if size != wanted:
+        raise ModelError(
+            f"{folder} does not fit its base: its virtual tokens have width {size}, and the base has {wanted}; choose "
+            "the base that it was trained on."
+        )
+
+
+def _changed(tensor: Tensor) -> tuple[str, int]:
+    """The path of the layer that the tensor stands beside and the size that must be the layer's; ("", 0) for others."""
+    if len(tensor.shape) == 2:
+        name = tensor.name.removeprefix("base_model.model.")
+        for end, place in ((".lora_A.weight", 1), (".lora_B.weight", 0), (".down.weight", 1), (".up.weight", 0)):
+            if name.endswith(end):
+                return name.removesuffix(end), tensor.shape[place]
+    return "", 0
 
 
 def _shape(shapes: dict[str, tuple[int, ...]], name: str) -> tuple[int, ...] | None:

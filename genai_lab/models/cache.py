@@ -1,12 +1,14 @@
-"""The loaded models: a memory budget, the least recently used idle one makes room, each is loaded once."""
+"""The loaded models: a memory budget, the least recently used idle one makes room, each is loaded once.
+
+An adapter is made from the loaded generator of its base and counts its own bytes only; it never outlives that base.
+"""
 
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from genai_lab.decoding import Completion, Delta
@@ -14,7 +16,7 @@ from genai_lab.errors import LabError, ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.checks import size_text
 
-Bases = tuple[tuple[str, Path], ...]
+Loader = Callable[[Card, Options, Generator | None], Generator]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class LoadedState:
 class _Entry:
     card: Card
     memory: int
+    below: "_Entry | None" = None
     generator: Generator | None = None
     error: LabError | None = None
     last_used: float = field(default_factory=time.time)
@@ -56,42 +59,43 @@ class _Entry:
 class ModelCache:
     """Generators by name. What `acquire` gives stays usable for ever: it loads its model again if it made room."""
 
-    def __init__(
-        self, budget_bytes: int, options: Options, load: Callable[[Card, Options], Generator] | None = None
-    ) -> None:
+    def __init__(self, budget_bytes: int, options: Options, load: Loader | None = None) -> None:
         self.budget_bytes, self.options = budget_bytes, options
-        self._load = load or (lambda card, options: BACKENDS.get(card.source.backend).load(card, options))
+        self._load = load or (lambda card, options, base: BACKENDS.get(card.source.backend).load(card, options, base))
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
         self._closed = False
 
-    def acquire(self, card: Card, bases: Bases = ()) -> Generator:
-        """The model, loaded if need be; `bases` are the folders below an adapter, by name.
+    def acquire(self, card: Card, base: Card | None = None) -> Generator:
+        """The model, loaded if need be, and below an adapter its `base` first.
 
         Raises ModelError, before anything is loaded, when it cannot fit into the budget.
         """
-        held = _Held(self, card, bases)
-        with self._using(card, bases):
+        held = _Held(self, card, base)
+        with self._using(card, base):
             return held
 
     def unload(self, name: str) -> None:
-        """Frees the model's memory; streams under way end as cancelled. Nothing happens if it is not loaded."""
+        """Frees the memory of the model and the adapters on it; streams under way end as cancelled.
+
+        Nothing happens if it is not loaded.
+        """
         with self._changed:
             entry = self._entries.get(name)
-            while entry is not None and entry.loading:
+            while entry is not None and any(one.loading for one in self._with_above(entry)):
                 self._changed.wait()
             if entry is None or self._entries.get(name) is not entry:
                 return
-            del self._entries[name]
-            self._changed.notify_all()
-        _end(entry)
+            gone = self._taken_out(entry)
+        for one in gone:
+            _end(one)
 
     def loaded(self) -> dict[str, LoadedState]:
         with self._changed:
             return {
-                name: LoadedState(entry.memory, entry.busy(), entry.last_used, entry.seconds, entry.rows_together())
-                for name, entry in self._entries.items()
-                if entry.generator is not None
+                name: LoadedState(e.memory, self._busy(e), e.last_used, e.seconds, e.rows_together())
+                for name, e in self._entries.items()
+                if e.generator is not None
             }
 
     @property
@@ -107,9 +111,9 @@ class ModelCache:
             self.unload(name)
 
     @contextmanager
-    def _using(self, card: Card, bases: Bases) -> Iterator[_Entry]:
-        """The loaded entry, which cannot make room for others meanwhile."""
-        entry = self._enter(card, bases)
+    def _using(self, card: Card, base: Card | None = None) -> Iterator[_Entry]:
+        """The loaded entry, which cannot make room for others meanwhile, nor can what is below it."""
+        entry = self._enter(card) if base is None else self._enter_above(card, base)
         try:
             yield entry
         finally:
@@ -117,26 +121,43 @@ class ModelCache:
                 entry.users -= 1
                 entry.last_used = time.time()
 
-    def _enter(self, card: Card, bases: Bases) -> _Entry:
+    def _enter_above(self, card: Card, base: Card) -> _Entry:
+        while True:
+            with self._changed:
+                entry = self._entries.get(card.name)
+                below = entry.below if entry is not None and not entry.loading and _same(entry.card, card) else None
+                if entry is not None and below is not None and _same(below.card, base):
+                    entry.users += 1
+                    return entry
+                self._refuse_more_than_all(card, base)
+            with self._using(base) as below, suppress(_Gone):
+                return self._enter(card, below)
+
+    def _enter(self, card: Card, below: _Entry | None = None) -> _Entry:
+        """Raises _Gone where `below` has been unloaded meanwhile."""
         with self._changed:
             while True:
                 self._refuse_when_closed()
+                if below is not None and self._entries.get(below.card.name) is not below:
+                    raise _Gone
                 entry = self._entries.get(card.name)
                 if entry is None:
                     break
                 if entry.loading:
                     self._wait(entry)
-                elif _same(entry.card, card):
+                elif _same(entry.card, card) and entry.below is below:
                     entry.users += 1
                     return entry
+                elif above := [one for one in self._with_above(entry) if one.loading]:
+                    self._wait(above[0])
                 else:
-                    del self._entries[card.name]
-                    _end(entry)
+                    for one in self._taken_out(entry):
+                        _end(one)
             gone = self._make_room(card)
-            entry = self._entries[card.name] = _Entry(card, card.memory_bytes or 0, users=1)
+            entry = self._entries[card.name] = _Entry(card, card.memory_bytes or 0, below, users=1)
         for other in gone:
             _end(other)
-        self._fill(entry, replace(self.options, base_paths=bases or self.options.base_paths))
+        self._fill(entry)
         return entry
 
     def _wait(self, entry: _Entry) -> None:
@@ -145,10 +166,10 @@ class ModelCache:
         if entry.error is not None:
             raise entry.error
 
-    def _fill(self, entry: _Entry, options: Options) -> None:
+    def _fill(self, entry: _Entry) -> None:
         began = time.perf_counter()
         try:
-            generator = self._load(entry.card, options)
+            generator = self._load(entry.card, self.options, entry.below.generator if entry.below else None)
         except BaseException as problem:
             with self._changed:
                 told = f"{entry.card.name} could not be loaded."
@@ -162,25 +183,49 @@ class ModelCache:
 
     def _make_room(self, card: Card) -> list[_Entry]:
         """Takes the least recently used idle models out until `card` fits; the caller ends what it returns."""
+        self._refuse_more_than_all(card)
         needed = card.memory_bytes or 0
-        if needed > self.budget_bytes:
-            raise ModelError(
-                f"{card.name} needs {size_text(needed)} of memory, but the budget for models is "
-                f"{size_text(self.budget_bytes)}; raise GENAI_LAB_MEMORY_GB or choose a smaller model or dtype."
-            )
-        idle = sorted((e for e in self._entries.values() if e.memory and not e.busy()), key=lambda e: e.last_used)
+        idle = sorted((e for e in self._entries.values() if e.memory and not self._busy(e)), key=self._last_used)
         free = self.budget_bytes - self._used()
         if needed > free + sum(entry.memory for entry in idle):
-            busy = ", ".join(sorted(name for name, entry in self._entries.items() if entry.memory and entry.busy()))
+            busy = ", ".join(sorted(name for name, e in self._entries.items() if e.memory and self._busy(e)))
             raise ModelError(
                 f"{card.name} needs {size_text(needed)} of memory, and of the budget's {size_text(self.budget_bytes)} "
                 f"only {size_text(max(free, 0) + sum(entry.memory for entry in idle))} can be freed while {busy} is in "
                 "use; wait, or stop that."
             )
-        gone = []
+        gone: list[_Entry] = []
         while needed > self.budget_bytes - self._used():
-            gone.append(self._entries.pop(idle.pop(0).card.name))
+            gone += self._taken_out(idle.pop(0))
         return gone
+
+    def _refuse_more_than_all(self, card: Card, base: Card | None = None) -> None:
+        needed = (card.memory_bytes or 0) + (base.memory_bytes or 0 if base else 0)
+        if needed > self.budget_bytes:
+            raise ModelError(
+                f"{card.name} needs {size_text(needed)} of memory{' with its base' if base else ''}, but the budget "
+                f"for models is {size_text(self.budget_bytes)}; raise GENAI_LAB_MEMORY_GB or choose a smaller model or "
+                "dtype."
+            )
+
+    def _with_above(self, entry: _Entry) -> list[_Entry]:
+        """The adapters on the entry, and the entry itself last."""
+        return [*(one for one in self._entries.values() if one.below is entry), entry]
+
+    def _taken_out(self, entry: _Entry) -> list[_Entry]:
+        """Takes the entry and what stands on it out, in the order in which the caller ends them."""
+        gone = [one for one in self._with_above(entry) if self._entries.get(one.card.name) is one]
+        for one in gone:
+            del self._entries[one.card.name]
+        self._changed.notify_all()
+        return gone
+
+    def _busy(self, entry: _Entry) -> bool:
+        return any(one.busy() for one in self._with_above(entry))
+
+    def _last_used(self, entry: _Entry) -> tuple[float, bool]:
+        """Adapters make room before their base."""
+        return max(one.last_used for one in self._with_above(entry)), entry.below is None
 
     def _used(self) -> int:
         return sum(entry.memory for entry in self._entries.values())
@@ -193,11 +238,11 @@ class ModelCache:
 class _Held:
     """What `acquire` gives: calls go to the loaded model, and its streams keep it from making room."""
 
-    def __init__(self, cache: ModelCache, card: Card, bases: Bases) -> None:
-        self.card, self._cache, self._bases = card, cache, bases
+    def __init__(self, cache: ModelCache, card: Card, base: Card | None) -> None:
+        self.card, self._cache, self._base = card, cache, base
 
     def submit(self, requests: Sequence[Request]) -> list[Stream]:
-        with self._cache._using(self.card, self._bases) as entry:
+        with self._cache._using(self.card, self._base) as entry:
             assert entry.generator is not None
             made = entry.generator.submit(requests)
             streams = [
@@ -223,8 +268,12 @@ class _Held:
         self._cache.unload(self.card.name)
 
     def _call(self, method: str, *values: Any) -> Any:
-        with self._cache._using(self.card, self._bases) as entry:
+        with self._cache._using(self.card, self._base) as entry:
             return getattr(entry.generator, method)(*values)
+
+
+class _Gone(Exception):
+    """The base has been unloaded before its adapter was made."""
 
 
 class _Watched:

@@ -42,7 +42,7 @@ class Endpoint:
             chat=True,
         )  # fmt: skip
 
-    def load(self, card: Card, options: Options) -> Generator:
+    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         return EndpointGenerator(card, options.timeout)
 
 

@@ -77,7 +77,7 @@ class Hub:
             return inspect_folder(folder, name, source, options)
         return _card(found, name, source, options)
 
-    def load(self, card: Card, options: Options) -> Generator:
+    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         return load_folder(card, options)
 
 

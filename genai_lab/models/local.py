@@ -22,7 +22,7 @@ class LocalFolder:
         check_links(folder, options.roots)
         return inspect_folder(folder, name, source, options)
 
-    def load(self, card: Card, options: Options) -> Generator:
+    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         folder_within(str(card.path), options.roots)
         return load_folder(card, options)
 

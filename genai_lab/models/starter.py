@@ -26,7 +26,7 @@ class Starter:
             raise ModelError(f"There is no starter model called {source.location[:100]!r}. Known: {listed}.")
         return inspect_folder(WEIGHTS / source.location, name, source, options)
 
-    def load(self, card: Card, options: Options) -> Generator:
+    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         return load_folder(card, options)
 
 

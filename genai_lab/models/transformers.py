@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from genai_lab.decoding import Token
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
-from genai_lab.models import Card, Options, Prompt, Request, Stream
+from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
 
 if TYPE_CHECKING:
     from genai_lab.decoding.rows import Row
+    from genai_lab.decoding.soft import Soft
 
 log = logging.getLogger(__name__)
 DECODED = 50_000
@@ -20,15 +21,21 @@ ENCODED = 2048
 
 
 class LocalGenerator:
-    """A decoder-only or encoder-decoder model in this process. One scheduler thread serves all requests."""
+    """A decoder-only or encoder-decoder model in this process. One scheduler thread serves all requests.
 
-    def __init__(self, card: Card, module: Any, tokenizer: Any, context: int) -> None:
-        from genai_lab.decoding.scheduler import Scheduler
+    A `variant` shares its tensors with another model; `owned` is a generator that is closed with this one.
+    """
+
+    def __init__(self, card: Card, module: Any, tokenizer: Any, context: int, variant: bool = False) -> None:
+        from genai_lab.decoding.quick import LARGEST
+        from genai_lab.decoding.scheduler import SMALL, Scheduler
 
         self.card, self.module, self.tokenizer, self.context = card, module, tokenizer, context
         self.seq2seq = bool(module.config.is_encoder_decoder)
         self.token_text = lru_cache(maxsize=None)(self._token_text)
-        self.scheduler = Scheduler(module, self.token_text)
+        # A traced step packs a copy of the weights, which would undo the sharing of large ones.
+        self.scheduler = Scheduler(module, self.token_text, traced=SMALL if variant else LARGEST)
+        self.owned: Generator | None = None
         self._ends = _end_ids(module, tokenizer)
         # The tokenizer's own core does the same without the checks that transformers makes on every call.
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -38,11 +45,9 @@ class LocalGenerator:
         # A stream decodes its last two tokens at every step, and texts repeat their pairs.
         self._decoded = lru_cache(maxsize=DECODED)(self._decode_anew)
 
-    def submit(
-        self, requests: Sequence[Request], *, adapter: str | None = None, prefix_embeddings: Any = None
-    ) -> list[Stream]:
-        """`adapter` is one that the module holds; `prefix_embeddings` (P, D) come before every prompt's own."""
-        made = [self._rows(request, adapter, prefix_embeddings) for request in requests]
+    def submit(self, requests: Sequence[Request], *, soft: "Soft | None" = None) -> list[Stream]:
+        """`soft` stands before every prompt."""
+        made = [self._rows(request, soft) for request in requests]
         drawn: list[Row] = []
         for own in made:
             if own[0].sampling.beams > 1:
@@ -82,8 +87,10 @@ class LocalGenerator:
     def close(self) -> None:
         self.scheduler.close()
         self.module = self.scheduler.network.module = None
+        if self.owned is not None:
+            self.owned.close()
 
-    def _rows(self, request: Request, adapter: str | None, prefix_embeddings: Any) -> "list[Row]":
+    def _rows(self, request: Request, soft: "Soft | None") -> "list[Row]":
         from genai_lab.decoding.rows import Row, TokenStream
 
         prompt, sampling = request.prompt, request.sampling.seeded()
@@ -96,17 +103,16 @@ class LocalGenerator:
         if not ids:
             raise LabError("The prompt is empty; type something or choose an example.")
         begun = [*self._decoder_start(), *prompt.prefix] if self.seq2seq else []
-        before = 0 if prefix_embeddings is None else len(prefix_embeddings)
-        size = max(before + len(ids), len(begun))
-        if size >= self.context:
-            raise PromptTooLong(size, self.context)
+        read, written = self._sizes(ids, begun, soft)
+        if max(read, written) >= self.context:
+            raise PromptTooLong(max(read, written), self.context)
         stream = TokenStream(sampling.num_completions, rendered)
         return [
             Row(
                 prompt=ids,
                 begun=begun,
                 shared=self._shared(prompt, rendered),
-                prefix_embeddings=prefix_embeddings,
+                soft=soft,
                 stream=stream,
                 index=index,
                 sampling=sampling,
@@ -114,13 +120,20 @@ class LocalGenerator:
                 before=begun if self.seq2seq else ids,
                 decode=self._decode,
                 ends=self._ends,
-                room=min(sampling.max_new_tokens, self.context - (len(begun) if self.seq2seq else size)),
+                room=min(sampling.max_new_tokens, self.context - written),
                 trace=request.trace,
                 keep_logits=request.keep_logits,
-                adapter=adapter,
             )
             for index in range(sampling.num_completions)
         ]
+
+    def _sizes(self, ids: list[int], begun: list[int], soft: "Soft | None") -> tuple[int, int]:
+        """Tokens that are read, and of the decoder's context those that are taken, virtual ones among them."""
+        more = soft.size if soft is not None else 0
+        if not self.seq2seq:
+            return more + len(ids), more + len(ids)
+        decoder = more if soft is not None and soft.keys_values is not None else 0
+        return more - decoder + len(ids), decoder + len(begun)
 
     def _shared(self, prompt: Prompt, rendered: str) -> int:
         """Tokens that the shared characters surely fill; the last one may reach beyond them."""
@@ -178,7 +191,8 @@ class LocalGenerator:
             {"decoder_input_ids": torch.tensor([first.begun], device=self.module.device)} if self.seq2seq else {}
         )
         try:
-            out = self.module.generate(
+            module = self.module if first.soft is None else first.soft.module
+            out = module.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=first.room,

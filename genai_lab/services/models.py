@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sqlalchemy.exc import IntegrityError
 
@@ -161,13 +161,23 @@ def load(lab: "Lab", name: str) -> Generator:
         raise ModelError(f"{name} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
     if view.card.role != "generate":
         raise ModelError(f"{name} classifies texts and cannot generate; choose a model that generates.")
-    return lab.models.acquire(view.card, _base_paths(lab) if view.card.source.backend == "adapter" else ())
+    return lab.models.acquire(view.card, _base(lab, view.card))
 
 
 def load_apart(lab: "Lab", name: str) -> Generator:
     """The model outside the shared memory, for a worker that needs its weights themselves; the caller closes it."""
     card = show(lab, name).card
-    return BACKENDS.get(card.source.backend).load(card, options(lab))
+    below = _base(lab, card)
+    if below is None:
+        return BACKENDS.get(card.source.backend).load(card, lab.options)
+    base = BACKENDS.get(below.source.backend).load(below, lab.options)
+    try:
+        made: Any = BACKENDS.get(card.source.backend).load(card, lab.options, base)
+    except BaseException:
+        base.close()
+        raise
+    made.owned = base
+    return cast(Generator, made)
 
 
 def unload(lab: "Lab", name: str) -> None:
@@ -378,6 +388,16 @@ def _found(row: Model | None, lab: "Lab", name: str) -> Model:
 
 def options(lab: "Lab") -> Any:
     return replace(lab.options, base_paths=_base_paths(lab))
+
+
+def _base(lab: "Lab", card: Card) -> Card | None:
+    """The card of the model below an adapter, which may be archived; raises ModelError where it is not there."""
+    if card.source.base is None:
+        return None
+    view = show(lab, card.source.base)
+    if view.status not in ("ready", "loaded", "archived"):
+        raise ModelError(f"The base {view.card.name} of {card.name} is {view.status}: {view.detail}".rstrip(".") + ".")
+    return view.card
 
 
 def _base_paths(lab: "Lab") -> tuple[tuple[str, Path], ...]:

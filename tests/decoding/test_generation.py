@@ -1,5 +1,6 @@
 """The loop against `generate`, and what shares a batch against what runs alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,9 @@ import pytest
 import torch
 
 from genai_lab.decoding import Completion, Sampling
+from genai_lab.decoding.soft import Soft
 from genai_lab.models import Card, Options, Prompt, Request, Source
 from genai_lab.models.transformers import LocalGenerator, load_local
-from tests.decoding.conftest import generator_of, tiny_llama
 
 PROMPTS = ["Once upon a time", "a", "The dog found a very long red rope in the garden", "Hello, you!", "12 34 56"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,39 +123,45 @@ def test_a_shared_prefix_gives_the_same_texts(llama: LocalGenerator) -> None:
     rests = ["seven", "a", "some more words here", "b c"]
     plain = [Request(Prompt(shots + rest), Sampling(seed=i, max_new_tokens=20)) for i, rest in enumerate(rests)]
     shared = [Request(Prompt(r.prompt.text, shared=len(shots)), r.sampling) for r in plain]
-    read = sum(len(prefix) for prefix in llama.scheduler.network._prefixes)
+    read = sum(len(ids) for _, ids in llama.scheduler.network._prefixes)
     assert texts(llama, shared) == texts(llama, plain)
-    assert sum(len(prefix) for prefix in llama.scheduler.network._prefixes) > read
+    assert sum(len(ids) for _, ids in llama.scheduler.network._prefixes) > read
 
 
-def test_prefix_embeddings_come_before_the_prompt(either: LocalGenerator) -> None:
-    """Embeddings of tokens, given as prefix embeddings, do what the tokens themselves do."""
+def test_a_soft_prompt_comes_before_the_prompt(either: LocalGenerator) -> None:
+    """Embeddings of tokens, given as a soft prompt, do what the tokens themselves do."""
     prompts, beginning = ["upon a time", "a b"], "Once "
     ids = either.tokenizer(beginning)["input_ids"]
     embedded = either.module.get_input_embeddings()(torch.tensor(ids)).detach()
     sampling = Sampling(seed=3, max_new_tokens=16)
     plain = texts(either, [Request(Prompt(beginning + p), sampling) for p in prompts])
-    given = texts(either, [Request(Prompt(p), sampling) for p in prompts], prefix_embeddings=embedded)
+    given = texts(either, [Request(Prompt(p), sampling) for p in prompts], soft=Soft(len(ids), embedded))
     assert given == plain
 
 
-def test_each_adapter_steps_in_a_batch_of_its_own() -> None:
-    from peft import LoraConfig, get_peft_model
-
-    module: Any = get_peft_model(tiny_llama(), LoraConfig(init_lora_weights=False), "first")
-    module.add_adapter("second", LoraConfig(init_lora_weights=False))
-    generator = generator_of(module)
-    request = Request(Prompt("Once"), Sampling(greedy=True, max_new_tokens=12, seed=0))
-    streams = [generator.submit([request], adapter=name)[0] for name in ("first", "second", "first")]
-    for stream in streams:
-        for _ in stream:
+def test_rows_of_soft_prompts_and_plain_rows_share_a_batch(either: LocalGenerator) -> None:
+    weights = either.module.get_input_embeddings().weight.detach()
+    softs = [None, Soft(3, weights[5:8]), Soft(40, weights[:40] * 2), *([_keys(either, 2)] * 2)]
+    requests = [varied(6)[i::2] for i in range(2) for _ in softs][: len(softs)]
+    requests[-1] = [Request(replace(r.prompt, prefix=(20, 21)), r.sampling) for r in requests[-1]]
+    alone = [[texts(either, [r], soft=soft)[0] for r in own] for own, soft in zip(requests, softs, strict=True)]
+    rows = [row for own, soft in zip(requests, softs, strict=True) for r in own for row in either._rows(r, soft)]
+    either.scheduler.submit(rows)
+    for row in rows:
+        for _ in row.stream:
             continue
-    first, second, again = (stream.completions[0].text for stream in streams)
-    assert first == again
-    assert first != second
-    module.set_adapter("second")
-    assert ids_of(streams[1].completions[0]) == expected_ids(generator, "Once", 12)
-    generator.close()
+    found = [[done.text for done in row.stream.completions] for row in rows]
+    assert found == [text for own in alone for text in own]
+    assert len({str(own) for own in alone}) == len(softs)
+
+
+def _keys(generator: LocalGenerator, size: int) -> Soft:
+    """Random keys and values before the decoder's."""
+    layer = generator.module.config.get_text_config(decoder=True)
+    heads = getattr(layer, "num_key_value_heads", None) or layer.num_attention_heads
+    rng = torch.Generator().manual_seed(1)
+    shape = (1, heads, size, 8)
+    return Soft(size, None, tuple((torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)) for _ in "ab"))
 
 
 def test_beam_search_equals_generate(either: LocalGenerator) -> None:

@@ -101,3 +101,13 @@ def lora(folder: Path, *, size: int = SIZE, scale: float = 1.0, **more: Any) -> 
         weights[f"{name}.lora_B.weight"] = rng.normal(0, scale, (size, 2)).astype(np.float32)
     save_file(weights, folder / "adapter_model.safetensors")
     return folder
+
+
+def soft_prompt(folder: Path, *, size: int = 3) -> Path:
+    """A prompt-tuning adapter of random embeddings for the small Llama."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"peft_type": "PROMPT_TUNING", "task_type": "CAUSAL_LM", "num_virtual_tokens": size}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    table = np.random.default_rng(2).normal(0, 1, (size, SIZE)).astype(np.float32)
+    save_file({"prompt_embeddings": table}, folder / "adapter_model.safetensors")
+    return folder

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -66,11 +67,13 @@ class Loader:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.loads: list[str] = []
+        self.bases: list[Generator | None] = []
         self.made: list[FakeGenerator] = []
         self.seconds = seconds
 
-    def __call__(self, card: Card, options: Options) -> Generator:
+    def __call__(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         self.loads.append(card.name)
+        self.bases.append(base)
         time.sleep(self.seconds)
         if card.name == "broken":
             raise ModelError("broken cannot be loaded.")
@@ -193,6 +196,83 @@ def test_unload_ends_streams_and_another_content_under_the_name_is_loaded_anew(
     cache.acquire(card("a", content_hash="2"))
     assert loader.loads == ["a", "a", "a"]
     cache.unload("nothing")
+
+
+def above(name: str, memory: int = 5, base: str = "a", **more: Any) -> Card:
+    return Card(
+        name, Source("adapter", name, base=base), "generate", "decoder-only", "Fake", memory_bytes=memory, **more
+    )
+
+
+def closed(loader: Loader) -> list[str]:
+    return [generator.card.name for generator in loader.made if generator.closed]
+
+
+def test_adapters_stand_on_one_loaded_base_and_count_their_own_bytes(cache: ModelCache, loader: Loader) -> None:
+    for name in ("x", "y", "x"):
+        cache.acquire(above(name), card("a")).token_text(1)
+    cache.acquire(card("a")).token_text(1)
+    assert loader.loads == ["a", "x", "y"]
+    assert loader.bases == [None, loader.made[0], loader.made[0]]
+    assert cache.used_bytes == 50
+
+
+def test_base_of_a_busy_adapter_stays(cache: ModelCache, loader: Loader) -> None:
+    [stream] = cache.acquire(above("x"), card("a")).submit([Request(Prompt("a"))])
+    assert cache.loaded()["a"].busy
+    cache.acquire(card("b"))
+    with pytest.raises(ModelError, match=r"c needs 70 bytes.*only 55 bytes can be freed while a, x is in use"):
+        cache.acquire(card("c", 70))
+    loader.made[1].streams[0].go.set()
+    list(stream)
+    cache.acquire(card("c", 70))
+    assert closed(loader) == ["a", "x", "b"]
+    assert set(cache.loaded()) == {"c"}
+
+
+def test_adapters_make_room_before_their_base_and_end_with_it(cache: ModelCache, loader: Loader) -> None:
+    ended: list[str] = []
+    held = [cache.acquire(above(name, 30), card("a")) for name in ("x", "y")]
+    for made in loader.made:
+        made.close = lambda name=made.card.name: ended.append(name)  # type: ignore[method-assign,misc]
+    cache.acquire(card("b", 30))
+    assert ended == ["x"]
+    cache.unload("a")
+    assert ended == ["x", "y", "a"]
+    assert set(cache.loaded()) == {"b"}
+    assert held[1].count_tokens(Prompt("abc")) == 3
+    assert loader.loads == ["a", "x", "y", "b", "a", "y"]
+
+
+def test_base_with_new_content_takes_its_adapters_with_it(cache: ModelCache, loader: Loader) -> None:
+    first = cache.acquire(above("x"), card("a", content_hash="1"))
+    cache.acquire(card("a", content_hash="2"))
+    assert closed(loader) == ["a", "x"]
+    cache.acquire(above("x"), card("a", content_hash="2"))
+    assert loader.bases[-1] is loader.made[2]
+    assert first.token_text(1) == "1"
+    assert set(cache.loaded()) == {"a", "x"}
+
+
+def test_adapter_that_does_not_fit_beside_its_base_is_refused_before_anything_is_loaded(
+    cache: ModelCache, loader: Loader
+) -> None:
+    with pytest.raises(ModelError, match=r"x needs 105 bytes of memory with its base, but the budget"):
+        cache.acquire(above("x", 65), card("a"))
+    assert loader.loads == []
+
+
+def test_many_callers_of_many_adapters_load_the_base_once_and_survive_unloading() -> None:
+    loader = Loader(seconds=0.02)
+    cache = ModelCache(100, Options(), loader)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: cache.acquire(above("xyz"[i % 3]), card("a")).token_text(1), range(24)))
+        assert Counter(loader.loads) == {"a": 1, "x": 1, "y": 1, "z": 1}
+        work = [pool.submit(cache.acquire, above("xyz"[i % 3]), card("a")) for i in range(24)]
+        work += [pool.submit(cache.unload, "a") for _ in range(4)]  # type: ignore[arg-type]
+        assert [one.exception(timeout=10) for one in work] == [None] * 28
+    cache.close()
+    assert all(generator.closed for generator in loader.made)
 
 
 def test_endpoints_take_no_memory_and_closing_frees_everything(cache: ModelCache, loader: Loader) -> None:

@@ -1,8 +1,10 @@
 """The catalogue service: adding, downloading, loading, putting away; on real folders and the tests' own Hub."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,10 +12,10 @@ from genai_lab.config import Config
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError, ModelError, UnknownName
 from genai_lab.lab import Lab
-from genai_lab.models import Prompt, Source, starter
+from genai_lab.models import Generator, Prompt, Request, Source, starter
 from genai_lab.services import generation, jobs, models
 from genai_lab.services.jobs.supervisor import stand_in
-from tests.models.folders import lora, small_llama
+from tests.models.folders import lora, small_llama, soft_prompt
 from tests.models.servers import SHA, SmallEndpoint, SmallHub, serving
 
 
@@ -106,6 +108,33 @@ def test_base_of_an_adapter_stays_while_the_adapter_is_there(lab: Lab, local: So
         models.remove(lab, "small")
     with pytest.raises(ModelError, match="not in the catalogue"):
         models.add(lab, "lost", Source("adapter", tuned.location, base="nothing"))
+
+
+def test_adapters_decode_on_their_base_even_when_it_is_archived(lab: Lab, local: Source, tmp_path: Path) -> None:
+    models.add(lab, "small", local)
+    for name, make in (("tuned", lora), ("soft", soft_prompt)):
+        models.add(lab, name, Source("adapter", str(make(tmp_path / "models" / name)), base="small"))
+    models.archive(lab, "small")
+    texts = {name: say(models.load(lab, name)) for name in ("tuned", "soft")}
+    assert set(models.budget(lab).loaded) == {"small", "tuned", "soft"}
+    card = models.show(lab, "small").card
+    assert card.memory_bytes < models.budget(lab).used_bytes < 1.1 * card.memory_bytes  # type: ignore[operator]
+    for name in ("tuned", "soft"):
+        apart: Any = models.load_apart(lab, name)
+        assert say(apart) == texts[name]
+        assert apart.module.config.vocab_size == 258
+        apart.close()
+    shutil.rmtree(local.location)
+    models.restore(lab, "small")
+    models.unload(lab, "small")
+    with pytest.raises(ModelError, match=r"The base small of tuned is missing: The folder .* is gone"):
+        models.load(lab, "tuned")
+
+
+def say(generator: Generator) -> tuple[int | None, ...]:
+    [stream] = generator.submit([Request(Prompt("ab"), Sampling(greedy=True, max_new_tokens=8))])
+    list(stream)
+    return tuple(token.id for token in stream.completions[0].tokens)
 
 
 def test_refused_models_change_nothing(lab: Lab, local: Source, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -242,13 +243,19 @@ def test_folder_must_lie_in_an_allowed_place_whatever_links_and_dots_say(tmp_pat
 
 
 def generated(card: Card, options: Options, text: str = "ab") -> tuple[int | None, ...]:
-    generator = BACKENDS.get(card.source.backend).load(card, options)
+    base = inspect(dict(options.base_paths)["small"]) if card.source.base else None
+    below = (
+        BACKENDS.get("local").load(base, replace(options, roots=(base.path.parent,))) if base and base.path else None
+    )
+    generator = BACKENDS.get(card.source.backend).load(card, options, below)
     try:
         [stream] = generator.submit([Request(Prompt(text=text), Sampling(greedy=True, max_new_tokens=12))])
         list(stream)
         return tuple(token.id for token in stream.completions[0].tokens)
     finally:
         generator.close()
+        if below is not None:
+            below.close()
 
 
 def test_folder_damaged_after_it_was_added_is_refused_when_loaded(folder: Path) -> None:
@@ -321,7 +328,15 @@ BAD_ADAPTERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no base": (lambda f: None, "not in the catalogue"),
     "other size": (lambda f: lora(f, size=8), "does not fit its base"),
     "other task": (lambda f: edit(f / "adapter_config.json", task_type="SEQ_2_SEQ_LM"), "SEQ_2_SEQ_LM"),
-    "prompt tuning": (lambda f: edit(f / "adapter_config.json", peft_type="PROMPT_TUNING"), "PROMPT_TUNING"),
+    "prompt tuning": (
+        lambda f: edit(f / "adapter_config.json", peft_type="PROMPT_TUNING"),
+        "not one table of embeddings",
+    ),
+    "a kind of its own": (lambda f: edit(f / "adapter_config.json", peft_type="XLORA"), "XLORA adapter, which the lab"),
+    "changes its base": (lambda f: edit(f / "adapter_config.json", init_lora_weights="pissa_niter_4"), "plain LoRA"),
+    "runs a module": (lambda f: edit(f / "adapter_config.json", megatron_config={"a": 1}), "megatron_config"),
+    "endless rank": (lambda f: edit(f / "adapter_config.json", r=10**9), "1000000000 as a size"),
+    "in parts": (lambda f: (f / "adapter_model.safetensors.index.json").write_text("{}"), "in parts"),
     "pickled": (lambda f: (f / "adapter_model.safetensors").rename(f / "adapter_model.bin"), "pickle"),
     "no settings": (lambda f: (f / "adapter_config.json").unlink(), "no adapter_config.json"),
     "cut off": (lambda f: (f / "adapter_model.safetensors").write_bytes(b"\0" * 20), "damaged|JSON"),
