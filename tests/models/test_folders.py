@@ -203,7 +203,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "tokenizer is empty": (lambda f: (f / "tokenizer.json").write_text("{}"), "describes no tokenizer"),
     "pictures": (lambda f: edit(f / "config.json", architectures=["ViTForImageClassification"]), "not a text model"),
     "reads pictures too": (lambda f: edit(f / "config.json", vision_config={"a": 1}), "not a text model"),
-    "fills in words": (lambda f: edit(f / "config.json", architectures=["RobertaForMaskedLM"]), "not a text model"),
+    "labels words": (
+        lambda f: edit(f / "config.json", architectures=["RobertaForTokenClassification"]),
+        "not a text model",
+    ),
     "unknown kind": (lambda f: edit(f / "config.json", architectures=[], model_type="new"), "not a text model"),
     "quantised": (lambda f: edit(f / "config.json", quantization_config={"quant_method": "gptq"}), "gptq"),
 }

@@ -7,7 +7,7 @@ from typing import Any
 from genai_lab.training import Architecture
 from genai_lab.training.objectives import Text
 
-WORDS = "red blue green one two three cat dog bird sun moon star yes no tea".split()
+WORDS = ["red", "blue", "green", "one", "two", "three", "cat", "dog", "bird", "sun", "moon", "star", "yes", "no", "tea"]
 SPECIAL = ["</s>", "<pad>", "<mask>", "<s>", "<unk>", *(f"<extra_id_{n}>" for n in range(20))]
 TEXTS = [
     Text(f"Say {a} and {b}:", f" {b} {a}", row=n)
