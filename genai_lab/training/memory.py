@@ -5,8 +5,8 @@ is counted from its birth to its death. So whatever the step really does counts:
 checkpointing, tied weights, dropout's masks, copies of the logits. All layers run, none is extrapolated: a model of
 7 billion parameters takes 3 s and no memory to speak of.
 
-The kernels are those of the device that `build` puts the model on: on the CPU attention with dropout keeps its
-probabilities and dropout its mask as floats, on a GPU neither.
+The kernels are those of the device that `build` puts the model on, which torch must be built for. A GPU needs less than
+a plan for the CPU says, whose attention with dropout keeps the probabilities and whose dropout a mask of floats.
 
 `peak` is what a process keeps to whose allocator gives back what is freed. glibc's does not, unless
 `return_freed_memory` was called: then it holds 1.4 to 2.3 times as much, in holes between what is alive.
@@ -99,7 +99,7 @@ def plan(
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with FakeTensorMode(allow_non_fake_inputs=True):
-        with _converting():
+        with _building():
             model = build()
         model.train()
         if gradient_checkpointing:
@@ -199,10 +199,10 @@ def machine_memory(root: Path = Path("/")) -> int:
 def _left(group: Path) -> int:
     """What a control group (of either version) allows beyond what is in use and cannot be dropped."""
     for limit, usage in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-        with contextlib.suppress(OSError, ValueError, IndexError):
+        with contextlib.suppress(OSError, ValueError):
             allowed, used = int((group / limit).read_text()), int((group / usage).read_text())
-            kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            return allowed - used + int(kept.get("inactive_file", 0))
+            lines = (group / "memory.stat").read_text().splitlines()
+            return allowed - used + sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
     return sys.maxsize
 
 
@@ -282,14 +282,15 @@ class _Entry:
         self.kind, self.size = kind, size
 
 
-_CONVERSION = threading.RLock()
+_BUILDING = threading.RLock()
 
 
 @contextlib.contextmanager
-def _converting() -> Iterator[None]:
-    """Meanwhile `Module.to` and its like work on fake modules, as peft needs; ties stay. Real modules see no change.
+def _building() -> Iterator[None]:
+    """Meanwhile fake modules can be converted (`Module.to` and its like; ties stay) and copied, as peft does with them.
 
-    torch swaps the content of fake parameters, which it refuses because FakeTensorMode refers to them weakly.
+    torch 2.13 swaps the content of fake parameters, and refuses because FakeTensorMode refers to them weakly; and a
+    deep copy of a fake tensor copies the mode too, with pointers that are then freed twice. Real ones see no change.
     """
     from torch._subclasses.fake_tensor import FakeTensor
     from torch.nn import Module, Parameter
@@ -314,10 +315,18 @@ def _converting() -> Iterator[None]:
                 module._buffers[name] = None if buffer is None else change(buffer)
         return self
 
-    with _CONVERSION:
+    def copied(self: Any, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            clone = self.detach().clone()
+            memo[id(self)] = Parameter(clone, self.requires_grad) if isinstance(self, Parameter) else clone
+        return memo[id(self)]
+
+    with _BUILDING:
         own = Module._apply
         Module._apply = apply  # type: ignore[method-assign]
+        FakeTensor.__deepcopy__ = copied  # type: ignore[method-assign]
         try:
             yield
         finally:
             Module._apply = own  # type: ignore[method-assign]
+            del FakeTensor.__deepcopy__
