@@ -1,6 +1,7 @@
 """Plans against real modules of random weights, and one against a process that trains."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,23 @@ TASKS = {"decoder-only": "CAUSAL_LM", "encoder-decoder": "SEQ_2_SEQ_LM", "classi
 METHODS = ("full", "half", "lora", "prompt", "prefix")
 
 
-def tiny(family: str, method: str = "full") -> Any:
+def tiny(family: str, method: str = "full", layers: int = 2) -> Any:
     import peft
     import transformers
 
     sizes: dict[str, Any] = {"vocab_size": 97, "pad_token_id": 0}
-    wide = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    wide = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 4}
     if family == "decoder-only":
         model: Any = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **wide))
     elif family == "encoder-decoder":
-        small = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0}
+        small = {
+            "d_model": 32,
+            "d_kv": 8,
+            "d_ff": 64,
+            "num_layers": layers,
+            "num_heads": 4,
+            "decoder_start_token_id": 0,
+        }
         model = transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes, **small))
     else:
         config = transformers.RobertaConfig(**sizes, **wide, max_position_embeddings=300, num_labels=3)
@@ -41,14 +49,15 @@ def tiny(family: str, method: str = "full") -> Any:
     return peft.get_peft_model(model, adapters[method](TASKS[family]))
 
 
-def planned(family: str, method: str = "full", rows: int = 4, length: int = 32, **settings: Any) -> MemoryPlan:
-    return plan(lambda: tiny(family, method), lambda: batch_of(family, rows, length, 16), **settings)
+def planned(family: str, rows: int = 4, length: int = 32, **settings: Any) -> MemoryPlan:
+    return plan(lambda: tiny(family), lambda: batch_of(family, rows, length, 16), **settings)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_does_not_depend_on_the_batch_is_exact(family: str) -> None:
     for method in METHODS if family in TASKS else ("full", "half"):
-        found, real = planned(family, method), tiny(family, method)
+        real = tiny(family, method, 1)
+        found = plan(partial(tiny, family, method, 1), lambda: batch_of(family, 4, 8, 6))
         trained = [weight for weight in real.parameters() if weight.requires_grad]
         count = sum(weight.numel() for weight in trained)
         assert found.trained == count, method
@@ -70,12 +79,12 @@ def test_weights_in_half_precision() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_activations_grow_with_the_batch_and_shrink_with_checkpointing(family: str) -> None:
-    small, tall, long = (planned(family, "full", *size).activations for size in ((8, 64), (16, 64), (8, 128)))
-    assert 1.8 * small < tall < 2.1 * small
-    assert small < long
-    less = planned(family, "full", 16, 64, gradient_checkpointing=True)
-    assert less.activations < tall / 2
-    assert less.peak < planned(family, "full", 16, 64).peak
+    small, tall, long = (planned(family, *size) for size in ((8, 64), (16, 64), (8, 128)))
+    assert 1.8 * small.activations < tall.activations < 2.1 * small.activations
+    assert small.activations < long.activations
+    less = planned(family, 16, 64, gradient_checkpointing=True)
+    assert less.activations < tall.activations / 2
+    assert less.peak < tall.peak
 
 
 def test_autocast_takes_less_than_float32() -> None:
@@ -88,14 +97,14 @@ def test_a_loss_of_its_own() -> None:
     assert light.peak < whole.peak
 
 
-def test_a_model_of_seven_billion_is_planned_without_its_memory() -> None:
+def test_a_large_model_is_planned_without_its_memory() -> None:
     import psutil
     import transformers
 
-    config = transformers.LlamaConfig(num_hidden_layers=4)
+    config = transformers.LlamaConfig(num_hidden_layers=2)
     before = psutil.Process().memory_info().rss
     found = plan(lambda: transformers.LlamaForCausalLM(config), lambda: batch_of("decoder-only", 1, 512))
-    assert found.peak > 16 * found.parameters > 16e9
+    assert found.peak > 16 * found.parameters > 9e9
     assert psutil.Process().memory_info().rss - before < 2**28
 
 
