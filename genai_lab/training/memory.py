@@ -9,7 +9,7 @@ The kernels are those of the device that `build` puts the model on, which torch 
 a plan for the CPU says, whose attention with dropout keeps the probabilities and whose dropout a mask of floats.
 
 `peak` is what a process keeps to whose allocator gives back what is freed. glibc's does not, unless
-`return_freed_memory` was called: then it holds 1.4 to 2.3 times as much, in holes between what is alive.
+`return_freed_memory` was called: then it holds 1.4 to 2.4 times as much, in holes between what is alive.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ GPUS: dict[str, int] = {
     }.items()
 }
 # Bytes that a process gains by its first step beside all tensors: code of models, kernels and their scratch. Measured
-# on the CPU as 27 to 30 MB in every case of benchmarks/memory.py.
+# on the CPU as 27 to 33 MB in every float32 case (37 with bfloat16) of benchmarks/memory.py.
 CODE = 28_000_000
 M_MMAP_THRESHOLD = -3
 Kind = Literal["weights", "gradients", "optimiser", "activations", "temporaries"]
