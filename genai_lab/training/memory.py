@@ -1,0 +1,332 @@
+"""What a fine-tuning run needs at its peak, by category, foreseen without allocating it.
+
+One step runs on tensors that have a shape and no content (torch's `FakeTensorMode`), and every storage that it makes
+is counted from its birth to its death. So whatever the step really does counts: frozen weights, adapters,
+checkpointing, tied weights, dropout's masks, copies of the logits. All layers run, none is extrapolated: a model of
+7 billion parameters takes 3 s and no memory to speak of.
+
+The kernels are those of the device that `build` puts the model on, which torch must be built for. A GPU needs less than
+a plan for the CPU says, whose attention with dropout keeps the probabilities and whose dropout a mask of floats.
+
+`peak` is what a process keeps to whose allocator gives back what is freed. glibc's does not, unless
+`return_freed_memory` was called: then it holds 1.4 to 2.4 times as much, in holes between what is alive.
+"""
+
+import contextlib
+import ctypes
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+MIB = 2**20
+# What nvidia-smi gives as a card's total.
+GPUS: dict[str, int] = {
+    name: MIB * size
+    for name, size in {
+        "RTX 3060 12 GB": 12_288,
+        "T4": 15_360,
+        "RTX 4080": 16_376,
+        "V100 16 GB": 16_384,
+        "A10G": 23_028,
+        "L4": 23_034,
+        "RTX 4090": 24_564,
+        "RTX 3090": 24_576,
+        "RTX 5090": 32_607,
+        "V100 32 GB": 32_768,
+        "A100 40 GB": 40_960,
+        "L40S": 46_068,
+        "RTX A6000": 49_140,
+        "A100 80 GB": 81_920,
+        "H100": 81_559,
+        "H200": 143_771,
+        "B200": 183_359,
+    }.items()
+}
+# Bytes that a process gains by its first step beside all tensors: code of models, kernels and their scratch. Measured
+# on the CPU as 27 to 33 MB in every float32 case (37 with bfloat16) of benchmarks/memory.py.
+CODE = 28_000_000
+M_MMAP_THRESHOLD = -3
+Kind = Literal["weights", "gradients", "optimiser", "activations", "temporaries"]
+Step = Literal["decoder-only", "encoder-decoder", "classifier", "masked"]
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes, and numbers of parameters.
+
+    `weights` (with buffers), `gradients` and `optimiser` are what each takes when all of it is there; `activations`
+    (made by the forward pass) and `temporaries` (made by the backward pass or the optimiser) are what is alive at the
+    moment of the peak. Gradients come while activations go, so that `peak` is less than the sum of all five.
+    """
+
+    weights: int
+    gradients: int
+    optimiser: int
+    activations: int
+    temporaries: int
+    peak: int
+    trained: int
+    parameters: int
+
+    @property
+    def share(self) -> float:
+        """The part of the parameters that is trained, 0 to 1."""
+        return self.trained / max(1, self.parameters)
+
+
+def plan(
+    build: Callable[[], Any],
+    batch: Callable[[], dict[str, Any]],
+    *,
+    loss: Callable[[Any, dict[str, Any]], "torch.Tensor"] | None = None,
+    gradient_checkpointing: bool = False,
+    autocast: str | None = None,
+) -> MemoryPlan:
+    """The memory of a step of AdamW, from the second one on, when the optimiser's states are there.
+
+    `build` makes the module and `batch` what it is given, both called under FakeTensorMode: from a config, never from
+    weights. `loss` gets the module's output and the batch (without one, cross-entropy of the logits in float32); the
+    module gets all of the batch but its labels. `autocast` names a dtype, such as "bfloat16".
+    """
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        with _building():
+            model = build()
+        model.train()
+        if gradient_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        given = batch()
+        fields = {name: value for name, value in given.items() if name != "labels"}
+        ledger = _Ledger()
+        for weight in (*model.parameters(), *model.buffers()):
+            ledger.note(weight, "weights")
+        trained = [weight for weight in model.parameters() if weight.requires_grad]
+        device = next(model.parameters()).device.type
+        dtype = getattr(torch, autocast) if autocast else None
+        with ledger.counting():
+            optimiser = _with_states(trained, ledger)
+            ledger.begin("activations")
+            with torch.autocast(device, dtype) if dtype else contextlib.nullcontext():
+                value = (loss or token_loss)(model(**fields), given)
+            ledger.kind = "temporaries"
+            value.backward()
+            del value
+            optimiser.step()
+    return MemoryPlan(
+        weights=ledger.at_peak["weights"],
+        gradients=ledger.alive["gradients"],
+        optimiser=ledger.alive["optimiser"],
+        activations=ledger.at_peak["activations"],
+        temporaries=ledger.at_peak["temporaries"],
+        peak=ledger.peak + CODE,
+        trained=sum(weight.numel() for weight in trained),
+        parameters=sum(weight.numel() for weight in model.parameters()),
+    )
+
+
+def token_loss(output: Any, batch: dict[str, Any]) -> "torch.Tensor":
+    """Cross-entropy a label; logits that virtual tokens put before the labels' are left out."""
+    from torch.nn.functional import cross_entropy
+
+    logits, labels = output.logits, batch["labels"]
+    if logits.dim() == 3:
+        logits = logits[:, -labels.shape[1] :]
+    logits = logits.float().reshape(-1, logits.shape[-1])
+    return cross_entropy(logits, labels.view(-1), ignore_index=-100, reduction="sum") / labels.numel()
+
+
+def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str, torch.Tensor]":
+    """The fields of a batch, int64 (rows, length), as training makes them; `family` is a card's, or "masked".
+
+    Labels: (rows, length), (rows, target) for an encoder-decoder, whose decoder reads them shifted by one, and (rows,)
+    for a classifier.
+    """
+    import torch
+
+    def tokens(width: int) -> torch.Tensor:
+        return torch.full((rows, width), 3, dtype=torch.long)
+
+    made = {"input_ids": tokens(length), "attention_mask": torch.ones(rows, length, dtype=torch.long)}
+    if family == "encoder-decoder":
+        labels = tokens(target or length)
+        begin = torch.zeros(rows, 1, dtype=torch.long)
+        return {**made, "labels": labels, "decoder_input_ids": torch.cat((begin, labels[:, :-1]), 1)}
+    if family == "classifier":
+        return {**made, "labels": torch.zeros(rows, dtype=torch.long)}
+    if family in ("decoder-only", "masked"):
+        return {**made, "labels": tokens(length)}
+    raise ValueError(f"{family!r} is no family that is trained")
+
+
+def return_freed_memory() -> bool:
+    """Makes glibc give large blocks back to the system once they are freed; False where there is no glibc.
+
+    By itself its threshold for blocks of their own (128 KiB) grows to 32 MiB with the first that is freed, and from
+    then on tensors share a heap that gets holes. Costs the time to map pages anew at each step.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return bool(mallopt is not None and mallopt(M_MMAP_THRESHOLD, 128 * 1024))
+
+
+def machine_memory(root: Path = Path("/")) -> int:
+    """Bytes that this process can still take: what the machine has free, or what is left to its control group."""
+    import psutil
+
+    room = psutil.virtual_memory().available
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, inside = line.split(":", 2)
+            if controllers in ("", "memory"):
+                top = root / "sys/fs/cgroup" / controllers
+                folder = top / inside.lstrip("/")
+                for place in (folder, *folder.parents):
+                    if place.is_relative_to(top):
+                        room = min(room, _left(place))
+    return max(0, room)
+
+
+def _left(group: Path) -> int:
+    """What a control group (of either version) allows beyond what is in use and cannot be dropped."""
+    for limit, usage in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
+        with contextlib.suppress(OSError, ValueError):
+            allowed, used = int((group / limit).read_text()), int((group / usage).read_text())
+            lines = (group / "memory.stat").read_text().splitlines()
+            return allowed - used + sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    return sys.maxsize
+
+
+def _with_states(trained: list[Any], ledger: "_Ledger") -> Any:
+    """An optimiser that has made a step; the gradients are gone again. Later gradients enter the ledger as such."""
+    import torch
+
+    for weight in trained:
+        weight.register_post_accumulate_grad_hook(lambda weight: ledger.note(weight.grad, "gradients"))
+        weight.grad = torch.empty_like(weight)
+    optimiser = torch.optim.AdamW(trained)
+    optimiser.step()
+    for state in optimiser.state.values():
+        for value in state.values():
+            ledger.note(value, "optimiser")
+    optimiser.zero_grad(set_to_none=True)
+    return optimiser
+
+
+class _Ledger:
+    """The bytes of the storages that are alive, by kind, and what they were at the highest moment since `begin`."""
+
+    def __init__(self) -> None:
+        self.alive: dict[Kind, int] = dict.fromkeys(
+            ("weights", "gradients", "optimiser", "activations", "temporaries"), 0
+        )
+        self.begin("temporaries")
+        self._known: dict[int, _Entry] = {}
+
+    def begin(self, kind: Kind) -> None:
+        """New storages are of `kind` from now on; earlier peaks are forgotten."""
+        self.kind, self.peak, self.at_peak = kind, 0, dict(self.alive)
+
+    def note(self, tensor: "torch.Tensor", kind: Kind | None = None) -> None:
+        """Counts the tensor's storage; one that is known already is counted as `kind`, if one is given."""
+        storage = tensor.untyped_storage()
+        entry = self._known.get(id(storage))
+        if entry is None or entry.storage() is not storage:
+            entry = _Entry(kind or self.kind, storage.nbytes())
+            entry.storage = weakref.ref(storage, lambda _: self._add(entry.kind, -entry.size))
+            self._known[id(storage)] = entry
+            self._add(entry.kind, entry.size)
+        elif kind and kind != entry.kind:
+            self.alive[entry.kind] -= entry.size
+            self.alive[kind] += entry.size
+            entry.kind = kind
+
+    def _add(self, kind: Kind, size: int) -> None:
+        self.alive[kind] += size
+        total = sum(self.alive.values())
+        if total > self.peak:
+            self.peak, self.at_peak = total, dict(self.alive)
+
+    def counting(self) -> Any:
+        """A context in which the results of all operations are noted."""
+        import torch
+        from torch.utils._python_dispatch import TorchDispatchMode
+        from torch.utils._pytree import tree_leaves
+
+        ledger = self
+
+        class Counting(TorchDispatchMode):
+            def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+                made = func(*args, **(kwargs or {}))
+                for leaf in tree_leaves(made):
+                    if isinstance(leaf, torch.Tensor):
+                        ledger.note(leaf)
+                return made
+
+        return Counting()
+
+
+class _Entry:
+    storage: Callable[[], Any]
+
+    def __init__(self, kind: Kind, size: int) -> None:
+        self.kind, self.size = kind, size
+
+
+_BUILDING = threading.RLock()
+
+
+@contextlib.contextmanager
+def _building() -> Iterator[None]:
+    """Meanwhile fake modules can be converted (`Module.to` and its like; ties stay) and copied, as peft does with them.
+
+    torch 2.13 swaps the content of fake parameters, and refuses because FakeTensorMode refers to them weakly; and a
+    deep copy of a fake tensor copies the mode too, with pointers that are then freed twice. Real ones see no change.
+    """
+    from torch._subclasses.fake_tensor import FakeTensor
+    from torch.nn import Module, Parameter
+
+    made: dict[int, tuple[Any, Any]] = {}
+
+    def convert(weight: Any, change: Callable[[Any], Any]) -> Any:
+        if id(weight) not in made:
+            changed = change(weight.detach())
+            same = changed.dtype == weight.dtype and changed.device == weight.device
+            made[id(weight)] = weight, weight if same else Parameter(changed, weight.requires_grad)
+        return made[id(weight)][1]
+
+    def apply(self: Any, change: Callable[[Any], Any], recurse: bool = True) -> Any:
+        if not any(isinstance(weight, FakeTensor) for weight in self.parameters()):
+            return own(self, change, recurse)
+        made.clear()
+        for module in self.modules() if recurse else (self,):
+            for name, weight in module._parameters.items():
+                module._parameters[name] = None if weight is None else convert(weight, change)
+            for name, buffer in module._buffers.items():
+                module._buffers[name] = None if buffer is None else change(buffer)
+        return self
+
+    def copied(self: Any, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            clone = self.detach().clone()
+            memo[id(self)] = Parameter(clone, self.requires_grad) if isinstance(self, Parameter) else clone
+        return memo[id(self)]
+
+    with _BUILDING:
+        own = Module._apply
+        Module._apply = apply  # type: ignore[method-assign]
+        FakeTensor.__deepcopy__ = copied  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            Module._apply = own  # type: ignore[method-assign]
+            del FakeTensor.__deepcopy__

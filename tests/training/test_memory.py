@@ -1,0 +1,150 @@
+"""Plans against real modules of random weights, and one against a process that trains."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai_lab.training.memory import GPUS, MemoryPlan, batch_of, machine_memory, plan
+
+FAMILIES = ("decoder-only", "encoder-decoder", "classifier", "masked")
+TASKS = {"decoder-only": "CAUSAL_LM", "encoder-decoder": "SEQ_2_SEQ_LM", "classifier": "SEQ_CLS"}
+METHODS = ("full", "half", "lora", "prompt", "prefix")
+
+
+def tiny(family: str, method: str = "full", layers: int = 2) -> Any:
+    import peft
+    import transformers
+
+    sizes: dict[str, Any] = {"vocab_size": 97, "pad_token_id": 0}
+    wide = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": layers, "num_attention_heads": 4}
+    if family == "decoder-only":
+        model: Any = transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, **wide))
+    elif family == "encoder-decoder":
+        small = {
+            "d_model": 32,
+            "d_kv": 8,
+            "d_ff": 64,
+            "num_layers": layers,
+            "num_heads": 4,
+            "decoder_start_token_id": 0,
+        }
+        model = transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes, **small))
+    else:
+        config = transformers.RobertaConfig(**sizes, **wide, max_position_embeddings=300, num_labels=3)
+        masked = family == "masked"
+        model = (transformers.RobertaForMaskedLM if masked else transformers.RobertaForSequenceClassification)(config)
+    if method == "half":
+        for place, weight in enumerate(model.parameters()):
+            weight.requires_grad_(place % 2 == 0)
+    if method in ("full", "half"):
+        return model
+    adapters = {
+        "lora": lambda task: peft.LoraConfig(task_type=task, r=8),
+        "prompt": lambda task: peft.PromptTuningConfig(task_type=task, num_virtual_tokens=5),
+        "prefix": lambda task: peft.PrefixTuningConfig(task_type=task, num_virtual_tokens=5),
+    }
+    return peft.get_peft_model(model, adapters[method](TASKS[family]))
+
+
+def planned(family: str, rows: int = 4, length: int = 32, **settings: Any) -> MemoryPlan:
+    return plan(lambda: tiny(family), lambda: batch_of(family, rows, length, 16), **settings)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_does_not_depend_on_the_batch_is_exact(family: str) -> None:
+    for method in METHODS if family in TASKS else ("full", "half"):
+        real = tiny(family, method, 1)
+        found = plan(partial(tiny, family, method, 1), lambda: batch_of(family, 4, 8, 6))
+        trained = [weight for weight in real.parameters() if weight.requires_grad]
+        count = sum(weight.numel() for weight in trained)
+        assert found.trained == count, method
+        assert found.parameters == sum(weight.numel() for weight in real.parameters()), method
+        assert found.weights == sum(part.nbytes for part in (*real.parameters(), *real.buffers())), method
+        assert found.share == pytest.approx(count / found.parameters)
+        assert found.gradients == 4 * count, method
+        assert found.optimiser == 8 * count + 4 * len(trained), f"{method}: two moments, and the step as a float"
+        assert found.peak > found.weights + found.optimiser + found.activations
+
+
+def test_weights_in_half_precision() -> None:
+    import torch
+
+    found = plan(lambda: tiny("decoder-only").to(torch.bfloat16), lambda: batch_of("decoder-only", 2, 8))
+    assert found.weights < 2.1 * found.parameters
+    assert found.gradients == 2 * found.trained
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_activations_grow_with_the_batch_and_shrink_with_checkpointing(family: str) -> None:
+    small, tall, long = (planned(family, *size) for size in ((8, 64), (16, 64), (8, 128)))
+    assert 1.8 * small.activations < tall.activations < 2.1 * small.activations
+    assert small.activations < long.activations
+    less = planned(family, 16, 64, gradient_checkpointing=True)
+    assert less.activations < tall.activations / 2
+    assert less.peak < tall.peak
+
+
+def test_autocast_takes_less_than_float32() -> None:
+    assert planned("decoder-only", rows=32, autocast="bfloat16").peak < planned("decoder-only", rows=32).peak
+
+
+def test_a_loss_of_its_own() -> None:
+    whole = planned("decoder-only", rows=16)
+    light = planned("decoder-only", rows=16, loss=lambda output, batch: output.logits[:, -1].float().sum())
+    assert light.peak < whole.peak
+
+
+def test_a_large_model_is_planned_without_its_memory() -> None:
+    import psutil
+    import transformers
+
+    config = transformers.LlamaConfig(num_hidden_layers=2)
+    before = psutil.Process().memory_info().rss
+    found = plan(lambda: transformers.LlamaForCausalLM(config), lambda: batch_of("decoder-only", 1, 512))
+    assert found.peak > 16 * found.parameters > 9e9
+    assert psutil.Process().memory_info().rss - before < 2**28
+
+
+def test_building_leaves_torch_as_it_was() -> None:
+    from torch._subclasses.fake_tensor import FakeTensor
+    from torch.nn import Module
+
+    own = Module._apply
+    with pytest.raises(ZeroDivisionError):
+        plan(lambda: 1 // 0, lambda: {})
+    assert Module._apply is own
+    assert "__deepcopy__" not in vars(FakeTensor)
+
+
+def test_a_process_takes_what_was_planned() -> None:
+    from benchmarks.memory import Case, measure, predict
+
+    case = Case("seq2seq", "full", 24, 160, 64, steps=2)
+    measured = measure(case)["peak"]
+    assert measured > 500e6
+    assert predict(case).peak == pytest.approx(measured, rel=0.2)
+
+
+def test_the_control_group_bounds_what_is_left(tmp_path: Path) -> None:
+    assert 0 < machine_memory() == pytest.approx(machine_memory(), rel=0.2)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    for entry, folder, files in (
+        ("0::/a/b\n", "a", {"memory.max": "3000", "memory.current": "2000"}),
+        ("4:memory:/a\n", "memory/a", {"memory.limit_in_bytes": "3000", "memory.usage_in_bytes": "2000"}),
+    ):
+        (tmp_path / "proc/self/cgroup").write_text(entry)
+        group = tmp_path / "sys/fs/cgroup" / folder
+        group.mkdir(parents=True)
+        for name, text in (files | {"memory.stat": "anon 1500\ninactive_file 400\n"}).items():
+            (group / name).write_text(text)
+        assert machine_memory(tmp_path) == 1400, json.dumps(files)
+    (tmp_path / "sys/fs/cgroup/a/memory.max").write_text("max\n")
+    (tmp_path / "proc/self/cgroup").write_text("0::/a/b\n")
+    assert machine_memory(tmp_path) > 10**6
+
+
+def test_cards_have_a_sensible_size() -> None:
+    assert all(10 * 2**30 < size < 300 * 2**30 for size in GPUS.values())
