@@ -58,7 +58,7 @@ def _train(lab: Any, options: argparse.Namespace) -> None:
     plan = Plan.from_yaml(text)
     if options.check:
         found = preparing.known(lab, plan)
-        return print_json(estimating.refuse_what_does_not_fit(lab, plan, found))
+        return print_json(estimating.checked(lab, plan, found))
     begun = training.start(lab, plan, name=options.name, title=options.title, tags=options.tag)
     if options.wait:
         waited(lab, begun.job_id, None)

@@ -122,14 +122,20 @@ def start(
     seed: int = 0,
     title: str = "",
     depends_on: int | None = None,
+    after: Sequence[int] = (),
+    most: int = MOST_SYSTEMS,
 ) -> Started:
-    """Queues an evaluation of these systems; raises LabError where they cannot be set side by side."""
+    """Queues an evaluation of these systems; raises LabError where they cannot be set side by side.
+
+    It fails with the job `depends_on`, and begins when those of `after` have ended; systems that fail meanwhile are
+    left out.
+    """
     chosen = list(dict.fromkeys(run_ids))
     _checked(choices)
     with lab.database.session() as session:
         found = [run for run_id in chosen if (run := queries.run_with_inputs(session, run_id)) is not None]
         missing = set(chosen) - {run.id for run in found}
-        _same_rows(found, missing, baseline)
+        _same_rows(found, missing, baseline, most)
         version = _input(found[0], "dataset_version_id")
         inputs = [
             RunInput(role=f"system {place}", source_run_id=run.id, content_hash=None)
@@ -162,6 +168,7 @@ def start(
             title=f"Evaluate {len(chosen)} system{'s' if len(chosen) > 1 else ''}: {settings['title']}",
             run_id=run.id,
             depends_on=depends_on,
+            after=after,
             session=session,
         )
     return Started(run.id, job)
@@ -203,11 +210,11 @@ def _checked(choices: Sequence[Choice]) -> None:
         settings_of(choice)
 
 
-def _same_rows(found: Sequence[Run], missing: set[int], baseline: int | None) -> None:
+def _same_rows(found: Sequence[Run], missing: set[int], baseline: int | None, most: int) -> None:
     if missing:
         raise LabError(f"There is no system {min(missing)}; the list of systems shows those there are.")
-    if not 1 <= len(found) <= MOST_SYSTEMS:
-        raise LabError(f"{len(found)} systems are chosen; an evaluation takes 1 to {MOST_SYSTEMS}.")
+    if not 1 <= len(found) <= most:
+        raise LabError(f"{len(found)} systems are chosen; an evaluation takes 1 to {most}.")
     for run in found:
         if run.kind != queries.SYSTEM:
             raise LabError(f"Run {run.id} holds no predictions for dataset rows; choose a cell of the prompt lab.")

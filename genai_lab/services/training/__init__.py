@@ -79,7 +79,7 @@ def start(
     from genai_lab.services.training import estimating
 
     found = preparing.known(lab, plan)
-    predicted = estimating.refuse_what_does_not_fit(lab, plan, found)
+    predicted = estimating.checked(lab, plan, found)
     name = models.checked_name(lab, name) if name.strip() else _fresh_name(lab, f"{plan.model}-{plan.method}")
     made = provenance()
     with lab.database.session() as session:

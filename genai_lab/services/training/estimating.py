@@ -1,30 +1,103 @@
 """What a run will take, before it begins: memory by kind, disk; refused where it does not fit."""
 
 import shutil
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models.checks import size_text
-from genai_lab.services.training.preparing import Known
+from genai_lab.services.training.preparing import Known, folder_of, prepare
 from genai_lab.training import Plan
+from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES, Item
+
+LOOKED_AT = 400
 
 
-def refuse_what_does_not_fit(lab: Lab, plan: Plan, found: Known) -> dict[str, Any]:
-    """The memory plan in bytes by kind; raises LabError where memory or disk are too small."""
-    disk = disk_bytes(plan, found)
-    free = shutil.disk_usage(lab.config.home).free
-    if disk > free:
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes. `free` is what the machine has left, `length` and `target` the tokens of the longest rows looked at."""
+
+    memory: MemoryPlan
+    free: int
+    disk: int
+    disk_free: int
+    length: int
+    target: int
+
+    @property
+    def fits(self) -> bool:
+        return self.memory.peak <= self.free and self.disk <= self.disk_free
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "memory": asdict(self.memory),
+            **{name: getattr(self, name) for name in ("free", "disk", "disk_free", "length", "target", "fits")},
+            "gpus": {name: size >= self.on_gpu for name, size in GPUS.items()},
+        }
+
+    @property
+    def on_gpu(self) -> int:
+        """What a GPU would have to hold, whose allocator keeps less than glibc's."""
+        return int(getattr(self.memory, "needed", self.memory.peak))
+
+
+def estimate(lab: Lab, plan: Plan, found: Known) -> Estimate:
+    """From the longest of some rows; raises LabError where the data cannot be learned from."""
+    length, target = _longest(lab, plan, found)
+    key = plan.to_yaml()
+    memory = _memory(key, str(folder_of(found)), found.architecture, found.labels, length, target)
+    free_disk = shutil.disk_usage(lab.config.home).free
+    return Estimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target)
+
+
+def checked(lab: Lab, plan: Plan, found: Known) -> dict[str, Any]:
+    """The estimate; raises LabError where the run does not fit into memory or on the disk."""
+    made = estimate(lab, plan, found)
+    if made.memory.peak > made.free:
         raise LabError(
-            f"The run needs about {size_text(disk)} of disk for its checkpoints, and {size_text(free)} are free; free "
-            "some space or choose a method that trains less."
+            f"The run needs about {size_text(made.memory.peak)} of memory, and {size_text(made.free)} are free; lower "
+            "the batch or the length, turn checkpointing on, or choose a method that trains less."
         )
-    return {"disk": disk}
+    if made.disk > made.disk_free:
+        raise LabError(
+            f"The run needs about {size_text(made.disk)} of disk for its checkpoints, and {size_text(made.disk_free)} "
+            "are free; free some space, or choose a method that trains less."
+        )
+    return made.as_dict()
 
 
-def disk_bytes(plan: Plan, found: Known) -> int:
-    """Three checkpoints of trained weights and two optimiser states each, and the artefact."""
-    whole = (found.card.parameters or 0) * 4
-    trained = whole if METHODS.get(plan.method).artefact == "model" else whole // 20
-    return 3 * 3 * trained + (whole if METHODS.get(plan.method).artefact == "model" else trained)
+@lru_cache(maxsize=64)
+def _memory(key: str, base: str, architecture: Any, labels: tuple[str, ...], length: int, target: int) -> MemoryPlan:
+    from pathlib import Path
+
+    from genai_lab.training.foresight import foresee
+
+    return foresee(Plan.from_yaml(key), Path(base), architecture, labels, length, target)
+
+
+def _longest(lab: Lab, plan: Plan, found: Known) -> tuple[int, int]:
+    """Of blocks the length that is asked for; of rows what the longest of LOOKED_AT have."""
+    from dataclasses import replace
+
+    if OBJECTIVES.get(plan.objective).needs == "text":
+        return plan.training.length, plan.training.length if found.architecture == "encoder-decoder" else 0
+    from genai_lab.training.loading import load_tokenizer
+
+    few = replace(plan.training, steps=max(1, LOOKED_AT // plan.training.rows_a_step), epochs=0.0)
+    made = prepare(lab, replace(plan, training=few), found, load_tokenizer(folder_of(found)))
+    items: list[Item] = [item for part in made.train for item in part]
+    if found.architecture == "encoder-decoder":
+        return max(len(one.ids) for one in items), max(len(one.target) for one in items)
+    beside = 0 if plan.objective == "classification" else 1
+    return max(len(one.ids) + beside * len(one.target) for one in items), 0
+
+
+def _disk(plan: Plan, memory: MemoryPlan) -> int:
+    """Three checkpoints of the trained weights with two optimiser states each, and the artefact."""
+    trained = 4 * memory.trained
+    whole = METHODS.get(plan.method).artefact == "model"
+    return 9 * trained + (4 * memory.parameters if whole else trained)

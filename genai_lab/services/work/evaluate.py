@@ -19,7 +19,11 @@ class Evaluate:
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         choices = [Choice(**one) for one in settings["metrics"]]
-        pairs = [(system, choice) for system in settings["systems"] for choice in choices]
+        with lab.database.reading() as session:
+            runs = {one: queries.run_with_inputs(session, one) for one in settings["systems"]}
+        stand = [one for one in settings["systems"] if (run := runs[one]) is not None and run.status != "failed"]
+        # Where all have failed, the first says why.
+        pairs = [(system, choice) for system in stand or settings["systems"] for choice in choices]
         measured = {item["part"] for item in report.earlier()}
         for done, (system, choice) in enumerate(pairs):
             part = f"{system} {choice.metric} {sorted(choice.settings.items())}"

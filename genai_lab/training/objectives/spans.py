@@ -57,15 +57,17 @@ class Spans:
 
 
 def sentinels(tokenizer: Any) -> list[int]:
-    """Ids of <extra_id_0>, <extra_id_1> and on, as far as the tokenizer knows them."""
-    found: list[int] = []
-    unknown = tokenizer.unk_token_id
-    while len(found) < 100:
-        token = tokenizer.convert_tokens_to_ids(f"<extra_id_{len(found)}>")
-        if token is None or token == unknown:
-            break
-        found.append(int(token))
-    return found
+    """Ids of the tokens that stand for spans, in order: T5's <extra_id_0> and on, or the starter's own."""
+    for name in ("<extra_id_{}>", "<|gap_{}|>"):
+        found: list[int] = []
+        while len(found) < 100:
+            token = tokenizer.convert_tokens_to_ids(name.format(len(found)))
+            if token is None or token == tokenizer.unk_token_id:
+                break
+            found.append(int(token))
+        if found:
+            return found
+    return []
 
 
 def _spans(size: int, rng: random.Random, settings: Settings, most: int) -> list[tuple[int, int]]:

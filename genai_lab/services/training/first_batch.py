@@ -1,0 +1,85 @@
+"""The first batch of a run as the model will read it, token by token."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from genai_lab.lab import Lab
+from genai_lab.services.training.preparing import Known, Prepared, folder_of, known, prepare
+from genai_lab.training import IGNORED, Plan, settings_from
+from genai_lab.training.batches import Draws, training_draws
+from genai_lab.training.objectives import OBJECTIVES, Drawn
+
+Kind = Literal["read", "trained", "masked", "corrupted", "padded"]
+SHOWN_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Row:
+    """`tokens` of what is read, and `target` of what an encoder-decoder writes, as (text, kind); `label` is what is to
+    be learned, decoded.
+    """
+
+    tokens: tuple[tuple[str, Kind], ...]
+    target: tuple[tuple[str, Kind], ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class FirstBatch:
+    """`padding` is the share of the batch's tokens that are padding; the rest counts rows of the whole run."""
+
+    rows: tuple[Row, ...]
+    batch: int
+    width: int
+    padding: float
+    prepared: Prepared
+    trained_tokens: int
+
+
+def first_batch(lab: Lab, plan: Plan) -> FirstBatch:
+    """Raises LabError for whatever the run would be refused for."""
+    from genai_lab.training.loading import load_tokenizer
+
+    found = known(lab, plan)
+    tokenizer = load_tokenizer(folder_of(found))
+    made = prepare(lab, plan, found, tokenizer)
+    objective = OBJECTIVES.get(plan.objective)
+    settings = settings_from(objective.settings, plan.objective_settings, objective.title)
+    draws = training_draws(plan, made.train, made.steps, objective, settings, tokenizer, found.architecture)
+    size = plan.training.batch
+    drawn = [draws[place] for place in range(size)]
+    width = max(len(one.ids) for one in drawn)
+    learned = sum(sum(label != IGNORED for label in one.labels) for one in drawn)
+    rows = tuple(_row(one, width, tokenizer, found, plan, draws) for one in drawn[:SHOWN_ROWS])
+    padding = 1 - sum(len(one.ids) for one in drawn) / (width * size)
+    return FirstBatch(rows, size, width, padding, made, learned)
+
+
+def _row(one: Drawn, width: int, tokenizer: Any, found: Known, plan: Plan, draws: Draws) -> Row:
+    pair = found.architecture == "encoder-decoder"
+    head = draws.objective.head
+    changed = set(one.changed)
+    kinds: list[Kind] = []
+    for place, token in enumerate(one.ids):
+        if place in changed:
+            kinds.append("masked" if token == tokenizer.mask_token_id else "corrupted")
+        elif head == "lm" and not pair and place and one.labels[place - 1] != IGNORED:
+            kinds.append("trained")
+        else:
+            kinds.append("read")
+    tokens = [(_piece(tokenizer, token), kind) for token, kind in zip(one.ids, kinds, strict=True)]
+    padding: Kind = "padded"
+    tokens += [(_piece(tokenizer, tokenizer.pad_token_id), padding)] * (width - len(one.ids))
+    if head == "classify":
+        return Row(tuple(tokens), (), found.labels[one.labels[0]])
+    learned = [label for label in one.labels if label != IGNORED]
+    trained: Kind = "trained"
+    target = tuple((_piece(tokenizer, token), trained) for token in learned) if pair else ()
+    return Row(tuple(tokens), target, str(tokenizer.decode(learned)))
+
+
+def _piece(tokenizer: Any, token: int) -> str:
+    piece = tokenizer.convert_ids_to_tokens(token)
+    if isinstance(piece, str) and piece.startswith("▁"):
+        return piece.replace("▁", " ")
+    return str(tokenizer.decode([token], skip_special_tokens=False, clean_up_tokenization_spaces=False))

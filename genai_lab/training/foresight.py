@@ -1,0 +1,52 @@
+"""The memory that a run will take, foreseen from its plan and the size of its largest batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genai_lab.training import Architecture, Plan, settings_from
+from genai_lab.training.batches import Draws
+from genai_lab.training.loading import SAFE, class_of, head_settings
+from genai_lab.training.memory import MemoryPlan, batch_of, plan
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
+
+
+def foresee(
+    asked: Plan, base: Path, architecture: Architecture, labels: Sequence[str], length: int, target: int
+) -> MemoryPlan:
+    """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch."""
+    method, head = METHODS.get(asked.method), OBJECTIVES.get(asked.objective).head
+    settings = settings_from(method.settings, asked.method_settings, method.title)
+    family = {"classify": "classifier", "masked": "masked"}.get(head, architecture)
+    more = {name: value for name, value in head_settings(head, labels).items() if name != "ignore_mismatched_sizes"}
+
+    def build() -> Any:
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(base, **SAFE, **more)
+        config.use_cache = False
+        module = class_of(architecture, head).from_config(config)
+        return method.apply(module, architecture, settings, asked.training.steps)
+
+    return plan(
+        build,
+        lambda: batch_of(family, asked.training.batch, length, target),
+        gradient_checkpointing=asked.training.checkpointing,
+        autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(asked.training.precision),
+    )
+
+
+def longest(draws: Draws, batch: int) -> tuple[int, int]:
+    """(length, target) of the batch that takes most, in tokens."""
+    best, found = 0, (1, 1)
+    for start in range(0, len(draws.places), batch):
+        items = [draws.items[part][item] for part, item in draws.places[start : start + batch]]
+        pair = draws.architecture == "encoder-decoder"
+        width = max(len(one.ids) if pair else len(one.ids) + len(one.target) for one in items)
+        target = max(len(one.target) for one in items) if pair else 0
+        # Attention grows with the square, so that the widest batch counts and not the one of most tokens.
+        size = width * width + target * target + 64 * (width + target)
+        if size > best:
+            best, found = size, (width, target)
+    return found
