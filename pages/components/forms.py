@@ -26,19 +26,29 @@ class _Kind:
 
 
 def settings_form(
-    cls: type, only: Sequence[str] | None = None, *, prefix: str = "setting", more: str = "More settings"
+    cls: type,
+    only: Sequence[str] | None = None,
+    *,
+    prefix: str = "setting",
+    more: str = "More settings",
+    across: int = 1,
 ) -> dict[str, gr.components.Component]:
     """Draws inputs here for the fields of a frozen dataclass, or for `only` these, in the order drawn.
 
     Fields with more=True stand in a closed accordion titled `more`; an empty `more` draws all of them in one group.
-    Each input's elem_id is `prefix-name`.
+    With `across` that many stand side by side, as plain fields. Each input's elem_id is `prefix-name`.
     """
     chosen = _fields(cls, only)
     first = [item for item in chosen if not (more and item.metadata.get("more"))]
     rest = [item for item in chosen if item not in first]
     hints = typing.get_type_hints(cls)
     inputs: dict[str, gr.components.Component] = {}
-    if first:
+    if first and across > 1:
+        for start in range(0, len(first), across):
+            with gr.Row():
+                for item in first[start : start + across]:
+                    inputs[item.name] = _input(item, _kind(hints[item.name]), prefix, slides=False)
+    elif first:
         with gr.Group():
             inputs |= {item.name: _input(item, _kind(hints[item.name]), prefix) for item in first}
     if rest:
@@ -76,7 +86,7 @@ def _kind(hint: Any) -> _Kind:
     return _Kind(typing.get_origin(base) or base, type(None) in parts)
 
 
-def _input(item: Field, kind: _Kind, prefix: str) -> gr.components.Component:
+def _input(item: Field, kind: _Kind, prefix: str, slides: bool = True) -> gr.components.Component:
     data, default = item.metadata, _default(item)
     unit = data.get("unit", "")
     label = label_of(item.name) + (f" ({unit})" if unit and unit not in item.name else "")
@@ -95,7 +105,7 @@ def _input(item: Field, kind: _Kind, prefix: str) -> gr.components.Component:
             _to_input(default), lines=1, max_lines=6, placeholder="one per line; \\n is a line break", **common
         )
     if kind.base in (int, float):
-        return _number(item, kind, common)
+        return _number(item, kind, common, slides)
     return gr.Textbox(default, **common)
 
 
@@ -103,10 +113,10 @@ def _default(item: Field) -> Any:
     return None if item.default is MISSING else item.default
 
 
-def _number(item: Field, kind: _Kind, common: dict[str, Any]) -> gr.components.Component:
+def _number(item: Field, kind: _Kind, common: dict[str, Any], slides: bool) -> gr.components.Component:
     low, high, step = (item.metadata.get(key) for key in ("low", "high", "step"))
     precision = 0 if kind.base is int else None
-    if kind.optional or low is None or high is None:
+    if kind.optional or low is None or high is None or not slides:
         return gr.Number(_default(item), precision=precision, **common)
     step = step or (1 if kind.base is int else None)
     if step and kind.base is float:

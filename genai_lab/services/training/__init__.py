@@ -1,6 +1,7 @@
 """Fine-tuning runs: planned, begun as jobs, watched, kept as models with their lineage."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -269,6 +270,27 @@ def merge(lab: Lab, adapter: str, name: str = "") -> Started:
         order = {"run": run.id, "adapter": adapter, "base": base.card.name, "model": name}
         job = jobs.enqueue(lab, MERGE, order, title=f"Merge {adapter}", run_id=run.id, session=session)
     return Started(run.id, job, name)
+
+
+def place_of(lab: Lab, view: TrainingView) -> str:
+    """The folder of the run's model within the data home; transformers or PEFT load it."""
+    path = models.show(lab, view.model or "").card.path
+    return str(path.relative_to(lab.config.home)) if path and path.is_relative_to(lab.config.home) else str(path or "")
+
+
+def export_file(lab: Lab, run_id: int) -> Path:
+    """The run's model as one .zip where the pages may hand it out, made when it is first asked for."""
+    view = show(lab, run_id)
+    card = models.show(lab, view.model or "").card
+    if card.path is None:
+        raise LabError(f"Run {run_id} has made no model yet; wait for it, or keep its best checkpoint.")
+    place = lab.config.uploads / "models"
+    path = place / f"{card.path.name}.zip"
+    if not path.is_file():
+        place.mkdir(parents=True, exist_ok=True)
+        made = shutil.make_archive(str(place / f".{card.path.name}"), "zip", card.path.parent, card.path.name)
+        Path(made).replace(path)
+    return path
 
 
 def differences(views: Sequence[TrainingView]) -> list[tuple[str, list[str]]]:

@@ -9,7 +9,7 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models.checks import size_text
 from genai_lab.services.training.preparing import Known, folder_of, prepare
-from genai_lab.training import Plan
+from genai_lab.training import Part, Plan
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item
@@ -101,3 +101,23 @@ def _disk(plan: Plan, memory: MemoryPlan) -> int:
     trained = 4 * memory.trained
     whole = METHODS.get(plan.method).artefact == "model"
     return 9 * trained + (4 * memory.parameters if whole else trained)
+
+
+def share_of(lab: Lab, model: str, objective: str, method: str) -> tuple[int, int] | None:
+    """(trained, all) parameters with the method's own settings; None where the two do not suit the model."""
+    from genai_lab.services import models
+    from genai_lab.training import architecture_of
+
+    try:
+        card = models.show(lab, model).card
+        architecture = architecture_of(card)
+        member, way = OBJECTIVES.get(objective), METHODS.get(method)
+        suits = architecture in member.architectures and architecture in way.architectures
+        if card.path is None or not suits or way.refusal():
+            return None
+        labels = ("a", "b") if member.needs == "label" else ()
+        plan = Plan(model, (Part("none"),), objective, method)
+        made = _memory(plan.to_yaml(), str(card.path), architecture, labels, 16, 8)
+    except LabError:
+        return None
+    return made.trained, made.parameters

@@ -191,6 +191,11 @@ def gate(lab: Lab, evaluations: Sequence[int], base: str, tuned: str, *, title: 
     return study
 
 
+def suits_gate(lab: Lab, number: int, base: str) -> None:
+    """Raises LabError for an evaluation that could not run again with another model in the base's place."""
+    _again(lab, number, base, base)
+
+
 def show(lab: Lab, study_id: int) -> StudyView:
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, study_id)

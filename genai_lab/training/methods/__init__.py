@@ -111,10 +111,14 @@ class Peft(Plain):
         raise NotImplementedError
 
     def apply(self, module: Any, architecture: Architecture, settings: Any, steps: int) -> Any:
+        import warnings
+
         from peft import get_peft_model
 
         try:
-            return get_peft_model(module, self.config(module, architecture, settings, steps))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of what PEFT asks transformers for
+                return get_peft_model(module, self.config(module, architecture, settings, steps))
         except ValueError as problem:
             lines = str(problem).splitlines() or ["PEFT refuses it"]
             raise LabError(f"{self.title} does not fit this model: {lines[0].rstrip('.')[:200]}.") from problem  # type: ignore[attr-defined]

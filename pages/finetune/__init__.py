@@ -1,0 +1,66 @@
+"""Fine-tuning: planned, launched, watched, compared, and taken into the playground."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import training
+from pages.components.errors import PRIVATE, guarded
+from pages.components.head import page_head
+from pages.components.opening import on_open
+from pages.finetune import form as forms
+from pages.finetune import new, runs, studies
+
+TITLE = "Fine-tune"
+ROUTE = "finetune"
+ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.pathname}?run=${run}`); return run; }"""
+Update = Any
+
+
+def build(lab: Lab) -> None:
+    page_head(TITLE, "Teach a model from a dataset: see what it will take, watch it learn, compare, try it out.")
+    opened, begun = gr.State(None), gr.State(None)
+    with gr.Tabs(elem_id="ft-tabs") as tabs:
+        with gr.Tab("New", id="new"):
+            made = new.New(lab, begun)
+        with gr.Tab("Runs", id="runs"):
+            shown = runs.Runs(lab, opened)
+        with gr.Tab("Studies", id="studies"):
+            several = studies.Studies(lab, made.form.inputs)
+    inputs = made.form.inputs
+    on_open(
+        arrived,
+        [tabs, opened, *inputs, made.gate, *several.drawn, *several.offers],
+        lab,
+        len(inputs),
+        inputs=[made.draft],
+    ).then(guarded(runs.draw, lab), [opened, shown.beside, shown.all], shown.drawn, **PRIVATE)
+    begun.change(followed, begun, [tabs, opened], **PRIVATE).success(None, opened, None, js=ADDRESS, **PRIVATE)
+    shown.clone.click(guarded(cloned, lab), opened, [tabs, *inputs], **PRIVATE)
+
+
+def arrived(lab: Lab, count: int, draft: str | None, request: gr.Request) -> Sequence[Update]:
+    """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, else the form as it was left."""
+    asked, study, model = (request.query_params.get(name, "") for name in ("run", "study", "model"))
+    newest = training.find(lab, limit=1)
+    run = int(asked) if asked.isdecimal() and len(asked) < 10 else newest[0].id if newest else None
+    tab = "runs" if asked else "studies" if study else None
+    made = new.arrived(lab, draft, count)
+    if model:
+        made[0] = gr.update(choices=made[0].get("choices"), value=model) if isinstance(made[0], dict) else model
+    return [gr.update(selected=tab) if tab else gr.skip(), run, *made, *studies.arrived(lab, study)]
+
+
+def followed(run: int | None) -> Sequence[Update]:
+    """To the run that has just been started."""
+    return (gr.update(selected="runs"), run) if run else (gr.skip(), gr.skip())
+
+
+def cloned(lab: Lab, run: int | None) -> Sequence[Update]:
+    """The run's plan in the form."""
+    if run is None:
+        raise LabError("No run is chosen; choose one in the table.")
+    return [gr.update(selected="new"), *forms.offered(lab, forms.values_of(training.show(lab, run).plan))]

@@ -1,0 +1,248 @@
+"""The form of a plan: one declaration a setting, a group a method and an objective, of which the chosen ones show."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, models, templates
+from genai_lab.training import MIXING, Part, Plan, Training, architecture_of
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
+from pages.components.forms import read_settings, settings_form, show_settings
+
+FIRST = ("steps", "batch", "learning_rate", "length", "target_length", "seed")
+BUDGETS = {"Quick look": 60, "Standard": 300, "Thorough": 1500}
+Update = Any
+
+
+@dataclass
+class Form:
+    """`inputs` in the order that `plan_of` reads; `groups` are shown by name of (family, member)."""
+
+    inputs: list[Any]
+    groups: dict[tuple[str, str], Any]
+    objective: Any
+    method: Any
+    model: Any
+    about: Any
+
+
+def own_settings(family: Any) -> list[tuple[str, list[str]]]:
+    """(member, names of its settings) for the members that have any."""
+    return [(name, [item.name for item in fields(family.get(name).settings)]) for name in family]
+
+
+def build(names: Sequence[str]) -> Form:
+    """Draws the form; `names` are the ids of its parts for tests and styles."""
+    with gr.Row():
+        model = gr.Dropdown([], label="Base model", interactive=True, elem_id="ft-model")
+        objective = gr.Dropdown(
+            [(OBJECTIVES.get(name).title, name) for name in OBJECTIVES],
+            value="instruction", label="Objective", interactive=True, elem_id="ft-objective",
+        )  # fmt: skip
+        method = gr.Dropdown(
+            [(METHODS.get(name).title, name) for name in METHODS],
+            value="lora", label="Method", interactive=True, elem_id="ft-method",
+        )  # fmt: skip
+    about = gr.HTML("", apply_default_css=False, elem_classes=["plain"], js_on_load=None, elem_id="ft-about")
+    with gr.Row():
+        dataset = gr.Dropdown([], label="Dataset", interactive=True, elem_id="ft-dataset")
+        chosen = gr.Dropdown(
+            [], label="Templates", info="Several: each row is put into all of them by turns.", multiselect=True,
+            allow_custom_value=True, interactive=True, elem_id="ft-templates",
+        )  # fmt: skip
+        name = gr.Textbox(
+            "", label="Name of the model", info="Empty: made of base and method.", max_lines=1, elem_id="ft-name"
+        )
+    with gr.Accordion("More datasets (multi-task) and splits", open=False, elem_id="ft-mixture"):
+        more = gr.Textbox(
+            "", label="More datasets", lines=2, max_lines=8, elem_id="ft-more", elem_classes=["mono"],
+            info="One a line: DATASET | template, template | weight.",
+            placeholder="starter-sentiment | classify-sentiment | 1",
+        )  # fmt: skip
+        with gr.Row():
+            mixing = gr.Dropdown(
+                [("by size", "size"), ("by size, tempered", "temperature"), ("by weight", "weights")],
+                value=MIXING[0], label="Mixed", interactive=True, elem_id="ft-mixing",
+            )  # fmt: skip
+            cap = gr.Number(
+                3000, label="Cap (rows)", info="No dataset counts for more; 0 is off.", precision=0, elem_id="ft-cap"
+            )
+            warmth = gr.Number(
+                2.0, label="Temperature", info="1 is by size, more is nearer to equal.", elem_id="ft-temperature"
+            )
+            split = gr.Dropdown(
+                ["train", "validation", "test"],
+                value="train",
+                label="Learned from",
+                interactive=True,
+                elem_id="ft-split",
+            )
+            held = gr.Dropdown(
+                ["validation", "test", "train"],
+                value="validation",
+                label="Validated on",
+                interactive=True,
+                elem_id="ft-held",
+            )
+    groups: dict[tuple[str, str], Any] = {}
+    extra: list[Any] = []
+    for kind, family, first in (("objective", OBJECTIVES, "instruction"), ("method", METHODS, "lora")):
+        for member, settings in own_settings(family):
+            with gr.Column(visible=member == first and bool(settings)) as groups[kind, member]:
+                if settings:
+                    own = family.get(member).settings
+                    extra += settings_form(own, settings, prefix=f"ft-{member}", more="", across=4).values()
+    training = settings_form(Training, FIRST, prefix="ft", more="", across=6)
+    rest = [item.name for item in fields(Training) if item.name not in FIRST]
+    with gr.Accordion("More settings", open=False, elem_id="ft-more-settings"):
+        training |= settings_form(Training, rest, prefix="ft", more="", across=4)
+    inputs = [
+        model,
+        objective,
+        method,
+        dataset,
+        chosen,
+        name,
+        more,
+        mixing,
+        cap,
+        warmth,
+        split,
+        held,
+        *extra,
+        *training.values(),
+    ]
+    return Form(inputs, groups, objective, method, model, about)
+
+
+def plan_of(*values: Any) -> tuple[Plan, str]:
+    """(the plan that the inputs describe, the model's name); raises LabError in one sentence."""
+    model, objective, method, dataset, chosen, name, more, mixing, cap, warmth, split, held, *rest = values
+    if not dataset:
+        raise LabError("No dataset is chosen; press an example, or import one on the Datasets page.")
+    own: dict[tuple[str, str], dict[str, Any]] = {}
+    for kind, family in (("objective", OBJECTIVES), ("method", METHODS)):
+        for member, names in own_settings(family):
+            given, rest = rest[: len(names)], rest[len(names) :]
+            if names and member in (objective, method):
+                settings: Any = read_settings(family.get(member).settings, names, given)
+                plain = family.get(member).settings()
+                own[kind, member] = {
+                    one: getattr(settings, one) for one in names if getattr(settings, one) != getattr(plain, one)
+                }
+    order = [*FIRST, *(item.name for item in fields(Training) if item.name not in FIRST)]
+    plan = Plan(
+        model=model or "",
+        data=(Part(dataset, tuple(chosen or ())), *_parts(more or "")),
+        objective=objective,
+        method=method,
+        method_settings=own.get(("method", method), {}),
+        objective_settings=own.get(("objective", objective), {}),
+        mixing=mixing,
+        cap=int(cap or 0),
+        temperature=float(warmth or 0),
+        split=split,
+        validation_split=held,
+        training=read_settings(Training, order, rest),
+    )
+    return plan, (name or "").strip()
+
+
+def _parts(text: str) -> list[Part]:
+    made = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        dataset, *more = (part.strip() for part in line.split("|"))
+        kept = tuple(one.strip() for one in (more[0] if more else "").split(",") if one.strip())
+        try:
+            weight = float(more[1]) if len(more) > 1 and more[1] else 1.0
+        except ValueError:
+            raise LabError(f"Line {number} of the datasets has the weight {more[1]!r}; write a number.") from None
+        made.append(Part(dataset, kept, weight))
+    return made
+
+
+def values_of(plan: Plan, name: str = "") -> list[Any]:
+    """What puts a plan into the inputs."""
+    first, *others = plan.data
+    lines = [f"{one.dataset} | {', '.join(one.templates)} | {one.weight:g}" for one in others]
+    made: list[Any] = [
+        *(plan.model, plan.objective, plan.method, first.dataset, list(first.templates), name, "\n".join(lines)),
+        *(plan.mixing, plan.cap, plan.temperature, plan.split, plan.validation_split),
+    ]
+    for family, chosen, given in (
+        (OBJECTIVES, plan.objective, plan.objective_settings), (METHODS, plan.method, plan.method_settings),
+    ):  # fmt: skip
+        for member, names in own_settings(family):
+            kind = family.get(member).settings  # type: ignore[attr-defined]
+            settings = (
+                kind(**{one: tuple(v) if isinstance(v, list) else v for one, v in given.items()})
+                if member == chosen
+                else kind()
+            )
+            made += show_settings(settings, names)
+    rest = [item.name for item in fields(Training) if item.name not in FIRST]
+    return made + show_settings(plan.training, [*FIRST, *rest])
+
+
+def offered(lab: Lab, values: Sequence[Any] | None) -> list[Update]:
+    """What can be chosen now, with these values where they are still there."""
+    tunable = [view.card.name for view in models.catalogue(lab) if _tunable(view)]
+    sets = [view.name for view in datasets.find(lab, "", 200)[0]]
+    kept = [view.template for view in templates.find(lab)]
+    made = list(values or values_of(Plan("starter-seq2seq", (Part(""),))))
+    model = made[0] if made[0] in tunable else next(iter(tunable), None)
+    dataset = next(
+        (one for one in sets if made[3] in (one, one.partition("@")[0])), sets[0] if sets and not values else None
+    )
+    made[0] = gr.update(choices=tunable, value=model)
+    made[3] = gr.update(choices=sets, value=dataset)
+    made[4] = gr.update(choices=kept, value=made[4])
+    return made
+
+
+def _tunable(view: models.ModelView) -> bool:
+    card = view.card
+    here = view.status in ("ready", "loaded") and card.path is not None
+    return here and card.family != "endpoint" and card.source.backend != "adapter"
+
+
+def suited(lab: Lab, model: str | None, objective: str, method: str) -> list[Update]:
+    """Objectives and methods that suit the model: the choices of both, and which groups are shown."""
+    architecture = None
+    if model:
+        try:
+            architecture = architecture_of(models.show(lab, model).card)
+        except LabError:
+            architecture = None
+    fitting = [
+        [(family.get(name).title, name) for name in family if architecture in (None, *family.get(name).architectures)]
+        for family in (OBJECTIVES, METHODS)
+    ]
+    chosen = [
+        now if now in [name for _, name in choices] else choices[0][1]
+        for now, choices in zip((objective, method), fitting, strict=True)
+    ]
+    shown = {("objective", chosen[0]), ("method", chosen[1])}
+    groups = [
+        gr.update(visible=(kind, member) in shown and bool(names))
+        for kind, family in (("objective", OBJECTIVES), ("method", METHODS))
+        for member, names in own_settings(family)
+    ]
+    return [*(gr.update(choices=c, value=v) for c, v in zip(fitting, chosen, strict=True)), *groups]
+
+
+def draft_of(text: str | None, count: int) -> list[Any] | None:
+    """The values that the browser has kept, where they fit the form."""
+    try:
+        values = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return values if isinstance(values, list) and len(values) == count else None

@@ -1,0 +1,313 @@
+"""The tab "Runs": every run, one of them watched, several of them overlaid and compared."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import models, training
+from genai_lab.services.training import TrainingView
+from pages.components import jobstrip
+from pages.components.confirm import Confirm
+from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.head import piece
+from pages.components.stats import NOTHING, count_text, seconds_text, size_text
+from pages.finetune import charts
+
+Update = Any
+LIST = """
+{{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Runs">
+<table class="grid run-table" data-ready="yes"><thead><tr><th scope="col">Run</th><th scope="col">Title</th>
+<th scope="col">Base</th><th scope="col">Method</th><th scope="col">State</th><th scope="col">Loss</th>
+<th scope="col">Time</th></tr></thead><tbody>{{#each value.rows}}<tr data-run="{{this.id}}"
+data-status="{{this.status}}" class="{{#if this.chosen}}picked{{/if}}"><td><button type="button"
+aria-label="Open run {{this.id}}">{{this.id}}</button></td><td><span>{{this.title}}</span>{{#each this.tags}}
+<i class="tag">{{this}}</i>{{/each}}</td><td>{{this.base}}</td><td>{{this.method}}</td>
+<td><span class="state {{this.status}}">{{this.state}}</span>{{#if this.live}}<div class="bar" role="progressbar"
+aria-label="Progress of run {{this.id}}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{{this.percent}}">
+<i style="width:{{this.percent}}%"></i></div>{{/if}}</td><td>{{this.loss}}</td><td>{{this.time}}</td></tr>{{/each}}
+</tbody></table></div>
+{{else}}<div class="empty-state" data-ready="yes"><b>No runs yet</b><p>Choose an example on the tab New and start it;
+its curves appear here while it learns.</p></div>{{/if}}
+"""
+PICK = """
+element.addEventListener('click', e => {
+  const row = e.target.closest('tr[data-run]');
+  if (!row) return;
+  history.replaceState(null, '', location.pathname + '?run=' + row.dataset.run);
+  trigger('select', { id: row.dataset.run });
+});
+"""
+DETAIL = """
+{{#if value.id}}<div class="job-detail run-detail"><h2>{{value.title}} <span class="state {{value.status}}"
+data-status="{{value.status}}">{{value.state}}</span></h2>
+{{#if value.error}}<p class="problem">{{value.error}}</p>{{/if}}
+{{#if value.live}}<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
+aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div><p>{{value.message}}</p>{{/if}}
+{{#each value.notes}}<p>{{this}}</p>{{/each}}
+<dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl>
+{{#if value.try}}<p><a class="try" href="/?model={{value.try}}">Try {{value.try}} in the playground</a></p>{{/if}}</div>
+{{/if}}
+"""
+SAMPLES = """
+{{#if value.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Sample completions">
+<table class="grid samples"><thead><tr><th scope="col">Step</th><th scope="col">Prompt</th>
+<th scope="col">Reference</th><th scope="col">Completion</th></tr></thead><tbody>{{#each value}}<tr>
+<td>{{this.step}}</td><td><p>{{this.prompt}}</p></td><td><p>{{this.reference}}</p></td><td><p>{{this.text}}</p></td></tr>{{/each}}</tbody></table></div>{{/if}}
+"""
+DIFFERENCES = """
+{{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Settings that differ">
+<table class="grid"><thead><tr><th scope="col">Setting</th>{{#each value.names}}<th scope="col">{{this}}</th>{{/each}}
+</tr></thead><tbody>{{#each value.rows}}<tr><th scope="row">{{this.name}}</th>{{#each this.values}}<td>{{this}}</td>
+{{/each}}</tr>{{/each}}</tbody></table></div>{{/if}}
+"""
+
+
+class Runs:
+    """The tab; `drawn` are the outputs of `draw`, `clone` is the button that puts a run's plan into the form."""
+
+    def __init__(self, lab: Lab, opened: gr.State) -> None:
+        self.seen = gr.State("")
+        self.table = piece({"rows": []}, LIST, "ft-runs", PICK, sheet="finetune.css")
+        self.beside = gr.Dropdown(
+            [], label="Overlay with", info="Other runs in the same charts; settings that differ stand below.",
+            multiselect=True, interactive=True, elem_id="ft-beside",
+        )  # fmt: skip
+        self.detail = piece({}, DETAIL, "ft-detail", sheet="finetune.css")
+        with gr.Row(elem_classes=["actions"]):
+            names = ("Cancel", "Resume", "Keep best checkpoint", "Clone", "Merge")
+            self.cancel, self.resume, self.keep, self.clone, self.merge = (
+                gr.Button(
+                    name, size="sm", scale=0, min_width=80, visible=False, elem_id=f"ft-{name.split()[0].lower()}"
+                )
+                for name in names
+            )
+            self.export = gr.DownloadButton(
+                "Export", size="sm", scale=0, min_width=80, visible=False, elem_id="ft-export"
+            )
+        self.surely = Confirm("Cancel run", "ft-confirm")
+        self.plot = gr.Plot(
+            show_label=False, container=False, visible=False, elem_id="ft-curves", elem_classes=["chart-scroll"]
+        )
+        self.differences = piece({"rows": []}, DIFFERENCES, "ft-differences", sheet="finetune.css")
+        with gr.Accordion("Sample completions", open=True, visible=False, elem_id="ft-samples-shelf") as self.shelf:
+            self.all = gr.Checkbox(False, label="All evaluations, not only the first and the last", elem_id="ft-all")
+            self.samples = piece([], SAMPLES, "ft-samples", sheet="finetune.css")
+        with gr.Accordion("Title and tags", open=False, visible=False, elem_id="ft-words") as self.words:
+            with gr.Row():
+                self.title = gr.Textbox(label="Title", max_lines=1, elem_id="ft-rename")
+                self.tags = gr.Textbox(label="Tags", info="With commas.", max_lines=1, elem_id="ft-retag")
+            save = gr.Button("Save", size="sm", scale=0, min_width=70, elem_id="ft-save-words")
+        self.drawn = [
+            opened, self.seen, self.table, self.detail, self.cancel, self.resume, self.keep, self.clone, self.merge,
+            self.export, self.plot, self.differences, self.shelf, self.samples, self.words,
+        ]  # fmt: skip
+        wanted = [opened, self.beside, self.all]
+        self.table.select(guarded(chosen, lab), None, opened, queue=False, **PRIVATE)
+        opened.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
+        opened.change(guarded(words, lab), opened, [self.title, self.tags, self.beside], **PRIVATE)
+        self.beside.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
+        self.all.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
+        gr.Timer(1.5).tick(guarded(tick, lab), [*wanted, self.seen], self.drawn, **PRIVATE)
+        self.cancel.click(guarded(ask, lab, self.surely), opened, self.surely.outputs, **PRIVATE)
+        self.surely.yes.click(guarded(cancelled, lab), wanted, self.drawn, **PRIVATE).then(
+            self.surely.close, None, self.surely.outputs, **PRIVATE
+        )
+        self.resume.click(guarded(resumed, lab), wanted, self.drawn, **PRIVATE)
+        self.keep.click(guarded(kept, lab), wanted, self.drawn, **PRIVATE)
+        self.merge.click(guarded(merged, lab), opened, None, **PRIVATE)
+        save.click(guarded(named, lab), [opened, self.title, self.tags, self.beside, self.all], self.drawn, **PRIVATE)
+
+
+def chosen(lab: Lab, event: gr.EventData) -> int:
+    return int(event.id)
+
+
+def words(lab: Lab, run: int | None) -> Sequence[Update]:
+    """Title and tags of the run, and which others can be laid over it."""
+    every = training.find(lab)
+    others = [(f"{view.id}: {view.title}", view.id) for view in every if view.id != run]
+    if run is None:
+        return "", "", gr.update(choices=others, value=[])
+    view = training.show(lab, run)
+    return view.title, ", ".join(view.tags), gr.update(choices=others, value=[])
+
+
+def tick(lab: Lab, run: int | None, beside: list[int] | None, every: bool, seen: str) -> Any:
+    return gr.skip() if seen == mark(lab, run, beside) else draw(lab, run, beside, every)
+
+
+def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:
+    every = training.find(lab)
+    told = [
+        (view.id, view.title, view.status, view.tags, view.job and (view.job.done, view.job.message)) for view in every
+    ]
+    wanted = [view for view in every if view.id == run]
+    found = len(training.samples(lab, wanted[0].id)) if wanted else 0
+    return repr((run, beside, told, found, [view.outcome for view in wanted], [view.model for view in wanted]))
+
+
+def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = False) -> Sequence[Update]:
+    """Everything on the tab, in the order of `drawn`."""
+    every = training.find(lab)
+    known = {view.id for view in every}
+    view = training.show(lab, run) if run in known and run is not None else None
+    others = [training.show(lab, one) for one in beside or [] if one in known and one != run]
+    shown = [*([view] if view else []), *others]
+    found = [(one, training.curves(lab, one)) for one in shown]
+    rows = training.samples(lab, view.id) if view else []
+    model = models.show(lab, view.model) if view and view.model else None
+    ended, live = (
+        bool(view and view.status in ("cancelled", "failed")),
+        bool(view and view.status in ("running", "queued")),
+    )
+    adapter = bool(model and model.status in ("ready", "loaded") and model.card.source.backend == "adapter")
+    ready = bool(model and model.status in ("ready", "loaded"))
+    drawn = any(curves for _, curves in found)
+    small = ready and model is not None and (model.card.disk_bytes or 0) < LARGEST_EXPORT
+    return (
+        view.id if view else run,
+        mark(lab, run, beside),
+        {"rows": [row(one, run) for one in every]},
+        detail(lab, view, ready) if view else {},
+        gr.update(visible=live),
+        gr.update(visible=ended and not ready),
+        gr.update(visible=ended and not ready and bool(rows)),
+        gr.update(visible=view is not None),
+        gr.update(visible=adapter and view is not None and view.plan.method in MERGED),
+        gr.update(visible=small, value=training.export_file(lab, view.id) if small and view else None),
+        gr.update(visible=drawn, value=charts.curves(found) if drawn else None),
+        _differences(shown),
+        gr.update(visible=bool(rows)),
+        sorted(rows, key=lambda one: (one["place"], one["step"])) if whole else _last(rows),
+        gr.update(visible=view is not None),
+    )  # fmt: skip
+
+
+LARGEST_EXPORT = 200_000_000
+MERGED = ("lora", "dora", "adalora", "ia3")
+
+
+def _last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each prompt before and after: its first and its last completion, side by side."""
+    if not rows:
+        return []
+    steps = sorted({one["step"] for one in rows})
+    shown = [steps[0], steps[-1]] if len(steps) > 1 else steps
+    return sorted((one for one in rows if one["step"] in shown), key=lambda one: (one["place"], one["step"]))
+
+
+def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
+    if len(views) < 2:
+        return {"rows": []}
+    found = training.differences(views)
+    return {
+        "names": [f"{view.id}: {view.title}" for view in views],
+        "rows": [{"name": name, "values": values} for name, values in found],
+    }
+
+
+def row(view: TrainingView, run: int | None) -> dict[str, Any]:
+    job, loss = view.job, view.outcome.get("best_loss")
+    strip = jobstrip.row(job) if job else {}
+    live = view.status in ("running", "queued")
+    left = f"{seconds_text(job.seconds_left)} left" if job and job.seconds_left is not None else NOTHING
+    return {
+        "id": view.id,
+        "title": view.title,
+        "tags": list(view.tags),
+        "base": view.plan.model,
+        "method": view.method,
+        "status": view.status,
+        "state": view.status if not live else strip.get("message") or view.status,
+        "live": live,
+        "percent": strip.get("percent", 0),
+        "loss": f"{loss:.3f}" if loss is not None else NOTHING,
+        "time": left if live else seconds_text(view.outcome.get("seconds")),
+        "chosen": view.id == run,
+    }
+
+
+def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
+    job, out = view.job, view.outcome
+    memory = view.predicted.get("memory") or {}
+    foreseen = out.get("foreseen") or memory.get("peak")
+    trained, whole = out.get("trained") or memory.get("trained"), out.get("parameters") or memory.get("parameters")
+    facts = {
+        "Makes": view.model or NOTHING,
+        "Base": view.plan.model,
+        "Trained": f"{count_text(trained)} of {count_text(whole)} ({100 * trained / whole:.2g} %)" if whole else "",
+        "Data": "; ".join(f"{one.dataset} ({', '.join(one.templates) or 'plain'})" for one in view.plan.data),
+        "Rows": f"{out['rows']:,}, {out['cut']:,} cut, {out['left_out']:,} left out" if "rows" in out else "",
+        "Steps": f"{out['steps']:,}{', stopped early' if out.get('stopped_early') else ''}" if "steps" in out else "",
+        "Kept": f"step {out['step']:,}" if "step" in out else "",
+        "Validation loss": f"{out['best_loss']:.4f}" if out.get("best_loss") is not None else "",
+        "Took": seconds_text(out.get("seconds")) if out.get("seconds") else "",
+        "Speed": f"{out['tokens'] / out['seconds']:,.0f} tokens/s" if out.get("tokens") and out.get("seconds") else "",
+        "Memory": f"foreseen {size_text(foreseen)}, measured {size_text(out.get('peak'))}" if foreseen else "",
+        "On disk": size_text(out.get("bytes")) if out.get("bytes") else "",
+        "Folder": training.place_of(lab, view) if ready else "",
+        "Seed": str(view.seed),
+        "Code": f"{view.code_revision[:10]}{' with changes' if view.dirty else ''}",
+    }  # fmt: skip
+    return {
+        "id": view.id,
+        "title": view.title,
+        "status": view.status,
+        "state": view.status,
+        "live": view.status in ("running", "queued"),
+        "percent": round(100 * ((job.share if job else 0) or 0)),
+        "message": " · ".join(
+            filter(
+                None, (job.message, f"{seconds_text(job.seconds_left)} left" if job.seconds_left is not None else "")
+            )
+        )
+        if job
+        else "",
+        "error": view.error or "",
+        "notes": list(view.notes),
+        "facts": [[name, text] for name, text in facts.items() if text],
+        "try": view.model if ready and view.plan.objective not in ("classification", "masked") else "",
+    }
+
+
+def ask(lab: Lab, surely: Confirm, run: int | None) -> Sequence[Update]:
+    view = training.show(lab, _some(run))
+    return surely.ask(
+        f"Cancel run {view.id} ({view.title})? Its checkpoints stay: resume it later, or keep the best one as a model."
+    )
+
+
+def cancelled(lab: Lab, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
+    training.cancel(lab, _some(run))
+    return draw(lab, run, beside, every)
+
+
+def resumed(lab: Lab, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
+    training.resume(lab, _some(run))
+    return draw(lab, run, beside, every)
+
+
+def kept(lab: Lab, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
+    training.keep(lab, _some(run))
+    notice("The best checkpoint becomes a model; it is in the catalogue in a moment.")
+    return draw(lab, run, beside, every)
+
+
+def merged(lab: Lab, run: int | None) -> None:
+    view = training.show(lab, _some(run))
+    made = training.merge(lab, view.model or "")
+    notice(f"Job {made.job_id} merges it as {made.model}, once the two say the same.")
+
+
+def named(lab: Lab, run: int | None, title: str, tags: str, beside: list[int] | None, every: bool) -> Sequence[Update]:
+    training.rename(lab, _some(run), title, (tags or "").split(","))
+    return draw(lab, run, beside, every)
+
+
+def _some(run: int | None) -> int:
+    if run is None:
+        raise LabError("No run is chosen; choose one in the table.")
+    return run

@@ -1,0 +1,325 @@
+"""The tab "Studies": several runs begun together from the plan in the form, and what was measured of them."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.metrics import METRICS
+from genai_lab.services import evaluation, models
+from genai_lab.services.evaluation import Choice, suites
+from genai_lab.services.training import results, studies
+from genai_lab.services.training.studies import Held, StudyView
+from genai_lab.training.methods import METHODS
+from pages.components.errors import PRIVATE, guarded
+from pages.components.head import PLAIN, empty_state_markup, section
+from pages.components.stats import NOTHING, count_text, seconds_text, size_text
+from pages.finetune import charts
+from pages.finetune import form as forms
+
+Update = Any
+GRID_HINT = "training.learning_rate: 0.001, 0.003\nmethod_settings.rank: 4, 8"
+DEFAULT = ["full", "lora", "ia3", "prompt_tuning"]
+
+
+class Studies:
+    """The tab; `inputs` are those of the form on the tab New."""
+
+    def __init__(self, lab: Lab, inputs: list[Any]) -> None:
+        self.seen = gr.State("")
+        with gr.Accordion("New study, from the plan on the tab New", open=True, elem_id="st-new"), gr.Tabs():
+            bake, shots, sweep, forgot = (
+                gr.Tab(name, id=name) for name in ("Bake-off", "Shots against tuning", "Sweep", "Forgetting and gate")
+            )
+            with bake:
+                with gr.Row():
+                    methods = _methods("st-methods", DEFAULT)
+                    memory = gr.Number(
+                        0, label="Equal memory (MB)", info="0: equal steps. Else the largest batch that fits.",
+                        precision=0, elem_id="st-memory",
+                    )  # fmt: skip
+                start_bake = _button("Start bake-off", "st-bake")
+            with shots:
+                with gr.Row():
+                    numbers = gr.Textbox(
+                        "0, 1, 4", label="Shots of the base", info="With commas.", max_lines=1, elem_id="st-shots"
+                    )
+                    tuned = _methods("st-tuned", ["lora", "full"])
+                start_shots = _button("Start study", "st-start-shots")
+            with sweep:
+                with gr.Row():
+                    grid = gr.Textbox(
+                        GRID_HINT, label="Varied", info="One setting a line: path: value, value.", lines=3,
+                        elem_id="st-grid", elem_classes=["mono"],
+                    )  # fmt: skip
+                    draws = gr.Number(
+                        0, label="Random draws", info="0: every combination.", precision=0, elem_id="st-draws"
+                    )
+                start_sweep = _button("Start sweep", "st-sweep")
+            with forgot:
+                with gr.Row():
+                    base = gr.Dropdown([], label="Before", interactive=True, elem_id="st-base")
+                    after = gr.Dropdown([], label="After", multiselect=True, interactive=True, elem_id="st-after")
+                with gr.Row():
+                    tasks = gr.Dropdown([], label="Suites", multiselect=True, interactive=True, elem_id="st-suites")
+                    saved = gr.Dropdown(
+                        [], label="Saved evaluations", info="Run again with the first tuned model in the base's place.",
+                        multiselect=True, interactive=True, elem_id="st-saved",
+                    )  # fmt: skip
+                with gr.Row(elem_classes=["actions"]):
+                    start_forgot = _button("Measure forgetting", "st-forgot")
+                    start_gate = _button("Run gate", "st-gate")
+        with gr.Row():
+            rows = gr.Number(200, label="Held-out rows", precision=0, minimum=1, elem_id="st-rows")
+            split = gr.Dropdown(
+                ["test", "validation"], value="test", label="Measured on", interactive=True, elem_id="st-split"
+            )
+            metric = gr.Dropdown(
+                [(METRICS.get(one).title, one) for one in METRICS if METRICS.get(one).needs in ("references", "labels")],
+                value="rouge", label="Metric", interactive=True, elem_id="st-metric",
+            )  # fmt: skip
+            length = gr.Number(64, label="Max new tokens", precision=0, minimum=1, elem_id="st-tokens")
+        section("Results")
+        self.opened = gr.Dropdown([], label="Study", interactive=True, elem_id="st-opened")
+        self.table = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="st-table")
+        self.plot = gr.Plot(
+            show_label=False, container=False, visible=False, elem_id="st-plot", elem_classes=["chart-scroll"]
+        )
+        held = [rows, split, metric, length]
+        self.drawn = [self.opened, self.seen, self.table, self.plot]
+        self.offers = [base, after, tasks, saved]
+        start_bake.click(
+            guarded(baked, lab), [methods, memory, *held, *inputs], self.drawn, concurrency_id="models", **PRIVATE
+        )
+        start_shots.click(
+            guarded(shot, lab), [numbers, tuned, *held, *inputs], self.drawn, concurrency_id="models", **PRIVATE
+        )
+        start_sweep.click(guarded(swept, lab), [grid, draws, *inputs], self.drawn, concurrency_id="models", **PRIVATE)
+        start_forgot.click(guarded(forgotten, lab), [base, after, tasks], self.drawn, **PRIVATE)
+        start_gate.click(guarded(gated, lab), [base, after, saved], self.drawn, **PRIVATE)
+        self.opened.input(guarded(draw, lab), self.opened, self.drawn, **PRIVATE)
+        gr.Timer(2).tick(guarded(tick, lab), [self.opened, self.seen], self.drawn, **PRIVATE)
+
+
+def _methods(elem_id: str, chosen: list[str]) -> gr.Dropdown:
+    every = [(METHODS.get(name).title, name) for name in METHODS]
+    return gr.Dropdown(every, value=chosen, label="Methods", multiselect=True, interactive=True, elem_id=elem_id)
+
+
+def _button(name: str, elem_id: str) -> gr.Button:
+    return gr.Button(name, variant="primary", size="sm", scale=0, min_width=130, elem_id=elem_id)
+
+
+def arrived(lab: Lab, study: str = "") -> list[Update]:
+    """The newest study, or the one that the address asks for, and what can be chosen."""
+    found = studies.find(lab)
+    number = int(study) if study.isdecimal() else found[0].id if found else None
+    return [*draw(lab, number), *offers(lab)]
+
+
+def offers(lab: Lab) -> list[Update]:
+    views = models.catalogue(lab)
+    names = [view.card.name for view in views if view.card.modes]
+    made = [view.card.name for view in views if view.made_by_run and view.card.modes]
+    saved = [(f"{one.id}: {one.title}", one.id) for one in evaluation.find(lab, 40)]
+    every = [one.name for one in suites.load_all()]
+    return [
+        gr.update(choices=names, value=names[0] if names else None),
+        gr.update(choices=made or names),
+        gr.update(choices=every),
+        gr.update(choices=saved),
+    ]
+
+
+def held_of(rows: float | None, split: str, metric: str, length: float | None) -> Held:
+    settings = {"lsum": False} if metric == "rouge" else {}
+    return Held(int(rows or 0), split, int(length or 0), (Choice(metric, settings),))
+
+
+def baked(
+    lab: Lab, methods: list[str], memory: float | None, rows: Any, split: str, metric: str, length: Any, *values: Any
+) -> Sequence[Update]:
+    plan, _ = forms.plan_of(*values)
+    budget = int(memory * 1e6) if memory else None
+    return draw(lab, studies.bake_off(lab, plan, methods or [], held_of(rows, split, metric, length), memory=budget))
+
+
+def shot(
+    lab: Lab, numbers: str, methods: list[str], rows: Any, split: str, metric: str, length: Any, *values: Any
+) -> Sequence[Update]:
+    plan, _ = forms.plan_of(*values)
+    held = held_of(rows, split, metric, length)
+    return draw(lab, studies.shots_against_tuning(lab, plan, whole_numbers(numbers), methods or [], held))
+
+
+def swept(lab: Lab, text: str, draws: float | None, *values: Any) -> Sequence[Update]:
+    plan, _ = forms.plan_of(*values)
+    return draw(lab, studies.sweep(lab, plan, grid_of(text), draws=int(draws or 0)))
+
+
+def forgotten(lab: Lab, base: str, after: list[str], tasks: list[str]) -> Sequence[Update]:
+    return draw(lab, studies.forgetting(lab, base, after or [], tasks or []))
+
+
+def gated(lab: Lab, base: str, after: list[str], saved: list[int]) -> Sequence[Update]:
+    if not after:
+        raise LabError("Choose the tuned model that takes the base's place.")
+    return draw(lab, studies.gate(lab, saved or [], base, after[0]))
+
+
+def whole_numbers(text: str | None) -> list[int]:
+    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    wrong = next((part for part in parts if not part.isdecimal() or len(part) > 3), None)
+    if wrong is not None or not parts:
+        raise LabError(f"Shots are {(text or '')[:40]!r}; write whole numbers with commas between them.")
+    return [int(part) for part in parts]
+
+
+def grid_of(text: str | None) -> dict[str, list[Any]]:
+    """Lines of 'path: value, value'; values are read as YAML reads them."""
+    import yaml
+
+    made: dict[str, list[Any]] = {}
+    for number, line in enumerate((text or "").splitlines(), 1):
+        if not line.strip():
+            continue
+        name, colon, values = line.partition(":")
+        try:
+            found = [yaml.safe_load(part) for part in values.split(",") if part.strip()]
+        except yaml.YAMLError:
+            found = []
+        if not colon or not found:
+            raise LabError(f"Line {number} of what is varied is {line.strip()[:60]!r}; write path: value, value.")
+        made[name.strip()] = [_number(one) for one in found]
+    return made
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-3 as a text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def tick(lab: Lab, study: int | None, seen: str) -> Any:
+    if study is None and not studies.find(lab, 1):
+        return gr.skip()
+    return gr.skip() if seen == mark(lab, study) else draw(lab, study)
+
+
+def mark(lab: Lab, study: int | None) -> str:
+    every = [(one.id, one.title) for one in studies.find(lab)]
+    if study is None:
+        return repr(every)
+    view = studies.show(lab, study)
+    told = [(run.id, run.status, run.outcome, run.job and run.job.done) for run in view.runs]
+    found = [evaluation.show(lab, one) for one in view.evaluations.values()]
+    return repr((every, study, told, [(one.status, len(one.scores)) for one in found]))
+
+
+def draw(lab: Lab, study: int | None) -> Sequence[Update]:
+    """(the list, the mark, the table, the chart)."""
+    every = studies.find(lab)
+    choices = [(f"{one.id}: {one.title}", one.id) for one in every]
+    if study is None:
+        empty = empty_state_markup("No studies yet", "Start a bake-off above: the runs and their scores appear here.")
+        return gr.update(choices=choices, value=None), mark(lab, None), empty, gr.update(visible=False)
+    view = studies.show(lab, study)
+    table, figure = _shown(lab, view)
+    plot = gr.update(visible=figure is not None, value=figure)
+    return gr.update(choices=choices, value=study), mark(lab, study), table, plot
+
+
+def _shown(lab: Lab, view: StudyView) -> tuple[str, Any]:
+    links = ", ".join(
+        f'<a href="/evaluate?evaluation={number}">{html.escape(name)}</a>' for name, number in view.evaluations.items()
+    )
+    note = f'<p class="panel-note">Read every prediction: {links}.</p>' if links else ""
+    if view.kind == "sweep":
+        return _sweep_table(view), charts.sweep(view.runs, list(view.settings.get("grid", {})))
+    if view.kind in ("forgetting", "gate"):
+        return _changes(results.changes(lab, view), view.kind) + note, None
+    lines = results.lines(lab, view)
+    name = next(iter(evaluation.show(lab, view.evaluations["held out"]).choices)).metric if lines else ""
+    figure = charts.scores(lines, name) if any(line.value is not None for line in lines) else None
+    return _lines(lines, view) + note, figure
+
+
+def _lines(lines: Sequence[results.Line], view: StudyView) -> str:
+    """One row a system: what it took and what it scored."""
+    if not lines:
+        return empty_state_markup("Nothing measured yet", "The runs are queued; scores come in when they have ended.")
+    what = ("System", "State", "Score, 95 % interval", "n", "Against the baseline", "Trained")
+    head = (*what, "Training", "Peak memory", "Artefact", "Prompt tokens", "A completion")
+    return _table(head, [_cells(line) for line in lines])
+
+
+def _cells(line: results.Line) -> list[str]:
+    run = line.run
+    out = run.outcome if run else {}
+    score = NOTHING
+    if line.value is not None:
+        score = f"{line.value:.3f}" + (f" ({line.low:.3f} to {line.high:.3f})" if line.low is not None else "")
+    against = "baseline" if line.baseline else NOTHING
+    if line.compared is not None:
+        found = line.compared.comparison
+        against = f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f}), p = {line.compared.p:.2g}"
+    trained = out.get("trained")
+    share = f"{count_text(trained)} ({100 * trained / out['parameters']:.2g} %)" if trained else NOTHING
+    return [
+        line.label,
+        run.status if run else "base",
+        score,
+        f"{line.n:,}" if line.n else NOTHING,
+        against,
+        share,
+        seconds_text(out.get("seconds")),
+        size_text(out.get("peak")),
+        size_text(out.get("bytes")),
+        f"{line.prompt_tokens:.0f}" if line.prompt_tokens is not None else NOTHING,
+        seconds_text(line.seconds),
+    ]
+
+
+def _sweep_table(view: StudyView) -> str:
+    rows = []
+    ended = [run.outcome["best_loss"] for run in view.runs if run.outcome.get("best_loss") is not None]
+    for run in view.runs:
+        loss = run.outcome.get("best_loss")
+        shown = f"{loss:.4f}{' (best)' if loss == min(ended) else ''}" if loss is not None else NOTHING
+        rows.append([f"{run.id}: {run.title}", run.status, shown, seconds_text(run.outcome.get("seconds"))])
+    return _table(("Run", "State", "Validation loss", "Training"), rows)
+
+
+def _changes(found: Sequence[results.Change], kind: str) -> str:
+    rows = []
+    for one in found:
+        change = NOTHING if one.compared is None else (
+            f"{one.compared.comparison.difference:+.3f} ({one.compared.comparison.low:+.3f} to "
+            f"{one.compared.comparison.high:+.3f})"
+        )  # fmt: skip
+        verdict = "worse" if one.worse else (one.status if one.compared is None else "not worse")
+        rows.append([
+            one.suite, one.model, *(f"{v:.3f}" if v is not None else NOTHING for v in (one.before, one.after)), change,
+            f"{one.compared.p:.2g}" if one.compared else NOTHING, verdict,
+        ])  # fmt: skip
+    worse = [one for one in found if one.worse]
+    ended = [one for one in found if one.compared is not None]
+    words = f"{len(worse)} of {len(ended)} got worse" if ended else "Nothing measured yet; it comes in while jobs run"
+    what = "Saved evaluation" if kind == "gate" else "Suite"
+    return f'<p class="verdict" role="status">{words}.</p>' + _table(
+        (what, "Model", "Before", "After", "Change, 95 % interval", "p", "Verdict"), rows
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="grid-scroll" tabindex="0" role="region" aria-label="Study"><table class="grid">'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
