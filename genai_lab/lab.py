@@ -45,7 +45,9 @@ class Lab:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         _import(config.plugins)
         database = _open(config.database_url, upgrade=not worker)
-        options = Options(config.device, config.dtype, config.model_roots, config.hub_cache)
+        # What runs make lies in the data home, wherever else models may come from.
+        roots = tuple(dict.fromkeys((*config.model_roots, config.home / "models")))
+        options = Options(config.device, config.dtype, roots, config.hub_cache)
         lab = cls(config, database, ModelCache(config.memory_budget, options), options)
         if worker:
             return lab

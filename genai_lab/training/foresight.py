@@ -42,9 +42,9 @@ def longest(draws: Draws, batch: int) -> tuple[int, int]:
     best, found = 0, (1, 1)
     for start in range(0, len(draws.places), batch):
         items = [draws.items[part][item] for part, item in draws.places[start : start + batch]]
-        pair = draws.architecture == "encoder-decoder"
-        width = max(len(one.ids) if pair else len(one.ids) + len(one.target) for one in items)
-        target = max(len(one.target) for one in items) if pair else 0
+        pair, rows = draws.architecture == "encoder-decoder", draws.objective.needs == "reference"
+        width = max(len(one.ids) + (len(one.target) if rows and not pair else 0) for one in items)
+        target = (max(len(one.target) for one in items) or width) if pair else 0
         # Attention grows with the square, so that the widest batch counts and not the one of most tokens.
         size = width * width + target * target + 64 * (width + target)
         if size > best:

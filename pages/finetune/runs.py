@@ -238,7 +238,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
     facts = {
         "Makes": view.model or NOTHING,
         "Base": view.plan.model,
-        "Trained": f"{count_text(trained)} of {count_text(whole)} ({100 * trained / whole:.2g} %)" if whole else "",
+        "Trained": _share(trained, whole),
         "Data": "; ".join(f"{one.dataset} ({', '.join(one.templates) or 'plain'})" for one in view.plan.data),
         "Rows": f"{out['rows']:,}, {out['cut']:,} cut, {out['left_out']:,} left out" if "rows" in out else "",
         "Steps": f"{out['steps']:,}{', stopped early' if out.get('stopped_early') else ''}" if "steps" in out else "",
@@ -271,6 +271,12 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
         "facts": [[name, text] for name, text in facts.items() if text],
         "try": view.model if ready and view.plan.objective not in ("classification", "masked") else "",
     }
+
+
+def _share(trained: int | None, whole: int | None) -> str:
+    if not trained or not whole:
+        return ""
+    return f"{count_text(trained)} of {count_text(whole)} ({100 * trained / whole:.2g} %)"
 
 
 def ask(lab: Lab, surely: Confirm, run: int | None) -> Sequence[Update]:

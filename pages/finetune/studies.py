@@ -22,6 +22,7 @@ from pages.finetune import form as forms
 
 Update = Any
 GRID_HINT = "training.learning_rate: 0.001, 0.003\nmethod_settings.rank: 4, 8"
+COMPARED = ("references", "labels")
 DEFAULT = ["full", "lora", "ia3", "prompt_tuning"]
 
 
@@ -78,7 +79,7 @@ class Studies:
                 ["test", "validation"], value="test", label="Measured on", interactive=True, elem_id="st-split"
             )
             metric = gr.Dropdown(
-                [(METRICS.get(one).title, one) for one in METRICS if METRICS.get(one).needs in ("references", "labels")],
+                [(METRICS.get(one).title, one) for one in METRICS if METRICS.get(one).needs in COMPARED],
                 value="rouge", label="Metric", interactive=True, elem_id="st-metric",
             )  # fmt: skip
             length = gr.Number(64, label="Max new tokens", precision=0, minimum=1, elem_id="st-tokens")

@@ -33,13 +33,14 @@ class Train:
         counts = _written(lab, plan, place, report)
         work = Work.read(place)
         tell = _Noting(report)
+        foreseen = _foreseen(work, place)
         outcome = run(work, place, out, tell)
         report.progress(work.steps, work.steps, "Writing the model")
         card, step = exported(lab, plan, work, out, settings)
         return {
             "model": settings["model"],
             "card": _kept(card),
-            "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes},
+            "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes, "foreseen": foreseen},
             "notes": tell.notes,
         }
 
@@ -140,6 +141,21 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
     counts.write_text(json.dumps(numbers))
     work.write(place, made.train, made.validation)
     return numbers
+
+
+def _foreseen(work: Work, place: Path) -> int:
+    """The peak in bytes that the memory plan gives for the batch that takes most, to be held against the measured."""
+    from genai_lab.training.batches import training_draws
+    from genai_lab.training.foresight import foresee, longest
+    from genai_lab.training.loading import load_tokenizer
+
+    items, _ = work.items(place)
+    draws = training_draws(
+        work.plan, items, work.steps, work.objective, work.objective_settings, load_tokenizer(work.base),
+        work.architecture,
+    )  # fmt: skip
+    length, target = longest(draws, work.training.batch)
+    return foresee(work.plan, work.base, work.architecture, work.labels, length, target).peak
 
 
 def exported(lab: Lab, plan: Plan, work: Work, out: Path, settings: dict[str, Any]) -> tuple[Card, int]:
