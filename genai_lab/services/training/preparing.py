@@ -175,7 +175,9 @@ def _split(lab: Lab, plan: Plan, version: VersionView, count: int, held: int) ->
     size = version.splits[plan.split]
     kept = max(1, min(held, round(HELD * size)))
     rows = datasets.examples(lab, version.id, split=plan.split, count=min(size, most + kept), seed=plan.training.seed)
-    chosen = set(random.Random(f"held {plan.training.seed}").sample(range(len(rows)), kept))
+    text = OBJECTIVES.get(plan.objective).needs == "text"
+    able = [place for place, row in enumerate(rows) if text or wanted(row)] or list(range(len(rows)))
+    chosen = set(random.Random(f"held {plan.training.seed}").sample(able, min(kept, len(able))))
     learned = [row for place, row in enumerate(rows) if place not in chosen]
     return learned, [rows[place] for place in sorted(chosen)]
 
