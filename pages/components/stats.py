@@ -50,6 +50,18 @@ def count_text(count: int | None) -> str:
     return str(count)
 
 
+def share_text(part: int | None, whole: int | None) -> str:
+    """Parameters out of all: 244k of 5.0M (4.8 %)."""
+    if not part or not whole:
+        return NOTHING
+    percent = 100 * part / whole
+    return (
+        f"{count_text(part)} of {count_text(whole)} ({percent:.0f} %)"
+        if percent >= 10
+        else (f"{count_text(part)} of {count_text(whole)} ({percent:.2g} %)")
+    )
+
+
 def seconds_text(seconds: float | None) -> str:
     """A time for reading: 84 ms, 2.3 s, 4 min, 2 h 10 min."""
     if seconds is None:

@@ -17,7 +17,7 @@ from genai_lab.training.objectives import OBJECTIVES
 from pages.components.copying import copy_computed, download_computed
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import piece
-from pages.components.stats import count_text, size_text
+from pages.components.stats import count_text, share_text, size_text
 from pages.finetune import form as forms
 
 FILE = "plan.yaml"
@@ -159,10 +159,8 @@ def about(lab: Lab, model: str | None, objective: str, method: str) -> str:
     ]
     share = estimating.share_of(lab, model, objective, method) if model else None
     if share is not None:
-        trained, whole = share
         lines.append(
-            f"Trains <b>{count_text(trained)}</b> of {count_text(whole)} parameters ({100 * trained / whole:.2g} %), "
-            f"at a learning rate of {way.rate:g} where none is given."
+            f"Trains <b>{share_text(*share)}</b> parameters, at a learning rate of {way.rate:g} where none is given."
         )
     return "".join(f'<p class="panel-note about">{line}</p>' for line in lines)
 

@@ -13,7 +13,7 @@ from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
-from pages.components.stats import NOTHING, count_text, seconds_text, size_text
+from pages.components.stats import NOTHING, seconds_text, share_text, size_text
 from pages.finetune import charts
 
 Update = Any
@@ -146,7 +146,8 @@ def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:
     ]
     wanted = [view for view in every if view.id == run]
     found = len(training.samples(lab, wanted[0].id)) if wanted else 0
-    return repr((run, beside, told, found, [view.outcome for view in wanted], [view.model for view in wanted]))
+    made = [(view.outcome, view.model and models.show(lab, view.model).status) for view in wanted]
+    return repr((run, beside, told, found, made))
 
 
 def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = False) -> Sequence[Update]:
@@ -238,7 +239,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
     facts = {
         "Makes": view.model or NOTHING,
         "Base": view.plan.model,
-        "Trained": _share(trained, whole),
+        "Trained": share_text(trained, whole) if trained else "",
         "Data": "; ".join(f"{one.dataset} ({', '.join(one.templates) or 'plain'})" for one in view.plan.data),
         "Rows": f"{out['rows']:,}, {out['cut']:,} cut, {out['left_out']:,} left out" if "rows" in out else "",
         "Steps": f"{out['steps']:,}{', stopped early' if out.get('stopped_early') else ''}" if "steps" in out else "",
@@ -271,12 +272,6 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
         "facts": [[name, text] for name, text in facts.items() if text],
         "try": view.model if ready and view.plan.objective not in ("classification", "masked") else "",
     }
-
-
-def _share(trained: int | None, whole: int | None) -> str:
-    if not trained or not whole:
-        return ""
-    return f"{count_text(trained)} of {count_text(whole)} ({100 * trained / whole:.2g} %)"
 
 
 def ask(lab: Lab, surely: Confirm, run: int | None) -> Sequence[Update]:

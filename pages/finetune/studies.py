@@ -16,7 +16,7 @@ from genai_lab.services.training.studies import Held, StudyView
 from genai_lab.training.methods import METHODS
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, empty_state_markup, section
-from pages.components.stats import NOTHING, count_text, seconds_text, size_text
+from pages.components.stats import NOTHING, seconds_text, share_text, size_text
 from pages.finetune import charts
 from pages.finetune import form as forms
 
@@ -117,7 +117,8 @@ def _button(name: str, elem_id: str) -> gr.Button:
 def arrived(lab: Lab, study: str = "") -> list[Update]:
     """The newest study, or the one that the address asks for, and what can be chosen."""
     found = studies.find(lab)
-    number = int(study) if study.isdecimal() else found[0].id if found else None
+    asked = int(study) if study.isdecimal() and len(study) < 10 else None
+    number = asked if any(one.id == asked for one in found) else found[0].id if found else None
     return [*draw(lab, number), *offers(lab)]
 
 
@@ -269,8 +270,7 @@ def _cells(line: results.Line) -> list[str]:
     if line.compared is not None:
         found = line.compared.comparison
         against = f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f}), p = {line.compared.p:.2g}"
-    trained = out.get("trained")
-    share = f"{count_text(trained)} ({100 * trained / out['parameters']:.2g} %)" if trained else NOTHING
+    share = share_text(out.get("trained"), out.get("parameters"))
     return [
         line.label,
         run.status if run else "base",

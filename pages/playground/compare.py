@@ -148,7 +148,7 @@ def group_link(lab: Lab, run_ids: list[int], request: gr.Request) -> str:
 
 def arrived(lab: Lab, request: gr.Request) -> list[Update]:
     """The comparison that the address asks for (?group=), else panels ready to be used: tab, state, inputs, columns."""
-    names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
+    names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
     asked = request.query_params.get("group", "")
     views = generation.group_runs(lab, asked) if asked else []
     if len(views) > MOST:

@@ -313,7 +313,7 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
     """What the address asks for (?run=, ?model=), else the draft, else the first model."""
     import json
 
-    names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
+    names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
     chosen = gr.update(choices=list(presets.presets(lab)), value=None)
     asked = dict(request.query_params)
     if asked.get("run", "").isdigit():

@@ -354,4 +354,8 @@ def _fresh_name(lab: Lab, name: str) -> str:
 
 def command(plan_file: str, name: str = "") -> str:
     """The line that begins the same run."""
-    return f"python -m genai_lab train --config {plan_file}{f' --name {name}' if name else ''} --wait --json"
+    import shlex
+
+    return (
+        f"python -m genai_lab train --config {plan_file}{f' --name {shlex.quote(name)}' if name else ''} --wait --json"
+    )

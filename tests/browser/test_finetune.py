@@ -1,0 +1,99 @@
+"""The Fine-tune page with real workers: a soft prompt learned while nobody looks, and switched on in the playground."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Opener
+from tests.browser.test_playground import choose, generated
+
+
+def field(page: Page, name: str, text: str) -> None:
+    box = page.locator(f"#{name} input, #{name} textarea").first
+    box.fill(text)
+    box.press("Tab")
+
+
+def prepared(page: Page, example: int, **values: str) -> None:
+    """An example in the form, with other values for some fields."""
+    page.locator(f"#ft-example-{example}").click()
+    expect(page.locator("#ft-dataset input")).to_have_value("starter-qa@1")
+    for name, text in values.items():
+        field(page, f"ft-{name}", text)
+
+
+def test_a_soft_prompt_is_learned_behind_a_closed_tab_and_switched_on_in_the_playground(open_page: Opener) -> None:
+    page = open_page("/finetune")
+    prepared(page, 1, steps="600", batch="4", name="soft prompt")
+    page.locator("#ft-more-settings > button").click()
+    field(page, "ft-evaluate-every", "4")
+    field(page, "ft-validation-rows", "8")
+    page.locator("#ft-start").click()
+    expect(page.locator("#ft-runs tr.picked")).to_contain_text("soft prompt")
+    run = page.url.rpartition("=")[2]
+    page.close()
+    page = open_page(f"/finetune?run={run}")
+    expect(page.locator("#ft-samples tbody tr").nth(5)).to_be_visible()
+    expect(page.locator("#ft-curves .js-plotly-plot")).to_be_visible()
+    page.locator("#ft-cancel").click()
+    expect(page.locator("#ft-confirm")).to_contain_text("Its checkpoints stay")
+    page.locator("#ft-confirm-yes").click()
+    state = page.locator("#ft-detail h2 .state")
+    expect(state).to_have_text("cancelled")
+    page.locator("#ft-resume").click()
+    expect(page.locator("#ft-detail")).to_contain_text("step")
+    page.locator("#ft-cancel").click()
+    page.locator("#ft-confirm-yes").click()
+    expect(state).to_have_text("cancelled")
+    page.locator("#ft-keep").click()
+    link = page.locator("#ft-detail a.try")
+    expect(link).to_contain_text("Try soft prompt")
+    link.click()
+    texts = [answered(page, name) for name in ("starter-seq2seq", "soft prompt", "starter-seq2seq")]
+    assert texts[0] == texts[2] != texts[1]
+
+
+def answered(page: Page, model: str) -> str:
+    """What the model writes greedily, chosen in the playground's list."""
+    choose(page, "pg-model", model)
+    page.locator("#pg-greedy input").check()
+    return generated(page, 12, "Answer the question about the passage.\n\nTina lives here.\nQuestion: Where is Tina?")
+
+
+def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_page: Opener) -> None:
+    page = open_page("/finetune")
+    prepared(page, 0, steps="2", length="5000")
+    page.locator("#ft-start").click()
+    expect(page.locator("[role=alert]").first).to_contain_text("Length is 5000")
+    prepared(page, 0, steps="2", batch="2", name="cloned from")
+    page.locator("#ft-more-settings > button").click()
+    field(page, "ft-evaluate-every", "2")
+    field(page, "ft-validation-rows", "8")
+    page.locator("#ft-look").click()
+    expect(page.locator("#ft-batch .tok.trained").first).to_be_visible()
+    page.locator("#ft-memory").click()
+    expect(page.locator("#ft-plan")).to_contain_text("Fits into this machine")
+    page.locator("#ft-yaml-shelf > button").click()
+    page.locator("#ft-write").click()
+    expect(page.locator("#ft-command textarea, #ft-command input").first).to_have_value(
+        "python -m genai_lab train --config plan.yaml --name 'cloned from' --wait --json"
+    )
+    page.locator("#ft-start").click()
+    expect(page.locator("#ft-detail h2 .state")).to_have_text("finished")
+    page.locator("#ft-clone").click()
+    expect(page.locator("#ft-steps input")).to_have_value("2")
+    expect(page.locator("#ft-batch input").first).to_have_value("2")
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "dark"), ("phone", "light")])
+def test_the_page_fits_and_is_accessible(
+    open_page: Opener, serious_violations: Callable[[Page], list[str]], size: str, scheme: str
+) -> None:
+    page = open_page("/finetune", size=size, scheme=scheme)
+    prepared(page, 0)
+    for tab in ("New", "Runs", "Studies"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert serious_violations(page) == []
