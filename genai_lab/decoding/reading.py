@@ -45,7 +45,8 @@ class Network:
         config = module.config.get_text_config(decoder=True)
         self.seq2seq = bool(module.config.is_encoder_decoder)
         own = ("num_decoder_layers", "decoder_layers") if self.seq2seq else ()
-        self.layers = int(next(filter(None, (getattr(config, n, None) for n in own)), config.num_hidden_layers))
+        # The text part of some configurations, such as BART's, has lost the number of the decoder's layers.
+        self.layers = int(next(filter(None, (getattr(module.config, n, None) for n in own)), config.num_hidden_layers))
         known = inspect.signature(module.forward).parameters
         self.positions = "position_ids" in known
         self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}

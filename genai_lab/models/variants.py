@@ -50,6 +50,9 @@ def soft_prompt(base: Any, folder: Path) -> Any:
 
     peft = _peft(base, folder)
     with torch.no_grad():
+        # One token behind them: what does not go with the base's layers fails here and not in the midst of a batch.
+        first = torch.zeros((1, 1), dtype=torch.long, device=base.module.device)
+        peft(input_ids=first, attention_mask=first + 1, **({"decoder_input_ids": first} if base.seq2seq else {}))
         found, size = peft.get_prompt(1), int(peft.active_peft_config.num_virtual_tokens)
         if torch.is_tensor(found):
             # PEFT takes only the encoder's half of what it trains for an encoder-decoder model.

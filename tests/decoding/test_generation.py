@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import BartConfig, BartForConditionalGeneration
 
 from genai_lab.decoding import Completion, Sampling
 from genai_lab.decoding.soft import Soft
 from genai_lab.models import Card, Options, Prompt, Request, Source
 from genai_lab.models.transformers import LocalGenerator, load_local
+from tests.decoding.conftest import SMALL, generator_of
 
 PROMPTS = ["Once upon a time", "a", "The dog found a very long red rope in the garden", "Hello, you!", "12 34 56"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +62,17 @@ def test_greedy_equals_generate(either: LocalGenerator) -> None:
     found = run(either, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=40, seed=0)) for p in PROMPTS])
     for prompt, [done] in zip(PROMPTS, found, strict=True):
         assert ids_of(done) == expected_ids(either, prompt, 40)
+
+
+def test_a_decoder_of_absolute_positions_may_be_deeper_than_its_encoder() -> None:
+    torch.manual_seed(0)
+    sizes = {"d_model": 32, "encoder_layers": 1, "decoder_layers": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}
+    heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 64, "init_std": 0.3}
+    config = BartConfig(**SMALL, **sizes, **heads, decoder_start_token_id=0, forced_eos_token_id=None)
+    generator = generator_of(BartForConditionalGeneration(config), 64)
+    found = run(generator, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=12, seed=0)) for p in PROMPTS])
+    assert [ids_of(done) for [done] in found] == [expected_ids(generator, prompt, 12) for prompt in PROMPTS]
+    generator.close()
 
 
 def test_a_traced_step_is_used_and_equals_the_module(either: LocalGenerator) -> None:

@@ -1,5 +1,6 @@
 """Adapters on one loaded base: each says what PEFT's own says, and the base is there once and stays as it is."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,9 @@ TRACED = ["LORA", "DORA", "IA3"]
 INTO_LAYERS = [*TRACED, "RSLORA", "LORA WITH HEAD", "LORA ON EMBEDDINGS", "ADALORA", "LOHA", "LOKR", "OFT", "VERA",
                "LN_TUNING", "FOURIERFT", "TRAINABLE_TOKENS"]  # fmt: skip
 BEFORE = ["PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CARTRIDGE"]
-CASES = [(kind, family) for family in TASKS for kind in [*INTO_LAYERS, *BEFORE]] + [("CPT", "llama")]
+SAME_WAY = ["RSLORA", "LORA ON EMBEDDINGS", "LOHA", "OFT", "FOURIERFT", "CPT"]
+CASES = [(kind, family) for family in TASKS for kind in [*INTO_LAYERS, *BEFORE, "CPT"]]
+CASES = [case for case in CASES if case[1] == "llama" or case[0] not in SAME_WAY]
 TEXTS = ("Once upon", "Hello, you!")
 
 
@@ -60,7 +63,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def greedy(text: str, **more: Any) -> Request:
-    return Request(Prompt(text), Sampling(greedy=True, max_new_tokens=10, seed=0, **more), keep_logits=True)
+    return Request(Prompt(text), Sampling(greedy=True, max_new_tokens=7, seed=0, **more), keep_logits=True)
 
 
 def said(generator: Any, texts: tuple[str, ...] = TEXTS, **more: Any) -> list[list[int | None]]:
@@ -74,7 +77,7 @@ def expected(module: Any, tokenizer: Any, text: str, **more: Any) -> list[int]:
     """What `generate` of transformers or PEFT says, up to the end token."""
     ids = torch.tensor([tokenizer(text)["input_ids"]])
     out = module.generate(
-        input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10, pad_token_id=0, **more
+        input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=7, pad_token_id=0, **more
     )
     new = out[0, 1 if module.config.is_encoder_decoder else ids.shape[1] :].tolist()
     return new[: new.index(1)] if 1 in new else new
@@ -122,11 +125,11 @@ def test_adapters_and_base_take_turns_over_the_same_tensors(family: str, bench: 
     base = bench.base(family)
     before = {name: (weight.data_ptr(), weight.clone()) for name, weight in base.module.state_dict().items()}
     logits, loads = first_logits(base.module, base.tokenizer, "ab"), bench.loads[family]
-    names = [("LORA", 0), ("LORA", 1), ("IA3", 0), ("PROMPT_TUNING", 0), ("PREFIX_TUNING", 1)]
+    names = [("LORA", 0), ("LORA", 1), ("PROMPT_TUNING", 0), ("PREFIX_TUNING", 1)]
     all_of = [base, *(bench.acquire(bench.made(kind, family, seed), family) for kind, seed in names)]
     alone = [said(one) for one in all_of]
     assert len({str(ids) for ids in alone}) == len(all_of)
-    for place in (3, 0, 1, 2, 5, 1, 0):
+    for place in (3, 0, 1, 2, 4, 1, 0):
         assert said(all_of[place]) == alone[place]
     together = [one.submit([greedy(text) for text in TEXTS]) for one in all_of]
     for stream in (stream for streams in together for stream in streams):
@@ -153,7 +156,7 @@ def test_soft_prompts_and_plain_rows_share_the_bases_steps(family: str, bench: B
         list(stream)
     assert [[t.id for t in stream.completions[0].tokens] for stream in streams] == [ids for own in alone for ids in own]
     assert scheduler.largest > len(TEXTS), "rows of several soft prompts took steps together"
-    assert scheduler.steps - steps < 5 * 10
+    assert scheduler.steps - steps < 5 * 7
 
 
 @pytest.mark.parametrize("kind", ["PROMPT_TUNING", "PREFIX_TUNING"])
@@ -220,10 +223,11 @@ def test_bottlenecks_stand_in_other_models_and_refuse_what_does_not_fit(bench: B
             bottleneck.insert(whole(bench.folders["t5"]), width, activation, targets)
 
 
-def edited(folder: Path, place: Path, edit: Any) -> Path:
-    """A copy of the adapter whose tensors went through `edit`."""
+def edited(folder: Path, place: Path, edit: Any, **settings: Any) -> Path:
+    """A copy of the adapter with other settings, whose tensors went through `edit`."""
     place.mkdir(parents=True)
-    (place / "adapter_config.json").write_text((folder / "adapter_config.json").read_text())
+    config = json.loads((folder / "adapter_config.json").read_text()) | settings
+    (place / "adapter_config.json").write_text(json.dumps(config))
     tables = load_file(folder / "adapter_model.safetensors")
     edit(tables)
     save_file(tables, place / "adapter_model.safetensors")
@@ -253,6 +257,13 @@ def test_a_hostile_folder_is_refused_and_leaves_the_base_alone(case: str, bench:
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
     assert said(base) == before
+
+
+def test_keys_of_another_shape_fail_before_any_row_stands_behind_them(bench: Bench) -> None:
+    folder = bench.made("PREFIX_TUNING", "llama")
+    other = edited(folder, bench.place / "layers" / "it", lambda tables: None, num_layers=4, token_dim=8)
+    with pytest.raises(ModelError, match=r"it cannot be loaded|keys for 4 layers"):
+        bench.acquire(other, "llama")
 
 
 def test_what_an_adapter_brings_for_a_parameter_of_the_base_is_its_own() -> None:
