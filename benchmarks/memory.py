@@ -2,11 +2,12 @@
 
 `python -m benchmarks.memory --out FILE`. Each case trains four steps in a process of its own (float32, batches with
 padding); measured is the highest resident memory less that before the model is loaded. Some cases are run once more
-with glibc's allocator as it is, which keeps what is freed.
+with glibc's allocator as it is, for the times.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genai_lab.training.memory import MemoryPlan, batch_of, plan, return_freed_memory, token_loss
+from genai_lab.training.heap import TUNABLES
+from genai_lab.training.memory import MemoryPlan, batch_of, plan, token_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "genai_lab" / "starter" / "weights"
@@ -25,7 +27,8 @@ FAMILIES = {"causal": "decoder-only", "seq2seq": "encoder-decoder", "toxicity": 
 
 @dataclass(frozen=True)
 class Case:
-    """One run; `model` is the name of a starter less its beginning, `gives_back` whether freed memory is returned."""
+    """One run; `model` is the name of a starter less its beginning, `one_heap` whether glibc is told
+    to use one heap."""
 
     model: str
     method: str
@@ -34,7 +37,7 @@ class Case:
     target: int = 0
     checkpointing: bool = False
     autocast: str | None = None
-    gives_back: bool = True
+    one_heap: bool = True
     steps: int = STEPS
 
     def __str__(self) -> str:
@@ -64,10 +67,10 @@ CASES = (
     Case("toxicity", "full", 64, 128),
     Case("toxicity", "lora", 32, 256),
     Case("toxicity", "lora", 8, 512),
-    Case("causal", "full", 16, 256, gives_back=False),
-    Case("causal", "full", 64, 256, checkpointing=True, gives_back=False),
-    Case("seq2seq", "full", 16, 256, 64, gives_back=False),
-    Case("toxicity", "lora", 32, 256, gives_back=False),
+    Case("causal", "full", 16, 256, one_heap=False),
+    Case("causal", "full", 64, 256, checkpointing=True, one_heap=False),
+    Case("seq2seq", "full", 16, 256, 64, one_heap=False),
+    Case("toxicity", "lora", 32, 256, one_heap=False),
 )
 
 
@@ -84,8 +87,8 @@ def main() -> int:
     for case in CASES:
         predicted, done = predict(case).peak, measure(case)
         row = {"case": str(case), "predicted": predicted, "ratio": round(predicted / done["peak"], 3), **done}
-        (table if case.gives_back else kept).append(row)
-        name = str(case) + ("" if case.gives_back else ", glibc")
+        (table if case.one_heap else kept).append(row)
+        name = str(case) + ("" if case.one_heap else ", glibc")
         print(f"{name:44} {predicted / 1e6:10.1f} {done['peak'] / 1e6:10.1f} {row['ratio']:6.3f}", flush=True)
     if options.out:
         figures = {"steps": STEPS, "target": TARGET, "figures": table, "left_to_glibc": kept}
@@ -105,7 +108,8 @@ def predict(case: Case) -> MemoryPlan:
 def measure(case: Case) -> dict[str, Any]:
     """{"peak": bytes, "seconds": of the median step}, from a process of its own."""
     words = [sys.executable, "-m", "benchmarks.memory", "--case", json.dumps(asdict(case))]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    env = {**os.environ, **({"GLIBC_TUNABLES": TUNABLES} if case.one_heap else {})}
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise SystemExit(f"{case} ended with code {done.returncode}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -119,8 +123,6 @@ def train(case: Case) -> dict[str, Any]:
 
     transformers.utils.logging.disable_progress_bar()
     torch.set_flush_denormal(True)
-    if case.gives_back and not return_freed_memory():
-        raise SystemExit("this machine's allocator cannot be told to give memory back")
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
     model = module(case, weights=True).train()

@@ -8,12 +8,11 @@ checkpointing, tied weights, dropout's masks, copies of the logits. All layers r
 The kernels are those of the device that `build` puts the model on, which torch must be built for. A GPU needs less than
 a plan for the CPU says, whose attention with dropout keeps the probabilities and whose dropout a mask of floats.
 
-`peak` is what a process keeps to whose allocator gives back what is freed. glibc's does not, unless
-`return_freed_memory` was called: then it holds 1.4 to 2.4 times as much, in holes between what is alive.
+`peak` is what the process holds then: what is alive, and what glibc keeps beyond that (`held`), for which the births
+and deaths of the first three steps are gone through by the heap's own arithmetic (`heap.Heap`).
 """
 
 import contextlib
-import ctypes
 import sys
 import threading
 import weakref
@@ -52,7 +51,10 @@ GPUS: dict[str, int] = {
 # Bytes that a process gains by its first step beside all tensors: code of models, kernels and their scratch. Measured
 # on the CPU as 27 to 33 MB in every float32 case (37 with bfloat16) of benchmarks/memory.py.
 CODE = 28_000_000
-M_MMAP_THRESHOLD = -3
+STEPS = 3
+# What glibc's heap takes beyond the best fit that `Heap` reckons with: 0.97 to 1.34 of it, measured in the 20 cases of
+# benchmarks/memory.py.
+SPILL = 1.14
 Kind = Literal["weights", "gradients", "optimiser", "activations", "temporaries"]
 Step = Literal["decoder-only", "encoder-decoder", "classifier", "masked"]
 
@@ -63,7 +65,8 @@ class MemoryPlan:
 
     `weights` (with buffers), `gradients` and `optimiser` are what each takes when all of it is there; `activations`
     (made by the forward pass) and `temporaries` (made by the backward pass or the optimiser) are what is alive at the
-    moment of the peak. Gradients come while activations go, so that `peak` is less than the sum of all five.
+    moment of the peak. Gradients come while activations go, so that `peak` is less than the sum of all five; it holds
+    what the allocator keeps (`held`) and the code of kernels.
     """
 
     weights: int
@@ -74,6 +77,12 @@ class MemoryPlan:
     peak: int
     trained: int
     parameters: int
+    held: int = 0
+
+    @property
+    def needed(self) -> int:
+        """The peak without what glibc holds, as another allocator would need it."""
+        return self.peak - self.held
 
     @property
     def share(self) -> float:
@@ -113,24 +122,50 @@ def plan(
         device = next(model.parameters()).device.type
         dtype = getattr(torch, autocast) if autocast else None
         with ledger.counting():
-            optimiser = _with_states(trained, ledger)
+            optimiser, states = _with_states(trained, ledger)
             ledger.begin("activations")
             with torch.autocast(device, dtype) if dtype else contextlib.nullcontext():
                 value = (loss or token_loss)(model(**fields), given)
             ledger.kind = "temporaries"
             value.backward()
             del value
+            learned = len(ledger.events)
             optimiser.step()
+    held = max(0, _heap_peak(ledger, learned, states) - ledger.peak)
     return MemoryPlan(
         weights=ledger.at_peak["weights"],
         gradients=ledger.alive["gradients"],
         optimiser=ledger.alive["optimiser"],
         activations=ledger.at_peak["activations"],
         temporaries=ledger.at_peak["temporaries"],
-        peak=ledger.peak + CODE,
+        peak=ledger.peak + held + CODE,
         trained=sum(weight.numel() for weight in trained),
         parameters=sum(weight.numel() for weight in model.parameters()),
+        held=held,
     )
+
+
+def _heap_peak(ledger: "_Ledger", learned: int, states: list[int]) -> int:
+    """What the process holds at most over STEPS steps; the optimiser's states are born at the end of the first.
+
+    The ledger has seen a step with states: its first `learned` events are forward and backward pass.
+    """
+    from genai_lab.training.heap import Heap
+
+    heap = Heap()
+    lasting = [(block, size) for block, size in ledger.before if block not in states]
+    heap.replay(lasting)
+    stays = set(heap.alive())
+    for step in range(STEPS):
+        heap.replay(ledger.events[:learned])
+        if step == 0:
+            heap.replay((block, size) for block, size in ledger.before if block in states)
+            stays |= set(states)
+        heap.replay(ledger.events[learned:])
+        for block in heap.alive():
+            if block not in stays:
+                heap.die(block)
+    return round(SPILL * heap.peak)
 
 
 def token_loss(output: Any, batch: dict[str, Any]) -> "torch.Tensor":
@@ -167,18 +202,6 @@ def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str,
     raise ValueError(f"{family!r} is no family that is trained")
 
 
-def return_freed_memory() -> bool:
-    """Makes glibc give large blocks back to the system once they are freed; False where there is no glibc.
-
-    By itself its threshold for blocks of their own (128 KiB) grows to 32 MiB with the first that is freed, and from
-    then on tensors share a heap that gets holes. Costs the time to map pages anew at each step.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return bool(mallopt is not None and mallopt(M_MMAP_THRESHOLD, 128 * 1024))
-
-
 def machine_memory(root: Path = Path("/")) -> int:
     """Bytes that this process can still take: what the machine has free, or what is left to its control group."""
     import psutil
@@ -206,49 +229,72 @@ def _left(group: Path) -> int:
     return sys.maxsize
 
 
-def _with_states(trained: list[Any], ledger: "_Ledger") -> Any:
-    """An optimiser that has made a step; the gradients are gone again. Later gradients enter the ledger as such."""
+def _with_states(trained: list[Any], ledger: "_Ledger") -> tuple[Any, list[int]]:
+    """(an optimiser that has made a step, the blocks of its states); the gradients are gone again.
+
+    Later gradients enter the ledger as such.
+    """
     import torch
 
+    def noted(weight: Any) -> None:
+        ledger.note(weight.grad, "gradients")
+
     for weight in trained:
-        weight.register_post_accumulate_grad_hook(lambda weight: ledger.note(weight.grad, "gradients"))
+        weight.register_post_accumulate_grad_hook(noted)
         weight.grad = torch.empty_like(weight)
     optimiser = torch.optim.AdamW(trained)
     optimiser.step()
+    states = []
     for state in optimiser.state.values():
         for value in state.values():
-            ledger.note(value, "optimiser")
+            states.append(ledger.note(value, "optimiser"))
     optimiser.zero_grad(set_to_none=True)
-    return optimiser
+    return optimiser, states
 
 
 class _Ledger:
-    """The bytes of the storages that are alive, by kind, and what they were at the highest moment since `begin`."""
+    """The bytes of the storages that are alive, by kind, and what they were at the highest moment since `begin`.
+
+    `events` are the births and deaths since then, `before` what was alive at that moment, as (block, bytes).
+    """
 
     def __init__(self) -> None:
         self.alive: dict[Kind, int] = dict.fromkeys(
             ("weights", "gradients", "optimiser", "activations", "temporaries"), 0
         )
-        self.begin("temporaries")
         self._known: dict[int, _Entry] = {}
+        self._blocks: dict[int, int] = {}
+        self._number = 0
+        self.begin("temporaries")
 
     def begin(self, kind: Kind) -> None:
         """New storages are of `kind` from now on; earlier peaks are forgotten."""
         self.kind, self.peak, self.at_peak = kind, 0, dict(self.alive)
+        self.events: list[tuple[int, int]] = []
+        self.before = list(self._blocks.items())
 
-    def note(self, tensor: "torch.Tensor", kind: Kind | None = None) -> None:
-        """Counts the tensor's storage; one that is known already is counted as `kind`, if one is given."""
+    def note(self, tensor: "torch.Tensor", kind: Kind | None = None) -> int:
+        """Counts the tensor's storage; one that is known already is counted as `kind`, if one is given. Its block."""
         storage = tensor.untyped_storage()
         entry = self._known.get(id(storage))
         if entry is None or entry.storage() is not storage:
-            entry = _Entry(kind or self.kind, storage.nbytes())
-            entry.storage = weakref.ref(storage, lambda _: self._add(entry.kind, -entry.size))
+            self._number += 1
+            entry = _Entry(kind or self.kind, storage.nbytes(), self._number)
+            entry.storage = weakref.ref(storage, lambda _: self._end(entry))
             self._known[id(storage)] = entry
+            self._blocks[entry.block] = entry.size
+            self.events.append((entry.block, entry.size))
             self._add(entry.kind, entry.size)
         elif kind and kind != entry.kind:
             self.alive[entry.kind] -= entry.size
             self.alive[kind] += entry.size
             entry.kind = kind
+        return entry.block
+
+    def _end(self, entry: "_Entry") -> None:
+        del self._blocks[entry.block]
+        self.events.append((entry.block, -1))
+        self._add(entry.kind, -entry.size)
 
     def _add(self, kind: Kind, size: int) -> None:
         self.alive[kind] += size
@@ -278,8 +324,8 @@ class _Ledger:
 class _Entry:
     storage: Callable[[], Any]
 
-    def __init__(self, kind: Kind, size: int) -> None:
-        self.kind, self.size = kind, size
+    def __init__(self, kind: Kind, size: int, block: int) -> None:
+        self.kind, self.size, self.block = kind, size, block
 
 
 _BUILDING = threading.RLock()

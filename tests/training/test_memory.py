@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from genai_lab.training.heap import LARGE, Heap
 from genai_lab.training.memory import GPUS, MemoryPlan, batch_of, machine_memory, plan
 
 FAMILIES = ("decoder-only", "encoder-decoder", "classifier", "masked")
@@ -148,3 +149,22 @@ def test_the_control_group_bounds_what_is_left(tmp_path: Path) -> None:
 
 def test_cards_have_a_sensible_size() -> None:
     assert all(10 * 2**30 < size < 300 * 2**30 for size in GPUS.values())
+
+
+def test_the_heap_cuts_the_smallest_piece_that_is_free_and_joins_neighbours() -> None:
+    heap = Heap()
+    heap.replay([(1, 1000), (2, 1_000_000), (3, 1000), (4, 5000), (5, 1000)])
+    top = heap.top
+    heap.replay([(4, -1), (2, -1), (6, 4000)])
+    assert heap.top == top  # cut from the piece of 4, not from the larger one of 2
+    heap.replay([(7, 1_000_000), (3, -1), (8, 990)])
+    assert heap.top == top
+    heap.replay([(9, 2 * LARGE)])
+    assert (heap.top, heap.mapped) == (top, 2 * LARGE)
+    heap.die(9)
+    assert heap.mapped == 0
+    assert heap.peak == top + 2 * LARGE
+    for block in heap.alive():
+        heap.die(block)
+    heap.live(10, top - 500)
+    assert heap.top == top  # all that was free is one piece

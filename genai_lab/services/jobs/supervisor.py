@@ -19,6 +19,7 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services.jobs import folder, ingesting, process, resources
 from genai_lab.services.work import KINDS
+from genai_lab.training.heap import TUNABLES
 from storage import jobs as queries
 from storage.tables import Job
 
@@ -170,7 +171,7 @@ class Supervisor:
     def _spawn(self, job_id: int, order: dict[str, Any]) -> None:
         place = folder(self.lab, job_id)
         order |= {"fruitless": ingesting.fruitless(place), "kernel_kills": process.kernel_kills()}
-        environment = self.lab.config.environment()
+        environment = {"GLIBC_TUNABLES": TUNABLES} | self.lab.config.environment()
         if order["gpu"] is not None:
             environment["CUDA_VISIBLE_DEVICES"] = order["gpu"]
         try:
