@@ -1,0 +1,234 @@
+"""What tuning gives on real runs: every method on one starter task, DialogSum, and continued pre-training.
+
+`python -m benchmarks.methods --part starter|dialogsum|pretrain --out FILE`. Runs go through the lab's own services and
+workers in a home of their own; scores have 95 % intervals over the held-out rows, methods a paired test against full
+tuning. Dialogues and texts are read from `../shared/data` and left out where they are absent.
+"""
+
+import argparse
+import gzip
+import json
+import math
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from genai_lab.config import Config
+from genai_lab.data import SplitPlan
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, evaluation, jobs, training
+from genai_lab.services.evaluation import Choice
+from genai_lab.services.training import results, studies
+from genai_lab.services.training.studies import Held
+from genai_lab.training import Part, Plan, Training
+from genai_lab.training.methods import METHODS
+
+SHARED = Path(__file__).resolve().parents[1] / "../shared/data"
+ROUGE = Choice("rouge", {"lsum": False})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=PARTS, default="starter")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--rows", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--methods", default="", help="with commas between them; all that suit without it")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        lab = Lab.open(Config(home=Path(home), device="cpu"))
+        try:
+            found = PARTS[options.part](lab, options)
+        finally:
+            lab.close()
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def ended(lab: Lab, title: str = "") -> None:
+    """Waits for every job; tells those that failed."""
+    while live := [view for status in ("running", "queued") for view in jobs.find(lab, status=status)[0]]:
+        view = jobs.wait(lab, min(one.id for one in live))
+        print(f"{view.title}: {view.status} after {view.seconds or 0:.0f} s {view.error or ''}", flush=True)
+
+
+def table(lab: Lab, study: int) -> list[dict[str, Any]]:
+    """One row a system, printed as it goes."""
+    view = studies.show(lab, study)
+    scores = evaluation.show(lab, view.evaluations["held out"])
+    made = []
+    for line, system in zip(results.lines(lab, view), scores.systems, strict=True):
+        out = line.run.outcome if line.run else {}
+        figures = {one.figure: [one.value, one.low, one.high] for one in scores.scores if one.system == system.id}
+        row = {
+            "method": line.run.plan.method if line.run else "base",
+            "share": out["trained"] / out["parameters"] if out else 0.0,
+            "seconds": out.get("seconds"),
+            "tokens_per_second": out["tokens"] / out["seconds"] if out else None,
+            "peak": out.get("peak"),
+            "foreseen": out.get("foreseen"),
+            "bytes": out.get("bytes"),
+            "n": line.n,
+            "figures": {name: figures[name] for name in ("rouge1", "rouge2", "rougeL") if name in figures},
+            "against": asdict(line.compared.comparison) | {"p": line.compared.p} if line.compared else None,
+        }
+        made.append(row)
+        value, low, high = row["figures"].get("rougeL", [float("nan")] * 3)
+        against = f"{row['against']['difference']:+.3f}, p {row['against']['p']:.2g}" if row["against"] else ""
+        print(
+            f"{row['method']:14} {100 * row['share']:6.2f} % {row['seconds'] or 0:6.0f} s "
+            f"{(row['peak'] or 0) / 1e6:6.0f} MB {(row['bytes'] or 0) / 1e3:8.0f} kB  "
+            f"ROUGE-L {value:.3f} ({low:.3f} to {high:.3f}) {against}",
+            flush=True,
+        )
+    return made
+
+
+def starter(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+    """Every method that suits, at equal steps, on the task that starter-seq2seq was not trained on."""
+    name = datasets.import_starter(lab, "qa", "starter-qa").name
+    every = [one for one in METHODS if "encoder-decoder" in METHODS.get(one).architectures and one != "qlora"]
+    chosen = options.methods.split(",") if options.methods else ["full", *(one for one in every if one != "full")]
+    plan = Plan(
+        "starter-seq2seq", (Part(name, ("answer-passage", "answer-reading")),),
+        training=Training(steps=options.steps, batch=16, validation_rows=100, evaluate_every=options.steps // 4 or 1),
+    )  # fmt: skip
+    study = studies.bake_off(lab, plan, chosen, Held(options.rows, max_new_tokens=32, metrics=(ROUGE,)))
+    ended(lab)
+    return {"steps": options.steps, "batch": 16, "rows": table(lab, study)}
+
+
+def dialogsum(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+    """Full tuning and LoRA for a fixed time each, the steps from a measured pace."""
+    rows = []
+    for split, name in (("train", "dialogsum_train"), ("test", "dialogsum_dev")):
+        rows += [{**one, "split": split} for one in lines_of(f"summarization/{name}.jsonl.gz")]
+    if not rows:
+        return {}
+    kept = [{name: row[name] for name in ("dialogue", "summary", "split")} for row in rows]
+    roles = {"input": ["dialogue"], "reference": ["summary"]}
+    plan = SplitPlan(by="column", column="split")
+    name = datasets.import_rows(lab, kept, "dialogsum", {"kind": "file"}, mapping=roles, split=plan).name
+    base = Plan(
+        "starter-seq2seq", (Part(name, ("summarise-conversation",)),), method="full",
+        training=Training(steps=20, batch=8, length=512, target_length=96, validation_rows=60, evaluate_every=20),
+    )  # fmt: skip
+    begun = training.start(lab, base)
+    ended(lab)
+    pace = max(value for _, value in training.curves(lab, training.show(lab, begun.run_id))["tokens per second"])
+    out = training.show(lab, begun.run_id).outcome
+    steps = max(20, int(60 * options.minutes * pace / (out["tokens"] / out["steps"])))
+    print(f"{pace:,.0f} tokens/s: {steps} steps in {options.minutes:g} minutes", flush=True)
+    timed = replace(base, training=replace(base.training, steps=steps, evaluate_every=max(1, steps // 4)))
+    study = studies.bake_off(lab, timed, ["full", "lora"], Held(options.rows, max_new_tokens=80, metrics=(ROUGE,)))
+    ended(lab)
+    return {"steps": steps, "batch": 8, "minutes": options.minutes, "rows": table(lab, study)}
+
+
+def pretrain(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+    """Perplexity a token on a held-out tenth before and after, over blocks."""
+    made: dict[str, Any] = {}
+    wanted = (
+        ("tinyshakespeare", "starter-causal", "causal"),
+        ("wikitext2_valid", "starter-causal", "causal"),
+        ("tinyshakespeare", "starter-toxicity", "masked"),
+        ("tinyshakespeare", "starter-seq2seq", "spans"),
+    )
+    for text, model, objective in wanted:
+        name = paragraphs(lab, text)
+        if name is None:
+            continue
+        plan = Plan(
+            model, (Part(name),), objective, "full",
+            training=Training(steps=options.steps, batch=8, length=128, validation_rows=120, learning_rate=1e-3,
+                              evaluate_every=max(1, options.steps // 4)),
+        )  # fmt: skip
+        begun = training.start(lab, plan)
+        ended(lab)
+        view = training.show(lab, begun.run_id)
+        held = training.curves(lab, view)["validation loss"]
+        row = {"text": text, "model": model, "objective": objective, "losses": held, "outcome": view.outcome}
+        row["perplexity"] = (
+            [block_perplexity(lab, plan, folder) for folder in (None, begun.model)] if objective == "causal" else None
+        )
+        made[f"{text} {objective}"] = row
+        before, after = held[0][1], view.outcome["best_loss"]
+        print(
+            f"{text} {objective} {model}: loss {before:.3f} to {after:.3f}, {view.outcome['seconds']:.0f} s {row['perplexity']}",
+            flush=True,
+        )
+    return made
+
+
+def block_perplexity(lab: Lab, plan: Plan, tuned: str | None) -> dict[str, float]:
+    """exp of the mean loss over validation blocks with its interval, for the base or a tuned model."""
+    import numpy as np
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from genai_lab.evaluation import statistics
+    from genai_lab.metrics import Sample
+    from genai_lab.services import models
+    from genai_lab.services.training import preparing
+    from genai_lab.training.loading import load_module, load_tokenizer
+
+    found = preparing.known(lab, plan)
+    base = preparing.folder_of(found)
+    tokenizer = load_tokenizer(base)
+    blocks = preparing.prepare(lab, plan, found, tokenizer).validation
+    place = models.show(lab, tuned).card.path if tuned else base
+    assert place is not None
+    module = load_module(place, "decoder-only", "lm").eval()
+    losses = []
+    with torch.no_grad():
+        for block in blocks:
+            ids = torch.tensor([block.ids])
+            losses.append(float(cross_entropy(module(input_ids=ids).logits[0, :-1], ids[0, 1:])))
+    one = statistics.interval(Sample(np.array(losses)), seed=0)
+    return {
+        "value": math.exp(one.value or 0), "low": math.exp(one.low or 0), "high": math.exp(one.high or 0), "blocks": one.n
+    }  # fmt: skip
+
+
+def paragraphs(lab: Lab, text: str) -> str | None:
+    """The text as a dataset, a row a paragraph, the last tenth held out."""
+    path = SHARED / "pretrain" / f"{text}.txt.gz"
+    if not path.is_file():
+        print(f"{path.name} is absent and left out.")
+        return None
+    name = text.replace("_", "-")
+    if known := datasets.find(lab, name, 1)[0]:
+        return known[0].name
+    with gzip.open(path, "rt") as stream:
+        parts = [part.strip() for part in stream.read().split("\n\n" if text == "tinyshakespeare" else "\n")]
+    kept = [part for part in parts if len(part) > 20]
+    cut = len(kept) * 9 // 10
+    rows = [{"text": part, "split": "train" if n < cut else "validation"} for n, part in enumerate(kept)]
+    plan = SplitPlan(by="column", column="split")
+    return datasets.import_rows(lab, rows, name, {"kind": "file"}, mapping={"input": ["text"]}, split=plan).name
+
+
+def lines_of(path: str) -> list[dict[str, Any]]:
+    place = SHARED / path
+    if not place.is_file():
+        print(f"{place.name} is absent and left out.")
+        return []
+    with gzip.open(place, "rt") as stream:
+        return [json.loads(line) for line in stream]
+
+
+PARTS: dict[str, Callable[[Lab, argparse.Namespace], dict[str, Any]]] = {
+    "starter": starter, "dialogsum": dialogsum, "pretrain": pretrain,
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    began = time.perf_counter()
+    code = main()
+    print(f"{(time.perf_counter() - began) / 60:.1f} minutes")
+    raise SystemExit(code)

@@ -1,0 +1,194 @@
+"""The loop against plain transformers Trainer: learned tokens a second on the same model, data and batch; its memory.
+
+`python -m benchmarks.training --out FILE`. DialogSum with starter-seq2seq, batch 8: ours with rows of similar length in
+a batch, the other side with Trainer's own random order and padding to the longest; no evaluation and no checkpoint in
+either. Segments by turns in one process with the same allocator settings; tokens are those that are not padding.
+Memory: resident after each of five passes over a small set.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genai_lab.training import IGNORED, Part, Plan, Training
+from genai_lab.training.heap import TUNABLES
+from genai_lab.training.objectives import OBJECTIVES, Item, Text
+from genai_lab.training.work import Work
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "../shared/data/summarization/dialogsum_train.jsonl.gz"
+BASE = ROOT / "genai_lab/starter/weights/starter-seq2seq"
+PROMPT = "Summarize the following conversation.\n\n{}\n\nSummary:"
+AIMS = {"full": 1.3, "lora": 1.3}
+
+
+class Silent:
+    """A Tell that keeps the memory curve."""
+
+    def __init__(self) -> None:
+        self.memory: list[tuple[int, float]] = []
+
+    def progress(self, *values: Any) -> None:
+        return
+
+    def metric(self, name: str, step: int, value: float) -> None:
+        if name == "memory":
+            self.memory.append((step, value))
+
+    def record(self, item: dict[str, Any]) -> None:
+        return
+
+
+def main() -> int:
+    if os.environ.get("GLIBC_TUNABLES") != TUNABLES:
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.training", *sys.argv[1:]], _environment())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--rows", type=int, default=3000)
+    options = parser.parse_args()
+    if not DATA.is_file():
+        print("The shared data are absent, so that nothing is measured.")
+        return 0
+    found = {"throughput": throughput(options), "memory": flat(options)}
+    for name, row in found["throughput"].items():
+        print(
+            f"{name:6} ours {row['ours']:8,.0f} tokens/s, plain Trainer {row['plain']:8,.0f}, ratio {row['ratio']:.2f} "
+            f"({row['lowest']:.2f} to {row['highest']:.2f}; aim {row['aim']})"
+        )
+    print("resident memory after each pass (MB): " + ", ".join(f"{one / 1e6:.0f}" for one in found["memory"]))
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "GLIBC_TUNABLES": TUNABLES}
+
+
+def items(rows: int, training: Training) -> list[Item]:
+    from genai_lab.training.loading import load_tokenizer
+
+    with gzip.open(DATA, "rt") as stream:
+        found = [json.loads(line) for _, line in zip(range(rows), stream, strict=False)]
+    texts = [Text(PROMPT.format(one["dialogue"]), one["summary"]) for one in found]
+    return OBJECTIVES.get("instruction").items(texts, load_tokenizer(BASE), "encoder-decoder", training, ())
+
+
+def work_of(method: str, steps: int, training: Training, folder: Path, rows: Sequence[Item]) -> Work:
+    plan = Plan("starter-seq2seq", (Part("dialogsum"),), method=method, training=training)
+    work = Work(plan, BASE, "starter-seq2seq", "encoder-decoder", steps, "cpu")
+    work.write(folder, [rows], rows[:4])
+    return Work.read(folder)
+
+
+def throughput(options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    torch.set_flush_denormal(True)
+    made = {}
+    for method in ("full", "lora"):
+        pairs = []
+        for number in range(options.rounds + 1):
+            both = [side(method, options, number) for side in ((ours, plain) if number % 2 else (plain, ours))]
+            pairs.append(both if not number % 2 else both[::-1])
+        plains, own = zip(*pairs[1:], strict=True)  # the first is for warming up
+        ratios = [b / a for a, b in zip(plains, own, strict=True)]
+        made[method] = {
+            "ours": statistics.median(own),
+            "plain": statistics.median(plains),
+            "ratio": statistics.median(ratios),
+            "lowest": min(ratios),
+            "highest": max(ratios),
+            "aim": AIMS[method],
+        }
+    return made
+
+
+def settings(options: argparse.Namespace, seed: int) -> Training:
+    return Training(
+        steps=options.steps, batch=8, length=512, target_length=96, evaluate_every=10_000_000, seed=seed,
+        learning_rate=1e-4,
+    )  # fmt: skip
+
+
+def ours(method: str, options: argparse.Namespace, seed: int) -> float:
+    """Tokens a second of our loop."""
+    from genai_lab.training.loop import Loop, prepared
+
+    training = settings(options, seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        work = work_of(method, options.steps, training, folder, items(options.rows, training))
+        module, tokenizer, draws, held = prepared(work, folder)
+        loop = Loop(work, module, tokenizer, draws, held, folder / "out", Silent())
+        began = time.perf_counter()
+        loop.train()
+        return loop.tokens / (time.perf_counter() - began)
+
+
+def plain(method: str, options: argparse.Namespace, seed: int) -> float:
+    """Tokens a second of Trainer with its defaults."""
+    import torch
+    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
+    from transformers.trainer_callback import PrinterCallback
+
+    from genai_lab.training.loading import load_module, load_tokenizer
+    from genai_lab.training.methods import METHODS
+
+    training = settings(options, seed)
+    tokenizer = load_tokenizer(BASE)
+    torch.manual_seed(seed)
+    module = load_module(BASE, "encoder-decoder", "lm")
+    way = METHODS.get(method)
+    module = way.apply(module, "encoder-decoder", way.settings(), options.steps)
+    rows = [
+        {"input_ids": one.ids, "attention_mask": [1] * len(one.ids), "labels": one.target}
+        for one in items(options.rows, training)
+    ]
+    collate = DataCollatorForSeq2Seq(tokenizer, padding=True, label_pad_token_id=IGNORED)
+    tokens = 0
+
+    def counted(batch: list[dict[str, Any]]) -> Any:
+        nonlocal tokens
+        tokens += sum(len(one["input_ids"]) + len(one["labels"]) for one in batch)
+        return collate(batch)
+
+    with tempfile.TemporaryDirectory() as place:
+        arguments = TrainingArguments(
+            output_dir=place, max_steps=options.steps, per_device_train_batch_size=8, learning_rate=1e-4, use_cpu=True,
+            report_to=[], disable_tqdm=True, save_strategy="no", seed=seed, log_level="error",
+        )  # fmt: skip
+        trainer = Trainer(model=module, args=arguments, train_dataset=rows, data_collator=counted)  # type: ignore[arg-type]
+        trainer.pop_callback(PrinterCallback)
+        began = time.perf_counter()
+        trainer.train()
+        return tokens / (time.perf_counter() - began)
+
+
+def flat(options: argparse.Namespace) -> list[float]:
+    """Resident bytes at the end of each of five passes over 96 rows."""
+    from genai_lab.training.loop import Loop, prepared
+
+    training = Training(steps=60, batch=8, length=256, target_length=64, evaluate_every=12, validation_rows=4)
+    tell = Silent()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        work = work_of("full", 60, training, folder, items(96, training))
+        module, tokenizer, draws, held = prepared(work, folder)
+        Loop(work, module, tokenizer, draws, held, folder / "out", tell).train()
+    kept = dict(tell.memory)
+    return [kept[step] for step in (12, 24, 36, 48, 60)]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
