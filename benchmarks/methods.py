@@ -145,23 +145,22 @@ def pretrain(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
             continue
         plan = Plan(
             model, (Part(name),), objective, "full",
-            training=Training(steps=options.steps, batch=8, length=128, validation_rows=120, learning_rate=1e-3,
-                              evaluate_every=max(1, options.steps // 4)),
+            training=Training(
+                steps=options.steps, batch=8, length=128, validation_rows=120, learning_rate=1e-3,
+                evaluate_every=options.steps // 4 or 1,
+            ),
         )  # fmt: skip
         begun = training.start(lab, plan)
         ended(lab)
         view = training.show(lab, begun.run_id)
         held = training.curves(lab, view)["validation loss"]
         row = {"text": text, "model": model, "objective": objective, "losses": held, "outcome": view.outcome}
-        row["perplexity"] = (
-            [block_perplexity(lab, plan, folder) for folder in (None, begun.model)] if objective == "causal" else None
-        )
+        if objective == "causal":
+            row["perplexity"] = [block_perplexity(lab, plan, one) for one in (None, begun.model)]
         made[f"{text} {objective}"] = row
-        before, after = held[0][1], view.outcome["best_loss"]
-        print(
-            f"{text} {objective} {model}: loss {before:.3f} to {after:.3f}, {view.outcome['seconds']:.0f} s {row['perplexity']}",
-            flush=True,
-        )
+        before, after, took = held[0][1], view.outcome["best_loss"], view.outcome["seconds"]
+        told = row.get("perplexity", "")
+        print(f"{text} {objective} {model}: loss {before:.3f} to {after:.3f}, {took:.0f} s {told}", flush=True)
     return made
 
 
@@ -190,9 +189,8 @@ def block_perplexity(lab: Lab, plan: Plan, tuned: str | None) -> dict[str, float
             ids = torch.tensor([block.ids])
             losses.append(float(cross_entropy(module(input_ids=ids).logits[0, :-1], ids[0, 1:])))
     one = statistics.interval(Sample(np.array(losses)), seed=0)
-    return {
-        "value": math.exp(one.value or 0), "low": math.exp(one.low or 0), "high": math.exp(one.high or 0), "blocks": one.n
-    }  # fmt: skip
+    ends = {name: math.exp(getattr(one, name) or 0) for name in ("value", "low", "high")}
+    return ends | {"blocks": one.n}
 
 
 def paragraphs(lab: Lab, text: str) -> str | None:

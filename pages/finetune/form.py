@@ -16,13 +16,15 @@ from genai_lab.training.objectives import OBJECTIVES
 from pages.components.forms import read_settings, settings_form, show_settings
 
 FIRST = ("steps", "batch", "learning_rate", "length", "target_length", "seed")
-BUDGETS = {"Quick look": 60, "Standard": 300, "Thorough": 1500}
+PRESETS = {"Quick look": (60, 8), "Standard": (300, 16), "Thorough": (1500, 16)}
 Update = Any
 
 
 @dataclass
 class Form:
-    """`inputs` in the order that `plan_of` reads; `groups` are shown by name of (family, member)."""
+    """`inputs` in the order that `plan_of` reads; `groups` are shown by name of (family, member); `pace` are steps and
+    batch, which presets set.
+    """
 
     inputs: list[Any]
     groups: dict[tuple[str, str], Any]
@@ -30,6 +32,7 @@ class Form:
     method: Any
     model: Any
     about: Any
+    pace: list[Any]
 
 
 def own_settings(family: Any) -> list[tuple[str, list[str]]]:
@@ -37,8 +40,8 @@ def own_settings(family: Any) -> list[tuple[str, list[str]]]:
     return [(name, [item.name for item in fields(family.get(name).settings)]) for name in family]
 
 
-def build(names: Sequence[str]) -> Form:
-    """Draws the form; `names` are the ids of its parts for tests and styles."""
+def build() -> Form:
+    """Draws the form."""
     with gr.Row():
         model = gr.Dropdown([], label="Base model", interactive=True, elem_id="ft-model")
         objective = gr.Dropdown(
@@ -118,7 +121,7 @@ def build(names: Sequence[str]) -> Form:
         *extra,
         *training.values(),
     ]
-    return Form(inputs, groups, objective, method, model, about)
+    return Form(inputs, groups, objective, method, model, about, [training["steps"], training["batch"]])
 
 
 def plan_of(*values: Any) -> tuple[Plan, str]:

@@ -22,6 +22,7 @@ from pages.finetune import form as forms
 
 FILE = "plan.yaml"
 KEEP = "(...values) => JSON.stringify(values)"
+NO_GPU = "any GPU"
 Update = Any
 QA = Part("starter-qa", ("answer-passage", "answer-reading"))
 EXAMPLES: dict[str, Plan] = {
@@ -72,9 +73,13 @@ class New:
     def __init__(self, lab: Lab, begun: gr.State) -> None:
         with gr.Row(elem_classes=["chips"]):
             chips = [gr.Button(name, size="sm", elem_id=f"ft-example-{n}") for n, name in enumerate(EXAMPLES)]
-        self.form = forms.build(())
+        self.form = forms.build()
         self.draft = gr.BrowserState(None, storage_key="genai-lab-finetune", secret="genai-lab")
         with gr.Row():
+            preset = gr.Dropdown(
+                list(forms.PRESETS), value=None, label="Preset", info="Sets steps and batch.", interactive=True,
+                elem_id="ft-preset",
+            )  # fmt: skip
             self.title = gr.Textbox(
                 "", label="Title of the run", info="Empty: the model's name.", max_lines=1, elem_id="ft-title"
             )
@@ -87,6 +92,10 @@ class New:
             start = gr.Button("Start run", variant="primary", size="sm", scale=0, min_width=110, elem_id="ft-start")
             look = gr.Button("First batch", size="sm", scale=0, min_width=100, elem_id="ft-look")
             weigh = gr.Button("Memory", size="sm", scale=0, min_width=90, elem_id="ft-memory")
+            gpu = gr.Dropdown(
+                [NO_GPU, *estimating.GPUS], value=NO_GPU, show_label=False, label="GPU", container=False, scale=0,
+                min_width=160, interactive=True, elem_id="ft-gpu",
+            )  # fmt: skip
             reset = gr.Button("Start over", size="sm", scale=0, min_width=90, elem_id="ft-reset")
         memory = piece({"bars": []}, MEMORY, "ft-plan", sheet="finetune.css")
         seen = piece({"rows": []}, TOKENS, "ft-batch", sheet="finetune.css")
@@ -112,7 +121,7 @@ class New:
             event(guarded(forms.suited, lab), [form.model, form.objective, form.method], choice, queue=False, **PRIVATE)
             event(guarded(about, lab), [form.model, form.objective, form.method], form.about, queue=False, **PRIVATE)
         look.click(guarded(looked, lab), inputs, seen, concurrency_id="models", **PRIVATE)
-        weigh.click(guarded(weighed, lab), inputs, memory, concurrency_id="models", **PRIVATE)
+        weigh.click(guarded(weighed, lab), [gpu, *inputs], memory, concurrency_id="models", **PRIVATE)
         start.click(
             guarded(started, lab),
             [self.title, self.tags, self.gate, *inputs],
@@ -120,6 +129,7 @@ class New:
             concurrency_id="models",
             **PRIVATE,
         )
+        preset.input(preset_values, preset, form.pace, queue=False, **PRIVATE)
         reset.click(guarded(forms.offered, lab, None), None, inputs, **PRIVATE)
         write.click(guarded(written), inputs, [text, line], **PRIVATE)
         put.click(guarded(put_in, lab), text, inputs, **PRIVATE)
@@ -207,12 +217,16 @@ def _shown(tokens: Sequence[tuple[str, str]]) -> list[list[str]]:
     return [[text.replace("\n", "↵"), kind] for text, kind in tokens[:400]]
 
 
-def weighed(lab: Lab, *values: Any) -> dict[str, Any]:
+def preset_values(name: str | None) -> Sequence[Update]:
+    return forms.PRESETS.get(name or "", (gr.skip(), gr.skip()))
+
+
+def weighed(lab: Lab, gpu: str, *values: Any) -> dict[str, Any]:
     plan, _ = forms.plan_of(*values)
-    return memory_value(estimating.estimate(lab, plan, preparing.known(lab, plan)))
+    return memory_value(estimating.estimate(lab, plan, preparing.known(lab, plan)), gpu)
 
 
-def memory_value(made: estimating.Estimate) -> dict[str, Any]:
+def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
     """Bars by kind; what fits."""
     memory = made.memory
     kinds = {
@@ -230,6 +244,9 @@ def memory_value(made: estimating.Estimate) -> dict[str, Any]:
         if smallest
         else "more than any single one holds: use several processes and sharding."
     )
+    if chosen in estimating.GPUS:
+        size = estimating.GPUS[chosen]
+        gpu = f"{'fits into' if needed <= size else 'does not fit into'} {chosen} with {size_text(size)}; {gpu}"
     return {
         "note": f"Foreseen for batches of {rows}; {share}.",
         "bars": [
