@@ -53,6 +53,17 @@ def build() -> Form:
             value="lora", label="Method", interactive=True, elem_id="ft-method",
         )  # fmt: skip
     about = gr.HTML("", apply_default_css=False, elem_classes=["plain"], js_on_load=None, elem_id="ft-about")
+    data = [*_data(), *_mixture()]
+    groups, extra = _own()
+    training = settings_form(Training, FIRST, prefix="ft", more="", across=6)
+    rest = [item.name for item in fields(Training) if item.name not in FIRST]
+    with gr.Accordion("More settings", open=False, elem_id="ft-more-settings"):
+        training |= settings_form(Training, rest, prefix="ft", more="", across=4)
+    inputs = [model, objective, method, *data, *extra, *training.values()]
+    return Form(inputs, groups, objective, method, model, about, [training["steps"], training["batch"]])
+
+
+def _data() -> list[Any]:
     with gr.Row():
         dataset = gr.Dropdown([], label="Dataset", interactive=True, elem_id="ft-dataset")
         chosen = gr.Dropdown(
@@ -62,6 +73,10 @@ def build() -> Form:
         name = gr.Textbox(
             "", label="Name of the model", info="Empty: made of base and method.", max_lines=1, elem_id="ft-name"
         )
+    return [dataset, chosen, name]
+
+
+def _mixture() -> list[Any]:
     with gr.Accordion("More datasets (multi-task) and splits", open=False, elem_id="ft-mixture"):
         more = gr.Textbox(
             "", label="More datasets", lines=2, max_lines=8, elem_id="ft-more", elem_classes=["mono"],
@@ -93,6 +108,11 @@ def build() -> Form:
                 interactive=True,
                 elem_id="ft-held",
             )
+    return [more, mixing, cap, warmth, split, held]
+
+
+def _own() -> tuple[dict[tuple[str, str], Any], list[Any]]:
+    """(a group for each objective and method, the inputs of all of them in order)."""
     groups: dict[tuple[str, str], Any] = {}
     extra: list[Any] = []
     for kind, family, first in (("objective", OBJECTIVES, "instruction"), ("method", METHODS, "lora")):
@@ -101,27 +121,7 @@ def build() -> Form:
                 if settings:
                     own = family.get(member).settings
                     extra += settings_form(own, settings, prefix=f"ft-{member}", more="", across=4).values()
-    training = settings_form(Training, FIRST, prefix="ft", more="", across=6)
-    rest = [item.name for item in fields(Training) if item.name not in FIRST]
-    with gr.Accordion("More settings", open=False, elem_id="ft-more-settings"):
-        training |= settings_form(Training, rest, prefix="ft", more="", across=4)
-    inputs = [
-        model,
-        objective,
-        method,
-        dataset,
-        chosen,
-        name,
-        more,
-        mixing,
-        cap,
-        warmth,
-        split,
-        held,
-        *extra,
-        *training.values(),
-    ]
-    return Form(inputs, groups, objective, method, model, about, [training["steps"], training["batch"]])
+    return groups, extra
 
 
 def plan_of(*values: Any) -> tuple[Plan, str]:

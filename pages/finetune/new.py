@@ -99,20 +99,7 @@ class New:
             reset = gr.Button("Start over", size="sm", scale=0, min_width=90, elem_id="ft-reset")
         memory = piece({"bars": []}, MEMORY, "ft-plan", sheet="finetune.css")
         seen = piece({"rows": []}, TOKENS, "ft-batch", sheet="finetune.css")
-        with gr.Accordion("As YAML and command line", open=False, elem_id="ft-yaml-shelf"):
-            text = gr.Textbox(
-                "", label="Plan", lines=10, max_lines=30, elem_id="ft-yaml", elem_classes=["mono"],
-                info="Written from the form; paste another and put it into the form.",
-            )  # fmt: skip
-            line = gr.Textbox(
-                "", label="Command", interactive=False, max_lines=2, elem_id="ft-command", elem_classes=["mono"]
-            )
-            with gr.Row(elem_classes=["actions"]):
-                write = gr.Button("Write from form", size="sm", scale=0, min_width=130, elem_id="ft-write")
-                put = gr.Button("Put into form", size="sm", scale=0, min_width=110, elem_id="ft-put")
-                copy = gr.Button("Copy YAML", size="sm", scale=0, min_width=100)
-                command = gr.Button("Copy command", size="sm", scale=0, min_width=120)
-                save = gr.Button("Download", size="sm", scale=0, min_width=90)
+        _yaml(lab, self.form.inputs)
         inputs, form = self.form.inputs, self.form
         choice = [form.objective, form.method, *form.groups.values()]
         for chip, name in zip(chips, EXAMPLES, strict=True):
@@ -131,13 +118,31 @@ class New:
         )
         preset.input(preset_values, preset, form.pace, queue=False, **PRIVATE)
         reset.click(guarded(forms.offered, lab, None), None, inputs, **PRIVATE)
-        write.click(guarded(written), inputs, [text, line], **PRIVATE)
-        put.click(guarded(put_in, lab), text, inputs, **PRIVATE)
-        copy_computed(copy, yaml_of, inputs)
-        copy_computed(command, command_of, inputs)
-        download_computed(save, yaml_of, inputs, FILE)
         for one in inputs:
             one.change(None, inputs, self.draft, js=KEEP, queue=False, **PRIVATE)
+
+
+def _yaml(lab: Lab, inputs: list[Any]) -> None:
+    """The plan as a text to take along, and the line that begins the same run."""
+    with gr.Accordion("As YAML and command line", open=False, elem_id="ft-yaml-shelf"):
+        text = gr.Textbox(
+            "", label="Plan", lines=10, max_lines=30, elem_id="ft-yaml", elem_classes=["mono"],
+            info="Written from the form; paste another and put it into the form.",
+        )  # fmt: skip
+        line = gr.Textbox(
+            "", label="Command", interactive=False, max_lines=2, elem_id="ft-command", elem_classes=["mono"]
+        )
+        with gr.Row(elem_classes=["actions"]):
+            write = gr.Button("Write from form", size="sm", scale=0, min_width=130, elem_id="ft-write")
+            put = gr.Button("Put into form", size="sm", scale=0, min_width=110, elem_id="ft-put")
+            copy = gr.Button("Copy YAML", size="sm", scale=0, min_width=100)
+            command = gr.Button("Copy command", size="sm", scale=0, min_width=120)
+            save = gr.Button("Download", size="sm", scale=0, min_width=90)
+    write.click(guarded(written), inputs, [text, line], **PRIVATE)
+    put.click(guarded(put_in, lab), text, inputs, **PRIVATE)
+    copy_computed(copy, yaml_of, inputs)
+    copy_computed(command, command_of, inputs)
+    download_computed(save, yaml_of, inputs, FILE)
 
 
 def arrived(lab: Lab, draft: str | None, count: int, plan: Plan | None = None) -> list[Update]:

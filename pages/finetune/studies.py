@@ -32,47 +32,13 @@ class Studies:
     def __init__(self, lab: Lab, inputs: list[Any]) -> None:
         self.seen = gr.State("")
         with gr.Accordion("New study, from the plan on the tab New", open=True, elem_id="st-new"), gr.Tabs():
-            bake, shots, sweep, forgot = (
-                gr.Tab(name, id=name) for name in ("Bake-off", "Shots against tuning", "Sweep", "Forgetting and gate")
-            )
-            with bake:
-                with gr.Row():
-                    methods = _methods("st-methods", DEFAULT)
-                    memory = gr.Number(
-                        0, label="Equal memory (MB)", info="0: equal steps. Else the largest batch that fits.",
-                        precision=0, elem_id="st-memory",
-                    )  # fmt: skip
-                start_bake = _button("Start bake-off", "st-bake")
-            with shots:
-                with gr.Row():
-                    numbers = gr.Textbox(
-                        "0, 1, 4", label="Shots of the base", info="With commas.", max_lines=1, elem_id="st-shots"
-                    )
-                    tuned = _methods("st-tuned", ["lora", "full"])
-                start_shots = _button("Start study", "st-start-shots")
-            with sweep:
-                with gr.Row():
-                    grid = gr.Textbox(
-                        GRID_HINT, label="Varied", info="One setting a line: path: value, value.", lines=3,
-                        elem_id="st-grid", elem_classes=["mono"],
-                    )  # fmt: skip
-                    draws = gr.Number(
-                        0, label="Random draws", info="0: every combination.", precision=0, elem_id="st-draws"
-                    )
-                start_sweep = _button("Start sweep", "st-sweep")
-            with forgot:
-                with gr.Row():
-                    base = gr.Dropdown([], label="Before", interactive=True, elem_id="st-base")
-                    after = gr.Dropdown([], label="After", multiselect=True, interactive=True, elem_id="st-after")
-                with gr.Row():
-                    tasks = gr.Dropdown([], label="Suites", multiselect=True, interactive=True, elem_id="st-suites")
-                    saved = gr.Dropdown(
-                        [], label="Saved evaluations", info="Run again with the first tuned model in the base's place.",
-                        multiselect=True, interactive=True, elem_id="st-saved",
-                    )  # fmt: skip
-                with gr.Row(elem_classes=["actions"]):
-                    start_forgot = _button("Measure forgetting", "st-forgot")
-                    start_gate = _button("Run gate", "st-gate")
+            parts = {
+                "Bake-off": _bake, "Shots against tuning": _shots, "Sweep": _sweep, "Forgetting and gate": _forgetting,
+            }  # fmt: skip
+            made = []
+            for name, part in parts.items():
+                with gr.Tab(name, id=name):
+                    made.append(part())
         with gr.Row():
             rows = gr.Number(200, label="Held-out rows", precision=0, minimum=1, elem_id="st-rows")
             split = gr.Dropdown(
@@ -91,18 +57,61 @@ class Studies:
         )
         held = [rows, split, metric, length]
         self.drawn = [self.opened, self.seen, self.table, self.plot]
-        self.offers = [base, after, tasks, saved]
-        start_bake.click(
+        (methods, memory, bake), (numbers, tuned, shots), (grid, draws, sweep), (*self.offers, forgot, gate) = made
+        base, after, tasks, saved = self.offers
+        bake.click(
             guarded(baked, lab), [methods, memory, *held, *inputs], self.drawn, concurrency_id="models", **PRIVATE
         )
-        start_shots.click(
+        shots.click(
             guarded(shot, lab), [numbers, tuned, *held, *inputs], self.drawn, concurrency_id="models", **PRIVATE
         )
-        start_sweep.click(guarded(swept, lab), [grid, draws, *inputs], self.drawn, concurrency_id="models", **PRIVATE)
-        start_forgot.click(guarded(forgotten, lab), [base, after, tasks], self.drawn, **PRIVATE)
-        start_gate.click(guarded(gated, lab), [base, after, saved], self.drawn, **PRIVATE)
+        sweep.click(guarded(swept, lab), [grid, draws, *inputs], self.drawn, concurrency_id="models", **PRIVATE)
+        forgot.click(guarded(forgotten, lab), [base, after, tasks], self.drawn, **PRIVATE)
+        gate.click(guarded(gated, lab), [base, after, saved], self.drawn, **PRIVATE)
         self.opened.input(guarded(draw, lab), self.opened, self.drawn, **PRIVATE)
         gr.Timer(2).tick(guarded(tick, lab), [self.opened, self.seen], self.drawn, **PRIVATE)
+
+
+def _bake() -> list[Any]:
+    with gr.Row():
+        methods = _methods("st-methods", DEFAULT)
+        memory = gr.Number(
+            0, label="Equal memory (MB)", info="0: equal steps. Else the largest batch that fits.", precision=0,
+            elem_id="st-memory",
+        )  # fmt: skip
+    return [methods, memory, _button("Start bake-off", "st-bake")]
+
+
+def _shots() -> list[Any]:
+    with gr.Row():
+        numbers = gr.Textbox("0, 1, 4", label="Shots of the base", info="With commas.", max_lines=1, elem_id="st-shots")
+        tuned = _methods("st-tuned", ["lora", "full"])
+    return [numbers, tuned, _button("Start study", "st-start-shots")]
+
+
+def _sweep() -> list[Any]:
+    with gr.Row():
+        grid = gr.Textbox(
+            GRID_HINT, label="Varied", info="One setting a line: path: value, value.", lines=3, elem_id="st-grid",
+            elem_classes=["mono"],
+        )  # fmt: skip
+        draws = gr.Number(0, label="Random draws", info="0: every combination.", precision=0, elem_id="st-draws")
+    return [grid, draws, _button("Start sweep", "st-sweep")]
+
+
+def _forgetting() -> list[Any]:
+    with gr.Row():
+        base = gr.Dropdown([], label="Before", interactive=True, elem_id="st-base")
+        after = gr.Dropdown([], label="After", multiselect=True, interactive=True, elem_id="st-after")
+    with gr.Row():
+        tasks = gr.Dropdown([], label="Suites", multiselect=True, interactive=True, elem_id="st-suites")
+        saved = gr.Dropdown(
+            [], label="Saved evaluations", info="Run again with the first tuned model in the base's place.",
+            multiselect=True, interactive=True, elem_id="st-saved",
+        )  # fmt: skip
+    with gr.Row(elem_classes=["actions"]):
+        buttons = [_button("Measure forgetting", "st-forgot"), _button("Run gate", "st-gate")]
+    return [base, after, tasks, saved, *buttons]
 
 
 def _methods(elem_id: str, chosen: list[str]) -> gr.Dropdown:

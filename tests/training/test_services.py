@@ -158,6 +158,7 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown setting": ({"method_settings": {"depth": 3}}, "LoRA has no such setting"),
     "setting out of range": ({"method_settings": {"rank": 0}}, "Rank is 0"),
     "longer than the context": ({"training": replace(TRAINING, length=5000)}, "Length is 5000"),
+    "all rows too long": ({"training": replace(TRAINING, length=8)}, "All rows are longer than 8 tokens"),
     "float16 on a CPU": ({"training": replace(TRAINING, precision="float16")}, "where there is no GPU"),
     "quantised on a CPU": ({"method": "qlora"}, "needs a CUDA GPU"),
     "more memory than there is": ({"training": replace(TRAINING, batch=4096, length=512)}, "of memory"),

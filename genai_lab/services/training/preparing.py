@@ -154,6 +154,11 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
     training = plan.training
     steps = max(1, math.ceil(training.epochs * total / training.rows_a_step)) if training.epochs else training.steps
     cut = sum(item.cut for items in train for item in items)
+    if cut == total and objective.needs != "text":
+        raise LabError(
+            f"All rows are longer than {training.length:,} tokens (or {training.target_length:,} for completions), so "
+            "that each would be cut; raise the length."
+        )
     return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps)
 
 
