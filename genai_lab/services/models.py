@@ -152,6 +152,9 @@ def remove(lab: "Lab", name: str) -> None:
     lab.models.unload(name)
     if row.backend == "hub" and alone:
         _delete_files(lab, row)
+    own = lab.config.home / "models"
+    if row.made_by_run_id and row.path and Path(row.path).is_relative_to(own) and Path(row.path) != own:
+        shutil.rmtree(row.path, ignore_errors=True)
 
 
 def load(lab: "Lab", name: str) -> Generator:

@@ -198,7 +198,7 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
         "name": card.name,
         "status": view.status,
         "about": card.about,
-        "detail": view.detail if view.status in ("missing", "failed") else "",
+        "detail": view.detail if view.status in ("missing", "failed", "training") else "",
         "facts": [[name, text] for name, text in facts.items() if text],
     }
 

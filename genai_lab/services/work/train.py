@@ -1,5 +1,6 @@
 """The jobs "train", "keep" and "merge": a model made by fine-tuning, from a checkpoint, or from an adapter."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,9 @@ class Train:
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.training.processes import run
 
+        for item in report.earlier():
+            if "made" in item:
+                return dict(item["made"])
         plan = Plan.from_dict(settings["plan"])
         place, out = report.folder / "work", report.folder / "out"
         counts = _written(lab, plan, place, report)
@@ -37,12 +41,16 @@ class Train:
         outcome = run(work, place, out, tell)
         report.progress(work.steps, work.steps, "Writing the model")
         card, step = exported(lab, plan, work, out, settings)
-        return {
+        result = {
             "model": settings["model"],
             "card": _kept(card),
             "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes, "foreseen": foreseen},
             "notes": tell.notes,
         }
+        report.record({"key": "made", "made": result})
+        for folder in (out, place):
+            shutil.rmtree(folder, ignore_errors=True)  # the model stands; checkpoints are of no more use
+        return result
 
     def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """What it wrote on the way, as completions of the run."""
