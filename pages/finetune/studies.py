@@ -312,10 +312,9 @@ def _changes(found: Sequence[results.Change], kind: str) -> str:
             f"{one.compared.comparison.difference:+.3f} ({one.compared.comparison.low:+.3f} to "
             f"{one.compared.comparison.high:+.3f})"
         )  # fmt: skip
-        verdict = "worse" if one.worse else (one.status if one.compared is None else "not worse")
         rows.append([
             one.suite, one.model, *(f"{v:.3f}" if v is not None else NOTHING for v in (one.before, one.after)), change,
-            f"{one.compared.p:.2g}" if one.compared else NOTHING, verdict,
+            f"{one.compared.p:.2g}" if one.compared else NOTHING, one.verdict,
         ])  # fmt: skip
     worse = [one for one in found if one.worse]
     ended = [one for one in found if one.compared is not None]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -288,8 +289,8 @@ def export_file(lab: Lab, run_id: int) -> Path:
     path = place / f"{card.path.name}.zip"
     if not path.is_file():
         place.mkdir(parents=True, exist_ok=True)
-        made = shutil.make_archive(str(place / f".{card.path.name}"), "zip", card.path.parent, card.path.name)
-        Path(made).replace(path)
+        draft = place / f".{uuid.uuid4().hex}"  # two pages may ask at once
+        Path(shutil.make_archive(str(draft), "zip", card.path.parent, card.path.name)).replace(path)
     return path
 
 

@@ -35,15 +35,21 @@ class Line:
 
 @dataclass(frozen=True)
 class Change:
-    """How one tuned model stands on one suite: before, after, the paired difference with its interval and p."""
+    """How one tuned model stands on one suite: before, after, the paired difference with its interval and p.
+
+    `verdict` is "worse" or "better" where the test tells it, "no difference told", or how far the evaluation is.
+    """
 
     suite: str
     model: str
     before: float | None
     after: float | None
     compared: Compared | None
-    status: str
-    worse: bool
+    verdict: str
+
+    @property
+    def worse(self) -> bool:
+        return self.verdict == "worse"
 
 
 def key_of(view: EvaluationView) -> Key | None:
@@ -126,11 +132,12 @@ def changes(lab: Lab, study: StudyView) -> list[Change]:
                 continue
             compared = found.get(system.id)
             before, after = (_value(view, key, one) for one in (base.id, system.id))
-            worse = False
+            verdict = view.status
             if compared is not None and key is not None:
                 fell = compared.comparison.difference < 0
-                worse = compared.p < 0.05 and fell == figure_of(key[0], key[1]).higher_is_better
-            made.append(Change(suite, system.model or system.label, before, after, compared, view.status, worse))
+                told = "worse" if fell == figure_of(key[0], key[1]).higher_is_better else "better"
+                verdict = told if compared.p < 0.05 else "no difference told"
+            made.append(Change(suite, system.model or system.label, before, after, compared, verdict))
     return made
 
 
