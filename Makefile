@@ -31,7 +31,7 @@ node_modules/axe-core/axe.min.js: package.json
 	npm install --silent --no-audit --no-fund --no-package-lock
 
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

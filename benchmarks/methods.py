@@ -9,6 +9,7 @@ import argparse
 import gzip
 import json
 import math
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -120,7 +121,8 @@ def dialogsum(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     begun = training.start(lab, base)
     ended(lab)
-    pace = max(value for _, value in training.curves(lab, training.show(lab, begun.run_id))["tokens per second"])
+    found = training.curves(lab, training.show(lab, begun.run_id))["tokens per second"]
+    pace = statistics.median(value for _, value in found)
     out = training.show(lab, begun.run_id).outcome
     steps = max(20, int(60 * options.minutes * pace / (out["tokens"] / out["steps"])))
     print(f"{pace:,.0f} tokens/s: {steps} steps in {options.minutes:g} minutes", flush=True)
@@ -131,7 +133,7 @@ def dialogsum(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def pretrain(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
-    """Perplexity a token on a held-out tenth before and after, over blocks."""
+    """Perplexity a token on a held-out tenth before and after, over blocks; losses on the validation tenth."""
     made: dict[str, Any] = {}
     wanted = (
         ("tinyshakespeare", "starter-causal", "causal"),
@@ -165,17 +167,21 @@ def pretrain(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def block_perplexity(lab: Lab, plan: Plan, tuned: str | None) -> dict[str, float]:
-    """exp of the mean loss over validation blocks with its interval, for the base or a tuned model."""
+    """exp of the mean loss over test blocks with its interval, for the base or a tuned model.
+
+    The checkpoint was chosen on the validation blocks, so that others are measured.
+    """
     import numpy as np
     import torch
     from torch.nn.functional import cross_entropy
 
-    from genai_lab.evaluation import statistics
+    from genai_lab.evaluation.statistics import interval
     from genai_lab.metrics import Sample
     from genai_lab.services import models
     from genai_lab.services.training import preparing
     from genai_lab.training.loading import load_module, load_tokenizer
 
+    plan = replace(plan, validation_split="test")
     found = preparing.known(lab, plan)
     base = preparing.folder_of(found)
     tokenizer = load_tokenizer(base)
@@ -188,13 +194,13 @@ def block_perplexity(lab: Lab, plan: Plan, tuned: str | None) -> dict[str, float
         for block in blocks:
             ids = torch.tensor([block.ids])
             losses.append(float(cross_entropy(module(input_ids=ids).logits[0, :-1], ids[0, 1:])))
-    one = statistics.interval(Sample(np.array(losses)), seed=0)
+    one = interval(Sample(np.array(losses)), seed=0)
     ends = {name: math.exp(getattr(one, name) or 0) for name in ("value", "low", "high")}
     return ends | {"blocks": one.n}
 
 
 def paragraphs(lab: Lab, text: str) -> str | None:
-    """The text as a dataset, a row a paragraph, the last tenth held out."""
+    """The text as a dataset, a row a paragraph: eight tenths to learn from, one to validate on, the last to test."""
     path = SHARED / "pretrain" / f"{text}.txt.gz"
     if not path.is_file():
         print(f"{path.name} is absent and left out.")
@@ -203,10 +209,10 @@ def paragraphs(lab: Lab, text: str) -> str | None:
     if known := datasets.find(lab, name, 1)[0]:
         return known[0].name
     with gzip.open(path, "rt") as stream:
-        parts = [part.strip() for part in stream.read().split("\n\n" if text == "tinyshakespeare" else "\n")]
-    kept = [part for part in parts if len(part) > 20]
-    cut = len(kept) * 9 // 10
-    rows = [{"text": part, "split": "train" if n < cut else "validation"} for n, part in enumerate(kept)]
+        pieces = [part.strip() for part in stream.read().split("\n\n" if text == "tinyshakespeare" else "\n")]
+    kept = [part for part in pieces if len(part) > 20]
+    parts = ("train",) * 8 + ("validation", "test")
+    rows = [{"text": part, "split": parts[10 * n // len(kept)]} for n, part in enumerate(kept)]
     plan = SplitPlan(by="column", column="split")
     return datasets.import_rows(lab, rows, name, {"kind": "file"}, mapping={"input": ["text"]}, split=plan).name
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Opener
-from tests.browser.test_playground import choose, generated
+from tests.browser.test_playground import choose, completion, type_number
 
 
 def field(page: Page, name: str, text: str) -> None:
@@ -26,6 +26,7 @@ def prepared(page: Page, example: int, **values: str) -> None:
 def test_a_soft_prompt_is_learned_behind_a_closed_tab_and_switched_on_in_the_playground(open_page: Opener) -> None:
     page = open_page("/finetune")
     prepared(page, 1, steps="600", batch="4", name="soft prompt")
+    field(page, "ft-learning-rate", "5")  # far from its words within a few steps
     page.locator("#ft-more-settings > button").click()
     field(page, "ft-evaluate-every", "4")
     field(page, "ft-validation-rows", "8")
@@ -58,7 +59,13 @@ def answered(page: Page, model: str) -> str:
     """What the model writes greedily, chosen in the playground's list."""
     choose(page, "pg-model", model)
     page.locator("#pg-greedy input").check()
-    return generated(page, 12, "Answer the question about the passage.\n\nTina lives here.\nQuestion: Where is Tina?")
+    type_number(page, "pg-max-new-tokens", 40)
+    page.locator("#pg-prompt textarea").fill(
+        "Answer the question.\n\nTina lives here.\nQuestion: Where is Tina?\nAnswer:"
+    )
+    page.locator("#pg-run").click()
+    expect(page.locator("#pg-note")).to_contain_text(f", {model}, ended by")  # the last run was another model's
+    return completion(page)
 
 
 def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_page: Opener) -> None:
