@@ -28,8 +28,13 @@ element.addEventListener('change', event => {
   all.checked = chosen.length === boxes().length;
   all.indeterminate = chosen.length > 0 && !all.checked;
   boxes().forEach(box => box.closest('tr').classList.toggle('picked', box.checked));
-  trigger('select', { ids: chosen.map(box => box.value) });
+  trigger('select', { ids: chosen.map(box => box.value), of: boxes().length });
 });
+// A table that is drawn anew has nothing selected; one that is drawn the same keeps what is.
+watch('value', () => requestAnimationFrame(() => {
+  const chosen = boxes().filter(box => box.checked);
+  trigger('select', { ids: chosen.map(box => box.value), of: boxes().length });
+}));
 """
 LOOK = """
 table.runs td:first-child, table.runs th:first-child { width: 1%; min-width: 0; padding-right: 0; }
@@ -60,12 +65,12 @@ def build(lab: Lab) -> None:
         delete = gr.Button("Delete", size="sm", scale=0, min_width=70, elem_id="history-delete")
         undo = gr.Button("Undo delete", size="sm", scale=0, min_width=100, visible=False, elem_id="history-undo")
     surely = Confirm("Delete", "history-confirm")
-    shown = [table, picked, chosen, place]
+    shown = [table, place]
     on_open(draw, shown, lab, inputs=[search, place])
     search.change(guarded(searched, lab), search, shown, trigger_mode="always_last", **PRIVATE)
     newer.click(guarded(turned, lab, -1), [search, place], shown, **PRIVATE)
     older.click(guarded(turned, lab, 1), [search, place], shown, **PRIVATE)
-    table.select(guarded(pick), None, [picked, chosen], queue=False, **PRIVATE)
+    table.select(guarded(pick), None, [picked, chosen], queue=False, trigger_mode="always_last", **PRIVATE)
     download_computed(jsonl, to_jsonl, [picked], "generations.jsonl", lab)
     download_computed(csv, to_csv, [picked], "generations.csv", lab)
     delete.click(guarded(ask, surely), picked, surely.outputs, **PRIVATE)
@@ -75,24 +80,23 @@ def build(lab: Lab) -> None:
     undo.click(guarded(undone, lab), [gone, search, place], [*shown, gone, undo], **PRIVATE)
 
 
-def draw(lab: Lab, search: str, place: int) -> tuple[str, list[str], str, int]:
-    """The page of runs; what was selected is selected no more."""
+def draw(lab: Lab, search: str, place: int) -> tuple[str, int]:
     found = service.history(lab, search or "", PAGE, place * PAGE)
-    return _table(found, search, place), [], _count([]) if found.total else "", place
+    return _table(found, search, place), place
 
 
-def searched(lab: Lab, search: str) -> tuple[str, list[str], str, int]:
+def searched(lab: Lab, search: str) -> tuple[str, int]:
     return draw(lab, search, 0)
 
 
-def turned(lab: Lab, way: int, search: str, place: int) -> tuple[str, list[str], str, int]:
+def turned(lab: Lab, way: int, search: str, place: int) -> tuple[str, int]:
     last = max(0, (service.history(lab, search or "", 1).total - 1) // PAGE)
     return draw(lab, search, min(max(place + way, 0), last))
 
 
 def pick(event: gr.EventData) -> tuple[list[str], str]:
     ids = [str(int(one)) for one in event.ids[:PAGE]]
-    return ids, _count(ids)
+    return ids, _count(ids) if event.of else ""
 
 
 def to_jsonl(lab: Lab, picked: list[str]) -> str:
