@@ -45,6 +45,11 @@ def configured(options: argparse.Namespace) -> Config:
         config = Config.from_environment(
             os.environ, home=options.home, host=options.host, port=options.port, allowed_hosts=hosts
         )
+    if not _loopback(config.host) and not config.lead_password:
+        raise LabError(
+            f"The host {config.host!r} would let everybody on the network be the lead of this lab; set a password of "
+            "8 characters or more in GENAI_LAB_LEAD_PASSWORD, or leave --host at 127.0.0.1."
+        )
     if not _loopback(config.host) and set(config.allowed_hosts) <= set(Config.allowed_hosts):
         raise LabError(
             f"The host {config.host!r} would open this lab to everybody on the network; name the addresses that it "
@@ -122,7 +127,8 @@ def _parser() -> Parser:
         epilog="Environment: GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS "
         "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, mps), "
         "GENAI_LAB_DTYPE (auto, float32, bfloat16, float16), GENAI_LAB_MEMORY_GB, GENAI_LAB_CPU_JOBS (jobs that "
-        "compute at once), GENAI_LAB_PLUGINS (modules to import, comma-separated). A flag wins over its variable.",
+        "compute at once), GENAI_LAB_PLUGINS (modules to import, comma-separated), GENAI_LAB_LEAD_PASSWORD (asked for "
+        "on every page but those of annotators). A flag wins over its variable.",
     )
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: 7860)")

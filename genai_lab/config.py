@@ -11,6 +11,7 @@ from typing import Any
 from genai_lab.errors import BadSetting, LabError
 
 PROJECT = Path(__file__).resolve().parents[1]
+SHORTEST_PASSWORD = 8
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Config:
     """Settings of one lab. `memory_budget` is in bytes and bounds what loaded models may take together.
 
     `cpu_jobs` is how many jobs compute at once; `plugins` are modules that are imported when a lab opens, which add to
-    the families (metrics, kinds of job).
+    the families (metrics, kinds of job). With a `lead_password` every page asks for it but those of annotators.
     """
 
     home: Path = PROJECT / "lab_data"
@@ -32,6 +33,7 @@ class Config:
     memory_budget: int = 0
     cpu_jobs: int = 1
     plugins: tuple[str, ...] = ()
+    lead_password: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         home = _resolved(self.home)
@@ -50,6 +52,8 @@ class Config:
             raise BadSetting("device", self.device, "auto, cpu, cuda or mps")
         if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise BadSetting("dtype", self.dtype, "auto, float32, bfloat16 or float16")
+        if self.lead_password and len(self.lead_password) < SHORTEST_PASSWORD:
+            raise LabError(f"GENAI_LAB_LEAD_PASSWORD must have {SHORTEST_PASSWORD} characters at least.")
         if not 1 <= self.cpu_jobs <= 64:
             raise BadSetting("cpu_jobs", self.cpu_jobs, "a whole number from 1 to 64")
 
@@ -83,7 +87,7 @@ class Config:
 
         GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS (comma-separated),
         GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
-        GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated).
+        GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_LEAD_PASSWORD.
         """
         values: dict[str, Any] = {}
         if text := env.get("GENAI_LAB_HOME"):
@@ -93,6 +97,7 @@ class Config:
             "host": "GENAI_LAB_HOST",
             "device": "GENAI_LAB_DEVICE",
             "dtype": "GENAI_LAB_DTYPE",
+            "lead_password": "GENAI_LAB_LEAD_PASSWORD",
         }.items():
             if text := env.get(variable):
                 values[name] = text

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ class Lab:
     """One open lab.
 
     `running` holds the runs under way by id, for Stop; `kept` the streams' logits for the microscope; `supervisor` is
-    there while this process looks after the jobs.
+    there while this process looks after the jobs, `desk` once answers of annotators are written.
     """
 
     config: Config
@@ -28,6 +29,8 @@ class Lab:
     kept: KeptLogits = field(default_factory=KeptLogits)
     running: dict[int, Any] = field(default_factory=dict)
     supervisor: Any = None
+    desk: Any = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, config: Config, worker: bool = False) -> "Lab":
@@ -61,6 +64,8 @@ class Lab:
         return lab
 
     def close(self) -> None:
+        if self.desk is not None:
+            self.desk.close()
         self.models.close()
         self.database.close()
 

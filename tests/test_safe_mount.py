@@ -158,8 +158,13 @@ def options(*arguments: str) -> Any:
     return program._parser().parse_args(arguments)
 
 
-def test_an_open_door_needs_the_names_it_is_reached_by(tmp_path: Path) -> None:
+def test_an_open_door_needs_a_password_and_the_names_it_is_reached_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = f"--home={tmp_path}"
+    with pytest.raises(LabError, match="GENAI_LAB_LEAD_PASSWORD"):
+        program.configured(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))
+    monkeypatch.setenv("GENAI_LAB_LEAD_PASSWORD", "long enough")
     with pytest.raises(LabError, match="--allow-host"):
         program.configured(options(home, "--host", "0.0.0.0"))
     config = program.configured(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))

@@ -11,7 +11,8 @@ from fastapi.responses import FileResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from pages.components import theme
+from pages import ranking
+from pages.components import doors, theme
 from pages.components.safety import MEGABYTE, Gate
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ def mount(lab: "Lab", build: Callable[["Lab"], gr.Blocks]) -> FastAPI:
     demo = build(lab)
     app = FastAPI(title="genai_lab", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(CORSMiddleware, allow_origins=[])  # Gradio's own would reflect any origin with credentials
+    app.add_middleware(doors.Doors, lab=lab)
     app.add_middleware(Gate, hosts=lab.config.allowed_hosts, body_limit=BODY_LIMIT, upload_limit=UPLOAD_LIMIT)
     app.mount(theme.ASSETS_ROUTE, StaticFiles(directory=theme.ASSETS))
+    app.include_router(doors.routes(lab))
+    ranking.mount(app, lab)
 
     @app.get("/health")
     def health() -> dict[str, str]:

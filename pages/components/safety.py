@@ -19,6 +19,12 @@ _POLICY = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
     "worker-src 'self' blob:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
 )
+# Pages of our own that everybody with a link may open: nothing inline, no code from text.
+STRICT = ("/rank", "/demo", "/lead")
+_STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "SAMEORIGIN",
@@ -56,9 +62,9 @@ class Gate:
         if scope["type"] == "websocket":
             await (send({"type": "websocket.close", "code": 1008}) if status else self._app(scope, receive, send))
         elif status:
-            await _answer(_marked(send), status, reason)
+            await _answer(_marked(send, scope), status, reason)
         else:
-            await self._limited(scope, receive, _marked(send))
+            await self._limited(scope, receive, _marked(send, scope))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str]:
         host = headers.get("host", "")
@@ -116,8 +122,11 @@ def _net_location(origin: str) -> str | None:
         return None
 
 
-def _marked(send: App) -> App:
-    extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+def _marked(send: App, scope: Scope) -> App:
+    path = scope.get("path", "")
+    ours = any(path == one or path.startswith(f"{one}/") for one in STRICT)
+    told = HEADERS | ({"content-security-policy": _STRICT_POLICY} if ours else {})
+    extra = [(name.encode(), value.encode()) for name, value in told.items()]
 
     async def marked(message: Any) -> None:
         if message["type"] == "http.response.start":

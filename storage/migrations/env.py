@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import storage.feedback_tables  # noqa: F401 - its tables belong to the whole
 from storage.tables import Base
 
 connection = context.config.attributes["connection"]

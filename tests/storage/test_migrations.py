@@ -3,6 +3,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
+import storage.feedback_tables  # noqa: F401 - its tables belong to the whole
 from storage.database import Database
 from storage.tables import Base, Words
 

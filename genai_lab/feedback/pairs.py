@@ -1,0 +1,85 @@
+"""Preference pairs from rankings, and the forms in which training libraries read them.
+
+A ranking of k gives every pair that is no tie, each with the weight 1 / (k choose 2), so that a ranking of six counts
+no more than one of two (Ouyang et al., 2022, equation 1).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import comb
+from typing import Any
+
+from genai_lab.errors import BadSetting
+from genai_lab.feedback import verdicts
+
+FORMS = ("explicit", "implicit", "chat", "implicit chat")
+VOTES = ("kept", "majority")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`margin` is the distance of the two groups in the ranking, 1 for neighbours; `weight` counts in the loss."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    weight: float
+    margin: float
+    item: int
+    annotator: str
+    criterion: str
+    chosen_system: str
+    rejected_system: str
+    ranking: int
+
+
+def pairs_of(groups: Sequence[Sequence[int]]) -> Iterable[tuple[int, int, float, float]]:
+    """(chosen, rejected, weight, margin) of one ranking, the better first."""
+    rank = {one: place for place, group in enumerate(groups) for one in group}
+    weight = 1.0 / comb(len(rank), 2)
+    for (a, b), way in verdicts(groups).items():
+        if way:
+            chosen, rejected = (a, b) if way > 0 else (b, a)
+            yield chosen, rejected, weight, float(rank[rejected] - rank[chosen])
+
+
+def aggregated(pairs: Iterable[Pair]) -> list[Pair]:
+    """One pair for each two candidates of an item, by the majority of annotators; even votes give none.
+
+    The weight is the mean weight times the majority's lead, (for - against) / all.
+    """
+    grouped: dict[tuple[int, frozenset[tuple[str, str]]], list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        two = ((pair.chosen_system, pair.chosen), (pair.rejected_system, pair.rejected))
+        grouped[pair.item, frozenset(two)].append(pair)
+    made = []
+    for votes in grouped.values():
+        first = votes[0]
+        way = [pair for pair in votes if (pair.chosen, pair.chosen_system) == (first.chosen, first.chosen_system)]
+        against = [pair for pair in votes if pair not in way]
+        if len(way) == len(against):
+            continue
+        winners = way if len(way) > len(against) else against
+        lead = abs(len(way) - len(against)) / len(votes)
+        weight = lead * sum(pair.weight for pair in votes) / len(votes)
+        margin = sum(pair.margin for pair in winners) / len(winners)
+        made.append(replace(winners[0], weight=weight, margin=margin, annotator="majority"))
+    return made
+
+
+def formed(pair: Mapping[str, Any], form: str) -> dict[str, Any]:
+    """A pair as TRL reads it: explicit {prompt, chosen, rejected}, implicit without the prompt's own column."""
+    if form not in FORMS:
+        raise BadSetting("form", form, f"one of {', '.join(FORMS)}")
+    rest = {name: value for name, value in pair.items() if name not in ("prompt", "chosen", "rejected")}
+    prompt, chosen, rejected = pair["prompt"], pair["chosen"], pair["rejected"]
+    asked = [{"role": "user", "content": prompt}]
+    told = [[{"role": "assistant", "content": text}] for text in (chosen, rejected)]
+    if form == "explicit":
+        return {"prompt": prompt, "chosen": chosen, "rejected": rejected, **rest}
+    if form == "implicit":
+        return {"chosen": f"{prompt}{chosen}", "rejected": f"{prompt}{rejected}", **rest}
+    if form == "chat":
+        return {"prompt": asked, "chosen": told[0], "rejected": told[1], **rest}
+    return {"chosen": asked + told[0], "rejected": asked + told[1], **rest}

@@ -1,0 +1,280 @@
+"""Campaigns: made from runs, files or fresh candidates, opened, paused and closed, followed.
+
+A campaign is made by a Run (kind "campaign") whose inputs are the runs and datasets that its candidates came from, so
+that a walk leads from a reward model back to every prompt and seed.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import combinations
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from genai_lab.errors import BadSetting, DuplicateName, LabError
+from genai_lab.feedback import CampaignPlan, Task
+from genai_lab.feedback.masking import masked, pattern
+from genai_lab.lab import Lab
+from genai_lab.provenance import provenance
+from storage import feedback as queries
+from storage import runs
+from storage.feedback_tables import Campaign, Item
+from storage.tables import Run, RunInput
+
+KIND = "campaign"
+MOST_ITEMS = 200_000
+MOVES = {"open": ("draft", "paused", "closed"), "paused": ("open",), "closed": ("open", "paused")}
+
+
+@dataclass(frozen=True)
+class CampaignView:
+    """One campaign. `wanted` is how many answers it asks for in all, `got` how many it has."""
+
+    id: int
+    name: str
+    plan: CampaignPlan
+    status: str
+    created_at: datetime
+    items: int
+    wanted: int
+    got: int
+    annotators: int
+    run: int
+
+    @property
+    def share(self) -> float:
+        return self.got / self.wanted if self.wanted else 0.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of making a campaign; `left_out` items had fewer than two different candidates."""
+
+    campaign: int
+    name: str
+    items: int
+    left_out: int
+    masked: int
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a campaign's items came from, for its run: (role, model | dataset version | run, hash)."""
+
+    inputs: tuple[RunInput, ...] = ()
+    told: dict[str, Any] | None = None
+
+
+def create(lab: Lab, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources = Sources()) -> Made:
+    """A draft with these items in random order; equal candidates of an item are one.
+
+    Raises LabError where no item has two different candidates, or the name is taken.
+    """
+    kept, left_out = distinct(tasks, plan)
+    if not kept:
+        raise LabError(
+            "No item has two different candidates; choose runs that answer the same prompts, or draw with a "
+            "temperature above 0."
+        )
+    if len(kept) > MOST_ITEMS:
+        raise LabError(f"A campaign takes at most {MOST_ITEMS:,} items, not {len(kept):,}; split it.")
+    names = pattern({option.system for task in kept for option in task.options})
+    try:
+        with lab.database.session() as session:
+            campaign = reserved(lab, session, plan, sources, "draft")
+            hidden = _fill(session, campaign, plan, kept, names)
+            return Made(campaign.id, campaign.name, len(kept), left_out, hidden)
+    except IntegrityError:
+        raise DuplicateName("campaign", plan.name.strip()) from None
+
+
+def reserved(lab: Lab, session: Any, plan: CampaignPlan, sources: Sources, status: str) -> Campaign:
+    """The campaign's row and its run, without items."""
+    made = provenance()
+    run = runs.add_run(
+        session,
+        list(sources.inputs),
+        kind=KIND,
+        settings={"plan": plan.as_dict(), "source": sources.told or {}},
+        seed=plan.seed,
+        title=plan.name.strip(),
+        code_revision=made.revision,
+        dirty=made.dirty,
+        packages=made.packages,
+        device="cpu",
+        status="finished" if status == "draft" else "running",
+    )
+    row = Campaign(name=plan.name.strip(), plan=plan.as_dict(), status=status, made_by_run_id=run.id, items=0)
+    session.add(row)
+    session.flush()
+    return row
+
+
+def distinct(tasks: Iterable[Task], plan: CampaignPlan) -> tuple[list[Task], int]:
+    """Items as the campaign asks them, and how many had no choice in them. Pairwise ones are cut into pairs."""
+    kept: list[Task] = []
+    left_out = 0
+    for task in tasks:
+        whole = _unique(task)
+        if whole is None:
+            left_out += 1
+        elif plan.kind == "pairwise" and len(whole.options) > 2:
+            kept += [_pair(whole, a, b) for a, b in combinations(range(len(whole.options)), 2)]
+        else:
+            kept.append(whole)
+    return kept, left_out
+
+
+def _unique(task: Task) -> Task | None:
+    texts: dict[str, int] = {}
+    for place, option in enumerate(task.options):
+        texts.setdefault(option.text.strip(), place)
+    if len(texts) == len(task.options):
+        return task
+    if len(texts) < 2:
+        return None
+    return _part(task, sorted(texts.values()))
+
+
+def _pair(task: Task, a: int, b: int) -> Task:
+    return _part(task, [a, b])
+
+
+def _part(task: Task, places: Sequence[int]) -> Task:
+    """The item with these candidates alone; what is known of their order stays."""
+    new = {place: n for n, place in enumerate(places)}
+
+    def cut(groups: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
+        left = [tuple(new[one] for one in group if one in new) for group in groups]
+        return tuple(group for group in left if group)
+
+    gold = cut(task.gold) if task.gold is not None else None
+    votes = tuple((name, cut(groups)) for name, groups in task.votes)
+    return replace(task, options=tuple(task.options[place] for place in places), gold=gold, votes=votes)
+
+
+def _fill(session: Any, campaign: Campaign, plan: CampaignPlan, tasks: Sequence[Task], names: Any) -> int:
+    """Writes the items in an order drawn by the seed; how many candidates named a model."""
+    order = list(range(campaign.items, campaign.items + len(tasks)))
+    random.Random(f"{plan.seed} order").shuffle(order)
+    hidden = 0
+    rows = []
+    for place, task in zip(order, tasks, strict=True):
+        told = [masked(option.text, names) for option in task.options]
+        hidden += sum(one is not None for one in told)
+        rows.append(
+            {
+                "place": place,
+                "prompt": task.prompt,
+                "room": queries.ENDLESS if task.gold is not None else plan.overlap,
+                "candidates": [
+                    {
+                        "system": option.system,
+                        "text": option.text,
+                        "shown": one,
+                        "generation_id": option.generation,
+                        "created_at": queries.now(),
+                    }
+                    for option, one in zip(task.options, told, strict=True)
+                ],
+            }
+        )
+    ids = queries.add_items(session, campaign.id, rows)
+    campaign.items += len(tasks)
+    _add_gold(session, campaign, tasks, ids)
+    return hidden
+
+
+def _add_gold(session: Any, campaign: Campaign, tasks: Sequence[Task], ids: Sequence[Sequence[int]]) -> None:
+    if not any(task.gold is not None or task.votes for task in tasks):
+        return
+    items = queries.item_ids(session, campaign.id)[-len(tasks) :]
+    for item, task, own in zip(items, tasks, ids, strict=True):
+        if task.gold is not None:
+            session.get_one(Item, item).gold = [[own[place] for place in group] for group in task.gold]
+    from genai_lab.services.feedback import votes
+
+    votes.add(session, campaign, [(item, task, own) for item, task, own in zip(items, tasks, ids, strict=True)])
+
+
+def show(lab: Lab, which: int | str) -> CampaignView:
+    """By id or name; raises LabError."""
+    wanted = int(which) if isinstance(which, str) and which.isdigit() else which
+    with lab.database.reading() as session:
+        row = queries.campaign(session, wanted)
+        if row is None and wanted is not which:
+            row = queries.campaign(session, which)
+        known = [one.name for one in queries.campaigns(session)] if row is None else []
+        if row is None:
+            raise LabError(f"There is no campaign {which!r}. Known: {', '.join(known) or 'none yet'}.")
+        return _view(session, row)
+
+
+def find(lab: Lab) -> list[CampaignView]:
+    """All campaigns, newest first."""
+    with lab.database.reading() as session:
+        return [_view(session, row) for row in queries.campaigns(session)]
+
+
+def _view(session: Any, row: Campaign) -> CampaignView:
+    plan = CampaignPlan(**row.plan)
+    got = queries.totals(session, row.id).get("done", 0)
+    golds = len(queries.golds(session, row.id))
+    people = len(queries.annotators(session, row.id))
+    wanted = (row.items - golds) * plan.overlap + golds * max(1, people)
+    return CampaignView(
+        row.id, row.name, plan, row.status, row.created_at, row.items, wanted, got, people, row.made_by_run_id
+    )
+
+
+def move(lab: Lab, which: int | str, status: str) -> CampaignView:
+    """Opens, pauses, closes or reopens; what annotators hold is saved in any case. Raises LabError."""
+    view = show(lab, which)
+    if status not in MOVES:
+        raise BadSetting("status", status, f"one of {', '.join(MOVES)}")
+    if view.status == status:
+        return view
+    if view.status not in MOVES[status]:
+        raise LabError(f"{view.name} is {view.status}, so it cannot become {status}.")
+    with lab.database.session() as session:
+        row = session.get_one(Campaign, view.id)
+        row.status = status
+        if status == "open":
+            row.opened_at = row.opened_at or queries.now()
+        row.closed_at = queries.now() if status == "closed" else None
+    return show(lab, view.id)
+
+
+def change(
+    lab: Lab, which: int | str, *, name: str | None = None, guidelines: str | None = None, overlap: int | None = None
+) -> CampaignView:
+    """Name, guidelines and overlap may change at any time; a higher overlap gives every item more room."""
+    view = show(lab, which)
+    made = replace(
+        view.plan,
+        name=view.plan.name if name is None else name.strip(),
+        guidelines=view.plan.guidelines if guidelines is None else guidelines,
+        overlap=view.plan.overlap if overlap is None else overlap,
+    )
+    if made.overlap < view.plan.overlap and view.status != "draft":
+        raise LabError("The overlap of a campaign that was opened can only grow, since answers may be there already.")
+    try:
+        with lab.database.session() as session:
+            row = session.get_one(Campaign, view.id)
+            row.name, row.plan = made.name, made.as_dict()
+            queries.widen(session, view.id, made.overlap - view.plan.overlap)
+    except IntegrityError:
+        raise DuplicateName("campaign", made.name) from None
+    return show(lab, view.id)
+
+
+def discard(lab: Lab, which: int | str) -> None:
+    """Removes a campaign without answers; one that has some is closed instead, since nobody's work is thrown away."""
+    view = show(lab, which)
+    with lab.database.session() as session:
+        if queries.last_ranking(session, view.id):
+            raise LabError(f"{view.name} has answers, so it cannot be discarded; close it instead.")
+        queries.remove(session, view.id)
+        session.get_one(Run, view.run).deleted_at = queries.now()

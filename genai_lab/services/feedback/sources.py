@@ -1,0 +1,284 @@
+"""Where a campaign's items come from: runs that answered the same prompts, or a file."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genai_lab.data import BadRow, BadRows, readers
+from genai_lab.errors import LabError
+from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, Task
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, feedback, generation
+from genai_lab.services.feedback import Made, Sources
+from storage import evaluation as evaluations
+from storage import runs
+from storage.tables import Run, RunInput
+
+PROMPTS = ("prompt", "instruction", "question", "input")
+STARTS = ("completion", "response", "candidate", "answer", "output")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file say what. `systems` has a name for each candidate, or one column that joins them by
+    "_"; `votes` are columns of annotators: 0 for a tie, else the number of the better candidate, or groups as JSON.
+    """
+
+    prompt: tuple[str, ...] = ()
+    completions: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    votes: tuple[str, ...] = ()
+    gold: str = ""
+
+
+def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
+    """A campaign from runs of the playground, cells of a matrix or systems; a matrix or an evaluation means its own.
+
+    Completions of the same dataset row, or of the same prompt, are the candidates of one item.
+    """
+    found = _opened(lab, run_ids)
+    tasks = list(_tasks(lab, found))
+    if not tasks:
+        raise LabError("These runs have no completions yet; wait until they have ended, or choose others.")
+    inputs = tuple(RunInput(role=f"source {n}", source_run_id=run.id) for n, run in enumerate(found, 1))
+    return feedback.create(lab, plan, tasks, Sources(inputs, {"runs": [run.id for run in found]}))
+
+
+def from_group(lab: Lab, plan: CampaignPlan, group: str) -> Made:
+    """A campaign from a comparison of the playground."""
+    return from_runs(lab, plan, [view.id for view in generation.group_runs(lab, group)])
+
+
+def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
+    """The runs that generated; those that stand for others (matrix, evaluation, a comparison) are taken apart."""
+    made: dict[int, Run] = {}
+    wanted: Sequence[Run | None]
+    with lab.database.reading() as session:
+        for run_id in run_ids:
+            run = evaluations.run_with_inputs(session, run_id)
+            if run is None:
+                raise LabError(f"There is no run {run_id}; the history lists those there are.")
+            if run.kind == evaluations.EVALUATION:
+                wanted = [evaluations.run_with_inputs(session, one) for one in run.settings.get("systems", ())]
+            elif run.kind == "matrix":
+                wanted = evaluations.runs_of_kind(session, evaluations.SYSTEM, parent=run.id)[::-1]
+            elif run.group and len(run_ids) == 1:
+                wanted = runs.runs_of_group(session, run.group)
+            else:
+                wanted = [run]
+            made |= {one.id: one for one in wanted if one is not None}
+    return list(made.values())
+
+
+def _tasks(lab: Lab, found: Sequence[Run]) -> Iterator[Task]:
+    grouped: dict[Any, list[tuple[str, Option]]] = {}
+    names = _names(found)
+    with lab.database.reading() as session:
+        for run in found:
+            whole = runs.run_with_all(session, run.id)
+            for one in whole.generations if whole else ():
+                if (one.detail or {}).get("error") or one.finish_reason == "cancelled":
+                    continue
+                key = one.example if one.example is not None else one.rendered_prompt
+                option = Option(names[run.id], one.text[:LONGEST_TEXT], one.id)
+                grouped.setdefault(key, []).append((one.rendered_prompt, option))
+    version = next((one.dataset_version_id for run in found for one in run.inputs if one.dataset_version_id), None)
+    rows = [key for key in grouped if isinstance(key, int)]
+    texts = {one.key: one.input for one in datasets.pick(lab, version, rows)} if version and rows else {}
+    for key, members in grouped.items():
+        prompts = {prompt for prompt, _ in members}
+        same = next(iter(prompts)) if len(prompts) == 1 else texts.get(key, members[0][0])
+        options = _different([option for _, option in members])
+        if len(options) > 1:
+            yield Task(same[:LONGEST_TEXT], tuple(options[:MOST]))
+
+
+def _different(options: Sequence[Option]) -> list[Option]:
+    """Equal candidates once, so that the places are left for different ones."""
+    kept: dict[str, Option] = {}
+    for option in options:
+        kept.setdefault(option.text.strip(), option)
+    return list(kept.values())
+
+
+def _names(found: Sequence[Run]) -> dict[int, str]:
+    """Each run's system: its model, with what else tells the runs apart."""
+    parts = {run.id: _parts(run) for run in found}
+    keys = list(dict.fromkeys(key for own in parts.values() for key in own))
+    told = [key for key in keys if len({str(own.get(key)) for own in parts.values()}) > 1]
+    return {
+        run: ", ".join([own["model"], *(f"{key} {own.get(key)}" for key in told if key not in ("model", "seed"))])
+        for run, own in parts.items()
+    }
+
+
+def _parts(run: Run) -> dict[str, str]:
+    made = {"model": next((one.model.name for one in run.inputs if one.model_id is not None), f"run {run.id}")}
+    template = next((one.template_version for one in run.inputs if one.template_version_id is not None), None)
+    if template is not None:
+        made["template"] = f"{template.template.name}@{template.number}"
+    settings = run.settings.get("sampling") or {}
+    for name in ("greedy", "temperature", "top_k", "top_p"):
+        if name in settings:
+            made[name.replace("_", "-")] = str(settings[name])
+    if "shots" in run.settings:
+        made["shots"] = str(run.settings["shots"])
+    return made
+
+
+def from_file(lab: Lab, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
+    """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
+    tasks = list(read(path, columns, filename))
+    return feedback.create(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}))
+
+
+def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> Made:
+    """A campaign from a dataset version."""
+    view = datasets.show(lab, name)
+    rows = (row.fields for row in datasets.examples(lab, view.id))
+    tasks = list(_read(enumerate(rows, 1), columns))
+    inputs = (RunInput(role="dataset", dataset_version_id=view.id, content_hash=view.content_hash),)
+    return feedback.create(lab, plan, tasks, Sources(inputs, {"dataset": view.name}))
+
+
+def read(path: Path, columns: Columns, filename: str = "") -> Iterator[Task]:
+    """The items of a file; raises BadRows or LabError."""
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, item in enumerate(readers.read(path, filename or path.name), 1):
+            if isinstance(item, BadRow):
+                raise BadRows((item,), 1)
+            yield number, item
+
+    return _read(rows(), columns)
+
+
+def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> Iterator[Task]:
+    known: Columns | None = None
+    for number, row in rows:
+        if known is None:
+            known = guessed(columns, row)
+        try:
+            yield _task(row, known)
+        except _Bad as problem:
+            raise BadRows((BadRow(number, problem.column, problem.reason),), 1) from None
+        except LabError as problem:
+            raise BadRows((BadRow(number, None, str(problem).rstrip(".")),), 1) from None
+
+
+def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
+    """What was not said is guessed from the names; raises LabError where prompt or completions cannot be found."""
+    names = list(row)
+    prompt = columns.prompt or tuple(name for name in PROMPTS[:1] if name in names) or _prompts(names)
+    completions = columns.completions
+    if not completions and "completions" in names:
+        completions = ("completions",)
+    if not completions and {"chosen", "rejected"} <= set(names):
+        completions = ("chosen", "rejected")
+    if not completions:
+        start = next((word for word in STARTS if sum(name.startswith(word) for name in names) > 1), None)
+        completions = tuple(name for name in names if start and name.startswith(start))
+    for name in (*prompt, *completions, *columns.systems, *columns.votes, *((columns.gold,) if columns.gold else ())):
+        if name not in names:
+            raise LabError(f"There is no column {name!r}. There are: {', '.join(names)}.")
+    if not prompt or not completions:
+        lacking = "prompt" if not prompt else "completions"
+        raise LabError(f"No column was found for the {lacking}; name it. There are: {', '.join(names)}.")
+    systems = columns.systems or tuple(name for name in ("systems",) if name in names)
+    votes = columns.votes or tuple(name for name in names if name.startswith("annotator") and name != "annotator")
+    gold = columns.gold or ("gold" if "gold" in names else "")
+    return Columns(tuple(prompt), tuple(completions), systems, votes, gold)
+
+
+def _prompts(names: Sequence[str]) -> tuple[str, ...]:
+    if "instruction" in names:
+        return tuple(name for name in ("instruction", "input") if name in names)
+    return tuple(name for name in PROMPTS if name in names)[:1]
+
+
+class _Bad(Exception):
+    def __init__(self, column: str, reason: str) -> None:
+        self.column, self.reason = column, reason
+
+
+def _task(row: dict[str, Any], columns: Columns) -> Task:
+    prompt = "\n\n".join(text for name in columns.prompt if (text := _text(row, name)))
+    texts = _texts(row, columns.completions)
+    size = len(texts)
+    names = _systems(row, columns, size)
+    gold = _groups(row.get(columns.gold), size, columns.gold) if columns.gold and row.get(columns.gold) else None
+    votes = tuple(
+        (name, groups)
+        for name in columns.votes
+        if row.get(name) not in (None, "") and (groups := _groups(row[name], size, name))
+    )
+    if set(columns.completions) == {"chosen", "rejected"} and not columns.votes:
+        votes = (("import", ((0,), (1,)) if columns.completions[0] == "chosen" else ((1,), (0,))),)
+    options = tuple(Option(name, text) for name, text in zip(names, texts, strict=True))
+    return Task(prompt, options, gold, votes)
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        value = datasets.text_of(value)
+    if len(value) > LONGEST_TEXT:
+        raise _Bad(name, f"has {len(value):,} characters; at most {LONGEST_TEXT:,} can be shown")
+    return value
+
+
+def _texts(row: dict[str, Any], names: Sequence[str]) -> list[str]:
+    if len(names) > 1:
+        return [_text(row, name) for name in names if row.get(name) is not None]
+    value = _parsed(row.get(names[0]))
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise _Bad(names[0], "is no list of completions")
+    if any(len(one) > LONGEST_TEXT for one in value):
+        raise _Bad(names[0], f"has a completion of more than {LONGEST_TEXT:,} characters")
+    return list(value)
+
+
+def _systems(row: dict[str, Any], columns: Columns, size: int) -> list[str]:
+    if len(columns.systems) == size:
+        return [_text(row, name) or f"candidate {n}" for n, name in enumerate(columns.systems, 1)]
+    if len(columns.systems) == 1:
+        value = _parsed(row.get(columns.systems[0]))
+        parts = value if isinstance(value, list) else str(value or "").split("_")
+        if len(parts) == size:
+            return [str(part) for part in parts]
+        raise _Bad(columns.systems[0], f"names {len(parts)} systems for {size} completions")
+    if columns.systems:
+        raise _Bad(columns.systems[0], f"there are {len(columns.systems)} system columns for {size} completions")
+    return (
+        list(columns.completions) if len(columns.completions) == size else [f"candidate {n + 1}" for n in range(size)]
+    )
+
+
+def _groups(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:
+    """Groups of places from what a cell says: 0 a tie, 1 to k the best one, or groups from 0 as JSON."""
+    from genai_lab.feedback import checked_groups
+
+    found = _parsed(value)
+    if isinstance(found, list):
+        try:
+            return checked_groups(found, size, ties=True)
+        except LabError as problem:
+            raise _Bad(column, str(problem).rstrip(".")) from None
+    if isinstance(found, bool) or not isinstance(found, int | float) or int(found) != found or not 0 <= found <= size:
+        raise _Bad(column, f"is {str(value)[:40]!r}, but must be 0 for a tie or 1 to {size} for the best")
+    best = int(found) - 1
+    if best < 0:
+        return (tuple(range(size)),)
+    return ((best,), tuple(place for place in range(size) if place != best))
+
+
+def _parsed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return readers.parsed(value)
+    except (LabError, ValueError, RecursionError):
+        return value

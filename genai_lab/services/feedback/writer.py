@@ -1,0 +1,93 @@
+"""The one thread that writes answers: many of them in one transaction, each acknowledged after COMMIT.
+
+SQLite writes one transaction at a time and waits for the disk at the end of each, so that what arrives meanwhile goes
+together (group commit). One thread also makes assignment exact: no two annotators are looked at at once.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from genai_lab.errors import LabError, StorageError
+from storage.database import Database
+
+log = logging.getLogger(__name__)
+
+MOST = 64
+Work = Callable[[Session], Any]
+
+
+class Writer:
+    """`submit(work)` runs `work(session)` in the next transaction; its future is done once that is committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: SimpleQueue[tuple[Work, Future[Any]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="rankings", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work) -> "Future[Any]":
+        future: Future[Any] = Future()
+        self._waiting.put((work, future))
+        return future
+
+    def close(self) -> None:
+        """What was submitted before is still written."""
+        self._waiting.put(None)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch, more = [first], True
+            while more and len(batch) < MOST:
+                try:
+                    item = self._waiting.get_nowait()
+                except Empty:
+                    break
+                if item is None:
+                    self._waiting.put(None)
+                    more = False
+                else:
+                    batch.append(item)
+            self._write(batch)
+
+    def _write(self, batch: list[tuple[Work, "Future[Any]"]]) -> None:
+        results: list[tuple[Future[Any], Any, Exception | None]] = []
+        try:
+            with self._database.session() as session:
+                for work, future in batch:
+                    try:
+                        with session.begin_nested():
+                            results.append((future, work(session), None))
+                    except LabError as problem:
+                        results.append((future, None, problem))
+        except Exception as problem:
+            if len(batch) > 1:
+                # One of them may be at fault, and it must not take the others with it.
+                for one in batch:
+                    self._write([one])
+            else:
+                batch[0][1].set_exception(_told(problem))
+            return
+        for future, result, refused in results:
+            if refused is not None:
+                future.set_exception(refused)
+            else:
+                future.set_result(result)
+
+
+def _told(problem: Exception) -> Exception:
+    if not isinstance(problem, SQLAlchemyError):
+        log.exception("an answer was not written")
+        return problem
+    reason = str(getattr(problem, "orig", None) or problem).splitlines()[0]
+    log.error("an answer was not written: %s", reason)
+    if "full" in reason or "No space" in reason:
+        return StorageError("The disk of the lab is full, so this was not saved; free some space, and it will be.")
+    return StorageError(f"The database did not take this ({reason}); it is tried again.")

@@ -1,0 +1,134 @@
+"""The annotators' page and its routes: FastAPI's own, since Gradio's sessions end with the process.
+
+What a card gets and sends is in `genai_lab.services.feedback.ranking`. An answer is acknowledged after COMMIT; what
+is refused is one sentence under "error".
+"""
+
+import asyncio
+import html
+import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
+from starlette.staticfiles import StaticFiles
+
+from genai_lab.errors import LabError, StorageError
+from genai_lab.lab import Lab
+from genai_lab.services.feedback import links, ranking
+from pages.components.theme import ASSETS_ROUTE
+
+STATIC = Path(__file__).parent / "static"
+MONTHS = 180 * 86_400
+LARGEST = 200_000
+GONE = "This link is no longer valid; ask whoever sent it for a new one."
+
+
+def mount(app: FastAPI, lab: Lab) -> None:
+    """Adds the routes; they must come before Gradio's, which take whatever is left."""
+    app.mount(f"{links.ADDRESS}/static", StaticFiles(directory=STATIC))
+    app.include_router(routes(lab))
+
+
+def routes(lab: Lab) -> APIRouter:
+    router = APIRouter(prefix=links.ADDRESS)
+
+    @router.get("/with/{secret}")
+    def come_in(secret: str, request: Request) -> Response:
+        found = links.opened(lab, secret)
+        if found is None:
+            return HTMLResponse(_note(GONE), 403)
+        return admitted(request, *found)
+
+    @router.get("/{annotator}/")
+    def page(annotator: int, request: Request) -> Response:
+        if not known(lab, annotator, request):
+            return HTMLResponse(_note(GONE), 403)
+        return FileResponse(STATIC / "rank.html", headers={"cache-control": "no-cache"})
+
+    @router.get("/{annotator}/state")
+    def state(annotator: int, request: Request) -> Response:
+        return _told(lab, annotator, request, lambda: ranking.state(lab, annotator))
+
+    @router.get("/{annotator}/answers")
+    def answers(annotator: int, request: Request, count: int = 50) -> Response:
+        return _told(lab, annotator, request, lambda: {"answers": ranking.answers(lab, annotator, count)})
+
+    @router.post("/{annotator}/next")
+    async def more(annotator: int, request: Request) -> Response:
+        def ask(sent: dict[str, Any]) -> "Future[dict[str, Any]]":
+            want = sent.get("want")
+            return ranking.more(lab, annotator, ranking.keys(sent.get("have")), want if isinstance(want, int) else 3)
+
+        return await _written(lab, annotator, request, ask)
+
+    @router.post("/{annotator}/answer")
+    async def answer(annotator: int, request: Request) -> Response:
+        return await _written(lab, annotator, request, lambda sent: ranking.answer(lab, annotator, sent))
+
+    return router
+
+
+def admitted(request: Request, annotator: int, cookie: str) -> Response:
+    """To the annotator's own page, with the cookie that opens it and nothing else."""
+    place = f"{links.ADDRESS}/{annotator}/"
+    answer = RedirectResponse(place, 303)
+    secure = request.url.scheme == "https"
+    answer.set_cookie(f"rank_{annotator}", cookie, MONTHS, path=place, httponly=True, samesite="lax", secure=secure)
+    return answer
+
+
+def known(lab: Lab, annotator: int, request: Request) -> bool:
+    return links.allowed(lab, annotator, request.cookies.get(f"rank_{annotator}", ""))
+
+
+def _told(lab: Lab, annotator: int, request: Request, ask: Callable[[], dict[str, Any]]) -> Response:
+    if not known(lab, annotator, request):
+        return _error(GONE, 403)
+    try:
+        return JSONResponse(ask(), headers={"cache-control": "no-store"})
+    except LabError as problem:
+        return _error(str(problem), _status(problem))
+
+
+async def _written(
+    lab: Lab, annotator: int, request: Request, ask: Callable[[dict[str, Any]], "Future[dict[str, Any]]"]
+) -> Response:
+    if not await asyncio.to_thread(known, lab, annotator, request):
+        return _error(GONE, 403)
+    body = await request.body()
+    try:
+        sent = json.loads(body) if len(body) <= LARGEST else None
+    except (ValueError, RecursionError):
+        sent = None
+    if not isinstance(sent, dict):
+        return _error("What was sent is no JSON object of at most 200 kB.", 422)
+    try:
+        return JSONResponse(await asyncio.wrap_future(ask(sent)), headers={"cache-control": "no-store"})
+    except ranking.Changed as problem:
+        return _error(str(problem), 409, revision=problem.revision)
+    except LabError as problem:
+        return _error(str(problem), _status(problem))
+
+
+def _status(problem: LabError) -> int:
+    if isinstance(problem, ranking.LinkEnded):
+        return 403
+    if isinstance(problem, ranking.NotYours):
+        return 404
+    return 503 if isinstance(problem, StorageError) else 422
+
+
+def _error(sentence: str, status: int, **more: Any) -> Response:
+    return JSONResponse({"error": sentence, **more}, status)
+
+
+def _note(sentence: str) -> str:
+    return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>genai_lab</title>
+<link rel="icon" type="image/svg+xml" href="{ASSETS_ROUTE}/favicon.svg">
+<link rel="stylesheet" href="{ASSETS_ROUTE}/door.css"></head><body><main><h1>genai_lab</h1>
+<p>{html.escape(sentence)}</p></main></body></html>"""

@@ -1,0 +1,324 @@
+"""Queries on campaigns, assignments and rankings; they take a session and never commit."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, delete, exists, func, insert, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from storage.feedback_tables import Annotator, Assignment, Campaign, Candidate, Item, Ranking
+
+ENDLESS = 1_000_000_000
+BLOCK = 500
+
+
+class Vote(NamedTuple):
+    """One current answer that counts. `groups` and `shown` hold candidate ids."""
+
+    ranking: int
+    item: int
+    annotator: int
+    repeat: bool
+    shown: list[int]
+    groups: list[list[int]]
+    both_bad: bool
+    flag: bool
+    comment: str
+    skip: str | None
+    seconds: float
+    status: str
+
+
+def campaign(session: Session, which: int | str) -> Campaign | None:
+    column = Campaign.id if isinstance(which, int) else Campaign.name
+    return session.scalar(select(Campaign).where(column == which))
+
+
+def campaigns(session: Session) -> list[Campaign]:
+    """All of them, newest first."""
+    return list(session.scalars(select(Campaign).order_by(Campaign.id.desc())))
+
+
+def add_items(session: Session, campaign_id: int, rows: Sequence[dict[str, Any]]) -> list[list[int]]:
+    """Items with their candidates; each row is {"place", "prompt", "room", "candidates": [...]}; candidates' ids."""
+    ids: list[list[int]] = []
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        heads = [
+            {"campaign_id": campaign_id, "place": row["place"], "prompt": row["prompt"], "room": row["room"]}
+            for row in block
+        ]
+        made = list(session.scalars(insert(Item).returning(Item.id, sort_by_parameter_order=True), heads))
+        flat = [
+            {"item_id": item, "place": place, **one}
+            for item, row in zip(made, block, strict=True)
+            for place, one in enumerate(row["candidates"])
+        ]
+        found = iter(session.scalars(insert(Candidate).returning(Candidate.id, sort_by_parameter_order=True), flat))
+        ids += [[next(found) for _ in row["candidates"]] for row in block]
+    return ids
+
+
+def item_ids(session: Session, campaign_id: int) -> list[int]:
+    return list(session.scalars(select(Item.id).where(Item.campaign_id == campaign_id).order_by(Item.id)))
+
+
+def items_with(session: Session, ids: Iterable[int]) -> dict[int, Item]:
+    """Items with their candidates, by id."""
+    wanted = select(Item).where(Item.id.in_(list(ids))).options(selectinload(Item.candidates))
+    return {one.id: one for one in session.scalars(wanted)}
+
+
+def expire(session: Session, campaign_id: int, now: datetime) -> int:
+    """Items whose holders have left get their room back; how many."""
+    late = list(
+        session.execute(
+            select(Assignment.id, Assignment.item_id, Assignment.repeat).where(
+                Assignment.campaign_id == campaign_id, Assignment.status == "held", Assignment.held_until < now
+            )
+        )
+    )
+    if not late:
+        return 0
+    session.execute(update(Assignment).where(Assignment.id.in_([one.id for one in late])).values(status="expired"))
+    counts: dict[int, int] = {}
+    for one in late:
+        if not one.repeat:
+            counts[one.item_id] = counts.get(one.item_id, 0) + 1
+    for item, count in counts.items():
+        give_room(session, item, count)
+    return len(late)
+
+
+def give_room(session: Session, item_id: int, count: int) -> None:
+    session.execute(update(Item).where(Item.id == item_id).values(room=Item.room + count))
+
+
+def widen(session: Session, campaign_id: int, count: int) -> None:
+    """Every item takes so many annotators more (or fewer, before there are answers)."""
+    if count:
+        wanted = update(Item).where(Item.campaign_id == campaign_id, Item.room < ENDLESS // 2)
+        session.execute(wanted.values(room=Item.room + count))
+
+
+def take_room(session: Session, item_id: int) -> bool:
+    """Whether there was room for one more annotator, who has it now."""
+    changed = session.execute(update(Item).where(Item.id == item_id, Item.room > 0).values(room=Item.room - 1))
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def next_items(session: Session, annotator: Annotator, count: int) -> list[Row[int, int]]:
+    """(id, place) of items with room that the annotator does not have or has lost, in the order given out."""
+    mine = exists().where(
+        Assignment.annotator_id == annotator.id,
+        Assignment.item_id == Item.id,
+        Assignment.repeat.is_(False),
+        Assignment.status != "expired",
+    )
+    wanted = (
+        select(Item.id, Item.place)
+        .where(Item.campaign_id == annotator.campaign_id, Item.room > 0, ~mine)
+        .order_by(Item.place)
+        .limit(count)
+    )
+    found = list(session.execute(wanted.where(Item.place > annotator.cursor)))
+    if len(found) < count:
+        found += list(session.execute(wanted.where(Item.place <= annotator.cursor).limit(count - len(found))))
+    return found
+
+
+def assign(session: Session, item_id: int, annotator: Annotator, **fields: Any) -> Assignment:
+    """The item is the annotator's from now on; one that had expired is theirs again."""
+    repeat = fields.get("repeat", False)
+    row = session.scalar(
+        select(Assignment).where(
+            Assignment.annotator_id == annotator.id, Assignment.item_id == item_id, Assignment.repeat.is_(repeat)
+        )
+    )
+    if row is None:
+        row = Assignment(item_id=item_id, annotator_id=annotator.id, campaign_id=annotator.campaign_id, **fields)
+        session.add(row)
+        session.flush()
+        return row
+    row.status, row.held_until = "held", fields["held_until"]
+    return row
+
+
+def held(session: Session, annotator_id: int) -> list[Assignment]:
+    wanted = select(Assignment).where(Assignment.annotator_id == annotator_id, Assignment.status == "held")
+    return list(session.scalars(wanted.order_by(Assignment.id)))
+
+
+def assignment(session: Session, key: str, annotator_id: int) -> Assignment | None:
+    return session.scalar(select(Assignment).where(Assignment.key == key, Assignment.annotator_id == annotator_id))
+
+
+def repeatable(session: Session, annotator_id: int, apart: int) -> list[Assignment]:
+    """Answered items that were not shown a second time, the oldest first, the last `apart` left out."""
+    again = select(Assignment.item_id).where(Assignment.annotator_id == annotator_id, Assignment.repeat.is_(True))
+    wanted = select(Assignment).where(
+        Assignment.annotator_id == annotator_id,
+        Assignment.repeat.is_(False),
+        Assignment.status == "done",
+        Assignment.item_id.not_in(again),
+    )
+    found = list(session.scalars(wanted.order_by(Assignment.id.desc()).limit(apart + 20)))
+    return found[apart:][::-1]
+
+
+def current(session: Session, assignment_id: int) -> Ranking | None:
+    return session.scalar(select(Ranking).where(Ranking.assignment_id == assignment_id, Ranking.current.is_(True)))
+
+
+def revision(session: Session, assignment_id: int, number: int) -> Ranking | None:
+    return session.scalar(select(Ranking).where(Ranking.assignment_id == assignment_id, Ranking.revision == number))
+
+
+def add_ranking(session: Session, row: Assignment, number: int, **fields: Any) -> None:
+    """The newest answer of an assignment; earlier ones stay as its history."""
+    if row.revision >= 0:
+        session.execute(
+            update(Ranking).where(Ranking.assignment_id == row.id, Ranking.current.is_(True)).values(current=False)
+        )
+    session.execute(
+        insert(Ranking),
+        [{"assignment_id": row.id, "campaign_id": row.campaign_id, "revision": number, "current": True, **fields}],
+    )
+    row.revision = number
+
+
+def answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assignment, Ranking]]:
+    """What the annotator has answered, the newest first."""
+    wanted = (
+        select(Assignment, Ranking)
+        .join(Ranking, (Ranking.assignment_id == Assignment.id) & Ranking.current.is_(True))
+        .where(Assignment.annotator_id == annotator_id)
+        .order_by(Ranking.id.desc())
+        .limit(count)
+    )
+    return [(row[0], row[1]) for row in session.execute(wanted)]
+
+
+def open_items(session: Session, campaign_id: int) -> int:
+    """How many items have room."""
+    wanted = select(func.count()).select_from(Item).where(Item.campaign_id == campaign_id, Item.room > 0)
+    return session.scalar(wanted) or 0
+
+
+def votes(session: Session, campaign_id: int, through: int | None = None) -> list[Vote]:
+    """Current answers in the order given; with `through`, those that were current when that ranking was the last."""
+    wanted = (
+        select(
+            Ranking.id,
+            Assignment.item_id,
+            Assignment.annotator_id,
+            Assignment.repeat,
+            Assignment.shown,
+            Ranking.groups,
+            Ranking.both_bad,
+            Ranking.flag,
+            Ranking.comment,
+            Ranking.skip,
+            Ranking.seconds,
+            Assignment.status,
+        )
+        .join(Assignment, Assignment.id == Ranking.assignment_id)
+        .where(Ranking.campaign_id == campaign_id)
+        .order_by(Ranking.id)
+    )
+    if through is None:
+        wanted = wanted.where(Ranking.current.is_(True))
+    else:
+        last = (
+            select(func.max(Ranking.id))
+            .where(Ranking.campaign_id == campaign_id, Ranking.id <= through)
+            .group_by(Ranking.assignment_id)
+        )
+        wanted = wanted.where(Ranking.id.in_(last))
+    return [Vote(*row) for row in session.execute(wanted)]
+
+
+def last_ranking(session: Session, campaign_id: int) -> int:
+    return session.scalar(select(func.max(Ranking.id)).where(Ranking.campaign_id == campaign_id)) or 0
+
+
+def revisions(session: Session, campaign_id: int) -> list[tuple[Ranking, Assignment]]:
+    """Every answer that was ever given, the changed ones too."""
+    wanted = select(Ranking, Assignment).join(Assignment, Assignment.id == Ranking.assignment_id)
+    found = session.execute(wanted.where(Ranking.campaign_id == campaign_id).order_by(Ranking.id))
+    return [(row[0], row[1]) for row in found]
+
+
+def annotators(session: Session, campaign_id: int) -> list[Annotator]:
+    wanted = select(Annotator).where(Annotator.campaign_id == campaign_id)
+    return list(session.scalars(wanted.order_by(Annotator.id)))
+
+
+def annotator(session: Session, annotator_id: int) -> Annotator | None:
+    return session.get(Annotator, annotator_id)
+
+
+def annotator_by(session: Session, secret: str) -> Annotator | None:
+    return session.scalar(select(Annotator).where(Annotator.secret == secret))
+
+
+def annotator_named(session: Session, campaign_id: int, name: str) -> Annotator | None:
+    return session.scalar(select(Annotator).where(Annotator.campaign_id == campaign_id, Annotator.name == name))
+
+
+def systems(session: Session, campaign_id: int) -> dict[int, tuple[int, str, int]]:
+    """candidate id -> (item id, system, length of its text in characters)."""
+    wanted = (
+        select(Candidate.id, Candidate.item_id, Candidate.system, func.length(Candidate.text))
+        .join(Item, Item.id == Candidate.item_id)
+        .where(Item.campaign_id == campaign_id)
+    )
+    return {row[0]: (row[1], row[2], row[3]) for row in session.execute(wanted)}
+
+
+def golds(session: Session, campaign_id: int) -> dict[int, list[list[int]]]:
+    """item id -> the known order, of items that have one."""
+    wanted = select(Item.id, Item.gold).where(Item.campaign_id == campaign_id, Item.room >= ENDLESS // 2)
+    return {row[0]: row[1] for row in session.execute(wanted) if row[1]}
+
+
+def page(session: Session, campaign_id: int, offset: int, limit: int) -> list[Item]:
+    """Items in the order given out, with their candidates."""
+    wanted = select(Item).where(Item.campaign_id == campaign_id).order_by(Item.place).offset(offset).limit(limit)
+    return list(session.scalars(wanted.options(selectinload(Item.candidates))))
+
+
+def counts_of_items(session: Session, ids: Sequence[int]) -> dict[int, int]:
+    """item id -> answers that count."""
+    wanted = (
+        select(Assignment.item_id, func.count())
+        .where(Assignment.item_id.in_(ids), Assignment.status == "done", Assignment.repeat.is_(False))
+        .group_by(Assignment.item_id)
+    )
+    return {row[0]: row[1] for row in session.execute(wanted)}
+
+
+def totals(session: Session, campaign_id: int) -> dict[str, int]:
+    """Assignments by status, repeats aside."""
+    wanted = (
+        select(Assignment.status, func.count())
+        .where(Assignment.campaign_id == campaign_id, Assignment.repeat.is_(False))
+        .group_by(Assignment.status)
+    )
+    return {row[0]: row[1] for row in session.execute(wanted)}
+
+
+def remove(session: Session, campaign_id: int) -> None:
+    """The campaign with everything in it."""
+    mine = select(Item.id).where(Item.campaign_id == campaign_id)
+    session.execute(delete(Ranking).where(Ranking.campaign_id == campaign_id))
+    session.execute(delete(Assignment).where(Assignment.campaign_id == campaign_id))
+    session.execute(delete(Annotator).where(Annotator.campaign_id == campaign_id))
+    session.execute(delete(Candidate).where(Candidate.item_id.in_(mine)))
+    session.execute(delete(Item).where(Item.campaign_id == campaign_id))
+    session.execute(delete(Campaign).where(Campaign.id == campaign_id))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
