@@ -8,6 +8,7 @@ from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from storage.feedback_tables import Annotator, Assignment, Campaign, Candidate, Item, Ranking
+from storage.tables import Generation
 
 ENDLESS = 1_000_000_000
 BLOCK = 500
@@ -46,7 +47,7 @@ def add_items(session: Session, campaign_id: int, rows: Sequence[dict[str, Any]]
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         heads = [
-            {"campaign_id": campaign_id, "place": row["place"], "prompt": row["prompt"], "room": row["room"]}
+            {"campaign_id": campaign_id, "decided": False, **{name: row[name] for name in ("place", "prompt", "room")}}
             for row in block
         ]
         made = list(session.scalars(insert(Item).returning(Item.id, sort_by_parameter_order=True), heads))
@@ -322,3 +323,22 @@ def remove(session: Session, campaign_id: int) -> None:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+def decided(session: Session, campaign_id: int) -> list[Item]:
+    """Items where the lead has decided, with their candidates."""
+    wanted = select(Item).where(Item.campaign_id == campaign_id, Item.decided.is_(True))
+    return list(session.scalars(wanted.options(selectinload(Item.candidates))))
+
+
+def runs_of_candidates(session: Session, campaign_id: int) -> list[int]:
+    """The runs that generated its candidates."""
+    wanted = (
+        select(Generation.run_id)
+        .join(Candidate, Candidate.generation_id == Generation.id)
+        .join(Item, Item.id == Candidate.item_id)
+        .where(Item.campaign_id == campaign_id)
+        .distinct()
+        .order_by(Generation.run_id)
+    )
+    return list(session.scalars(wanted))

@@ -28,7 +28,7 @@ class Campaign(Row):
 class Item(Row):
     """A prompt with its candidates. `place` is the order in which items are given out; `room` is how many more
     annotators may have it; `gold` is the known order as groups of candidate ids, and such an item has room for all.
-    `verdict` is what a lead has decided where annotators differ.
+    `verdict` is what a lead has `decided` where annotators differ.
     """
 
     __tablename__ = "items"
@@ -39,6 +39,7 @@ class Item(Row):
     room: Mapped[int]
     gold: Mapped[list[Any] | None]
     verdict: Mapped[dict[str, Any] | None]
+    decided: Mapped[bool] = mapped_column(default=False)
     candidates: Mapped[list["Candidate"]] = relationship(order_by="Candidate.place", cascade="all, delete-orphan")
 
     __table_args__ = (Index("ix_items_campaign_id_place", "campaign_id", "place"),)

@@ -53,6 +53,7 @@ def upgrade() -> None:
     sa.Column('room', sa.Integer(), nullable=False),
     sa.Column('gold', sa.JSON(), nullable=True),
     sa.Column('verdict', sa.JSON(), nullable=True),
+    sa.Column('decided', sa.Boolean(), nullable=False),
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('created_at', storage.tables.Moment(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_items_campaign_id_campaigns'), ondelete='CASCADE'),

@@ -1,0 +1,264 @@
+"""`feedback`: campaigns made, opened, paused, closed, followed and exported; links for annotators; reward models."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.errors import LabError
+
+
+@COMMANDS.register("feedback")
+def add(parts: "Parsers[Parser]", shared: Parser) -> None:
+    group = parts.add_parser("feedback", help="human feedback: campaigns, annotators, agreement, leaderboard, export")
+    commands = group.add_subparsers(required=True, metavar="COMMAND")
+    _add_create(commands.add_parser("create", parents=[shared], help="a campaign from runs or a file, as a draft"))
+    _add_import(commands.add_parser("import", parents=[shared], help="as create, from a file with annotators' votes"))
+    commands.add_parser("list", parents=[shared], help="campaigns, newest first").set_defaults(command=_list)
+    for name, status in (("open", "open"), ("pause", "paused"), ("close", "closed")):
+        parser = commands.add_parser(name, parents=[shared], help=f"the campaign is {status} from now on")
+        parser.add_argument("campaign")
+        parser.set_defaults(command=_move, status=status)
+    link = commands.add_parser("link", parents=[shared], help="a personal link for an annotator")
+    link.add_argument("campaign")
+    link.add_argument("annotator", help="a name; the same name gets the same link")
+    link.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
+    link.add_argument("--base", default="http://127.0.0.1:7860", help="the address that the lab is reached by")
+    link.set_defaults(command=_link)
+    for name, command, text in (
+        ("status", _status, "progress by annotator"),
+        ("agreement", _agreement, "kappa, alpha, self-consistency and position bias with intervals"),
+        ("leaderboard", _leaderboard, "Bradley-Terry scores with intervals"),
+    ):
+        parser = commands.add_parser(name, parents=[shared], help=text)
+        parser.add_argument("campaign")
+        if name == "leaderboard":
+            parser.add_argument("--length-control", action="store_true", help="as if all completions were equally long")
+        parser.set_defaults(command=command)
+    export = commands.add_parser("export", parents=[shared], help="preference pairs or rankings as a file or a dataset")
+    export.add_argument("campaign")
+    export.add_argument("--out", type=Path, metavar="FILE", help=".jsonl or .csv; without it, a dataset version")
+    export.add_argument("--form", default="explicit", help="explicit, implicit, chat or 'implicit chat' (TRL's)")
+    export.add_argument("--votes", default="kept", help="kept: a pair for each vote; majority: aggregated by item")
+    export.add_argument("--rankings", action="store_true", help="every answer as it was given, instead of pairs")
+    export.add_argument("--name", default="", help="of the dataset")
+    export.set_defaults(command=_export)
+    reward = commands.add_parser("train-reward", parents=[shared], help="a reward model from a campaign or a dataset")
+    source = reward.add_mutually_exclusive_group(required=True)
+    source.add_argument("--campaign")
+    source.add_argument("--dataset", help="NAME or NAME@VERSION with prompt, chosen and rejected")
+    reward.add_argument("--base", default="", help="the model that it starts from")
+    reward.add_argument("--method", default="", help="full or lora")
+    reward.add_argument("--steps", type=int, default=0)
+    reward.add_argument("--votes", default="kept", help="kept or majority")
+    reward.add_argument("--name", default="", help="of the reward model")
+    reward.add_argument("--wait", action="store_true", help="stay until it has ended, and print its report")
+    reward.set_defaults(command=_train_reward)
+
+
+def _add_plan(parser: Parser) -> None:
+    parser.add_argument("--name", default="", help="of the campaign")
+    parser.add_argument("--criterion", default="helpful", help="helpful, honest, harmless, or a question of your own")
+    parser.add_argument("--guidelines", type=Path, metavar="FILE", help="text that annotators have at hand")
+    parser.add_argument("--kind", default="pairwise", choices=("pairwise", "ranking"))
+    parser.add_argument("--overlap", type=int, default=1, help="annotators an item")
+    parser.add_argument("--repeats", type=float, default=0.05, help="share of items shown twice, sides swapped")
+    parser.add_argument("--no-ties", action="store_true")
+    parser.add_argument("--no-both-bad", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="draws order and sides")
+    parser.add_argument("--open", action="store_true", help="open it at once")
+
+
+def _add_columns(parser: Parser) -> None:
+    parser.add_argument("--prompt", action="append", default=[], metavar="COLUMN", help="may be repeated: joined")
+    parser.add_argument("--completion", action="append", default=[], metavar="COLUMN", help="one for each candidate")
+    parser.add_argument("--system", action="append", default=[], metavar="COLUMN", help="who wrote each candidate")
+    parser.add_argument("--vote", action="append", default=[], metavar="COLUMN", help="an annotator's: 0 tie, 1, 2")
+    parser.add_argument("--gold", default="", metavar="COLUMN", help="the known best: 0 tie, 1, 2, or groups as JSON")
+
+
+def _add_create(parser: Parser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--from-run", type=int, action="append", metavar="RUN", help="may be repeated")
+    source.add_argument("--file", type=Path, metavar="FILE", help="JSON Lines or CSV")
+    source.add_argument("--dataset", metavar="NAME", help="NAME or NAME@VERSION")
+    _add_plan(parser)
+    _add_columns(parser)
+    parser.set_defaults(command=_create)
+
+
+def _add_import(parser: Parser) -> None:
+    parser.add_argument("file", type=Path)
+    _add_plan(parser)
+    _add_columns(parser)
+    parser.set_defaults(command=_create, from_run=None, dataset=None)
+
+
+@with_lab
+def _create(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.feedback import CampaignPlan
+    from genai_lab.services import feedback
+    from genai_lab.services.feedback import sources
+
+    name = options.name or _named(options)
+    plan = CampaignPlan(
+        name,
+        options.criterion,
+        _text(options.guidelines),
+        options.kind,
+        options.overlap,
+        not options.no_ties,
+        not options.no_both_bad,
+        options.repeats,
+        seed=options.seed,
+    )
+    columns = sources.Columns(
+        tuple(options.prompt), tuple(options.completion), tuple(options.system), tuple(options.vote), options.gold
+    )
+    if options.from_run:
+        made = sources.from_runs(lab, plan, options.from_run)
+    elif options.dataset:
+        made = sources.from_dataset(lab, plan, options.dataset, columns)
+    else:
+        if not options.file.is_file():
+            raise LabError(f"There is no file {options.file}.")
+        made = sources.from_file(lab, plan, options.file, columns)
+    if options.open:
+        feedback.move(lab, made.campaign, "open")
+    if options.json:
+        return print_json(dataclasses.asdict(made))
+    more = f", {made.left_out:,} without a choice left out" if made.left_out else ""
+    masked = f"; {made.masked:,} candidates named a model, which is hidden" if made.masked else ""
+    print(f"Campaign {made.campaign} ({made.name}): {made.items:,} items{more}{masked}.")
+    return None
+
+
+def _named(options: argparse.Namespace) -> str:
+    if options.from_run:
+        return f"runs {', '.join(map(str, options.from_run))}"[:120]
+    return str(options.dataset or options.file.name.split(".")[0])[:120]
+
+
+def _text(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise LabError(f"The guidelines {path} cannot be read ({problem}).") from None
+
+
+@with_lab
+def _list(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services import feedback
+
+    found = feedback.find(lab)
+    if options.json:
+        return print_json([_fields(view) for view in found])
+    for view in found:
+        print(f"{view.id:>5}  {view.status:<7} {view.got:>7,} of {view.wanted:<7,} {view.name}")
+    if not found:
+        print("No campaigns.")
+    return None
+
+
+def _fields(view: Any) -> dict[str, Any]:
+    return {
+        "campaign": view.id,
+        "name": view.name,
+        "status": view.status,
+        "items": view.items,
+        "wanted": view.wanted,
+        "got": view.got,
+        "annotators": view.annotators,
+        "run": view.run,
+        "plan": view.plan.as_dict(),
+    }
+
+
+@with_lab
+def _move(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services import feedback
+
+    view = feedback.move(lab, options.campaign, options.status)
+    print_json(_fields(view)) if options.json else print(f"{view.name} is {view.status}.")
+
+
+@with_lab
+def _link(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services.feedback import links
+
+    made = links.invite(lab, options.campaign, options.annotator)
+    if options.renew:
+        made = links.renew(lab, made.annotator)
+    address = options.base.rstrip("/") + made.path
+    print_json({"annotator": made.annotator, "name": made.name, "link": address}) if options.json else print(address)
+
+
+@with_lab
+def _status(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services import feedback
+    from genai_lab.services.feedback import figures
+
+    view = feedback.show(lab, options.campaign)
+    people = figures.progress(lab, view.id)
+    if options.json:
+        return print_json(_fields(view) | {"progress": [dataclasses.asdict(one) for one in people]})
+    print(f"{view.name}: {view.status}, {view.got:,} of {view.wanted:,} answers on {view.items:,} items")
+    for one in people:
+        pace = f"{one.seconds_an_item:.1f} s an item" if one.seconds_an_item is not None else ""
+        print(f"  {one.name}: {one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged {pace}".rstrip())
+    return None
+
+
+@with_lab
+def _agreement(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services.feedback import figures
+
+    found = figures.agreement(lab, options.campaign)
+    if options.json:
+        return print_json(found.as_dict())
+    for name, one in found.figures.items():
+        told = f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f}), n = {one.n:,}" if one.value is not None else one.why
+        print(f"{name}: {told}")
+    return None
+
+
+@with_lab
+def _leaderboard(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services.feedback import figures
+
+    found = figures.leaderboard(lab, options.campaign, length_control=options.length_control)
+    if options.json:
+        return print_json(found.as_dict())
+    for row in found.rows:
+        print(f"{row.rank:>3}  {row.score:7.1f} ({row.low:.1f} to {row.high:.1f})  {row.votes:>6,} votes  {row.system}")
+    for note in found.notes:
+        print(note)
+    return None
+
+
+@with_lab
+def _export(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services.feedback import exporting
+
+    if options.out is None:
+        view = exporting.to_dataset(lab, options.campaign, votes=options.votes, name=options.name)
+        told = {"dataset": view.name, "rows": view.rows, "splits": view.splits}
+        return print_json(told) if options.json else print(f"{view.name}: {view.rows:,} pairs.")
+    what = "rankings" if options.rankings else "pairs"
+    rows = exporting.export(lab, options.campaign, options.out, form=options.form, votes=options.votes, what=what)
+    print_json({"file": str(options.out), what: rows}) if options.json else print(f"{options.out}: {rows:,} {what}.")
+    return None
+
+
+@with_lab
+def _train_reward(lab: Any, options: argparse.Namespace) -> int | None:
+    from genai_lab.cli.reward import trained
+    from genai_lab.services.feedback import exporting
+
+    dataset = options.dataset
+    if options.campaign is not None:
+        dataset = exporting.to_dataset(lab, options.campaign, votes=options.votes).name
+    return trained(lab, dataset, options)

@@ -1,0 +1,172 @@
+"""A copy of the whole lab taken while it works, and a lab made from such a copy.
+
+A backup is one .tar: the database as SQLite, whatever the lab itself runs on, then the files that its rows name. The
+database is read in one snapshot and before the files, and rows are only ever written after their files.
+"""
+
+import io
+import json
+import os
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, text
+
+from genai_lab.config import Config
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from storage import whole
+from storage.database import Database
+
+MANIFEST = "backup.json"
+DATABASE = "lab.db"
+FOLDERS = ("datasets", "models", "artefacts")
+FILES = ("secret",)
+BLOCK = 1000
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What is in a backup: rows by table, how many files, and its size in bytes."""
+
+    path: str
+    rows: dict[str, int]
+    files: int
+    bytes: int
+
+
+def backup(lab: Lab, path: Path) -> Backup:
+    """Writes the lab into `path`, which is there as a whole or not at all; nobody waits meanwhile."""
+    if path.exists():
+        raise LabError(f"{path} is there already; choose another name for the backup.")
+    draft = path.with_name(path.name + ".part")
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent) as place:
+            copy = Path(place) / DATABASE
+            _snapshot(lab, copy)
+            rows = _counts(copy)
+            found = list(_files(lab.config.home))
+            with tarfile.open(draft, "w") as tar:
+                told = {"home": str(lab.config.home), "rows": rows, "files": len(found)}
+                _add_text(tar, MANIFEST, json.dumps(told))
+                tar.add(copy, DATABASE)
+                for file in found:
+                    try:
+                        tar.add(file, str(Path("home") / file.relative_to(lab.config.home)))
+                    except FileNotFoundError:
+                        continue  # removed meanwhile, with its row
+        draft.replace(path)
+    except OSError as problem:
+        raise LabError(f"The backup cannot be written to {path} ({problem.strerror or problem}).") from problem
+    finally:
+        draft.unlink(missing_ok=True)
+    return Backup(str(path), rows, len(found), path.stat().st_size)
+
+
+def restore(config: Config, path: Path) -> Backup:
+    """Makes the lab of `config` from a backup; raises LabError where there is one already, or the file is none."""
+    if not path.is_file():
+        raise LabError(f"There is no backup {path}.")
+    if any((config.home / name).exists() for name in (DATABASE, *FOLDERS)):
+        raise LabError(f"{config.home} holds a lab already; restore into another --home, so that nothing is lost.")
+    config.home.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(path) as tar, tempfile.TemporaryDirectory(dir=config.home) as place:
+            tar.extractall(place, filter="data")
+            told = json.loads((Path(place) / MANIFEST).read_text())
+            copy = Path(place) / DATABASE
+            _move_home(copy, told["home"], str(config.home))
+            rows = _put_back(config, copy)
+            for part in sorted((Path(place) / "home").glob("*")):
+                os.replace(part, config.home / part.name)
+    except (tarfile.TarError, KeyError, ValueError, sqlite3.DatabaseError) as problem:
+        raise LabError(f"{path} is no whole backup of a lab ({problem}).") from problem
+    if rows != told["rows"]:
+        raise LabError(f"{path} holds fewer rows than it should; take another backup.")
+    return Backup(str(path), rows, told["files"], path.stat().st_size)
+
+
+def _snapshot(lab: Lab, copy: Path) -> None:
+    if lab.database.reader.dialect.name == "sqlite":
+        source = sqlite3.connect(f"file:{lab.database.reader.url.database}?mode=ro", uri=True, timeout=30)
+        with sqlite3.connect(copy) as target:
+            source.backup(target)  # all pages in one read; writers go on in the log beside it
+        source.close()
+        target.close()
+        return
+    made = Database(f"sqlite:///{copy}")
+    made.upgrade()
+    with lab.database.reader.connect() as source_rows, made.writer.begin() as target_rows:
+        source_rows.execution_options(isolation_level="REPEATABLE READ")
+        _copy_rows(source_rows, target_rows)
+    made.close()
+
+
+def _put_back(config: Config, copy: Path) -> dict[str, int]:
+    """The rows into the lab's own database; how many there are now, by table."""
+    target = Database(config.database_url)
+    if target.writer.dialect.name == "sqlite":
+        place = Path(target.writer.url.database or "")
+        target.close()
+        os.replace(copy, place)
+        return _counts(place)
+    target.upgrade()
+    source = Database(f"sqlite:///{copy}")
+    with source.reader.connect() as rows, target.writer.begin() as connection:
+        if connection.scalar(select(func.count()).select_from(whole.tables()["runs"])):
+            raise LabError("The database holds a lab already; restore into an empty one, so that nothing is lost.")
+        _copy_rows(rows, connection)
+        for name, table in whole.tables().items():
+            if last := connection.scalar(select(func.max(table.c.id))):
+                connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), {last})"))
+        counts = {
+            name: connection.scalar(select(func.count()).select_from(table)) or 0
+            for name, table in whole.tables().items()
+        }
+    source.close()
+    target.close()
+    return counts
+
+
+def _copy_rows(source: Connection, target: Connection) -> None:
+    for table in whole.tables().values():
+        found = source.execution_options(stream_results=True).execute(select(table).order_by(table.c.id))
+        while block := found.fetchmany(BLOCK):
+            target.execute(insert(table), [dict(row._mapping) for row in block])
+
+
+def _counts(path: Path) -> dict[str, int]:
+    with sqlite3.connect(path) as connection:
+        made = {name: connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0] for name in whole.tables()}
+    connection.close()
+    return made
+
+
+def _move_home(copy: Path, old: str, new: str) -> None:
+    """What rows say about places in the old home is true of the new one."""
+    with sqlite3.connect(copy) as connection:
+        for column in ("path", "source", "card"):
+            for form in (json.dumps(old)[1:-1], old):
+                to = json.dumps(new)[1:-1] if form != old else new
+                connection.execute(f"UPDATE models SET {column} = REPLACE({column}, ?, ?)", (form, to))
+    connection.close()
+
+
+def _files(home: Path) -> Iterator[Path]:
+    for name in FILES:
+        if (home / name).is_file():
+            yield home / name
+    for name in FOLDERS:
+        yield from sorted(path for path in (home / name).rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _add_text(tar: tarfile.TarFile, name: str, words: str) -> None:
+    data = words.encode()
+    info: Any = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))

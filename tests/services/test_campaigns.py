@@ -1,0 +1,234 @@
+"""Campaigns from runs and files, items given out exactly once, answers kept once, pairs taken away."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai_lab.data import BadRows
+from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
+from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt
+from genai_lab.services import datasets, feedback, generation
+from genai_lab.services.feedback import exporting, links, ranking, sources
+from storage import feedback as queries
+from storage.feedback_tables import Assignment
+from tests.tiny import open_lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Any:
+    made = open_lab(tmp_path / "home")
+    yield made
+    made.close()
+
+
+def campaign(lab: Lab, name: str = "c", items: int = 6, size: int = 2, **plan: Any) -> int:
+    tasks = [
+        Task(f"prompt {n}", tuple(Option(f"s{k}", f"completion {n} {k}") for k in range(size))) for n in range(items)
+    ]
+    made = feedback.create(lab, CampaignPlan(name, **{"repeats": 0.0} | plan), tasks)
+    feedback.move(lab, made.campaign, "open")
+    return made.campaign
+
+
+def dealt(lab: Lab, annotator: int, want: int = 1, have: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    return list(ranking.more(lab, annotator, have, want).result(20)["cards"])
+
+
+def answer(lab: Lab, annotator: int, key: str, groups: Any = ((0,), (1,)), revision: int = 0, **more: Any) -> Any:
+    sent = {"key": key, "revision": revision, "groups": [list(one) for one in groups], "seconds": 2.0, **more}
+    return ranking.answer(lab, annotator, sent).result(20)
+
+
+def answer_all(lab: Lab, annotator: int) -> int:
+    count = 0
+    while cards := dealt(lab, annotator):
+        size = len(cards[0]["candidates"])
+        answer(lab, annotator, cards[0]["key"], [[place] for place in range(size)])
+        count += 1
+    return count
+
+
+def test_overlap_is_met_exactly_by_many_annotators_at_once(lab: Lab) -> None:
+    number = campaign(lab, items=40, overlap=3)
+    people = [links.invite(lab, number, f"annotator {n}").annotator for n in range(7)]
+    with ThreadPoolExecutor(7) as pool:
+        counts = list(pool.map(lambda one: answer_all(lab, one), people))
+    assert sum(counts) == 120
+    with lab.database.reading() as session:
+        found = queries.votes(session, number)
+    assert len({(one.item, one.annotator) for one in found}) == 120
+    assert {sum(one.item == item for one in found) for item in {one.item for one in found}} == {3}
+
+
+def test_an_answer_is_kept_once_and_changes_keep_their_history(lab: Lab) -> None:
+    number = campaign(lab)
+    ann = links.invite(lab, number, "ann").annotator
+    key = dealt(lab, ann)[0]["key"]
+    answer(lab, ann, key)
+    assert answer(lab, ann, key)["done"] == 1  # sent twice
+    with pytest.raises(ranking.Changed):
+        answer(lab, ann, key, [[1], [0]])
+    answer(lab, ann, key, [[1], [0]], revision=1)
+    assert ranking.answers(lab, ann, 10)[0]["groups"] == [[1], [0]]
+    rows = list(exporting.rankings(lab, number))
+    assert [(row["revision"], row["current"]) for row in rows] == [(0, False), (1, True)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"groups": [[0]]}, "names each of the 2 candidates once"),
+        ({"groups": [[0], [0]]}, "names each"),
+        ({"groups": [[0, 1]]}, "takes no ties"),
+        ({"groups": "AB"}, "list of groups"),
+        ({"groups": [[0], [1]], "comment": "x" * 5000}, "Comment"),
+        ({"groups": [[0], [1]], "seconds": float("nan")}, "Seconds"),
+        ({"groups": [[0], [1]], "skip": "bored"}, "Skip"),
+        ({"groups": [[True], [1]]}, "names each"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_one_sentence(lab: Lab, sent: dict[str, Any], words: str) -> None:
+    ann = links.invite(lab, campaign(lab, ties=False, both_bad=False), "ann").annotator
+    key = dealt(lab, ann)[0]["key"]
+    with pytest.raises(LabError, match=words):
+        ranking.answer(lab, ann, {"key": key, "revision": 0, **sent}).result(20)
+
+
+def test_an_item_of_somebody_who_left_comes_back_and_a_late_answer_is_kept(lab: Lab) -> None:
+    number = campaign(lab, items=1)
+    ann, bob = (links.invite(lab, number, name).annotator for name in ("ann", "bob"))
+    late = dealt(lab, ann)[0]["key"]
+    assert dealt(lab, bob) == []
+    with lab.database.session() as session:
+        session.query(Assignment).update({"held_until": queries.now() - timedelta(seconds=1)})
+    other = dealt(lab, bob)[0]["key"]
+    answer(lab, bob, other)
+    answer(lab, ann, late)
+    with lab.database.reading() as session:
+        assert sorted(one.status for one in queries.votes(session, number)) == ["done", "surplus"]
+    assert len(exporting.pairs(lab, number)) == 1
+
+
+def test_a_skip_gives_the_item_to_somebody_else_and_can_be_taken_back(lab: Lab) -> None:
+    number = campaign(lab, items=1)
+    ann, bob = (links.invite(lab, number, name).annotator for name in ("ann", "bob"))
+    key = dealt(lab, ann)[0]["key"]
+    answer(lab, ann, key, (), skip="unclear")
+    answer(lab, ann, key, revision=1)
+    assert dealt(lab, bob) == []
+    assert feedback.show(lab, number).got == 1
+
+
+def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: Lab) -> None:
+    number = campaign(lab, items=40, repeats=0.4)
+    ann = links.invite(lab, number, "ann").annotator
+    answer_all(lab, ann)
+    with lab.database.reading() as session:
+        found = queries.votes(session, number)
+    first = {one.item: one.shown for one in found if not one.repeat}
+    again = [one for one in found if one.repeat]
+    assert len(first) == 40
+    assert again
+    assert all(one.shown == first[one.item][::-1] for one in again)
+    assert len(exporting.pairs(lab, number)) == 40
+
+
+def test_what_a_card_says_names_neither_system_nor_item(lab: Lab) -> None:
+    tasks = [Task("Who are you?", (Option("gpt-x", "I am GPT-X, a model."), Option("llama-9", "A llama-9 speaks.")))]
+    made = feedback.create(lab, CampaignPlan("masked"), tasks)
+    assert made.masked == 2
+    feedback.move(lab, "masked", "open")
+    ann = links.invite(lab, "masked", "ann").annotator
+    card = dealt(lab, ann)[0]
+    assert set(card) == {"key", "prompt", "candidates", "revision"}
+    assert {one["text"] for one in card["candidates"]} == {"I am [model], a model.", "A [model] speaks."}
+    answer(lab, ann, card["key"])
+    assert "GPT-X" in str(exporting.pairs(lab, "masked"))
+
+
+def test_a_comparison_becomes_a_campaign_and_its_pairs_a_dataset_with_lineage(tmp_path: Path, lab: Lab) -> None:
+    lives = generation.start_many(
+        lab,
+        [
+            generation.Job(
+                "starter-causal", Prompt(text="The cat"), Sampling(temperature=1.5, max_new_tokens=6, seed=n)
+            )
+            for n in (1, 2, 3)
+        ],
+    )
+    for live in lives:
+        live.wait()
+    group = generation.run(lab, lives[0].run_id).group
+    assert group is not None
+    sources.from_group(lab, CampaignPlan("compared", kind="ranking", repeats=0.0), group)
+    feedback.move(lab, "compared", "open")
+    answer_all(lab, links.invite(lab, "compared", "ann").annotator)
+    made = exporting.to_dataset(lab, "compared")
+    rows = [one.fields for one in datasets.examples(lab, made.id)]
+    assert len(rows) == 3
+    assert sum(float(row["weight"]) for row in rows) == pytest.approx(1.0)
+    assert exporting.to_dataset(lab, "compared").id == made.id
+    path = tmp_path / "pairs.jsonl"
+    exporting.export(lab, "compared", path, form="implicit chat")
+    first = json.loads(path.read_text().splitlines()[0])
+    assert first["chosen"][0] == {"role": "user", "content": "The cat"}
+    assert first["chosen"][1]["role"] == "assistant"
+    assert "prompt" not in first
+
+
+def test_a_file_with_votes_is_imported_with_its_annotators(tmp_path: Path, lab: Lab) -> None:
+    path = tmp_path / "votes.jsonl"
+    rows = [
+        {"instruction": f"Do {n}", "input": "", "response1": f"a{n}", "response2": f"b{n}", "annotator1": n % 3,
+         "annotator2": 2, "who": "m1_m2"}
+        for n in range(9)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = sources.from_file(lab, CampaignPlan("votes", overlap=2), path, sources.Columns(systems=("who",)))
+    view = feedback.show(lab, made.campaign)
+    assert (view.items, view.got, view.annotators) == (9, 18, 2)
+    assert {pair.chosen_system for pair in exporting.pairs(lab, "votes")} == {"m1", "m2"}
+
+
+def test_a_bad_row_is_named_and_nothing_is_kept(tmp_path: Path, lab: Lab) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("prompt,response1,response2,annotator1\np,a,b,1\nq,c,d,7\n")
+    with pytest.raises(BadRows, match=r"Row 2, column 'annotator1': is '7'"):
+        sources.from_file(lab, CampaignPlan("bad"), path, sources.Columns())
+    assert feedback.find(lab) == []
+
+
+def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answers(lab: Lab) -> None:
+    number = campaign(lab)
+    with pytest.raises(LabError, match="There is no campaign 'x'"):
+        feedback.show(lab, "x")
+    with pytest.raises(LabError, match="is there already"):
+        campaign(lab)
+    feedback.move(lab, number, "paused")
+    ann = links.invite(lab, number, "ann").annotator
+    assert dealt(lab, ann) == []
+    feedback.move(lab, number, "open")
+    answer(lab, ann, dealt(lab, ann)[0]["key"])
+    feedback.move(lab, number, "closed")
+    with pytest.raises(LabError, match="close it instead"):
+        feedback.discard(lab, number)
+    other = feedback.create(lab, CampaignPlan("other"), [Task("p", (Option("a", "1"), Option("b", "2")))])
+    feedback.discard(lab, other.campaign)
+    assert [view.id for view in feedback.find(lab)] == [number]
+
+
+def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:
+    made = links.invite(lab, campaign(lab), "ann")
+    found = links.opened(lab, made.path.rpartition("/")[2])
+    assert found is not None
+    assert links.allowed(lab, *found)
+    links.renew(lab, made.annotator)
+    assert not links.allowed(lab, *found)
+    assert links.opened(lab, made.path.rpartition("/")[2]) is None

@@ -1,0 +1,126 @@
+"""With a lead's password: an annotator's cookie opens the ranking routes alone, and whoever has none opens nothing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+import app as program
+from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.lab import Lab
+from genai_lab.services import feedback
+from genai_lab.services.feedback import links
+from pages.components.doors import LEAD, OPEN
+from tests.tiny import open_lab
+
+PASSWORD = "the lead of this lab"
+GRADIO = (
+    "/gradio_api/info", "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/run/generate",
+    "/gradio_api/call/generate", "/gradio_api/upload", "/gradio_api/file=app.py", "/config", "/theme.css",
+    "/gradio_api/mcp/sse", "/gradio_api/startup-events", "/gradio_api/heartbeat/x", "/login", "/logout", "/monitoring",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, FastAPI]]:
+    lab = open_lab(tmp_path_factory.mktemp("home"))
+    lab.config = replace(lab.config, lead_password=PASSWORD)
+    tasks = [Task(f"p{n}", (Option("a", f"x{n}"), Option("b", f"y{n}"))) for n in range(3)]
+    feedback.create(lab, CampaignPlan("guarded", repeats=0.0), tasks)
+    feedback.move(lab, "guarded", "open")
+    yield lab, program.create(lab)
+    lab.close()
+
+
+def browser(web: FastAPI) -> TestClient:
+    return TestClient(web, base_url="http://127.0.0.1", follow_redirects=False)
+
+
+def annotator(lab: Lab, web: FastAPI, name: str = "ann") -> tuple[TestClient, str]:
+    client = browser(web)
+    came = client.get(links.invite(lab, "guarded", name).path)
+    assert came.status_code == 303
+    return client, came.headers["location"]
+
+
+def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[Lab, FastAPI]) -> None:
+    client, place = annotator(*guarded)
+    cards = client.post(f"{place}next", json={"have": [], "want": 2}).json()["cards"]
+    sent = {"key": cards[0]["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0, "have": [], "want": 2}
+    first = client.post(f"{place}answer", json=sent)
+    assert first.status_code == 200
+    assert first.json()["saved"] is True
+    assert client.post(f"{place}answer", json=sent).json()["done"] == 1
+    changed = client.post(f"{place}answer", json=sent | {"groups": [[1], [0]]})
+    assert (changed.status_code, changed.json()["revision"]) == (409, 0)
+    assert client.post(f"{place}answer", json=sent | {"groups": []}).status_code == 422
+    assert client.post(f"{place}answer", json=sent | {"key": "none"}).status_code == 404
+    assert client.post(f"{place}answer", content=b"[" * 100_000).status_code == 422
+    assert client.get(f"{place}answers").json()["answers"][0]["groups"] == [[0], [1]]
+    assert "script-src 'self';" in client.get(f"{place}state").headers["content-security-policy"]
+
+
+def test_an_annotators_cookie_opens_nothing_else(guarded: tuple[Lab, FastAPI]) -> None:
+    lab, web = guarded
+    client, place = annotator(lab, web)
+    _, other = annotator(lab, web, "bob")
+    mine = {"cookie": "; ".join(f"{one.name}={one.value}" for one in client.cookies.jar)}
+    pages = [f"/{getattr(route, 'path', '').strip('/')}" for route in web.routes]
+    every = {path for path in pages if "{" not in path and not path.startswith(OPEN)} | set(GRADIO)
+    every |= {"/", "/prompts", "/datasets", "/finetune", "/evaluate", "/feedback", "/models", "/jobs", "/history"}
+    assert len(every) > 20
+    for path in sorted(every):
+        for method in ("GET", "POST"):
+            got = browser(web).request(method, path, headers={**mine, "accept": "text/html"})
+            assert got.status_code == 403, f"{method} {path} gave {got.status_code}"
+    for path in ("", "state", "answers"):
+        assert browser(web).get(f"{other}{path}", headers=mine).status_code == 403
+    for path in ("next", "answer"):
+        assert browser(web).post(f"{other}{path}", headers=mine, json={}).status_code == 403
+    with pytest.raises(WebSocketDisconnect) as closed, browser(web).websocket_connect("/queue/join", headers=mine):
+        pass
+    assert closed.value.code == 1008
+    assert place != other
+
+
+def test_the_lead_signs_in_and_out(guarded: tuple[Lab, FastAPI]) -> None:
+    _, web = guarded
+    client = browser(web)
+    sent = client.get("/jobs", headers={"accept": "text/html"})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/lead?next=/jobs")
+    assert client.post("/lead", data={"password": "guess", "next": "/jobs"}).status_code == 403
+    done = client.post("/lead", data={"password": PASSWORD, "next": "//elsewhere.example"})
+    assert (done.status_code, done.headers["location"]) == (303, "/")
+    assert client.get("/config").status_code == 200
+    forged = f"{9_999_999_999}.{'0' * 64}"
+    assert browser(web).get("/config", headers={"cookie": f"{LEAD}={forged}"}).status_code == 403
+    client.post("/lead/out")
+    assert client.get("/config").status_code == 403
+
+
+def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[Lab, FastAPI]) -> None:
+    lab, web = guarded
+    client, place = annotator(lab, web, "gone")
+    links.renew(lab, links.invite(lab, "guarded", "gone").annotator, revoke=True)
+    assert client.post(f"{place}next", json={}).json() == {
+        "error": "This link is no longer valid; ask whoever sent it for a new one."
+    }
+    assert browser(web).get("/rank/with/nothing").status_code == 403
+
+
+def test_passwords_are_not_tried_without_end(guarded: tuple[Lab, FastAPI]) -> None:
+    client = browser(guarded[1])
+    codes = [client.post("/lead", data={"password": str(n)}).status_code for n in range(14)]
+    assert codes[-1] == 429
+
+
+def test_a_short_password_is_refused(tmp_path: Path) -> None:
+    from genai_lab.config import Config
+    from genai_lab.errors import LabError
+
+    with pytest.raises(LabError, match="8 characters"):
+        Config(home=tmp_path, lead_password="short")
