@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, delete, exists, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from storage.feedback_tables import Annotator, Assignment, Campaign, Candidate, Item, Ranking
@@ -71,122 +71,11 @@ def items_with(session: Session, ids: Iterable[int]) -> dict[int, Item]:
     return {one.id: one for one in session.scalars(wanted)}
 
 
-def expire(session: Session, campaign_id: int, now: datetime) -> int:
-    """Items whose holders have left get their room back; how many."""
-    late = list(
-        session.execute(
-            select(Assignment.id, Assignment.item_id, Assignment.repeat).where(
-                Assignment.campaign_id == campaign_id, Assignment.status == "held", Assignment.held_until < now
-            )
-        )
-    )
-    if not late:
-        return 0
-    session.execute(update(Assignment).where(Assignment.id.in_([one.id for one in late])).values(status="expired"))
-    counts: dict[int, int] = {}
-    for one in late:
-        if not one.repeat:
-            counts[one.item_id] = counts.get(one.item_id, 0) + 1
-    for item, count in counts.items():
-        give_room(session, item, count)
-    return len(late)
-
-
-def give_room(session: Session, item_id: int, count: int) -> None:
-    session.execute(update(Item).where(Item.id == item_id).values(room=Item.room + count))
-
-
 def widen(session: Session, campaign_id: int, count: int) -> None:
     """Every item takes so many annotators more (or fewer, before there are answers)."""
     if count:
         wanted = update(Item).where(Item.campaign_id == campaign_id, Item.room < ENDLESS // 2)
         session.execute(wanted.values(room=Item.room + count))
-
-
-def take_room(session: Session, item_id: int) -> bool:
-    """Whether there was room for one more annotator, who has it now."""
-    changed = session.execute(update(Item).where(Item.id == item_id, Item.room > 0).values(room=Item.room - 1))
-    return bool(changed.rowcount)  # type: ignore[attr-defined]
-
-
-def next_items(session: Session, annotator: Annotator, count: int) -> list[Row[int, int]]:
-    """(id, place) of items with room that the annotator does not have or has lost, in the order given out."""
-    mine = exists().where(
-        Assignment.annotator_id == annotator.id,
-        Assignment.item_id == Item.id,
-        Assignment.repeat.is_(False),
-        Assignment.status != "expired",
-    )
-    wanted = (
-        select(Item.id, Item.place)
-        .where(Item.campaign_id == annotator.campaign_id, Item.room > 0, ~mine)
-        .order_by(Item.place)
-        .limit(count)
-    )
-    found = list(session.execute(wanted.where(Item.place > annotator.cursor)))
-    if len(found) < count:
-        found += list(session.execute(wanted.where(Item.place <= annotator.cursor).limit(count - len(found))))
-    return found
-
-
-def assign(session: Session, item_id: int, annotator: Annotator, **fields: Any) -> Assignment:
-    """The item is the annotator's from now on; one that had expired is theirs again."""
-    repeat = fields.get("repeat", False)
-    row = session.scalar(
-        select(Assignment).where(
-            Assignment.annotator_id == annotator.id, Assignment.item_id == item_id, Assignment.repeat.is_(repeat)
-        )
-    )
-    if row is None:
-        row = Assignment(item_id=item_id, annotator_id=annotator.id, campaign_id=annotator.campaign_id, **fields)
-        session.add(row)
-        session.flush()
-        return row
-    row.status, row.held_until = "held", fields["held_until"]
-    return row
-
-
-def held(session: Session, annotator_id: int) -> list[Assignment]:
-    wanted = select(Assignment).where(Assignment.annotator_id == annotator_id, Assignment.status == "held")
-    return list(session.scalars(wanted.order_by(Assignment.id)))
-
-
-def assignment(session: Session, key: str, annotator_id: int) -> Assignment | None:
-    return session.scalar(select(Assignment).where(Assignment.key == key, Assignment.annotator_id == annotator_id))
-
-
-def repeatable(session: Session, annotator_id: int, apart: int) -> list[Assignment]:
-    """Answered items that were not shown a second time, the oldest first, the last `apart` left out."""
-    again = select(Assignment.item_id).where(Assignment.annotator_id == annotator_id, Assignment.repeat.is_(True))
-    wanted = select(Assignment).where(
-        Assignment.annotator_id == annotator_id,
-        Assignment.repeat.is_(False),
-        Assignment.status == "done",
-        Assignment.item_id.not_in(again),
-    )
-    found = list(session.scalars(wanted.order_by(Assignment.id.desc()).limit(apart + 20)))
-    return found[apart:][::-1]
-
-
-def current(session: Session, assignment_id: int) -> Ranking | None:
-    return session.scalar(select(Ranking).where(Ranking.assignment_id == assignment_id, Ranking.current.is_(True)))
-
-
-def revision(session: Session, assignment_id: int, number: int) -> Ranking | None:
-    return session.scalar(select(Ranking).where(Ranking.assignment_id == assignment_id, Ranking.revision == number))
-
-
-def add_ranking(session: Session, row: Assignment, number: int, **fields: Any) -> None:
-    """The newest answer of an assignment; earlier ones stay as its history."""
-    if row.revision >= 0:
-        session.execute(
-            update(Ranking).where(Ranking.assignment_id == row.id, Ranking.current.is_(True)).values(current=False)
-        )
-    session.execute(
-        insert(Ranking),
-        [{"assignment_id": row.id, "campaign_id": row.campaign_id, "revision": number, "current": True, **fields}],
-    )
-    row.revision = number
 
 
 def answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assignment, Ranking]]:
@@ -199,12 +88,6 @@ def answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assi
         .limit(count)
     )
     return [(row[0], row[1]) for row in session.execute(wanted)]
-
-
-def open_items(session: Session, campaign_id: int) -> int:
-    """How many items have room."""
-    wanted = select(func.count()).select_from(Item).where(Item.campaign_id == campaign_id, Item.room > 0)
-    return session.scalar(wanted) or 0
 
 
 def votes(session: Session, campaign_id: int, through: int | None = None) -> list[Vote]:

@@ -61,13 +61,14 @@ def routes(lab: Lab) -> APIRouter:
     async def more(annotator: int, request: Request) -> Response:
         def ask(sent: dict[str, Any]) -> "Future[dict[str, Any]]":
             want = sent.get("want")
-            return ranking.more(lab, annotator, ranking.keys(sent.get("have")), want if isinstance(want, int) else 3)
+            have = ranking.keys(sent.get("have"))
+            return ranking.more(lab, annotator, have, want if isinstance(want, int) else 3, mark(annotator, request))
 
-        return await _written(lab, annotator, request, ask)
+        return await _written(request, ask)
 
     @router.post("/{annotator}/answer")
     async def answer(annotator: int, request: Request) -> Response:
-        return await _written(lab, annotator, request, lambda sent: ranking.answer(lab, annotator, sent))
+        return await _written(request, lambda sent: ranking.answer(lab, annotator, sent, mark(annotator, request)))
 
     return router
 
@@ -81,8 +82,13 @@ def admitted(request: Request, annotator: int, cookie: str) -> Response:
     return answer
 
 
+def mark(annotator: int, request: Request) -> str:
+    """The cookie that says who asks."""
+    return request.cookies.get(f"rank_{annotator}", "")
+
+
 def known(lab: Lab, annotator: int, request: Request) -> bool:
-    return links.allowed(lab, annotator, request.cookies.get(f"rank_{annotator}", ""))
+    return links.allowed(lab, annotator, mark(annotator, request))
 
 
 def _told(lab: Lab, annotator: int, request: Request, ask: Callable[[], dict[str, Any]]) -> Response:
@@ -94,11 +100,8 @@ def _told(lab: Lab, annotator: int, request: Request, ask: Callable[[], dict[str
         return _error(str(problem), _status(problem))
 
 
-async def _written(
-    lab: Lab, annotator: int, request: Request, ask: Callable[[dict[str, Any]], "Future[dict[str, Any]]"]
-) -> Response:
-    if not await asyncio.to_thread(known, lab, annotator, request):
-        return _error(GONE, 403)
+async def _written(request: Request, ask: Callable[[dict[str, Any]], "Future[dict[str, Any]]"]) -> Response:
+    """What the writer says, who asks being checked in its transaction."""
     body = await request.body()
     try:
         sent = json.loads(body) if len(body) <= LARGEST else None

@@ -1,5 +1,6 @@
 """Who may answer: annotators by name, each with a personal link that a signed cookie takes the place of."""
 
+import functools
 import hashlib
 import hmac
 import os
@@ -71,7 +72,7 @@ def opened(lab: Lab, secret: str) -> tuple[int, str] | None:
         row = queries.annotator_by(session, secret)
         if row is None or row.revoked_at is not None:
             return None
-        return row.id, signature(lab, row)
+        return row.id, signature(lab, row.id, row.secret)
 
 
 def allowed(lab: Lab, annotator_id: int, cookie: str) -> bool:
@@ -80,11 +81,11 @@ def allowed(lab: Lab, annotator_id: int, cookie: str) -> bool:
         row = queries.annotator(session, annotator_id)
     if row is None or row.revoked_at is not None:
         return False
-    return hmac.compare_digest(cookie.encode(), signature(lab, row).encode())
+    return hmac.compare_digest(cookie.encode(), signature(lab, row.id, row.secret).encode())
 
 
-def signature(lab: Lab, row: Annotator) -> str:
-    return signed(lab, f"annotator {row.id} {row.secret}")
+def signature(lab: Lab, annotator_id: int, secret: str) -> str:
+    return signed(lab, f"annotator {annotator_id} {secret}")
 
 
 def signed(lab: Lab, text: str) -> str:
@@ -92,6 +93,7 @@ def signed(lab: Lab, text: str) -> str:
     return hmac.new(_secret(lab.config.home), text.encode(), hashlib.sha256).hexdigest()
 
 
+@functools.cache
 def _secret(home: Path) -> bytes:
     """The home's own key, made when it is first needed; only its owner can read it."""
     path = home / SECRET_FILE

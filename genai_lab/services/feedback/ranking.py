@@ -4,13 +4,15 @@ Everything that writes runs in the one writer's transaction. What leaves names n
 card is a key and texts in the order shown.
 """
 
+import hmac
 import random
 import time
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -18,13 +20,19 @@ from sqlalchemy.orm import Session
 from genai_lab.errors import LabError
 from genai_lab.feedback import Answer, CampaignPlan
 from genai_lab.lab import Lab
+from genai_lab.services.feedback import links
 from genai_lab.services.feedback.writer import Writer
-from storage import feedback as queries
-from storage.feedback_tables import Annotator, Assignment, Campaign, Item, Ranking
+from storage import answering as queries
+from storage import feedback as records
+from storage.answering import Found
+from storage.feedback_tables import Assignment, Ranking
 
 APART = 5
 MOST_AT_ONCE = 10
 COUNTED_FOR = 2.0  # seconds for which the number of items with room is believed
+LOOKED_FOR = 1.0  # seconds between two looks for items whose holders have left
+REMEMBERED = 20_000
+Texts = tuple[str, dict[int, str]]
 
 
 class Changed(LabError):
@@ -42,23 +50,38 @@ class NotYours(LabError):
 class LinkEnded(LabError):
     """The annotator's link was revoked, or its campaign is gone."""
 
+    def __init__(self) -> None:
+        super().__init__("This link is no longer valid; ask whoever sent it for a new one.")
+
 
 @dataclass
 class Desk:
-    """What the routes share: the writer, and counts that need not be made for every answer."""
+    """What all answers share: the writer, counts that need not be made every time, and texts, which never change."""
 
+    lab: Lab
     writer: Writer
     counts: dict[int, tuple[float, int]] = field(default_factory=dict)
+    looked: dict[int, float] = field(default_factory=dict)
+    texts: OrderedDict[int, Texts] = field(default_factory=OrderedDict)
 
     def close(self) -> None:
         self.writer.close()
+
+    def read(self, session: Session, items: Sequence[int]) -> dict[int, Texts]:
+        lacking = [item for item in items if item not in self.texts]
+        if lacking:
+            self.texts |= queries.texts(session, lacking)
+        made = {item: self.texts[item] for item in items}
+        while len(self.texts) > REMEMBERED:
+            self.texts.popitem(last=False)
+        return made
 
 
 def desk(lab: Lab) -> Desk:
     """The lab's one desk, opened when it is first needed."""
     with lab.lock:
         if lab.desk is None:
-            lab.desk = Desk(Writer(lab.database))
+            lab.desk = Desk(lab, Writer(lab.database))
         found: Desk = lab.desk
         return found
 
@@ -66,50 +89,61 @@ def desk(lab: Lab) -> Desk:
 def state(lab: Lab, annotator_id: int) -> dict[str, Any]:
     """What the page shows around its cards."""
     with lab.database.reading() as session:
-        annotator, campaign = _who(session, annotator_id)
-        plan = CampaignPlan(**campaign.plan)
-        left = _left(desk(lab), session, campaign, annotator)
-    pace = annotator.seconds / annotator.done if annotator.done else None
+        who = _who(session, annotator_id)
+        plan = CampaignPlan(**who.plan)
+        left = _left(desk(lab), session, who)
     return {
         "campaign": {
-            "title": campaign.name,
+            "title": who.campaign,
             "criterion": plan.question,
             "guidelines": plan.guidelines,
             "kind": plan.kind,
             "ties": plan.ties,
             "both_bad": plan.both_bad,
         },
-        "annotator": {"name": annotator.name},
-        "status": _status(campaign),
-        "done": annotator.done + annotator.skipped,
+        "annotator": {"name": who.name},
+        "status": _status(who),
+        "done": who.done + who.skipped,
         "left": left,
-        "pace": {"seconds_per_item": pace},
+        "pace": {"seconds_per_item": who.seconds / who.done if who.done else None},
     }
 
 
-def more(lab: Lab, annotator_id: int, have: Sequence[str], want: int) -> "Future[dict[str, Any]]":
-    """The next cards beside those that the browser has."""
+def more(
+    lab: Lab, annotator_id: int, have: Sequence[str], want: int, cookie: str | None = None
+) -> "Future[dict[str, Any]]":
+    """The next cards beside those that the browser has; with `cookie`, only to whom it belongs."""
     place = desk(lab)
-    return place.writer.submit(lambda session: _dealt(place, session, annotator_id, have, want))
+
+    def dealt(session: Session) -> dict[str, Any]:
+        who = _who(session, annotator_id, lab, cookie)
+        return _dealt(place, session, who, have, want, {})
+
+    return place.writer.submit(dealt)
 
 
-def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any]) -> "Future[dict[str, Any]]":
+def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any], cookie: str | None = None) -> "Future[dict[str, Any]]":
     """Keeps an answer and gives the next cards; the future is done after COMMIT.
 
     It raises LinkEnded, NotYours, Changed, or LabError for an answer that cannot be.
     """
     place = desk(lab)
     key, revision = sent.get("key"), sent.get("revision")
-    if not isinstance(key, str) or isinstance(revision, bool) or not isinstance(revision, int) or revision < 0:
-        raise LabError("An answer names its card by key and revision.")
-    have = keys(sent.get("have"))
+    have = [one for one in keys(sent.get("have")) if one != key]
     want = sent.get("want")
 
     def kept(session: Session) -> dict[str, Any]:
-        _keep(session, annotator_id, key, revision, sent)
+        who = _who(session, annotator_id, lab, cookie)
+        if not isinstance(key, str) or isinstance(revision, bool) or not isinstance(revision, int) or revision < 0:
+            raise LabError("An answer names its card by key and revision.")
+        counted = _keep(session, who, key, revision, sent)
         wanted = want if isinstance(want, int) else 0
-        found = _dealt(place, session, annotator_id, [one for one in have if one != key], wanted)
-        return {"saved": True, "key": key, "revision": revision, **found}
+        return {
+            "saved": True,
+            "key": key,
+            "revision": revision,
+            **_dealt(place, session, who, have, wanted, counted),
+        }
 
     return place.writer.submit(kept)
 
@@ -117,9 +151,16 @@ def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any]) -> "Future[dict
 def answers(lab: Lab, annotator_id: int, count: int) -> list[dict[str, Any]]:
     """What the annotator has answered, newest first, ready to be shown and changed."""
     with lab.database.reading() as session:
-        found = queries.answered(session, annotator_id, max(1, min(count, 200)))
-        items = queries.items_with(session, {row.item_id for row, _ in found})
-    return [{**_card(row, items[row.item_id]), **_answered(row, ranking)} for row, ranking in found]
+        found = records.answered(session, annotator_id, max(1, min(count, 200)))
+        texts = queries.texts(session, {row.item_id for row, _ in found})
+    return [
+        {**_card(row.key, row.shown, texts[row.item_id], row.revision), **_answered(row, one)} for row, one in found
+    ]
+
+
+def keys(value: Any) -> list[str]:
+    """Those of a list of keys that are any."""
+    return [one for one in value[:50] if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _answered(row: Assignment, ranking: Ranking) -> dict[str, Any]:
@@ -134,109 +175,123 @@ def _answered(row: Assignment, ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def keys(value: Any) -> list[str]:
-    """Those of a list of keys that are any."""
-    return [one for one in value[:50] if isinstance(one, str)] if isinstance(value, list) else []
+def _who(session: Session, annotator_id: int, lab: Lab | None = None, cookie: str | None = None) -> Found:
+    found = queries.who(session, annotator_id)
+    if found is None or found.revoked_at is not None:
+        raise LinkEnded
+    if (
+        lab is not None
+        and cookie is not None
+        and not hmac.compare_digest(cookie.encode(), links.signature(lab, found.id, found.secret).encode())
+    ):
+        raise LinkEnded
+    return found
 
 
-def _who(session: Session, annotator_id: int) -> tuple[Annotator, Campaign]:
-    annotator = queries.annotator(session, annotator_id)
-    campaign = queries.campaign(session, annotator.campaign_id) if annotator else None
-    if annotator is None or campaign is None or annotator.revoked_at is not None:
-        raise LinkEnded("This link is no longer valid; ask whoever sent it for a new one.")
-    return annotator, campaign
+def _status(who: Found) -> str:
+    return "draft" if who.status == "making" else str(who.status)
 
 
-def _status(campaign: Campaign) -> str:
-    return "draft" if campaign.status == "making" else campaign.status
+def _card(key: str, shown: Sequence[int], texts: Texts, revision: int = 0) -> dict[str, Any]:
+    prompt, text = texts
+    return {"key": key, "prompt": prompt, "candidates": [{"text": text[one]} for one in shown], "revision": revision}
 
 
-def _dealt(place: Desk, session: Session, annotator_id: int, have: Sequence[str], want: int) -> dict[str, Any]:
-    """Cards held already that the browser lacks, then new ones, up to `want` beside those that it has."""
-    annotator, campaign = _who(session, annotator_id)
-    now = queries.now()
-    annotator.seen_at = now
-    cards: list[tuple[Assignment, Item]] = []
-    if campaign.status == "open":
-        plan = CampaignPlan(**campaign.plan)
+def _dealt(
+    place: Desk, session: Session, who: Found, have: Sequence[str], want: int, counted: dict[str, Any]
+) -> dict[str, Any]:
+    """At most `want` more cards: those held already that the browser lacks, then new ones; nobody holds more than
+    MOST_AT_ONCE. The annotator's counts are written.
+    """
+    cards: list[dict[str, Any]] = []
+    noted = dict(counted)
+    if who.status == "open" and want > 0:
+        plan, now = CampaignPlan(**who.plan), records.now()
         until = now + timedelta(seconds=plan.lease)
-        rows = queries.held(session, annotator_id)
-        for row in rows:
-            row.held_until = until
-        wanted = max(0, min(want, MOST_AT_ONCE))
-        lacking = [row for row in rows if row.key not in have]
-        if len(lacking) < wanted:
-            queries.expire(session, campaign.id, now)
-            lacking += _new(session, annotator, plan, until, wanted - len(lacking))
-        cards = _with_items(session, lacking[:wanted])
+        rows = queries.held(session, who.id)
+        soon = until - timedelta(seconds=plan.lease / 10)
+        if late := [row.id for row in rows if row.held_until is None or row.held_until < soon]:
+            queries.hold(session, late, until)
+        lacking = [(row.key, row.shown, row.item_id) for row in rows if row.key not in have]
+        wanted = min(want, MOST_AT_ONCE)
+        if (lack := min(wanted - len(lacking), MOST_AT_ONCE - len(rows))) > 0:
+            new, told = _new(place, session, who, plan, until, lack)
+            lacking += new
+            noted |= told
+        texts = place.read(session, [item for _, _, item in lacking[:wanted]])
+        cards = [_card(key, shown, texts[item]) for key, shown, item in lacking[:wanted]]
+    if noted:
+        queries.note(session, who.id, seen_at=records.now(), **noted)
+    done = noted.get("done", who.done) + noted.get("skipped", who.skipped)
+    nothing = want > 0 and not cards and not have
     return {
-        "cards": [{**_card(row, item), "revision": 0} for row, item in cards],
-        "done": annotator.done + annotator.skipped,
-        "left": _left(place, session, campaign, annotator, nothing=want > 0 and not cards and not have),
-        "status": _status(campaign),
+        "cards": cards,
+        "done": done,
+        "left": 0 if nothing else _left(place, session, who, done, noted.get("given", who.given)),
+        "status": _status(who),
     }
 
 
-def _with_items(session: Session, rows: Sequence[Assignment]) -> list[tuple[Assignment, Item]]:
-    items = queries.items_with(session, {row.item_id for row in rows})
-    return [(row, items[row.item_id]) for row in rows]
-
-
-def _card(row: Assignment, item: Item) -> dict[str, Any]:
-    texts = {one.id: one.shown if one.shown is not None else one.text for one in item.candidates}
-    return {
-        "key": row.key,
-        "prompt": item.prompt,
-        "candidates": [{"text": texts[one]} for one in row.shown],
-        "revision": row.revision,
-    }
-
-
-def _new(session: Session, annotator: Annotator, plan: CampaignPlan, until: datetime, count: int) -> list[Assignment]:
-    """New items in the campaign's order; now and then an answered one again, its sides swapped."""
-    made: list[Assignment] = []
-    if count <= 0:
-        return made
-    again = queries.repeatable(session, annotator.id, APART) if plan.repeats else []
-    found = queries.next_items(session, annotator, count)
-    items = queries.items_with(session, [one.id for one in found])
+def _new(
+    place: Desk, session: Session, who: Found, plan: CampaignPlan, until: Any, count: int
+) -> tuple[list[tuple[str, list[int], int]], dict[str, Any]]:
+    """(key, shown, item) of new cards in the campaign's order, now and then an answered one with its sides swapped;
+    and what is to be noted of the annotator."""
+    if time.monotonic() - place.looked.get(who.campaign_id, 0.0) > LOOKED_FOR:
+        place.looked[who.campaign_id] = time.monotonic()
+        queries.expire(session, who.campaign_id, records.now())
+    found = queries.next_items(session, who, count)
+    if not found and queries.expire(session, who.campaign_id, records.now()):
+        found = queries.next_items(session, who, count)
+    if not found:
+        return [], {}
+    earlier = queries.keys(session, [one.expired for one in found if one.expired is not None])
+    texts = place.read(session, [one.id for one in found])
+    made: list[tuple[str, list[int], int]] = []
+    rows: list[dict[str, Any]] = []
+    taken: list[Found] = []
+    given = who.given
+    common = {"campaign_id": who.campaign_id, "annotator_id": who.id, "status": "held", "held_until": until}
     for one in found:
-        draw = random.Random(f"{plan.seed} repeat {annotator.id} {annotator.given}")
-        if again and draw.random() < plan.repeats:
-            first = again.pop(draw.randrange(len(again)))
-            made.append(_given(session, annotator, first.item_id, first.shown[::-1], until, repeat=True))
-            if len(made) == count:
-                break
-        if not queries.take_room(session, one.id):
-            continue
-        shown = [candidate.id for candidate in items[one.id].candidates]
-        random.Random(f"{plan.seed} sides {one.id} {annotator.id}").shuffle(shown)
-        made.append(_given(session, annotator, one.id, shown, until))
-        annotator.cursor = max(annotator.cursor, one.place)
-        if len(made) == count:
+        if plan.repeats and random.Random(f"{plan.seed} repeat {who.id} {given}").random() < plan.repeats:
+            again = [row for row in queries.repeatable(session, who.id, APART) if row.item_id not in _items(made)]
+            if again:
+                shown = again[0].shown[::-1]
+                made.append((uuid.uuid4().hex, shown, again[0].item_id))
+                rows.append({**common, "key": made[-1][0], "item_id": again[0].item_id, "shown": shown, "repeat": True})
+                given += 1
+        if len(made) < count:
+            taken.append(one)
+            if one.expired is not None:
+                made.append((earlier[one.expired].key, earlier[one.expired].shown, one.id))
+            else:
+                shown = list(texts[one.id][1])
+                random.Random(f"{plan.seed} sides {one.id} {who.id}").shuffle(shown)
+                made.append((uuid.uuid4().hex, shown, one.id))
+                rows.append({**common, "key": made[-1][0], "item_id": one.id, "shown": shown, "repeat": False})
+                given += 1
+        if len(made) >= count:
             break
-    return made
+    now = records.now()
+    blank = {"revision": -1, "created_at": now}
+    queries.give(session, [{**row, **blank} for row in rows], [one.expired for one in taken if one.expired], until)
+    queries.fill(session, [one.id for one in taken])
+    return made, {"given": given, "cursor": max([who.cursor, *(one.place for one in taken)])}
 
 
-def _given(
-    session: Session, annotator: Annotator, item: int, shown: list[int], until: datetime, repeat: bool = False
-) -> Assignment:
-    annotator.given += 1
-    return queries.assign(
-        session, item, annotator, key=uuid.uuid4().hex, shown=shown, status="held", held_until=until, repeat=repeat
-    )
+def _items(made: Sequence[tuple[str, list[int], int]]) -> set[int]:
+    return {item for _, _, item in made}
 
 
-def _keep(session: Session, annotator_id: int, key: str, revision: int, sent: Mapping[str, Any]) -> None:
-    annotator, campaign = _who(session, annotator_id)
-    row = queries.assignment(session, key, annotator_id)
+def _keep(session: Session, who: Found, key: str, revision: int, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Writes the answer down; what is to be noted of the annotator. It raises before it writes."""
+    row = queries.assignment(session, key, who.id)
     if row is None:
         raise NotYours("This card is not yours (any more); the next one is loaded.")
-    plan = CampaignPlan(**campaign.plan)
+    plan = CampaignPlan(**who.plan)
     given = Answer.from_dict(sent, len(row.shown), plan.ties, plan.both_bad)
-    groups = [[row.shown[place] for place in group] for group in given.groups]
     fields = {
-        "groups": groups,
+        "groups": [[row.shown[place] for place in group] for group in given.groups],
         "both_bad": given.both_bad,
         "flag": given.flag,
         "comment": given.comment,
@@ -246,51 +301,52 @@ def _keep(session: Session, annotator_id: int, key: str, revision: int, sent: Ma
     if revision <= row.revision:
         earlier = queries.revision(session, row.id, revision)
         if earlier is not None and all(getattr(earlier, name) == value for name, value in fields.items()):
-            return  # sent twice
+            return {}  # sent twice
         raise Changed(row.revision)
-    if campaign.status == "closed" and row.revision >= 0:
+    if who.status == "closed" and row.revision >= 0:
         raise LabError("The campaign is closed, so answers can no longer be changed.")
-    before = queries.current(session, row.id)
-    queries.add_ranking(session, row, revision, created_at=queries.now(), **fields)
-    _settle(session, annotator, row, given)
-    _count(annotator, before, given)
+    before = queries.revision(session, row.id, row.revision) if row.revision >= 0 else None
+    status = _settled(session, row, given)
+    queries.add_ranking(session, row, revision, status, created_at=records.now(), **fields)
+    return _counted(who, before, given)
 
 
-def _settle(session: Session, annotator: Annotator, row: Assignment, given: Answer) -> None:
-    """What the answer does to the item's room: an answer takes it, a skip gives it back."""
-    before = row.status
-    row.held_until = None
-    if row.repeat:
-        row.status = "skipped" if given.skip else "done"
-    elif given.skip:
-        if before in ("held", "done"):
-            queries.give_room(session, row.item_id, 1)
-        row.status = "skipped"
-    elif before not in ("held", "done"):
-        row.status = "done" if queries.take_room(session, row.item_id) else "surplus"
-    else:
-        row.status = "done"
+def _settled(session: Session, row: Found, given: Answer) -> str:
+    """What becomes of the assignment, and of the item's room: an answer takes it, a skip gives it back."""
+    had = row.status in ("held", "done")
+    if given.skip:
+        if had and not row.repeat:
+            queries.give_room(session, row.item_id)
+        return "skipped"
+    if had or row.repeat or queries.take_room(session, row.item_id):
+        return "done"
+    return "surplus"
 
 
-def _count(annotator: Annotator, before: Ranking | None, given: Answer) -> None:
+def _counted(who: Found, before: Found | None, given: Answer) -> dict[str, Any]:
+    """The annotator's counts with this answer instead of the one before it."""
+    done, skipped, seconds = who.done, who.skipped, who.seconds
     if before is not None:
-        annotator.skipped -= before.skip is not None
-        annotator.done -= before.skip is None
-        annotator.seconds -= 0.0 if before.skip is not None else min(before.seconds, 600.0)
-    annotator.skipped += given.skip is not None
-    annotator.done += given.skip is None
-    # An item that was open over lunch says nothing about pace.
-    annotator.seconds += 0.0 if given.skip is not None else min(given.seconds, 600.0)
+        done, skipped = done - (before.skip is None), skipped - (before.skip is not None)
+        seconds -= _pace(before.skip, before.seconds)
+    return {
+        "done": done + (given.skip is None),
+        "skipped": skipped + (given.skip is not None),
+        "seconds": seconds + _pace(given.skip, given.seconds),
+    }
 
 
-def _left(place: Desk, session: Session, campaign: Campaign, annotator: Annotator, nothing: bool = False) -> int:
+def _pace(skip: str | None, seconds: float) -> float:
+    """An item that was open over lunch says nothing about pace, nor does a skipped one."""
+    return 0.0 if skip is not None else min(seconds, 600.0)
+
+
+def _left(place: Desk, session: Session, who: Found, mine: int | None = None, given: int | None = None) -> int:
     """How many items there still are for the annotator, those on their cards among them; at most a little too many."""
-    if nothing:
-        return 0
-    kept = place.counts.get(campaign.id)
+    kept = place.counts.get(who.campaign_id)
     if kept is None or time.monotonic() - kept[0] > COUNTED_FOR:
-        kept = (time.monotonic(), queries.open_items(session, campaign.id))
-        place.counts[campaign.id] = kept
-    mine = annotator.done + annotator.skipped
-    holding = max(0, annotator.given - mine)
-    return max(0, min(campaign.items - mine, kept[1] + holding))
+        kept = (time.monotonic(), queries.open_items(session, who.campaign_id))
+        place.counts[who.campaign_id] = kept
+    done = who.done + who.skipped if mine is None else mine
+    holding = max(0, (who.given if given is None else given) - done)
+    return max(0, min(who.items - done, kept[1] + holding))

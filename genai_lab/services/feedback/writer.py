@@ -24,7 +24,10 @@ Work = Callable[[Session], Any]
 
 
 class Writer:
-    """`submit(work)` runs `work(session)` in the next transaction; its future is done once that is committed."""
+    """`submit(work)` runs `work(session)` in the next transaction; its future is done once that is committed.
+
+    `work` raises LabError before it has written anything, so that the others of its transaction are not touched.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -63,8 +66,7 @@ class Writer:
             with self._database.session() as session:
                 for work, future in batch:
                     try:
-                        with session.begin_nested():
-                            results.append((future, work(session), None))
+                        results.append((future, work(session), None))
                     except LabError as problem:
                         results.append((future, None, problem))
         except Exception as problem:
