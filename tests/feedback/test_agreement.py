@@ -1,0 +1,145 @@
+"""Agreement equals the reference libraries' on random votes and real annotators, and says where it is undefined."""
+
+import gzip
+import json
+from itertools import combinations
+from pathlib import Path
+
+import krippendorff
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
+
+from genai_lab.feedback import verdicts
+from genai_lab.feedback.agreement import MISSING, Figure, against_the_rest, agreement, disputes
+from genai_lab.feedback.bias import consistency, position
+from genai_lab.feedback.simulate import Person, labels, ranking
+
+PANDALM = Path(__file__).resolve().parents[2] / "../shared/data/preference/pandalm_human_dev.jsonl.gz"
+FORMS = {"nominal": "nominal", "ordinal": "ordinal"}
+
+
+def random_votes(missing: float, seed: int = 3, annotators: int = 4) -> NDArray[np.int64]:
+    draw = np.random.default_rng(seed)
+    votes = labels(draw.integers(0, 3, 120), (0.9, 0.7, 0.5, 0.8)[:annotators], 3, seed)
+    votes[draw.random(votes.shape) < missing] = MISSING
+    return votes
+
+
+def as_reference(votes: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.where(votes == MISSING, np.nan, votes).T
+
+
+def ends(figure: Figure) -> tuple[float, float]:
+    assert figure.low is not None
+    assert figure.high is not None
+    return figure.low, figure.high
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("form", FORMS)
+def test_alpha_equals_the_reference(missing: float, form: str) -> None:
+    votes = random_votes(missing)
+    wanted = krippendorff.alpha(as_reference(votes), value_domain=[0, 1, 2], level_of_measurement=form)
+    assert agreement(votes)[f"Krippendorff's alpha, {form}"].value == pytest.approx(wanted, abs=1e-12)
+
+
+def test_kappas_equal_the_references() -> None:
+    votes = random_votes(0.0)
+    found = agreement(votes)
+    assert found["Fleiss' kappa"].value == pytest.approx(fleiss_kappa(aggregate_raters(votes)[0]), abs=1e-12)
+    pairs = [cohen_kappa_score(votes[:, a], votes[:, b]) for a, b in combinations(range(4), 2)]
+    assert found["Cohen's kappa"].value == pytest.approx(np.mean(pairs), abs=1e-12)
+    same = np.mean([votes[:, a] == votes[:, b] for a, b in combinations(range(4), 2)])
+    assert found["percent agreement"].value == pytest.approx(same)
+
+
+@pytest.mark.skipif(not PANDALM.is_file(), reason="the shared data are absent")
+def test_all_figures_of_real_annotators_equal_the_references() -> None:
+    rows = [json.loads(line) for line in gzip.decompress(PANDALM.read_bytes()).splitlines()]
+    code = {1: 0, 0: 1, 2: 2}
+    votes = np.array([[code[row[f"annotator{n}"]] for n in (1, 2, 3)] for row in rows])
+    found = agreement(votes)
+    for form in FORMS:
+        wanted = krippendorff.alpha(as_reference(votes), level_of_measurement=form)
+        assert found[f"Krippendorff's alpha, {form}"].value == pytest.approx(wanted, abs=1e-12)
+    assert found["Fleiss' kappa"].value == pytest.approx(fleiss_kappa(aggregate_raters(votes)[0]), abs=1e-12)
+    pairs = [cohen_kappa_score(votes[:, a], votes[:, b]) for a, b in combinations(range(3), 2)]
+    assert found["Cohen's kappa"].value == pytest.approx(np.mean(pairs), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("votes", "words"),
+    [
+        (np.zeros((5, 1), dtype=np.int64), "at least two annotators"),
+        (np.array([[0, MISSING], [MISSING, 1], [1, 1]]), "at least two items"),
+        (np.ones((6, 3), dtype=np.int64), "All answers are the same"),
+    ],
+)
+def test_what_is_undefined_is_one_sentence(votes: NDArray[np.int64], words: str) -> None:
+    for figure in agreement(votes).values():
+        assert figure.value is None
+        assert words in figure.why
+
+
+def test_unequal_numbers_of_votes_leave_fleiss_out_and_alpha_in() -> None:
+    found = agreement(random_votes(0.3))
+    assert "same number of votes" in found["Fleiss' kappa"].why
+    assert found["Krippendorff's alpha, nominal"].value is not None
+
+
+def test_intervals_hold_what_they_say() -> None:
+    """The true alpha of infinitely many items lies in 95 % of the intervals, give or take."""
+    accuracy = (0.85, 0.75, 0.8)
+    draw = np.random.default_rng(0)
+    many = labels(draw.integers(0, 3, 200_000), accuracy, 3, 1)
+    truth = agreement(many[:100_000], seed=0)["percent agreement"].value
+    assert truth is not None
+    hits = 0
+    for seed in range(100):
+        found = agreement(labels(draw.integers(0, 3, 80), accuracy, 3, seed), seed=seed)["percent agreement"]
+        low, high = ends(found)
+        hits += low <= truth <= high
+    assert 88 <= hits <= 100
+
+
+def test_votes_of_one_item_are_drawn_together() -> None:
+    votes = random_votes(0.0)
+    alone = agreement(votes)["percent agreement"]
+    copies = agreement(np.repeat(votes, 5, 0), clusters=np.repeat(np.arange(len(votes)), 5))["percent agreement"]
+    assert copies.n == alone.n
+    few, many = ends(alone), ends(copies)
+    assert many[1] - many[0] == pytest.approx(few[1] - few[0], rel=0.15)
+
+
+def test_the_one_who_guesses_stands_apart_and_disputed_items_come_first() -> None:
+    truth = np.random.default_rng(5).integers(0, 3, 300)
+    votes = labels(truth, (0.95, 0.9, 0.93, 0.34), 3, 9)
+    assert [one.annotator for one in against_the_rest(votes) if one.differs] == [3]
+    order = disputes(votes[:, :3], list(range(300)))
+    shares = list(order.values())
+    assert shares == sorted(shares, reverse=True)
+    worst = next(iter(order))
+    assert len(set(votes[worst, :3])) > 1
+
+
+def test_self_consistency_and_position_bias_of_simulated_annotators() -> None:
+    draw = np.random.default_rng(2)
+    fair, leaning = Person(skill=1.0), Person(skill=1.0, side=1.5)
+    for person, biased in ((fair, False), (leaning, True)):
+        shown, groups = [], []
+        for _ in range(500):
+            order = [int(one) for one in draw.permutation(2)]
+            strengths = np.array([0.3, 0.0])[order]
+            shown.append(order)
+            groups.append([[order[one]] for one in ranking(strengths, person, draw)])
+        found = position(shown, groups)
+        assert found.n == 500
+        assert found.p is not None
+        assert (found.p < 0.001) == biased
+    same = verdicts([[0], [1]])
+    other = verdicts([[1], [0]])
+    found = consistency([(same, same), (same, other), (same, same)])
+    assert (found.value, found.n) == (pytest.approx(2 / 3), 3)
