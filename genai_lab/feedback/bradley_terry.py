@@ -171,7 +171,7 @@ def _newton(design: Floats, counts: Floats, ties: bool, start: Floats | None = N
     return made
 
 
-def _resampled(ballot: Ballot, rows: Floats, counts: Floats, resamples: int, seed: int, length_control: bool) -> Floats:
+def _resampled(ballot: Ballot, rows: Floats, counts: Floats, resamples: int, seed: int, length_control: bool) -> Any:
     """Counts (R, rows, 3) of resampled votes, or of resampled clusters."""
     draw = np.random.default_rng(seed)
     made: Floats

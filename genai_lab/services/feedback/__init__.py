@@ -84,7 +84,9 @@ def create(lab: Lab, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources
     try:
         with lab.database.session() as session:
             campaign = reserved(lab, session, plan, sources, "draft")
-            hidden = _fill(session, campaign, plan, kept, names)
+            order = list(range(len(kept)))
+            random.Random(f"{plan.seed} order").shuffle(order)
+            hidden = fill(session, campaign, plan, kept, names, order)
             return Made(campaign.id, campaign.name, len(kept), left_out, hidden)
     except IntegrityError:
         raise DuplicateName("campaign", plan.name.strip()) from None
@@ -155,10 +157,10 @@ def _part(task: Task, places: Sequence[int]) -> Task:
     return replace(task, options=tuple(task.options[place] for place in places), gold=gold, votes=votes)
 
 
-def _fill(session: Any, campaign: Campaign, plan: CampaignPlan, tasks: Sequence[Task], names: Any) -> int:
-    """Writes the items in an order drawn by the seed; how many candidates named a model."""
-    order = list(range(campaign.items, campaign.items + len(tasks)))
-    random.Random(f"{plan.seed} order").shuffle(order)
+def fill(
+    session: Any, campaign: Campaign, plan: CampaignPlan, tasks: Sequence[Task], names: Any, order: Sequence[int]
+) -> int:
+    """Writes the items at their places in the order given out; how many candidates named a model."""
     hidden = 0
     rows = []
     for place, task in zip(order, tasks, strict=True):

@@ -50,6 +50,11 @@ def from_group(lab: Lab, plan: CampaignPlan, group: str) -> Made:
     return from_runs(lab, plan, [view.id for view in generation.group_runs(lab, group)])
 
 
+def tasks_of(lab: Lab, run_ids: Sequence[int]) -> list[Task]:
+    """The items that these runs' completions make."""
+    return list(_tasks(lab, _opened(lab, run_ids)))
+
+
 def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
     """The runs that generated; those that stand for others (matrix, evaluation, a comparison) are taken apart."""
     made: dict[int, Run] = {}

@@ -1,0 +1,93 @@
+"""Campaigns of fresh candidates: a matrix answers the prompts, and a job behind it makes the items of its cells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import BadSetting, DuplicateName, LabError
+from genai_lab.feedback import MOST, CampaignPlan
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, feedback, jobs, matrix
+from genai_lab.services.evaluation import Choice
+from genai_lab.services.feedback import Sources
+from storage.tables import RunInput
+
+COLLECT = "campaign"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """`job` makes the campaign once `generating` has answered the prompts."""
+
+    campaign: int
+    job: int
+    generating: int
+
+
+def start(
+    lab: Lab,
+    plan: CampaignPlan,
+    models: Sequence[str],
+    *,
+    dataset: str = "",
+    prompts: Sequence[str] = (),
+    template: str = "plain",
+    samplings: Sequence[Sampling] = (Sampling(temperature=1.0, max_new_tokens=64),),
+    samples: int = 1,
+    rows: int = 100,
+    split: str = "",
+    seed: int = 0,
+    opened: bool = False,
+) -> Begun:
+    """Queues it: every model with every sampling draws `samples` completions of every prompt, 2 to 6 in all.
+
+    Prompts are rows of a dataset, or texts, which become one. Raises LabError for what cannot work.
+    """
+    size = len(models) * len(samplings) * samples
+    if not 2 <= size <= MOST:
+        raise LabError(
+            f"Models x settings x samples make {size} candidates an item, but an item takes 2 to {MOST}; change one."
+        )
+    if samples > 1 and any(one.greedy or one.temperature == 0 for one in samplings):
+        raise BadSetting("samples", samples, "1 where decoding is greedy, which gives the same text each time")
+    view = _prompts(lab, prompts) if prompts else datasets.show(lab, dataset)
+    split = split or next(iter(view.splits))
+    wanted = matrix.Plan(
+        view.name,
+        tuple(models),
+        (template,),
+        samplings=tuple(samplings),
+        seeds=tuple(range(seed, seed + samples)),
+        rows=min(rows, view.splits.get(split, rows)),
+        sample_seed=seed,
+        split=split,
+        metrics=(Choice("diversity"),),
+    )
+    made = matrix.start(lab, wanted, title=f"Candidates for {plan.name}")
+    inputs = tuple(RunInput(role=f"source {n}", source_run_id=cell) for n, cell in enumerate(made.cells, 1))
+    try:
+        with lab.database.session() as session:
+            row = feedback.reserved(lab, session, plan, Sources(inputs, {"runs": list(made.cells)}), "making")
+            job = jobs.enqueue(
+                lab,
+                COLLECT,
+                {"campaign": row.id, "runs": list(made.cells), "plan": plan.as_dict(), "open": opened},
+                title=f"Make the campaign {plan.name}",
+                depends_on=made.job_id,
+                run_id=row.made_by_run_id,
+                session=session,
+            )
+            return Begun(row.id, job, made.job_id)
+    except IntegrityError:
+        jobs.cancel(lab, made.job_id)
+        raise DuplicateName("campaign", plan.name.strip()) from None
+
+
+def _prompts(lab: Lab, prompts: Sequence[str]) -> datasets.VersionView:
+    kept = list(dict.fromkeys(text for text in prompts if text.strip()))
+    if not kept:
+        raise LabError("There are no prompts; write one a line, or choose a dataset.")
+    rows = [{"prompt": text} for text in kept]
+    return datasets.import_rows(lab, rows, "prompts", {"kind": "typed"}, mapping={"input": ["prompt"]})
