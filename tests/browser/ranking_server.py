@@ -74,7 +74,9 @@ class RankingServer:
         listed = [{**self.items[key], **one, "at": "2026-01-02T10:00:00Z"} for key, one in self.latest().items()]
         return 200, {"answers": listed[::-1]}
 
-    def _handler(server) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
         class Handler(BaseHTTPRequestHandler):
             def reply(self, code: int, body: bytes, kind: str) -> None:
                 self.send_response(code)

@@ -45,7 +45,7 @@ export class Card {
       on: { click: () => this.pair ? this.choose(n) : this.select(n) } });
     const mark = node('span', { class: 'mark' });
     const buttons = this.pair ? null : node('span', { class: 'places', role: 'group', 'aria-label': `Place of ${name}` },
-      ...this.card.candidates.map((_, at) => node('button', { type: 'button', text: at + 1, 'aria-label': `${name} to ${ordinal(at)}`, on: { click: () => this.place(n, at) } })));
+      ...this.card.candidates.map((_, at) => node('button', { type: 'button', text: at + 1, 'aria-label': `${name} to ${ordinal(at)}`, on: { click: () => this.places[at].includes(n) ? this.drop(n, null) : this.place(n, at) } })));
     const head = node('div', { class: 'head' }, badge, mark, node('span', { class: 'push' }), buttons);
     if (this.pair) head.addEventListener('click', event => { if (!event.target.closest('button')) this.choose(n); });
     const body = node('div', { class: 'text', text, role: 'region', 'aria-label': `Candidate ${name}`, tabindex: 0 });
@@ -56,8 +56,8 @@ export class Card {
 
   controls() {
     const { ties, both_bad } = this.settings();
-    const option = (act, name, key) => node('button', { type: 'button', 'data-act': act, 'aria-pressed': 'false', 'aria-label': name, on: { click: () => this.act(act) } },
-      node('span', { text: name }), node('kbd', { text: key }));
+    const option = (act, name, key) => node('button', { type: 'button', 'data-act': act, 'aria-pressed': 'false', on: { click: () => this.act(act) } },
+      node('span', {}, name.split(' with')[0], act === 'tie' && !this.pair ? node('span', { class: 'act-long', text: ' with above' }) : ''), node('kbd', { text: key, 'aria-hidden': 'true' }));
     const bad = both_bad && option('bad', this.pair ? 'Both bad' : 'All bad', 'X');
     $('#choices').replaceChildren(...(this.pair
       ? [option('first', 'A is better', '1'), ties && option('tie', 'Tie', 'T'), bad, option('second', 'B is better', '2')]

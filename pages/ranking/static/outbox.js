@@ -53,6 +53,7 @@ export class Outbox {
   async drain() {
     for (;;) {
       const [entry] = this.waiting();
+      if (!entry) this.failures = 0;
       if (!entry || this.dead) return 0;
       const { name, key, revision, answer } = entry;
       const reply = await api.post('answer', { key, revision, ...answer, ...this.wants() });

@@ -17,7 +17,7 @@ const app = {
   now: null,        // {card, revision, earlier}: what is on the screen; earlier is set when an answer is being changed
   ahead: [],        // cards fetched in advance
   past: [],         // answers in the order in which they were given
-  answered: new Set(), seen: [], fetching: false, checking: 0,
+  answered: new Set(), seen: [], sent: false, fetching: false, checking: 0,
 };
 const store = new Store(PREFIX, (kind, sentence) => notice(`storage-${kind}`, sentence));
 const held = () => [...(app.now && !app.now.earlier ? [app.now.card.key] : []), ...app.ahead.map(card => card.key)];
@@ -54,8 +54,7 @@ function taken(data) {
   for (const one of data.cards ?? []) if (!known.has(one.key) && !app.answered.has(one.key)) { known.add(one.key); app.ahead.push(one); }
   standing(data.status);
 }
-function saved(data, { key, revision, answer }) {
-  if (answer.groups) app.lastSaved = { key, revision };
+function saved(data) {
   taken(data);
   tabs.tell();
   if (!app.now) resume();
@@ -242,9 +241,10 @@ function drawFigures() {
     bar.style.setProperty('--part', done + left ? done / (done + left) : 1);
   }
   const late = waiting.length > 0 && outbox.failures > 0;
-  const word = late ? `Not saved yet: kept in this browser; ${waiting.length.toLocaleString('en')} waiting` : waiting.length ? 'Saving…' : app.lastSaved ? 'Saved' : '';
+  app.sent = waiting.length > 0 || app.sent && !outbox.stuck().length;
+  const word = late ? `Not saved yet: kept in this browser; ${waiting.length.toLocaleString('en')} waiting` : waiting.length ? 'Saving…' : app.sent ? 'Saved' : '';
   const saving = $('#saving'), before = saving.dataset.state;
-  saving.dataset.state = late ? 'late' : waiting.length ? 'saving' : app.lastSaved ? 'saved' : 'idle';
+  saving.dataset.state = late ? 'late' : waiting.length ? 'saving' : app.sent ? 'saved' : 'idle';
   $('#saving-text').textContent = word;
   $('#retry').hidden = !late;
   if (before !== saving.dataset.state && (late || before === 'late')) say(word);
