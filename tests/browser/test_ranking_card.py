@@ -141,6 +141,7 @@ def test_undo_skip_and_change(start: Start) -> None:
     page.keyboard.type("12x? close call")
     press(page, "Escape", "Enter", "s", "2")
     expect(prompt(page)).to_contain_text("idea 2")
+    expect(page.locator("[data-act=second]")).to_have_attribute("aria-pressed", "false")
     press(page, "b", "u")
     expect(prompt(page)).to_contain_text("idea 1")
     press(page, "Control+z")

@@ -61,7 +61,7 @@ export function openSkip(chosen) {
   const pick = reason => { menu.close(); chosen(reason); };
   $('#reasons').replaceChildren(...REASONS.map((reason, n) => node('button', { type: 'button', 'data-reason': reason, on: { click: () => pick(reason) } },
     node('kbd', { text: n + 1 }), node('span', { text: REASON_NAMES[n] }))));
-  menu.onkeydown = event => { const reason = REASONS[Number(event.key) - 1]; if (reason) { event.preventDefault(); pick(reason); } };
+  menu.onkeydown = event => { const reason = REASONS[Number(event.key) - 1]; if (reason) { event.preventDefault(); event.stopPropagation(); pick(reason); } };
   menu.showModal();
   $('#reasons button').focus();
 }

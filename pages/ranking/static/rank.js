@@ -324,7 +324,11 @@ const openSkip = () => panels.openSkip(reason => submit(reason));
 const openHelp = () => panels.openHelp(card.card ? card.pair : app.campaign.kind === 'pairwise', app.campaign, card.card ? card.count : 2);
 function onkey(event) {
   const { target, key } = event, typing = target.closest('input, textarea, select, [contenteditable]');
-  if (typing) { if (key === 'Escape' && !event.isComposing) { toggleComment(!!$('#comment').value); $('#prompt-head').focus(); } return; }
+  if (typing) {
+    if (key === 'Enter' && (event.ctrlKey || event.metaKey)) submit();
+    if (key === 'Escape' && !event.isComposing) { toggleComment(!!$('#comment').value); $('#prompt-head').focus(); }
+    return;
+  }
   if (event.isComposing || event.altKey || panels.anyModal()) return;
   const control = event.ctrlKey || event.metaKey;
   if (control && !(key.toLowerCase() === 'z' && !event.shiftKey)) return;
@@ -345,8 +349,8 @@ function onkey(event) {
   if (used) event.preventDefault();
 }
 document.addEventListener('keydown', onkey);
-// A click on what judges leaves the focus where it was, so that the keys go on working.
-document.addEventListener('mousedown', event => { if (event.target.closest('.judge button, .candidate button')) event.preventDefault(); });
+// A click on a button leaves the focus where it was, so that the keys go on working.
+document.addEventListener('mousedown', event => { if (event.target.closest('.judge button, .candidate button, .prompt button, .top button')) event.preventDefault(); });
 $('#submit').addEventListener('click', () => submit());
 $('#skip').addEventListener('click', openSkip);
 $('#undo').addEventListener('click', undo);
