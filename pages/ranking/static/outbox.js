@@ -9,7 +9,7 @@ const sound = entry => typeof entry?.key === 'string' && Number.isInteger(entry.
 export class Outbox {
   // heard: {saved(reply, entry), stuck(), invalid(), status(status), changed()}; wants(): {have, want}
   constructor(store, wants, heard) {
-    Object.assign(this, { store, wants, heard, failures: 0, running: false, again: false, timer: 0, dead: false });
+    Object.assign(this, { store, wants, heard, failures: 0, held: false, running: false, again: false, timer: 0, dead: false });
     addEventListener('online', () => this.flush());
     addEventListener('storage', event => { if (event.key === null || event.key.startsWith(`${store.prefix}out:`)) heard.changed(); });
     document.addEventListener('visibilitychange', () => { if (!document.hidden && this.failures) this.flush(); });
@@ -20,6 +20,8 @@ export class Outbox {
       .map(name => { const entry = this.store.get(name, sound); return entry && { ...entry, name }; })
       .filter(Boolean).sort((a, b) => a.at - b.at || a.revision - b.revision);
   }
+  get late() { return this.failures > 0 || this.held; }
+  calm() { this.failures = 0; this.held = false; }
   waiting() { return this.all().filter(entry => !entry.stuck); }
   stuck() { return this.all().filter(entry => entry.stuck); }
 
@@ -53,13 +55,13 @@ export class Outbox {
   async drain() {
     for (;;) {
       const [entry] = this.waiting();
-      if (!entry) this.failures = 0;
+      if (!entry) this.calm();
       if (!entry || this.dead) return 0;
       const { name, key, revision, answer } = entry;
       const reply = await api.post('answer', { key, revision, ...answer, ...this.wants() });
       const data = reply.data ?? {};
       if (api.worked(reply) && data.saved === true && data.key === key && data.revision === revision) {
-        this.failures = 0;
+        this.calm();
         this.store.remove(name);
         this.heard.saved(data, entry);
       } else if (api.invalid(reply)) {
@@ -67,6 +69,7 @@ export class Outbox {
         this.heard.invalid();
         return 0;
       } else if (api.refused(reply) && data.status && data.status !== 'open') {
+        this.held = true;
         this.heard.status(data.status);
         return HELD_PAUSE;
       } else if (api.refused(reply)) {

@@ -46,6 +46,7 @@ function standing(status) {
   if (!status || status === app.status) return;
   app.status = status;
   show();
+  if (status === 'open') outbox.flush();
 }
 function taken(data) {
   if (typeof data.done === 'number') app.done = data.done;
@@ -86,6 +87,7 @@ async function open() {
   document.title = campaign.title;
   $('#title').textContent = campaign.title;
   $('#criterion').textContent = campaign.criterion;
+  $('#criterion').title = campaign.criterion;
   panels.fillGuidelines(campaign.guidelines);
   drawFigures();
   drawStuck();
@@ -240,9 +242,9 @@ function drawFigures() {
     bar.setAttribute('aria-valuenow', done);
     bar.style.setProperty('--part', done + left ? done / (done + left) : 1);
   }
-  const late = waiting.length > 0 && outbox.failures > 0;
+  const late = waiting.length > 0 && outbox.late;
   app.sent = waiting.length > 0 || app.sent && !outbox.stuck().length;
-  const word = late ? `Not saved yet: kept in this browser; ${waiting.length.toLocaleString('en')} waiting` : waiting.length ? 'Saving…' : app.sent ? 'Saved' : '';
+  const word = late ? `Not saved yet: kept ${waiting.some(entry => store.memory.has(entry.name)) ? 'while this page is open' : 'in this browser'}; ${waiting.length.toLocaleString('en')} waiting` : waiting.length ? 'Saving…' : app.sent ? 'Saved' : '';
   const saving = $('#saving'), before = saving.dataset.state;
   saving.dataset.state = late ? 'late' : waiting.length ? 'saving' : app.sent ? 'saved' : 'idle';
   $('#saving-text').textContent = word;
@@ -280,7 +282,7 @@ function state(head, text, ...actions) {
 function show() {
   clearTimeout(app.checking);
   if (!app.link || !app.opened) return;
-  const { waiting, done, left } = counts(), kept = waiting.length, late = kept && outbox.failures;
+  const { waiting, done, left } = counts(), kept = waiting.length, late = kept && outbox.late;
   const answers = done ? node('button', { type: 'button', text: 'Your answers', on: { click: openAnswers } }) : null;
   const again = node('button', { type: 'button', text: 'Look again', on: { click: check } });
   const rest = late ? ` ${counted(kept, 'answer is', 'answers are')} not saved yet: keep this page open.`
@@ -300,7 +302,7 @@ function show() {
   else if (app.reached === false || late) state('The next card cannot be fetched', `The server does not answer; this page tries again by itself.${rest}`, ...buttons);
   else if (app.fetching || kept) state('Fetching the next card…', '');
   else if (left === 0) state('Nothing to rank yet', 'This campaign has no cards for you so far. Ask whoever sent you the link, or look again later.', again);
-  else state('Nothing to rank right now', `The cards that are left are with other annotators. This page looks again by itself.${rest}`, ...buttons);
+  else state('Nothing to rank right now', `${left === null ? 'There are no more cards for you at the moment.' : 'The cards that are left are with other annotators.'} This page looks again by itself.${rest}`, ...buttons);
 }
 function endLink() {
   app.link = false;
