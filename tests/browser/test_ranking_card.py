@@ -12,7 +12,7 @@ from tests.browser.conftest import SIZES
 from tests.browser.ranking_server import Item, RankingServer, items
 
 LATE = "Not saved yet: kept in this browser; "
-BIDI, WIDE = "\u202e", "W" * 4000
+BIDI, WIDE = "\u202e", "W" * 900
 HOSTILE = [
     "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'><svg onload='window.ran = 1'>",
     f"{BIDI}txet desrever \x00\x07\x1b[31m \u0645\u0631\u062d\u0628\u0627 {WIDE}",
