@@ -13,6 +13,8 @@ export class Card {
     this.box = $('#candidates');
     draggable(document.body, { dropped: (one, at, where) => this.drop(one, at, where), ties: () => this.settings().ties });
     this.box.addEventListener('scroll', event => this.follow(event.target), true);
+    const sizes = new ResizeObserver(() => requestAnimationFrame(() => { if (this.card) this.fit(false); }));
+    for (const one of [this.box, $('#prompt-text')]) sizes.observe(one, { box: 'border-box' });
     $('#more').addEventListener('click', () => this.unfold());
     $('#together').addEventListener('click', () => this.setTogether(!this.together));
   }

@@ -11,7 +11,7 @@ export function wire() {
   for (const dialog of document.querySelectorAll('dialog')) {
     $('.close', dialog).addEventListener('click', () => dialog.close());
     dialog.addEventListener('click', event => { if (event.target === dialog && dialog.matches(':modal')) dialog.close(); });
-    dialog.addEventListener('close', () => { document.body.classList.remove(`with-${dialog.id}`); dialog.dispatchEvent(new Event('closed')); });
+    dialog.addEventListener('close', () => { document.body.classList.remove(`with-${dialog.id}`); });
   }
 }
 

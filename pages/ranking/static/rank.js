@@ -363,8 +363,6 @@ $('#retry').addEventListener('click', () => outbox.flush());
 $('#open-guidelines').addEventListener('click', panels.toggleGuidelines);
 $('#open-answers').addEventListener('click', openAnswers);
 $('#open-help').addEventListener('click', openHelp);
-$('#guidelines').addEventListener('closed', () => { if (app.now) card.fit(false); });
-addEventListener('resize', () => { if (app.now) card.fit(false); });
 addEventListener('pagehide', () => { if (app.now) keepDraft(); });
 addEventListener('beforeunload', event => { if (outbox.waiting().length) event.preventDefault(); });
 panels.wire();
