@@ -29,7 +29,8 @@ def class_of(architecture: Architecture, head: Head) -> Any:
 def head_settings(head: Head, labels: Sequence[str]) -> dict[str, Any]:
     """What a classifier's configuration is told; a reward model is one with a single output."""
     if head == "reward":
-        return {"num_labels": 1, "id2label": {0: "reward"}, "label2id": {"reward": 0}, "ignore_mismatched_sizes": True}
+        names: dict[str, Any] = {"id2label": {0: "reward"}, "label2id": {"reward": 0}}
+        return {"num_labels": 1, **names, "problem_type": "regression", "ignore_mismatched_sizes": True}
     if head != "classify":
         return {}
     return {
