@@ -106,6 +106,23 @@ class RewardModel:
         return found
 
 
+class PromptedReward:
+    """A reward model beside the prompts of the rows that it is to score, as a metric asks it."""
+
+    def __init__(self, model: RewardModel, prompts: Sequence[str]) -> None:
+        self.model, self.prompts, self.hash = model, prompts, model.hash
+
+    @property
+    def reads_input(self) -> bool:
+        return True
+
+    def scores(self, texts: Sequence[str], label: str = "") -> list[float]:
+        return self.model.scores(self.prompts, texts)
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[Any]:
+        raise ModelError(f"{self.model.card.name} is a reward model; choose a model that writes text.")
+
+
 def reads_forward(module: Any) -> bool:
     """Whether a classifier stands on a decoder, whose score is read at the last token."""
     return hasattr(module, "score")

@@ -116,8 +116,8 @@ class RewardLoop(Pairs, RewardTrainer):
         self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell
     ) -> None:
         settings = work.objective_settings
-        more = {"center_rewards_coefficient": settings.centring or None, "max_length": None}
-        args = arguments(work, out, RewardConfig, **more)
+        more = {"center_rewards_coefficient": settings.centring or None, "disable_dropout": not settings.dropout}
+        args = arguments(work, out, RewardConfig, max_length=None, **more)
         super().__init__(work, module, tokenizer, draws, held, out, tell, args=args, processing_class=tokenizer)
 
     def read(self, model: Any, inputs: dict[str, Any]) -> Any:

@@ -26,6 +26,7 @@ class Preferences:
 @dataclass(frozen=True)
 class Settings(Preferences):
     centring: float = setting(0.01, "Pulls the scores of a pair towards 0 in the mean.", 0.0, 10.0, step=0.01)
+    dropout: bool = setting(True, "The base's own dropout stays on; TRL turns it off.")
     use_margin: bool = setting(False, "The chosen score is to lead by the column margin.")
 
     def __post_init__(self) -> None:
