@@ -15,7 +15,7 @@ WALLS = {
     "pages": {"storage", "torch", "transformers", "sqlalchemy"},
     "app.py": {"storage", "torch", "transformers", "sqlalchemy"},
 } | {room: {"storage", "sqlalchemy", "genai_lab.services", "genai_lab.lab"} for room in ENGINE}
-HEAVY = {"torch", "transformers", "peft", "sklearn", "evaluate"}
+HEAVY = {"torch", "transformers", "peft", "sklearn", "evaluate", "trl"}
 
 
 def modules(room: str) -> list[Path]:

@@ -22,6 +22,7 @@ from genai_lab.models.inspect import (
     context,
     inspect_folder,
     load_dtype,
+    role_of,
     width,
 )
 from genai_lab.models.local import load_folder
@@ -227,7 +228,7 @@ def _card(found: HubModel, name: str, source: Source, options: Options) -> Card:
     return Card(
         name=name,
         source=source,
-        role="classify" if family in ("classifier", "encoder") else "generate",
+        role=role_of(family, found.config),
         family=family,
         architecture=architecture,
         parameters=found.parameters,

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from genai_lab.errors import ModelError
 from genai_lab.models import CACHED, Card, Family, Options, Source
@@ -68,7 +68,7 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
     return Card(
         name=name,
         source=source,
-        role="classify" if family in ("classifier", "encoder") else "generate",
+        role=role_of(family, config),
         family=family,
         architecture=architecture,
         parameters=parameters,
@@ -82,6 +82,13 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
         path=folder,
         about=about,
     )
+
+
+def role_of(family: Family, config: dict[str, Any]) -> Literal["generate", "reward", "classify"]:
+    """A classifier with one output gives a reward: a share of one class would always be 1."""
+    if family not in ("classifier", "encoder"):
+        return "generate"
+    return "reward" if family == "classifier" and len(config.get("id2label") or "ab") == 1 else "classify"
 
 
 def quick_check(folder: Path) -> None:

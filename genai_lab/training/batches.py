@@ -4,8 +4,8 @@ Everything is decided by the seed before the first step, so that a run that goes
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def grouped(
 
 @dataclass(frozen=True)
 class Draws:
-    """A torch dataset: place -> what is read there."""
+    """A torch dataset: place -> what is read there. `reference` has both sides' log-probabilities by (part, item)."""
 
     items: Sequence[Sequence[Item]]
     places: Sequence[tuple[int, int]]
@@ -69,6 +69,7 @@ class Draws:
     tokenizer: Any
     architecture: Architecture
     seed: int
+    reference: Mapping[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -76,7 +77,9 @@ class Draws:
     def __getitem__(self, place: int) -> Drawn:
         part, item = self.places[place]
         rng = random.Random(f"draw {self.seed} {place}")
-        return self.objective.draw(self.items[part][item], self.tokenizer, self.architecture, rng, self.settings)
+        drawn = self.objective.draw(self.items[part][item], self.tokenizer, self.architecture, rng, self.settings)
+        known = self.reference.get((part, item))
+        return replace(drawn, reference=known) if known is not None else drawn
 
 
 def training_draws(
@@ -91,29 +94,60 @@ def training_draws(
 
         def length(one: tuple[int, int]) -> tuple[int, int]:
             found = items[one[0]][one[1]]
-            return len(found.ids) + len(found.target), len(found.target)
+            return longest(found), len(found.target)
 
         places = grouped(places, length, training.batch * training.processes, training.seed)
     return Draws(items, places, objective, settings, tokenizer, architecture, training.seed)
+
+
+def longest(item: Item, held: bool = False) -> int:
+    """Tokens of an item's longer side; of held rows of one side those that are read."""
+    if item.rejected is not None:
+        return max(len(one.ids) + len(one.target) for one in (item, item.rejected))
+    return len(item.ids) + (0 if held else len(item.target))
 
 
 def validation_draws(
     items: Sequence[Item], objective: Objective, settings: Any, tokenizer: Any, architecture: Architecture
 ) -> Draws:
     """Every item once, always with the same masks, the long ones together."""
-    places = sorted(((0, place) for place in range(len(items))), key=lambda one: len(items[one[1]].ids))
+    places = sorted(((0, place) for place in range(len(items))), key=lambda one: longest(items[one[1]], held=True))
     return Draws([items], places, objective, settings, tokenizer, architecture, 0)
 
 
 class Collate:
     """Rows of `Drawn` as tensors: input_ids, attention_mask (B, T), labels (B, T), (B, S) or (B,), and for an
     encoder-decoder decoder_input_ids (B, S), the labels moved one place to the right behind the start token.
+
+    Pairs (2B, T): all chosen sides before all rejected ones, as TRL has them, with weight and margin (B,); under a
+    language model's head also completion_mask (2B, T), and ref_chosen_logps and ref_rejected_logps (B,) where known.
     """
 
     def __init__(self, pad: int, architecture: Architecture, head: Head, start: int | None) -> None:
         self.pad, self.architecture, self.head, self.start = pad, architecture, head, start
 
     def __call__(self, rows: Sequence[Drawn]) -> dict[str, Any]:
+        """The batch of these rows."""
+        if rows[0].rejected is not None:
+            return self._pairs(rows)
+        return self._rows(rows)
+
+    def _pairs(self, pairs: Sequence[Drawn]) -> dict[str, Any]:
+        import torch
+
+        made = self._rows([*pairs, *(one.rejected for one in pairs if one.rejected is not None)])
+        labels = made.pop("labels")
+        made["weight"] = torch.tensor([one.weight for one in pairs], dtype=torch.float32)
+        made["margin"] = torch.tensor([one.margin for one in pairs], dtype=torch.float32)
+        if self.head == "lm":
+            # A label stands where it is predicted, TRL's mask where the token stands.
+            made["completion_mask"] = torch.zeros_like(labels)
+            made["completion_mask"][:, 1:] = labels[:, :-1] != IGNORED
+            if (known := [one.reference for one in pairs if one.reference is not None]) and len(known) == len(pairs):
+                made["ref_chosen_logps"], made["ref_rejected_logps"] = torch.tensor(known, dtype=torch.float32).T
+        return made
+
+    def _rows(self, rows: Sequence[Drawn]) -> dict[str, Any]:
         import torch
 
         width = max(len(row.ids) for row in rows)
@@ -138,23 +172,33 @@ class Collate:
 
 
 def write_items(path: Path, items: Sequence[Item]) -> None:
-    """Items as one .npz file."""
-    ids = [np.asarray(one.ids, dtype=np.int32) for one in items]
-    targets = [np.asarray(one.target, dtype=np.int32) for one in items]
+    """Items as one .npz file; the rejected sides of pairs stand behind all chosen ones."""
+    pairs = [one.rejected for one in items if one.rejected is not None]
+    sides = [*items, *pairs]
+    ids = [np.asarray(one.ids, dtype=np.int32) for one in sides]
+    targets = [np.asarray(one.target, dtype=np.int32) for one in sides]
     np.savez(
         path,
         ids=np.concatenate([*ids, np.empty(0, np.int32)]),
         ends=np.cumsum([len(one) for one in ids], dtype=np.int64),
         targets=np.concatenate([*targets, np.empty(0, np.int32)]),
         target_ends=np.cumsum([len(one) for one in targets], dtype=np.int64),
-        cut=np.asarray([one.cut for one in items], dtype=bool),
+        cut=np.asarray([one.cut for one in sides], dtype=bool),
+        weights=np.asarray([one.weight for one in items]),
+        margins=np.asarray([one.margin for one in items]),
+        pairs=len(pairs),
     )
 
 
 def read_items(path: Path) -> list[Item]:
     with np.load(path, allow_pickle=False) as kept:
         ids, targets = np.split(kept["ids"], kept["ends"]), np.split(kept["targets"], kept["target_ends"])
-        return [
+        sides = [
             Item(one.tolist(), target.tolist(), bool(cut))
             for one, target, cut in zip(ids, targets, kept["cut"], strict=False)
         ]
+        count = int(kept["pairs"])
+        if not count:
+            return sides
+        rest = zip(sides[:count], sides[count:], kept["weights"].tolist(), kept["margins"].tolist(), strict=True)
+        return [replace(one, rejected=other, weight=w, margin=m) for one, other, w, m in rest]

@@ -6,6 +6,7 @@ from typing import Any
 
 from genai_lab.training import Architecture, Plan, settings_from
 from genai_lab.training.batches import Draws
+from genai_lab.training.batches import longest as longer
 from genai_lab.training.loading import SAFE, class_of, head_settings
 from genai_lab.training.memory import MemoryPlan, batch_of, plan
 from genai_lab.training.methods import METHODS
@@ -15,10 +16,14 @@ from genai_lab.training.objectives import OBJECTIVES
 def foresee(
     asked: Plan, base: Path, architecture: Architecture, labels: Sequence[str], length: int, target: int
 ) -> MemoryPlan:
-    """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch."""
-    method, head = METHODS.get(asked.method), OBJECTIVES.get(asked.objective).head
+    """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch.
+
+    Of pairs both sides are read in one batch.
+    """
+    method, objective = METHODS.get(asked.method), OBJECTIVES.get(asked.objective)
+    head, sides = objective.head, 2 if objective.needs == "pairs" else 1
     settings = settings_from(method.settings, asked.method_settings, method.title)
-    family = {"classify": "classifier", "masked": "masked"}.get(head, architecture)
+    family = {"classify": "classifier", "masked": "masked", "reward": "reward"}.get(head, architecture)
     more = {name: value for name, value in head_settings(head, labels).items() if name != "ignore_mismatched_sizes"}
 
     def build() -> Any:
@@ -26,12 +31,14 @@ def foresee(
 
         config = AutoConfig.from_pretrained(base, **SAFE, **more)
         config.use_cache = False
+        if head == "reward":
+            config.pad_token_id = 0  # some bases lack one, and the score is read at the last token beside it
         module = class_of(architecture, head).from_config(config)
         return method.apply(module, architecture, settings, asked.training.steps)
 
     return plan(
         build,
-        lambda: batch_of(family, asked.training.batch, length, target),
+        lambda: batch_of(family, sides * asked.training.batch, length, target),
         gradient_checkpointing=asked.training.checkpointing,
         autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(asked.training.precision),
     )
@@ -42,8 +49,8 @@ def longest(draws: Draws, batch: int) -> tuple[int, int]:
     best, found = 0, (1, 1)
     for start in range(0, len(draws.places), batch):
         items = [draws.items[part][item] for part, item in draws.places[start : start + batch]]
-        pair, rows = draws.architecture == "encoder-decoder", draws.objective.needs == "reference"
-        width = max(len(one.ids) + (len(one.target) if rows and not pair else 0) for one in items)
+        pair, rows = draws.architecture == "encoder-decoder", draws.objective.needs in ("reference", "pairs")
+        width = max(longer(one) if rows and not pair else len(one.ids) for one in items)
         target = (max(len(one.target) for one in items) or width) if pair else 0
         # Attention grows with the square, so that the widest batch counts and not the one of most tokens.
         size = width * width + target * target + 64 * (width + target)

@@ -17,7 +17,7 @@ def class_of(architecture: Architecture, head: Head) -> Any:
 
     if head == "masked":
         return transformers.AutoModelForMaskedLM
-    if head == "classify":
+    if head in ("classify", "reward"):
         return transformers.AutoModelForSequenceClassification
     kinds = {
         "decoder-only": transformers.AutoModelForCausalLM,
@@ -27,7 +27,10 @@ def class_of(architecture: Architecture, head: Head) -> Any:
 
 
 def head_settings(head: Head, labels: Sequence[str]) -> dict[str, Any]:
-    """What a classifier's configuration is told."""
+    """What a classifier's configuration is told; a reward model is one with a single output."""
+    if head == "reward":
+        names: dict[str, Any] = {"id2label": {0: "reward"}, "label2id": {"reward": 0}}
+        return {"num_labels": 1, **names, "problem_type": "regression", "ignore_mismatched_sizes": True}
     if head != "classify":
         return {}
     return {
@@ -56,6 +59,9 @@ def load_module(folder: Path, architecture: Architecture, head: Head, labels: Se
         lines = str(problem).strip().splitlines() or [type(problem).__name__]
         raise ModelError(f"The base in {folder.name} cannot be loaded: {lines[0].rstrip('.:')[:300]}.") from problem
     module.config.use_cache = False
+    if head == "reward":
+        # The score is read at the last token that is no padding.
+        module.config.pad_token_id = load_tokenizer(folder).pad_token_id
     return module
 
 

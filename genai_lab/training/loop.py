@@ -1,11 +1,9 @@
-"""The loop that all objectives and methods share: transformers' Trainer with our order, loss, evaluation, checkpoints.
+"""The loop that objectives and methods share: transformers' Trainer with our order, loss, evaluation and checkpoints.
 
-A checkpoint holds the trained tensors alone, with what the optimiser and the random numbers need to go on; two of them
-and the best one are kept.
+Objectives on pairs have TRL's trainers in its place (`preferences`). Two checkpoints and the best one are kept.
 """
 
 import json
-import math
 import time
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,58 +11,27 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
+from transformers import Trainer
 
-from genai_lab.errors import LabError
 from genai_lab.training import IGNORED, Tell
-from genai_lab.training.batches import Collate, Draws, training_draws, validation_draws
-from genai_lab.training.loading import load_module, load_tokenizer, start_of
-from genai_lab.training.samples import samples
+from genai_lab.training.batches import Draws, training_draws, validation_draws
+from genai_lab.training.loading import load_module, load_tokenizer
+from genai_lab.training.running import STATE, TRAINED, Running, arguments, checkpoints, step_of
+from genai_lab.training.running import Diverged as Diverged
 from genai_lab.training.work import Work
 
-TRAINED = "trained.safetensors"
-STATE = "method.safetensors"
-KEPT = 2
-POINTS = 500
 
-
-class Diverged(LabError):
-    """The loss or a weight is no number any more."""
-
-    def __init__(self, what: str, step: int, rate: float, kept: int | None) -> None:
-        where = f"; the checkpoint of step {kept} is kept" if kept else ""
-        likely = "a learning rate that is too high" if rate > 1e-4 else "numbers too large for the precision"
-        super().__init__(
-            f"The {what} is no number any more at step {step} (learning rate {rate:.2g}){where}. The likely cause is "
-            f"{likely}: lower it, clip the gradient, or train in float32."
-        )
-
-
-class Loop(Trainer):
-    """One run; what it draws is decided before it begins."""
-
-    model: Any
+class Loop(Running, Trainer):
+    """A run that learns tokens or classes."""
 
     def __init__(
         self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell
     ) -> None:
-        self.work, self.tell, self.tokenizer, self.held, self.out = work, tell, tokenizer, held, out
-        self.method, self.tokens, self.began = work.method, 0, time.perf_counter()
-        self.trained = [name for name, weight in module.named_parameters() if weight.requires_grad]
-        self.collate = Collate(tokenizer.pad_token_id, work.architecture, work.objective.head, start_of(module.config))
         super().__init__(
-            model=module,
-            args=arguments(work, out),
-            train_dataset=draws,  # type: ignore[arg-type]
-            eval_dataset=held,  # type: ignore[arg-type]
-            data_collator=self.collate,
-            compute_loss_func=self.loss_of,
-            callbacks=[_Reporter(self), *_stopping(work)],
+            work, module, tokenizer, draws, held, out, tell, args=arguments(work, out), compute_loss_func=self.loss_of
         )
-        self.pop_callback(PrinterCallback)
         # Our labels stand at the place that predicts them already.
         self._loss_shifts_labels = False
 
@@ -76,67 +43,17 @@ class Loop(Trainer):
         penalty = self.method.penalty(self.model) if self.model.training else None
         return loss if penalty is None else loss + penalty / self.args.gradient_accumulation_steps
 
-    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-        self.tokens += int(inputs["attention_mask"].sum())
-        if "decoder_input_ids" in inputs:
-            self.tokens += int((inputs["labels"] != IGNORED).sum())
-        loss = super().training_step(model, inputs, num_items_in_batch)
-        if not torch.isfinite(loss):
-            raise Diverged("loss", self.state.global_step + 1, self._get_learning_rate(), self.last_good())
-        return loss
-
-    def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
+    def measured(self) -> dict[str, float]:
         """Loss in nats a learned token over all validation items, and the share of them predicted first."""
-        self.model.eval()
         total, right, count = 0.0, 0, 0
-        with torch.no_grad(), self.compute_loss_context_manager():
-            for inputs in self.held_batches():
-                labels = inputs.pop("labels")
-                logits = _aligned(self.model(**inputs).logits, labels).float()
-                flat = labels.view(-1)
-                total += float(cross_entropy(logits, flat, ignore_index=IGNORED, reduction="sum"))
-                right += int(((logits.argmax(-1) == flat) & (flat != IGNORED)).sum())
-                count += int((flat != IGNORED).sum())
-        loss = total / max(1, count)
-        if not math.isfinite(loss):
-            raise Diverged("validation loss", self.state.global_step, self._get_learning_rate(), self.last_good())
-        found = {"eval_loss": loss, "eval_accuracy": right / max(1, count)}
-        step = self.state.global_step
-        if self.is_world_process_zero():
-            self.tell.metric("validation loss", step, loss)
-            self.tell.metric("validation accuracy", step, found["eval_accuracy"])
-            if not self.is_fsdp_enabled:
-                for item in samples(self.work, self.model, self.tokenizer, self.held, self.collate):
-                    self.tell.record({"key": f"sample {step} {item['place']}", "sample": item | {"step": step}})
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
-        return found
-
-    def held_batches(self) -> Any:
-        size = self.args.per_device_train_batch_size
-        for start in range(0, len(self.held), size):
-            rows = [self.held[place] for place in range(start, min(start + size, len(self.held)))]
-            yield self._prepare_inputs(self.collate(rows))
-
-    def last_good(self) -> int | None:
-        found = checkpoints(self.out)
-        return step_of(found[0]) if found else None
-
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
-        if not self.args.should_save:
-            return
-        folder = Path(output_dir) if output_dir else self.out
-        folder.mkdir(parents=True, exist_ok=True)
-        source = state_dict if state_dict is not None else dict(self.model.named_parameters())
-        kept = {name: source[name].detach().contiguous().cpu() for name in self.trained}
-        for name, tensor in kept.items():
-            if not torch.isfinite(tensor).all():
-                raise Diverged(f"weight {name}", self.state.global_step, self._get_learning_rate(), self.last_good())
-        save_file(kept, folder / TRAINED)
-        if state := self.method.state(self.model):
-            save_file({name: value.contiguous().clone() for name, value in state.items()}, folder / STATE)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """The trained tensors are put back before the module is wrapped; see `resume`."""
+        for inputs in self.held_batches():
+            labels = inputs.pop("labels")
+            logits = _aligned(self.model(**inputs).logits, labels).float()
+            flat = labels.view(-1)
+            total += float(cross_entropy(logits, flat, ignore_index=IGNORED, reduction="sum"))
+            right += int(((logits.argmax(-1) == flat) & (flat != IGNORED)).sum())
+            count += int((flat != IGNORED).sum())
+        return {"loss": total / max(1, count), "accuracy": right / max(1, count)}
 
 
 def _aligned(logits: Any, labels: Any) -> Any:
@@ -146,112 +63,13 @@ def _aligned(logits: Any, labels: Any) -> Any:
     return logits[:, -labels.shape[1] :].reshape(-1, logits.shape[-1])
 
 
-class _Reporter(TrainerCallback):
-    """Curves, progress, and the method's own work after a step."""
+def loop_of(work: Work) -> type[Running]:
+    """The trainer that the objective asks for."""
+    if work.objective.needs != "pairs":
+        return Loop
+    from genai_lab.training.preferences import DpoLoop, RewardLoop
 
-    def __init__(self, loop: Loop) -> None:
-        self.loop = loop
-        self.since, self.tokens = time.perf_counter(), 0
-
-    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.loop.method.after_step(self.loop.accelerator.unwrap_model(self.loop.model), state.global_step + 1)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.is_world_process_zero:
-            self.loop.tell.progress(
-                state.global_step, state.max_steps, f"step {state.global_step:,} of {state.max_steps:,}"
-            )
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if not state.is_world_process_zero or not logs or "loss" not in logs:
-            return
-        now = time.perf_counter()
-        tokens = (self.loop.tokens - self.tokens) * args.world_size
-        tell, step = self.loop.tell, state.global_step
-        tell.metric("training loss", step, float(logs["loss"]))
-        tell.metric("learning rate", step, float(logs["learning_rate"]))
-        if "grad_norm" in logs:
-            tell.metric("gradient norm", step, float(logs["grad_norm"]))
-        tell.metric("tokens per second", step, tokens / max(1e-9, now - self.since))
-        tell.metric("memory", step, memory_now())
-        self.since, self.tokens = now, self.loop.tokens
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.since, self.tokens = time.perf_counter(), self.loop.tokens
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.since = time.perf_counter()
-        if state.is_world_process_zero:
-            best = state.best_global_step or state.global_step
-            self.loop.tell.record(
-                {"key": f"checkpoint {state.global_step}", "checkpoint": state.global_step, "best": best}
-            )
-
-
-def _stopping(work: Work) -> list[Any]:
-    return [EarlyStoppingCallback(work.training.patience)] if work.training.patience else []
-
-
-def memory_now() -> float:
-    """Bytes that this process holds, on the GPU where there is one."""
-    if torch.cuda.is_available():
-        return float(torch.cuda.memory_allocated())
-    import psutil
-
-    return float(psutil.Process().memory_info().rss)
-
-
-def arguments(work: Work, out: Path) -> TrainingArguments:
-    """The plan in Trainer's words."""
-    plan, cpu = work.training, work.device == "cpu"
-    every = plan.every(work.steps)
-    sharded = {"none": "", "gradients": "shard_grad_op", "weights": "full_shard"}[plan.sharding]
-    return TrainingArguments(
-        output_dir=str(out),
-        max_steps=work.steps,
-        per_device_train_batch_size=plan.batch,
-        gradient_accumulation_steps=plan.accumulation,
-        learning_rate=work.rate,
-        lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.schedule, plan.schedule),
-        warmup_steps=round(plan.warmup * work.steps),
-        weight_decay=plan.weight_decay,
-        max_grad_norm=plan.clip,
-        bf16=plan.precision == "bfloat16",
-        fp16=plan.precision == "float16",
-        activation_checkpointing=plan.checkpointing,
-        seed=plan.seed,
-        data_seed=plan.seed,
-        train_sampling_strategy="sequential",
-        use_cpu=cpu,
-        ddp_backend="gloo" if cpu and plan.processes > 1 else None,
-        fsdp=sharded or None,
-        eval_strategy="steps",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=KEPT,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
-        logging_steps=max(1, work.steps // POINTS),
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        report_to=[],
-        remove_unused_columns=False,
-        label_names=["labels"],
-        dataloader_num_workers=0,
-        dataloader_pin_memory=not cpu,
-        log_level="error",
-    )
-
-
-def checkpoints(out: Path) -> list[Path]:
-    """Those there are, newest first, torn ones too."""
-    return sorted(out.glob("checkpoint-*"), key=step_of, reverse=True)
-
-
-def step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
+    return RewardLoop if work.objective.head == "reward" else DpoLoop
 
 
 def readable(checkpoint: Path) -> bool:
@@ -302,7 +120,7 @@ def train(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
     module, tokenizer, draws, held = prepared(work, folder)
     trained = sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
     last = last_whole(out, tell)
-    loop = Loop(work, module, tokenizer, draws, held, out, tell)
+    loop: Any = loop_of(work)(work, module, tokenizer, draws, held, out, tell)
     if last is not None:
         resume(module, work.method, last)
     else:

@@ -195,7 +195,7 @@ def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str,
         labels = tokens(target or length)
         begin = torch.zeros(rows, 1, dtype=torch.long)
         return {**made, "labels": labels, "decoder_input_ids": torch.cat((begin, labels[:, :-1]), 1)}
-    if family == "classifier":
+    if family in ("classifier", "reward"):
         return {**made, "labels": torch.zeros(rows, dtype=torch.long)}
     if family in ("decoder-only", "masked"):
         return {**made, "labels": tokens(length)}

@@ -21,7 +21,9 @@ def samples(work: Work, module: Any, tokenizer: Any, held: Draws, collate: Any) 
     if not drawn:
         return []
     with torch.no_grad():
-        if work.objective.head == "classify":
+        if work.objective.head == "reward":
+            texts = _scores(module, drawn, collate)
+        elif work.objective.head == "classify":
             texts = _classes(work, module, drawn, collate)
         elif work.objective.head == "masked":
             texts = _found(module, tokenizer, drawn, collate)
@@ -52,6 +54,8 @@ def _split(work: Work, one: Drawn) -> tuple[list[int], list[int]]:
 def _asked(work: Work, tokenizer: Any, one: Drawn) -> tuple[str, str]:
     if work.objective.head == "classify":
         return _text(tokenizer, one.ids), work.labels[one.labels[0]]
+    if work.objective.head == "reward":
+        return _sides(tokenizer, one)
     if work.objective.head == "masked":
         return tokenizer.decode(one.ids), _text(tokenizer, [label for label in one.labels if label != IGNORED])
     given, wanted = _split(work, one)
@@ -92,6 +96,23 @@ def _classes(work: Work, module: Any, drawn: Sequence[Drawn], collate: Any) -> l
     inputs = {name: value.to(module.device) for name, value in collate(drawn).items() if name != "labels"}
     shares = module(**inputs).logits.float().softmax(-1)
     return [f"{work.labels[int(row.argmax())]} ({float(row.max()):.2f})" for row in shares]
+
+
+def _scores(module: Any, drawn: Sequence[Drawn], collate: Any) -> list[str]:
+    batch = collate(drawn)
+    inputs = {name: batch[name].to(module.device) for name in ("input_ids", "attention_mask")}
+    chosen, rejected = module(**inputs).logits.float()[:, 0].chunk(2)
+    pairs = zip(chosen.tolist(), rejected.tolist(), strict=True)
+    return [f"{a:+.2f} against {b:+.2f} ({'right' if a > b else 'wrong'})" for a, b in pairs]
+
+
+def _sides(tokenizer: Any, one: Drawn) -> tuple[str, str]:
+    """(what both sides begin with, the two ends)."""
+    other = one.rejected.ids if one.rejected is not None else []
+    same = next(
+        (n for n, (a, b) in enumerate(zip(one.ids, other, strict=False)) if a != b), min(len(one.ids), len(other))
+    )
+    return _text(tokenizer, one.ids[:same]), f"{_text(tokenizer, one.ids[same:])} ≻ {_text(tokenizer, other[same:])}"
 
 
 def _found(module: Any, tokenizer: Any, drawn: Sequence[Drawn], collate: Any) -> list[str]:

@@ -12,30 +12,49 @@ from pages.components.plots import GRID, PALETTE, figure, layout
 
 Points = Sequence[tuple[int, float]]
 POINTS = 400
+SPARE = 0.16  # of the height, between two rows of charts
 PANELS = (
-    ("Loss (nats a token)", ("training loss", "validation loss")),
+    ("Loss (nats a token or pair)", ("training loss", "validation loss")),
     ("Learning rate", ("learning rate",)),
     ("Gradient norm", ("gradient norm",)),
     ("Tokens per second", ("tokens per second",)),
     ("Memory (MB)", ("memory",)),
     ("Validation accuracy", ("validation accuracy",)),
 )
+OF_PAIRS = (
+    ("Accuracy on training pairs", ("training accuracy",)),
+    ("Margin of the rewards", ("training reward margin", "validation reward margin")),
+    (
+        "Rewards (chosen above rejected)",
+        (
+            *("training chosen reward", "validation chosen reward"),
+            *("training rejected reward", "validation rejected reward"),
+        ),
+    ),
+)
 
 
 def curves(runs: Sequence[tuple[TrainingView, Mapping[str, Points]]]) -> go.Figure:
-    """Six small charts; a run keeps its colour in all of them, validation is dashed."""
-    made = layout(height=430, showlegend=True)
+    """Six small charts, nine where a run learns from pairs; a run keeps its colour, validation is dashed."""
+    panels = PANELS + tuple(one for one in OF_PAIRS if any(name in found for _, found in runs for name in one[1]))
+    rows = -(-len(panels) // 3)
+    made = layout(height=215 * rows, showlegend=True)
     made["legend"] = {"orientation": "h", "y": 1.12, "x": 0}
     made["margin"] = {"l": 44, "r": 12, "t": 30, "b": 30}
     del made["xaxis"], made["yaxis"]
     data: list[dict[str, Any]] = []
     notes = []
-    for place, (title, names) in enumerate(PANELS):
+    for place, (title, names) in enumerate(panels):
         column, row = place % 3, place // 3
         own = "" if place == 0 else str(place + 1)
-        left, low = column * 0.35, 0.56 * (1 - row)
+        left, low = column * 0.35, (1 + SPARE) / rows * (rows - 1 - row)
         made[f"xaxis{own}"] = {"domain": [left, left + 0.29], "anchor": f"y{own}", "gridcolor": GRID, "zeroline": False}
-        made[f"yaxis{own}"] = {"domain": [low, low + 0.4], "anchor": f"x{own}", "gridcolor": GRID, "zeroline": False}
+        made[f"yaxis{own}"] = {
+            "domain": [low, low + (1 + SPARE) / rows - SPARE],
+            "anchor": f"x{own}",
+            "gridcolor": GRID,
+            "zeroline": False,
+        }
         notes.append(_note(title, own))
         for number, (view, found) in enumerate(runs):
             for name in names:

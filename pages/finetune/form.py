@@ -229,6 +229,8 @@ def suited(lab: Lab, model: str | None, objective: str, method: str) -> list[Upd
         [(family.get(name).title, name) for name in family if architecture in (None, *family.get(name).architectures)]
         for family in (OBJECTIVES, METHODS)
     ]
+    unsuited = getattr(OBJECTIVES.get(objective), "without", ())
+    fitting[1] = [(title, name) for title, name in fitting[1] if name not in unsuited]
     chosen = [
         now if now in [name for _, name in choices] else choices[0][1]
         for now, choices in zip((objective, method), fitting, strict=True)

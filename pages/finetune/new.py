@@ -204,9 +204,10 @@ def batch_value(made: FirstBatch) -> dict[str, Any]:
     }  # fmt: skip
     some = made.prepared
     items = sum(map(len, some.train))
+    learned = f"{made.trained_tokens:,} tokens learned. " if made.trained_tokens else ""
     note = (
         f"{made.batch} rows of {made.width} tokens in the first batch, {100 * made.padding:.0f} % padding, "
-        f"{made.trained_tokens:,} tokens learned. In the run: {items:,} items of {some.rows:,} rows, {some.cut:,} cut "
+        f"{learned}In the run: {items:,} items of {some.rows:,} rows, {some.cut:,} cut "
         f"to length, {some.left_out:,} left out, {len(some.validation):,} for validation, {some.steps:,} steps."
     )
     return {

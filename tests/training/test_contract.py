@@ -43,6 +43,8 @@ def work_of(
     )
     labels = ("colour", "number") if plan.objective == "classification" else ()
     texts = [replace(one, completion=labels[one.row // 18]) if labels else one for one in TEXTS]
+    if plan.objective in ("reward", "dpo"):
+        texts = [replace(one, rejected=" ".join(reversed(one.completion.split()))) for one in TEXTS]
     if plan.objective in ("causal", "masked", "spans"):
         texts = [Text(one.prompt + one.completion) for one in TEXTS]
     tokenizer = load_tokenizer(base)

@@ -4,7 +4,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from genai_lab.services import jobs, models
 from genai_lab.services.training import preparing
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
 from storage import evaluation as queries
 from storage import models as model_queries
 from storage import runs
@@ -37,7 +38,8 @@ class Started:
 @dataclass(frozen=True)
 class TrainingView:
     """One run. `outcome` is what came of it (steps, best_step, best_loss, seconds, tokens, trained, parameters, peak
-    in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met.
+    in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met;
+    `report` is how a reward model did on held-out pairs (`reward_report`), {} for other runs.
     """
 
     id: int
@@ -57,6 +59,7 @@ class TrainingView:
     code_revision: str
     dirty: bool
     parent: int | None
+    report: dict[str, Any] = field(default_factory=dict)
 
     @property
     def method(self) -> str:
@@ -136,13 +139,16 @@ def named(plan: Plan, found: preparing.Known) -> Plan:
 def card_to_be(lab: Lab, plan: Plan, base: Card, name: str, run_id: int) -> Card:
     """What is known of a model before it is made."""
     adapter = makes_adapter(plan, base)
-    family = {"classification": "classifier", "masked": "encoder"}.get(plan.objective, base.family)
+    head = OBJECTIVES.get(plan.objective).head
+    family = {"classify": "classifier", "reward": "classifier", "masked": "encoder"}.get(head, base.family)
+    role = {"classifier": "classify", "encoder": "classify"}.get(family, "generate")
     return replace(
         base,
         name=name,
         source=Source(
             "adapter" if adapter else "local", str(folder_of(lab, name, run_id)), base=plan.model if adapter else None
         ),
+        role="reward" if head == "reward" else role,  # type: ignore[arg-type]
         family=family,  # type: ignore[arg-type]
         path=None,
         content_hash=None,
@@ -151,8 +157,9 @@ def card_to_be(lab: Lab, plan: Plan, base: Card, name: str, run_id: int) -> Card
 
 
 def makes_adapter(plan: Plan, base: Card) -> bool:
-    """An encoder's adapter is merged, since what uses encoders reads whole models."""
-    return METHODS.get(plan.method).artefact == "adapter" and base.family in ("decoder-only", "encoder-decoder")
+    """An encoder's adapter is merged, and a reward model's, since what uses them reads whole models."""
+    adapter = METHODS.get(plan.method).artefact == "adapter" and base.family in ("decoder-only", "encoder-decoder")
+    return adapter and OBJECTIVES.get(plan.objective).head != "reward"
 
 
 def folder_of(lab: Lab, name: str, run_id: int) -> Path:
@@ -333,6 +340,7 @@ def _view(lab: Lab, run: Run, model: str | None, job_id: int | None) -> Training
         code_revision=run.code_revision,
         dirty=run.dirty,
         parent=run.parent_id,
+        report=result.get("report", {}),
     )
 
 

@@ -46,7 +46,8 @@ def write_card(lab: Lab, run_id: int, name: str, folder: Path, step: int) -> Non
     rows |= {role.capitalize(): f"{what} ({hash})" for role, what, hash in view.inputs}
     if held:
         rows["Validation loss"] = (
-            f"{held.get(step, min(held.values())):.4f} nats a token (before: {held[min(held)]:.4f})"
+            f"{held.get(step, min(held.values())):.4f} nats a {'pair' if objective.needs == 'pairs' else 'token'} "
+            f"(before: {held[min(held)]:.4f})"
         )
     text = CARD.format(
         base=view.plan.model,

@@ -8,8 +8,9 @@ from typing import Any
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models.checks import size_text
-from genai_lab.services.training.preparing import Known, folder_of, prepare
+from genai_lab.services.training.preparing import Known, folder_of, prepare, together
 from genai_lab.training import Part, Plan
+from genai_lab.training.batches import longest
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item
@@ -92,14 +93,15 @@ def _longest(lab: Lab, plan: Plan, found: Known) -> tuple[int, int]:
     items: list[Item] = [item for part in made.train for item in part]
     if found.architecture == "encoder-decoder":
         return max(len(one.ids) for one in items), max(len(one.target) for one in items)
-    beside = 0 if plan.objective == "classification" else 1
-    return max(len(one.ids) + beside * len(one.target) for one in items), 0
+    if plan.objective == "classification":
+        return max(len(one.ids) for one in items), 0
+    return max(longest(one) for one in items), 0
 
 
 def _disk(plan: Plan, memory: MemoryPlan) -> int:
     """Three checkpoints of the trained weights with two optimiser states each, and the artefact."""
     trained = 4 * memory.trained
-    whole = METHODS.get(plan.method).artefact == "model"
+    whole = METHODS.get(plan.method).artefact == "model" or OBJECTIVES.get(plan.objective).head == "reward"
     return 9 * trained + (4 * memory.parameters if whole else trained)
 
 
@@ -113,6 +115,7 @@ def share_of(lab: Lab, model: str, objective: str, method: str) -> tuple[int, in
         architecture = architecture_of(card)
         member, way = OBJECTIVES.get(objective), METHODS.get(method)
         suits = architecture in member.architectures and architecture in way.architectures
+        suits = suits and together(objective, method) is None
         if card.path is None or not suits or way.refusal():
             return None
         labels = ("a", "b") if member.needs == "label" else ()

@@ -16,7 +16,7 @@ SHOWN_ROWS = 8
 @dataclass(frozen=True)
 class Row:
     """`tokens` of what is read, and `target` of what an encoder-decoder writes, as (text, kind); `label` is what is to
-    be learned, decoded.
+    be learned, decoded. Of a pair they are the chosen and the rejected side.
     """
 
     tokens: tuple[tuple[str, Kind], ...]
@@ -48,14 +48,17 @@ def first_batch(lab: Lab, plan: Plan) -> FirstBatch:
     draws = training_draws(plan, made.train, made.steps, objective, settings, tokenizer, found.architecture)
     size = plan.training.batch
     drawn = [draws[place] for place in range(size)]
-    width = max(len(one.ids) for one in drawn)
-    learned = sum(sum(label != IGNORED for label in one.labels) for one in drawn)
+    sides = [*drawn, *(one.rejected for one in drawn if one.rejected is not None)]
+    width = max(len(one.ids) for one in sides)
+    learned = sum(sum(label != IGNORED for label in one.labels) for one in sides)
     rows = tuple(_row(one, width, tokenizer, found, plan, draws) for one in drawn[:SHOWN_ROWS])
-    padding = 1 - sum(len(one.ids) for one in drawn) / (width * size)
+    padding = 1 - sum(len(one.ids) for one in sides) / (width * len(sides))
     return FirstBatch(rows, size, width, padding, made, learned)
 
 
 def _row(one: Drawn, width: int, tokenizer: Any, found: Known, plan: Plan, draws: Draws) -> Row:
+    if one.rejected is not None:
+        return _pair(one, one.rejected, width, tokenizer)
     pair = found.architecture == "encoder-decoder"
     head = draws.objective.head
     changed = set(one.changed)
@@ -76,6 +79,20 @@ def _row(one: Drawn, width: int, tokenizer: Any, found: Known, plan: Plan, draws
     trained: Kind = "trained"
     target = tuple((_piece(tokenizer, token), trained) for token in learned) if pair else ()
     return Row(tuple(tokens), target, str(tokenizer.decode(learned)))
+
+
+def _pair(one: Drawn, other: Drawn, width: int, tokenizer: Any) -> Row:
+    """Both sides; what comes after their common beginning is what they are compared by."""
+    ids = (one.ids, other.ids)
+    same = next((n for n, (a, b) in enumerate(zip(*ids, strict=False)) if a != b), min(map(len, ids)))
+    shown = []
+    for side in ids:
+        sizes: dict[Kind, int] = {"read": same, "trained": len(side) - same, "padded": width - len(side)}
+        kinds = [kind for kind, count in sizes.items() for _ in range(count)]
+        padded = [*side, *[tokenizer.pad_token_id] * (width - len(side))]
+        shown.append(tuple(zip((_piece(tokenizer, token) for token in padded), kinds, strict=True)))
+    weight = "" if one.weight == 1 else f", weight {one.weight:g}"
+    return Row(shown[0], shown[1], f"the first above the second{weight}")
 
 
 def _piece(tokenizer: Any, token: int) -> str:

@@ -16,6 +16,7 @@ from genai_lab.prompts import bind, fill
 from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.templates import TemplateView
+from genai_lab.services.training import preferences
 from genai_lab.training import Architecture, Part, Plan, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
@@ -63,7 +64,7 @@ def known(lab: Lab, plan: Plan) -> Known:
                 f"{member.title} is for {' and '.join(member.architectures)} models, and {plan.model} is "
                 f"{architecture}; choose another."
             )
-    if reason := method.refusal():
+    if reason := method.refusal() or together(plan.objective, plan.method):
         raise LabError(reason)
     _fits(plan, view.card, architecture)
     versions = tuple(datasets.show(lab, part.dataset) for part in plan.data)
@@ -71,6 +72,14 @@ def known(lab: Lab, plan: Plan) -> Known:
     for part, version, own in zip(plan.data, versions, chosen, strict=True):
         _readable(plan, objective, part, version, own)
     return Known(view.card, architecture, versions, chosen, _labels(lab, objective, versions))
+
+
+def together(objective: str, method: str) -> str | None:
+    """Why the two do not go together, in one sentence; None where they do."""
+    goal, way = OBJECTIVES.get(objective), METHODS.get(method)
+    if method in getattr(goal, "without", ()):
+        return f"{way.title} leaves an adapter that cannot be merged into a {goal.title.lower()}; choose LoRA or full."
+    return None
 
 
 def _fits(plan: Plan, card: Card, architecture: Architecture) -> None:
@@ -97,6 +106,8 @@ def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own:
         raise LabError(
             f"{version.name} has {version.splits[plan.split]} rows for {plan.split}; training needs {FEWEST} at least."
         )
+    if objective.needs == "pairs":
+        return preferences.check(version, own)
     wanted = {"reference": ("reference", "label"), "label": ("label", "reference"), "text": ()}[objective.needs]
     if wanted and not any(role in version.roles for role in wanted):
         raise LabError(
@@ -108,6 +119,7 @@ def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own:
         raise LabError(f"{version.name} has no column for the role input, whose text is read; import it with one.")
     for one in own:
         bind(one.value, version.column_names, version.roles, ())
+    return None
 
 
 def _labels(lab: Lab, objective: Any, versions: Sequence[VersionView]) -> tuple[str, ...]:
@@ -135,18 +147,14 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
     held = max(1, plan.training.validation_rows // len(plan.data))
     train, validation, rows, left_out = [], [], 0, 0
     for place, (part, version) in enumerate(zip(plan.data, found.versions, strict=True)):
-        learned, kept = _split(lab, plan, version, wanted_rows if objective.needs != "text" else MOST_ROWS, held)
-        own = found.templates[place]
-        passes = 1 if plan.training.epochs else max(1, math.ceil(wanted_rows / max(1, len(learned))))
-        texts = list(_texts(plan, found, version, own, learned, passes if len(own) > 1 else 1))
+        texts, checks, count = _both(lab, plan, found, place, wanted_rows, held)
         items = objective.items(texts, tokenizer, found.architecture, plan.training, found.labels)
-        checks = list(_texts(plan, found, version, own, kept, 1))
         validation += objective.items(checks, tokenizer, found.architecture, plan.training, found.labels)[:held]
         if not items:
             raise LabError(_nothing(plan, part, version, len(texts)))
         if objective.needs != "text":
             left_out += len(texts) - len(items)
-        rows += len(learned)
+        rows += count
         train.append(tuple(items))
     if not validation:
         raise LabError("No validation row has anything to learn; raise the length or choose another validation split.")
@@ -160,6 +168,20 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
             "that each would be cut; raise the length."
         )
     return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps)
+
+
+def _both(
+    lab: Lab, plan: Plan, found: Known, place: int, wanted_rows: int, held: int
+) -> tuple[list[Text], list[Text], int]:
+    """(texts to learn, texts to validate on, rows learned from) of one part."""
+    version, own = found.versions[place], found.templates[place]
+    needs = OBJECTIVES.get(plan.objective).needs
+    if needs == "pairs":
+        return preferences.texts(lab, plan, version, min(wanted_rows, MOST_ROWS), held)
+    learned, kept = _split(lab, plan, version, wanted_rows if needs != "text" else MOST_ROWS, held)
+    passes = 1 if plan.training.epochs else max(1, math.ceil(wanted_rows / max(1, len(learned))))
+    texts = list(_texts(plan, found, version, own, learned, passes if len(own) > 1 else 1))
+    return texts, list(_texts(plan, found, version, own, kept, 1)), len(learned)
 
 
 def _nothing(plan: Plan, part: Part, version: VersionView, rows: int) -> str:

@@ -69,12 +69,12 @@ def sweep(lab: Lab, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int
     plans = [changed(plan, one) for one in every]
     for one in plans:
         preparing.known(lab, one)
-    study = _begin(lab, "sweep", title or f"Sweep of {', '.join(values)}", {"grid": values, "draws": draws})
+    study = begin(lab, "sweep", title or f"Sweep of {', '.join(values)}", {"grid": values, "draws": draws})
     begun = [
         training.start(lab, one, title=", ".join(f"{_last(name)} {value}" for name, value in own.items()), parent=study)
         for one, own in zip(plans, every, strict=True)
     ]
-    _settled(lab, study, {"runs": [one.run_id for one in begun]})
+    settled(lab, study, {"runs": [one.run_id for one in begun]})
     return study
 
 
@@ -110,7 +110,7 @@ def bake_off(
         preparing.known(lab, one)
     budget = "equal memory" if memory is not None else "equal steps"
     settings = {"methods": list(methods), "memory": memory, "budget": budget}
-    study = _begin(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings)
+    study = begin(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings)
     begun = [training.start(lab, one, title=METHODS.get(one.method).title, parent=study) for one in plans]
     names = [plan.model, *(one.model for one in begun)]
     cells = _predicted(lab, plan, names, held, begun, f"Bake-off {study}")
@@ -125,7 +125,7 @@ def bake_off(
         depends_on=cells.job_id,
         most=MOST_RUNS,
     )
-    _settled(lab, study, {"runs": [one.run_id for one in begun], "evaluations": {"held out": made.run_id}})
+    settled(lab, study, {"runs": [one.run_id for one in begun], "evaluations": {"held out": made.run_id}})
     return study
 
 
@@ -140,7 +140,7 @@ def shots_against_tuning(
     plans = [replace(plan, method=name, method_settings=_own(plan, name)) for name in dict.fromkeys(methods)]
     for one in plans:
         preparing.known(lab, one)
-    study = _begin(lab, "shots", title or "Shots against tuning", {"shots": list(shots), "methods": list(methods)})
+    study = begin(lab, "shots", title or "Shots against tuning", {"shots": list(shots), "methods": list(methods)})
     begun = [training.start(lab, one, title=METHODS.get(one.method).title, parent=study) for one in plans]
     base = _predicted(lab, plan, [plan.model], held, [], f"Shots {study}", tuple(dict.fromkeys(shots)))
     tuned = _predicted(lab, plan, [one.model for one in begun], held, begun, f"Tuned {study}")
@@ -153,7 +153,7 @@ def shots_against_tuning(
         depends_on=tuned.job_id,
         after=[base.job_id],
     )
-    _settled(lab, study, {"runs": [one.run_id for one in begun], "evaluations": {"held out": made.run_id}})
+    settled(lab, study, {"runs": [one.run_id for one in begun], "evaluations": {"held out": made.run_id}})
     return study
 
 
@@ -165,9 +165,9 @@ def forgetting(lab: Lab, base: str, tuned: Sequence[str], names: Sequence[str], 
     if len(chosen) >= evaluation.MOST_SYSTEMS:
         raise LabError(f"{len(chosen)} tuned models are too many; five fit beside the base.")
     after = _jobs_that_make(lab, chosen)
-    study = _begin(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", {"base": base, "tuned": chosen})
+    study = begin(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", {"base": base, "tuned": chosen})
     made = {name: suites.run(lab, name, [base, *chosen], after=after).run_id for name in dict.fromkeys(names)}
-    _settled(lab, study, {"evaluations": made})
+    settled(lab, study, {"evaluations": made})
     return study
 
 
@@ -177,7 +177,7 @@ def gate(lab: Lab, evaluations: Sequence[int], base: str, tuned: str, *, title: 
         raise LabError("No evaluation is chosen; choose at least one that the base took part in.")
     plans = {one: _again(lab, one, base, tuned) for one in dict.fromkeys(evaluations)}
     after = _jobs_that_make(lab, [tuned])
-    study = _begin(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]})
+    study = begin(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]})
     made: dict[str, int] = {}
     for number, (old, plan) in plans.items():
         view = evaluation.show(lab, number)
@@ -187,7 +187,7 @@ def gate(lab: Lab, evaluations: Sequence[int], base: str, tuned: str, *, title: 
             title=f"Gate {study}: {view.title}", depends_on=cells.job_id,
         )  # fmt: skip
         made[f"{view.title} ({number})"] = begun.run_id
-    _settled(lab, study, {"evaluations": made})
+    settled(lab, study, {"evaluations": made})
     return study
 
 
@@ -217,7 +217,7 @@ def _view(run: Run, children: tuple[TrainingView, ...]) -> StudyView:
     )
 
 
-def _begin(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
+def begin(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
     made = provenance()
     with lab.database.session() as session:
         return runs.add_run(
@@ -235,7 +235,7 @@ def _begin(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
         ).id
 
 
-def _settled(lab: Lab, study: int, more: dict[str, Any]) -> None:
+def settled(lab: Lab, study: int, more: dict[str, Any]) -> None:
     """All that belongs to the study has been queued."""
     with lab.database.session() as session:
         run = session.get_one(Run, study)

@@ -41,7 +41,9 @@ class Train:
         outcome = run(work, place, out, tell)
         report.progress(work.steps, work.steps, "Writing the model")
         card, step = exported(lab, plan, work, out, settings)
+        told = _reported(lab, plan, work, card, report)
         result = {
+            "report": told,
             "model": settings["model"],
             "card": _kept(card),
             "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes, "foreseen": foreseen},
@@ -178,6 +180,16 @@ def exported(lab: Lab, plan: Plan, work: Work, out: Path, settings: dict[str, An
     adapter = makes_adapter(plan, models.show(lab, plan.model).card)
     source = Source("adapter" if adapter else "local", str(folder), base=plan.model if adapter else None)
     return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
+
+
+def _reported(lab: Lab, plan: Plan, work: Work, card: Card, report: Report) -> dict[str, Any]:
+    """How a reward model does on held-out pairs; {} for other runs."""
+    if work.objective.head != "reward":
+        return {}
+    from genai_lab.services.training import reward_report
+
+    report.progress(work.steps, work.steps, "Scoring held-out pairs")
+    return reward_report.report(lab, plan, card, preparing.device_of(lab))
 
 
 def _kept(card: Card) -> dict[str, Any]:

@@ -151,8 +151,10 @@ def _merged(base: Any) -> Any:
 
 def task_of(module: Any, architecture: Architecture) -> Any:
     """PEFT's name of what the module is for; None for a masked language model."""
+    if hasattr(module, "classifier") or hasattr(module, "score"):
+        return "SEQ_CLS"
     if architecture == "encoder":
-        return "SEQ_CLS" if hasattr(module, "classifier") or hasattr(module, "score") else None
+        return None
     return "SEQ_2_SEQ_LM" if architecture == "encoder-decoder" else "CAUSAL_LM"
 
 

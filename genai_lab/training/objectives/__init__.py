@@ -1,4 +1,4 @@
-"""What a run learns from text: one objective a file, as rows of prompt and completion or as blocks of plain text.
+"""What a run learns from text: one objective a file, as rows of prompt and completion, pairs of them, or plain text.
 
 An objective turns texts into `Item`s with a tokenizer, and an item into what the model reads at one draw: masks and
 spans are drawn anew each time, from a generator that depends on the seed and the place alone, so that a run that goes
@@ -13,47 +13,60 @@ from typing import Any, Literal, Protocol
 from genai_lab.registry import Registry
 from genai_lab.training import Architecture, Training
 
-Head = Literal["lm", "masked", "classify"]
+Head = Literal["lm", "masked", "classify", "reward"]
 
 
 @dataclass(frozen=True)
 class Text:
     """What a row says: in rows the filled `prompt` and its `completion`; in blocks `prompt` alone is read.
 
-    `messages` is the prompt as a chat, and then `prompt` is empty.
+    `messages` is the prompt as a chat, and then `prompt` is empty. In pairs `completion` is the chosen one, `rejected`
+    the other; `weight` says how much the pair counts, `margin` how far apart the two are.
     """
 
     prompt: str
     completion: str = ""
     messages: tuple[dict[str, str], ...] = ()
     row: int = 0
+    rejected: str = ""
+    weight: float = 1.0
+    margin: float = 0.0
 
 
 @dataclass(frozen=True)
 class Item:
     """Tokens before they are drawn: `ids` of the prompt or block, `target` of the completion (or one class).
 
-    `cut` says that tokens were left out to keep to the length.
+    `cut` says that tokens were left out to keep to the length. A pair has a second Item, `rejected`, its own weight and
+    its margin.
     """
 
     ids: list[int]
     target: list[int]
     cut: bool = False
+    rejected: "Item | None" = None
+    weight: float = 1.0
+    margin: float = 0.0
 
 
 @dataclass(frozen=True)
 class Drawn:
     """What the model reads: `ids` (T,), `labels` (T,) aligned with the position that predicts them, or (S,) of the
-    decoder; IGNORED where nothing is learned. `changed` marks the ids that the objective has put there.
+    decoder; IGNORED where nothing is learned. `changed` marks the ids that the objective has put there. Of a pair it is
+    the chosen side, and `rejected` the other; `reference` are both sides' log-probabilities before the run, in nats.
     """
 
     ids: list[int]
     labels: list[int]
     changed: tuple[int, ...] = ()
+    rejected: "Drawn | None" = None
+    weight: float = 1.0
+    margin: float = 0.0
+    reference: tuple[float, float] | None = None
 
 
 class Objective(Protocol):
-    """`needs`: "reference" (rows with templates), "label" (rows) or "text" (blocks)."""
+    """`needs`: "reference" (rows with templates), "label" (rows), "pairs" (preferences) or "text" (blocks)."""
 
     name: str
     title: str

@@ -1,0 +1,128 @@
+"""Models that score a completion given its prompt: loaded for use, and how prompt and completion become their tokens.
+
+The reward is the one output of a sequence classifier, without unit; only differences between completions of one prompt
+mean something (Ouyang et al., 2022, section 3.5).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from genai_lab.errors import ModelError
+from genai_lab.models import Card
+
+BATCH_TOKENS = 8192
+LONGEST = 1024
+
+
+def paired(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[list[int], list[int], bool]:
+    """(tokens of the prompt, tokens of the completion, whether some were cut) for a decoder, at most `length` in all.
+
+    The completion ends with the end token and begins with a space where nothing else parts it from the prompt. What is
+    too long loses the beginning of the prompt first, then the end of the completion.
+    """
+    first = list(tokenizer(prompt, truncation=False, verbose=False)["input_ids"])
+    # Some tokenizers end every text; the completion goes on here.
+    while len(first) > 1 and first[-1] == tokenizer.eos_token_id:
+        first.pop()
+    end = [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
+    rest = tokenizer(apart(prompt, completion), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    last = [*rest, *end]
+    cut = len(first) + len(last) > length
+    last = last[: max(1, length - 1)]
+    return first[-max(1, length - len(last)) :], last, cut
+
+
+def joined(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[list[int], bool]:
+    """(tokens of the two as an encoder reads a pair of texts, whether some were cut), cut as `paired` does."""
+    coded = tokenizer(prompt, completion, truncation=False, verbose=False)
+    ids, side = list(coded["input_ids"]), coded.sequence_ids(0)
+    over = len(ids) - length
+    if over <= 0:
+        return ids, False
+    of_prompt = [place for place, one in enumerate(side) if one == 0]
+    of_completion = [place for place, one in enumerate(side) if one == 1]
+    dropped = set(of_prompt[:over])
+    if over > len(dropped):
+        dropped |= set(of_completion[len(dropped) - over :])
+    return [token for place, token in enumerate(ids) if place not in dropped], True
+
+
+def apart(prompt: str, completion: str) -> str:
+    """The completion, with a space before it where the prompt ends in the middle of a line."""
+    if not prompt or prompt[-1].isspace() or completion[:1].isspace():
+        return completion
+    return f" {completion}"
+
+
+class RewardModel:
+    """A loaded reward model. `hash` says which it was. Raises ModelError for a model that is none."""
+
+    def __init__(self, card: Card, device: str = "cpu") -> None:
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        if card.role != "reward" or card.path is None:
+            raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
+        kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+        self.card, self.hash = card, card.content_hash or card.name
+        self.tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
+        module = AutoModelForSequenceClassification.from_pretrained(
+            card.path, use_safetensors=True, dtype=torch.float32, **kept
+        )
+        if module.config.num_labels != 1:
+            raise ModelError(f"{card.name} has {module.config.num_labels} outputs, and a reward model has one.")
+        self.module = module.to(device).eval()
+        self.pad = int(module.config.pad_token_id or 0)
+        self.decoder = reads_forward(module)
+        self.longest = min(card.context or LONGEST, LONGEST)
+
+    def coded(self, prompt: str, completion: str) -> list[int]:
+        """The tokens that the model reads."""
+        if self.decoder:
+            first, last, _ = paired(self.tokenizer, prompt, completion, self.longest)
+            return first + last
+        return joined(self.tokenizer, prompt, completion, self.longest)[0]
+
+    def scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+        """The reward of each completion of its prompt, in order; batches of similar length, the same every time."""
+        import torch
+
+        if len(prompts) != len(completions):
+            raise ModelError(f"There are {len(prompts)} prompts and {len(completions)} completions; give equally many.")
+        rows = [self.coded(*one) for one in zip(prompts, completions, strict=True)]
+        found = [0.0] * len(rows)
+        order = sorted(range(len(rows)), key=lambda place: (len(rows[place]), place))
+        while order:
+            count = max(1, min(len(order), BATCH_TOKENS // max(1, len(rows[order[-1]]))))
+            places, order = order[-count:], order[:-count]
+            width = len(rows[places[-1]])
+            ids = torch.tensor([rows[place] + [self.pad] * (width - len(rows[place])) for place in places])
+            mask = torch.tensor([[1] * len(rows[place]) + [0] * (width - len(rows[place])) for place in places])
+            device = self.module.device
+            with torch.inference_mode():
+                out = self.module(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
+            for place, one in zip(places, out.float()[:, 0].tolist(), strict=True):
+                found[place] = one
+        return found
+
+
+class PromptedReward:
+    """A reward model beside the prompts of the rows that it is to score, as a metric asks it."""
+
+    def __init__(self, model: RewardModel, prompts: Sequence[str]) -> None:
+        self.model, self.prompts, self.hash = model, prompts, model.hash
+
+    @property
+    def reads_input(self) -> bool:
+        return True
+
+    def scores(self, texts: Sequence[str], label: str = "") -> list[float]:
+        return self.model.scores(self.prompts, texts)
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[Any]:
+        raise ModelError(f"{self.model.card.name} is a reward model; choose a model that writes text.")
+
+
+def reads_forward(module: Any) -> bool:
+    """Whether a classifier stands on a decoder, whose score is read at the last token."""
+    return hasattr(module, "score")

@@ -1,0 +1,164 @@
+"""Reward models: the plan that suits a base, how accuracy grows with pairs, and what one annotator's votes change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, models, training
+from genai_lab.services.training import TrainingView, preferences, preparing, reward_report, studies
+from genai_lab.services.training.preferences import Vote
+from genai_lab.training import Part, Plan, Training, architecture_of
+
+SHARES = (0.125, 0.25, 0.5, 1.0)
+HOW = {"leave out": "left_out", "flip": "flipped"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run of a learning curve: accuracy on the same held-out pairs with its interval; None until it has ended."""
+
+    share: float
+    pairs: int | None
+    value: float | None
+    low: float | None
+    high: float | None
+    run: TrainingView
+
+
+@dataclass(frozen=True)
+class Influence:
+    """Accuracy without an annotator (or with flipped votes) less that with all, on the same pairs, over prompts."""
+
+    annotator: str
+    how: str
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    run: TrainingView
+
+
+def default_plan(lab: Lab, dataset: str, base: str, method: str = "full", steps: int = 0) -> Plan:
+    """A plan that suits a base of the starters' size: three passes over the pairs, 100 to 1,200 steps of 16.
+
+    Raises LabError where one of the two does not exist or does not suit a reward model.
+    """
+    version = datasets.show(lab, dataset)
+    card = models.show(lab, base).card
+    architecture_of(card)
+    room = min(256, card.context or 256)
+    split = "train" if "train" in version.splits else next(iter(version.splits))
+    wanted = steps or max(100, min(1200, 3 * version.splits[split] // 16))
+    made = Training(
+        steps=wanted, batch=16, length=room, validation_rows=200, learning_rate=RATES.get(method),
+        evaluate_every=max(1, wanted // 6),
+    )  # fmt: skip
+    plan = Plan(base, (Part(version.name),), "reward", method, split=split, training=made)
+    preparing.known(lab, plan)
+    return plan
+
+
+# None is what the method learns with elsewhere.
+RATES: dict[str, float | None] = {}
+
+
+def learning_curve(lab: Lab, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
+    """Begins a run for each share of the training prompts, all with the same held-out pairs; returns the study."""
+    wanted = sorted(set(shares))
+    if not wanted or not all(0 < one <= 1 for one in wanted):
+        raise LabError("A learning curve needs shares above 0 and up to 1, such as 0.25, 0.5 and 1.")
+    own = [_with(plan, share=one) for one in wanted]
+    return _study(lab, "learning curve", own, [f"{100 * one:g} % of the prompts" for one in wanted], title)
+
+
+def label_to_curve(
+    lab: Lab, plan: Plan, annotators: Sequence[str] = (), how: str = "leave out", *, title: str = ""
+) -> int:
+    """Begins a run with all votes and one for each annotator without (or with flipped) votes; returns the study.
+
+    Without names it takes all annotators of the training pairs, the busiest first.
+    """
+    if how not in HOW:
+        raise LabError(f"There is no way {how!r}. Known: {', '.join(HOW)}.")
+    names = list(dict.fromkeys(annotators)) or _annotators(lab, plan)
+    if not names:
+        raise LabError("The pairs have no column annotator, so that nobody's votes can be left out.")
+    own = [plan, *(_with(plan, **{HOW[how]: name}) for name in names)]
+    return _study(lab, "label to curve", own, ["all votes", *(f"{how}: {name}" for name in names)], title)
+
+
+def curve(lab: Lab, study_id: int) -> list[Point]:
+    """The points of a learning curve, the smallest share first."""
+    made = []
+    for run in studies.show(lab, study_id).runs:
+        found = run.report.get("accuracy", {})
+        share = float(run.plan.objective_settings.get("share", 1.0))
+        value, low, high = (found.get(name) for name in ("value", "low", "high"))
+        made.append(Point(share, run.report.get("training_pairs"), value, low, high, run))
+    return sorted(made, key=lambda one: one.share)
+
+
+def influences(lab: Lab, study_id: int) -> list[Influence]:
+    """What leaving out or flipping each annotator changed, for the runs that have ended."""
+    runs = [run for run in studies.show(lab, study_id).runs if run.report]
+    whole = next((run for run in runs if not _changed(run)), None)
+    if whole is None:
+        return []
+    held = _held(lab, whole)
+    made = []
+    for run in runs:
+        if run is whole:
+            continue
+        if [one[:2] for one in run.report["pairs"]] != [one[:2] for one in whole.report["pairs"]]:
+            raise LabError(f"Run {run.id} was measured on other pairs than run {whole.id}; they cannot be compared.")
+        a, b = (reward_report.right(np.array([one[2] for one in each.report["pairs"]])) for each in (whole, run))
+        (how, name), found = _changed(run), reward_report.paired(held, a, b)
+        made.append(Influence(name, how, float(a.mean()), float(b.mean()), **found, run=run))
+    return made
+
+
+def _changed(run: TrainingView) -> Any:
+    """(how, annotator); () where all votes were read."""
+    settings = run.plan.objective_settings
+    return next(((how, settings[key]) for how, key in HOW.items() if settings.get(key)), ())
+
+
+def _held(lab: Lab, run: TrainingView) -> list[Vote]:
+    """The held-out votes of a run in the order of its report."""
+    parts = [
+        {one.row: one for one in preferences.divided(lab, run.plan, datasets.show(lab, part.dataset)).held}
+        for part in run.plan.data
+    ]
+    return [parts[place][row] for place, row, _ in run.report["pairs"]]
+
+
+def _annotators(lab: Lab, plan: Plan) -> list[str]:
+    count: dict[str, int] = {}
+    for part in plan.data:
+        for one in preferences.divided(lab, plan, datasets.show(lab, part.dataset)).train:
+            if one.annotator:
+                count[one.annotator] = count.get(one.annotator, 0) + 1
+    return sorted(count, key=lambda name: (-count[name], name))[: studies.MOST_RUNS - 1]
+
+
+def _study(lab: Lab, kind: str, plans: Sequence[Plan], titles: Sequence[str], title: str) -> int:
+    if len(plans) > studies.MOST_RUNS:
+        raise LabError(f"The study has {len(plans)} runs; at most {studies.MOST_RUNS} can be begun.")
+    for one in plans:
+        if one.objective != "reward":
+            raise LabError("The study needs a plan of a reward model; choose that objective.")
+        preparing.known(lab, one)
+    study = studies.begin(lab, kind, title or f"{kind.capitalize()} of {plans[0].model}", {"titles": list(titles)})
+    begun = [training.start(lab, one, title=name, parent=study) for one, name in zip(plans, titles, strict=True)]
+    studies.settled(lab, study, {"runs": [one.run_id for one in begun]})
+    return study
+
+
+def _with(plan: Plan, **settings: Any) -> Plan:
+    return replace(plan, objective_settings=plan.objective_settings | settings)

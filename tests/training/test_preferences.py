@@ -1,0 +1,191 @@
+"""Pairs: weights reach the loss, runs go on exactly, every method leaves a model that scores the same."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import logsigmoid
+
+from genai_lab.errors import BadSetting
+from genai_lab.training import Architecture
+from genai_lab.training.artefacts import export_best
+from genai_lab.training.batches import read_items, write_items
+from genai_lab.training.loading import load_module
+from genai_lab.training.loop import TRAINED, best_of, loop_of, prepared, resume, train
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.objectives.dpo import LOSSES, Settings
+from genai_lab.training.work import Work
+from tests.training.models import Told, tiny
+from tests.training.test_contract import loaded, work_of
+from tests.training.test_loop import Stopped, Stopper
+
+KINDS: list[tuple[str, Architecture]] = [("reward", "encoder"), ("reward", "decoder-only"), ("dpo", "decoder-only")]
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("bases")
+    return {kind: tiny(place / kind, kind) for kind in ("llama", "gpt2", "roberta")}
+
+
+def weighed(work: Work, folder: Path, weights: list[float]) -> tuple[Any, list[int]]:
+    """(loop, places of its first draws) with these weights of its items in turn."""
+    train_items, held = work.items(folder)
+    items = [replace(one, weight=weights[n % len(weights)]) for n, one in enumerate(train_items[0])]
+    work.write(folder, [items], held)
+    module, tokenizer, draws, held_draws = prepared(work, folder)
+    loop: Any = loop_of(work)(work, module, tokenizer, draws, held_draws, folder / "out", Told())
+    return loop, [item for _, item in loop.draws.places]
+
+
+def loss_and_gradients(loop: Any, places: list[int]) -> tuple[float, list[torch.Tensor]]:
+    loop.model.zero_grad()
+    loop.model.eval()
+    inputs = loop._prepare_inputs(loop.collate([loop.draws[place] for place in places]))
+    count = loop._get_num_items_in_batch([inputs], "cpu")
+    loss = loop.compute_loss(loop.model, inputs, num_items_in_batch=count)
+    loss.backward()
+    return float(loss), [one.grad.clone() for one in loop.model.parameters() if one.grad is not None]
+
+
+@pytest.mark.parametrize(("objective", "architecture"), KINDS)
+def test_a_pair_of_weight_0_is_as_good_as_gone(
+    bases: dict[str, Path], tmp_path: Path, objective: str, architecture: Architecture
+) -> None:
+    work = work_of(bases, tmp_path, "full", architecture, objective, grouping=False)
+    loop, items = weighed(work, tmp_path, [1.0, 0.0, 2.0])
+    places = list(range(12))
+    some = [place for place in places if items[place] % 3 != 1]
+    assert 0 < len(some) < 12
+    loss, gradients = loss_and_gradients(loop, places)
+    without, others = loss_and_gradients(loop, some)
+    assert loss == pytest.approx(without, abs=1e-6)
+    assert gradients
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(gradients, others, strict=True))
+
+
+@pytest.mark.parametrize("margin", [False, True])
+def test_the_loss_of_a_reward_model_is_the_weighted_mean_of_bradley_and_terry(
+    bases: dict[str, Path], tmp_path: Path, margin: bool
+) -> None:
+    work = work_of(bases, tmp_path, "full", "encoder", "reward")
+    plan = replace(work.plan, objective_settings={"use_margin": margin, "centring": 0.5})
+    loop, _ = weighed(replace(work, plan=plan), tmp_path, [0.5, 3.0])
+    inputs = loop.collate([loop.draws[place] for place in range(4)])
+    inputs["margin"] = inputs["margin"] + (0.7 if margin else 0.0)
+    loop.model.eval()
+    with torch.no_grad():
+        scores = loop.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits[:, 0]
+        found = loop.compute_loss(loop.model, inputs)
+    chosen, rejected = scores.chunk(2)
+    each = -logsigmoid(chosen - rejected - inputs["margin"]) + 0.5 * (chosen + rejected) ** 2
+    assert float(found) == pytest.approx(float((inputs["weight"] * each).sum() / inputs["weight"].sum()), abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "prefix_tuning"])
+def test_dpo_is_measured_against_the_base(bases: dict[str, Path], tmp_path: Path, method: str) -> None:
+    work = work_of(bases, tmp_path, method, "decoder-only", "dpo")
+    loop, _ = weighed(work, tmp_path, [1.0])
+    base = load_module(work.base, "decoder-only", "lm").eval()
+    rows = [loop.draws[place] for place in range(4)]
+    batch = loop.collate(rows)
+    with torch.no_grad():
+        logits = base(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.log_softmax(-1)
+    own = logits[:, :-1].gather(-1, batch["input_ids"][:, 1:, None])[..., 0] * batch["completion_mask"][:, 1:]
+    chosen, rejected = own.sum(1).chunk(2)
+    torch.testing.assert_close(batch["ref_chosen_logps"], chosen, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(batch["ref_rejected_logps"], rejected, atol=1e-4, rtol=1e-4)
+    if method != "prefix_tuning":
+        loop.model.eval()
+        loss = loop.compute_loss(loop.model, loop._prepare_inputs(batch))
+        assert loss.item() == pytest.approx(0.6931, abs=1e-3)  # before the first step both are the same
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_of_dpo_takes_weights(bases: dict[str, Path], tmp_path: Path, loss: str) -> None:
+    work = work_of(bases, tmp_path, "full", "decoder-only", "dpo")
+    smoothing = 0.1 if loss in ("robust", "exo_pair") else 0.0
+    plan = replace(work.plan, objective_settings={"loss": loss, "smoothing": smoothing})
+    loop, _ = weighed(replace(work, plan=plan), tmp_path, [1.0, 3.0])
+    parts = [loss_and_gradients(loop, [place])[0] for place in range(4)]
+    weights = [loop.draws[place].weight for place in range(4)]
+    wanted = sum(a * b for a, b in zip(parts, weights, strict=True)) / sum(weights)
+    assert loss_and_gradients(loop, list(range(4)))[0] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_smoothing_that_a_loss_does_not_use_is_refused() -> None:
+    with pytest.raises(BadSetting, match="0 for the loss sigmoid"):
+        Settings(smoothing=0.1)
+    with pytest.raises(BadSetting, match="above 0 for the loss exo_pair"):
+        Settings(loss="exo_pair")
+
+
+CASES: list[tuple[str, str, Architecture]] = [
+    ("reward", "full", "encoder"),
+    ("reward", "lora", "decoder-only"),
+    ("dpo", "full", "decoder-only"),
+    ("dpo", "lora", "decoder-only"),
+]
+
+
+@pytest.mark.parametrize(("objective", "method", "architecture"), CASES)
+def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
+    bases: dict[str, Path], tmp_path: Path, objective: str, method: str, architecture: Architecture
+) -> None:
+    more: dict[str, Any] = {"steps": 9, "evaluate_every": 3, "accumulation": 2}
+    work = work_of(bases, tmp_path, method, architecture, objective, **more)
+    whole, broken = Told(), Told()
+    train(work, tmp_path, tmp_path / "whole", whole)
+    with pytest.raises(Stopped):
+        train(work, tmp_path, tmp_path / "broken", Stopper(5))
+    train(work, tmp_path, tmp_path / "broken", broken)
+    ends = [load_file(tmp_path / name / "checkpoint-9" / TRAINED) for name in ("whole", "broken")]
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    for name in ("training loss", "training accuracy", "training reward margin", "training chosen reward"):
+        assert whole.metrics[name][3:] == broken.metrics[name]
+    assert {"validation accuracy", "validation rejected reward"} <= set(whole.metrics)
+
+
+WAYS = [
+    (objective, method, architecture)
+    for objective, architecture in KINDS
+    for method in METHODS
+    if architecture in METHODS.get(method).architectures
+    and method not in (*getattr(OBJECTIVES.get(objective), "without", ()), "qlora")
+]
+
+
+@pytest.mark.parametrize(("objective", "method", "architecture"), WAYS)
+def test_every_method_that_suits_leaves_a_model_that_says_the_same(
+    bases: dict[str, Path], tmp_path: Path, objective: str, method: str, architecture: Architecture
+) -> None:
+    work, told = work_of(bases, tmp_path, method, architecture, objective, steps=2, evaluate_every=2), Told()
+    train(work, tmp_path, tmp_path / "out", told)
+    assert {item["sample"]["place"] for item in told.records if "sample" in item} == {0, 1}
+    module, tokenizer, draws, _ = prepared(work, tmp_path)
+    best = best_of(tmp_path / "out")
+    assert best is not None
+    resume(module, work.method, best)
+    artefact = tmp_path / "artefact"
+    export_best(work, tmp_path / "out", artefact)
+    if objective == "reward":
+        assert (artefact / "config.json").is_file()
+        assert load_module(artefact, architecture, "reward").config.pad_token_id == tokenizer.pad_token_id
+    if method == "bottleneck":
+        return
+    ids = torch.tensor([draws[0].ids])
+    with torch.no_grad():
+        ours, theirs = (one.eval()(input_ids=ids).logits for one in (module, loaded(work, artefact)))
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+
+
+def test_pairs_survive_their_file(bases: dict[str, Path], tmp_path: Path) -> None:
+    work = work_of(bases, tmp_path, "full", "encoder", "reward")
+    items = [replace(one, weight=0.1 * n, margin=-n) for n, one in enumerate(work.items(tmp_path)[1])]
+    write_items(tmp_path / "pairs.npz", items)
+    assert read_items(tmp_path / "pairs.npz") == items

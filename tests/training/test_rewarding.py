@@ -1,0 +1,266 @@
+"""Reward models of the lab: pairs kept apart by prompt, a run with its report, scores, studies, the command."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genai_lab import cli
+from genai_lab.data import SplitPlan
+from genai_lab.errors import LabError, ModelError
+from genai_lab.lab import Lab
+from genai_lab.metrics import measure, settings_of
+from genai_lab.services import datasets, models, rewards, training
+from genai_lab.services.judges import judge_of
+from genai_lab.services.training import estimating, preferences, preparing, reward_report, rewarding
+from genai_lab.services.training.first_batch import first_batch
+from genai_lab.services.training.preferences import Vote
+from genai_lab.training import Part, Plan, Training
+from tests.tiny import open_lab
+from tests.training.models import WORDS, tiny
+
+Done = Callable[[int], Any]
+TRAINING = Training(steps=12, batch=4, length=64, seed=3, validation_rows=8, evaluate_every=6, learning_rate=3e-3)
+PLAN = Plan("roberta", (Part("votes"),), "reward", "full", training=TRAINING)
+ANNOTATORS = ("ann", "bob", "cid")
+
+
+def rows() -> list[dict[str, Any]]:
+    """Three votes on each of 40 pairs, two a prompt; the polite side is chosen, but cid errs every other time."""
+    made = []
+    for n in range(40):
+        a, b = WORDS[n % 6], WORDS[6 + n % 7]
+        for place, name in enumerate(ANNOTATORS):
+            good, bad = f"{a} tea please {n}", f"{b} no {n}"
+            chosen, rejected = (bad, good) if name == "cid" and n % 2 else (good, bad)
+            criterion = ("tone", "facts")[n % 2]
+            more = {"weight": 1 + place, "margin": 0.5 * place, "annotator": name, "criterion": criterion}
+            made.append({"prompt": f"Say {a} {n // 2}", "chosen": chosen, "rejected": rejected, **more})
+    return made
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    place = tmp_path_factory.mktemp("models")
+    folders = {kind: tiny(place / kind, kind) for kind in ("llama", "roberta")}
+    made = open_lab(tmp_path_factory.mktemp("home"), **folders)
+    datasets.import_rows(made, rows(), "votes", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
+    plan = SplitPlan(by="ratio", ratios=(0.6, 0.2, 0.2), seed=1)
+    datasets.import_rows(made, rows(), "crossing", {"kind": "test"}, split=plan)
+    yield made
+    made.close()
+
+
+def sides(lab: Lab, plan: Plan) -> preferences.Division:
+    return preferences.divided(lab, plan, datasets.show(lab, plan.data[0].dataset))
+
+
+@pytest.mark.parametrize("name", ["votes", "crossing"])
+def test_no_prompt_is_on_two_sides(lab: Lab, name: str) -> None:
+    found = sides(lab, replace(PLAN, data=(Part(name),)))
+    prompts = [{one.prompt for one in part} for part in (found.train, found.validation, found.held)]
+    assert all(prompts)
+    assert not prompts[0] & prompts[1]
+    assert not prompts[0] & prompts[2]
+    assert not prompts[1] & prompts[2]
+    assert sides(lab, replace(PLAN, data=(Part(name),))) == found
+    if name == "votes":
+        assert (len(found.held), found.moved) == (24, 0)  # a fifth of the prompts
+        other = sides(lab, replace(PLAN, training=replace(TRAINING, seed=4)))
+        assert {one.prompt for one in other.held} != prompts[2]
+    else:
+        assert found.moved > 0
+
+
+def test_votes_are_kept_joined_left_out_and_turned(lab: Lab) -> None:
+    version, train = datasets.show(lab, "votes"), sides(lab, PLAN).train
+
+    def learned(**settings: Any) -> list[Vote]:
+        return preferences.learned_of(replace(PLAN, objective_settings=settings), version, train)
+
+    assert learned() == list(train)
+    joined = learned(votes="majority")
+    assert len(joined) == len(train) // 3 - sum(one.annotator == "cid" and " no " in one.chosen for one in train)
+    # ann and bob together weigh as much as cid alone: where cid disagrees, nothing is told.
+    told = {(one.prompt, one.criterion) for one in joined}
+    assert all(criterion == "tone" for _, criterion in told)
+    assert {one.annotator for one in learned(left_out="cid")} == {"ann", "bob"}
+    turned = [one for one in learned(flipped="ann") if one.annotator == "ann"]
+    assert [(one.chosen, one.rejected) for one in turned] == [
+        (one.rejected, one.chosen) for one in train if one.annotator == "ann"
+    ]
+    small, large = ({one.prompt for one in learned(share=share)} for share in (0.25, 0.5))
+    assert small < large < {one.prompt for one in train}
+    with pytest.raises(LabError, match=r"no annotator called 'dan'\. It has: ann, bob, cid"):
+        learned(left_out="dan")
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "weight": (
+        {"weight": "heavy"},
+        "Row 3 of bad-weight@1 has the weight 'heavy', which must be a number of at least 0",
+    ),
+    "negative": ({"weight": -1}, "Row 3 of bad-negative@1 has the weight '-1'"),
+    "margin": ({"margin": "wide"}, "the margin 'wide', which must be a number"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_number_is_named_with_its_row(lab: Lab, case: str) -> None:
+    more, words = BAD[case]
+    made = [{**row, **(more if n == 2 else {})} for n, row in enumerate(rows())]
+    datasets.import_rows(lab, made, f"bad-{case}", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
+    with pytest.raises(LabError, match=words):
+        sides(lab, replace(PLAN, data=(Part(f"bad-{case}"),)))
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "templates": ({"data": (Part("votes", ("plain",)),)}, "leave the templates empty"),
+    "virtual tokens": ({"model": "llama", "method": "p_tuning"}, "cannot be merged into a reward model"),
+    "bottleneck": ({"model": "llama", "method": "bottleneck"}, "cannot be merged into a reward model"),
+    "dpo of an encoder": ({"objective": "dpo"}, "for decoder-only models"),
+    "no such setting": ({"objective_settings": {"beta": 1.0}}, "Reward model has no such setting"),
+    "share": ({"objective_settings": {"share": 2.0}}, "Share is 2"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_plan_that_cannot_work_is_refused_in_one_sentence(lab: Lab, case: str) -> None:
+    more, words = REFUSED[case]
+    with pytest.raises(LabError, match=words):
+        preparing.known(lab, replace(PLAN, **more))
+
+
+def test_rows_without_pairs_are_refused(lab: Lab) -> None:
+    some = [{"prompt": one["prompt"], "chosen": one["chosen"]} for one in rows()]
+    datasets.import_rows(lab, some, "half", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
+    with pytest.raises(LabError, match="no column for the role rejected, which preferences need"):
+        preparing.known(lab, replace(PLAN, data=(Part("half"),)))
+
+
+@pytest.mark.parametrize(("base", "objective"), [("roberta", "reward"), ("llama", "dpo")])
+def test_the_first_batch_shows_both_sides(lab: Lab, base: str, objective: str) -> None:
+    plan = replace(PLAN, model=base, objective=objective)
+    made = first_batch(lab, plan)
+    chosen, rejected = ("".join(text for text, kind in side if kind == "trained") for side in
+                        (made.rows[0].tokens, made.rows[0].target))  # fmt: skip
+    assert {"tea", "no"} <= {word for side in (chosen, rejected) for word in ("tea", "no") if word in side}
+    assert (made.trained_tokens > 0) == (objective == "dpo")
+    found = estimating.checked(lab, plan, preparing.known(lab, plan))
+    assert found["memory"]["peak"] > 0
+
+
+def test_a_run_becomes_a_reward_model_with_its_report(lab: Lab, done: Done) -> None:
+    begun = training.start(lab, PLAN, name="judge")
+    reserved = models.show(lab, "judge").card
+    assert (reserved.role, reserved.family) == ("reward", "classifier")
+    with pytest.raises(LabError, match="judge is training"):
+        rewards.score(lab, "judge", ["a"], ["b"])
+    done(begun.job_id)
+    view = training.show(lab, begun.run_id)
+    card = models.show(lab, "judge").card
+    assert (card.role, card.family, card.source.backend) == ("reward", "classifier", "local")
+    assert {"validation reward margin", "training accuracy", "training rejected reward"} <= set(
+        training.curves(lab, view)
+    )
+    report = view.report
+    json.dumps(report, allow_nan=False)
+    assert (report["n"], report["training_pairs"]) == (24, len(sides(lab, PLAN).train))
+    assert set(report["by_annotator"]) == set(ANNOTATORS)
+    assert set(report["by_criterion"]) == {"tone", "facts"}
+    assert set(report["baselines"]) == {"longer completion wins", "bag of words", "random"}
+    held = sides(lab, PLAN).held
+    found = [rewards.score(lab, "judge", [one.prompt] * 2, [one.chosen, one.rejected]) for one in held]
+    assert [a - b for a, b in found] == pytest.approx([margin for *_, margin in report["pairs"]], abs=1e-4)
+    ranked = rewards.rank(lab, "judge", held[0].prompt, ["red tea please", "dog no", "red tea please"])
+    assert [one for _, one in ranked] == sorted((one for _, one in ranked), reverse=True)
+    assert dict(ranked)[0] == pytest.approx(dict(ranked)[2], abs=1e-6)
+    settings = settings_of("reward", {"model": "judge"})
+    told = measure("reward", ["red tea"], [[]], settings, model=judge_of(lab, "reward", settings, ["Say red"]))
+    assert told.figures["reward"].value == pytest.approx(rewards.score(lab, "judge", ["Say red"], ["red tea"])[0])
+    with pytest.raises(LabError, match="roberta is no reward model"):
+        rewards.score(lab, "roberta", ["a"], ["b"])
+    with pytest.raises(ModelError, match="1 prompts and 2 completions"):
+        rewards.score(lab, "judge", ["a"], ["b", "c"])
+
+
+def test_lora_on_a_decoder_leaves_one_whole_folder(lab: Lab, done: Done) -> None:
+    plan = replace(PLAN, model="llama", method="lora", training=replace(TRAINING, steps=2, evaluate_every=2))
+    begun = training.start(lab, plan, name="judge of llama")
+    done(begun.job_id)
+    card = models.show(lab, "judge of llama").card
+    assert card.path is not None
+    assert (card.role, (card.path / "config.json").is_file()) == ("reward", True)
+    assert len(rewards.score(lab, "judge of llama", ["Say red"], ["tea"])) == 1
+
+
+def test_studies_tell_what_pairs_and_annotators_give(lab: Lab, done: Done) -> None:
+    short = replace(PLAN, training=replace(TRAINING, steps=2, evaluate_every=2))
+    study = rewarding.learning_curve(lab, short, (0.5, 1.0))
+    for point in rewarding.curve(lab, study):
+        assert point.value is None
+        done(point.run.job.id if point.run.job else 0)
+    half, whole = rewarding.curve(lab, study)
+    assert (half.share, whole.share) == (0.5, 1.0)
+    assert (half.pairs or 0) < (whole.pairs or 0)
+    assert half.run.report["n"] == whole.run.report["n"]
+    study = rewarding.label_to_curve(lab, short, ["cid"], "flip")
+    from genai_lab.services.training import studies
+
+    for run in studies.show(lab, study).runs:
+        done(run.job.id if run.job else 0)
+    [found] = rewarding.influences(lab, study)
+    assert (found.annotator, found.how) == ("cid", "flip")
+    assert found.low <= found.difference <= found.high
+    assert found.difference == pytest.approx(found.after - found.before, abs=1e-9)
+
+
+def held_out(n: int = 120) -> list[Vote]:
+    return [Vote(k, f"p{k // 2}", f"kind word {k}" + " x" * (k % 5), f"rude word {k}" + " x" * 2) for k in range(n)]
+
+
+def test_the_report_tells_chance_and_what_simple_baselines_do() -> None:
+    held, rng = held_out(), np.random.default_rng(0)
+    noise = rng.normal(size=len(held))
+    poor = reward_report.measured(held, held, noise, rng.permutation(noise))
+    assert any("not told from chance" in one for one in poor["sentences"])
+    assert any("bag of words, is better" in one and "is told" in one for one in poor["sentences"])
+    assert poor["baselines"]["bag of words"]["value"] == 1.0
+    good = reward_report.measured(held, held, noise + 9, noise)
+    assert (good["accuracy"]["value"], good["sentences"], good["worst"]) == (1.0, [], [])
+    assert good["accuracy"]["low"] < 1
+    json.dumps(good, allow_nan=False)
+
+
+def test_calibration_knows_what_is_sure_of_too_much() -> None:
+    rng = np.random.default_rng(1)
+    margins = rng.normal(0, 2, 20_000)
+    signs = np.where(rng.random(20_000) < 1 / (1 + np.exp(-np.abs(margins))), 1, -1) * np.abs(margins)
+    assert reward_report.calibration(signs)["ece"] < 0.02
+    assert reward_report.calibration(5 * signs)["ece"] > 0.1
+    assert sum(count for *_, count in reward_report.calibration(signs)["bins"]) == 20_000
+
+
+def test_the_command_scores_lines_and_names_what_is_wrong(
+    lab: Lab, done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = training.start(lab, replace(PLAN, training=replace(TRAINING, steps=1, evaluate_every=1)), name="quick")
+    done(begun.job_id)
+    monkeypatch.setattr(Lab, "open", lambda config: lab)
+    monkeypatch.setattr(Lab, "close", lambda self: None)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"q": "Say red", "a": "tea"}\n\n{"q": "Say red", "a": "no"}\n')
+    words = ["reward", "score", "--model", "quick", "--data", str(path), "--prompt", "q"]
+    assert cli.main([*words, "--completion", "a", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["scores"] == pytest.approx(rewards.score(lab, "quick", ["Say red"] * 2, ["tea", "no"]))
+    assert cli.main(words) == 2
+    assert "Line 1 of" in capsys.readouterr().err
+    assert cli.main(["reward", "train", "--dataset", "votes@1", "--base", "roberta", "--steps", "3", "--json"]) == 0
+    run = json.loads(capsys.readouterr().out)["run_id"]
+    assert training.show(lab, run).plan.training.steps == 3
+    training.cancel(lab, run)
