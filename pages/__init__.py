@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from genai_lab.lab import Lab
 
-PAGES = ("playground", "prompts", "datasets", "finetune", "evaluate", "models", "jobs", "history")
+PAGES = ("playground", "prompts", "datasets", "finetune", "evaluate", "feedback", "models", "jobs", "history")
 
 
 def build(lab: "Lab") -> "gr.Blocks":

@@ -48,9 +48,10 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     source = reward.add_mutually_exclusive_group(required=True)
     source.add_argument("--campaign")
     source.add_argument("--dataset", help="NAME or NAME@VERSION with prompt, chosen and rejected")
-    reward.add_argument("--base", default="", help="the model that it starts from")
-    reward.add_argument("--method", default="", help="full or lora")
-    reward.add_argument("--steps", type=int, default=0)
+    reward.add_argument("--base", default="starter-toxicity", help="the model that it starts from")
+    reward.add_argument("--method", choices=("full", "lora"), default="full")
+    reward.add_argument("--steps", type=int, default=0, help="0: three passes over the pairs")
+    reward.add_argument("--seed", type=int, default=0, help="draws held-out pairs, order and the new head")
     reward.add_argument("--votes", default="kept", help="kept or majority")
     reward.add_argument("--name", default="", help="of the reward model")
     reward.add_argument("--wait", action="store_true", help="stay until it has ended, and print its report")
@@ -254,11 +255,11 @@ def _export(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _train_reward(lab: Any, options: argparse.Namespace) -> int | None:
+def _train_reward(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.cli.reward import trained
     from genai_lab.services.feedback import exporting
 
     dataset = options.dataset
     if options.campaign is not None:
         dataset = exporting.to_dataset(lab, options.campaign, votes=options.votes).name
-    return trained(lab, dataset, options)
+    trained(lab, dataset, options)

@@ -35,12 +35,17 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 @with_lab
 def _train(lab: Any, options: argparse.Namespace) -> None:
+    trained(lab, options.dataset, options)
+
+
+def trained(lab: Any, dataset: str, options: argparse.Namespace) -> None:
+    """Begins the run that `options` name, and tells what came of it where they say to wait."""
     from dataclasses import asdict, replace
 
     from genai_lab.services import training
     from genai_lab.services.training import rewarding
 
-    plan = rewarding.default_plan(lab, options.dataset, options.base, options.method, options.steps)
+    plan = rewarding.default_plan(lab, dataset, options.base, options.method, options.steps)
     plan = replace(plan, training=replace(plan.training, seed=options.seed))
     begun = training.start(lab, plan, name=options.name)
     if not options.wait:

@@ -44,10 +44,13 @@ class Influence:
     run: TrainingView
 
 
-def default_plan(lab: Lab, dataset: str, base: str, method: str = "full", steps: int = 0) -> Plan:
+def default_plan(
+    lab: Lab, dataset: str, base: str, method: str = "full", steps: int = 0, objective: str = "reward"
+) -> Plan:
     """A plan that suits a base of the starters' size: three passes over the pairs, 100 to 1,200 steps of 16.
 
-    Raises LabError where one of the two does not exist or does not suit a reward model.
+    `objective` "dpo" tunes a policy on the same pairs. Raises LabError where one of the two does not exist or does not
+    suit the objective.
     """
     version = datasets.show(lab, dataset)
     card = models.show(lab, base).card
@@ -59,7 +62,7 @@ def default_plan(lab: Lab, dataset: str, base: str, method: str = "full", steps:
         steps=wanted, batch=16, length=room, validation_rows=200, learning_rate=RATES.get(method),
         evaluate_every=max(1, wanted // 6),
     )  # fmt: skip
-    plan = Plan(base, (Part(version.name),), "reward", method, split=split, training=made)
+    plan = Plan(base, (Part(version.name),), objective, method, split=split, training=made)
     preparing.known(lab, plan)
     return plan
 

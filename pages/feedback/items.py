@@ -1,0 +1,129 @@
+"""The tab "Items": what annotators differ about and what the lead decides, and every item with its candidates."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import feedback as service
+from genai_lab.services.feedback import figures, reading
+from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.head import piece
+
+Update = Any
+PAGE = 25
+DISPUTES = """
+{{#if value.rows.length}}<ol class="disputes">{{#each value.rows}}<li data-item="{{this.item}}"><header><b>Item
+{{this.item}}</b><span>{{this.share}} of pairs of annotators disagree</span>{{#if this.decided}}<span class="better">
+Decided: {{this.decided}}</span><button type="button" data-do="undo">Take back</button>{{/if}}</header>
+<p class="asked">{{this.prompt}}</p><div class="sides">{{#each this.candidates}}<div><b>{{this.letter}}</b>
+<small>{{this.system}}</small><p>{{this.text}}</p></div>{{/each}}</div>
+<ul>{{#each this.answers}}<li><b>{{this.name}}</b> {{this.order}}{{#if this.comment}} <q>{{this.comment}}</q>{{/if}}
+</li>
+{{/each}}</ul><form><label>Decide <input name="order" placeholder="{{this.example}}"
+aria-label="Order of item {{this.item}}" autocomplete="off"></label><button type="submit">Save decision</button></form>
+</li>{{/each}}</ol>{{else}}<div class="empty-state"><b>Nothing is in dispute</b>
+<p>Items that annotators rank differently
+are listed here, the most disputed first, for you to decide.</p></div>{{/if}}
+"""
+DECIDE = """
+element.addEventListener('submit', event => {
+  event.preventDefault();
+  const form = event.target, item = form.closest('li[data-item]').dataset.item;
+  trigger('submit', { item, order: form.elements.order.value });
+});
+element.addEventListener('click', event => {
+  const button = event.target.closest('[data-do=undo]');
+  if (button) trigger('retry', { item: button.closest('li[data-item]').dataset.item });
+});
+"""
+TABLE = """
+{{#if value.rows.length}}<p class="quiet" role="status">{{value.count}}</p><div class="grid-scroll" tabindex="0"
+role="region" aria-label="Items"><table class="grid fb-table"><thead><tr><th scope="col">Item</th>
+<th scope="col">Prompt</th><th scope="col">Candidates</th><th scope="col">Answers</th></tr></thead><tbody>
+{{#each value.rows}}<tr><td>{{this.item}}</td><td><p>{{this.prompt}}</p></td><td>{{#each this.candidates}}<p><small>
+{{this.system}}</small> {{this.text}}</p>{{/each}}</td><td>{{this.answers}}</td></tr>{{/each}}</tbody></table></div>
+{{/if}}
+"""
+
+
+class Items:
+    """`drawn` are the outputs of `draw`."""
+
+    def __init__(self, lab: Lab, opened: gr.State) -> None:
+        self.place = gr.State(0)
+        with gr.Tabs(elem_id="fb-item-tabs"):
+            with gr.Tab("In dispute"):
+                self.disputed = piece({"rows": []}, DISPUTES, "fb-disputes", DECIDE, sheet="feedback.css")
+            with gr.Tab("All items"):
+                self.table = piece({"rows": []}, TABLE, "fb-items", sheet="feedback.css")
+                with gr.Row(elem_classes=["actions"]):
+                    newer = gr.Button("Previous", size="sm", scale=0, min_width=70, elem_id="fb-items-previous")
+                    older = gr.Button("Next", size="sm", scale=0, min_width=70, elem_id="fb-items-next")
+        self.drawn = [self.place, self.disputed, self.table]
+        newer.click(guarded(turned, lab, -1), [opened, self.place], self.drawn, **PRIVATE)
+        older.click(guarded(turned, lab, 1), [opened, self.place], self.drawn, **PRIVATE)
+        self.disputed.submit(guarded(decided, lab), [opened, self.place], self.drawn, **PRIVATE)
+        self.disputed.retry(guarded(undecided, lab), [opened, self.place], self.drawn, **PRIVATE)
+
+
+def draw(lab: Lab, view: service.CampaignView | None, place: int, whole: bool) -> Sequence[Update]:
+    """With `whole`, the disputes too."""
+    if view is None:
+        return [0, {"rows": []}, {"rows": []}]
+    rows = reading.page(lab, view.id, place * PAGE, PAGE)
+    first = place * PAGE + 1
+    count = f"Items {first:,} to {first + len(rows) - 1:,} of {view.items:,}, in the order given out"
+    return [
+        place,
+        {"rows": [_dispute(one) for one in figures.disputes(lab, view.id)]} if whole else gr.skip(),
+        {"count": count, "rows": rows},
+    ]
+
+
+def turned(lab: Lab, way: int, campaign: int | None, place: int) -> Sequence[Update]:
+    if campaign is None:
+        return draw(lab, None, 0, True)
+    view = service.show(lab, campaign)
+    last = max(0, (view.items - 1) // PAGE)
+    return draw(lab, view, min(max(place + way, 0), last), False)
+
+
+def _dispute(one: figures.Dispute) -> dict[str, Any]:
+    letters = {candidate: chr(65 + n) for n, (candidate, _, _) in enumerate(one.candidates)}
+    return {
+        "item": one.item,
+        "share": f"{100 * one.share:.0f} %",
+        "prompt": one.prompt[:2000],
+        "candidates": [
+            {"letter": letters[candidate], "system": system, "text": text[:2000]}
+            for candidate, system, text in one.candidates
+        ],
+        "answers": [{"name": name, "order": order, "comment": comment} for name, order, comment in one.answers],
+        "decided": figures.order_text(one.verdict["groups"], letters) if one.verdict else "",
+        "example": " > ".join(letters.values()),
+    }
+
+
+def decided(lab: Lab, campaign: int | None, place: int, event: gr.EventData) -> Sequence[Update]:
+    groups = _order(lab, int(event.item), str(event.order))
+    figures.adjudicate(lab, int(event.item), groups)
+    notice(f"Item {int(event.item)} is decided; exports take this instead of its votes.")
+    return draw(lab, service.show(lab, campaign or 0), place, True)
+
+
+def undecided(lab: Lab, campaign: int | None, place: int, event: gr.EventData) -> Sequence[Update]:
+    figures.undecide(lab, int(event.item))
+    return draw(lab, service.show(lab, campaign or 0), place, True)
+
+
+def _order(lab: Lab, item: int, text: str) -> list[list[int]]:
+    """A > B = C as groups of candidate ids; raises LabError."""
+    ids = reading.candidates(lab, item)
+    letters = {chr(65 + n): one for n, one in enumerate(ids)}
+    groups = [[part.strip().upper() for part in group.split("=")] for group in text.split(">")]
+    if not all(part in letters for group in groups for part in group):
+        raise LabError(f"{text[:60]!r} is no order; write {' > '.join(letters)}, with = between equal candidates.")
+    return [[letters[part] for part in group] for group in groups]
