@@ -16,6 +16,7 @@ from pages.components import plots
 from pages.components.copying import download_computed
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, empty_state_markup
+from pages.components.sending import send_to_ranking
 
 EMPTY = empty_state_markup(
     "No evaluation is open",
@@ -55,12 +56,14 @@ class Results:
                 page = gr.Button("Report (HTML)", size="sm", scale=0, min_width=110, elem_id="ev-html")
                 csv = gr.Button("CSV", size="sm", scale=0, min_width=70, elem_id="ev-csv")
                 jsonl = gr.Button("JSONL", size="sm", scale=0, min_width=70, elem_id="ev-jsonl")
+                rank = gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="ev-rank")
         self.outputs = [self.head, self.table, self.figure, self.baseline, self.view, self.body]
         self.chosen = [opened, self.figure, self.baseline]
         self.drawn = [self.verdicts, self.plot]
         download_computed(page, as_html, [opened], "evaluation.html", lab)
         download_computed(csv, as_csv, [opened], "evaluation.csv", lab)
         download_computed(jsonl, as_jsonl, [opened], "evaluation.jsonl", lab)
+        send_to_ranking(rank, str, [opened])
         for one in (self.figure, self.baseline, self.view):
             one.input(guarded(draw, lab), [*self.chosen, self.view], self.drawn, **PRIVATE)
 

@@ -10,8 +10,9 @@ from genai_lab.feedback.pairs import FORMS, VOTES
 from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from genai_lab.services import models, training
-from genai_lab.services.feedback import exporting
+from genai_lab.services.feedback import exporting, learned
 from genai_lab.services.training import rewarding
+from pages.components import plots
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece, section
 
@@ -20,6 +21,19 @@ COUNTS = """
 {{#if value.pairs}}<p class="verdict">{{value.pairs}} pairs from {{value.votes}} rankings; a ranking of k gives all its
 pairs that are no tie, each with the weight 1 / (k choose 2).</p>{{else}}<div class="empty-state"><b>No pairs yet</b>
 <p>Pairs appear when an annotator has put one candidate before another.</p></div>{{/if}}
+"""
+LEARNED = """
+{{#if value.rows.length}}<h3>Learned from this campaign</h3><div class="grid-scroll" tabindex="0" role="region"
+aria-label="Learned from this campaign"><table class="grid scores"><thead><tr><th scope="col">Run</th>
+<th scope="col">Model</th><th scope="col">Held-out accuracy</th><th scope="col">Simple baselines</th>
+<th scope="col">State</th></tr></thead><tbody>{{#each value.rows}}<tr><td>
+<a href="/finetune?run={{this.id}}">{{this.id}}</a></td><td>{{this.model}}</td><td>{{this.accuracy}}</td><td>{{this.baselines}}</td><td>{{this.status}}</td></tr>
+{{/each}}</tbody></table></div>{{/if}}{{#if value.labels.length}}<h3>Without each annotator</h3><div class="grid-scroll"
+tabindex="0" role="region" aria-label="Without each annotator"><table class="grid scores"><thead><tr>
+<th scope="col">Annotator</th><th scope="col">Accuracy</th><th scope="col">Change</th><th scope="col">95 % interval</th>
+</tr></thead><tbody>{{#each value.labels}}<tr><td>{{this.how}} {{this.name}}</td><td>{{this.after}}</td>
+<td>{{this.change}}</td><td>{{this.interval}}</td></tr>{{/each}}</tbody></table></div>{{/if}}
+{{#if value.told}}<p class="verdict">{{value.told}}</p>{{/if}}
 """
 BEGUN = """{{#if value.run}}<p class="verdict"><a href="/finetune?run={{value.run}}">Run {{value.run}} teaches
 {{value.model}}</a>: its curves and its report on held-out pairs are on the Fine-tune page.</p>{{/if}}"""
@@ -55,7 +69,15 @@ class Outcome:
             train = gr.Button("Train reward model", variant="primary", scale=0, min_width=150, elem_id="fb-train")
             tune = gr.Button("Tune a policy (DPO)", scale=0, min_width=150, elem_id="fb-dpo")
         begun = piece({}, BEGUN, "fb-begun", sheet="feedback.css")
-        self.drawn = [self.counts, base]
+        self.learned = piece({"rows": []}, LEARNED, "fb-learned", sheet="feedback.css")
+        with gr.Row(elem_classes=["actions"]):
+            small: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 170, "visible": False}
+            curve = gr.Button("Would more labels help?", elem_id="fb-curve", **small)
+            labels = gr.Button("Leave out each annotator", elem_id="fb-labels", **small)
+        self.plot = gr.Plot(show_label=False, container=False, visible=False, elem_id="fb-learning")
+        self.drawn = [self.counts, base, self.learned, curve, labels, self.plot]
+        curve.click(guarded(studied, lab, learned.CURVE), opened, None, **PRIVATE)
+        labels.click(guarded(studied, lab, learned.LABELS), opened, None, **PRIVATE)
         files = (
             (jsonl, "jsonl", "pairs"),
             (csv, "csv", "pairs"),
@@ -74,7 +96,83 @@ def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     names = [one.card.name for one in models.catalogue(lab) if _able(one.card)]
     first = next((name for name in PREFERRED if name in names), names[0] if names else None)
     counts = {"pairs": f"{len(found):,}", "votes": f"{len({pair.ranking for pair in found}):,}"} if found else {}
-    return [counts, gr.update(choices=names, value=first)]
+    return [counts, gr.update(choices=names, value=first), *_learned(lab, view)]
+
+
+def _learned(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
+    hidden = gr.update(visible=False)
+    made = learned.of(lab, view.id) if view else None
+    if made is None or not made.runs:
+        return [{"rows": []}, hidden, hidden, hidden]
+    able = any(run.report for run in made.runs)
+    told = learned.more_would_help(made.curve)
+    if made.waiting:
+        told = f"{told} {made.waiting} run{'s are' if made.waiting > 1 else ' is'} still learning.".strip()
+    labels = [
+        {
+            "name": one.annotator,
+            "how": one.how.replace("_", " "),
+            "after": f"{one.after:.3f}",
+            "change": f"{one.difference:+.3f}",
+            "interval": f"{one.low:+.3f} to {one.high:+.3f}",
+        }
+        for one in made.influences
+    ]
+    points = [one for one in made.curve if one.value is not None]
+    return [
+        {"rows": [_run(one) for one in made.runs], "labels": labels, "told": told},
+        gr.update(visible=able),
+        gr.update(visible=able),
+        gr.update(visible=len(points) > 1, value=_curve(points) if len(points) > 1 else None),
+    ]
+
+
+def _run(run: Any) -> dict[str, Any]:
+    found, simple = run.report.get("accuracy"), run.report.get("baselines", {})
+    return {
+        "id": run.id,
+        "model": run.model or run.title,
+        "accuracy": _figure(found) if found else "",
+        "baselines": ", ".join(f"{name} {one['value']:.3f}" for name, one in simple.items() if one["value"]),
+        "status": run.status,
+    }
+
+
+def _figure(one: dict[str, Any]) -> str:
+    return f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f}), n = {one['n']:,}"
+
+
+def _curve(points: Sequence[Any]) -> Any:
+    """Held-out accuracy against the number of pairs."""
+    made = plots.layout(height=260, showlegend=False)
+    made["xaxis"] = {"title": {"text": "Training pairs"}, "gridcolor": plots.GRID, "zeroline": False}
+    made["yaxis"] = {"title": {"text": "Held-out accuracy"}, "gridcolor": plots.GRID, "zeroline": False}
+    made["margin"] = {"l": 56, "r": 12, "t": 12, "b": 44}
+    data = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": [one.pairs for one in points],
+        "y": [one.value for one in points],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [one.high - one.value for one in points],
+            "arrayminus": [one.value - one.low for one in points],
+            "color": plots.BLUE,
+        },
+        "line": {"color": plots.BLUE},
+        "hovertemplate": "%{x:,} pairs: %{y:.3f}<extra></extra>",
+    }
+    return plots.figure([data], made)
+
+
+def studied(lab: Lab, kind: str, campaign: int | None) -> None:
+    """Begins the study with the plan of the newest reward model."""
+    found = next((run for run in learned.of(lab, _known(campaign)).runs if run.report), None)
+    if found is None:
+        raise LabError("No reward model of this campaign has ended yet; train one first.")
+    learned.study(lab, found.id, kind)
+    notice("Its runs are queued; what they say appears here as they end.")
 
 
 PREFERRED = ("starter-toxicity", "starter-causal")

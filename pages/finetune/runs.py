@@ -14,7 +14,7 @@ from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
 from pages.components.stats import NOTHING, seconds_text, share_text, size_text
-from pages.finetune import charts
+from pages.finetune import charts, report
 
 Update = Any
 LIST = """
@@ -91,6 +91,7 @@ class Runs:
         self.plot = gr.Plot(
             show_label=False, container=False, visible=False, elem_id="ft-curves", elem_classes=["chart-scroll"]
         )
+        self.report = report.Report()
         self.differences = piece({"rows": []}, DIFFERENCES, "ft-differences", sheet="finetune.css")
         with gr.Accordion("Sample completions", open=True, visible=False, elem_id="ft-samples-shelf") as self.shelf:
             self.all = gr.Checkbox(False, label="All evaluations, not only the first and the last", elem_id="ft-all")
@@ -102,7 +103,7 @@ class Runs:
             save = gr.Button("Save", size="sm", scale=0, min_width=70, elem_id="ft-save-words")
         self.drawn = [
             opened, self.seen, self.table, self.detail, self.cancel, self.resume, self.keep, self.clone, self.merge,
-            self.export, self.plot, self.differences, self.shelf, self.samples, self.words,
+            self.export, self.plot, *self.report.drawn, self.differences, self.shelf, self.samples, self.words,
         ]  # fmt: skip
         wanted = [opened, self.beside, self.all]
         self.table.select(guarded(chosen, lab), None, opened, queue=False, **PRIVATE)
@@ -180,6 +181,7 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
         gr.update(visible=adapter and view is not None and view.plan.method in MERGED),
         gr.update(visible=small, value=training.export_file(lab, view.id) if small and view else None),
         gr.update(visible=drawn, value=charts.curves(found) if drawn else None),
+        *report.draw(view.report if view else {}),
         _differences(shown),
         gr.update(visible=bool(rows)),
         sorted(rows, key=lambda one: (one["place"], one["step"])) if whole else _last(rows),
@@ -270,7 +272,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
         "error": view.error or "",
         "notes": list(view.notes),
         "facts": [[name, text] for name, text in facts.items() if text],
-        "try": view.model if ready and view.plan.objective not in ("classification", "masked") else "",
+        "try": view.model if ready and view.plan.objective not in ("classification", "masked", "reward") else "",
     }
 
 

@@ -4,7 +4,7 @@ import gradio as gr
 
 from genai_lab.lab import Lab
 from pages.components.head import page_head
-from pages.playground import api, compare, grid, single
+from pages.playground import api, best, compare, grid, single
 
 TITLE = "Playground"
 ROUTE = ""
@@ -20,3 +20,5 @@ def build(lab: Lab) -> None:
             compare.build(lab, parts, tabs)
         with gr.Tab("Grid", id="grid"):
             grid.build(lab, parts)
+        with gr.Tab("Best of n", id="best"):
+            best.build(lab, parts)

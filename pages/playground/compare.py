@@ -18,6 +18,7 @@ from pages.components.errors import PRIVATE, guarded
 from pages.components.forms import label_of, read_settings, settings_form, show_settings
 from pages.components.head import PLAIN
 from pages.components.opening import on_open
+from pages.components.sending import send_to_ranking
 from pages.components.stats import seconds_text
 from pages.components.tokenmap import TokenStream, full_value, token_map
 from pages.playground.share import origin
@@ -52,6 +53,7 @@ def build(lab: Lab, single: Any, tabs: gr.Tabs) -> None:
         stop = gr.Button("Stop", scale=0, min_width=80, elem_id="cmp-stop")
         take = gr.Button("Use the single prompt", scale=0, min_width=160, elem_id="cmp-take")
         link = gr.Button("Copy link", scale=0, min_width=90, elem_id="cmp-link")
+        rank = gr.Button("Send to ranking", scale=0, min_width=130, elem_id="cmp-rank")
         panels = gr.Radio(["2", "3", "4"], value="2", label="Panels", elem_id="cmp-panels", container=False)
     state = gr.State([])
     columns: list[Any] = []
@@ -80,6 +82,7 @@ def build(lab: Lab, single: Any, tabs: gr.Tabs) -> None:
     stop.click(guarded(stop_all, lab), state, None, queue=False, **PRIVATE)
     take.click(lambda text: text, single.prompt, prompt, queue=False, **PRIVATE)
     copy_computed(link, group_link, [state], lab)
+    send_to_ranking(rank, compared, [state])
     mark = "(...values) => (" + MARK % json.dumps(["model", *(name.replace("_", "-") for name in SHOWN)]) + ")(values)"
     on_open(arrived, [tabs, state, *inputs, *columns, *outputs], lab).then(None, inputs[2:], None, js=mark, **PRIVATE)
     for one in inputs[2:]:
@@ -144,6 +147,12 @@ def group_link(lab: Lab, run_ids: list[int], request: gr.Request) -> str:
     if not run_ids:
         raise LabError("Nothing has been compared yet; press Run together first.")
     return f"{origin(request)}/?group={generation.run(lab, run_ids[0]).group}"
+
+
+def compared(run_ids: list[int]) -> str:
+    if not run_ids:
+        raise LabError("Nothing has been compared yet; press Run together first.")
+    return ",".join(map(str, run_ids))
 
 
 def arrived(lab: Lab, request: gr.Request) -> list[Update]:

@@ -11,6 +11,7 @@ from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading
 from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.sending import send_to_ranking
 from pages.prompts import cells, curves
 
 PAGE = 20
@@ -64,12 +65,15 @@ class Results:
             None, evaluated, None, js=TO_EVALUATION, **PRIVATE
         )
 
+        send_to_ranking(self.rank, ranked, [opened, self.cell, self.other])
+
     def _below(self) -> tuple[gr.Button, gr.Button]:
         """What can be done with the grid, and its chart."""
         with gr.Row(elem_classes=["actions"]):
             self.rerun = gr.Button("Run again", size="sm", scale=0, min_width=90, elem_id="mx-rerun")
             promote = gr.Button("Save as default prompt", size="sm", scale=0, min_width=160, elem_id="mx-promote")
             send = gr.Button("Evaluate cell", size="sm", scale=0, min_width=110, elem_id="mx-send")
+            self.rank = gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="mx-rank")
         self.kind = gr.Radio(
             list(curves.KINDS), value="curve", label="Chart", container=False, interactive=True, elem_id="mx-kind"
         )
@@ -100,6 +104,13 @@ class Results:
     def follow(self, event: Any) -> None:
         """After the event, the predictions of the open cell from the beginning."""
         event.success(guarded(first_page, self._lab), self._read, [self.place, self.lines, self.where], **PRIVATE)
+
+
+def ranked(run: int | None, cell: int | None, other: int | None) -> str:
+    """The open cell and the one beside it, or the whole matrix."""
+    if run is None:
+        raise LabError("No matrix is open; run one first.")
+    return f"{cell},{other}" if cell and other else str(run)
 
 
 def mark(lab: Lab, run: int | None) -> str:

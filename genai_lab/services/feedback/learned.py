@@ -1,0 +1,71 @@
+"""What has been learned from a campaign: reward models, accuracy by number of labels, what one annotator changes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, feedback, training
+from genai_lab.services.training import TrainingView, rewarding, studies
+
+CURVE = "learning curve"
+LABELS = "label to curve"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """`runs` are those that read the campaign's pairs, newest first; a study is None until one was begun."""
+
+    runs: tuple[TrainingView, ...]
+    curve: tuple[rewarding.Point, ...]
+    influences: tuple[rewarding.Influence, ...]
+    waiting: int
+
+
+def of(lab: Lab, campaign: int | str) -> Learned:
+    """Everything there is by now."""
+    view = feedback.show(lab, campaign)
+    names = set(versions(lab, view.id))
+    runs = [run for run in training.find(lab, limit=500) if names & {part.dataset for part in run.plan.data}]
+    parents = [run.parent for run in runs if run.parent is not None]
+    found = {parent: studies.show(lab, parent) for parent in dict.fromkeys(parents)}
+    curve = next((one for one in found.values() if one.kind == CURVE), None)
+    labels = next((one for one in found.values() if one.kind == LABELS), None)
+    waiting = sum(run.status in ("running", "queued") for run in runs)
+    return Learned(
+        tuple(run for run in runs if run.parent is None),
+        tuple(rewarding.curve(lab, curve.id)) if curve else (),
+        tuple(rewarding.influences(lab, labels.id)) if labels else (),
+        waiting,
+    )
+
+
+def versions(lab: Lab, campaign: int) -> list[str]:
+    """The dataset versions that hold its pairs."""
+    found, _ = datasets.find(lab, "", 1000)
+    return [
+        one.name for one in found if one.source.get("kind") == "campaign" and one.source.get("campaign") == campaign
+    ]
+
+
+def study(lab: Lab, run_id: int, kind: str) -> int:
+    """Begins a learning curve, or a run without each annotator, with the plan of a reward model; returns the study."""
+    plan = training.show(lab, run_id).plan
+    if kind == CURVE:
+        return rewarding.learning_curve(lab, plan)
+    if kind == LABELS:
+        return rewarding.label_to_curve(lab, plan)
+    raise LabError(f"There is no study {kind!r}. Known: {CURVE}, {LABELS}.")
+
+
+def more_would_help(points: Sequence[rewarding.Point]) -> str:
+    """What the last step of the curve says about more labels."""
+    known = [one for one in points if one.value is not None and one.low is not None and one.high is not None]
+    if len(known) < 2:
+        return ""
+    last, before = known[-1], known[-2]
+    if (last.value or 0) > (before.value or 0) and (last.value or 0) > (before.high or 0):
+        return "Accuracy still rises beyond the interval of half the labels: more labels would help."
+    if (last.value or 0) > (before.value or 0):
+        return "Accuracy still rises, within the intervals: more labels may help."
+    return "Accuracy does not rise from half the labels to all of them: more of the same labels would help little."
