@@ -1,7 +1,7 @@
 """Bradley-Terry scores with ties (Davidson, 1970), their intervals, and how many votes would tell two systems apart.
 
 For systems i and j with log-strengths b and a tie parameter t, the probabilities of i, j and a tie are proportional to
-exp(b_i), exp(b_j) and exp(t + (b_i + b_j) / 2) (Davidson, 1970, equation 2.4). The likelihood is concave and is
+exp(b_i), exp(b_j) and exp(t + (b_i + b_j) / 2) (Davidson, 1970). The likelihood is concave and is
 maximised by Newton's method, for all resamples at once. A normal prior with standard deviation PRIOR on every
 log-strength and on t keeps a system finite that has won, or lost, all its comparisons.
 """
@@ -119,7 +119,7 @@ def _rows(ballot: Ballot, size: int, length_control: bool) -> tuple[Floats, Floa
 
 def _places(ballot: Ballot, swapped: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Floats]:
     """The bin of each vote's length difference, and its value: tanh of the standardised difference, as AlpacaEval's
-    length-controlled win rate has it (Dubois et al., 2024, equation 2), averaged in at most BINS bins."""
+    length-controlled win rate has it (Dubois et al., 2024), averaged in at most BINS bins."""
     if ballot.length is None:
         return np.zeros(len(swapped), dtype=np.int64), np.zeros(len(swapped))
     given = np.where(swapped, -ballot.length, ballot.length)

@@ -63,9 +63,13 @@ class Results:
         download_computed(page, as_html, [opened], "evaluation.html", lab)
         download_computed(csv, as_csv, [opened], "evaluation.csv", lab)
         download_computed(jsonl, as_jsonl, [opened], "evaluation.jsonl", lab)
-        send_to_ranking(rank, str, [opened])
+        send_to_ranking(rank, number, [opened])
         for one in (self.figure, self.baseline, self.view):
             one.input(guarded(draw, lab), [*self.chosen, self.view], self.drawn, **PRIVATE)
+
+
+def number(run_id: int | None) -> str:
+    return str(run_id or "")
 
 
 def overview(lab: Lab, run_id: int | None) -> Sequence[Update]:

@@ -79,14 +79,14 @@ class New:
                 bad = gr.Checkbox(True, label="'Both bad' allowed", elem_id="fb-bad")
         plan = [name, criterion, own, kind, overlap, repeats, seed, guidelines, ties, bad]
         criterion.change(lambda one: gr.update(visible=one == OWN), criterion, own, **PRIVATE)
-        with gr.Tabs(elem_id="fb-source"):
-            with gr.Tab("Fresh completions"):
+        with gr.Tabs(elem_id="fb-source") as places:
+            with gr.Tab("Fresh completions", id="fresh"):
                 drawn = self._fresh(lab, plan, begun)
             with gr.Tab("Completions that are there", id="runs"):
                 runs = self._runs(lab, plan, begun)
             with gr.Tab("File"):
                 self._file(lab, plan, begun)
-        self.offers = [*drawn, *runs]
+        self.offers = [places, *drawn, *runs]
         example.click(guarded(begin_example, lab), None, begun, concurrency_id="models", **PRIVATE)
 
     def _fresh(self, lab: Lab, plan: list[Any], begun: gr.State) -> list[Any]:
@@ -171,6 +171,7 @@ def offered(lab: Lab, runs: str = "") -> Sequence[Update]:
     known = [(f"{one.id}: {one.label} on {one.dataset} (n = {one.n})", one.id) for one in evaluation.systems(lab)]
     numbers = ", ".join(part for part in runs.split(",") if part.strip().isdecimal())
     return (
+        gr.update(selected="runs") if numbers else gr.skip(),
         gr.update(choices=names, value=names[:1]),
         gr.update(choices=["", *(view.name for view in found)], value=""),
         gr.update(choices=kept, value=next((one for one in kept if one.startswith("plain")), None)),

@@ -27,7 +27,8 @@ LEARNED = """
 aria-label="Learned from this campaign"><table class="grid scores"><thead><tr><th scope="col">Run</th>
 <th scope="col">Model</th><th scope="col">Held-out accuracy</th><th scope="col">Simple baselines</th>
 <th scope="col">State</th></tr></thead><tbody>{{#each value.rows}}<tr><td>
-<a href="/finetune?run={{this.id}}">{{this.id}}</a></td><td>{{this.model}}</td><td>{{this.accuracy}}</td><td>{{this.baselines}}</td><td>{{this.status}}</td></tr>
+<a href="/finetune?run={{this.id}}">{{this.id}}</a></td><td>{{this.model}}</td><td>{{this.accuracy}}</td>
+<td>{{this.baselines}}</td><td>{{this.status}}</td></tr>
 {{/each}}</tbody></table></div>{{/if}}{{#if value.labels.length}}<h3>Without each annotator</h3><div class="grid-scroll"
 tabindex="0" role="region" aria-label="Without each annotator"><table class="grid scores"><thead><tr>
 <th scope="col">Annotator</th><th scope="col">Accuracy</th><th scope="col">Change</th><th scope="col">95 % interval</th>

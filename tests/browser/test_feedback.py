@@ -1,0 +1,255 @@
+"""From a comparison to a reward model: a campaign, two annotators by keyboard, a killed server, figures, best of n."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from genai_lab.config import Config
+from genai_lab.lab import Lab
+from genai_lab.models import Source
+from genai_lab.services import lineage, models
+from tests.browser.conftest import ROOT
+from tests.tiny import random_model
+
+
+class House:
+    """An app of the test's own, which it may kill and start again at the same address."""
+
+    def __init__(self, home: Path, roots: Path) -> None:
+        self.home, self.log = home, home / "app.log"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.env = {**os.environ, "GENAI_LAB_HOME": str(home), "GENAI_LAB_MODEL_ROOTS": str(roots)}
+        self.env.pop("DATABASE_URL", None)
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "app.py", "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=log)
+        until = time.monotonic() + 90
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/health").status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        pytest.fail(f"the app did not open:\n{self.log.read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    home, folder = tmp_path_factory.mktemp("house"), random_model(tmp_path_factory.mktemp("models") / "tiny")
+    lab = Lab.open(Config(home=home, model_roots=(folder.parent,)))
+    models.add(lab, "tiny", Source("local", str(folder)))
+    lab.close()
+    made = House(home, folder.parent)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def contexts(browser: Browser) -> Iterator[list[BrowserContext]]:
+    """Three browsers: the lead's and two annotators'."""
+    made = [browser.new_context(viewport={"width": 1440, "height": 900}) for _ in range(3)]
+    for one in made:
+        one.set_default_timeout(100_000)
+    yield made
+    for one in made:
+        one.close()
+
+
+def visit(context: BrowserContext, address: str) -> Page:
+    page = context.new_page()
+    page.goto(address, wait_until="domcontentloaded")
+    return page
+
+
+def compared(house: House, page: Page) -> list[str]:
+    """Numbers of the runs of a comparison, and of as many drawn through the API."""
+    client = Client(house.url, verbose=False)
+    runs = [
+        client.predict(
+            "tiny", f"Prompt {n // 4}", "", {"max_new_tokens": 8, "seed": n, "temperature": 1.5}, api_name="/generate"
+        )["run"]
+        for n in range(12)
+    ]
+    client.close()
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#cmp-prompt textarea").fill("Once upon a time")
+    page.locator("#cmp-run").click()
+    expect(page.locator("#cmp-2-note")).to_contain_text("ended by")
+    page.locator("#cmp-rank").click()
+    box = page.locator("#fb-runs input, #fb-runs textarea").first
+    expect(box).not_to_have_value("")
+    return [*box.input_value().split(", "), *map(str, runs)]
+
+
+def campaign(page: Page, runs: list[str]) -> dict[str, str]:
+    """Makes and opens it; the two annotators' links."""
+    page.locator("#fb-runs input, #fb-runs textarea").first.fill(", ".join(runs))
+    page.locator("#fb-new-name input, #fb-new-name textarea").first.fill("Stories <b>of</b> ours")
+    page.locator("#fb-from-runs").click()
+    expect(page.locator("#fb-detail h2")).to_contain_text("Stories <b>of</b> ours")
+    box = page.locator("#fb-name input, #fb-name textarea").first
+    box.fill("Ada, Bo")
+    box.press("Enter")
+    page.get_by_role("link", name="Open link of Bo").wait_for()
+    page.locator("#fb-open").click()
+    expect(page.locator("#fb-detail .state").first).to_have_text("open")
+    return {
+        name: page.get_by_role("link", name=f"Open link of {name}").get_attribute("href") or ""
+        for name in ("Ada", "Bo")
+    }
+
+
+def rank(page: Page, count: int, first: str = "1") -> None:
+    """Answers so many cards by keyboard."""
+    for _ in range(count):
+        expect(page.locator("#card")).to_be_visible()
+        before = page.locator("#candidates").inner_text()
+        page.keyboard.press(first)
+        page.keyboard.press("Enter")
+        expect(page.locator("#candidates")).not_to_have_text(before)
+
+
+def test_from_a_comparison_to_a_reward_model_that_picks_the_best_of_n(
+    house: House, contexts: list[BrowserContext], tmp_path: Path
+) -> None:
+    lead = visit(contexts[0], house.url)
+    lead.locator(".page-head h1").wait_for()
+    runs = compared(house, lead)
+    links = campaign(lead, runs)
+    ada, bo = (
+        visit(context, house.url + links[name]) for context, name in zip(contexts[1:], ("Ada", "Bo"), strict=True)
+    )
+    for page in (ada, bo):
+        expect(page.locator("#card")).to_be_visible()
+        assert "tiny" not in page.content()
+    rank(ada, 5)
+    house.kill()
+    rank(ada, 2)  # two cards were there already
+    expect(ada.locator("#saving-text")).to_contain_text("Not saved yet")
+    house.start()
+    expect(ada.locator("#saving-text")).to_have_text("Saved")
+    rank(ada, 3)
+    rank(bo, 10, "2")
+    expect(bo.locator("#saving-text")).to_have_text("Saved")
+
+    lead = visit(contexts[0], f"{house.url}/feedback")
+    people = lead.locator(".fb-people tbody")
+    expect(people.locator("tr").nth(0)).to_contain_text("10")
+    expect(people.locator("tr").nth(1)).to_contain_text("10")
+    lead.get_by_role("tab", name="Agreement").click()
+    expect(lead.locator("#fb-agreement")).to_contain_text("Krippendorff's alpha")
+    expect(lead.locator("#fb-agreement tbody tr").first.locator("td").nth(2)).to_have_text("10")
+    lead.get_by_role("tab", name="Leaderboard").click()
+    expect(lead.locator("#fb-board")).to_contain_text("Bradley-Terry scores")
+    model = learned(lead)
+    best_of_n(house, contexts[0], model)
+    exported(lead, tmp_path)
+    walked(house, model)
+
+
+def learned(lead: Page) -> str:
+    """One click trains the reward model; its name once its report is there."""
+    lead.get_by_role("tab", name="Export and reward model").click()
+    expect(lead.locator("#fb-counts")).to_contain_text("20 pairs from 20 rankings")
+    lead.locator("#fb-base input").click()
+    lead.get_by_role("option", name="tiny", exact=True).click()
+    lead.locator("#fb-train").click()
+    lead.locator("#fb-begun a").click()
+    expect(lead.locator("#ft-detail .state")).to_have_text("finished")
+    expect(lead.locator("#ft-report")).to_contain_text("Baseline: longer completion wins")
+    expect(lead.locator("#ft-report-plot .js-plotly-plot")).to_be_visible()
+    name = lead.locator("#ft-detail h2").inner_text().removesuffix("finished").strip()
+    lead.go_back()
+    return name
+
+
+def best_of_n(house: House, context: BrowserContext, model: str) -> None:
+    page = visit(context, house.url)
+    page.locator("#pg-prompt textarea").fill("Once upon a time")
+    page.get_by_role("tab", name="Best of n").click()
+    expect(page.locator("#best-reward input")).to_have_value(model)
+    page.locator("#best-run").click()
+    expect(page.locator("#best-table")).to_contain_text("Best of 8")
+    values = [float(text) for text in page.locator("#best-table tbody td:nth-child(2)").all_inner_texts()]
+    assert values == sorted(values, reverse=True)
+    page.close()
+
+
+def exported(lead: Page, tmp_path: Path) -> None:
+    """Pairs as a file that `datasets` and TRL read."""
+    from datasets import load_dataset
+    from trl.data_utils import unpair_preference_dataset
+
+    lead.locator("#fb-list").wait_for()
+    lead.get_by_role("tab", name="Export and reward model").click()
+    lead.locator("#fb-jsonl").click()
+    with lead.expect_download() as download:
+        lead.locator("#fb-file a").first.click()
+    path = tmp_path / "pairs.jsonl"
+    download.value.save_as(path)
+    rows: Any = load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert rows.num_rows == 20
+    assert {"prompt", "chosen", "rejected", "weight"} <= set(rows.column_names)
+    both = unpair_preference_dataset(rows.select_columns(["prompt", "chosen", "rejected"]))
+    assert sum(both["label"]) == 20
+
+
+def walked(house: House, model: str) -> None:
+    """From the reward model back to every ranking, annotator, prompt and seed."""
+    lab = Lab.open(Config(home=house.home), worker=True)
+    found = lineage.walk(lab, model)
+    lab.close()
+    (node,) = found.of("campaign")
+    assert {one["annotator"] for one in node.detail["rankings"]} == {"Ada", "Bo"}
+    assert len(node.detail["rankings"]) == 20
+    assert all(one["prompt"] for one in node.detail["rankings"])
+    assert {one.detail["seed"] for one in found.of("generate")} >= set(range(12))
+    assert json.dumps(found.as_dict())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_the_leads_page_has_no_serious_violation(
+    house: House, browser: Browser, scheme: Any, size: tuple[int, int], serious_violations: Any
+) -> None:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    context.set_default_timeout(100_000)
+    page = visit(context, f"{house.url}/feedback")
+    page.locator(".fb-people").wait_for()
+    found = serious_violations(page)
+    for tab in ("Agreement", "Items", "New campaign"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_timeout(300)
+        found += serious_violations(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    context.close()
+    assert found == []
