@@ -14,6 +14,8 @@ from genai_lab.services.training.preferences import Vote
 from genai_lab.training import Part, Plan, Training, architecture_of
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
+DROPOUT = 0.3  # a few hundred pairs are soon known by heart
+RATES: dict[str, float | None] = {"full": 5e-4}  # others learn at the method's own rate
 HOW = {"leave out": "left_out", "flip": "flipped"}
 
 
@@ -54,7 +56,7 @@ def default_plan(
     """
     version = datasets.show(lab, dataset)
     card = models.show(lab, base).card
-    architecture_of(card)
+    architecture = architecture_of(card)
     room = min(256, card.context or 256)
     split = "train" if "train" in version.splits else next(iter(version.splits))
     wanted = steps or max(100, min(1200, 3 * version.splits[split] // 16))
@@ -63,12 +65,10 @@ def default_plan(
         evaluate_every=max(1, wanted // 6),
     )  # fmt: skip
     plan = Plan(base, (Part(version.name),), objective, method, split=split, training=made)
+    if objective == "reward" and architecture == "encoder":
+        plan = replace(plan, objective_settings={"dropout": DROPOUT})
     preparing.known(lab, plan)
     return plan
-
-
-# None is what the method learns with elsewhere.
-RATES: dict[str, float | None] = {}
 
 
 def learning_curve(lab: Lab, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
