@@ -14,6 +14,7 @@ from genai_lab.services.training.preferences import Vote
 from genai_lab.training import Part, Plan, Training, architecture_of
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
+PASSES = 6
 DROPOUT = 0.3  # a few hundred pairs are soon known by heart
 RATES: dict[str, float | None] = {"full": 5e-4}  # others learn at the method's own rate
 HOW = {"leave out": "left_out", "flip": "flipped"}
@@ -49,7 +50,7 @@ class Influence:
 def default_plan(
     lab: Lab, dataset: str, base: str, method: str = "full", steps: int = 0, objective: str = "reward"
 ) -> Plan:
-    """A plan that suits a base of the starters' size: three passes over the pairs, 100 to 1,200 steps of 16.
+    """A plan that suits a base of the starters' size: six passes over the pairs, 100 to 1,200 steps of 16.
 
     `objective` "dpo" tunes a policy on the same pairs. Raises LabError where one of the two does not exist or does not
     suit the objective.
@@ -59,7 +60,7 @@ def default_plan(
     architecture = architecture_of(card)
     room = min(256, card.context or 256)
     split = "train" if "train" in version.splits else next(iter(version.splits))
-    wanted = steps or max(100, min(1200, 3 * version.splits[split] // 16))
+    wanted = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
     made = Training(
         steps=wanted, batch=16, length=room, validation_rows=200, learning_rate=RATES.get(method),
         evaluate_every=max(1, wanted // 6),
