@@ -18,7 +18,7 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 PASSES = 6
 DROPOUT = 0.3  # a few hundred pairs are soon known by heart
 SMALL = 50_000_000  # parameters
-RATES = {"full": 1e-3}  # of small reward models; other methods learn at their own rate
+RATES = {"full": 5e-4}  # of small reward models; other methods learn at their own rate
 LARGE_RATES = {"full": 1e-5, "lora": 1e-4}
 HOW = {"leave out": "left_out", "flip": "flipped"}
 
@@ -66,7 +66,7 @@ def default_plan(
     wanted = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
     made = Training(
         steps=wanted, batch=16, length=room, validation_rows=200, learning_rate=_rate(card, objective, method),
-        evaluate_every=max(1, wanted // 8), weight_decay=0.1,
+        evaluate_every=max(1, wanted // 6),
     )  # fmt: skip
     plan = Plan(base, (Part(version.name),), objective, method, split=split, training=made)
     if objective == "reward" and architecture == "encoder":
