@@ -116,7 +116,11 @@ class RewardLoop(Pairs, RewardTrainer):
         self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell
     ) -> None:
         settings = work.objective_settings
-        more = {"center_rewards_coefficient": settings.centring or None, "disable_dropout": not settings.dropout}
+        more = {"center_rewards_coefficient": settings.centring or None, "disable_dropout": False}
+        if settings.dropout is not None:
+            for part in module.modules():
+                if isinstance(part, torch.nn.Dropout):
+                    part.p = settings.dropout
         args = arguments(work, out, RewardConfig, max_length=None, **more)
         super().__init__(work, module, tokenizer, draws, held, out, tell, args=args, processing_class=tokenizer)
 

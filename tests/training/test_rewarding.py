@@ -264,3 +264,24 @@ def test_the_command_scores_lines_and_names_what_is_wrong(
     run = json.loads(capsys.readouterr().out)["run_id"]
     assert training.show(lab, run).plan.training.steps == 3
     training.cancel(lab, run)
+
+
+@pytest.mark.parametrize("objective", ["reward", "dpo"])
+def test_the_page_s_form_and_charts_take_pairs(lab: Lab, objective: str) -> None:
+    from pages.finetune import charts, form, runs
+
+    plan = replace(PLAN, model="llama", objective=objective, objective_settings={"share": 0.5, "left_out": "cid"})
+    assert form.plan_of(*form.values_of(plan, "named")) == (plan, "named")
+    _, methods, *_ = form.suited(lab, "llama", objective, "p_tuning")
+    offered = [name for _, name in methods["choices"]]
+    assert ("p_tuning" in offered) == (objective == "dpo")
+    assert "lora" in offered
+    begun = training.start(lab, plan)
+    view = training.show(lab, begun.run_id)
+    names = ["training loss", "validation accuracy", "training reward margin", "validation chosen reward"]
+    drawn = charts.curves([(view, {name: [(0, 0.5), (1, 0.6)] for name in names})])
+    assert len(drawn.data) == len(names)
+    report = reward_report.measured(held_out(), held_out(), np.ones(120), np.zeros(120))
+    assert runs.held_out(report)["Held-out accuracy"].startswith("1.000 (")
+    assert runs.detail(lab, replace(view, report=report), ready=False)["facts"]
+    training.cancel(lab, begun.run_id)

@@ -26,7 +26,9 @@ class Preferences:
 @dataclass(frozen=True)
 class Settings(Preferences):
     centring: float = setting(0.01, "Pulls the scores of a pair towards 0 in the mean.", 0.0, 10.0, step=0.01)
-    dropout: bool = setting(True, "The base's own dropout stays on; TRL turns it off.")
+    dropout: float | None = setting(
+        None, "Share of the activations left out while learning. Empty: the base's own.", 0.0, 0.9, step=0.05
+    )
     use_margin: bool = setting(False, "The chosen score is to lead by the column margin.")
 
     def __post_init__(self) -> None:
