@@ -233,18 +233,6 @@ def row(view: TrainingView, run: int | None) -> dict[str, Any]:
     }
 
 
-def held_out(report: dict[str, Any]) -> dict[str, str]:
-    """How a reward model did on pairs of prompts that it has not seen."""
-    if not report:
-        return {}
-    own, beside = report["accuracy"], report["baselines"]
-    simple = ", ".join(f"{name} {one['value']:.3f}" for name, one in beside.items())
-    return {
-        "Held-out accuracy": f"{own['value']:.3f} ({own['low']:.3f} to {own['high']:.3f}), n = {own['n']:,}; {simple}",
-        "Told by it": " ".join(report["sentences"]),
-    }
-
-
 def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
     job, out = view.job, view.outcome
     memory = view.predicted.get("memory") or {}
@@ -259,7 +247,6 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
         "Steps": f"{out['steps']:,}{', stopped early' if out.get('stopped_early') else ''}" if "steps" in out else "",
         "Kept": f"step {out['step']:,}" if "step" in out else "",
         "Validation loss": f"{out['best_loss']:.4f}" if out.get("best_loss") is not None else "",
-        **held_out(view.report),
         "Took": seconds_text(out.get("seconds")) if out.get("seconds") else "",
         "Speed": f"{out['tokens'] / out['seconds']:,.0f} tokens/s" if out.get("tokens") and out.get("seconds") else "",
         "Memory": f"foreseen {size_text(foreseen)}, measured {size_text(out.get('peak'))}" if foreseen else "",
