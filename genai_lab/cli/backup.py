@@ -62,5 +62,5 @@ def _lineage(lab: Any, options: argparse.Namespace) -> None:
         told = f", seed {node.detail['seed']}" if "seed" in node.detail else ""
         if node.kind == "campaign":
             told += f", {len(node.detail['rankings']):,} rankings by {', '.join(node.detail['annotators'])}"
-        print(f"{node.key:<14} {node.kind:<10} {node.name}{told}")
+        print(f"{node.key:<14} {node.kind:<13} {node.name}{told}")
     return None

@@ -86,7 +86,7 @@ def _run(session: Any, number: int) -> Node | None:
     if campaign is not None:
         inputs.append(f"campaign {campaign.id}")
     detail = {"seed": row.seed, "code": row.code_revision, "status": row.status}
-    return Node(f"run {number}", row.kind, row.title or f"{row.kind} {number}", detail, tuple(inputs))
+    return Node(f"run {number}", f"{row.kind} run", row.title or f"{row.kind} {number}", detail, tuple(inputs))
 
 
 def _dataset(session: Any, number: int) -> Node:

@@ -194,6 +194,7 @@ def learned(lead: Page) -> str:
 
 def best_of_n(house: House, context: BrowserContext, model: str) -> None:
     page = visit(context, house.url)
+    expect(page.locator("#pg-model input")).not_to_have_value("")
     page.locator("#pg-prompt textarea").fill("Once upon a time")
     page.get_by_role("tab", name="Best of n").click()
     expect(page.locator("#best-reward input")).to_have_value(model)
@@ -232,7 +233,7 @@ def walked(house: House, model: str) -> None:
     assert {one["annotator"] for one in node.detail["rankings"]} == {"Ada", "Bo"}
     assert len(node.detail["rankings"]) == 20
     assert all(one["prompt"] for one in node.detail["rankings"])
-    assert {one.detail["seed"] for one in found.of("generate")} >= set(range(12))
+    assert {one.detail["seed"] for one in found.of("generate run")} >= set(range(12))
     assert json.dumps(found.as_dict())
 
 

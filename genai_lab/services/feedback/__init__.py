@@ -67,12 +67,17 @@ class Sources:
     told: dict[str, Any] | None = None
 
 
-def create(lab: Lab, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources = Sources()) -> Made:
+def create(
+    lab: Lab, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources = Sources(), *, ordered: bool = False
+) -> Made:
     """A draft with these items in random order; equal candidates of an item are one.
+
+    Candidates of an item are put in random order too, so that agreement by chance does not depend on which system is
+    named first; with `ordered` they stay as they came.
 
     Raises LabError where no item has two different candidates, or the name is taken.
     """
-    kept, left_out = distinct(tasks, plan)
+    kept, left_out = distinct(tasks, plan, ordered)
     if not kept:
         raise LabError(
             "No item has two different candidates; choose runs that answer the same prompts, or draw with a "
@@ -114,12 +119,12 @@ def reserved(lab: Lab, session: Any, plan: CampaignPlan, sources: Sources, statu
     return row
 
 
-def distinct(tasks: Iterable[Task], plan: CampaignPlan) -> tuple[list[Task], int]:
+def distinct(tasks: Iterable[Task], plan: CampaignPlan, ordered: bool = False) -> tuple[list[Task], int]:
     """Items as the campaign asks them, and how many had no choice in them. Pairwise ones are cut into pairs."""
     kept: list[Task] = []
     left_out = 0
-    for task in tasks:
-        whole = _unique(task)
+    for number, task in enumerate(tasks):
+        whole = _unique(task if ordered else _shuffled(task, f"{plan.seed} candidates {number}"))
         if whole is None:
             left_out += 1
         elif plan.kind == "pairwise" and len(whole.options) > 2:
@@ -127,6 +132,12 @@ def distinct(tasks: Iterable[Task], plan: CampaignPlan) -> tuple[list[Task], int
         else:
             kept.append(whole)
     return kept, left_out
+
+
+def _shuffled(task: Task, seed: str) -> Task:
+    places = list(range(len(task.options)))
+    random.Random(seed).shuffle(places)
+    return _part(task, places)
 
 
 def _unique(task: Task) -> Task | None:

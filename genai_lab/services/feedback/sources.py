@@ -135,7 +135,7 @@ def _parts(run: Run) -> dict[str, str]:
 def from_file(lab: Lab, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
     tasks = list(read(path, columns, filename))
-    return feedback.create(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}))
+    return feedback.create(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}), ordered=True)
 
 
 def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> Made:
@@ -144,7 +144,7 @@ def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> M
     rows = (row.fields for row in datasets.examples(lab, view.id))
     tasks = list(_read(enumerate(rows, 1), columns))
     inputs = (RunInput(role="dataset", dataset_version_id=view.id, content_hash=view.content_hash),)
-    return feedback.create(lab, plan, tasks, Sources(inputs, {"dataset": view.name}))
+    return feedback.create(lab, plan, tasks, Sources(inputs, {"dataset": view.name}), ordered=True)
 
 
 def read(path: Path, columns: Columns, filename: str = "") -> Iterator[Task]:

@@ -1,0 +1,202 @@
+"""What the lead sees equals what was put in; the command line says the same; a backup holds everything."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from genai_lab.cli import main
+from genai_lab.config import Config
+from genai_lab.errors import LabError
+from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback.simulate import Person, ranking
+from genai_lab.lab import Lab
+from genai_lab.services import backup, feedback, lineage
+from genai_lab.services.feedback import exporting, figures, links
+from genai_lab.services.feedback import ranking as desk
+from storage import feedback as queries
+from tests.services.test_campaigns import answer, campaign, dealt
+from tests.tiny import open_lab
+
+STRENGTHS = {"s0": 2.0, "s1": 0.7, "s2": -0.7, "s3": -2.0}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Any:
+    made = open_lab(tmp_path / "home")
+    yield made
+    made.close()
+
+
+def simulated(lab: Lab, people: dict[str, Person], items: int = 60) -> int:
+    """A campaign of rankings of four, answered by annotators of known skill through the desk."""
+    number = campaign(lab, "simulated", items=items, size=4, kind="ranking", overlap=len(people), repeats=0.1)
+    with lab.database.reading() as session:
+        systems = {one: system for one, (_, system, _) in queries.systems(session, number).items()}
+    for seed, (name, person) in enumerate(people.items()):
+        draw = np.random.default_rng(seed)
+        who = links.invite(lab, number, name).annotator
+        while cards := dealt(lab, who):
+            with lab.database.reading() as session:
+                row = next(one for one in _held(session, who) if one.key == cards[0]["key"])
+            order = ranking([STRENGTHS[systems[one]] for one in row.shown], person, draw)
+            answer(lab, who, cards[0]["key"], [[place] for place in order])
+    return number
+
+
+def _held(session: Any, who: int) -> Any:
+    from storage import answering
+
+    return answering.held(session, who)
+
+
+def test_simulated_annotators_give_back_the_true_order_and_the_guesser_stands_apart(lab: Lab) -> None:
+    people = {"ann": Person(), "bob": Person(), "cid": Person(), "guess": Person(skill=0.0)}
+    number = simulated(lab, people)
+    board = figures.leaderboard(lab, number)
+    assert [row.system for row in board.rows] == list(STRENGTHS)
+    assert all(row.low < row.score < row.high for row in board.rows)
+    assert board.needed[0].votes == 0
+    found = figures.agreement(lab, number)
+    assert [name for name, one in found.apart if one.differs] == ["guess"]
+    alpha = found.figures["Krippendorff's alpha, nominal"]
+    assert alpha.value is not None
+    assert 0.1 < alpha.value < 0.9
+    assert found.consistency.n > 0
+    assert found.position.p is not None
+    assert found.position.p > 0.001
+    assert {one.name: one.done for one in figures.progress(lab, number)}.keys() == people.keys()
+
+
+def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: Lab) -> None:
+    number = campaign(lab, items=2, overlap=2)
+    for name, groups in (("ann", [[0], [1]]), ("bob", [[0], [1]])):
+        who = links.invite(lab, number, name).annotator
+        while cards := dealt(lab, who):
+            best = 0 if "0" in cards[0]["candidates"][0]["text"][-1] else 1
+            wanted = best if name == "ann" else 1 - best
+            answer(lab, who, cards[0]["key"], [[wanted], [1 - wanted]] if groups else [])
+    disputed = figures.disputes(lab, number)
+    assert [one.share for one in disputed] == [1.0, 1.0]
+    item = disputed[0]
+    ids = [candidate for candidate, _, _ in item.candidates]
+    with pytest.raises(LabError, match="names each candidate"):
+        figures.adjudicate(lab, item.item, [[ids[0]]])
+    figures.adjudicate(lab, item.item, [[ids[1]], [ids[0]]])
+    own = [pair for pair in exporting.pairs(lab, number) if pair.item == item.item]
+    assert [(pair.annotator, pair.chosen) for pair in own] == [("lead", item.candidates[1][2])]
+    figures.undecide(lab, item.item)
+    assert len([pair for pair in exporting.pairs(lab, number) if pair.item == item.item]) == 2
+    assert exporting.pairs(lab, number, "majority") == []
+
+
+def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: Lab) -> None:
+    options = (Option("a", "good"), Option("b", "bad"))
+    tasks = [Task(f"p{n}", options, gold=((0,), (1,))) for n in range(3)] + [Task("q", options)]
+    made = feedback.create(lab, CampaignPlan("gold", repeats=0.0), tasks)
+    feedback.move(lab, made.campaign, "open")
+    for name, right in (("ann", True), ("bob", False)):
+        who = links.invite(lab, "gold", name).annotator
+        while cards := dealt(lab, who):
+            good = next(n for n, one in enumerate(cards[0]["candidates"]) if one["text"] == "good")
+            order = [[good], [1 - good]] if right else [[1 - good], [good]]
+            answer(lab, who, cards[0]["key"], order)
+    found = {one.name: (one.done, one.gold) for one in figures.progress(lab, "gold")}
+    assert found["ann"][1] == 1.0
+    assert found["bob"][1] == 0.0
+    assert sorted(done for done, _ in found.values()) == [3, 4]
+    assert len(exporting.pairs(lab, "gold")) == 1
+
+
+def test_what_cannot_be_said_yet_is_one_sentence(lab: Lab) -> None:
+    number = campaign(lab)
+    with pytest.raises(LabError, match="no votes between two systems yet"):
+        figures.leaderboard(lab, number)
+    with pytest.raises(LabError, match="has no pairs yet"):
+        exporting.to_dataset(lab, number)
+    assert all(one.value is None and one.why for one in figures.agreement(lab, number).figures.values())
+
+
+def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
+    number = simulated(lab, {"ann": Person()}, items=5)
+    exporting.to_dataset(lab, number)
+    made = backup.backup(lab, tmp_path / "lab.tar")
+    with pytest.raises(LabError, match="is there already"):
+        backup.backup(lab, tmp_path / "lab.tar")
+    with pytest.raises(LabError, match="holds a lab already"):
+        backup.restore(lab.config, tmp_path / "lab.tar")
+    elsewhere = Config(home=tmp_path / "elsewhere")
+    again = backup.restore(elsewhere, tmp_path / "lab.tar")
+    assert again.rows == made.rows
+    other = Lab.open(elsewhere)
+    assert list(exporting.rankings(other, number)) == list(exporting.rankings(lab, number))
+    assert links.invite(other, number, "ann") == links.invite(lab, number, "ann")
+    other.close()
+    (tmp_path / "broken.tar").write_bytes((tmp_path / "lab.tar").read_bytes()[:4000])
+    with pytest.raises(LabError, match="no whole backup"):
+        backup.restore(Config(home=tmp_path / "third"), tmp_path / "broken.tar")
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = campaign(lab)
+    ann = links.invite(lab, number, "ann").annotator
+    key = dealt(lab, ann)[0]["key"]
+    connection = lab.database.writer.raw_connection()
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[attr-defined]
+    connection.close()
+
+    def small(one: sqlite3.Connection, *_: object) -> None:
+        one.execute(f"PRAGMA max_page_count = {pages}")
+
+    from sqlalchemy import event
+
+    event.listen(lab.database.writer, "checkout", small)
+    try:
+        with pytest.raises(LabError, match="disk of the lab is full"):
+            [answer(lab, ann, key, revision=number, comment="x" * 4000) for number in range(2000)]
+    finally:
+        event.remove(lab.database.writer, "checkout", small)
+        connection = lab.database.writer.raw_connection()
+        connection.execute("PRAGMA max_page_count = 1000000")  # type: ignore[attr-defined]
+        connection.close()
+    with lab.database.reading() as session:
+        (kept,) = queries.votes(session, number)
+    assert desk.answers(lab, ann, 1)[0]["revision"] >= 0
+    assert answer(lab, ann, key, revision=5000)["saved"] is True
+    assert kept.ranking > 0
+
+
+def test_the_command_line_makes_follows_and_exports_a_campaign(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
+    file = tmp_path / "votes.jsonl"
+    rows = [
+        {"prompt": f"p{n}", "completions": ["a", f"b{n}"], "systems": ["x", "y"], "annotator1": 1 + n % 2}
+        for n in range(8)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def said(*words: str) -> Any:
+        assert main(["feedback", *words, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert said("import", str(file), "--name", "c")["items"] == 8
+    assert said("open", "c")["status"] == "open"
+    assert said("pause", "c")["status"] == "paused"
+    assert said("status", "c")["progress"][0]["done"] == 8
+    assert said("link", "c", "ann")["link"].startswith("http://127.0.0.1:7860/rank/with/")
+    assert said("leaderboard", "c")["votes"] == 8
+    assert "figures" in said("agreement", "c")
+    assert said("export", "c", "--out", str(tmp_path / "out.csv"))["pairs"] == 8
+    assert said("export", "c")["rows"] == 8
+    assert said("close", "c")["status"] == "closed"
+    assert main(["feedback", "open", "nothing"]) == 2
+    assert "There is no campaign 'nothing'" in capsys.readouterr().err
+
+
+def test_a_walk_of_a_starter_ends_with_itself(lab: Lab) -> None:
+    assert [node.name for node in lineage.walk(lab, "starter-causal").nodes.values()] == ["starter-causal"]
