@@ -25,7 +25,8 @@ CANDIDATES, ASSIGNMENTS, RANKINGS = _table(Candidate), _table(Assignment), _tabl
 _PEOPLE, _CAMPAIGNS, _ITEMS = ANNOTATORS.c, CAMPAIGNS.c, ITEMS.c
 _CANDIDATES, _GIVEN, _RANKINGS = CANDIDATES.c, ASSIGNMENTS.c, RANKINGS.c
 _NAMES = ("id", "name", "secret", "revoked_at", "cursor", "given", "done", "skipped", "seconds", "campaign_id")
-_ID, _COUNT = bindparam("one"), bindparam("many")
+_ID: Any = bindparam("one")
+_COUNT: Any = bindparam("many")
 
 _WHO = (
     select(

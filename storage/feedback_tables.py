@@ -129,3 +129,15 @@ class Ranking(Row):
         UniqueConstraint("assignment_id", "revision"),
         Index("ix_rankings_campaign_id_current", "campaign_id", "current"),
     )
+
+
+class Demo(Row):
+    """A page for visitors. `plan` holds models, prompts, sampling and limits; votes land in the campaign."""
+
+    __tablename__ = "demos"
+
+    title: Mapped[str]
+    plan: Mapped[dict[str, Any]]
+    secret: Mapped[str] = mapped_column(unique=True)
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"))
+    closed_at: Mapped[datetime | None]

@@ -28,10 +28,11 @@ class Server:
         with self.lock:
             self.kills, self.up, self.killed_at = self.kills + 1, False, time.monotonic()
 
-    def answered(self) -> None:
+    def answered(self, kills: int) -> None:
+        """An attempt begun after so many kills was answered; one under way at the last of them tells nothing."""
         if not self.up:
             with self.lock:
-                if not self.up:
+                if not self.up and kills == self.kills:
                     self.up = True
                     self.recoveries.append(time.monotonic() - self.killed_at)
 
@@ -111,7 +112,7 @@ class Annotator:
                 self.log.refused += 1
                 time.sleep(RETRY)
                 continue
-            self.server.answered()
+            self.server.answered(kills)
             if answer.status_code not in (200, 303):
                 raise RuntimeError(f"{method} {path} gave {answer.status_code}: {answer.text[:200]}")
             return answer, seconds if up and kills == self.server.kills else None

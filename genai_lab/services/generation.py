@@ -13,7 +13,7 @@ from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Card, Prompt, Request, Stream
-from genai_lab.provenance import provenance
+from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import models, packing
 from storage import runs as queries
 from storage.tables import Run, RunInput
@@ -186,12 +186,13 @@ def start_many(
         for stream in streams.values():
             stream.cancel()
         raise
+    made = provenance()
     with lab.database.session() as session:
         ids = [
             queries.add_run(
                 session,
                 [RunInput(role="model", model_id=views[job.model].id, content_hash=views[job.model].card.content_hash)],
-                **_fields(lab, job, trace, parent_run_id, group),
+                **fields_of(lab, job, trace, parent_run_id, group, made),
             ).id
             for job in jobs
         ]
@@ -317,8 +318,10 @@ def view_of(row: Run) -> RunView:
     )
 
 
-def _fields(lab: Lab, job: Job, trace: int, parent: int | None, group: str | None) -> dict[str, Any]:
-    made = provenance()
+def fields_of(
+    lab: Lab, job: Job, trace: int, parent: int | None, group: str | None, made: Provenance
+) -> dict[str, Any]:
+    """What a run of this job remembers of itself."""
     return {
         "kind": KIND,
         "group": group,

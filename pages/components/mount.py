@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
+from pages import demo as demos
 from pages import ranking
 from pages.components import doors, theme
 from pages.components.safety import MEGABYTE, Gate
@@ -33,6 +34,7 @@ def mount(lab: "Lab", build: Callable[["Lab"], gr.Blocks]) -> FastAPI:
     app.mount(theme.ASSETS_ROUTE, StaticFiles(directory=theme.ASSETS))
     app.include_router(doors.routes(lab))
     ranking.mount(app, lab)
+    demos.mount(app, lab)
 
     @app.get("/health")
     def health() -> dict[str, str]:

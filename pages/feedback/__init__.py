@@ -12,7 +12,7 @@ from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import page_head, piece
 from pages.components.opening import on_open
-from pages.feedback import items, new, outcome, progress, results
+from pages.feedback import demo, items, new, outcome, progress, results
 
 TITLE = "Feedback"
 ROUTE = "feedback"
@@ -60,8 +60,10 @@ def build(lab: Lab) -> None:
             made = outcome.Outcome(lab, opened)
         with gr.Tab("New campaign", id="new"):
             fresh = new.New(lab, begun)
+        with gr.Tab("Demo", id="demo"):
+            shows = demo.Demos(lab)
     head = [opened, seen, listed, *shown.drawn]
-    on_open(arrived, [tabs, *head, *fresh.offers], lab).then(
+    on_open(arrived, [tabs, *head, *fresh.offers, *shows.offers], lab).then(
         guarded(figures, lab, agreed, board, read, made),
         [opened, board.fair],
         [*agreed.drawn, *board.drawn, *read.drawn, *made.drawn],
@@ -87,7 +89,7 @@ def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
     if asked and not (asked.isdecimal() and int(asked) in known):
         gr.Warning(f"There is no campaign {asked[:20]}; the newest one is shown.", title="Not found")
     tab = "new" if runs or not known else "progress"
-    return [gr.update(selected=tab), *drawing(lab, wanted), *new.offered(lab, runs)]
+    return [gr.update(selected=tab), *drawing(lab, wanted), *new.offered(lab, runs), *demo.offered(lab)]
 
 
 def chosen(event: gr.EventData) -> int:

@@ -40,13 +40,13 @@ def routes(lab: Lab) -> APIRouter:
     def come_in(secret: str, request: Request) -> Response:
         found = links.opened(lab, secret)
         if found is None:
-            return HTMLResponse(_note(GONE), 403)
+            return HTMLResponse(note(GONE), 403)
         return admitted(request, *found)
 
     @router.get("/{annotator}/")
     def page(annotator: int, request: Request) -> Response:
         if not known(lab, annotator, request):
-            return HTMLResponse(_note(GONE), 403)
+            return HTMLResponse(note(GONE), 403)
         return FileResponse(STATIC / "rank.html", headers={"cache-control": "no-cache"})
 
     @router.get("/{annotator}/state")
@@ -129,7 +129,8 @@ def _error(sentence: str, status: int, **more: Any) -> Response:
     return JSONResponse({"error": sentence, **more}, status)
 
 
-def _note(sentence: str) -> str:
+def note(sentence: str) -> str:
+    """A page that says one sentence."""
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>genai_lab</title>
 <link rel="icon" type="image/svg+xml" href="{ASSETS_ROUTE}/favicon.svg">

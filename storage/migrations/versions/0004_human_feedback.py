@@ -27,6 +27,18 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_campaigns')),
     sa.UniqueConstraint('name', name=op.f('uq_campaigns_name'))
     )
+    op.create_table('demos',
+    sa.Column('title', sa.Text(), nullable=False),
+    sa.Column('plan', sa.JSON(), nullable=False),
+    sa.Column('secret', sa.Text(), nullable=False),
+    sa.Column('campaign_id', sa.Integer(), nullable=False),
+    sa.Column('closed_at', storage.tables.Moment(timezone=True), nullable=True),
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('created_at', storage.tables.Moment(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_demos_campaign_id_campaigns')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_demos')),
+    sa.UniqueConstraint('secret', name=op.f('uq_demos_secret'))
+    )
     op.create_table('annotators',
     sa.Column('campaign_id', sa.Integer(), nullable=False),
     sa.Column('name', sa.Text(), nullable=False),
@@ -145,4 +157,5 @@ def downgrade() -> None:
 
     op.drop_table('items')
     op.drop_table('annotators')
+    op.drop_table('demos')
     op.drop_table('campaigns')

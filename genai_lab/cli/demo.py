@@ -1,0 +1,65 @@
+"""`demo`: a page that shows chosen models to visitors, blind, whose votes land in a campaign."""
+
+import argparse
+from typing import Any
+
+from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+
+
+@COMMANDS.register("demo")
+def add(parts: "Parsers[Parser]", shared: Parser) -> None:
+    group = parts.add_parser("demo", help="a page for visitors: create, list, link, close, reopen")
+    commands = group.add_subparsers(required=True, metavar="COMMAND")
+    create = commands.add_parser("create", parents=[shared], help="a demo; prints its link")
+    create.add_argument("--title", required=True)
+    create.add_argument("--model", action="append", required=True, help="2 to 6, may be repeated")
+    create.add_argument("--prompt", action="append", default=[], help="an example; may be repeated")
+    create.add_argument("--intro", default="")
+    create.add_argument("--temperature", type=float, default=0.8)
+    create.add_argument("--max-new-tokens", type=int, default=128)
+    create.set_defaults(command=_create)
+    commands.add_parser("list", parents=[shared], help="demos, newest first").set_defaults(command=_list)
+    for name, text in (("link", "its link"), ("close", "visitors are told so"), ("reopen", "it takes visitors again")):
+        parser = commands.add_parser(name, parents=[shared], help=text)
+        parser.add_argument("demo", type=int)
+        parser.set_defaults(command=_one, action=name)
+
+
+@with_lab
+def _create(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services.feedback import demos
+
+    sampling = {"temperature": options.temperature, "max_new_tokens": options.max_new_tokens}
+    plan = demos.DemoPlan(options.title, tuple(options.model), tuple(options.prompt), options.intro, sampling)
+    _told([demos.create(lab, plan)], options.json, whole=False)
+
+
+@with_lab
+def _list(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services.feedback import demos
+
+    _told(demos.find(lab), options.json, whole=True)
+
+
+@with_lab
+def _one(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services.feedback import demos
+
+    view = demos.show(lab, options.demo)
+    if options.action != "link":
+        view = demos.close(lab, options.demo, options.action == "close")
+    _told([view], options.json, whole=False)
+
+
+def _told(views: list[Any], as_json: bool, whole: bool) -> None:
+    from genai_lab.services.feedback import demos
+
+    found = demos.told(views)
+    if as_json:
+        return print_json(found if whole else found[0])
+    for one in found:
+        state = "closed" if one["closed"] else "open"
+        print(f"{one['demo']:>4}  {state:<7} {one['votes']:>6,} votes  {one['title']}  {one['link']}")
+    if not found:
+        print("No demos.")
+    return None

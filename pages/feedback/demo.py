@@ -1,0 +1,109 @@
+"""The tab "Demo": pages for visitors, made, shared and closed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import models
+from genai_lab.services.feedback import demos
+from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.head import piece
+from pages.feedback.progress import LINKS
+
+Update = Any
+LIST = """
+{{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Demos">
+<table class="grid fb-people"><thead><tr><th scope="col">Demo</th><th scope="col">Models</th><th scope="col">Votes</th>
+<th scope="col">State</th><th scope="col">Link</th></tr></thead><tbody>{{#each value.rows}}<tr
+data-annotator="{{this.id}}"><td>{{this.title}}</td><td>{{this.models}}</td>
+<td><a href="/feedback?campaign={{this.campaign}}">{{this.votes}}</a></td><td>{{this.state}}</td><td>
+<button type="button" data-do="copy" data-path="{{this.path}}"
+aria-label="Copy link of demo {{this.title}}">Copy link</button>
+<a href="{{this.path}}" target="_blank" rel="noopener" aria-label="Open demo {{this.title}}">Open</a>
+<button type="button" data-do="close"
+aria-label="{{this.action}} demo {{this.title}}">{{this.action}}</button></td></tr>
+{{/each}}</tbody></table></div>{{else}}<div class="empty-state"><b>No demos yet</b><p>Choose two models and a title: one
+link opens a page that shows their answers side by side, and nothing else.</p></div>{{/if}}
+"""
+CLOSE = """
+element.addEventListener('click', event => {
+  const button = event.target.closest('button[data-do=close]');
+  if (button) trigger('cancel', { id: button.closest('tr').dataset.annotator });
+});
+"""
+
+
+class Demos:
+    """`offers` are filled when the page opens."""
+
+    def __init__(self, lab: Lab) -> None:
+        table = piece({"rows": []}, LIST, "fb-demos", LINKS + CLOSE, sheet="feedback.css")
+        with gr.Row():
+            title = gr.Textbox(label="Title", max_lines=1, elem_id="fb-demo-title")
+            chosen = gr.Dropdown(
+                [],
+                multiselect=True,
+                max_choices=6,
+                label="Models",
+                info="2 to 6; visitors see two.",
+                elem_id="fb-demo-models",
+            )
+            temperature = gr.Slider(0, 2, 0.8, step=0.05, label="Temperature", elem_id="fb-demo-temperature")
+            tokens = gr.Number(
+                128, precision=0, label="Max new tokens", info=f"At most {demos.MOST_TOKENS}.", elem_id="fb-demo-tokens"
+            )
+        with gr.Row():
+            intro = gr.Textbox(label="Introduction", info="A sentence for visitors.", lines=3, elem_id="fb-demo-intro")
+            prompts = gr.Textbox(label="Example prompts", info="One a line.", lines=3, elem_id="fb-demo-prompts")
+        make = gr.Button("Make demo", variant="primary", scale=0, min_width=120, elem_id="fb-demo-make")
+        self.offers = [table, chosen]
+        make.click(guarded(made, lab), [title, chosen, temperature, tokens, intro, prompts], [table, title], **PRIVATE)
+        table.cancel(guarded(closed, lab), None, table, **PRIVATE)
+
+
+def offered(lab: Lab) -> Sequence[Update]:
+    names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
+    return [_list(lab), gr.update(choices=names, value=names[:2])]
+
+
+def made(
+    lab: Lab, title: str, chosen: list[str], temperature: float, tokens: float | None, intro: str, prompts: str
+) -> Sequence[Update]:
+    if not (title or "").strip():
+        raise LabError("The title is empty; write what visitors are to read first.")
+    sampling = {
+        "temperature": temperature or 1.0,
+        "greedy": not temperature,
+        "max_new_tokens": int(tokens or 0),
+    }
+    texts = tuple(line.strip() for line in (prompts or "").splitlines() if line.strip())
+    view = demos.create(lab, demos.DemoPlan(title, tuple(chosen or ()), texts, intro or "", sampling))
+    notice(f"{view.plan.title} is open; copy its link.")
+    return [_list(lab), ""]
+
+
+def closed(lab: Lab, event: gr.EventData) -> Update:
+    view = demos.show(lab, int(event.id))
+    demos.close(lab, view.id, not view.closed)
+    return _list(lab)
+
+
+def _list(lab: Lab) -> dict[str, Any]:
+    return {
+        "rows": [
+            {
+                "id": view.id,
+                "title": view.plan.title,
+                "models": ", ".join(view.plan.models),
+                "campaign": view.campaign,
+                "votes": f"{view.votes:,}",
+                "state": "closed" if view.closed else "open",
+                "action": "Reopen" if view.closed else "Close",
+                "path": view.path,
+            }
+            for view in demos.find(lab)
+        ]
+    }

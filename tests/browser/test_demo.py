@@ -1,0 +1,65 @@
+"""A visitor of a demo: two answers stream side by side, consent comes before the vote, hostile text stays text."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from genai_lab.config import Config
+from genai_lab.lab import Lab
+from genai_lab.models import Source
+from genai_lab.services import models
+from genai_lab.services.feedback import demos
+from tests.browser.conftest import SIZES
+from tests.tiny import random_model
+
+HOSTILE = "<img src=x onerror='window.ran = 1'><script>window.ran = 1</script>"
+
+
+@pytest.fixture(scope="module")
+def link(app_url: str, app_home: Path) -> str:
+    """A demo of two small models in the running app, by way of its database."""
+    lab = Lab.open(Config(home=app_home, model_roots=(app_home / "models",)))
+    for seed, name in enumerate(("shown", "beside")):
+        models.add(lab, name, Source("local", str(random_model(app_home / "models" / name, seed=seed))))
+    prompts, intro = ("Once upon a time", HOSTILE), "Ask; then say which is better."
+    plan = demos.DemoPlan("Which one do you prefer?", ("shown", "beside"), prompts, intro, {"max_new_tokens": 16})
+    made = demos.create(lab, plan)
+    lab.close()
+    return app_url + made.path
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("wide", "light"), ("phone", "dark")])
+def test_a_visitor_asks_agrees_and_votes(
+    browser: Browser, link: str, size: str, scheme: Any, serious_violations: Callable[[Page], list[str]]
+) -> None:
+    width, height = SIZES[size]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    context.set_default_timeout(60_000)
+    faults: list[str] = []
+    context.on("weberror", lambda error: faults.append(str(error.error)))
+    page = context.new_page()
+    page.goto(link)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Which one do you prefer?")
+    assert "shown" not in page.content()
+    page.get_by_role("button", name="Once upon a time").click()
+    expect(page.locator("#consent")).to_be_visible()
+    assert page.locator("#text-0").inner_text() != page.locator("#text-1").inner_text()
+    found = serious_violations(page)
+    page.get_by_role("button", name="I agree, let me vote").click()
+    page.get_by_role("button", name="A is better").click()
+    expect(page.locator("#thanks")).to_be_visible()
+    page.locator("#prompt").fill(HOSTILE)
+    page.get_by_role("button", name="Ask both").click()
+    expect(page.locator("#votes")).to_be_visible()
+    expect(page.locator("#asked")).to_have_text(HOSTILE)
+    page.get_by_role("button", name="Both are bad").click()
+    expect(page.locator("#thanks")).to_be_visible()
+    found += serious_violations(page)
+    assert page.evaluate("window.ran") is None
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+    assert found == []
+    assert faults == []
