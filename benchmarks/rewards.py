@@ -1,6 +1,6 @@
 """What reward models give on real preferences: accuracy on held-out prompts, beside simple baselines.
 
-`python -m benchmarks.rewards --part polite|harmless|curve --out FILE`. Runs go through the lab's own services and
+`python -m benchmarks.rewards --part polite|harmless|requests|curve --out FILE`. Runs go through the lab's services and
 workers in a home of their own; intervals are of 95 %, resampled over prompts. Pairs are read from `../shared/data` and
 left out where they are absent.
 """
@@ -8,6 +8,7 @@ left out where they are absent.
 import argparse
 import gzip
 import json
+import random
 import tempfile
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from genai_lab.data import SplitPlan
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, training
 from genai_lab.services.training import rewarding
+from genai_lab.starter.tasks.reply import preference
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared/data/preference"
 ROLES = {"input": ["prompt"], "chosen": ["chosen"], "rejected": ["rejected"]}
@@ -58,9 +60,18 @@ def imported(lab: Lab, file: str, name: str) -> str | None:
     return datasets.import_rows(lab, rows, name, {"kind": "file"}, mapping=ROLES, split=split).name
 
 
+def generated(lab: Lab, name: str, count: int = 1000) -> str:
+    """Requests of the starter world with a helpful reply before a curt or rude one."""
+    rng = random.Random("requests")
+    made = [preference(rng, "train") for _ in range(count)]
+    rows = [{"prompt": prompt, "chosen": chosen, "rejected": rejected} for prompt, chosen, rejected in made]
+    split = SplitPlan(by="none", only="train")
+    return datasets.import_rows(lab, rows, name, {"kind": "starter"}, mapping=ROLES, split=split).name
+
+
 def accuracy(lab: Lab, file: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Every base by every method, on the pairs of one file."""
-    dataset = imported(lab, file, name)
+    """Every base by every method, on the pairs of one file, or of the starter world."""
+    dataset = imported(lab, file, name) if file else generated(lab, name)
     if dataset is None:
         return {}
     rows = []
@@ -98,6 +109,10 @@ def polite(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     return accuracy(lab, "polite_pairs_train", "polite", options)
 
 
+def requests(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+    return accuracy(lab, "", "requests", options)
+
+
 def harmless(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     return accuracy(lab, "hh_harmless_train", "harmless", options)
 
@@ -120,7 +135,7 @@ def curve(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Lab, argparse.Namespace], dict[str, Any]]] = {
-    "polite": polite, "harmless": harmless, "curve": curve,
+    "polite": polite, "harmless": harmless, "requests": requests, "curve": curve,
 }  # fmt: skip
 
 

@@ -75,8 +75,10 @@ class Outcome:
             small: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 170, "visible": False}
             curve = gr.Button("Would more labels help?", elem_id="fb-curve", **small)
             labels = gr.Button("Leave out each annotator", elem_id="fb-labels", **small)
+            compare = gr.Button("Compare policy and base blind", elem_id="fb-blind", **small)
         self.plot = gr.Plot(show_label=False, container=False, visible=False, elem_id="fb-learning")
-        self.drawn = [self.counts, base, self.learned, curve, labels, self.plot]
+        self.drawn = [self.counts, base, self.learned, curve, labels, compare, self.plot]
+        compare.click(guarded(blind, lab), opened, opened, **PRIVATE)
         curve.click(guarded(studied, lab, learned.CURVE), opened, None, **PRIVATE)
         labels.click(guarded(studied, lab, learned.LABELS), opened, None, **PRIVATE)
         files = (
@@ -104,7 +106,7 @@ def _learned(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     hidden = gr.update(visible=False)
     made = learned.of(lab, view.id) if view else None
     if made is None or not made.runs:
-        return [{"rows": []}, hidden, hidden, hidden]
+        return [{"rows": []}, hidden, hidden, hidden, hidden]
     able = any(run.report for run in made.runs)
     told = learned.more_would_help(made.curve)
     if made.waiting:
@@ -124,8 +126,23 @@ def _learned(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
         {"rows": [_run(one) for one in made.runs], "labels": labels, "told": told},
         gr.update(visible=able),
         gr.update(visible=able),
+        gr.update(visible=any(_policy(run) for run in made.runs)),
         gr.update(visible=len(points) > 1, value=_curve(points) if len(points) > 1 else None),
     ]
+
+
+def _policy(run: Any) -> bool:
+    return bool(run.plan.objective == "dpo" and run.status == "finished")
+
+
+def blind(lab: Lab, campaign: int | None) -> int:
+    """A campaign that sets the newest policy beside its base."""
+    found = next((run for run in learned.of(lab, _known(campaign)).runs if _policy(run)), None)
+    if found is None:
+        raise LabError("No policy of this campaign has ended yet; tune one first.")
+    begun = learned.before_and_after(lab, found.id)
+    notice("Both answer the held-out prompts; invite annotators meanwhile.")
+    return begun.campaign
 
 
 def _run(run: Any) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
+from genai_lab.feedback import CampaignPlan
 from genai_lab.lab import Lab
-from genai_lab.services import datasets, feedback, training
+from genai_lab.services import datasets, feedback, models, training
+from genai_lab.services.feedback import fresh
 from genai_lab.services.training import TrainingView, rewarding, studies
 
 CURVE = "learning curve"
@@ -69,3 +72,25 @@ def more_would_help(points: Sequence[rewarding.Point]) -> str:
     if (last.value or 0) > (before.value or 0):
         return "Accuracy still rises, within the intervals: more labels may help."
     return "Accuracy does not rise from half the labels to all of them: more of the same labels would help little."
+
+
+def before_and_after(lab: Lab, run_id: int, *, rows: int = 50, overlap: int = 2, seed: int = 0) -> fresh.Begun:
+    """A new campaign in which annotators compare, blind, what a tuned policy says with what its base says.
+
+    Prompts are those of the run's held-out pairs. Raises LabError for a run that made no policy yet.
+    """
+    view = training.show(lab, run_id)
+    if view.plan.objective != "dpo" or view.model is None or models.show(lab, view.model).status == "training":
+        raise LabError(f"Run {run_id} has made no policy yet; tune one by DPO, and wait for it.")
+    version = datasets.show(lab, view.plan.data[0].dataset)
+    split = next((name for name in ("test", "validation", "train") if name in version.splits), "")
+    taken, name, number = {one.name for one in feedback.find(lab)}, f"{view.model} against {view.plan.model}"[:100], 1
+    while name in taken:
+        number += 1
+        name = f"{view.model} against {view.plan.model}"[:100] + f" {number}"
+    plan = CampaignPlan(name, "helpful", overlap=overlap, seed=seed)
+    sampling = (Sampling(temperature=0.8, max_new_tokens=64),)
+    return fresh.start(
+        lab, plan, [view.plan.model, view.model], dataset=version.name, samplings=sampling, rows=rows, split=split,
+        seed=seed,
+    )  # fmt: skip

@@ -202,4 +202,14 @@ class Reply:
         return Example(self.name, source, rng.choice(PROMPTS[attribute]).format(s=source), (reply,), labels)
 
 
+def preference(rng: random.Random, split: Split) -> tuple[str, str, str]:
+    """(request, a helpful reply, a curt or rude one): what somebody who wants help prefers."""
+    intent = rng.choice(sorted(REQUESTS))
+    slots = _slots(rng, split)
+    source = ("{n}: " + rng.choice(frames(split, REQUESTS[intent].split("|")))).format(**slots)
+    worse = rng.choice(("curt", "rude"))
+    chosen, rejected = (_reply(rng, split, one, intent).format(**slots) for one in ("helpful", worse))
+    return source, chosen, rejected
+
+
 TASKS.register("reply")(Reply())

@@ -1,0 +1,72 @@
+"""From a campaign's rankings to a reward model and a policy, and from the policy into the next campaign."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from genai_lab.errors import LabError
+from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.lab import Lab
+from genai_lab.services import feedback, jobs, lineage, rewards, training
+from genai_lab.services.feedback import exporting, learned
+from genai_lab.services.training import rewarding
+from tests.tiny import open_lab
+from tests.training.models import WORDS, tiny
+
+Done = Callable[[int], Any]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Two annotators have preferred the second word on forty prompts."""
+    made = open_lab(tmp_path_factory.mktemp("home"), llama=tiny(tmp_path_factory.mktemp("models") / "llama", "llama"))
+    ways = (("ann", ((0,), (1,))), ("bob", ((0,), (1,))))
+    tasks = [
+        Task(f"Say {a} {n}", (Option("good", f"{b} please"), Option("bad", f"{b} no")), votes=ways)
+        for n, (a, b) in enumerate(zip(WORDS * 4, WORDS[3:] * 4, strict=False))
+    ][:40]
+    feedback.create(made, CampaignPlan("polite", overlap=2), tasks, ordered=True)
+    yield made
+    made.close()
+
+
+def begun(lab: Lab, objective: str, done: Done) -> training.TrainingView:
+    made = exporting.to_dataset(lab, "polite", votes="majority")
+    plan = rewarding.default_plan(lab, made.name, "llama", "full", 30, objective)
+    plan = replace(plan, training=replace(plan.training, batch=4, learning_rate=3e-3, evaluate_every=15, length=32))
+    run = training.start(lab, plan)
+    done(run.job_id)
+    return training.show(lab, run.run_id)
+
+
+def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: Lab, done: Done) -> None:
+    view = begun(lab, "reward", done)
+    assert view.report["accuracy"]["value"] == 1.0
+    assert view.model is not None
+    assert rewards.rank(lab, view.model, "Say it", ["tea no", "tea please"])[0][0] == 1
+    (campaign,) = lineage.walk(lab, view.model).of("campaign")
+    assert campaign.detail["annotators"] == ["ann", "bob"]
+    assert len(campaign.detail["rankings"]) == 80
+    found = learned.of(lab, "polite")
+    assert [run.id for run in found.runs] == [view.id]
+    study = learned.study(lab, view.id, learned.CURVE)
+    assert learned.of(lab, "polite").waiting == 4
+    for run in training.find(lab, parent=study):
+        training.cancel(lab, run.id)
+
+
+def test_a_policy_goes_straight_into_the_next_campaign(lab: Lab, done: Done) -> None:
+    view = begun(lab, "dpo", done)
+    assert view.model is not None
+    assert {"validation reward margin", "validation chosen reward"} <= set(training.curves(lab, view))
+    made = learned.before_and_after(lab, view.id, rows=4)
+    done(made.generating)
+    done(made.job)
+    campaign = feedback.show(lab, made.campaign)
+    assert campaign.items >= 1
+    assert campaign.status == "draft"
+    assert jobs.show(lab, made.job).status == "finished"
+    with pytest.raises(LabError, match="made no policy"):
+        learned.before_and_after(lab, learned.of(lab, "polite").runs[-1].id)
