@@ -139,5 +139,5 @@ class Demo(Row):
     title: Mapped[str]
     plan: Mapped[dict[str, Any]]
     secret: Mapped[str] = mapped_column(unique=True)
-    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id"))
+    campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"))
     closed_at: Mapped[datetime | None]

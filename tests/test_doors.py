@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ import app as program
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.lab import Lab
 from genai_lab.services import feedback
-from genai_lab.services.feedback import links
+from genai_lab.services.feedback import demos, links
 from pages.components.doors import LEAD, OPEN
 from tests.tiny import open_lab
 
@@ -64,9 +65,18 @@ def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[Lab, FastA
     assert "script-src 'self';" in client.get(f"{place}state").headers["content-security-policy"]
 
 
-def test_an_annotators_cookie_opens_nothing_else(guarded: tuple[Lab, FastAPI]) -> None:
+def visitor(lab: Lab, web: FastAPI) -> tuple[TestClient, str]:
+    client = browser(web)
+    view = demos.create(lab, demos.DemoPlan("Guarded", ("starter-causal", "starter-seq2seq")))
+    came = client.get(client.get(view.path).headers["location"])
+    assert came.status_code == 303
+    return client, came.headers["location"]
+
+
+@pytest.mark.parametrize("come", [annotator, visitor])
+def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[Lab, FastAPI], come: Any) -> None:
     lab, web = guarded
-    client, place = annotator(lab, web)
+    client, place = come(lab, web)
     _, other = annotator(lab, web, "bob")
     mine = {"cookie": "; ".join(f"{one.name}={one.value}" for one in client.cookies.jar)}
     pages = [f"/{getattr(route, 'path', '').strip('/')}" for route in web.routes]
@@ -81,6 +91,10 @@ def test_an_annotators_cookie_opens_nothing_else(guarded: tuple[Lab, FastAPI]) -
         assert browser(web).get(f"{other}{path}", headers=mine).status_code == 403
     for path in ("next", "answer"):
         assert browser(web).post(f"{other}{path}", headers=mine, json={}).status_code == 403
+    _, demo = visitor(lab, web)
+    assert browser(web).get(f"{demo}state", headers=mine).status_code == 403
+    for path in ("answer", "consent", "vote", "stop"):
+        assert browser(web).post(f"{demo}{path}", headers=mine, json={}).status_code == 403
     with pytest.raises(WebSocketDisconnect) as closed, browser(web).websocket_connect("/queue/join", headers=mine):
         pass
     assert closed.value.code == 1008

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.errors import UnknownName
 
 
 @COMMANDS.register("demo")
@@ -15,7 +16,8 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     create.add_argument("--model", action="append", required=True, help="2 to 6, may be repeated")
     create.add_argument("--prompt", action="append", default=[], help="an example; may be repeated")
     create.add_argument("--intro", default="")
-    create.add_argument("--temperature", type=float, default=0.8)
+    create.add_argument("--preset", default="balanced", help="sampling: a preset's name")
+    create.add_argument("--temperature", type=float, default=None, help="in place of the preset's")
     create.add_argument("--max-new-tokens", type=int, default=128)
     create.set_defaults(command=_create)
     commands.add_parser("list", parents=[shared], help="demos, newest first").set_defaults(command=_list)
@@ -27,9 +29,15 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 @with_lab
 def _create(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.services import presets
     from genai_lab.services.feedback import demos
 
-    sampling = {"temperature": options.temperature, "max_new_tokens": options.max_new_tokens}
+    known = presets.presets(lab)
+    if options.preset not in known:
+        raise UnknownName("preset", options.preset, known)
+    sampling = known[options.preset].sampling.as_dict() | {"max_new_tokens": options.max_new_tokens}
+    if options.temperature is not None:
+        sampling["temperature"] = options.temperature
     plan = demos.DemoPlan(options.title, tuple(options.model), tuple(options.prompt), options.intro, sampling)
     _told([demos.create(lab, plan)], options.json, whole=False)
 

@@ -17,6 +17,15 @@ def pattern(systems: Iterable[str]) -> re.Pattern[str] | None:
 
     A system's name is its model's, then settings behind a comma, which are not looked for.
     """
+    kept = names(systems)
+    if not kept:
+        return None
+    found = "|".join(re.escape(part) for part in sorted(kept, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{found})(?!\w)", re.IGNORECASE)
+
+
+def names(systems: Iterable[str]) -> set[str]:
+    """What is looked for: names, their last parts and their first words."""
     parts: set[str] = set()
     for system in systems:
         whole = system.split(",")[0].strip()
@@ -24,11 +33,7 @@ def pattern(systems: Iterable[str]) -> re.Pattern[str] | None:
             continue
         last = whole.rsplit("/", 1)[-1]
         parts |= {whole, last, re.split(r"[\s_.:@-]+", last)[0]}
-    kept = {part for part in parts if len(part) >= SHORTEST and part.lower() not in COMMON}
-    if not kept:
-        return None
-    found = "|".join(re.escape(part) for part in sorted(kept, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{found})(?!\w)", re.IGNORECASE)
+    return {part for part in parts if len(part) >= SHORTEST and part.lower() not in COMMON}
 
 
 def masked(text: str, names: re.Pattern[str] | None) -> str | None:
@@ -37,3 +42,32 @@ def masked(text: str, names: re.Pattern[str] | None) -> str | None:
         return None
     hidden, count = names.subn(MASK, text)
     return hidden if count else None
+
+
+class Streamed:
+    """Text that arrives in pieces, its names hidden: what may still become part of a name is held back."""
+
+    def __init__(self, systems: Iterable[str]) -> None:
+        systems = list(systems)
+        self._names = pattern(systems)
+        self._longest = max(map(len, names(systems)), default=-1) + 1  # a name, and the character after it
+        self._raw, self._from = "", 0
+
+    def push(self, text: str) -> str:
+        """What may be shown now and was not given yet."""
+        self._raw += text
+        return self._until(len(self._raw) - self._longest)
+
+    def rest(self) -> str:
+        return self._until(len(self._raw))
+
+    def _until(self, end: int) -> str:
+        made = ""
+        for found in self._names.finditer(self._raw, self._from) if self._names else ():
+            if found.start() >= end:
+                break
+            made += self._raw[self._from : found.start()] + MASK
+            self._from = found.end()
+        if self._from < end:
+            made, self._from = made + self._raw[self._from : end], end
+        return made

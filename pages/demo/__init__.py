@@ -1,8 +1,14 @@
-"""The visitors' page and its routes: two answers side by side, blind, and a vote with consent."""
+"""The visitors' page and its routes: two answers side by side, blind, and a vote with consent.
+
+What is refused is one sentence under "error"; answers come as lines of JSON (`visits.read`).
+"""
 
 import asyncio
 import json
-from collections.abc import Iterator
+import math
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from genai_lab.errors import LabError, StorageError
 from genai_lab.lab import Lab
-from genai_lab.services.feedback import demos
+from genai_lab.services.feedback import demos, visits
 from pages.components.doors import Throttle
 from pages.ranking import note
 
@@ -29,12 +35,11 @@ def mount(app: FastAPI, lab: Lab) -> None:
 
 
 class Limits:
-    """How often a visitor and everybody together may ask, and who is being answered now."""
+    """How often a visitor and everybody together may ask."""
 
     def __init__(self) -> None:
         self._visitors: dict[tuple[int, int], Throttle] = {}
         self._all: dict[tuple[int, int], Throttle] = {}
-        self.answering: set[str] = set()
 
     def wait(self, demo: demos.DemoView, visitor: str) -> float:
         """Seconds until this visitor may ask; 0 for now."""
@@ -47,16 +52,23 @@ def routes(lab: Lab) -> APIRouter:
     router, limits = APIRouter(prefix=demos.ADDRESS), Limits()
 
     @router.get("/with/{secret}")
-    def come_in(secret: str, request: Request) -> Response:
+    def come_in(secret: str) -> Response:
         found = demos.opened(lab, secret)
         if found is None:
             return HTMLResponse(note(GONE), 403)
-        demo, cookie = found
+        return RedirectResponse(f"{demos.ADDRESS}/{found[0]}/with/{secret}", 303)
+
+    @router.get("/{demo}/with/{secret}")
+    def known(demo: int, secret: str, request: Request) -> Response:
+        """Below the cookie's path, so that whoever opens the link again stays the same visitor."""
+        found = demos.opened(lab, secret)
+        if found is None or found[0] != demo:
+            return HTMLResponse(note(GONE), 403)
         place = f"{demos.ADDRESS}/{demo}/"
         answer = RedirectResponse(place, 303)
         if demos.visitor(lab, demo, _cookie(request, demo)) is None:
             secure = request.url.scheme == "https"
-            answer.set_cookie(f"demo_{demo}", cookie, DAYS, path=place, httponly=True, samesite="lax", secure=secure)
+            answer.set_cookie(f"demo_{demo}", found[1], DAYS, path=place, httponly=True, samesite="lax", secure=secure)
         return answer
 
     @router.get("/{demo}/")
@@ -67,7 +79,8 @@ def routes(lab: Lab) -> APIRouter:
 
     @router.get("/{demo}/state")
     def state(demo: int, request: Request) -> Response:
-        if demos.visitor(lab, demo, _cookie(request, demo)) is None:
+        visitor = demos.visitor(lab, demo, _cookie(request, demo))
+        if visitor is None:
             return _error(GONE, 403)
         view = demos.show(lab, demo)
         told = {
@@ -76,80 +89,113 @@ def routes(lab: Lab) -> APIRouter:
             "prompts": list(view.plan.prompts),
             "longest": view.plan.longest,
             "closed": view.closed,
+            "consented": visits.consented(lab, view, visitor),
         }
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
     @router.post("/{demo}/answer")
     async def answer(demo: int, request: Request) -> Response:
-        visitor, sent = await _asked(lab, demo, request)
-        if isinstance(sent, Response):
-            return sent
-        return await asyncio.to_thread(_begin, lab, limits, demo, visitor, sent)
+        async def begin(visitor: str, sent: dict[str, Any]) -> Response:
+            one = await asyncio.to_thread(_begin, lab, limits, demo, visitor, sent.get("prompt"))
+            return one if isinstance(one, Response) else _stream(one)
+
+        return await _asked(lab, demo, request, begin)
 
     @router.post("/{demo}/stop")
     async def stop(demo: int, request: Request) -> Response:
-        visitor, sent = await _asked(lab, demo, request)
-        if isinstance(sent, Response):
-            return sent
-        demos.stop(str(sent.get("key")), visitor)
-        return JSONResponse({"stopped": True})
+        async def end(visitor: str, sent: dict[str, Any]) -> Response:
+            visits.stop(demo, visitor)
+            return JSONResponse({"stopped": True})
+
+        return await _asked(lab, demo, request, end)
+
+    @router.post("/{demo}/consent")
+    async def consent(demo: int, request: Request) -> Response:
+        async def note_it(visitor: str, sent: dict[str, Any]) -> Response:
+            if sent.get("agreed") is not True:
+                return _error("Consent is sent as true under 'agreed'.", 422)
+            view = await asyncio.to_thread(demos.show, lab, demo)
+            await asyncio.wrap_future(visits.agree(lab, view, visitor))
+            return JSONResponse({"consented": True})
+
+        return await _asked(lab, demo, request, note_it)
 
     @router.post("/{demo}/vote")
     async def vote(demo: int, request: Request) -> Response:
-        visitor, sent = await _asked(lab, demo, request)
-        if isinstance(sent, Response):
-            return sent
-        key, verdict, consent = str(sent.get("key")), str(sent.get("verdict")), sent.get("consent") is True
-        try:
-            await asyncio.wrap_future(demos.vote(lab, demo, visitor, key, verdict, consent))
-        except LabError as problem:
-            return _error(str(problem), 503 if isinstance(problem, StorageError) else 422)
-        return JSONResponse({"saved": True})
+        async def keep(visitor: str, sent: dict[str, Any]) -> Response:
+            key, verdict = str(sent.get("key")), str(sent.get("verdict"))
+            await asyncio.wrap_future(await asyncio.to_thread(visits.vote, lab, demo, visitor, key, verdict))
+            return JSONResponse({"saved": True})
+
+        return await _asked(lab, demo, request, keep)
 
     return router
 
 
-def _begin(lab: Lab, limits: Limits, demo: int, visitor: str, sent: dict[str, Any]) -> Response:
-    """The stream of both answers as lines of JSON: the key first, then texts as they grow."""
+def _begin(lab: Lab, limits: Limits, demo: int, visitor: str, prompt: Any) -> "visits.Visit | Response":
+    """The answers, begun; a refusal where there cannot be any. What is refused by itself counts as no request."""
     view = demos.show(lab, demo)
-    prompt = sent.get("prompt")
     if not isinstance(prompt, str):
-        return _error("A question is sent as text under 'prompt'.", 422)
-    if visitor in limits.answering:
-        return _error("Your last question is still being answered; stop it or wait.", 429)
-    try:
-        demos.check(view, prompt)
-        if wait := limits.wait(view, visitor):
-            return _error(f"That was a lot at once; try again in {wait:.0f} s.", 429, wait=round(wait))
-        key = demos.draw(lab, demo, visitor, prompt)
-    except LabError as problem:
-        return _error(str(problem), 422)
-    limits.answering.add(visitor)
+        return _error("A prompt is sent as text under 'prompt'.", 422)
+    visits.check(view, prompt)
+    if visits.answering(demo, visitor):
+        raise visits.Busy
+    if wait := math.ceil(limits.wait(view, visitor)):
+        return _error(f"That was a lot at once; try again in {_time(wait)}.", 429, wait=wait)
+    return visits.draw(lab, view, visitor, prompt)
 
-    def lines() -> Iterator[str]:
+
+def _time(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 90 else f"{math.ceil(seconds / 60)} min"
+
+
+def _stream(one: visits.Visit) -> Response:
+    """A thread reads the answers to their end, whoever listens, so that the visitor is free again in any case."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def put(line: str | None) -> None:
+        with suppress(RuntimeError):  # the server is going down
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+
+    def read() -> None:
         try:
-            yield json.dumps({"key": key}) + "\n"
-            for item in demos.read(key):
-                yield json.dumps(item, ensure_ascii=False) + "\n"
+            for item in visits.read(one):
+                put(json.dumps(item, ensure_ascii=False) + "\n")
         finally:
-            limits.answering.discard(visitor)
+            put(None)
 
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"cache-control": "no-store"})
+    async def sent() -> AsyncIterator[bytes]:
+        try:
+            while (line := await lines.get()) is not None:
+                yield line.encode("utf-8", "replace")
+        finally:
+            visits.leave(one)
+
+    threading.Thread(target=read, name="demo", daemon=True).start()
+    return StreamingResponse(sent(), media_type="application/x-ndjson", headers={"cache-control": "no-store"})
 
 
-async def _asked(lab: Lab, demo: int, request: Request) -> tuple[str, Any]:
-    """(visitor, what was sent), or an answer that refuses it."""
+async def _asked(
+    lab: Lab, demo: int, request: Request, act: Callable[[str, dict[str, Any]], Awaitable[Response]]
+) -> Response:
+    """What `act` makes of the visitor and what was sent, or the sentence that refuses it."""
     visitor = await asyncio.to_thread(demos.visitor, lab, demo, _cookie(request, demo))
     if visitor is None:
-        return "", _error(GONE, 403)
+        return _error(GONE, 403)
     body = await request.body()
     try:
         sent = json.loads(body) if len(body) <= LARGEST else None
     except (ValueError, RecursionError):
         sent = None
     if not isinstance(sent, dict):
-        return visitor, _error("What was sent is no JSON object of at most 100 kB.", 422)
-    return visitor, sent
+        return _error("What was sent is no JSON object of at most 100 kB.", 422)
+    try:
+        return await act(visitor, sent)
+    except visits.Busy as problem:
+        return _error(str(problem), 429, wait=1)
+    except LabError as problem:
+        return _error(str(problem), 503 if isinstance(problem, StorageError) else 422)
 
 
 def _cookie(request: Request, demo: int) -> str:

@@ -12,9 +12,10 @@ from sqlalchemy import func, select
 
 import app as program
 from genai_lab.errors import LabError
+from genai_lab.feedback.masking import MASK, Streamed, masked, pattern
 from genai_lab.lab import Lab
-from genai_lab.services import lineage
-from genai_lab.services.feedback import demos, exporting, figures
+from genai_lab.services import feedback, lineage
+from genai_lab.services.feedback import demos, exporting, figures, visits
 from genai_lab.services.feedback.demos import DemoPlan
 from storage.tables import Run
 from tests.tiny import open_lab, random_model
@@ -36,11 +37,19 @@ def web(lab: Lab) -> Any:
     return program.create(lab)
 
 
-def visitor(web: Any, view: demos.DemoView) -> tuple[TestClient, str]:
-    client = TestClient(web, base_url="http://127.0.0.1", follow_redirects=False)
-    came = client.get(view.path)
+def visitor(web: Any, view: demos.DemoView, client: TestClient | None = None) -> tuple[TestClient, str]:
+    client = client or TestClient(web, base_url="http://127.0.0.1", follow_redirects=False)
+    came = client.get(client.get(view.path).headers["location"])
     assert came.status_code == 303
     return client, came.headers["location"]
+
+
+def agreed(client: TestClient, place: str) -> None:
+    assert client.post(f"{place}consent", json={"agreed": True}).json() == {"consented": True}
+
+
+def voted(client: TestClient, place: str, key: str, verdict: str = "a") -> Any:
+    return client.post(f"{place}vote", json={"key": key, "verdict": verdict})
 
 
 def asked(client: TestClient, place: str, prompt: str = "Once upon") -> list[dict[str, Any]]:
@@ -57,17 +66,27 @@ def runs(lab: Lab) -> int:
 def test_nothing_is_kept_without_consent_and_a_vote_once_with_it(lab: Lab, web: Any) -> None:
     view = demos.create(lab, PLAN)
     client, place = visitor(web, view)
-    lines = asked(client, place)
-    key = lines[0]["key"]
-    assert [line["side"] for line in lines if line.get("end")] != []
-    assert "tiny" not in json.dumps(lines)
     before = runs(lab)
-    refused = client.post(f"{place}vote", json={"key": key, "verdict": "a", "consent": False})
-    assert (refused.status_code, runs(lab)) == (422, before)
+    lines = asked(client, place)
+    key = lines[-1]["key"]
+    assert {line["side"]: line["end"] for line in lines[:-1] if "end" in line} == {0: "length", 1: "length"}
+    assert "tiny" not in json.dumps(lines)
+    assert "consent" in voted(client, place, key).json()["error"]
+    assert (runs(lab), demos.show(lab, view.id).visitors) == (before, 0)
     for _ in range(2):
-        assert client.post(f"{place}vote", json={"key": key, "verdict": "a", "consent": True}).json() == {"saved": True}
+        agreed(client, place)
+    assert client.get(f"{place}state").json()["consented"] is True
+    for _ in range(2):
+        assert voted(client, place, key).json() == {"saved": True}
+    assert "first vote stands" in voted(client, place, key, "b").json()["error"]
     assert runs(lab) == before + 2
-    assert demos.show(lab, view.id).votes == 1
+    (found,) = exporting.rankings(lab, view.campaign)
+    assert (found["annotator"], found["groups"], found["shown"]) == ("visitor 1", [[0], [1]], [0, 1])
+    assert found["completions"] == [
+        "".join(one["text"] for one in lines if one.get("side") == n and "text" in one) for n in (0, 1)
+    ]
+    assert found["seconds"] > 0
+    assert (demos.show(lab, view.id).votes, demos.show(lab, view.id).visitors) == (1, 1)
     (pair,) = exporting.pairs(lab, view.campaign)
     assert {pair.chosen_system, pair.rejected_system} == {"tiny", "other"}
     assert pair.prompt == "Once upon"
@@ -81,17 +100,77 @@ def test_what_cannot_be_asked_or_voted_is_one_sentence(lab: Lab, web: Any) -> No
     client, place = visitor(web, view)
     for sent, words in (({"prompt": "x" * 200}, "at most 100"), ({"prompt": " "}, "empty"), ({"prompt": 3}, "as text")):
         assert words in client.post(f"{place}answer", json=sent).json()["error"]
-    assert [client.post(f"{place}answer", json={"prompt": "x"}).status_code for _ in range(3)] == [200, 200, 429]
+    half = client.post(f"{place}answer", content=b'{"prompt": "a\\ud800b"}')
+    assert (half.status_code, "half a character" in half.json()["error"]) == (422, True)
+    assert [client.post(f"{place}answer", json={"prompt": "x"}).status_code for _ in range(2)] == [200, 200]
+    visitor(web, view, client)  # the link, opened again, makes nobody new
+    late = client.post(f"{place}answer", json={"prompt": "x"})
+    assert (late.status_code, late.json()["wait"] > 0) == (429, True)
     other, _ = visitor(web, view)
-    key = asked(other, place)[0]["key"]
-    stolen = client.post(f"{place}vote", json={"key": key, "verdict": "a", "consent": True})
-    assert "are gone" in stolen.json()["error"]
-    assert "Verdict" in other.post(f"{place}vote", json={"key": key, "verdict": "c", "consent": True}).json()["error"]
+    agreed(client, place)
+    agreed(other, place)
+    key = asked(other, place)[-1]["key"]
+    assert "are gone" in voted(client, place, key).json()["error"]
+    assert "Verdict" in voted(other, place, key, "c").json()["error"]
+    feedback.move(lab, view.campaign, "paused")
+    assert "takes no votes" in voted(other, place, key).json()["error"]
     demos.close(lab, view.id)
+    assert "closed" in voted(other, place, key).json()["error"]
     assert other.get(f"{place}state").json()["closed"] is True
     assert "closed" in other.post(f"{place}answer", json={"prompt": "x"}).json()["error"]
-    demos.close(lab, view.id, closed=False)
-    assert asked(other, place)
+    demos.reopen(lab, view.id)
+    assert voted(other, place, key).json() == {"saved": True}
+    feedback.discard(lab, demos.create(lab, replace(PLAN, title="Gone")).campaign)
+
+
+def test_all_visitors_together_have_a_limit(lab: Lab, web: Any) -> None:
+    view = demos.create(lab, replace(PLAN, title="Hour", an_hour=1))
+    first, place = visitor(web, view)
+    assert asked(first, place)
+    second, _ = visitor(web, view)
+    assert "min" in second.post(f"{place}answer", json={"prompt": "x"}).json()["error"]
+
+
+def test_a_visitor_is_answered_once_at_a_time_and_what_was_stopped_is_not_voted_on(lab: Lab) -> None:
+    view = demos.create(lab, replace(PLAN, title="Stop", sampling={"max_new_tokens": 256}))
+    one = visits.draw(lab, view, "ann", "Once upon")
+    with pytest.raises(visits.Busy):
+        visits.draw(lab, view, "ann", "again")
+    assert [side.card.name for side, _, _ in one.sides] in (["tiny", "other"], ["other", "tiny"])
+    visits.stop(view.id, "ann")
+    assert list(visits.read(one))[-1]["key"] is None
+    assert not visits.answering(view.id, "ann")
+    abandoned = visits.read(visits.draw(lab, view, "ann", "Once upon"))
+    next(abandoned)
+    abandoned.close()  # type: ignore[attr-defined]
+    assert not visits.answering(view.id, "ann")
+
+
+def test_no_problem_names_a_model(lab: Lab, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = demos.create(lab, replace(PLAN, title="Blind", longest=5000))
+    client, place = visitor(web, view)
+    long = client.post(f"{place}answer", json={"prompt": "word " * 900})
+    assert long.json()["error"] == "The prompt is too long for these models; shorten it."
+
+    def missing(*_: Any) -> None:
+        raise LabError("tiny is missing: the folder /somewhere is gone.")
+
+    monkeypatch.setattr(visits.models, "load", missing)
+    told = client.post(f"{place}answer", json={"prompt": "x"}).json()["error"]
+    assert told == "The models cannot answer at the moment; try again later."
+    assert not visits.answering(view.id, "x")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_names_are_hidden_while_text_streams(size: int) -> None:
+    systems = ("my great model", "org/llama-9b", "tiny")
+    whole = "I am LLAMA-9B, not llama. My great model? My great-aunt; xtiny tinyx tiny"
+    stream, given = Streamed(systems), []
+    for place in range(0, len(whole), size):
+        given.append(stream.push(whole[place : place + size]))
+        assert not any(name in "".join(given).lower() for name in ("llama-9b", "my great model", "llama."))
+    assert "".join(given) + stream.rest() == masked(whole, pattern(systems))
+    assert (Streamed(systems).push("a" * 50), MASK) == ("a" * 35, "[model]")
 
 
 def test_a_visitors_cookie_opens_the_demo_alone(lab: Lab, web: Any) -> None:

@@ -35,7 +35,7 @@ def upgrade() -> None:
     sa.Column('closed_at', storage.tables.Moment(timezone=True), nullable=True),
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('created_at', storage.tables.Moment(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_demos_campaign_id_campaigns')),
+    sa.ForeignKeyConstraint(['campaign_id'], ['campaigns.id'], name=op.f('fk_demos_campaign_id_campaigns'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_demos')),
     sa.UniqueConstraint('secret', name=op.f('uq_demos_secret'))
     )

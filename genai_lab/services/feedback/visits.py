@@ -1,0 +1,299 @@
+"""What visitors of a demo do: they try prompts, agree that their votes are kept, and vote.
+
+Answers wait in memory under a key. Nothing is written until a visitor has agreed, and then with a vote alone: both
+runs, the item, the assignment and the ranking in one transaction.
+"""
+
+import logging
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from genai_lab.decoding import Completion, Delta, Sampling
+from genai_lab.errors import BadSetting, LabError, PromptTooLong
+from genai_lab.feedback.masking import Streamed, masked, pattern
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt, Request
+from genai_lab.provenance import Provenance, provenance
+from genai_lab.services import generation, models, packing
+from genai_lab.services.feedback import links
+from genai_lab.services.feedback.demos import DemoView, show
+from genai_lab.services.feedback.ranking import desk
+from storage import demos as queries
+from storage import runs
+from storage.feedback_tables import Annotator
+from storage.tables import RunInput
+
+log = logging.getLogger(__name__)
+
+KEPT, KEPT_FOR = 2000, 3600.0  # answers that may still be voted on, and for how many seconds
+VERDICTS: dict[str, tuple[list[list[int]], bool]] = {
+    "a": ([[0], [1]], False),
+    "b": ([[1], [0]], False),
+    "tie": ([[0, 1]], False),
+    "bad": ([[0, 1]], True),
+}
+CHANCE = secrets.SystemRandom()
+
+
+class Busy(LabError):
+    """One visitor is answered once at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("Your last prompt is still being answered; stop it or wait.")
+
+
+@dataclass
+class Visit:
+    """Two answers to a visitor's prompt. `sides` are the models in the order shown; `done` their completions with the
+    text that each model read, once both have ended by themselves.
+    """
+
+    key: str
+    demo: int
+    visitor: str
+    prompt: str
+    names: tuple[str, ...]
+    sides: tuple[tuple[models.ModelView, Sampling, Prompt], ...] = ()
+    streams: tuple[Any, ...] = ()
+    stopped: bool = False
+    done: tuple[tuple[Completion, str], ...] = ()
+    ended: float = field(default_factory=time.monotonic)
+
+
+class Waiting:
+    """Who is being answered, and what may be voted on; the oldest is dropped first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Visit] = OrderedDict()
+        self._answering: dict[tuple[int, str], Visit] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, one: Visit) -> None:
+        with self._lock:
+            if (one.demo, one.visitor) in self._answering:
+                raise Busy
+            self._answering[one.demo, one.visitor] = one
+
+    def answering(self, demo: int, visitor: str) -> Visit | None:
+        with self._lock:
+            return self._answering.get((demo, visitor))
+
+    def end(self, one: Visit) -> None:
+        """The visitor may ask again; what has both completions is kept for a vote."""
+        with self._lock:
+            if self._answering.get((one.demo, one.visitor)) is one:
+                del self._answering[one.demo, one.visitor]
+            if one.done:
+                self._kept[one.key] = one
+            late = time.monotonic() - KEPT_FOR
+            while self._kept and (len(self._kept) > KEPT or next(iter(self._kept.values())).ended < late):
+                self._kept.popitem(last=False)
+
+    def get(self, key: str) -> Visit | None:
+        with self._lock:
+            return self._kept.get(key)
+
+
+WAITING = Waiting()
+
+
+def check(view: DemoView, prompt: str) -> None:
+    """Raises LabError for a demo that is closed and a prompt that it does not take."""
+    if view.closed:
+        raise LabError("This demo is closed.")
+    if not prompt.strip():
+        raise LabError("The prompt is empty; write something, or choose an example.")
+    if len(prompt) > view.plan.longest:
+        raise LabError(f"The prompt has {len(prompt):,} characters; at most {view.plan.longest:,} are taken here.")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError:
+        raise LabError("The prompt holds half a character, which no model can read; delete it.") from None
+
+
+def draw(lab: Lab, view: DemoView, visitor: str, prompt: str) -> Visit:
+    """Begins the answers of two different models, drawn at random as their sides are; `read` gives their text.
+
+    Raises LabError in words that name no model, and Busy while the visitor's last answers are under way.
+    """
+    check(view, prompt)
+    one = Visit(secrets.token_hex(16), view.id, visitor, prompt, view.plan.models)
+    WAITING.begin(one)
+    streams: list[Any] = []
+    try:
+        sides = []
+        for name in CHANCE.sample(view.plan.models, 2):
+            made = models.prompt_for(lab, name, prompt)
+            sides.append((models.show(lab, name), view.plan.drawing.seeded(), made))
+        loaded = [models.load(lab, side.card.name) for side, _, _ in sides]
+        for generator, (_, sampling, made) in zip(loaded, sides, strict=True):
+            streams += generator.submit([Request(made, sampling, 0, False)])
+    except BaseException as problem:
+        for stream in streams:
+            stream.cancel()
+        WAITING.end(one)
+        if isinstance(problem, LabError):
+            raise _blind(problem) from None
+        raise
+    one.sides, one.streams = tuple(sides), tuple(streams)
+    if one.stopped:
+        _cancel(one)
+    return one
+
+
+def read(one: Visit) -> Iterator[dict[str, Any]]:
+    """{"side", "text"} with what is new of an answer, names of models hidden; {"side", "end"} with its stop reason;
+    at last {"end", "key"}, whose key is None where there is nothing to vote on, with a "note" that says why.
+    """
+    hidden = [Streamed(one.names), Streamed(one.names)]
+    problem: LabError | None = None
+    try:
+        for side, item in generation.together(one.streams):  # type: ignore[arg-type]
+            if isinstance(item, Delta):
+                if text := hidden[side].push(item.text):
+                    yield {"side": side, "text": text}
+                continue
+            if item is not None:
+                problem = item
+                _cancel(one)
+            if text := hidden[side].rest():
+                yield {"side": side, "text": text}
+            yield {"side": side, "end": "error" if item is not None else _reason(one.streams[side])}
+        yield _ended(one, problem)
+    finally:
+        if not one.done:
+            _cancel(one)
+        WAITING.end(one)
+
+
+def _ended(one: Visit, problem: LabError | None) -> dict[str, Any]:
+    if problem is not None:
+        return {"end": True, "key": None, "note": str(_blind(problem))}
+    found = [(stream.completions[0], stream.rendered) for stream in one.streams]
+    if one.stopped or any(done.finish_reason == "cancelled" for done, _ in found):
+        return {"end": True, "key": None, "note": "Stopped. Only whole answers can be voted on."}
+    if found[0][0].text.strip() == found[1][0].text.strip():
+        return {"end": True, "key": None, "note": "Both answers are the same, so there is nothing to choose."}
+    one.done, one.streams, one.ended = tuple(found), (), time.monotonic()
+    WAITING.end(one)
+    return {"end": True, "key": one.key, "note": ""}
+
+
+def _reason(stream: Any) -> str:
+    return str(stream.completions[0].finish_reason) if stream.completions else "cancelled"
+
+
+def _blind(problem: LabError) -> LabError:
+    """The problem in words that tell nothing of the models; the log has the rest."""
+    if isinstance(problem, PromptTooLong):
+        return LabError("The prompt is too long for these models; shorten it.")
+    if isinstance(problem, Busy):
+        return problem
+    log.warning("a demo could not answer: %s", problem)
+    return LabError("The models cannot answer at the moment; try again later.")
+
+
+def stop(demo: int, visitor: str) -> None:
+    """Ends the answers that the visitor is being given."""
+    one = WAITING.answering(demo, visitor)
+    if one is not None:
+        leave(one)
+
+
+def answering(demo: int, visitor: str) -> bool:
+    return WAITING.answering(demo, visitor) is not None
+
+
+def leave(one: Visit) -> None:
+    """Nobody reads these answers any more."""
+    one.stopped = True
+    _cancel(one)
+
+
+def _cancel(one: Visit) -> None:
+    for stream in one.streams:
+        stream.cancel()
+
+
+def consented(lab: Lab, view: DemoView, visitor: str) -> bool:
+    """Whether the visitor has agreed that prompts and votes are kept."""
+    with lab.database.reading() as session:
+        return _person(session, lab, view, visitor) is not None
+
+
+def agree(lab: Lab, view: DemoView, visitor: str) -> "Future[None]":
+    """Notes that the visitor has agreed, under a number instead of a name; the future is done after COMMIT."""
+
+    def agreed(session: Session) -> None:
+        if _person(session, lab, view, visitor) is None:
+            queries.add_visitor(session, view.campaign, _secret(lab, view, visitor))
+
+    return desk(lab).writer.submit(agreed)
+
+
+def _person(session: Session, lab: Lab, view: DemoView, visitor: str) -> Annotator | None:
+    return queries.visitor(session, view.campaign, _secret(lab, view, visitor))
+
+
+def _secret(lab: Lab, view: DemoView, visitor: str) -> str:
+    """What the visitor does not know, so that the cookie opens nothing of an annotator's."""
+    return links.signed(lab, f"visitor {view.id} {visitor}")
+
+
+def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str) -> "Future[None]":
+    """Keeps both completions and the visitor's verdict on them; the future is done after COMMIT.
+
+    Sent twice it is kept once. Raises LabError without consent, or for a key that is not the visitor's.
+    """
+    if verdict not in VERDICTS:
+        raise BadSetting("verdict", verdict[:20], f"one of {', '.join(VERDICTS)}")
+    if not key.isascii():
+        raise LabError("These answers are gone; try the prompt again, then vote.")
+    view, made = show(lab, demo), provenance()
+    groups, bad = VERDICTS[verdict]
+
+    def kept(session: Session) -> None:
+        person = _person(session, lab, view, visitor)
+        if person is None or person.revoked_at is not None:
+            raise LabError("Votes are kept with consent only; give it first.")
+        if (earlier := queries.vote(session, key, person.id)) is not None:
+            if earlier != (groups, bad):
+                raise LabError("You have voted on these answers; your first vote stands.")
+            return
+        one = WAITING.get(key)
+        if one is None or one.visitor != visitor or one.demo != demo:
+            raise LabError("These answers are gone; try the prompt again, then vote.")
+        found = queries.demo(session, demo)
+        if found is None or found[0].closed_at is not None:
+            raise LabError("This demo is closed.")
+        if found[1].status != "open":
+            raise LabError("This demo takes no votes at the moment.")
+        seconds = max(0.1, time.monotonic() - one.ended)
+        candidates = [_candidate(session, lab, one, side, made) for side in range(2)]
+        queries.add_vote(session, view.campaign, person.id, one.prompt, candidates, key, groups, bad, seconds)
+
+    return desk(lab).writer.submit(kept)
+
+
+def _candidate(session: Session, lab: Lab, one: Visit, place: int, made: Provenance) -> dict[str, Any]:
+    """A side's completion as a run of its own, and as what a candidate is made of."""
+    (side, sampling, prompt), (done, rendered) = one.sides[place], one.done[place]
+    job = generation.Job(side.card.name, prompt, sampling)
+    run = runs.add_run(
+        session,
+        [RunInput(role="model", model_id=side.id, content_hash=side.card.content_hash)],
+        **generation.fields_of(lab, job, 0, None, one.key[:12], made) | {"status": "finished", "seconds": done.seconds},
+    )
+    row = packing.row_of(done, rendered)
+    run.generations.append(row)
+    session.flush()
+    shown = masked(done.text, pattern(one.names))
+    return {"system": side.card.name, "text": done.text, "shown": shown, "generation_id": row.id}
