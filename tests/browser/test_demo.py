@@ -48,18 +48,47 @@ def test_a_visitor_asks_agrees_and_votes(
     expect(page.locator("#consent")).to_be_visible()
     assert page.locator("#text-0").inner_text() != page.locator("#text-1").inner_text()
     found = serious_violations(page)
-    page.get_by_role("button", name="I agree, let me vote").click()
+    page.get_by_role("button", name="No, thanks").click()
+    expect(page.locator("#declined")).to_contain_text("Nothing of this is kept")
+    page.locator("#rethink").click()
     page.get_by_role("button", name="A is better").click()
     expect(page.locator("#thanks")).to_be_visible()
+    page.locator("#next").click()
     page.locator("#prompt").fill(HOSTILE)
-    page.get_by_role("button", name="Ask both").click()
+    page.keyboard.press("Enter")
     expect(page.locator("#votes")).to_be_visible()
     expect(page.locator("#asked")).to_have_text(HOSTILE)
+    found += serious_violations(page)
     page.get_by_role("button", name="Both are bad").click()
     expect(page.locator("#thanks")).to_be_visible()
-    found += serious_violations(page)
+    page.goto(link)  # who comes again is known
+    page.get_by_role("button", name="Once upon a time").click()
+    expect(page.locator("#votes")).to_be_visible()
     assert page.evaluate("window.ran") is None
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
     assert found == []
     assert faults == []
+
+
+def test_a_vote_that_cannot_be_sent_is_sent_again_and_never_for_other_answers(browser: Browser, link: str) -> None:
+    context = browser.new_context()
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_role("button", name="Once upon a time").click()
+    page.get_by_role("button", name="I agree").click()
+    sent: list[str] = []
+    page.on("request", lambda one: sent.append(one.post_data or "") if one.url.endswith("/vote") else None)
+    context.route("**/vote", lambda route: route.abort())
+    page.get_by_role("button", name="A is better").click()
+    expect(page.locator("#problem")).to_have_text("Not saved yet; trying again.")
+    page.get_by_role("button", name="Once upon a time").click()
+    expect(page.locator("#votes")).to_be_visible()
+    context.unroute("**/vote")
+    page.get_by_role("button", name="B is better").click()
+    expect(page.locator("#thanks")).to_be_visible()
+    keys = {one.split('"key":"')[1][:32]: one for one in sent}
+    assert len(keys) == 2
+    assert ['"a"' in one for one in keys.values()] == [True, False]
+    context.close()

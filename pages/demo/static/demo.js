@@ -1,81 +1,107 @@
-// Two answers side by side; texts are only ever set as text. What is typed goes to this page's own routes.
+// Two answers side by side, and a vote. Texts enter the page by textContent alone; requests go to the page's own routes.
 const $ = id => document.getElementById(id);
-const CONSENT = `genai-lab-consent ${location.pathname}`;
-let key = null, prompt = '', writing = false, longest = 2000;
+const SIDES = [0, 1];
+const VERDICTS = [...document.querySelectorAll('[data-verdict]')];
+let key = null, note = '', writing = false, longest = 2000, consented = false, declined = false, turn = 0;
 
-const kept = () => { try { return localStorage.getItem(CONSENT) === 'yes'; } catch { return false; } };
-let consent = kept(), declined = false;
-
-const say = text => { $('live').textContent = text; };
-const trouble = text => { $('problem').textContent = text; $('problem').hidden = !text; };
-const post = (name, body, signal) => fetch(name, {
-  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal,
+const say = text => { $('live').textContent = ''; requestAnimationFrame(() => { $('live').textContent = text; }); };
+const trouble = text => { $('problem').textContent = text; $('problem').hidden = !text; $('problem').className = ''; };
+const wait = milliseconds => new Promise(done => setTimeout(done, milliseconds));
+const post = (name, body) => fetch(name, {
+  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body),
 });
 
+class Refused extends Error {}
+async function checked(answer) {
+  if (answer.ok) return answer;
+  throw new Refused((await answer.json().catch(() => ({}))).error || 'The lab does not answer; try again in a moment.');
+}
+
 async function open() {
-  const answer = await fetch('state');
-  const state = await answer.json();
-  if (!answer.ok) { trouble(state.error); return; }
+  const state = await (await checked(await fetch('state', { cache: 'no-store' }))).json();
   document.title = state.title;
   $('title').textContent = state.title;
   $('intro').textContent = state.intro;
   $('intro').hidden = !state.intro;
-  longest = state.longest;
-  if (state.closed) { trouble('This demo is closed. Thank you for your interest.'); return; }
+  if (state.closed) { trouble('This demo is closed.'); $('problem').className = 'calm'; return; }
+  ({ longest, consented } = state);
   $('prompt').maxLength = longest;
-  $('examples').replaceChildren(...state.prompts.map(text => {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = text;
-    button.title = text;
-    button.addEventListener('click', () => { if (!writing) { $('prompt').value = text; count(); ask(); } });
-    return button;
-  }));
-  $('ask').hidden = false;
+  $('examples').replaceChildren(...state.prompts.map(example));
+  $('examples').hidden = !state.prompts.length;
+  $('ask').hidden = $('about').hidden = false;
   count();
+}
+
+function example(text) {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.textContent = text;
+  button.title = text;
+  button.addEventListener('click', () => { $('prompt').value = text; count(); ask(); });
+  return button;
 }
 
 function count() {
   const length = $('prompt').value.length;
-  $('count').textContent = length > longest / 2 ? `${length.toLocaleString('en')} of ${longest.toLocaleString('en')} characters` : '';
+  $('count').textContent = length > longest * .7 ? `${length.toLocaleString('en')} of ${longest.toLocaleString('en')} characters` : '';
 }
 
 function busy(on) {
   writing = on;
-  $('send').disabled = on;
+  $('send').hidden = on;
   $('stop').hidden = !on;
-  for (const side of [0, 1]) $(`text-${side}`).toggleAttribute('data-writing', on);
+  for (const button of $('examples').children) button.disabled = on;
+  for (const side of SIDES) $(`text-${side}`).toggleAttribute('data-writing', on);
+}
+
+function show(side, text) {
+  const place = $(`text-${side}`);
+  const whole = place.textContent + text;
+  place.textContent = place.textContent ? whole : whole.trimStart();
 }
 
 async function ask() {
-  prompt = $('prompt').value;
   if (writing) return;
+  const prompt = $('prompt').value;
   if (!prompt.trim()) { trouble('Write a prompt first, or choose an example.'); $('prompt').focus(); return; }
   trouble('');
-  $('answers').hidden = false;
-  $('asked').textContent = prompt;
-  $('judge').hidden = true;
-  for (const side of [0, 1]) $(`text-${side}`).textContent = '';
-  for (const one of document.querySelectorAll('article')) one.classList.remove('chosen');
-  key = null;
   busy(true);
+  turn += 1;
+  key = null;
+  note = '';
+  judge();
+  $('asked').textContent = prompt;
+  for (const side of SIDES) {
+    $(`text-${side}`).textContent = '';
+    $(`text-${side}`).classList.remove('empty');
+    $(`text-${side}`).closest('article').classList.remove('chosen');
+  }
+  $('answers').hidden = false;
+  reveal($('answers'), 'start');
   say('Both models are answering.');
-  let ended = 0;
   try {
-    const answer = await post('answer', { prompt });
-    if (!answer.ok) throw new Error((await answer.json()).error);
-    for await (const item of lines(answer.body)) {
-      if (item.key) { key = item.key; continue; }
-      $(`text-${item.side}`).textContent = item.text;
-      if (item.error) trouble(item.error);
-      if (item.end) { ended += 1; $(`text-${item.side}`).removeAttribute('data-writing'); }
+    let ended = false;
+    for await (const item of lines((await checked(await post('answer', { prompt }))).body)) {
+      if (item.text) show(item.side, item.text);
+      else if ('side' in item) close(item.side);
+      else { ended = true; ({ key, note } = item); }
     }
+    if (!ended) throw new TypeError();
   } catch (problem) {
-    trouble(problem instanceof TypeError ? 'The answer broke off; ask again.' : problem.message);
-    if (!key) $('answers').hidden = true;
+    trouble(problem instanceof Refused ? problem.message : 'The answers broke off; try again.');
+    if (!$('text-0').textContent && !$('text-1').textContent) $('answers').hidden = true;
   }
   busy(false);
-  if (key && ended === 2) { judge(); say('Both answers are there.'); }
+  judge();
+  if (key) say('Both answers are there. Which one is better?');
+}
+
+function close(side) {
+  const place = $(`text-${side}`);
+  place.removeAttribute('data-writing');
+  if (place.textContent.trim()) return;
+  place.textContent = 'This model had nothing to say.';
+  place.classList.add('empty');
 }
 
 async function* lines(body) {
@@ -90,49 +116,68 @@ async function* lines(body) {
   }
 }
 
-function judge() {
-  $('judge').hidden = declined && !consent;
-  $('consent').hidden = consent;
-  $('votes').hidden = !consent;
-  $('thanks').hidden = true;
-  for (const button of $('votes').children) button.disabled = false;
+// What stands below the answers: one of the question, the votes, a word after a "no", a note, thanks, or nothing.
+function judge(thanked = false) {
+  const told = thanked ? 'thanks' : key ? (consented ? 'votes' : declined ? 'declined' : 'consent') : note ? 'note' : '';
+  for (const name of ['consent', 'votes', 'declined', 'note', 'thanks']) $(name).hidden = name !== told;
+  $('judge').hidden = !told;
+  $('note').textContent = note;
+  for (const button of VERDICTS) button.disabled = false;
+}
+
+function reveal(place, block = 'nearest') {
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  if (matchMedia('(max-width: 700px)').matches || block === 'nearest') place.scrollIntoView({ block, behavior: still ? 'auto' : 'smooth' });
+}
+
+// Sent until it is taken: a vote is kept once, however often it arrives.
+async function insist(name, body, still) {
+  for (let attempt = 0; still(); attempt += 1) {
+    try {
+      const answer = await post(name, body);
+      if (answer.status < 500) { await checked(answer); trouble(''); return true; }
+    } catch (problem) {
+      if (problem instanceof Refused) { trouble(problem.message); return false; }
+    }
+    if (still()) trouble('Not saved yet; trying again.');
+    await wait(Math.min(8000, 500 * 2 ** attempt));
+  }
+  return false;
+}
+
+async function agree() {
+  const mine = turn;
+  $('agree').disabled = true;
+  consented = await insist('consent', { agreed: true }, () => turn === mine) || consented;
+  $('agree').disabled = false;
+  if (!consented || turn !== mine) return;
+  judge();
+  reveal($('judge'));
+  VERDICTS[0].focus({ preventScroll: true });
 }
 
 async function vote(verdict) {
-  for (const button of $('votes').children) button.disabled = true;
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      const answer = await post('vote', { key, verdict, consent });
-      if (answer.ok) break;
-      if (answer.status < 500) { trouble((await answer.json()).error); return; }
-    } catch { /* the network is away */ }
-    trouble('Not saved yet; trying again.');
-    await new Promise(done => setTimeout(done, Math.min(8000, 500 * 2 ** attempt)));
-  }
-  trouble('');
-  const sides = document.querySelectorAll('article');
-  if (verdict === 'a') sides[0].classList.add('chosen');
-  if (verdict === 'b') sides[1].classList.add('chosen');
-  $('votes').hidden = true;
-  $('thanks').hidden = false;
-  say('Your vote is saved.');
+  const mine = turn;
+  for (const button of VERDICTS) button.disabled = true;
+  const saved = await insist('vote', { key, verdict }, () => turn === mine);
+  if (turn !== mine) return;
+  if (!saved) { judge(); return; }
+  const place = { a: 0, b: 1 }[verdict];
+  if (place !== undefined) $(`text-${place}`).closest('article').classList.add('chosen');
+  judge(true);
+  $('next').focus({ preventScroll: true });
+  say('Thank you. Your vote is counted.');
 }
 
 $('ask').addEventListener('submit', event => { event.preventDefault(); ask(); });
 $('prompt').addEventListener('input', count);
 $('prompt').addEventListener('keydown', event => {
-  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); ask(); }
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) { event.preventDefault(); ask(); }
 });
-$('stop').addEventListener('click', () => { if (key) post('stop', { key }); });
-$('agree').addEventListener('click', () => {
-  consent = true;
-  try { localStorage.setItem(CONSENT, 'yes'); } catch { /* it is asked again next time */ }
-  judge();
-  $('votes').firstElementChild.focus();
-});
-$('decline').addEventListener('click', () => { declined = true; $('judge').hidden = true; $('prompt').focus(); });
-$('votes').addEventListener('click', event => {
-  const button = event.target.closest('button[data-verdict]');
-  if (button) vote(button.dataset.verdict);
-});
-open().catch(() => trouble('The page could not be loaded; try again in a moment.'));
+$('stop').addEventListener('click', () => { post('stop', {}).catch(() => {}); });
+$('agree').addEventListener('click', agree);
+$('rethink').addEventListener('click', () => { declined = false; agree(); });
+$('decline').addEventListener('click', () => { declined = true; judge(); $('prompt').focus({ preventScroll: true }); });
+$('next').addEventListener('click', () => { $('prompt').value = ''; count(); scrollTo({ top: 0 }); $('prompt').focus(); });
+for (const button of VERDICTS) button.addEventListener('click', () => vote(button.dataset.verdict));
+open().catch(problem => trouble(problem instanceof Refused ? problem.message : 'The page could not be loaded; try again in a moment.'));
