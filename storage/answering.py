@@ -60,7 +60,7 @@ _NEXT = (
     .join_from(ITEMS, ASSIGNMENTS, _MINE, isouter=True)
     .where(
         _ITEMS.campaign_id == bindparam("campaign"),
-        _ITEMS.room > 0,
+        _ITEMS.room + 0 > 0,  # not by the index of rooms: it is the order of places that is wanted
         or_(_GIVEN.id.is_(None), _GIVEN.status == "expired"),
     )
     .order_by(_ITEMS.place)

@@ -42,7 +42,10 @@ class Item(Row):
     decided: Mapped[bool] = mapped_column(default=False)
     candidates: Mapped[list["Candidate"]] = relationship(order_by="Candidate.place", cascade="all, delete-orphan")
 
-    __table_args__ = (Index("ix_items_campaign_id_place", "campaign_id", "place"),)
+    __table_args__ = (
+        Index("ix_items_campaign_id_place", "campaign_id", "place"),
+        Index("ix_items_campaign_id_room", "campaign_id", "room"),
+    )
 
 
 class Candidate(Row):

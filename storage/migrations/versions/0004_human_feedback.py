@@ -73,6 +73,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('items', schema=None) as batch_op:
         batch_op.create_index('ix_items_campaign_id_place', ['campaign_id', 'place'], unique=False)
+        batch_op.create_index('ix_items_campaign_id_room', ['campaign_id', 'room'], unique=False)
 
     op.create_table('assignments',
     sa.Column('campaign_id', sa.Integer(), nullable=False),
@@ -153,6 +154,7 @@ def downgrade() -> None:
 
     op.drop_table('assignments')
     with op.batch_alter_table('items', schema=None) as batch_op:
+        batch_op.drop_index('ix_items_campaign_id_room')
         batch_op.drop_index('ix_items_campaign_id_place')
 
     op.drop_table('items')
