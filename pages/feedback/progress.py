@@ -25,7 +25,8 @@ aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div>
 """
 PEOPLE = """
 {{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Annotators">
-<table class="grid fb-people fb-annotators"><thead><tr><th scope="col">Annotator</th><th scope="col">Done</th><th scope="col">Skipped
+<table class="grid fb-people fb-annotators"><thead><tr>
+<th scope="col">Annotator</th><th scope="col">Done</th><th scope="col">Skipped
 </th><th scope="col">Flagged</th><th scope="col">Pace</th><th scope="col">Gold right</th><th scope="col">Link</th></tr>
 </thead><tbody>{{#each value.rows}}<tr data-annotator="{{this.id}}"><td>{{this.name}}</td><td>{{this.done}}</td>
 <td>{{this.skipped}}</td><td>{{this.flagged}}</td><td>{{this.pace}}</td><td>{{this.gold}}</td><td>{{#if this.path}}
