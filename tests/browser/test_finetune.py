@@ -87,7 +87,7 @@ def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_pa
         "python -m genai_lab train --config plan.yaml --name 'cloned from' --wait --json"
     )
     page.locator("#ft-start").click()
-    expect(page.locator("#ft-detail h2 .state")).to_have_text("finished")
+    expect(page.locator("#ft-detail h2 .state")).to_have_text("finished", timeout=280_000)
     page.locator("#ft-clone").click()
     expect(page.locator("#ft-steps input")).to_have_value("2")
     expect(page.locator("#ft-batch input").first).to_have_value("2")

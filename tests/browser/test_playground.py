@@ -72,7 +72,11 @@ def test_a_stream_is_stopped_and_goes_on(open_page: Opener) -> None:
     type_number(page, "pg-max-new-tokens", 450)
     type_number(page, "pg-temperature", 1.5)
     page.locator("#pg-prompt textarea").fill(PROMPT)
-    page.evaluate(STOPPED_AT_ONCE)
+    for _ in range(5):  # on a busy machine a stream may end before the click
+        page.evaluate(STOPPED_AT_ONCE)
+        expect(status(page)).to_contain_text(re.compile("cancelled|finished"))
+        if "cancelled" in status(page).inner_text():
+            break
     expect(status(page)).to_contain_text("cancelled")
     stopped = completion(page)
     assert stopped
