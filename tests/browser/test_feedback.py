@@ -242,8 +242,7 @@ def walked(house: House, model: str) -> None:
     assert json.dumps(found.as_dict())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(("size", "scheme"), [((1440, 900), "light"), ((1440, 900), "dark"), ((390, 844), "dark")])
 def test_the_leads_page_has_no_serious_violation(
     house: House, browser: Browser, scheme: Any, size: tuple[int, int], serious_violations: Any
 ) -> None:
