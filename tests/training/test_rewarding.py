@@ -268,7 +268,7 @@ def test_the_command_scores_lines_and_names_what_is_wrong(
 
 @pytest.mark.parametrize("objective", ["reward", "dpo"])
 def test_the_page_s_form_and_charts_take_pairs(lab: Lab, objective: str) -> None:
-    from pages.finetune import charts, form, runs
+    from pages.finetune import charts, form, report, runs
 
     plan = replace(PLAN, model="llama", objective=objective, objective_settings={"share": 0.5, "left_out": "cid"})
     assert form.plan_of(*form.values_of(plan, "named")) == (plan, "named")
@@ -281,7 +281,9 @@ def test_the_page_s_form_and_charts_take_pairs(lab: Lab, objective: str) -> None
     names = ["training loss", "validation accuracy", "training reward margin", "validation chosen reward"]
     drawn = charts.curves([(view, {name: [(0, 0.5), (1, 0.6)] for name in names})])
     assert len(drawn.data) == len(names)
-    report = reward_report.measured(held_out(), held_out(), np.ones(120), np.zeros(120))
-    assert runs.held_out(report)["Held-out accuracy"].startswith("1.000 (")
-    assert runs.detail(lab, replace(view, report=report), ready=False)["facts"]
+    measured = reward_report.measured(held_out(), held_out(), np.ones(120), np.zeros(120))
+    table, plot, _ = report.draw(measured)
+    assert (table["rows"][0]["value"], table["rows"][0]["n"]) == ("1.000", "120")
+    assert plot["value"] is not None
+    assert runs.detail(lab, replace(view, report=measured), ready=False)["facts"]
     training.cancel(lab, begun.run_id)
