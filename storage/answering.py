@@ -1,10 +1,12 @@
 """The queries behind every answer of an annotator, as few and as plain as they can be: rows, not objects.
 
 They run in the one writer's transaction, so that what was read stays true until it is written. Statements are made once
-and go to the connection itself: at hundreds of answers a second most of the time would go into making them.
+and go to the connection itself: at hundreds of answers a second most of the time would go into making them. What an
+answer writes of its own annotator alone is put off until that annotator is looked at again or `flush`, and `look_ahead`
+reads all annotators of a transaction at once: its answers share these statements.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +28,7 @@ _PEOPLE, _CAMPAIGNS, _ITEMS = ANNOTATORS.c, CAMPAIGNS.c, ITEMS.c
 _CANDIDATES, _GIVEN, _RANKINGS = CANDIDATES.c, ASSIGNMENTS.c, RANKINGS.c
 _NAMES = ("id", "name", "secret", "revoked_at", "cursor", "given", "done", "skipped", "seconds", "campaign_id")
 _ID: Any = bindparam("one")
+_IDS: Any = bindparam("ids", expanding=True)
 _COUNT: Any = bindparam("many")
 
 _WHO = (
@@ -35,11 +38,19 @@ _WHO = (
         *(_CAMPAIGNS[name] for name in ("status", "plan", "items")),
     )
     .join_from(ANNOTATORS, CAMPAIGNS, _CAMPAIGNS.id == _PEOPLE.campaign_id)
-    .where(_PEOPLE.id == _ID)
+    .where(_PEOPLE.id.in_(_IDS))
 )
-_ASSIGNMENT = select(
-    *(_GIVEN[name] for name in ("id", "item_id", "campaign_id", "repeat", "shown", "status", "revision"))
-).where(_GIVEN.key == bindparam("wanted"), _GIVEN.annotator_id == _ID)
+_OWN = ("id", "annotator_id", "item_id", "campaign_id", "key", "repeat", "shown", "status", "revision", "held_until")
+_MINE = (
+    select(*(_GIVEN[name] for name in _OWN))
+    .where(
+        or_(
+            and_(_GIVEN.annotator_id.in_(_IDS), _GIVEN.status == "held"),
+            and_(_GIVEN.annotator_id.in_(_IDS), _GIVEN.key.in_(bindparam("keys", expanding=True))),
+        )
+    )
+    .order_by(_GIVEN.id)
+)
 _REVISION = select(*(_RANKINGS[name] for name in ("groups", "both_bad", "flag", "comment", "skip", "seconds"))).where(
     _RANKINGS.assignment_id == _ID, _RANKINGS.revision == bindparam("number")
 )
@@ -49,15 +60,12 @@ _ANSWERED = (
     .where(_GIVEN.id == _ID)
     .values(status=bindparam("now"), held_until=None, revision=bindparam("number"))
 )
-_HELD = (
-    select(*(_GIVEN[name] for name in ("id", "item_id", "key", "shown", "held_until")))
-    .where(_GIVEN.annotator_id == _ID, _GIVEN.status == "held")
-    .order_by(_GIVEN.id)
-)
-_MINE = and_(_GIVEN.item_id == _ITEMS.id, _GIVEN.annotator_id == _ID, _GIVEN.repeat.is_(False))
+_WRITTEN = insert(RANKINGS)
+_GIVEN_OUT = insert(ASSIGNMENTS)
+_HAVE = and_(_GIVEN.item_id == _ITEMS.id, _GIVEN.annotator_id == _ID, _GIVEN.repeat.is_(False))
 _NEXT = (
     select(_ITEMS.id, _ITEMS.place, _GIVEN.id.label("expired"))
-    .join_from(ITEMS, ASSIGNMENTS, _MINE, isouter=True)
+    .join_from(ITEMS, ASSIGNMENTS, _HAVE, isouter=True)
     .where(
         _ITEMS.campaign_id == bindparam("campaign"),
         _ITEMS.room + 0 > 0,  # not by the index of rooms: it is the order of places that is wanted
@@ -68,7 +76,6 @@ _NEXT = (
 )
 _AFTER = _NEXT.where(_ITEMS.place > bindparam("cursor"))
 _BEFORE = _NEXT.where(_ITEMS.place <= bindparam("cursor"))
-_FILL = update(ITEMS).where(_ITEMS.id.in_(bindparam("ids", expanding=True))).values(room=_ITEMS.room - 1)
 _TAKE = update(ITEMS).where(_ITEMS.id == _ID, _ITEMS.room > 0).values(room=_ITEMS.room - 1)
 _GIVE_BACK = update(ITEMS).where(_ITEMS.id == _ID).values(room=_ITEMS.room + 1)
 _LATE = select(_GIVEN.id, _GIVEN.item_id, _GIVEN.repeat).where(
@@ -84,13 +91,38 @@ _OPEN = select(func.count()).select_from(ITEMS).where(_ITEMS.campaign_id == _ID,
 _NOTES: dict[tuple[str, ...], Any] = {}
 
 
-def who(session: Session, annotator_id: int) -> Found | None:
-    """The annotator with what counts of the campaign."""
-    return session.connection().execute(_WHO, {"one": annotator_id}).one_or_none()
+def flush(session: Session) -> None:
+    """Writes what was put off; before COMMIT, and before anything reads what others have written."""
+    for statement, rows in session.info.pop("later", {}).items():
+        session.connection().execute(statement, rows)
 
 
-def assignment(session: Session, key: str, annotator_id: int) -> Found | None:
-    return session.connection().execute(_ASSIGNMENT, {"wanted": key, "one": annotator_id}).one_or_none()
+def _later(session: Session, statement: Any, row: dict[str, Any]) -> None:
+    session.info.setdefault("later", {}).setdefault(statement, []).append(row)
+
+
+def look_ahead(session: Session, wanted: Mapping[int, str | None]) -> None:
+    """Reads what `known` will be asked for: annotator id -> the key that they answer."""
+    connection, ids = session.connection(), list(wanted)
+    people = {row.id: row for row in connection.execute(_WHO, {"ids": ids})}
+    given: dict[int, list[Found]] = {one: [] for one in ids}
+    for row in connection.execute(_MINE, {"ids": ids, "keys": [key for key in wanted.values() if key is not None]}):
+        if row.status == "held" or row.key == wanted[row.annotator_id]:
+            given[row.annotator_id].append(row)
+    ahead = session.info.setdefault("ahead", {})
+    ahead.update({one: (key, people.get(one), given[one]) for one, key in wanted.items()})
+
+
+def known(session: Session, annotator_id: int, key: str | None = None) -> tuple[Found | None, Sequence[Found]]:
+    """The annotator with what counts of the campaign, None where there is none; what they have and have not answered,
+    in the order given, and, if it is theirs, what has that key.
+    """
+    found = session.info.get("ahead", {}).pop(annotator_id, None)
+    if found is None or found[0] != key:
+        flush(session)
+        look_ahead(session, {annotator_id: key})
+        found = session.info["ahead"].pop(annotator_id)
+    return found[1:]
 
 
 def revision(session: Session, assignment_id: int, number: int) -> Found | None:
@@ -99,17 +131,11 @@ def revision(session: Session, assignment_id: int, number: int) -> Found | None:
 
 def add_ranking(session: Session, row: Found, number: int, status: str, **fields: Any) -> None:
     """The newest answer of an assignment; earlier ones stay as its history."""
-    connection = session.connection()
     if row.revision >= 0:
-        connection.execute(_OLD, {"one": row.id})
+        session.connection().execute(_OLD, {"one": row.id})
     made = {"assignment_id": row.id, "campaign_id": row.campaign_id, "revision": number, "current": True, **fields}
-    connection.execute(insert(RANKINGS), made)
-    connection.execute(_ANSWERED, {"one": row.id, "now": status, "number": number})
-
-
-def held(session: Session, annotator_id: int) -> Sequence[Found]:
-    """What the annotator has and has not answered, in the order given."""
-    return session.connection().execute(_HELD, {"one": annotator_id}).all()
+    _later(session, _WRITTEN, made)
+    _later(session, _ANSWERED, {"one": row.id, "now": status, "number": number})
 
 
 def hold(session: Session, ids: Sequence[int], until: datetime) -> None:
@@ -130,12 +156,11 @@ def next_items(session: Session, who: Found, count: int) -> list[Found]:
 
 def give(session: Session, rows: Sequence[dict[str, Any]], again: Sequence[int], until: datetime) -> None:
     """The items are the annotator's from now on: new assignments, and expired ones that are theirs again."""
-    connection = session.connection()
-    if rows:
-        connection.execute(insert(ASSIGNMENTS), list(rows))
+    for row in rows:
+        _later(session, _GIVEN_OUT, row)
     if again:
         wanted = update(ASSIGNMENTS).where(_GIVEN.id.in_(again))
-        connection.execute(wanted.values(status="held", held_until=until))
+        session.connection().execute(wanted.values(status="held", held_until=until))
 
 
 def keys(session: Session, ids: Sequence[int]) -> dict[int, Found]:
@@ -149,7 +174,7 @@ def keys(session: Session, ids: Sequence[int]) -> dict[int, Found]:
 def fill(session: Session, items: Sequence[int]) -> None:
     """One more annotator has each of these."""
     if items:
-        session.connection().execute(_FILL, {"ids": list(items)})
+        session.connection().execute(_TAKE, [{"one": item} for item in items])
 
 
 def take_room(session: Session, item_id: int) -> bool:
@@ -163,6 +188,8 @@ def give_room(session: Session, item_id: int) -> None:
 
 def expire(session: Session, campaign_id: int, now: datetime) -> int:
     """Items whose holders have left get their room back; how many."""
+    flush(session)
+    session.info.pop("ahead", None)
     late = session.connection().execute(_LATE, {"one": campaign_id, "moment": now}).all()
     if late:
         wanted = update(ASSIGNMENTS).where(_GIVEN.id.in_([one.id for one in late]))
@@ -192,9 +219,8 @@ def note(session: Session, annotator_id: int, **fields: Any) -> None:
     if names not in _NOTES:
         values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
         _NOTES[names] = update(ANNOTATORS).where(_PEOPLE.id == _ID).values(values)
-    session.connection().execute(
-        _NOTES[names], {"one": annotator_id, **{f"new_{name}": value for name, value in fields.items()}}
-    )
+    values = {f"new_{name}": value for name, value in fields.items()}
+    _later(session, _NOTES[names], {"one": annotator_id, **values})
 
 
 def texts(session: Session, items: Iterable[int]) -> dict[int, tuple[str, dict[int, str]]]:

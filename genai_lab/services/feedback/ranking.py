@@ -89,7 +89,7 @@ def desk(lab: Lab) -> Desk:
 def state(lab: Lab, annotator_id: int) -> dict[str, Any]:
     """What the page shows around its cards."""
     with lab.database.reading() as session:
-        who = _who(session, annotator_id)
+        who, _ = _known(session, annotator_id)
         plan = CampaignPlan(**who.plan)
         left = _left(desk(lab), session, who)
     return {
@@ -116,10 +116,10 @@ def more(
     place = desk(lab)
 
     def dealt(session: Session) -> dict[str, Any]:
-        who = _who(session, annotator_id, lab, cookie)
-        return _dealt(place, session, who, have, want, {})
+        who, held = _known(session, annotator_id, None, lab, cookie)
+        return _dealt(place, session, who, held, have, want, {})
 
-    return place.writer.submit(dealt)
+    return place.writer.submit(dealt, (annotator_id, None))
 
 
 def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any], cookie: str | None = None) -> "Future[dict[str, Any]]":
@@ -128,24 +128,27 @@ def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any], cookie: str | N
     It raises LinkEnded, NotYours, Changed, or LabError for an answer that cannot be.
     """
     place = desk(lab)
-    key, revision = sent.get("key"), sent.get("revision")
+    revision = sent.get("revision")
+    key = named if isinstance(named := sent.get("key"), str) else None
     have = [one for one in keys(sent.get("have")) if one != key]
     want = sent.get("want")
 
     def kept(session: Session) -> dict[str, Any]:
-        who = _who(session, annotator_id, lab, cookie)
-        if not isinstance(key, str) or isinstance(revision, bool) or not isinstance(revision, int) or revision < 0:
+        who, held = _known(session, annotator_id, key, lab, cookie)
+        if key is None or isinstance(revision, bool) or not isinstance(revision, int) or revision < 0:
             raise LabError("An answer names its card by key and revision.")
-        counted = _keep(session, who, key, revision, sent)
+        row = next((one for one in held if one.key == key), None)
+        counted = _keep(session, who, row, revision, sent)
+        rest = [one for one in held if one is not row]
         wanted = want if isinstance(want, int) else 0
         return {
             "saved": True,
             "key": key,
             "revision": revision,
-            **_dealt(place, session, who, have, wanted, counted),
+            **_dealt(place, session, who, rest, have, wanted, counted),
         }
 
-    return place.writer.submit(kept)
+    return place.writer.submit(kept, (annotator_id, key))
 
 
 def answers(lab: Lab, annotator_id: int, count: int) -> list[dict[str, Any]]:
@@ -175,8 +178,11 @@ def _answered(row: Assignment, ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def _who(session: Session, annotator_id: int, lab: Lab | None = None, cookie: str | None = None) -> Found:
-    found = queries.who(session, annotator_id)
+def _known(
+    session: Session, annotator_id: int, key: str | None = None, lab: Lab | None = None, cookie: str | None = None
+) -> tuple[Found, Sequence[Found]]:
+    """Who asks, and what they hold; raises LinkEnded."""
+    found, held = queries.known(session, annotator_id, key)
     if found is None or found.revoked_at is not None:
         raise LinkEnded
     if (
@@ -185,7 +191,7 @@ def _who(session: Session, annotator_id: int, lab: Lab | None = None, cookie: st
         and not hmac.compare_digest(cookie.encode(), links.signature(lab, found.id, found.secret).encode())
     ):
         raise LinkEnded
-    return found
+    return found, held
 
 
 def _status(who: Found) -> str:
@@ -198,9 +204,15 @@ def _card(key: str, shown: Sequence[int], texts: Texts, revision: int = 0) -> di
 
 
 def _dealt(
-    place: Desk, session: Session, who: Found, have: Sequence[str], want: int, counted: dict[str, Any]
+    place: Desk,
+    session: Session,
+    who: Found,
+    rows: Sequence[Found],
+    have: Sequence[str],
+    want: int,
+    counted: dict[str, Any],
 ) -> dict[str, Any]:
-    """At most `want` more cards: those held already that the browser lacks, then new ones; nobody holds more than
+    """At most `want` more cards: those of the held `rows` that the browser lacks, then new ones; nobody holds more than
     MOST_AT_ONCE. The annotator's counts are written.
     """
     cards: list[dict[str, Any]] = []
@@ -208,7 +220,6 @@ def _dealt(
     if who.status == "open" and want > 0:
         plan, now = CampaignPlan(**who.plan), records.now()
         until = now + timedelta(seconds=plan.lease)
-        rows = queries.held(session, who.id)
         soon = until - timedelta(seconds=plan.lease / 10)
         if late := [row.id for row in rows if row.held_until is None or row.held_until < soon]:
             queries.hold(session, late, until)
@@ -283,9 +294,8 @@ def _items(made: Sequence[tuple[str, list[int], int]]) -> set[int]:
     return {item for _, _, item in made}
 
 
-def _keep(session: Session, who: Found, key: str, revision: int, sent: Mapping[str, Any]) -> dict[str, Any]:
+def _keep(session: Session, who: Found, row: Found | None, revision: int, sent: Mapping[str, Any]) -> dict[str, Any]:
     """Writes the answer down; what is to be noted of the annotator. It raises before it writes."""
-    row = queries.assignment(session, key, who.id)
     if row is None:
         raise NotYours("This card is not yours (any more); the next one is loaded.")
     plan = CampaignPlan(**who.plan)

@@ -15,29 +15,33 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from genai_lab.errors import LabError, StorageError
+from storage.answering import flush, look_ahead
 from storage.database import Database
 
 log = logging.getLogger(__name__)
 
 MOST = 64
 Work = Callable[[Session], Any]
+About = tuple[int, str | None]  # whose answer it is, and its key
+Order = tuple[Work, About | None, Future[Any]]
 
 
 class Writer:
     """`submit(work)` runs `work(session)` in the next transaction; its future is done once that is committed.
 
+    What all of a transaction will ask about their annotators is read together, where `about` says whom.
     `work` raises LabError before it has written anything, so that the others of its transaction are not touched.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: SimpleQueue[tuple[Work, Future[Any]] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[Order | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="rankings", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Work) -> "Future[Any]":
+    def submit(self, work: Work, about: About | None = None) -> "Future[Any]":
         future: Future[Any] = Future()
-        self._waiting.put((work, future))
+        self._waiting.put((work, about, future))
         return future
 
     def close(self) -> None:
@@ -60,22 +64,25 @@ class Writer:
                     batch.append(item)
             self._write(batch)
 
-    def _write(self, batch: list[tuple[Work, "Future[Any]"]]) -> None:
+    def _write(self, batch: list[Order]) -> None:
         results: list[tuple[Future[Any], Any, Exception | None]] = []
         try:
             with self._database.session() as session:
-                for work, future in batch:
+                if wanted := dict(about for _, about, _ in reversed(batch) if about):
+                    look_ahead(session, wanted)
+                for work, _, future in batch:
                     try:
                         results.append((future, work(session), None))
                     except LabError as problem:
                         results.append((future, None, problem))
+                flush(session)
         except Exception as problem:
             if len(batch) > 1:
                 # One of them may be at fault, and it must not take the others with it.
                 for one in batch:
                     self._write([one])
             else:
-                batch[0][1].set_exception(_told(problem))
+                batch[0][2].set_exception(_told(problem))
             return
         for future, result, refused in results:
             if refused is not None:
