@@ -62,14 +62,17 @@ _ANSWERED = (
 )
 _WRITTEN = insert(RANKINGS)
 _GIVEN_OUT = insert(ASSIGNMENTS)
-_HAVE = and_(_GIVEN.item_id == _ITEMS.id, _GIVEN.annotator_id == _ID, _GIVEN.repeat.is_(False))
+_HAD = (_GIVEN.item_id == _ITEMS.id, _GIVEN.annotator_id == _ID, _GIVEN.repeat.is_(False))
+_STATE, _GIVEN_BEFORE = (
+    select(column).where(*_HAD).correlate(ITEMS).scalar_subquery() for column in (_GIVEN.status, _GIVEN.id)
+)
+# Looked up item by item, not joined: a planner that has not seen these tables full would join all of both.
 _NEXT = (
-    select(_ITEMS.id, _ITEMS.place, _GIVEN.id.label("expired"))
-    .join_from(ITEMS, ASSIGNMENTS, _HAVE, isouter=True)
+    select(_ITEMS.id, _ITEMS.place, _GIVEN_BEFORE.label("expired"))
     .where(
         _ITEMS.campaign_id == bindparam("campaign"),
         _ITEMS.room + 0 > 0,  # not by the index of rooms: it is the order of places that is wanted
-        or_(_GIVEN.id.is_(None), _GIVEN.status == "expired"),
+        func.coalesce(_STATE, "expired") == "expired",
     )
     .order_by(_ITEMS.place)
     .limit(_COUNT)

@@ -256,6 +256,7 @@ def move(lab: Lab, which: int | str, status: str) -> CampaignView:
         row.status = status
         if status == "open":
             row.opened_at = row.opened_at or queries.now()
+            queries.tell_planner(session)
         row.closed_at = queries.now() if status == "closed" else None
     return show(lab, view.id)
 
