@@ -19,7 +19,7 @@ def export_best(work: Work, out: Path, folder: Path) -> int:
     best = best_of(out)
     if best is None:
         raise LabError("The run has no checkpoint yet, so there is nothing to keep; let it go on.")
-    module = _restored(work, best)
+    module = restored(work, best)
     draft = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -63,7 +63,8 @@ def merge(base: Path, adapter: Path, architecture: Any, folder: Path) -> float:
     return apart
 
 
-def _restored(work: Work, checkpoint: Path) -> Any:
+def restored(work: Work, checkpoint: Path) -> Any:
+    """The module with its adapter as it was at that checkpoint."""
     import torch
 
     torch.manual_seed(work.training.seed)

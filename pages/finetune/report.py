@@ -1,4 +1,4 @@
-"""A reward model's report on held-out pairs: accuracy beside simple baselines, calibration, scores, what goes wrong."""
+"""A run's report on held-out pairs: accuracy beside simple baselines, calibration, scores, what goes wrong."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,11 +39,11 @@ class Report:
         self.drawn = [self.table, self.plot, self.worst]
 
 
-def draw(report: dict[str, Any]) -> Sequence[Update]:
-    """Nothing for a run that made no reward model."""
+def draw(report: dict[str, Any], implicit: bool = False) -> Sequence[Update]:
+    """Nothing for a run that did not learn from pairs; `implicit` for a policy's own reward."""
     if not report:
         return [{"rows": []}, gr.update(visible=False), []]
-    rows = [_row("This reward model", report["accuracy"])]
+    rows = [_row("This policy's implicit reward" if implicit else "This reward model", report["accuracy"])]
     rows += [_row(f"Baseline: {name}", one) for name, one in report["baselines"].items()]
     for title, key in (("annotator", "by_annotator"), ("criterion", "by_criterion")):
         if len(report[key]) > 1:

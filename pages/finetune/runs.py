@@ -181,7 +181,7 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
         gr.update(visible=adapter and view is not None and view.plan.method in MERGED),
         gr.update(visible=small, value=training.export_file(lab, view.id) if small and view else None),
         gr.update(visible=drawn, value=charts.curves(found) if drawn else None),
-        *report.draw(view.report if view else {}),
+        *(report.draw(view.report, view.plan.objective == "dpo") if view else report.draw({})),
         _differences(shown),
         gr.update(visible=bool(rows)),
         sorted(rows, key=lambda one: (one["place"], one["step"])) if whole else _last(rows),

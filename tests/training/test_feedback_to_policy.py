@@ -61,6 +61,8 @@ def test_a_policy_goes_straight_into_the_next_campaign(lab: Lab, done: Done) -> 
     view = begun(lab, "dpo", done)
     assert view.model is not None
     assert {"validation reward margin", "validation chosen reward"} <= set(training.curves(lab, view))
+    assert view.report["accuracy"]["value"] == 1.0
+    assert view.report["accuracy"]["n"] > 0
     made = learned.before_and_after(lab, view.id, rows=4)
     done(made.generating)
     done(made.job)

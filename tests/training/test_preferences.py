@@ -13,13 +13,14 @@ from genai_lab.errors import BadSetting
 from genai_lab.training import Architecture
 from genai_lab.training.artefacts import export_best
 from genai_lab.training.batches import read_items, write_items
+from genai_lab.training.implicit import ImplicitReward
 from genai_lab.training.loading import load_module
-from genai_lab.training.loop import TRAINED, best_of, loop_of, prepared, resume, train
+from genai_lab.training.loop import TRAINED, best_of, loop_of, prepared, resume, step_of, train
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.objectives.dpo import LOSSES, Settings
 from genai_lab.training.work import Work
-from tests.training.models import Told, tiny
+from tests.training.models import TEXTS, Told, tiny
 from tests.training.test_contract import loaded, work_of
 from tests.training.test_loop import Stopped, Stopper
 
@@ -115,6 +116,28 @@ def test_every_loss_of_dpo_takes_weights(bases: dict[str, Path], tmp_path: Path,
     weights = [loop.draws[place].weight for place in range(4)]
     wanted = sum(a * b for a, b in zip(parts, weights, strict=True)) / sum(weights)
     assert loss_and_gradients(loop, list(range(4)))[0] == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "p_tuning"])
+def test_the_implicit_reward_of_a_policy_is_what_its_run_measured(
+    bases: dict[str, Path], tmp_path: Path, method: str
+) -> None:
+    more: dict[str, Any] = {"steps": 12, "evaluate_every": 12, "learning_rate": 1e-2}
+    work, told = work_of(bases, tmp_path, method, "decoder-only", "dpo", **more), Told()
+    train(work, tmp_path, tmp_path / "out", told)
+    best = best_of(tmp_path / "out")
+    assert best is not None
+    model, texts = ImplicitReward(work, tmp_path / "out"), TEXTS[:4]
+    prompts = [one.prompt for one in texts]
+    sides = {
+        "chosen": [one.completion for one in texts],
+        "rejected": [" ".join(reversed(one.completion.split())) for one in texts],
+    }
+    for name, completions in sides.items():
+        found = dict(told.metrics[f"validation {name} reward"])[step_of(best)]
+        scores = model.scores(prompts, completions)
+        assert abs(found) > 1e-3
+        assert sum(scores) / len(scores) == pytest.approx(found, rel=1e-3, abs=1e-4)
 
 
 def test_smoothing_that_a_loss_does_not_use_is_refused() -> None:

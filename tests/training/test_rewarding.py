@@ -12,6 +12,7 @@ import pytest
 from genai_lab import cli
 from genai_lab.data import SplitPlan
 from genai_lab.errors import LabError, ModelError
+from genai_lab.feedback.pairs import formed
 from genai_lab.lab import Lab
 from genai_lab.metrics import measure, settings_of
 from genai_lab.services import datasets, models, rewards, training
@@ -140,6 +141,25 @@ def test_rows_without_pairs_are_refused(lab: Lab) -> None:
     datasets.import_rows(lab, some, "half", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     with pytest.raises(LabError, match="no column for the role rejected, which preferences need"):
         preparing.known(lab, replace(PLAN, data=(Part("half"),)))
+
+
+@pytest.mark.parametrize("form", ["implicit", "chat", "implicit chat"])
+def test_pairs_in_every_published_form_are_the_same_votes(lab: Lab, form: str) -> None:
+    names = ("prompt", "chosen", "rejected")
+    spaced = [{name: f"{one[name]} " if name == "prompt" else one[name] for name in names} for one in rows()]
+    made = [formed(one, form) for one in spaced]
+    kept = datasets.import_rows(lab, made, "formed", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
+    preferences.check(kept, ())
+    found = preferences.votes(kept, datasets.examples(lab, kept.id, split="train", count=1000, seed=0))
+    told = sorted((one.prompt.strip(), one.chosen, one.rejected) for one in found)
+    assert told == sorted((one["prompt"], one["chosen"], one["rejected"]) for one in rows())
+
+
+def test_pairs_that_share_no_prompt_are_refused(lab: Lab) -> None:
+    some = [{"chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(20)]
+    datasets.import_rows(lab, some, "bare", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
+    with pytest.raises(LabError, match="do not begin with the same prompt"):
+        preferences.texts(lab, PLAN, datasets.show(lab, "bare"), 10, 10)
 
 
 @pytest.mark.parametrize(("base", "objective"), [("roberta", "reward"), ("llama", "dpo")])

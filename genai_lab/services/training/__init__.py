@@ -39,7 +39,7 @@ class Started:
 class TrainingView:
     """One run. `outcome` is what came of it (steps, best_step, best_loss, seconds, tokens, trained, parameters, peak
     in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met;
-    `report` is how a reward model did on held-out pairs (`reward_report`), {} for other runs.
+    `report` is how rewards did on held-out pairs (`reward_report`), {} for runs that do not learn from pairs.
     """
 
     id: int

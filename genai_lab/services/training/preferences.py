@@ -1,7 +1,8 @@
 """Preference pairs of a dataset version: read, kept apart by prompt, and made into what is learned.
 
-A version gives pairs by its roles input, chosen and rejected (or columns called prompt, chosen, rejected). Columns
-called weight, margin, annotator and criterion are read where they are there.
+A version gives pairs by its roles input, chosen and rejected (or columns called prompt, chosen, rejected); without an
+input both sides begin with their prompt, and each may be text or messages. Columns called weight, margin, annotator and
+criterion are read where they are there.
 """
 
 import math
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genai_lab.data import Example
+from genai_lab.data.pairs import sides
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets
@@ -56,9 +58,6 @@ def check(version: VersionView, templates: Sequence[Any]) -> None:
         raise LabError(
             f"{version.name} has no column for the role {lacking}, which preferences need; import it with one."
         )
-    if _column(version, "input") is None:
-        what = "its prompts as messages" if "messages" in version.roles else "no column for the role input"
-        raise LabError(f"{version.name} has {what}; import it with a column of text as input, or one called prompt.")
     if templates:
         raise LabError("Preferences are read as they are; leave the templates empty.")
 
@@ -145,7 +144,7 @@ def voted(plan: Plan, kept: Iterable[Vote]) -> list[Vote]:
 
 def votes(version: VersionView, rows: Iterable[Example]) -> list[Vote]:
     """Raises LabError for a weight or margin that is no number, naming the row."""
-    asked, chosen, rejected = (_column(version, role) or "" for role in ("input", "chosen", "rejected"))
+    asked, first, second = (_column(version, role) or "" for role in ("input", "chosen", "rejected"))
     names = set(version.column_names)
     made = []
     for row in rows:
@@ -153,8 +152,14 @@ def votes(version: VersionView, rows: Iterable[Example]) -> list[Vote]:
         more = {name: cells.get(name, "") for name in ("annotator", "criterion") if name in names}
         weight = _number(version, row, "weight", 1.0, 0.0) if "weight" in names else 1.0
         margin = _number(version, row, "margin", 0.0, -math.inf) if "margin" in names else 0.0
-        if cells[chosen].strip() and cells[rejected].strip() and cells[chosen] != cells[rejected]:
-            made.append(Vote(row.key, cells[asked], cells[chosen], cells[rejected], weight, margin, **more))
+        prompt, chosen, rejected = sides(cells[first], cells[second], cells[asked] if asked else None)
+        if chosen.strip() and rejected.strip() and chosen != rejected:
+            made.append(Vote(row.key, prompt, chosen, rejected, weight, margin, **more))
+    if made and not asked and not any(one.prompt for one in made):
+        raise LabError(
+            f"{version.name} has no column for the role input, and its chosen and rejected texts do not begin with the "
+            "same prompt; import it with a column of prompts."
+        )
     return made
 
 

@@ -3,14 +3,13 @@
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from genai_lab.evaluation.statistics import Interval, compare, interval, wilson
 from genai_lab.lab import Lab
 from genai_lab.metrics import Array, Sample
-from genai_lab.models import Card
 from genai_lab.services import datasets
 from genai_lab.services.training import preferences
 from genai_lab.services.training.preferences import Vote
@@ -24,14 +23,18 @@ FEWEST_TOLD = 5
 SHARE = (0.0, 1.0)
 
 
-def report(lab: Lab, plan: Plan, card: Card, device: str = "cpu") -> dict[str, Any]:
-    """The report of a reward model on the held-out pairs of its plan, as plain numbers for JSON.
+class Scorer(Protocol):
+    """A reward model, or the implicit reward of a policy."""
+
+    def scores(self, prompts: Sequence[str], completions: Sequence[str]) -> Sequence[float]: ...
+
+
+def report(lab: Lab, plan: Plan, model: Scorer) -> dict[str, Any]:
+    """The report of a run's rewards on the held-out pairs of its plan, as plain numbers for JSON.
 
     Accuracies are shares of pairs, ties one half, with 95 % intervals from a bootstrap over prompts; `pairs` keeps
     [part, row, margin] of each held-out pair, so that runs can be compared on the same ones. Raises LabError.
     """
-    from genai_lab.models.rewards import RewardModel
-
     learned: list[Vote] = []
     held: list[tuple[int, Vote]] = []
     for place, part in enumerate(plan.data):
@@ -42,7 +45,7 @@ def report(lab: Lab, plan: Plan, card: Card, device: str = "cpu") -> dict[str, A
     if len(held) > MOST_HELD:
         held = sorted(random.Random(f"report {plan.training.seed}").sample(held, MOST_HELD), key=lambda one: one[1].row)
     tested = [one for _, one in held]
-    scores = _scores(RewardModel(card, device), tested)
+    scores = _scores(model, tested)
     return measured(learned, tested, *scores, seed=plan.training.seed) | {
         "pairs": [[place, one.row, round(float(a - b), 6)] for (place, one), a, b in zip(held, *scores, strict=True)]
     }
@@ -143,7 +146,7 @@ def calibration(margins: Array, seed: int = 0) -> dict[str, Any]:
     return {"bins": bins, "ece": error}
 
 
-def _scores(model: Any, held: Sequence[Vote]) -> tuple[Array, Array]:
+def _scores(model: Scorer, held: Sequence[Vote]) -> tuple[Array, Array]:
     """Scores (N,) of the chosen and of the rejected completions; what stands there twice is read once."""
     asked = list(dict.fromkeys((one.prompt, text) for one in held for text in (one.chosen, one.rejected)))
     found = dict(zip(asked, model.scores([p for p, _ in asked], [c for _, c in asked]), strict=True))

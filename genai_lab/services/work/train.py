@@ -41,7 +41,7 @@ class Train:
         outcome = run(work, place, out, tell)
         report.progress(work.steps, work.steps, "Writing the model")
         card, step = exported(lab, plan, work, out, settings)
-        told = _reported(lab, plan, work, card, report)
+        told = _reported(lab, plan, work, out, card, report)
         result = {
             "report": told,
             "model": settings["model"],
@@ -182,14 +182,18 @@ def exported(lab: Lab, plan: Plan, work: Work, out: Path, settings: dict[str, An
     return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
 
 
-def _reported(lab: Lab, plan: Plan, work: Work, card: Card, report: Report) -> dict[str, Any]:
-    """How a reward model does on held-out pairs; {} for other runs."""
-    if work.objective.head != "reward":
+def _reported(lab: Lab, plan: Plan, work: Work, out: Path, card: Card, report: Report) -> dict[str, Any]:
+    """How a reward model, or the implicit reward of a policy, does on held-out pairs; {} for other runs."""
+    if work.objective.needs != "pairs":
         return {}
+    from genai_lab.models.rewards import RewardModel
     from genai_lab.services.training import reward_report
+    from genai_lab.training.implicit import ImplicitReward
 
     report.progress(work.steps, work.steps, "Scoring held-out pairs")
-    return reward_report.report(lab, plan, card, preparing.device_of(lab))
+    device = preparing.device_of(lab)
+    explicit = work.objective.head == "reward"
+    return reward_report.report(lab, plan, RewardModel(card, device) if explicit else ImplicitReward(work, out, device))
 
 
 def _kept(card: Card) -> dict[str, Any]:
