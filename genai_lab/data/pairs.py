@@ -1,7 +1,7 @@
 """A preference as prompt, chosen and rejected text, from each of the shapes in which such data is published.
 
-The prompt stands in a column of its own, or both completions begin with it; each side is a text, or the messages of a
-conversation as JSON.
+The prompt stands in a column of its own, or both completions begin with it; each is a text, or one or more messages as
+JSON, in OpenAI's form (role, content) or ShareGPT's (from, value).
 """
 
 import json
@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 TURN = re.compile(r"^Assistant:", re.MULTILINE)
-Messages = list[dict[str, Any]]
+NAMES = {"human": "user", "gpt": "assistant"}
+Messages = list[dict[str, str]]
 
 
 def sides(chosen: str, rejected: str, prompt: str | None = None) -> tuple[str, str, str]:
@@ -33,19 +34,23 @@ def sides(chosen: str, rejected: str, prompt: str | None = None) -> tuple[str, s
 
 
 def messages(cell: str) -> Messages | None:
-    """The messages that the cell holds as JSON; None where it is a text."""
-    if not cell.lstrip().startswith("["):
+    """The messages that the cell holds as JSON, {role, content} each; None where it is a text."""
+    if not cell.lstrip().startswith(("[", "{")):
         return None
     try:
         found = json.loads(cell)
     except (ValueError, RecursionError):
         return None
-    whole = bool(found) and isinstance(found, list) and all(_is_message(one) for one in found)
-    return found if whole else None
+    made = [_message(one) for one in (found if isinstance(found, list) else [found])]
+    whole = [one for one in made if one is not None]
+    return whole if whole and len(whole) == len(made) else None
 
 
-def _is_message(one: Any) -> bool:
-    return isinstance(one, dict) and isinstance(one.get("role"), str) and isinstance(one.get("content"), str)
+def _message(one: Any) -> dict[str, str] | None:
+    for role, content in (("role", "content"), ("from", "value")):
+        if isinstance(one, dict) and isinstance(one.get(role), str) and isinstance(one.get(content), str):
+            return {"role": NAMES.get(one[role], one[role]), "content": one[content]}
+    return None
 
 
 def _conversation(first: Messages, second: Messages, prompt: str | None) -> tuple[str, str, str]:
@@ -63,5 +68,5 @@ def _text(cell: str) -> str:
 
 def _written(some: Messages) -> str:
     if len(some) == 1:
-        return str(some[0]["content"])
+        return some[0]["content"]
     return "\n\n".join(f"{one['role'].capitalize()}: {one['content']}" for one in some)

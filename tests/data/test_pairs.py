@@ -46,11 +46,20 @@ def test_a_conversation_is_told_turn_by_turn() -> None:
     assert (chosen, rejected) == ("Tell me more.", "No.")
 
 
+def test_messages_of_either_family_are_read() -> None:
+    asked = cell([{"from": "human", "value": "Hi"}])
+    assert sides(cell({"from": "gpt", "value": "Hello"}), "Go away", asked) == ("Hi", "Hello", "Go away")
+    several = cell(
+        [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Yes?"}, {"from": "human", "value": "Tea"}]
+    )
+    assert sides("Here.", "No.", several)[0] == "User: Hi\n\nAssistant: Yes?\n\nUser: Tea"
+
+
 def test_two_equal_conversations_leave_a_completion() -> None:
     same = cell([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}])
     assert sides(same, same) == ("Hi", "Hello", "Hello")
 
 
-@pytest.mark.parametrize("text", ["[1] a list", "[]", '["a"]', '[{"role": "user"}]', "[" * 5000])
+@pytest.mark.parametrize("text", ["[1] a list", "[]", '["a"]', '[{"role": "user"}]', '{"a": 1}', "[" * 5000])
 def test_what_only_looks_like_messages_is_text(text: str) -> None:
     assert sides(text, "other", "asked") == ("asked", text, "other")

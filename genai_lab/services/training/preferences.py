@@ -180,7 +180,7 @@ def _number(version: VersionView, row: Example, name: str, default: float, least
 def _column(version: VersionView, role: str) -> str | None:
     """The column of the role, or else one that is called so."""
     named = "prompt" if role == "input" else role
-    found = version.roles.get(role)
+    found = version.roles.get(role) or (version.roles.get("messages") if role == "input" else None)
     return found[0] if found else named if named in version.column_names else None
 
 
