@@ -231,12 +231,12 @@ def _once(draws: Draws) -> Iterator[tuple[int, int]]:
 
 
 def _told(seen: list[Sides]) -> dict[str, float]:
-    """Means over pairs: how often the chosen side's reward is higher, by how much, and both rewards."""
+    """Means over pairs: how often the chosen side's reward is higher (a tie is one half), by how much, and both."""
     if not seen:
         return {}
     chosen, rejected = (torch.cat([one[side] for one in seen]).float() for side in (0, 1))
     return {
-        "accuracy": float((chosen > rejected).float().mean()),
+        "accuracy": float(((chosen > rejected).float() + 0.5 * (chosen == rejected)).mean()),
         "reward margin": float((chosen - rejected).mean()),
         "chosen reward": float(chosen.mean()),
         "rejected reward": float(rejected.mean()),

@@ -160,9 +160,9 @@ def _next(view: service.CampaignView) -> str:
         return "Its candidates are being drawn; the strip above tells how far."
     if not view.annotators:
         return "Next: invite annotators, yourself among them, and open the campaign."
-    if view.status == "draft":
+    if view.status == "draft" and view.got < view.wanted:
         return "Next: open the campaign; until then the links say that it has not begun."
-    if view.status == "open" and view.got >= view.wanted > 0:
+    if view.status in ("draft", "open") and view.got >= view.wanted > 0:
         return "Every item has its answers. Next: agreement, leaderboard, and a reward model."
     return ""
 
