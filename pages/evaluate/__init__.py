@@ -45,7 +45,8 @@ def build(lab: Lab) -> None:
     on_open(arrived, outputs, lab)
     listed.select(guarded(chosen, lab), None, outputs, **PRIVATE)
     opened.change(guarded(switched, lab), opened, outputs, **PRIVATE)
-    gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], outputs, **PRIVATE)
+    # A tick that is late must not undo a choice, so it never says what is open.
+    gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], outputs[1:], **PRIVATE)
     # Only what is new is drawn again, so that a row that is being read stays.
     seen.change(guarded(results.draw, lab), [*shown.chosen, shown.view], shown.drawn, **PRIVATE).success(
         guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE
@@ -73,7 +74,7 @@ def switched(lab: Lab, run_id: int | None) -> Sequence[Update]:
 def ticked(lab: Lab, run_id: int | None, seen: str) -> Sequence[Update]:
     """Draws again while figures come in."""
     mark = _mark(lab, run_id)
-    return gr.skip() if mark == seen else drawing(lab, run_id)
+    return gr.skip() if mark == seen else drawing(lab, run_id)[1:]
 
 
 def drawing(lab: Lab, run_id: int | None) -> Sequence[Update]:

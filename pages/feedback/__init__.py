@@ -75,7 +75,8 @@ def build(lab: Lab) -> None:
         guarded(figures, lab, agreed, board, read, made), [opened, board.fair], drawn, **PRIVATE
     )
     begun.change(followed, begun, [tabs, opened], **PRIVATE).success(None, opened, None, js=ADDRESS, **PRIVATE)
-    gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], head, **PRIVATE)
+    # A tick that is late must not undo a choice, so it never says what is open.
+    gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], head[1:], **PRIVATE)
     # Figures follow when answers have come in, and only where somebody looks at them.
     tabs.select(guarded(figures, lab, agreed, board, read, made), [opened, board.fair], drawn, **PRIVATE)
 
@@ -102,7 +103,7 @@ def followed(campaign: int | None) -> Sequence[Update]:
 
 
 def ticked(lab: Lab, campaign: int | None, seen: str) -> Sequence[Update]:
-    return gr.skip() if mark(lab, campaign) == seen else drawing(lab, campaign)
+    return gr.skip() if mark(lab, campaign) == seen else drawing(lab, campaign)[1:]
 
 
 def mark(lab: Lab, campaign: int | None) -> str:

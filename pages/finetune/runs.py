@@ -111,7 +111,8 @@ class Runs:
         opened.change(guarded(words, lab), opened, [self.title, self.tags, self.beside], **PRIVATE)
         self.beside.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
         self.all.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
-        gr.Timer(1.5).tick(guarded(tick, lab), [*wanted, self.seen], self.drawn, **PRIVATE)
+        # A tick that is late must not undo a choice, so it never says what is open.
+        gr.Timer(1.5).tick(guarded(tick, lab), [*wanted, self.seen], self.drawn[1:], **PRIVATE)
         self.cancel.click(guarded(ask, lab, self.surely), opened, self.surely.outputs, **PRIVATE)
         self.surely.yes.click(guarded(cancelled, lab), wanted, self.drawn, **PRIVATE).then(
             self.surely.close, None, self.surely.outputs, **PRIVATE
@@ -137,7 +138,7 @@ def words(lab: Lab, run: int | None) -> Sequence[Update]:
 
 
 def tick(lab: Lab, run: int | None, beside: list[int] | None, every: bool, seen: str) -> Any:
-    return gr.skip() if seen == mark(lab, run, beside) else draw(lab, run, beside, every)
+    return gr.skip() if seen == mark(lab, run, beside) else draw(lab, run, beside, every)[1:]
 
 
 def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:

@@ -219,7 +219,10 @@ def _number(value: Any) -> Any:
 def tick(lab: Lab, study: int | None, seen: str) -> Any:
     if study is None and not studies.find(lab, 1):
         return gr.skip()
-    return gr.skip() if seen == mark(lab, study) else draw(lab, study)
+    if seen == mark(lab, study):
+        return gr.skip()
+    listed, *rest = draw(lab, study)
+    return [gr.update(choices=listed["choices"]), *rest]  # late, it must not undo a choice
 
 
 def mark(lab: Lab, study: int | None) -> str:

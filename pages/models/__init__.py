@@ -89,7 +89,8 @@ def build(lab: Lab) -> None:
     )
     downloads.cancel(guarded(cancel, lab), now, shown, **PRIVATE)
     downloads.resume(guarded(resume, lab), now, shown, **PRIVATE)
-    gr.Timer(2).tick(guarded(tick, lab), [*now, seen], [*shown, seen], queue=False, **PRIVATE)
+    # A tick that is late must not undo a choice, so it never says what is chosen.
+    gr.Timer(2).tick(guarded(tick, lab), [*now, seen], [*shown[:-1], seen], queue=False, **PRIVATE)
 
 
 # Drawing
@@ -130,10 +131,10 @@ def draw(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
 def tick(lab: Lab, name: str, archived: bool, seen: str) -> Sequence[Update]:
     """Draws again where something changed: a download moved, a model was loaded elsewhere."""
     state = [(view.card.name, view.status, view.detail) for view in _views(lab, archived)]
-    mark = repr((state, service.budget(lab).used_bytes, [_download(item) for item in service.downloads(lab)]))
+    mark = repr((name, state, service.budget(lab).used_bytes, [_download(item) for item in service.downloads(lab)]))
     if mark == seen:
         return gr.skip()
-    shown = list(draw(lab, name, archived))
+    shown = list(draw(lab, name, archived))[:-1]
     shown[LOAD].pop("interactive")  # a button that says Loading… stays as it is
     return (*shown, mark)
 

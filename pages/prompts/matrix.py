@@ -57,8 +57,10 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
         )
     section("Results")
     shown = results.Results(lab, opened)
-    outputs = [opened, seen, *shown.outputs]
-    anew = [*outputs, shown.cell]
+    # The timer draws what it was asked for, which may be late: it never says what is open.
+    live = [seen, *shown.outputs]
+    address = gr.Textbox("", visible="hidden", show_label=False, container=False)
+    anew = [opened, address, shown.cell, *live]
     shown.follow(on_open(arrived, [tabs, *form.inputs, *anew], lab, inputs=[draft]))
     cost.click(guarded(estimated, lab), form.inputs, told, concurrency_id="models", **PRIVATE)
     sample.click(guarded(example, lab), form.inputs, form.inputs, **PRIVATE)
@@ -68,8 +70,8 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
         shown.listed.input(guarded(switched, lab), shown.listed, anew, **PRIVATE),
     ):
         shown.follow(event)
-        event.success(None, shown.listed, None, js=ADDRESS, **PRIVATE)
-    gr.Timer(1).tick(guarded(ticked, lab), [opened, seen, *shown.chosen], outputs, **PRIVATE)
+        event.success(None, address, None, js=ADDRESS, **PRIVATE)
+    gr.Timer(1).tick(guarded(ticked, lab), [opened, seen, *shown.chosen], live, **PRIVATE)
     form.selectors.change(by_hand, form.selectors, form.fixed, queue=False, **PRIVATE)
     for one in form.inputs:
         one.change(None, form.inputs, draft, js=KEEP, queue=False, **PRIVATE)
@@ -259,9 +261,9 @@ def ticked(lab: Lab, run: int | None, seen: str, figure: str | None, kind: str, 
 def _drawn(
     lab: Lab, run: int | None, figure: str | None, cell: int | None, kind: str = "curve", fresh: bool = False
 ) -> Sequence[Update]:
-    return run, results.mark(lab, run), *results.overview(lab, run, figure, cell, kind, fresh)
+    return results.mark(lab, run), *results.overview(lab, run, figure, cell, kind, fresh)
 
 
 def _fresh(lab: Lab, run: int | None, cell: int | None = None) -> Sequence[Update]:
     """Another matrix than the one that was open, with this cell."""
-    return *_drawn(lab, run, None, cell, fresh=True), cell
+    return run, str(run or ""), cell, *_drawn(lab, run, None, cell, fresh=True)

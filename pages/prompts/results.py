@@ -119,7 +119,7 @@ def mark(lab: Lab, run: int | None) -> str:
     if run is None:
         return repr(newest)
     view = service.show(lab, run)
-    return repr((newest, view.status, [(one.system.n, len(one.scores), one.cached) for one in view.cells]))
+    return repr((run, newest, view.status, [(one.system.n, len(one.scores), one.cached) for one in view.cells]))
 
 
 def overview(
