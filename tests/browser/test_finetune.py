@@ -51,6 +51,7 @@ def test_a_soft_prompt_is_learned_behind_a_closed_tab_and_switched_on_in_the_pla
     link = page.locator("#ft-detail a.try")
     expect(link).to_contain_text("Try soft prompt")
     link.click()
+    expect(page.locator("#pg-model input")).to_have_value("soft prompt")  # the page has been filled
     texts = [answered(page, name) for name in ("starter-seq2seq", "soft prompt", "starter-seq2seq")]
     assert texts[0] == texts[2] != texts[1]
 

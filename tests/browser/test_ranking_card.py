@@ -13,6 +13,8 @@ from tests.browser.ranking_server import Item, RankingServer, items
 
 LATE = "Not saved yet: kept in this browser; "
 BIDI, WIDE = "\u202e", "W" * 900
+# Some frames later the card has measured its texts in the new size.
+FITTED = "new Promise(done => { let n = 5; const on = () => n-- ? requestAnimationFrame(on) : done(); on(); })"
 HOSTILE = [
     "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'><svg onload='window.ran = 1'>",
     f"{BIDI}txet desrever \x00\x07\x1b[31m \u0645\u0631\u062d\u0628\u0627 {WIDE}",
@@ -203,6 +205,7 @@ def test_hostile_texts_stay_texts_and_the_page_is_accessible(
         expect(page.locator(".candidate .text").first).to_contain_text("<script>")
         for width, height in SIZES.values():
             page.set_viewport_size({"width": width, "height": height})
+            page.evaluate(FITTED)
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
             assert serious_violations(page) == []
         page.locator("#guidelines .close").click()
