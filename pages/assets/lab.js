@@ -32,3 +32,23 @@ function center(bar) {
   const here = [...bar.querySelectorAll('a')].find(link => link.pathname === location.pathname);
   if (here) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
 }
+
+// While an answer is on its way that fills a form, the form takes nothing: what is typed would be overwritten.
+let held = 0, before = null, patience;
+window.labHold = change => {
+  const main = document.querySelector('.gradio-container main') ?? document.querySelector('.gradio-container');
+  if (!main) return;
+  if (!held && change > 0) before = document.activeElement;
+  held = Math.max(0, held + change);
+  clearTimeout(patience);
+  main.inert = held > 0;
+  if (held) {
+    main.setAttribute('aria-disabled', 'true');
+    patience = setTimeout(() => { held = 0; window.labHold(0); }, 20000);
+    return;
+  }
+  main.removeAttribute('aria-disabled');
+  main.dataset.filled = Number(main.dataset.filled ?? 0) + 1;
+  if (before?.isConnected && document.activeElement === document.body) before.focus({ preventScroll: true });
+  before = null;
+};

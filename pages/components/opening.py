@@ -1,4 +1,4 @@
-"""What happens when a page is opened."""
+"""What happens when a page is opened, and while an answer is on its way that fills a form."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,6 +6,10 @@ from typing import Any
 from gradio.context import Context
 
 from pages.components.errors import PRIVATE, guarded
+
+# What is typed before the answer comes would be overwritten by it: the page takes nothing meanwhile (lab.js).
+HOLD = "(...values) => {{ window.labHold?.(1); return values.slice(0, {count}); }}"
+RELEASE = "() => { window.labHold?.(-1); return []; }"
 
 
 def on_open(fn: Callable[..., Any], outputs: Sequence[Any], *bound: Any, inputs: Sequence[Any] = ()) -> Any:
@@ -16,4 +20,21 @@ def on_open(fn: Callable[..., Any], outputs: Sequence[Any], *bound: Any, inputs:
     blocks = Context.root_block
     if blocks is None:
         raise RuntimeError("on_open belongs inside a page's build function")
-    return blocks.load(guarded(fn, *bound), list(inputs), list(outputs), **PRIVATE)
+    return fills(blocks.load, fn, outputs, *bound, inputs=inputs)
+
+
+def fills(
+    event: Callable[..., Any],
+    fn: Callable[..., Any],
+    outputs: Sequence[Any],
+    *bound: Any,
+    inputs: Sequence[Any] = (),
+) -> Any:
+    """On `event` (a button's click), `fn(*bound, *inputs)` fills form fields, and nothing can be typed until it has.
+
+    Returns Gradio's dependency, for `.then`.
+    """
+    hold = HOLD.format(count=len(inputs))
+    made = event(guarded(fn, *bound), list(inputs), list(outputs), js=hold, **PRIVATE)
+    made.then(None, None, None, js=RELEASE, queue=False, **PRIVATE)
+    return made

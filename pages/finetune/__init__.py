@@ -10,7 +10,7 @@ from genai_lab.lab import Lab
 from genai_lab.services import training
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import page_head
-from pages.components.opening import on_open
+from pages.components.opening import fills, on_open
 from pages.finetune import form as forms
 from pages.finetune import new, runs, studies
 
@@ -39,7 +39,7 @@ def build(lab: Lab) -> None:
         inputs=[made.draft],
     ).then(guarded(runs.draw, lab), [opened, shown.beside, shown.all], shown.drawn, **PRIVATE)
     begun.change(followed, begun, [tabs, opened], **PRIVATE).success(None, opened, None, js=ADDRESS, **PRIVATE)
-    shown.clone.click(guarded(cloned, lab), opened, [tabs, *inputs], **PRIVATE)
+    fills(shown.clone.click, cloned, [tabs, *inputs], lab, inputs=[opened])
 
 
 def arrived(lab: Lab, count: int, draft: str | None, request: gr.Request) -> Sequence[Update]:

@@ -17,6 +17,7 @@ from genai_lab.training.objectives import OBJECTIVES
 from pages.components.copying import copy_computed, download_computed
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import piece
+from pages.components.opening import fills
 from pages.components.stats import count_text, share_text, size_text
 from pages.finetune import form as forms
 
@@ -103,7 +104,7 @@ class New:
         inputs, form = self.form.inputs, self.form
         choice = [form.objective, form.method, *form.groups.values()]
         for chip, name in zip(chips, EXAMPLES, strict=True):
-            chip.click(guarded(example, lab, name), None, inputs, **PRIVATE)
+            fills(chip.click, example, inputs, lab, name)
         for event in (form.model.change, form.objective.change, form.method.change):
             event(guarded(forms.suited, lab), [form.model, form.objective, form.method], choice, queue=False, **PRIVATE)
             event(guarded(about, lab), [form.model, form.objective, form.method], form.about, queue=False, **PRIVATE)
@@ -117,7 +118,7 @@ class New:
             **PRIVATE,
         )
         preset.input(preset_values, preset, form.pace, queue=False, **PRIVATE)
-        reset.click(guarded(forms.offered, lab, None), None, inputs, **PRIVATE)
+        fills(reset.click, forms.offered, inputs, lab, None)
         for one in inputs:
             one.change(None, inputs, self.draft, js=KEEP, queue=False, **PRIVATE)
 
@@ -139,7 +140,7 @@ def _yaml(lab: Lab, inputs: list[Any]) -> None:
             command = gr.Button("Copy command", size="sm", scale=0, min_width=120)
             save = gr.Button("Download", size="sm", scale=0, min_width=90)
     write.click(guarded(written), inputs, [text, line], **PRIVATE)
-    put.click(guarded(put_in, lab), text, inputs, **PRIVATE)
+    fills(put.click, put_in, inputs, lab, inputs=[text])
     copy_computed(copy, yaml_of, inputs)
     copy_computed(command, command_of, inputs)
     download_computed(save, yaml_of, inputs, FILE)

@@ -13,7 +13,7 @@ from genai_lab.services import generation, microscope, models, presets
 from genai_lab.starter.examples import examples
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.forms import read_settings, settings_form, show_settings
-from pages.components.opening import on_open
+from pages.components.opening import fills, on_open
 from pages.components.plots import microscope_figure
 from pages.components.stats import stat_row
 from pages.components.tokenmap import full_value, token_map
@@ -89,9 +89,7 @@ def build(lab: Lab) -> Parts:
     _wire_microscope(lab, page, form, tokens, which)
     _wire_settings(lab, page, model, mode, form, preset, name, save, drop)
     for chip, one in zip(chips, examples(), strict=True):
-        chip.click(guarded(use_example, lab, one), None, inputs, **PRIVATE).then(
-            None, inputs, draft, js=_KEEP, **PRIVATE
-        )
+        fills(chip.click, use_example, inputs, lab, one).then(None, inputs, draft, js=_KEEP, **PRIVATE)
     clear.click(lambda text: ("", text, gr.update(visible=True)), prompt, [prompt, cleared, undo], **PRIVATE)
     undo.click(lambda text: (text, gr.update(visible=False)), cleared, [prompt, undo], **PRIVATE)
     on_open(opened, [*inputs, *shown, preset], lab, inputs=[draft]).then(

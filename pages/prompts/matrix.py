@@ -17,7 +17,7 @@ from genai_lab.services.matrix.estimating import estimate
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import section
-from pages.components.opening import on_open
+from pages.components.opening import fills, on_open
 from pages.prompts import results
 
 EXAMPLE, EXAMPLE_MODEL, EXAMPLE_TEMPLATE = "starter-sentiment", "starter-causal", "classify-review"
@@ -63,7 +63,7 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
     anew = [opened, address, shown.cell, *live]
     shown.follow(on_open(arrived, [tabs, *form.inputs, *anew], lab, inputs=[draft]))
     cost.click(guarded(estimated, lab), form.inputs, told, concurrency_id="models", **PRIVATE)
-    sample.click(guarded(example, lab), form.inputs, form.inputs, **PRIVATE)
+    fills(sample.click, example, form.inputs, lab, inputs=form.inputs)
     for event in (
         run.click(guarded(started, lab), form.inputs, anew, **PRIVATE),
         shown.rerun.click(guarded(rerun, lab), [opened], anew, **PRIVATE),

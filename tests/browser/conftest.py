@@ -121,17 +121,25 @@ def open_page(browser: Browser, app_url: str) -> Iterator[Opener]:
     contexts, faults = [], []
 
     def watch(page: Page) -> None:
+        left = [False]  # a page that is being left gives its session back; what it then says is nobody's fault
+
         def request(one: Any) -> None:
+            left[0] = left[0] or (one.is_navigation_request() and one.frame == page.main_frame)
             if not one.url.startswith((app_url, "data:", "blob:")):
                 faults.append(f"foreign request: {one.url}")
 
         def console(line: Any) -> None:
-            if line.type == "error" and not line.text.strip().startswith(LEFT_WAITING):
-                faults.append(f"console: {line.text}")
+            if line.type == "error" and not left[0] and not line.text.strip().startswith(LEFT_WAITING):
+                faults.append(f"console: {line.text} ({line.location['url']})")
+
+        def arrived(*_: Any) -> None:
+            left[0] = False
 
         page.on("request", request)
         page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
         page.on("console", console)
+        page.on("download", arrived)
+        page.on("framenavigated", lambda frame: frame == page.main_frame and arrived())
 
     def opener(path: str = "/", *, size: str = "wide", scheme: str = "light") -> Page:
         width, height = SIZES[size]
@@ -142,6 +150,7 @@ def open_page(browser: Browser, app_url: str) -> Iterator[Opener]:
         watch(page)
         page.goto(app_url + path, wait_until="domcontentloaded")
         page.locator(".page-head h1").wait_for()
+        page.locator("main[data-filled]").wait_for()
         return page
 
     yield opener

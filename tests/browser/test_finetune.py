@@ -17,7 +17,10 @@ def field(page: Page, name: str, text: str) -> None:
 
 def prepared(page: Page, example: int, **values: str) -> None:
     """An example in the form, with other values for some fields."""
+    main = page.locator("main")
+    before = main.get_attribute("data-filled") or ""
     page.locator(f"#ft-example-{example}").click()
+    expect(main).not_to_have_attribute("data-filled", before)
     expect(page.locator("#ft-dataset input")).to_have_value("starter-qa@1")
     for name, text in values.items():
         field(page, f"ft-{name}", text)
