@@ -12,11 +12,10 @@ from genai_lab.services import jobs as service
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded
-from pages.components.head import PLAIN, page_head
+from pages.components.head import page_head, piece
 from pages.components.opening import on_open
 from pages.components.plots import figure, layout
 from pages.components.stats import NOTHING, seconds_text, size_text
-from pages.components.theme import ASSETS
 
 TITLE = "Jobs"
 ROUTE = "jobs"
@@ -74,11 +73,11 @@ def build(lab: Lab) -> None:
     with gr.Row(elem_classes=["actions"]):
         search = gr.Textbox(label="Search", placeholder="Words of the title", elem_id="jobs-search", max_lines=1)
         status = gr.Dropdown([ALL, *service.STATUSES], value=ALL, label="State", elem_id="jobs-status")
-    table = _piece({"waiting": True}, _TABLE, "jobs-table", _TABLE_SCRIPT)
+    table = piece({"waiting": True}, _TABLE, "jobs-table", _TABLE_SCRIPT, sheet="jobs.css")
     with gr.Row(elem_classes=["actions"]):
         newer = gr.Button("Newer", size="sm", scale=0, min_width=70, elem_id="jobs-newer")
         older = gr.Button("Older", size="sm", scale=0, min_width=70, elem_id="jobs-older")
-    detail = _piece({}, _DETAIL, "jobs-detail")
+    detail = piece({}, _DETAIL, "jobs-detail", sheet="jobs.css")
     with gr.Row(elem_classes=["actions"]):
         cancel = gr.Button("Cancel job", size="sm", scale=0, min_width=90, visible=False, elem_id="jobs-cancel")
         again = gr.Button("Try again", size="sm", scale=0, min_width=90, visible=False, elem_id="jobs-retry")
@@ -260,15 +259,3 @@ def _line(name: str, points: list[tuple[int, float]]) -> dict[str, Any]:
         "x": [step for step, _ in kept],
         "y": [value for _, value in kept],
     }
-
-
-def _piece(value: Any, template: str, elem_id: str, script: str | None = None) -> gr.HTML:
-    return gr.HTML(
-        value,
-        html_template=template,
-        css_template=(ASSETS / "jobs.css").read_text(),
-        js_on_load=script,
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes=PLAIN,
-    )

@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from pages.components.errors import PRIVATE
+from pages.components.head import Drawn
 
 
 class Confirm:
@@ -15,7 +16,7 @@ class Confirm:
 
     def __init__(self, action: str, elem_id: str) -> None:
         with gr.Row(visible=False, elem_classes=["confirm"], elem_id=elem_id) as self.row:
-            self.sentence = gr.HTML(
+            self.sentence = Drawn(
                 html_template='<p role="alertdialog" aria-label="Please confirm">{{value}}</p>',
                 apply_default_css=False,
                 elem_classes=["plain"],

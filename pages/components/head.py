@@ -1,7 +1,8 @@
 """The head of a page, its empty state and small pieces of static text; every word is escaped."""
 
 import html
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -9,6 +10,29 @@ import gradio as gr
 from pages.components.theme import ASSETS
 
 PLAIN = ["plain"]
+
+
+class Drawn(gr.HTML):
+    """What a template draws: `{{value.name}}` is text, whatever it holds.
+
+    Handlebars escapes what it is given for HTML, and Gradio then evaluates the result as a JavaScript template literal:
+    `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading.
+    """
+
+    def postprocess(self, value: Any) -> Any:
+        return super().postprocess(_each(value, lambda text: re.sub(r"[\\$]", r"\\\g<0>", text)))
+
+    def preprocess(self, payload: Any) -> Any:
+        return _each(payload, lambda text: re.sub(r"\\([\\$])", r"\1", text))
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _each(one, change) for key, one in value.items()}
+    return [_each(one, change) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def page_head(title: str, sentence: str) -> gr.HTML:
@@ -48,9 +72,9 @@ def piece(
     classes: Sequence[str] = PLAIN,
     *,
     sheet: str,
-) -> gr.HTML:
-    """A part of a page drawn by a template, which escapes what it is given; `sheet` is a style sheet of the assets."""
-    return gr.HTML(
+) -> Drawn:
+    """A part of a page drawn by a template; `sheet` is a style sheet of the assets."""
+    return Drawn(
         value,
         html_template=template,
         css_template=(ASSETS / sheet).read_text(),

@@ -34,6 +34,8 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "content-security-policy": _POLICY,
 }
+# Gradio's scripts carry the hash of their content in their names, and a page has some seventy of them.
+HASHED, FOR_GOOD = re.compile(r"/assets/.+-[\w-]{8,}\.\w+"), (b"cache-control", b"public, max-age=31536000, immutable")
 
 
 class _TooLarge(Exception):
@@ -127,11 +129,12 @@ def _marked(send: App, scope: Scope) -> App:
     ours = any(path == one or path.startswith(f"{one}/") for one in STRICT)
     told = HEADERS | ({"content-security-policy": _STRICT_POLICY} if ours else {})
     extra = [(name.encode(), value.encode()) for name, value in told.items()]
+    lasting = [FOR_GOOD] if HASHED.fullmatch(path) else []
 
     async def marked(message: Any) -> None:
         if message["type"] == "http.response.start":
             kept = [pair for pair in message.get("headers", []) if pair[0].decode("latin-1").lower() not in HEADERS]
-            message = {**message, "headers": [*kept, *extra]}
+            message = {**message, "headers": [*kept, *extra, *(lasting if message["status"] == 200 else [])]}
         await send(message)
 
     return marked

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gradio as gr
+from pages.components.head import Drawn
 
 _TEMPLATE = (
     '<div class="stat-row" role="group" aria-label="{{caption}}">'
@@ -12,9 +12,9 @@ _TEMPLATE = (
 NOTHING = "–"
 
 
-def stat_row(names: Sequence[str], caption: str = "Figures", **more: Any) -> gr.HTML:
+def stat_row(names: Sequence[str], caption: str = "Figures", **more: Any) -> Drawn:
     """Figures by name, in order. Give all names from the beginning; they show `NOTHING` until their figure is known."""
-    return gr.HTML(
+    return Drawn(
         stat_values(dict.fromkeys(names, NOTHING)),
         html_template=_TEMPLATE,
         apply_default_css=False,

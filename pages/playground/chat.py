@@ -13,7 +13,7 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models
-from pages.components.head import PLAIN
+from pages.components.head import PLAIN, Drawn
 from pages.playground.streaming import blank, shown_run
 
 TALK = """
@@ -42,7 +42,7 @@ class Chat:
             )
 
     def build_turns(self) -> None:
-        self.talk = gr.HTML(
+        self.talk = Drawn(
             nothing(),
             html_template=TALK,
             js_on_load=None,

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from genai_lab.config import Config
 from genai_lab.lab import Lab
@@ -115,10 +115,22 @@ def played(app_url: str, app_home: Path, model_folder: Path) -> None:
     lab.close()
 
 
+@pytest.fixture(scope="package")
+def visitors(browser: Browser) -> Iterator[list[BrowserContext]]:
+    """Browsers that keep the scripts of the pages from test to test, and nothing else."""
+    made: list[BrowserContext] = []
+    yield made
+    for one in made:
+        one.close()
+
+
 @pytest.fixture
-def open_page(browser: Browser, app_url: str) -> Iterator[Opener]:
-    """open_page("/models", size="phone", scheme="dark") -> Page, with nothing foreign fetched and no console error."""
-    contexts, faults = [], []
+def open_page(browser: Browser, app_url: str, visitors: list[BrowserContext]) -> Iterator[Opener]:
+    """open_page("/models", size="phone", scheme="dark") -> Page, with nothing foreign fetched and no console error.
+
+    Every call in a test is another visitor, who has been nowhere yet.
+    """
+    opened, faults = [], []
 
     def watch(page: Page) -> None:
         left = [False]  # a page that is being left gives its session back; what it then says is nobody's fault
@@ -143,10 +155,14 @@ def open_page(browser: Browser, app_url: str) -> Iterator[Opener]:
 
     def opener(path: str = "/", *, size: str = "wide", scheme: str = "light") -> Page:
         width, height = SIZES[size]
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
-        context.set_default_timeout(100_000)
-        contexts.append(context)
+        if len(opened) == len(visitors):
+            visitors.append(browser.new_context())
+            visitors[-1].set_default_timeout(100_000)
+        context = visitors[len(opened)]
         page = context.new_page()
+        opened.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         watch(page)
         page.goto(app_url + path, wait_until="domcontentloaded")
         page.locator(".page-head h1").wait_for()
@@ -154,10 +170,20 @@ def open_page(browser: Browser, app_url: str) -> Iterator[Opener]:
         return page
 
     yield opener
-    for context in contexts:
-        context.close()
+    for page in opened:
+        for one in page.context.pages:
+            one.close()
+        _forget(page.context, app_url)
     assert not faults
     assert httpx.get(app_url, timeout=20).status_code == 200
+
+
+def _forget(context: BrowserContext, url: str) -> None:
+    """Cookies and what pages have stored; the scripts stay."""
+    page = context.new_page()
+    kinds = "cookies,local_storage,indexeddb,cache_storage,service_workers"
+    context.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": kinds})
+    page.close()
 
 
 @pytest.fixture(scope="session")

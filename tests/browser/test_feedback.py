@@ -24,6 +24,8 @@ from genai_lab.services import feedback, lineage, models
 from tests.browser.conftest import ROOT
 from tests.tiny import random_model
 
+HOSTILE = r"${window.ran = 1} {{value}} `C:\new\xyz` <img src=x onerror='window.ran = 1'>"
+
 
 class House:
     """An app of the test's own, which it may kill and start again at the same address."""
@@ -70,7 +72,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     models.add(lab, "tiny", Source("local", str(folder)))
     options = (Option("one", "first"), Option("two", "second"), Option("three", "third"))
     ways = (((0,), (1,), (2,)), ((1,), (0,), (2,)))
-    tasks = [Task(f"p{n}", options, votes=(("Cy", ways[0]), ("Di", ways[n % 2]))) for n in range(6)]
+    tasks = [Task(f"p{n} {HOSTILE}", options, votes=(("Cy", ways[0]), ("Di", ways[n % 2]))) for n in range(6)]
     feedback.create(lab, CampaignPlan("voted", kind="ranking", overlap=2), tasks, ordered=True)
     lab.close()
     made = House(home, folder.parent)
@@ -248,7 +250,7 @@ def test_the_leads_page_has_no_serious_violation(
 ) -> None:
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     context.set_default_timeout(100_000)
-    page = visit(context, f"{house.url}/feedback")
+    page = visit(context, f"{house.url}/feedback?campaign=1")
     page.locator(".fb-people").wait_for()
     found = serious_violations(page)
     for tab in ("Agreement", "Leaderboard", "Items", "New campaign"):
@@ -257,7 +259,10 @@ def test_the_leads_page_has_no_serious_violation(
             continue
         shown.click()
         page.wait_for_timeout(300)
+        if tab == "Items":
+            expect(page.locator("#fb-disputes")).to_contain_text(HOSTILE)  # as text, whatever it holds
         found += serious_violations(page)
+    assert page.evaluate("window.ran") is None
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     context.close()
     assert found == []

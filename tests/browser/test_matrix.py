@@ -40,7 +40,7 @@ def test_a_matrix_goes_on_without_its_tab_and_is_read_in_a_second_browser(open_p
     expect(page.locator("#mx-grid button[data-cell]")).to_have_count(3, timeout=90_000)
     expect(page).to_have_url(re.compile(r"/prompts\?matrix=\d+$"))
     begun.append(page.url.split("/prompts")[1])
-    page.context.close()
+    page.close()
 
     second = open_page(f"/prompts{begun[0]}")
     grid = second.locator("#mx-grid")

@@ -1,20 +1,23 @@
 """The components that pages are built of, without a browser."""
 
+import ast
 import inspect
 import json
 import math
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import pytest
 
-import pages  # noqa: F401  (turns Gradio's analytics off before it is imported)
+import pages  # turns Gradio's analytics off before it is imported
 from genai_lab.decoding import Sampling, Stage, Token
 from genai_lab.errors import BadSetting, LabError
 from pages.components.errors import guarded
 from pages.components.forms import label_of, read_settings, settings_form, show_settings
+from pages.components.head import Drawn
 from pages.components.plots import microscope_figure, sparkline
 from pages.components.stats import count_text, seconds_text, size_text
 from pages.components.tokenmap import TokenStream, token_value
@@ -23,6 +26,29 @@ from pages.components.tokenmap import TokenStream, token_value
 def drawn(cls: type, **more: Any) -> dict[str, Any]:
     with gr.Blocks():
         return settings_form(cls, **more)
+
+
+def test_a_template_is_given_text_that_its_second_reading_takes_for_text() -> None:
+    value = {"rows": [["${alert(1)}", r"C:\new\xyz", 3]], "name": "$5 `a`", "none": None}
+    with gr.Blocks():
+        piece = Drawn({}, html_template="{{value.name}}")
+    sent = piece.postprocess(value)
+    assert sent["rows"][0][:2] == [r"\${alert(1)}", r"C:\\new\\xyz"]
+    assert piece.preprocess(sent) == value
+
+
+def test_no_page_has_a_template_without_that() -> None:
+    """The token map's own template holds nothing but its caption."""
+    found = [path for path in Path(pages.__file__).parent.rglob("*.py") if "html_template=" in path.read_text()]
+    bare = {
+        path.name
+        for path in found
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and any(one.arg == "html_template" for one in call.keywords)
+        if ast.unparse(call.func) != "Drawn"
+    }
+    assert len(found) > 8
+    assert bare == {"tokenmap.py"}
 
 
 def test_sampling_goes_through_its_form_and_comes_back_the_same() -> None:

@@ -20,7 +20,8 @@ from genai_lab.services.feedback.demos import DemoPlan
 from storage.tables import Run
 from tests.tiny import open_lab, random_model
 
-PLAN = DemoPlan("Ours", ("tiny", "other"), ("Once upon",), "An intro.", {"max_new_tokens": 8}, longest=100, a_minute=30)
+GREEDY = {"max_new_tokens": 8, "greedy": True}  # what is drawn may end early
+PLAN = DemoPlan("Ours", ("tiny", "other"), ("Once upon",), "An intro.", GREEDY, longest=100, a_minute=30)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,91 @@
+"""The head of a page, its empty state and small pieces of static text; every word is escaped."""
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+from pages.components.theme import ASSETS
+
+PLAIN = ["plain"]
+
+from gradio.events import Dependency
+
+class Drawn(gr.HTML):
+    """What a template draws: `{{value.name}}` is text, whatever it holds.
+
+    Handlebars escapes what it is given for HTML, and Gradio then evaluates the result as a JavaScript template literal:
+    `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading.
+    """
+
+    def postprocess(self, value: Any) -> Any:
+        return super().postprocess(_each(value, lambda text: re.sub(r"[\\$]", r"\\\g<0>", text)))
+
+    def preprocess(self, payload: Any) -> Any:
+        return _each(payload, lambda text: re.sub(r"\\([\\$])", r"\1", text))
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _each(one, change) for key, one in value.items()}
+    return [_each(one, change) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def page_head(title: str, sentence: str) -> gr.HTML:
+    """The page's name and the one sentence on what it is for."""
+    markup = f'<div class="page-head"><h1>{html.escape(title)}</h1><p>{html.escape(sentence)}</p></div>'
+    return gr.HTML(markup, apply_default_css=False, elem_classes=PLAIN, js_on_load=None)
+
+
+def section(title: str, sentence: str = "") -> gr.HTML:
+    """A heading within a page."""
+    more = f"<p>{html.escape(sentence)}</p>" if sentence else ""
+    markup = f'<div class="section-head"><h2>{html.escape(title)}</h2>{more}</div>'
+    return gr.HTML(markup, apply_default_css=False, elem_classes=PLAIN, js_on_load=None)
+
+
+def empty_state_markup(title: str, next_step: str) -> str:
+    return f'<div class="empty-state"><b>{html.escape(title)}</b><p>{html.escape(next_step)}</p></div>'
+
+
+def empty_state(title: str, next_step: str, visible: bool = True, elem_id: str | None = None) -> gr.HTML:
+    """What stands where nothing is yet; `next_step` says what to do."""
+    return gr.HTML(
+        empty_state_markup(title, next_step),
+        apply_default_css=False,
+        elem_classes=PLAIN,
+        js_on_load=None,
+        visible=visible,
+        elem_id=elem_id,
+    )
+
+
+def piece(
+    value: Any,
+    template: str,
+    elem_id: str,
+    script: str | None = None,
+    classes: Sequence[str] = PLAIN,
+    *,
+    sheet: str,
+) -> Drawn:
+    """A part of a page drawn by a template; `sheet` is a style sheet of the assets."""
+    return Drawn(
+        value,
+        html_template=template,
+        css_template=(ASSETS / sheet).read_text(),
+        js_on_load=script,
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes=list(classes),
+    )
