@@ -1,6 +1,7 @@
 """What the web application refuses: server files, foreign pages, foreign hosts, floods."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -67,6 +68,15 @@ def test_the_pages_and_health_are_served(served: tuple[httpx.Client, Path]) -> N
     assert client.get("/").status_code == 200
     assert client.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
     assert client.get("/lab-assets/fonts/inter-latin-wght-normal.woff2").status_code == 200
+
+
+def test_what_carries_its_hash_in_its_name_is_kept_by_the_browser(served: tuple[httpx.Client, Path]) -> None:
+    client, _ = served
+    script = re.search(r"/(assets/[\w-]+\.js)", client.get("/").text)
+    assert script
+    assert "immutable" in client.get(script[0]).headers["cache-control"]
+    assert "immutable" not in client.get("/").headers.get("cache-control", "")
+    assert "cache-control" not in client.get("/assets/missing-abcdefgh.js").headers
 
 
 @pytest.mark.parametrize("which", ["outside", "this very file", "passwd"])
