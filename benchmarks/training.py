@@ -1,9 +1,9 @@
-"""The loop against plain transformers Trainer: learned tokens a second on the same model, data and batch; its memory.
+"""The loop against transformers' Trainer and TRL's SFTTrainer: tokens a second on the same model, data, batch; memory.
 
-`python -m benchmarks.training --out FILE`. DialogSum with starter-seq2seq, batch 8: ours with rows of similar length in
-a batch, the other side with Trainer's own random order and padding to the longest; no evaluation and no checkpoint in
-either. Segments by turns in one process, denormal numbers flushed and one heap for both; tokens are those that are not
-padding.
+`python -m benchmarks.training --out FILE`. DialogSum, batch 8, with starter-seq2seq against Trainer and with
+starter-causal against SFTTrainer (which takes decoder-only models): ours with rows of similar length in a batch, the
+other side with its own random order and padding to the longest; no evaluation and no checkpoint in either. Segments by
+turns in one process, denormal numbers flushed and one heap for both; tokens are those that are not padding.
 Memory: resident after each of five passes over a small set.
 """
 
@@ -19,16 +19,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genai_lab.training import IGNORED, Part, Plan, Training
+from genai_lab.training import IGNORED, Architecture, Part, Plan, Training
 from genai_lab.training.heap import TUNABLES
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
 from genai_lab.training.work import Work
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "../shared/data/summarization/dialogsum_train.jsonl.gz"
-BASE = ROOT / "genai_lab/starter/weights/starter-seq2seq"
+WEIGHTS = ROOT / "genai_lab/starter/weights"
+MODELS: dict[Architecture, str] = {"encoder-decoder": "starter-seq2seq", "decoder-only": "starter-causal"}
 PROMPT = "Summarize the following conversation.\n\n{}\n\nSummary:"
-AIMS = {"full": 1.3, "lora": 1.3}
+SEQ2SEQ: Architecture = "encoder-decoder"
+AIM = 1.3
 
 
 class Silent:
@@ -65,8 +67,9 @@ def main() -> int:
     found = {"throughput": throughput(options), "memory": flat(options)}
     for name, row in found["throughput"].items():
         print(
-            f"{name:6} ours {row['ours']:8,.0f} tokens/s, plain Trainer {row['plain']:8,.0f}, ratio {row['ratio']:.2f} "
-            f"({row['lowest']:.2f} to {row['highest']:.2f}; aim {row['aim']})"
+            f"{name:16} ours {row['ours']:8,.0f} tokens/s, theirs {row['theirs']:8,.0f}, ratio {row['ratio']:.2f} "
+            f"({row['lowest']:.2f} to {row['highest']:.2f}; aim {AIM})",
+            flush=True,
         )
     print("resident memory after each pass (MB): " + ", ".join(f"{one / 1e6:.0f}" for one in found["memory"]))
     if options.out:
@@ -78,18 +81,22 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "GLIBC_TUNABLES": TUNABLES}
 
 
-def items(rows: int, training: Training) -> list[Item]:
+def items(rows: int, training: Training, architecture: Architecture) -> list[Item]:
     from genai_lab.training.loading import load_tokenizer
 
     with gzip.open(DATA, "rt") as stream:
         found = [json.loads(line) for _, line in zip(range(rows), stream, strict=False)]
     texts = [Text(PROMPT.format(one["dialogue"]), one["summary"]) for one in found]
-    return OBJECTIVES.get("instruction").items(texts, load_tokenizer(BASE), "encoder-decoder", training, ())
+    tokenizer = load_tokenizer(WEIGHTS / MODELS[architecture])
+    return OBJECTIVES.get("instruction").items(texts, tokenizer, architecture, training, ())
 
 
-def work_of(method: str, steps: int, training: Training, folder: Path, rows: Sequence[Item]) -> Work:
-    plan = Plan("starter-seq2seq", (Part("dialogsum"),), method=method, training=training)
-    work = Work(plan, BASE, "starter-seq2seq", "encoder-decoder", steps, "cpu")
+def work_of(
+    method: str, steps: int, training: Training, folder: Path, rows: Sequence[Item], architecture: Architecture
+) -> Work:
+    name = MODELS[architecture]
+    plan = Plan(name, (Part("dialogsum"),), method=method, training=training)
+    work = Work(plan, WEIGHTS / name, name, architecture, steps, "cpu")
     work.write(folder, [rows], rows[:4])
     return Work.read(folder)
 
@@ -99,21 +106,19 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
 
     torch.set_flush_denormal(True)
     made = {}
-    for method in ("full", "lora"):
-        pairs = []
-        for number in range(options.rounds + 1):
-            both = [side(method, options, number) for side in ((ours, plain) if number % 2 else (plain, ours))]
-            pairs.append(both if not number % 2 else both[::-1])
-        plains, own = zip(*pairs[1:], strict=True)  # the first is for warming up
-        ratios = [b / a for a, b in zip(plains, own, strict=True)]
-        made[method] = {
-            "ours": statistics.median(own),
-            "plain": statistics.median(plains),
-            "ratio": statistics.median(ratios),
-            "lowest": min(ratios),
-            "highest": max(ratios),
-            "aim": AIMS[method],
-        }
+    for rival, theirs in RIVALS.items():
+        for method in ("full", "lora"):
+            pairs = []
+            for number in range(options.rounds + 1):
+                sides = (ours, theirs) if number % 2 else (theirs, ours)
+                found = {side: side(method, ARCHITECTURE[rival], options, number) for side in sides}
+                pairs.append((found[theirs], found[ours]))
+            other, own = zip(*pairs[1:], strict=True)  # the first is for warming up
+            ratios = [b / a for a, b in zip(other, own, strict=True)]
+            made[f"{rival} {method}"] = {
+                "ours": statistics.median(own), "theirs": statistics.median(other),
+                "ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios), "aim": AIM,
+            }  # fmt: skip
     return made
 
 
@@ -124,7 +129,7 @@ def settings(options: argparse.Namespace, seed: int) -> Training:
     )  # fmt: skip
 
 
-def ours(method: str, options: argparse.Namespace, seed: int) -> float:
+def ours(method: str, architecture: Architecture, options: argparse.Namespace, seed: int) -> float:
     """Tokens a second of our loop."""
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
@@ -133,7 +138,8 @@ def ours(method: str, options: argparse.Namespace, seed: int) -> float:
     training = settings(options, seed)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        work = work_of(method, options.steps, training, folder, items(options.rows, training))
+        rows = items(options.rows, training, architecture)
+        work = work_of(method, options.steps, training, folder, rows, architecture)
         module, tokenizer, draws, held = prepared(work, folder)
         loop = Loop(work, module, tokenizer, draws, held, folder / "out", Silent())
         # Trainer evaluates and saves at the last step whatever the interval is.
@@ -143,43 +149,86 @@ def ours(method: str, options: argparse.Namespace, seed: int) -> float:
         return loop.tokens / (time.perf_counter() - began)
 
 
-def plain(method: str, options: argparse.Namespace, seed: int) -> float:
+def plain(method: str, architecture: Architecture, options: argparse.Namespace, seed: int) -> float:
     """Tokens a second of Trainer with its defaults."""
-    import torch
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
-    from transformers.trainer_callback import PrinterCallback
+
+    module, tokenizer = model_of(method, architecture, options, seed)
+    rows = [
+        {"input_ids": one.ids, "attention_mask": [1] * len(one.ids), "labels": one.target}
+        for one in items(options.rows, settings(options, seed), architecture)
+    ]
+    count = Counted(DataCollatorForSeq2Seq(tokenizer, padding=True, label_pad_token_id=IGNORED))
+    with tempfile.TemporaryDirectory() as place:
+        arguments = TrainingArguments(output_dir=place, **_theirs(options, seed))
+        return count.speed(Trainer(model=module, args=arguments, train_dataset=rows, data_collator=count))  # type: ignore[arg-type]
+
+
+def supervised(method: str, architecture: Architecture, options: argparse.Namespace, seed: int) -> float:
+    """Tokens a second of SFTTrainer with its defaults, on the same tokens; the loss is on the completion alone."""
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    module, tokenizer = model_of(method, architecture, options, seed)
+    rows = [
+        {"input_ids": one.ids + one.target, "completion_mask": [0] * len(one.ids) + [1] * len(one.target)}
+        for one in items(options.rows, settings(options, seed), architecture)
+    ]
+    with tempfile.TemporaryDirectory() as place:
+        arguments = SFTConfig(output_dir=place, max_length=None, bf16=False, **_theirs(options, seed))
+        trainer = SFTTrainer(
+            model=module, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
+        )
+        count = trainer.data_collator = Counted(trainer.data_collator)
+        return count.speed(trainer)
+
+
+class Counted:
+    """A collator that counts the tokens of its batches."""
+
+    def __init__(self, collate: Any) -> None:
+        self.collate, self.tokens = collate, 0
+
+    def __call__(self, batch: list[dict[str, Any]]) -> Any:
+        # A decoder's labels are its own tokens once more.
+        self.tokens += sum(
+            len(one["input_ids"]) + (0 if "completion_mask" in one else len(one.get("labels", ()))) for one in batch
+        )
+        return self.collate(batch)
+
+    def speed(self, trainer: Any) -> float:
+        """Trains; tokens a second."""
+        from transformers.trainer_callback import PrinterCallback
+
+        trainer.pop_callback(PrinterCallback)
+        began = time.perf_counter()
+        trainer.train()
+        return self.tokens / (time.perf_counter() - began)
+
+
+def model_of(method: str, architecture: Architecture, options: argparse.Namespace, seed: int) -> tuple[Any, Any]:
+    """Module and tokenizer, made ready for the method as ours is."""
+    import torch
 
     from genai_lab.training.loading import load_module, load_tokenizer
     from genai_lab.training.methods import METHODS
 
-    training = settings(options, seed)
-    tokenizer = load_tokenizer(BASE)
     torch.manual_seed(seed)
-    module = load_module(BASE, "encoder-decoder", "lm")
+    place = WEIGHTS / MODELS[architecture]
     way = METHODS.get(method)
-    module = way.apply(module, "encoder-decoder", way.settings(), options.steps)
-    rows = [
-        {"input_ids": one.ids, "attention_mask": [1] * len(one.ids), "labels": one.target}
-        for one in items(options.rows, training)
-    ]
-    collate = DataCollatorForSeq2Seq(tokenizer, padding=True, label_pad_token_id=IGNORED)
-    tokens = 0
+    module = way.apply(load_module(place, architecture, "lm"), architecture, way.settings(), options.steps)
+    return module, load_tokenizer(place)
 
-    def counted(batch: list[dict[str, Any]]) -> Any:
-        nonlocal tokens
-        tokens += sum(len(one["input_ids"]) + len(one["labels"]) for one in batch)
-        return collate(batch)
 
-    with tempfile.TemporaryDirectory() as place:
-        arguments = TrainingArguments(
-            output_dir=place, max_steps=options.steps, per_device_train_batch_size=8, learning_rate=1e-4, use_cpu=True,
-            report_to=[], disable_tqdm=True, save_strategy="no", seed=seed, log_level="error",
-        )  # fmt: skip
-        trainer = Trainer(model=module, args=arguments, train_dataset=rows, data_collator=counted)  # type: ignore[arg-type]
-        trainer.pop_callback(PrinterCallback)
-        began = time.perf_counter()
-        trainer.train()
-        return tokens / (time.perf_counter() - began)
+def _theirs(options: argparse.Namespace, seed: int) -> dict[str, Any]:
+    return {
+        "max_steps": options.steps, "per_device_train_batch_size": 8, "learning_rate": 1e-4, "use_cpu": True,
+        "report_to": [], "disable_tqdm": True, "save_strategy": "no", "seed": seed, "log_level": "error",
+    }  # fmt: skip
+
+
+RIVALS = {"Trainer": plain, "SFTTrainer": supervised}
+ARCHITECTURE: dict[str, Architecture] = {"Trainer": "encoder-decoder", "SFTTrainer": "decoder-only"}
 
 
 def flat(options: argparse.Namespace) -> list[float]:
@@ -190,7 +239,7 @@ def flat(options: argparse.Namespace) -> list[float]:
     tell = Silent()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        work = work_of("full", 60, training, folder, items(96, training))
+        work = work_of("full", 60, training, folder, items(96, training, SEQ2SEQ), SEQ2SEQ)
         module, tokenizer, draws, held = prepared(work, folder)
         Loop(work, module, tokenizer, draws, held, folder / "out", tell).train()
     kept = dict(tell.memory)

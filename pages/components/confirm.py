@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from pages.components.errors import PRIVATE
-from pages.components.head import Drawn
+from pages.components.head import drawn
 
 
 class Confirm:
@@ -16,9 +16,8 @@ class Confirm:
 
     def __init__(self, action: str, elem_id: str) -> None:
         with gr.Row(visible=False, elem_classes=["confirm"], elem_id=elem_id) as self.row:
-            self.sentence = Drawn(
+            self.sentence = drawn(
                 html_template='<p role="alertdialog" aria-label="Please confirm">{{value}}</p>',
-                apply_default_css=False,
                 elem_classes=["plain"],
                 js_on_load=None,
             )

@@ -12,18 +12,24 @@ from pages.components.theme import ASSETS
 PLAIN = ["plain"]
 
 
-class Drawn(gr.HTML):
-    """What a template draws: `{{value.name}}` is text, whatever it holds.
+def drawn(value: Any = "", **more: Any) -> gr.HTML:
+    """What `html_template` draws: `{{value.name}}` is text, whatever it holds; `more` goes to gr.HTML.
 
     Handlebars escapes what it is given for HTML, and Gradio then evaluates the result as a JavaScript template literal:
-    `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading.
+    `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading. (A subclass would
+    make Gradio write a stub file beside this one.)
     """
+    made = gr.HTML(_written(value), apply_default_css=False, **more)
+    made.postprocess, made.preprocess = _written, _read  # type: ignore[method-assign]
+    return made
 
-    def postprocess(self, value: Any) -> Any:
-        return super().postprocess(_each(value, lambda text: re.sub(r"[\\$]", r"\\\g<0>", text)))
 
-    def preprocess(self, payload: Any) -> Any:
-        return _each(payload, lambda text: re.sub(r"\\([\\$])", r"\1", text))
+def _written(value: Any) -> Any:
+    return _each(value, lambda text: re.sub(r"[\\$]", r"\\\g<0>", text))
+
+
+def _read(payload: Any) -> Any:
+    return _each(payload, lambda text: re.sub(r"\\([\\$])", r"\1", text))
 
 
 def _each(value: Any, change: Callable[[str], str]) -> Any:
@@ -72,14 +78,13 @@ def piece(
     classes: Sequence[str] = PLAIN,
     *,
     sheet: str,
-) -> Drawn:
+) -> gr.HTML:
     """A part of a page drawn by a template; `sheet` is a style sheet of the assets."""
-    return Drawn(
+    return drawn(
         value,
         html_template=template,
         css_template=(ASSETS / sheet).read_text(),
         js_on_load=script,
-        apply_default_css=False,
         elem_id=elem_id,
         elem_classes=list(classes),
     )

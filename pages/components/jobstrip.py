@@ -8,7 +8,7 @@ import gradio as gr
 from genai_lab.lab import Lab
 from genai_lab.services import jobs
 from pages.components.errors import PRIVATE, guarded
-from pages.components.head import Drawn
+from pages.components.head import drawn
 from pages.components.opening import on_open
 from pages.components.stats import seconds_text, size_text
 from pages.components.theme import ASSETS
@@ -48,12 +48,11 @@ def build(lab: Lab, kinds: tuple[str, ...]) -> gr.HTML:
     """Draws the strip here; it asks every second and is drawn again only where something has changed."""
     name = "-".join(kinds)
     seen = gr.State([])
-    strip = Drawn(
+    strip = drawn(
         [],
         html_template=_TEMPLATE,
         css_template=(ASSETS / "jobs.css").read_text(),
         js_on_load=_SCRIPT,
-        apply_default_css=False,
         elem_classes=["plain"],
         elem_id=f"jobs-{name}",
     )

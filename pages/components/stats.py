@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pages.components.head import Drawn
+import gradio as gr
+
+from pages.components.head import drawn
 
 _TEMPLATE = (
     '<div class="stat-row" role="group" aria-label="{{caption}}">'
@@ -12,12 +14,11 @@ _TEMPLATE = (
 NOTHING = "–"
 
 
-def stat_row(names: Sequence[str], caption: str = "Figures", **more: Any) -> Drawn:
+def stat_row(names: Sequence[str], caption: str = "Figures", **more: Any) -> gr.HTML:
     """Figures by name, in order. Give all names from the beginning; they show `NOTHING` until their figure is known."""
-    return Drawn(
+    return drawn(
         stat_values(dict.fromkeys(names, NOTHING)),
         html_template=_TEMPLATE,
-        apply_default_css=False,
         elem_classes=["plain"],
         js_on_load=None,
         caption=caption,

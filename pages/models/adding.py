@@ -10,7 +10,7 @@ from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import models as service
 from pages.components.errors import notice
-from pages.components.head import Drawn
+from pages.components.head import drawn
 from pages.components.stats import size_text
 
 Update = Any
@@ -33,10 +33,9 @@ def tabs(lab: Lab) -> tuple[dict[str, Any], list[tuple[gr.Button, Any, list[Any]
                 start = gr.Button(
                     "Download", variant="primary", scale=0, min_width=100, interactive=False, elem_id="hub-start"
                 )
-            told = Drawn(
+            told = drawn(
                 "Check the size first; nothing is fetched before you press Download.",
                 html_template="<p class='hint' role='status'>{{value}}</p>",
-                apply_default_css=False,
                 elem_classes=["plain"],
                 js_on_load=None,
                 elem_id="hub-plan",

@@ -13,7 +13,7 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models
-from pages.components.head import PLAIN, Drawn
+from pages.components.head import PLAIN, drawn
 from pages.playground.streaming import blank, shown_run
 
 TALK = """
@@ -42,11 +42,10 @@ class Chat:
             )
 
     def build_turns(self) -> None:
-        self.talk = Drawn(
+        self.talk = drawn(
             nothing(),
             html_template=TALK,
             js_on_load=None,
-            apply_default_css=False,
             elem_classes=PLAIN,
             elem_id="pg-talk",
         )

@@ -16,7 +16,7 @@ from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix.estimating import estimate
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
-from pages.components.head import Drawn, section
+from pages.components.head import drawn, section
 from pages.components.opening import fills, on_open
 from pages.prompts import results
 
@@ -47,10 +47,9 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
             run = gr.Button("Run matrix", variant="primary", size="sm", scale=0, min_width=110, elem_id="mx-run")
             cost = gr.Button("Estimate", size="sm", scale=0, min_width=90, elem_id="mx-estimate")
             sample = gr.Button("Try it", size="sm", scale=0, min_width=80, elem_id="mx-try")
-        told = Drawn(
+        told = drawn(
             "",
             html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
-            apply_default_css=False,
             elem_classes=["plain"],
             js_on_load=None,
             elem_id="mx-cost",

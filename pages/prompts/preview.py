@@ -12,7 +12,7 @@ from genai_lab.prompts import Fitted, Template
 from genai_lab.prompts.few_shot import SELECTORS, ShotSettings
 from genai_lab.services import models, prompting, templates
 from pages.components.errors import PRIVATE, guarded
-from pages.components.head import Drawn, section
+from pages.components.head import drawn, section
 from pages.components.stats import NOTHING, stat_row, stat_values
 from pages.prompts import pieces
 from pages.prompts.separators import from_typed
@@ -88,10 +88,9 @@ def build(lab: Lab, parts: Sequence[Any]) -> Sight:
             )
     figures = stat_row(FIGURES, "Size of the filled prompt", elem_id="prompts-figures")
     filled = pieces.filled_prompt("prompts-filled")
-    slots = Drawn(
+    slots = drawn(
         "",
         html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
-        apply_default_css=False,
         elem_classes=["plain"],
         js_on_load=None,
         elem_id="prompts-slots",

@@ -11,7 +11,7 @@ from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading
 from pages.components.errors import PRIVATE, guarded, notice
-from pages.components.head import Drawn
+from pages.components.head import drawn
 from pages.components.sending import send_to_ranking
 from pages.prompts import cells, curves
 
@@ -92,10 +92,9 @@ class Results:
         with gr.Row(elem_classes=["actions"]):
             back = gr.Button("Earlier", size="sm", scale=0, min_width=80, elem_id="mx-back")
             on = gr.Button("Later", size="sm", scale=0, min_width=80, elem_id="mx-on")
-            self.where = Drawn(
+            self.where = drawn(
                 "",
                 html_template='<p class="panel-note" role="status">{{value}}</p>',
-                apply_default_css=False,
                 elem_classes=["plain"],
                 js_on_load=None,
                 elem_id="mx-where",

@@ -14,7 +14,7 @@ from genai_lab.prompts.library import TASKS
 from genai_lab.services import templates as service
 from pages.components.copying import copy_computed
 from pages.components.errors import PRIVATE, guarded, notice
-from pages.components.head import Drawn, section
+from pages.components.head import drawn, section
 from pages.components.opening import on_open
 from pages.prompts import pieces, preview
 from pages.prompts.separators import as_typed, from_typed
@@ -145,10 +145,9 @@ def _buttons() -> tuple[Any, ...]:
         link = gr.Button("Copy link", scale=0, min_width=90, elem_id="prompts-link")
         archive = gr.Button("Archive", scale=0, min_width=80, elem_id="prompts-archive")
         restore = gr.Button("Undo archive", scale=0, min_width=110, visible=False, elem_id="prompts-restore")
-        mark = Drawn(
+        mark = drawn(
             "",
             html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
-            apply_default_css=False,
             elem_classes=["plain"],
             js_on_load=None,
             elem_id="prompts-mark",

@@ -17,13 +17,13 @@ from genai_lab.decoding import Sampling, Stage, Token
 from genai_lab.errors import BadSetting, LabError
 from pages.components.errors import guarded
 from pages.components.forms import label_of, read_settings, settings_form, show_settings
-from pages.components.head import Drawn
+from pages.components.head import drawn
 from pages.components.plots import microscope_figure, sparkline
 from pages.components.stats import count_text, seconds_text, size_text
 from pages.components.tokenmap import TokenStream, token_value
 
 
-def drawn(cls: type, **more: Any) -> dict[str, Any]:
+def formed(cls: type, **more: Any) -> dict[str, Any]:
     with gr.Blocks():
         return settings_form(cls, **more)
 
@@ -31,7 +31,7 @@ def drawn(cls: type, **more: Any) -> dict[str, Any]:
 def test_a_template_is_given_text_that_its_second_reading_takes_for_text() -> None:
     value = {"rows": [["${alert(1)}", r"C:\new\xyz", 3]], "name": "$5 `a`", "none": None}
     with gr.Blocks():
-        piece = Drawn({}, html_template="{{value.name}}")
+        piece = drawn({}, html_template="{{value.name}}")
     sent = piece.postprocess(value)
     assert sent["rows"][0][:2] == [r"\${alert(1)}", r"C:\\new\\xyz"]
     assert piece.preprocess(sent) == value
@@ -45,14 +45,14 @@ def test_no_page_has_a_template_without_that() -> None:
         for path in found
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and any(one.arg == "html_template" for one in call.keywords)
-        if ast.unparse(call.func) != "Drawn"
+        if ast.unparse(call.func) != "drawn"
     }
     assert len(found) > 8
     assert bare == {"tokenmap.py"}
 
 
 def test_sampling_goes_through_its_form_and_comes_back_the_same() -> None:
-    form = drawn(Sampling)
+    form = formed(Sampling)
     settings = replace(Sampling(), temperature=1.2, top_k=40, stop=("\n\n", "a b", "\\n"), seed=7, greedy=True)
     values = show_settings(settings, form)
     posted = [part.preprocess(value) for part, value in zip(form.values(), values, strict=True)]
@@ -60,7 +60,7 @@ def test_sampling_goes_through_its_form_and_comes_back_the_same() -> None:
 
 
 def test_an_empty_form_gives_the_defaults_and_whole_numbers_stay_whole() -> None:
-    form = drawn(Sampling)
+    form = formed(Sampling)
     values = {name: part.value for name, part in form.items()} | {"top_k": 40.0, "temperature": 1, "stop": None}
     assert read_settings(Sampling, values, values.values()) == Sampling(top_k=40, temperature=1.0)
 
@@ -72,7 +72,7 @@ def test_a_new_setting_needs_no_page() -> None:
         target: str = field(default="attention", metadata={"choices": ["attention", "all"]})
         note: str = ""
 
-    form = drawn(Tuning, prefix="tune")
+    form = formed(Tuning, prefix="tune")
     assert [type(part) for part in form.values()] == [gr.Slider, gr.Dropdown, gr.Textbox]
     assert form["rank"].elem_id == "tune-rank"
     assert form["rank"].info == "Width."
