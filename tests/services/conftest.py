@@ -1,12 +1,34 @@
 """One lab with one random model for all tests of the services; every test makes its own runs."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from genai_lab.cli import main
 from genai_lab.lab import Lab
 from tests.tiny import open_lab, random_model
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+    """A command in this process, on the tests' lab: (exit code, standard output, standard error)."""
+    monkeypatch.setattr("genai_lab.lab.Lab.open", lambda config: lab)
+    monkeypatch.setattr(lab, "close", lambda: None)
+
+    def run(*words: str, given: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        try:
+            code = main(words)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

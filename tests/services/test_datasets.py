@@ -12,7 +12,7 @@ from genai_lab.data.hub import Place
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, jobs
-from tests.services.test_command_line import call
+from tests.services.conftest import Call
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -256,22 +256,22 @@ def test_only_hub_ids_name_a_place(repo: str) -> None:
         Place(repo)
 
 
-def test_the_command_line_imports_lists_shows_and_exports(lab: Lab, tmp_path: Path) -> None:
+def test_the_command_line_imports_lists_shows_and_exports(call: Call, tmp_path: Path) -> None:
     rows = [{"dialogue": f"A: {n}", "summary": str(n), "id": n} for n in range(20)]
     path = written(tmp_path / "talk.jsonl", rows)
     words = ["import", str(path), "--name", "talk", "--map", "input=dialogue", "--map", "reference=summary"]
-    done = call(lab, "datasets", *words, "--split", "ratio", "--seed", "3", "--json")
-    assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout)
+    code, out, err = call("datasets", *words, "--split", "ratio", "--seed", "3", "--json")
+    assert code == 0, err
+    made = json.loads(out)
     assert (made["name"], made["rows"], made["roles"]["input"]) == ("talk@1", 20, ["dialogue"])
     assert made["splits"] == {"train": 16, "validation": 2, "test": 2}
-    listed = json.loads(call(lab, "datasets", "list", "--search", "talk", "--json").stdout)
+    listed = json.loads(call("datasets", "list", "--search", "talk", "--json")[1])
     assert [one["name"] for one in listed["versions"]] == ["talk@1"]
-    shown = json.loads(call(lab, "datasets", "show", "talk", "--profile", "--json").stdout)
+    shown = json.loads(call("datasets", "show", "talk", "--profile", "--json")[1])
     assert shown["profile"]["rows"] == 20
-    out = tmp_path / "out.jsonl"
-    assert call(lab, "datasets", "export", "talk", str(out)).returncode == 0
-    assert len(out.read_text().splitlines()) == 20
+    file = tmp_path / "out.jsonl"
+    assert call("datasets", "export", "talk", str(file))[0] == 0
+    assert len(file.read_text().splitlines()) == 20
 
 
 @pytest.mark.parametrize(
@@ -285,8 +285,8 @@ def test_the_command_line_imports_lists_shows_and_exports(lab: Lab, tmp_path: Pa
         (["export", "nothing", "x.csv"], "There is no dataset 'nothing'"),
     ],
 )
-def test_bad_commands_are_one_sentence_and_code_2(lab: Lab, words: list[str], said: str) -> None:
-    done = call(lab, "datasets", *words, "--json")
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_bad_commands_are_one_sentence_and_code_2(call: Call, words: list[str], said: str) -> None:
+    code, out, err = call("datasets", *words, "--json")
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.strip().splitlines()) == 1

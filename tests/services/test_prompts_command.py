@@ -1,58 +1,46 @@
 """`python -m genai_lab prompts templates`: files and standard input, JSON alone, one sentence for bad input."""
 
-import io
 import json
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from genai_lab.cli import main
-from genai_lab.lab import Lab
-
-Call = Callable[..., tuple[int, str, str]]
+from tests.services.conftest import Call
 
 
 @pytest.fixture
-def call(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command in this process, on the tests' lab: (exit code, standard output, standard error)."""
-    monkeypatch.setattr("genai_lab.lab.Lab.open", lambda config: lab)
-    monkeypatch.setattr(lab, "close", lambda: None)
-
-    def run(*words: str, given: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
-        code = main(["prompts", "templates", *words])
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
+def templates(call: Call) -> Call:
+    return partial(call, "prompts", "templates")
 
 
-def test_a_template_goes_in_by_file_and_out_as_json(call: Call, tmp_path: Path) -> None:
+def test_a_template_goes_in_by_file_and_out_as_json(templates: Call, tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     file.write_text("system: Be kind.\ninstruction: |-\n  Say {{ word }}\n  now.\n")
     words = ["add", "cli", str(file), "--task", "other", "--message", "by file", "--tag", "best", "--json"]
-    made = json.loads(call(*words)[1])
+    made = json.loads(templates(*words)[1])
     assert (made["name"], made["slots"], made["tags"]) == ("cli@1", ["word"], ["best"])
-    code, shown, _ = call("show", "cli@best", "--json")
+    code, shown, _ = templates("show", "cli@best", "--json")
     assert (code, json.loads(shown)) == (0, made)
-    assert call("add", "cli-again", "-", given=shown)[1] == "Saved as cli-again@1.\n"
-    assert call("add", "cli", "--instruction", "Say {{ word }}.", "--separator", "\\n")[1] == "Saved as cli@2.\n"
-    assert "+Say {{ word }}." in call("diff", "cli@1", "cli@2")[1]
-    assert "@1" in call("show", "cli", "--versions")[1]
-    assert [one["name"] for one in json.loads(call("list", "--search", "cli-again", "--json")[1])] == ["cli-again@1"]
-    assert call("archive", "cli-again")[1] == "Archived cli-again.\n"
-    assert call("list", "--search", "cli-again")[1] == ""
+    assert templates("add", "cli-again", "-", given=shown)[1] == "Saved as cli-again@1.\n"
+    assert templates("add", "cli", "--instruction", "Say {{ word }}.", "--separator", "\\n")[1] == "Saved as cli@2.\n"
+    assert "+Say {{ word }}." in templates("diff", "cli@1", "cli@2")[1]
+    assert "@1" in templates("show", "cli", "--versions")[1]
+    assert [one["name"] for one in json.loads(templates("list", "--search", "cli-again", "--json")[1])] == [
+        "cli-again@1"
+    ]
+    assert templates("archive", "cli-again")[1] == "Archived cli-again.\n"
+    assert templates("list", "--search", "cli-again")[1] == ""
 
 
-def test_a_text_on_standard_input_is_the_instruction(call: Call) -> None:
-    call("add", "typed", "-", given="{{ input }} =>\n")
-    assert json.loads(call("show", "typed", "--json")[1])["parts"]["instruction"] == "{{ input }} =>"
+def test_a_text_on_standard_input_is_the_instruction(templates: Call) -> None:
+    templates("add", "typed", "-", given="{{ input }} =>\n")
+    assert json.loads(templates("show", "typed", "--json")[1])["parts"]["instruction"] == "{{ input }} =>"
 
 
-def test_a_filled_prompt_says_how_many_shots_fit(call: Call) -> None:
+def test_a_filled_prompt_says_how_many_shots_fit(templates: Call) -> None:
     words = ["fill", "classify-review", "--dataset", "sample:sentiment", "--shots", "30", "--model", "tiny", "--json"]
-    made = json.loads(call(*words)[1])
+    made = json.loads(templates(*words)[1])
     assert made["text"].startswith("Answer with negative or positive.\nReview: ")
     assert 0 <= made["shots"]["fit"] < 30 == made["shots"]["wanted"]
     assert len(made["shot_rows"]) == made["shots"]["fit"]
@@ -72,8 +60,8 @@ def test_a_filled_prompt_says_how_many_shots_fit(call: Call) -> None:
         (["fill", "plain", "--dataset", "sample:story", "--selector", "fixed", "--fixed", "x"], "'x' is no row number"),
     ],
 )
-def test_bad_input_is_one_sentence(call: Call, words: list[str], said: str) -> None:
-    code, out, err = call(*words)
+def test_bad_input_is_one_sentence(templates: Call, words: list[str], said: str) -> None:
+    code, out, err = templates(*words)
     assert (code, out) == (2, "")
     assert said in err
     assert len(err.strip().splitlines()) == 1

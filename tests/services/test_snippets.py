@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,23 +17,30 @@ from genai_lab.models import Prompt
 from genai_lab.services import generation, models, snippets
 
 ROOT = Path(__file__).resolve().parents[2]
+Printed = Callable[[str], str]
+
+
+@pytest.fixture
+def printed(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+    """What the code prints when it is run."""
+    for name, value in lab.config.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def run(code: str) -> str:
+        capsys.readouterr()
+        exec(compile(code, "snippet.py", "exec"), {"__name__": "__main__"})
+        return capsys.readouterr().out
+
+    return run
 
 
 def output_of(lab: Lab, tmp_path: Path, code: str) -> str:
+    """The same in a process of its own."""
     script = tmp_path / "snippet.py"
     script.write_text(code, encoding="utf-8")
-    env = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUTF8": "1",
-        "OMP_NUM_THREADS": "1",
-        "GENAI_LAB_HOME": str(lab.config.home),
-        "GENAI_LAB_MODEL_ROOTS": os.pathsep.join(map(str, lab.config.model_roots)),
-        "GENAI_LAB_DEVICE": "cpu",
-        "GENAI_LAB_DTYPE": "float32",
-    }
-    env["DATABASE_URL"] = lab.config.database_url
-    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, timeout=120, check=False)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    env |= lab.config.environment()
+    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return done.stdout.decode()
 
@@ -42,42 +50,41 @@ def output_of(lab: Lab, tmp_path: Path, code: str) -> str:
     [Prompt('It\'s "quoted" \\n and\nbroken'), Prompt(messages=({"role": "user", "content": "Hello"},), mode="chat")],
     ids=["completion", "chat"],
 )
-def test_transformers_alone_gives_the_same_text_for_greedy(lab: Lab, tmp_path: Path, prompt: Prompt) -> None:
+def test_transformers_alone_gives_the_same_text_for_greedy(lab: Lab, printed: Printed, prompt: Prompt) -> None:
     settings = Sampling(max_new_tokens=16, greedy=True, repetition_penalty=1.3, no_repeat_ngram=3)
     view = generation.generate(lab, "tiny", prompt, settings)
-    printed = output_of(lab, tmp_path, snippets.as_python(lab, view.id))
-    assert printed == view.completions[0].text + "\n"
+    assert printed(snippets.as_python(lab, view.id)) == view.completions[0].text + "\n"
 
 
-def test_transformers_alone_goes_on_from_given_tokens(lab: Lab, tmp_path: Path) -> None:
+def test_transformers_alone_goes_on_from_given_tokens(lab: Lab, printed: Printed) -> None:
     view = generation.generate(lab, "tiny", Prompt("Once", prefix=(70, 71)), Sampling(max_new_tokens=8, greedy=True))
-    assert output_of(lab, tmp_path, snippets.as_python(lab, view.id)) == view.completions[0].text + "\n"
+    assert printed(snippets.as_python(lab, view.id)) == view.completions[0].text + "\n"
 
 
-def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: Lab, tmp_path: Path) -> None:
+def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: Lab, printed: Printed) -> None:
     settings = Sampling(max_new_tokens=12, beams=3, num_completions=2)
     whole = generation.generate(lab, "tiny", Prompt("Once"), settings).completions[0].text
     stop = whole[len(whole) // 2]
     view = generation.generate(lab, "tiny", Prompt("Once"), replace(settings, stop=(stop,)))
-    printed = output_of(lab, tmp_path, snippets.as_python(lab, view.id))
-    assert printed == "".join(f"{c.text}\n" for c in view.completions)
+    assert printed(snippets.as_python(lab, view.id)) == "".join(f"{c.text}\n" for c in view.completions)
 
 
-def test_transformers_alone_runs_with_every_sampling_setting(lab: Lab, tmp_path: Path) -> None:
+def test_transformers_alone_runs_with_every_sampling_setting(lab: Lab, printed: Printed) -> None:
     settings = Sampling(
         max_new_tokens=8, temperature=1.1, top_k=40, top_p=0.9, min_p=0.01, typical_p=0.95, stop=("zzz",), seed=7
     )
     view = generation.generate(lab, "tiny", Prompt("Once"), settings)
     code = snippets.as_python(lab, view.id)
     assert "set_seed(7)" in code
-    assert output_of(lab, tmp_path, code).strip()
+    assert printed(code).strip()
 
 
 def test_our_package_gives_the_same_text_always(lab: Lab, tmp_path: Path) -> None:
     settings = Sampling(max_new_tokens=12, temperature=1.4, top_p=0.9, num_completions=2, stop=("'", "\n"))
     view = generation.generate(lab, "tiny", Prompt("Once 'upon'\n"), settings)
-    printed = output_of(lab, tmp_path, snippets.as_python(lab, view.id, "genai_lab"))
-    assert printed == "".join(f"{c.text}\n" for c in view.completions)
+    assert output_of(lab, tmp_path, snippets.as_python(lab, view.id, "genai_lab")) == "".join(
+        f"{c.text}\n" for c in view.completions
+    )
 
 
 def test_curl_is_one_valid_command_with_the_run_in_it(lab: Lab, tmp_path: Path) -> None:
