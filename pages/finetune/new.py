@@ -28,7 +28,7 @@ Update = Any
 QA = Part("starter-qa", ("answer-passage", "answer-reading"))
 EXAMPLES: dict[str, Plan] = {
     "LoRA learns to answer questions": Plan(
-        "starter-seq2seq", (QA,), method="lora", training=Training(steps=240, batch=16)
+        "starter-seq2seq", (QA,), method="lora", training=Training(steps=160, batch=16, validation_rows=100)
     ),
     "A soft prompt for the same task": Plan(
         "starter-seq2seq", (QA,), method="prompt_tuning", training=Training(steps=300, batch=16)
