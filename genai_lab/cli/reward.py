@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     train.add_argument("--name", default="", help="of the model that it makes")
     train.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
     train.set_defaults(command=_train)
-    score = verbs.add_parser("score", parents=[shared], help="the reward of each line's completion")
+    score = verbs.add_parser("score", parents=[shared], help="the reward of each completion of a file or of runs")
     score.add_argument("--model", required=True)
-    score.add_argument("--data", required=True, type=Path, metavar="FILE", help="JSON lines")
+    source = score.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, metavar="FILE", help="JSON lines")
+    source.add_argument("--run", type=int, action="append", help="a run of the history; may be repeated")
     score.add_argument("--prompt", default="prompt", metavar="COLUMN")
     score.add_argument("--completion", default="completion", metavar="COLUMN")
     score.set_defaults(command=_score)
@@ -40,7 +43,7 @@ def _train(lab: Any, options: argparse.Namespace) -> None:
 
 def trained(lab: Any, dataset: str, options: argparse.Namespace) -> None:
     """Begins the run that `options` name, and tells what came of it where they say to wait."""
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
     from genai_lab.services import training
     from genai_lab.services.training import rewarding
@@ -73,6 +76,13 @@ def _told(model: str | None, report: dict[str, Any]) -> None:
 def _score(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services import rewards
 
+    if options.run:
+        scored = rewards.of_runs(lab, options.model, options.run)
+        if options.json:
+            return print_json({"model": options.model, "scores": [asdict(one) for one in scored]})
+        for one in scored:
+            print(f"{one.reward:.6f}  run {one.run}  {' '.join(one.text.split())[:80]}")
+        return None
     pairs = list(_pairs(options.data, options.prompt, options.completion))
     found = rewards.score(lab, options.model, [prompt for prompt, _ in pairs], [one for _, one in pairs])
     if options.json:

@@ -31,7 +31,8 @@ aria-label="Learned from this campaign"><table class="grid scores"><thead><tr><t
 <a href="/finetune?run={{this.id}}">{{this.id}}</a></td><td>{{this.model}}</td><td>{{this.accuracy}}</td>
 <td>{{this.baselines}}</td><td>{{this.status}}</td></tr>
 {{/each}}</tbody></table></div>{{/if}}{{#if value.labels.length}}<h3>With the labels of an annotator
-left out or flipped</h3><div class="grid-scroll" tabindex="0" role="region" aria-label="Labels left out or flipped"><table class="grid scores"><thead><tr>
+left out or flipped</h3><div class="grid-scroll" tabindex="0" role="region" aria-label="Labels left out or flipped">
+<table class="grid scores"><thead><tr>
 <th scope="col">Annotator</th><th scope="col">Accuracy</th><th scope="col">Change</th><th scope="col">95 % interval</th>
 </tr></thead><tbody>{{#each value.labels}}<tr><td>{{this.name}}, {{this.how}}</td><td>{{this.after}}</td>
 <td>{{this.change}}</td><td>{{this.interval}}</td></tr>{{/each}}</tbody></table></div>{{/if}}
