@@ -5,8 +5,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, print_json, text_of, with_lab
 from genai_lab.errors import LabError
+from genai_lab.feedback import CampaignPlan
 
 
 @COMMANDS.register("feedback")
@@ -14,6 +15,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     group = parts.add_parser("feedback", help="human feedback: campaigns, annotators, agreement, leaderboard, export")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     _add_create(commands.add_parser("create", parents=[shared], help="a campaign from runs or a file, as a draft"))
+    draw = commands.add_parser("draw", parents=[shared], help="a campaign of fresh completions of models, as a job")
+    _add_plan(draw)
+    drawing.add(draw)
     _add_import(commands.add_parser("import", parents=[shared], help="as create, from a file with annotators' votes"))
     commands.add_parser("list", parents=[shared], help="campaigns, newest first").set_defaults(command=_list)
     for name, status in (("open", "open"), ("pause", "paused"), ("close", "closed")):
@@ -98,22 +102,10 @@ def _add_import(parser: Parser) -> None:
 
 @with_lab
 def _create(lab: Any, options: argparse.Namespace) -> None:
-    from genai_lab.feedback import CampaignPlan
     from genai_lab.services import feedback
     from genai_lab.services.feedback import sources
 
-    name = options.name or _named(options)
-    plan = CampaignPlan(
-        name,
-        options.criterion,
-        _text(options.guidelines),
-        options.kind,
-        options.overlap,
-        not options.no_ties,
-        not options.no_both_bad,
-        options.repeats,
-        seed=options.seed,
-    )
+    plan = plan_of(options, options.name or _named(options))
     columns = sources.Columns(
         tuple(options.prompt), tuple(options.completion), tuple(options.system), tuple(options.vote), options.gold
     )
@@ -135,19 +127,24 @@ def _create(lab: Any, options: argparse.Namespace) -> None:
     return None
 
 
+def plan_of(options: argparse.Namespace, name: str) -> CampaignPlan:
+    return CampaignPlan(
+        name,
+        options.criterion,
+        text_of(options.guidelines, "guidelines") if options.guidelines else "",
+        options.kind,
+        options.overlap,
+        not options.no_ties,
+        not options.no_both_bad,
+        options.repeats,
+        seed=options.seed,
+    )
+
+
 def _named(options: argparse.Namespace) -> str:
     if options.from_run:
         return f"runs {', '.join(map(str, options.from_run))}"[:120]
     return str(options.dataset or options.file.name.split(".")[0])[:120]
-
-
-def _text(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise LabError(f"The guidelines {path} cannot be read ({problem}).") from None
 
 
 @with_lab

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, text_of, with_lab
 from genai_lab.cli.jobs import waited
 from genai_lab.errors import LabError
 
@@ -94,10 +94,7 @@ def _score(lab: Any, options: argparse.Namespace) -> None:
 
 def _pairs(path: Path, prompt: str, completion: str) -> Any:
     """(prompt, completion) of each line; raises LabError naming the line that has none."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise LabError(f"The file {path} cannot be read ({problem}).") from None
+    lines = text_of(path, "completions").split("\n")
     for number, line in enumerate(lines[:MOST_LINES], 1):
         if not line.strip():
             continue

@@ -95,7 +95,13 @@ class New:
             samples = gr.Number(
                 2, precision=0, label="Completions a model", info="2 to 6 an item in all.", elem_id="fb-samples"
             )
-            temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", elem_id="fb-temperature")
+            temperature = gr.Textbox(
+                "1",
+                label="Temperatures",
+                info="Several with commas; 0 is greedy.",
+                max_lines=1,
+                elem_id="fb-temperature",
+            )
             tokens = gr.Number(64, precision=0, label="Max new tokens", elem_id="fb-tokens")
         with gr.Row():
             prompts = gr.Textbox(
@@ -223,22 +229,31 @@ def begin_fresh(lab: Lab, *values: Any) -> int:
         raise LabError("No model is chosen; choose at least one.")
     if not texts and not dataset:
         raise LabError("There are no prompts; write one a line, or choose a dataset.")
-    count = int(samples or 0)
-    sampling = Sampling(greedy=not temperature, temperature=temperature or 1.0, max_new_tokens=int(tokens or 0))
     made = fresh.start(
         lab,
-        plan_of(lab, f"{', '.join(chosen)}", plan),
+        plan_of(lab, "Fresh completions", plan),
         chosen,
         dataset=dataset or "",
         prompts=texts,
         template=template or "plain",
-        samplings=[sampling],
-        samples=count,
+        samplings=fresh.samplings(_temperatures(temperature), int(tokens or 0)),
+        samples=int(samples or 0),
         rows=int(rows or 0),
         seed=int(plan[6] or 0),
     )
     notice("Its completions are being drawn; invite annotators meanwhile.")
     return made.campaign
+
+
+def _temperatures(text: str | None) -> list[float]:
+    words = [part.strip() for part in (text or "").split(",") if part.strip()]
+    try:
+        found = [float(word) for word in words]
+    except ValueError:
+        found = []
+    if not found:
+        raise LabError(f"Temperatures is {(text or '')[:40]!r}; write numbers with commas, such as 0.7, 1.2.")
+    return found
 
 
 def begin_runs(lab: Lab, *values: Any) -> int:

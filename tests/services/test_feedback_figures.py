@@ -15,7 +15,7 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.feedback.simulate import Person, ranking
 from genai_lab.lab import Lab
 from genai_lab.services import backup, feedback, lineage
-from genai_lab.services.feedback import exporting, figures, links
+from genai_lab.services.feedback import exporting, figures, links, reading
 from genai_lab.services.feedback import ranking as desk
 from storage import feedback as queries
 from tests.services.test_campaigns import answer, campaign, dealt
@@ -198,6 +198,28 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     assert said("close", "c")["status"] == "closed"
     assert main(["feedback", "open", "nothing"]) == 2
     assert "There is no campaign 'nothing'" in capsys.readouterr().err
+
+
+def test_fresh_completions_of_models_and_temperatures_are_drawn_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
+    file = tmp_path / "prompts.txt"
+    file.write_text("The cat\n\nA boy\n")
+    words = ["feedback", "draw", "--prompts", str(file), "--model", "starter-causal", "--max-new-tokens", "6", "--json"]
+    several = ["--temperature", "0.7", "--temperature", "1.4", "--samples", "2"]
+    assert main([*words, *several, "--kind", "ranking", "--open", "--wait"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["items"], made["status"]) == (2, "open")
+    lab = Lab.open(Config(home=tmp_path / "home"))
+    shown = reading.page(lab, made["campaign"], 0, 9)
+    assert sorted(one["prompt"] for one in shown) == ["A boy", "The cat"]
+    assert {one["system"].partition("temperature ")[2] for row in shown for one in row["candidates"]} == {"0.7", "1.4"}
+    lab.close()
+    assert main(words) == 2
+    assert "make 1 candidate an item" in capsys.readouterr().err
+    assert main([*words[:3], str(tmp_path / "none"), *words[4:]]) == 2
+    assert "There is no file" in capsys.readouterr().err
 
 
 def test_a_walk_of_a_starter_ends_with_itself(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
@@ -96,10 +97,8 @@ def before_and_after(lab: Lab, run_id: int, *, rows: int = 50, overlap: int = 2,
         raise LabError(f"Run {run_id} has made no policy yet; tune one by DPO, and wait for it.")
     version = datasets.show(lab, view.plan.data[0].dataset)
     split = next((name for name in ("test", "validation", "train") if name in version.splits), "")
-    taken, name, number = {one.name for one in feedback.find(lab)}, f"{view.model} against {view.plan.model}"[:100], 1
-    while name in taken:
-        number += 1
-        name = f"{view.model} against {view.plan.model}"[:100] + f" {number}"
+    taken, first = {one.name for one in feedback.find(lab)}, f"Run {run_id} against its base"
+    name = next(one for one in (first, *(f"{first} {n}" for n in count(2))) if one not in taken)
     plan = CampaignPlan(name, "helpful", overlap=overlap, seed=seed)
     sampling = (Sampling(temperature=0.8, max_new_tokens=64),)
     return fresh.start(
