@@ -206,7 +206,9 @@ def _status(lab: Any, options: argparse.Namespace) -> None:
     print(f"{view.name}: {view.status}, {view.got:,} of {view.wanted:,} answers on {view.items:,} items")
     for one in people:
         pace = f"{one.seconds_an_item:.1f} s an item" if one.seconds_an_item is not None else ""
-        print(f"  {one.name}: {one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged {pace}".rstrip())
+        gold = f"{100 * one.gold:.0f} % of gold items right" if one.gold is not None else ""
+        counts = f"{one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged"
+        print(f"  {one.name}: {', '.join(part for part in (counts, pace, gold) if part)}")
     return None
 
 

@@ -164,9 +164,13 @@ class New:
             votes = gr.Dropdown(
                 [], multiselect=True, label="Votes", info="Annotators' columns: 0 tie, 1, 2.", elem_id="fb-vote-columns"
             )
+            gold = gr.Dropdown(
+                [], label="Gold", info="The known best; annotators are checked by it.", elem_id="fb-gold-column"
+            )
         run = gr.Button("Import", variant="primary", scale=0, min_width=150, elem_id="fb-import")
-        file.change(guarded(columns), file, [prompt, completions, names, votes], **PRIVATE)
-        run.click(guarded(begin_file, lab), [*plan, file, prompt, completions, names, votes], begun, **PRIVATE)
+        chosen = [prompt, completions, names, votes, gold]
+        file.change(guarded(columns), file, chosen, **PRIVATE)
+        run.click(guarded(begin_file, lab), [*plan, file, *chosen], begun, **PRIVATE)
 
 
 def offered(lab: Lab, runs: str = "") -> Sequence[Update]:
@@ -275,10 +279,11 @@ def from_group(lab: Lab, group: str) -> str:
 
 
 def begin_file(lab: Lab, *values: Any) -> int:
-    *plan, file, prompt, completions, names, votes = values
+    *plan, file, prompt, completions, names, votes, gold = values
     if not file:
         raise LabError("No file is chosen; upload one with prompts and completions.")
-    wanted = sources.Columns(tuple(prompt or ()), tuple(completions or ()), tuple(names or ()), tuple(votes or ()))
+    several = [tuple(one or ()) for one in (prompt, completions, names, votes)]
+    wanted = sources.Columns(*several, gold or "")
     path = Path(file)
     made = sources.from_file(lab, plan_of(lab, path.name.split(".")[0] or "Import", plan), path, wanted)
     return told(made)
@@ -294,7 +299,7 @@ def told(made: service.Made) -> int:
 def columns(file: str | None) -> Sequence[Update]:
     """The file's columns, with a guess at what they are."""
     if not file:
-        return [gr.update(choices=[], value=[])] * 4
+        return [*[gr.update(choices=[], value=[])] * 4, gr.update(choices=[], value=None)]
     rows, _, _ = datasets.preview(Path(file))
     names = list(rows[0]) if rows else []
     try:
@@ -302,4 +307,5 @@ def columns(file: str | None) -> Sequence[Update]:
     except LabError:
         guess = sources.Columns()
     given = (guess.prompt, guess.completions, guess.systems, guess.votes)
-    return [gr.update(choices=names, value=list(one)) for one in given]
+    gold = gr.update(choices=[("none", ""), *((name, name) for name in names)], value=guess.gold)
+    return [*(gr.update(choices=names, value=list(one)) for one in given), gold]
