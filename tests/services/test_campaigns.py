@@ -142,15 +142,16 @@ def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: Lab) -> 
 
 def test_what_a_card_says_names_neither_system_nor_item(lab: Lab) -> None:
     tasks = [Task("Who are you?", (Option("gpt-x", "I am GPT-X, a model."), Option("llama-9", "A llama-9 speaks.")))]
-    made = feedback.create(lab, CampaignPlan("masked"), tasks)
+    made = feedback.create(lab, CampaignPlan("GPT-X against llama-9"), tasks)
     assert made.masked == 2
-    feedback.move(lab, "masked", "open")
-    ann = links.invite(lab, "masked", "ann").annotator
+    feedback.move(lab, made.campaign, "open")
+    ann = links.invite(lab, made.campaign, "ann").annotator
+    assert ranking.state(lab, ann)["campaign"]["title"] == "[model] against [model]"
     card = dealt(lab, ann)[0]
     assert set(card) == {"key", "prompt", "candidates", "revision"}
     assert {one["text"] for one in card["candidates"]} == {"I am [model], a model.", "A [model] speaks."}
     answer(lab, ann, card["key"])
-    assert "GPT-X" in str(exporting.pairs(lab, "masked"))
+    assert "GPT-X" in str(exporting.pairs(lab, made.campaign))
 
 
 def test_a_comparison_becomes_a_campaign_and_its_pairs_a_dataset_with_lineage(tmp_path: Path, lab: Lab) -> None:
