@@ -282,8 +282,9 @@ def begin_file(lab: Lab, *values: Any) -> int:
     *plan, file, prompt, completions, names, votes, gold = values
     if not file:
         raise LabError("No file is chosen; upload one with prompts and completions.")
-    several = [tuple(one or ()) for one in (prompt, completions, names, votes)]
-    wanted = sources.Columns(*several, gold or "")
+    wanted = sources.Columns(
+        tuple(prompt or ()), tuple(completions or ()), tuple(names or ()), tuple(votes or ()), gold or ""
+    )
     path = Path(file)
     made = sources.from_file(lab, plan_of(lab, path.name.split(".")[0] or "Import", plan), path, wanted)
     return told(made)

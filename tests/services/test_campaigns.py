@@ -15,7 +15,7 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, feedback, generation
-from genai_lab.services.feedback import exporting, links, ranking, sources
+from genai_lab.services.feedback import exporting, links, ranking, reading, sources
 from storage import feedback as queries
 from storage.feedback_tables import Assignment
 from tests.tiny import open_lab
@@ -124,6 +124,23 @@ def test_a_skip_gives_the_item_to_somebody_else_and_can_be_taken_back(lab: Lab) 
     answer(lab, ann, key, revision=1)
     assert dealt(lab, bob) == []
     assert feedback.show(lab, number).got == 1
+
+
+def test_the_lead_reads_what_was_flagged_skipped_or_commented(lab: Lab) -> None:
+    number = campaign(lab, items=4)
+    ann = links.invite(lab, number, "ann").annotator
+    cards = dealt(lab, ann, 4)
+    answer(lab, ann, cards[0]["key"], (), skip="cannot judge", comment="In Dutch.")
+    answer(lab, ann, cards[1]["key"], flag=True)
+    answer(lab, ann, cards[2]["key"], comment="Both are odd.")
+    answer(lab, ann, cards[3]["key"])
+    found, total = reading.noted(lab, number)
+    assert [(one.annotator, one.what, one.comment) for one in found] == [
+        ("ann", "", "Both are odd."),
+        ("ann", "flagged", ""),
+        ("ann", "skipped: cannot judge", "In Dutch."),
+    ]
+    assert (found[2].prompt, total) == (cards[0]["prompt"], 3)
 
 
 def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: Lab) -> None:
