@@ -21,7 +21,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     train.add_argument("--dataset", required=True, metavar="NAME@V", help="pairs of chosen and rejected completions")
     train.add_argument("--base", required=True, metavar="MODEL", help="the model that becomes one")
     train.add_argument("--method", choices=("full", "lora"), default="full")
-    train.add_argument("--steps", type=int, default=0, help="0: six passes over the pairs")
+    train.add_argument("--steps", type=int, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
     train.add_argument("--seed", type=int, default=0, help="draws held-out pairs, order and the new head")
     train.add_argument("--name", default="", help="of the model that it makes")
     train.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")

@@ -61,6 +61,11 @@ class Outcome:
             raw = gr.Button("Rankings as JSONL", size="sm", scale=0, min_width=120, elem_id="fb-raw")
             rawcsv = gr.Button("Rankings as CSV", size="sm", scale=0, min_width=120, elem_id="fb-rawcsv")
             dataset = gr.Button("Make a dataset", size="sm", scale=0, min_width=120, elem_id="fb-dataset")
+        gr.Markdown(
+            "JSONL holds every text as it is; in CSV a cell that a spreadsheet could run as a formula begins with an "
+            "apostrophe.",
+            elem_classes=["quiet"],
+        )
         file = gr.File(label="File", visible=False, interactive=False, elem_id="fb-file")
         section("Reward model and policy", "Learn from the pairs what annotators prefer; tested on prompts held out.")
         with gr.Row():

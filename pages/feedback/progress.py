@@ -205,7 +205,8 @@ def moved(lab: Lab, status: str, campaign: int | None) -> Sequence[Update]:
 
 def ask(lab: Lab, surely: Confirm, campaign: int | None) -> Sequence[Update]:
     view = service.show(lab, _known(campaign))
-    return surely.ask(f"Discard {view.name} with its {view.items:,} items? Its links will open nothing.")
+    items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
+    return surely.ask(f"Discard {view.name} with its {items}? Its links will open nothing.")
 
 
 def discarded(lab: Lab, campaign: int | None) -> int | None:

@@ -200,6 +200,32 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     assert "There is no campaign 'nothing'" in capsys.readouterr().err
 
 
+def test_agreement_and_leaderboard_say_the_same_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
+    file = tmp_path / "votes.jsonl"
+    best = {"annotator1": 1, "annotator2": 1, "annotator3": 1}
+    rows = [{"prompt": f"p{n}", "completions": ["a", "b"], "systems": ["x", "y"], "gold": 0, **best} for n in range(3)]
+    rows += [{**row, "prompt": f"q{n}", "gold": 1 if n == 0 else None} for n, row in enumerate(rows * 2)]
+    file.write_text("".join(json.dumps({k: v for k, v in row.items() if v is not None}) + "\n" for row in rows))
+    assert main(["feedback", "import", str(file), "--name", "c"]) == 0
+
+    def said(*words: str) -> str:
+        capsys.readouterr()
+        assert main(["feedback", *words]) == 0
+        return capsys.readouterr().out
+
+    board = said("leaderboard", "c")
+    assert "none: it won every vote" in board
+    assert "x to y:" in board
+    told = said("agreement", "c")
+    assert "self-consistency: no item was answered twice yet" in told
+    assert "annotator2: 1.000" in told.partition("against the majority of the others")[2]
+    assert "of gold items right" in said("status", "c")
+    assert said("link", "c", "ann", "--revoke") == "The link of ann has ended; --renew gives a new one.\n"
+
+
 def test_fresh_completions_of_models_and_temperatures_are_drawn_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
