@@ -12,6 +12,7 @@ from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback.pairs import FORMS
 from genai_lab.feedback.simulate import Person, ranking
 from genai_lab.lab import Lab
 from genai_lab.services import backup, feedback, lineage
@@ -118,6 +119,28 @@ def test_what_cannot_be_said_yet_is_one_sentence(lab: Lab) -> None:
     with pytest.raises(LabError, match="has no pairs yet"):
         exporting.to_dataset(lab, number)
     assert all(one.value is None and one.why for one in figures.agreement(lab, number).figures.values())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_trl_reads_every_form_of_the_export(lab: Lab, tmp_path: Path, form: str) -> None:
+    from datasets import load_dataset
+    from trl.data_utils import is_conversational, maybe_extract_prompt, unpair_preference_dataset
+
+    ways = (("ann", ((0,), (1,))),)
+    tasks = [Task(f"Say {n}", (Option("x", f"yes {n}"), Option("y", f"no {n}")), votes=ways) for n in range(4)]
+    feedback.create(lab, CampaignPlan("c"), tasks, ordered=True)
+    path = tmp_path / "pairs.jsonl"
+    exporting.export(lab, "c", path, form=form)
+    rows = load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert is_conversational(rows[0]) == ("chat" in form)
+    whole = rows.map(maybe_extract_prompt).select_columns(["prompt", "chosen", "rejected"])
+
+    def text(side: Any) -> str:
+        return side.strip() if isinstance(side, str) else side[-1]["content"].strip()
+
+    read = {tuple(text(row[name]) for name in ("prompt", "chosen", "rejected")) for row in whole}
+    assert read == {(f"Say {n}", f"yes {n}", f"no {n}") for n in range(4)}
+    assert sum(unpair_preference_dataset(whole)["label"]) == 4
 
 
 def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
