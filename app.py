@@ -50,6 +50,14 @@ def configured(options: argparse.Namespace) -> Config:
             f"The host {config.host!r} would let everybody on the network be the lead of this lab; set a password of "
             "8 characters or more in GENAI_LAB_LEAD_PASSWORD, or leave --host at 127.0.0.1."
         )
+    outside = [
+        name for name in config.allowed_hosts if name and name not in Config.allowed_hosts and not _loopback(name)
+    ]
+    if outside and not config.lead_password:
+        raise LabError(
+            f"Whoever reaches this lab as {outside[0]!r} would be its lead; set a password of 8 characters or more in "
+            "GENAI_LAB_LEAD_PASSWORD, or allow no host but this machine."
+        )
     if not _loopback(config.host) and set(config.allowed_hosts) <= set(Config.allowed_hosts):
         raise LabError(
             f"The host {config.host!r} would open this lab to everybody on the network; name the addresses that it "

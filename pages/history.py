@@ -14,6 +14,7 @@ from pages.components.copying import download_computed
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import PLAIN, empty_state_markup, page_head
 from pages.components.opening import on_open
+from pages.components.scoring import score_row
 
 TITLE = "History"
 ROUTE = "history"
@@ -65,6 +66,7 @@ def build(lab: Lab) -> None:
         delete = gr.Button("Delete", size="sm", scale=0, min_width=70, elem_id="history-delete")
         undo = gr.Button("Undo delete", size="sm", scale=0, min_width=100, visible=False, elem_id="history-undo")
     surely = Confirm("Delete", "history-confirm")
+    score_row(lab, selected, [picked], "history")
     shown = [table, place]
     on_open(draw, shown, lab, inputs=[search, place])
     search.change(guarded(searched, lab), search, shown, trigger_mode="always_last", **PRIVATE)
@@ -97,6 +99,12 @@ def turned(lab: Lab, way: int, search: str, place: int) -> tuple[str, int]:
 def pick(event: gr.EventData) -> tuple[list[str], str]:
     ids = [str(int(one)) for one in event.ids[:PAGE]]
     return ids, _count(ids) if event.of else ""
+
+
+def selected(picked: list[str]) -> list[int]:
+    if not picked:
+        raise LabError("No run is selected; select those whose completions are to be scored.")
+    return [int(one) for one in picked]
 
 
 def to_jsonl(lab: Lab, picked: list[str]) -> str:
@@ -156,5 +164,9 @@ def _line(row: service.RunRow) -> str:
 
 
 def _count(ids: list[str]) -> str:
-    words = f"{len(ids)} run{'s' if len(ids) != 1 else ''} selected" if ids else "Select runs to export or delete them."
+    words = (
+        f"{len(ids)} run{'s' if len(ids) != 1 else ''} selected"
+        if ids
+        else "Select runs to export, score or delete them."
+    )
     return f'<p class="panel-note" role="status">{words}</p>'

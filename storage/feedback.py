@@ -169,6 +169,11 @@ def systems(session: Session, campaign_id: int) -> dict[int, tuple[int, str, int
     return {row[0]: (row[1], row[2], row[3]) for row in session.execute(wanted)}
 
 
+def system_names(session: Session, campaign_id: int) -> set[str]:
+    wanted = select(Candidate.system).join(Item, Item.id == Candidate.item_id).where(Item.campaign_id == campaign_id)
+    return set(session.scalars(wanted.distinct()))
+
+
 def golds(session: Session, campaign_id: int) -> dict[int, list[list[int]]]:
     """item id -> the known order, of items that have one."""
     wanted = select(Item.id, Item.gold).where(Item.campaign_id == campaign_id, Item.room >= ENDLESS // 2)

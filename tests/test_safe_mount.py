@@ -174,7 +174,11 @@ def test_an_open_door_needs_a_password_and_the_names_it_is_reached_by(
     home = f"--home={tmp_path}"
     with pytest.raises(LabError, match="GENAI_LAB_LEAD_PASSWORD"):
         program.configured(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))
+    with pytest.raises(LabError, match=r"reaches this lab as 'lab\.example' would be its lead; set a password"):
+        program.configured(options(home, "--allow-host", "lab.example"))
+    assert program.configured(options(home, "--allow-host", "127.0.0.2")).lead_password == ""
     monkeypatch.setenv("GENAI_LAB_LEAD_PASSWORD", "long enough")
+    assert "lab.example" in program.configured(options(home, "--allow-host", "lab.example")).allowed_hosts
     with pytest.raises(LabError, match="--allow-host"):
         program.configured(options(home, "--host", "0.0.0.0"))
     config = program.configured(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))

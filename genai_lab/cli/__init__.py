@@ -78,6 +78,19 @@ def with_lab(run: Callable[[Any, argparse.Namespace], int | None]) -> Command:
     return command
 
 
+def text_of(path: Path, what: str) -> str:
+    """The text of a file that an option names; raises LabError."""
+    if path.is_dir() or not path.exists():
+        raise LabError(f"There is no file {path} to read the {what} from; name one that is there.")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        byte = f"0x{problem.object[problem.start]:02x}"
+        raise LabError(f"The file {path} is not UTF-8 text (it holds the byte {byte}); save it as UTF-8.") from None
+    except OSError as problem:
+        raise LabError(f"The file {path} cannot be read ({problem.strerror}); look at its permissions.") from None
+
+
 def print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 

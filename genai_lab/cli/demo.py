@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
-from genai_lab.errors import UnknownName
 
 
 @COMMANDS.register("demo")
@@ -17,28 +16,35 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     create.add_argument("--prompt", action="append", default=[], help="an example; may be repeated")
     create.add_argument("--intro", default="")
     create.add_argument("--preset", default="balanced", help="sampling: a preset's name")
-    create.add_argument("--temperature", type=float, default=None, help="in place of the preset's")
+    create.add_argument("--temperature", type=float, default=None, help="in place of the preset's; 0 is greedy")
     create.add_argument("--max-new-tokens", type=int, default=128)
+    create.add_argument("--longest", type=int, default=2000, help="characters a prompt (default: 2000)")
+    create.add_argument("--a-minute", type=int, default=6, help="prompts of one visitor a minute (default: 6)")
+    create.add_argument("--an-hour", type=int, default=600, help="prompts of all visitors an hour (default: 600)")
     create.set_defaults(command=_create)
     commands.add_parser("list", parents=[shared], help="demos, newest first").set_defaults(command=_list)
     for name, text in (("link", "its link"), ("close", "visitors are told so"), ("reopen", "it takes visitors again")):
         parser = commands.add_parser(name, parents=[shared], help=text)
         parser.add_argument("demo", type=int)
-        parser.set_defaults(command=_one, action=name)
+        if name == "link":
+            parser.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
+        parser.set_defaults(command=_one, action=name, renew=False)
 
 
 @with_lab
 def _create(lab: Any, options: argparse.Namespace) -> None:
-    from genai_lab.services import presets
     from genai_lab.services.feedback import demos
 
-    known = presets.presets(lab)
-    if options.preset not in known:
-        raise UnknownName("preset", options.preset, known)
-    sampling = known[options.preset].sampling.as_dict() | {"max_new_tokens": options.max_new_tokens}
-    if options.temperature is not None:
-        sampling["temperature"] = options.temperature
-    plan = demos.DemoPlan(options.title, tuple(options.model), tuple(options.prompt), options.intro, sampling)
+    plan = demos.DemoPlan(
+        options.title,
+        tuple(options.model),
+        tuple(options.prompt),
+        options.intro,
+        demos.sampling(lab, options.preset, options.max_new_tokens, options.temperature),
+        options.longest,
+        options.a_minute,
+        options.an_hour,
+    )
     _told([demos.create(lab, plan)], options.json, whole=False)
 
 
@@ -53,6 +59,8 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
 def _one(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import demos
 
+    if options.renew:
+        demos.link(lab, options.demo, renew=True)
     view = demos.show(lab, options.demo)
     if options.action != "link":
         view = demos.close(lab, options.demo, options.action == "close")

@@ -5,8 +5,9 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, print_json, text_of, with_lab
 from genai_lab.errors import LabError
+from genai_lab.feedback import CampaignPlan
 
 
 @COMMANDS.register("feedback")
@@ -14,6 +15,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     group = parts.add_parser("feedback", help="human feedback: campaigns, annotators, agreement, leaderboard, export")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     _add_create(commands.add_parser("create", parents=[shared], help="a campaign from runs or a file, as a draft"))
+    draw = commands.add_parser("draw", parents=[shared], help="a campaign of fresh completions of models, as a job")
+    _add_plan(draw)
+    drawing.add(draw)
     _add_import(commands.add_parser("import", parents=[shared], help="as create, from a file with annotators' votes"))
     commands.add_parser("list", parents=[shared], help="campaigns, newest first").set_defaults(command=_list)
     for name, status in (("open", "open"), ("pause", "paused"), ("close", "closed")):
@@ -23,7 +27,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     link = commands.add_parser("link", parents=[shared], help="a personal link for an annotator")
     link.add_argument("campaign")
     link.add_argument("annotator", help="a name; the same name gets the same link")
-    link.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
+    ends = link.add_mutually_exclusive_group()
+    ends.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
+    ends.add_argument("--revoke", action="store_true", help="no link opens anything, until it is renewed")
     link.add_argument("--base", default="http://127.0.0.1:7860", help="the address that the lab is reached by")
     link.set_defaults(command=_link)
     for name, command, text in (
@@ -36,7 +42,13 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         if name == "leaderboard":
             parser.add_argument("--length-control", action="store_true", help="as if all completions were equally long")
         parser.set_defaults(command=command)
-    export = commands.add_parser("export", parents=[shared], help="preference pairs or rankings as a file or a dataset")
+    export = commands.add_parser(
+        "export",
+        parents=[shared],
+        help="preference pairs or rankings as a file or a dataset",
+        description="In a .csv a cell that begins with = + - @ or a control character gets an apostrophe before it, so "
+        "that no spreadsheet runs it; a .jsonl holds every text as it is.",
+    )
     export.add_argument("campaign")
     export.add_argument("--out", type=Path, metavar="FILE", help=".jsonl or .csv; without it, a dataset version")
     export.add_argument("--form", default="explicit", help="explicit, implicit, chat or 'implicit chat' (TRL's)")
@@ -50,7 +62,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     source.add_argument("--dataset", help="NAME or NAME@VERSION with prompt, chosen and rejected")
     reward.add_argument("--base", default="starter-toxicity", help="the model that it starts from")
     reward.add_argument("--method", choices=("full", "lora"), default="full")
-    reward.add_argument("--steps", type=int, default=0, help="0: three passes over the pairs")
+    reward.add_argument("--steps", type=int, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
     reward.add_argument("--seed", type=int, default=0, help="draws held-out pairs, order and the new head")
     reward.add_argument("--votes", default="kept", help="kept or majority")
     reward.add_argument("--name", default="", help="of the reward model")
@@ -98,22 +110,10 @@ def _add_import(parser: Parser) -> None:
 
 @with_lab
 def _create(lab: Any, options: argparse.Namespace) -> None:
-    from genai_lab.feedback import CampaignPlan
     from genai_lab.services import feedback
     from genai_lab.services.feedback import sources
 
-    name = options.name or _named(options)
-    plan = CampaignPlan(
-        name,
-        options.criterion,
-        _text(options.guidelines),
-        options.kind,
-        options.overlap,
-        not options.no_ties,
-        not options.no_both_bad,
-        options.repeats,
-        seed=options.seed,
-    )
+    plan = plan_of(options, options.name or _named(options))
     columns = sources.Columns(
         tuple(options.prompt), tuple(options.completion), tuple(options.system), tuple(options.vote), options.gold
     )
@@ -135,19 +135,24 @@ def _create(lab: Any, options: argparse.Namespace) -> None:
     return None
 
 
+def plan_of(options: argparse.Namespace, name: str) -> CampaignPlan:
+    return CampaignPlan(
+        name,
+        options.criterion,
+        text_of(options.guidelines, "guidelines") if options.guidelines else "",
+        options.kind,
+        options.overlap,
+        not options.no_ties,
+        not options.no_both_bad,
+        options.repeats,
+        seed=options.seed,
+    )
+
+
 def _named(options: argparse.Namespace) -> str:
     if options.from_run:
         return f"runs {', '.join(map(str, options.from_run))}"[:120]
     return str(options.dataset or options.file.name.split(".")[0])[:120]
-
-
-def _text(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise LabError(f"The guidelines {path} cannot be read ({problem}).") from None
 
 
 @with_lab
@@ -191,10 +196,13 @@ def _link(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import links
 
     made = links.invite(lab, options.campaign, options.annotator)
-    if options.renew:
-        made = links.renew(lab, made.annotator)
-    address = options.base.rstrip("/") + made.path
-    print_json({"annotator": made.annotator, "name": made.name, "link": address}) if options.json else print(address)
+    if options.renew or options.revoke:
+        made = links.renew(lab, made.annotator, revoke=options.revoke)
+    address = None if made.revoked else options.base.rstrip("/") + made.path
+    if options.json:
+        return print_json({"annotator": made.annotator, "name": made.name, "link": address})
+    print(address or f"The link of {made.name} has ended; --renew gives a new one.")
+    return None
 
 
 @with_lab
@@ -206,10 +214,13 @@ def _status(lab: Any, options: argparse.Namespace) -> None:
     people = figures.progress(lab, view.id)
     if options.json:
         return print_json(_fields(view) | {"progress": [dataclasses.asdict(one) for one in people]})
-    print(f"{view.name}: {view.status}, {view.got:,} of {view.wanted:,} answers on {view.items:,} items")
+    items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
+    print(f"{view.name}: {view.status}, {view.got:,} of {view.wanted:,} answers on {items}")
     for one in people:
         pace = f"{one.seconds_an_item:.1f} s an item" if one.seconds_an_item is not None else ""
-        print(f"  {one.name}: {one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged {pace}".rstrip())
+        gold = f"{100 * one.gold:.0f} % of gold items right" if one.gold is not None else ""
+        counts = f"{one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged"
+        print(f"  {one.name}: {', '.join(part for part in (counts, pace, gold) if part)}")
     return None
 
 
@@ -220,10 +231,27 @@ def _agreement(lab: Any, options: argparse.Namespace) -> None:
     found = figures.agreement(lab, options.campaign)
     if options.json:
         return print_json(found.as_dict())
-    for name, one in found.figures.items():
-        told = f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f}), n = {one.n:,}" if one.value is not None else one.why
-        print(f"{name}: {told}")
+    known = {name: one for name, one in found.figures.items() if one.value is not None}
+    for name, one in known.items():
+        print(f"{name}: {_figure(one)}")
+    for why in dict.fromkeys(one.why for name, one in found.figures.items() if name not in known):
+        print(why)
+    shares = (
+        ("self-consistency", found.consistency, "no item was answered twice yet"),
+        ("first side preferred", found.position, "no answer was given on a card yet"),
+    )
+    for name, share, nothing in shares:
+        tested = f", p = {share.p:.3g} against one half" if share.p is not None else ""
+        print(f"{name}: {nothing if share.value is None else _figure(share) + tested}")
+    if found.apart:
+        print("Each annotator against the majority of the others:")
+    for who, apart in found.apart:
+        print(f"  {who}: {_figure(apart)}{'; differs from the rest' if apart.differs else ''}")
     return None
+
+
+def _figure(one: Any) -> str:
+    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f}), n = {one.n:,}"
 
 
 @with_lab
@@ -233,8 +261,10 @@ def _leaderboard(lab: Any, options: argparse.Namespace) -> None:
     found = figures.leaderboard(lab, options.campaign, length_control=options.length_control)
     if options.json:
         return print_json(found.as_dict())
-    for row in found.rows:
-        print(f"{row.rank:>3}  {row.score:7.1f} ({row.low:.1f} to {row.high:.1f})  {row.votes:>6,} votes  {row.system}")
+    for place, row in enumerate(found.rows):
+        print(f"{row.rank:>3}  {row.score:6.0f} ({found.interval(place)})  {row.votes:>6,} votes  {row.system}")
+    for one in found.needed:
+        print(f"{one.better} to {one.worse}: {one.told}")
     for note in found.notes:
         print(note)
     return None

@@ -2,10 +2,11 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, text_of, with_lab
 from genai_lab.cli.jobs import waited
 from genai_lab.errors import LabError
 
@@ -20,14 +21,16 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     train.add_argument("--dataset", required=True, metavar="NAME@V", help="pairs of chosen and rejected completions")
     train.add_argument("--base", required=True, metavar="MODEL", help="the model that becomes one")
     train.add_argument("--method", choices=("full", "lora"), default="full")
-    train.add_argument("--steps", type=int, default=0, help="0: six passes over the pairs")
+    train.add_argument("--steps", type=int, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
     train.add_argument("--seed", type=int, default=0, help="draws held-out pairs, order and the new head")
     train.add_argument("--name", default="", help="of the model that it makes")
     train.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
     train.set_defaults(command=_train)
-    score = verbs.add_parser("score", parents=[shared], help="the reward of each line's completion")
+    score = verbs.add_parser("score", parents=[shared], help="the reward of each completion of a file or of runs")
     score.add_argument("--model", required=True)
-    score.add_argument("--data", required=True, type=Path, metavar="FILE", help="JSON lines")
+    source = score.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, metavar="FILE", help="JSON lines")
+    source.add_argument("--run", type=int, action="append", help="a run of the history; may be repeated")
     score.add_argument("--prompt", default="prompt", metavar="COLUMN")
     score.add_argument("--completion", default="completion", metavar="COLUMN")
     score.set_defaults(command=_score)
@@ -40,7 +43,7 @@ def _train(lab: Any, options: argparse.Namespace) -> None:
 
 def trained(lab: Any, dataset: str, options: argparse.Namespace) -> None:
     """Begins the run that `options` name, and tells what came of it where they say to wait."""
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
     from genai_lab.services import training
     from genai_lab.services.training import rewarding
@@ -73,6 +76,13 @@ def _told(model: str | None, report: dict[str, Any]) -> None:
 def _score(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services import rewards
 
+    if options.run:
+        scored = rewards.of_runs(lab, options.model, options.run)
+        if options.json:
+            return print_json({"model": options.model, "scores": [asdict(one) for one in scored]})
+        for one in scored:
+            print(f"{one.reward:.6f}  run {one.run}  {' '.join(one.text.split())[:80]}")
+        return None
     pairs = list(_pairs(options.data, options.prompt, options.completion))
     found = rewards.score(lab, options.model, [prompt for prompt, _ in pairs], [one for _, one in pairs])
     if options.json:
@@ -84,10 +94,7 @@ def _score(lab: Any, options: argparse.Namespace) -> None:
 
 def _pairs(path: Path, prompt: str, completion: str) -> Any:
     """(prompt, completion) of each line; raises LabError naming the line that has none."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as problem:
-        raise LabError(f"The file {path} cannot be read ({problem}).") from None
+    lines = text_of(path, "completions").split("\n")
     for number, line in enumerate(lines[:MOST_LINES], 1):
         if not line.strip():
             continue

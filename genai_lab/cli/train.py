@@ -5,9 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, text_of, with_lab
 from genai_lab.cli.jobs import waited
-from genai_lab.errors import LabError
 
 
 @COMMANDS.register("train")
@@ -51,11 +50,7 @@ def _train(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services.training import estimating, preparing
     from genai_lab.training import Plan
 
-    try:
-        text = options.config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise LabError(f"The file {options.config} cannot be read ({problem}).") from None
-    plan = Plan.from_yaml(text)
+    plan = Plan.from_yaml(text_of(options.config, "plan"))
     if options.check:
         found = preparing.known(lab, plan)
         return print_json(estimating.checked(lab, plan, found))

@@ -84,8 +84,8 @@ def restore(config: Config, path: Path) -> Backup:
             rows = _put_back(config, copy)
             for part in sorted((Path(place) / "home").glob("*")):
                 os.replace(part, config.home / part.name)
-    except (tarfile.TarError, KeyError, ValueError, sqlite3.DatabaseError) as problem:
-        raise LabError(f"{path} is no whole backup of a lab ({problem}).") from problem
+    except (tarfile.TarError, KeyError, ValueError, sqlite3.DatabaseError, FileNotFoundError) as problem:
+        raise LabError(f"{path} is no whole backup of a lab: it was cut off, or is another file.") from problem
     if rows != told["rows"]:
         raise LabError(f"{path} holds fewer rows than it should; take another backup.")
     return Backup(str(path), rows, told["files"], path.stat().st_size)

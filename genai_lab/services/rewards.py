@@ -1,6 +1,7 @@
 """Scores of reward models in the catalogue."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from genai_lab.errors import LabError
@@ -9,6 +10,27 @@ from genai_lab.models import Card
 from genai_lab.models.rewards import RewardModel
 from genai_lab.models.transformers import choose_device
 from genai_lab.services import models
+from storage import runs
+
+MOST = 2000
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A completion of a run with its reward."""
+
+    run: int
+    model: str
+    prompt: str
+    text: str
+    reward: float
+
+
+def names(lab: Lab) -> list[str]:
+    """The reward models that are ready, in the catalogue's order."""
+    return [
+        view.card.name for view in models.catalogue(lab) if view.card.role == "reward" and view.status != "training"
+    ]
 
 
 def score(lab: Lab, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
@@ -28,6 +50,28 @@ def rank(lab: Lab, model: str, prompt: str, completions: Sequence[str]) -> list[
     """(place in `completions`, reward), the best first; equal ones in the order given. Raises LabError as `score`."""
     found = score(lab, model, [prompt] * len(completions), completions)
     return sorted(enumerate(found), key=lambda one: (-one[1], one[0]))
+
+
+def of_runs(lab: Lab, model: str, run_ids: Sequence[int]) -> list[Scored]:
+    """The rewards of completions that are there already: prompts in the order of the runs, each prompt's best first.
+
+    Raises LabError for a run without completions, more than 2,000 of them, and as `score`.
+    """
+    found: list[tuple[int, str, str, str]] = []
+    with lab.database.reading() as session:
+        for run_id in dict.fromkeys(run_ids):
+            run = runs.run_with_all(session, run_id)
+            mine = [one for one in run.generations if not (one.detail or {}).get("error")] if run else []
+            if run is None or not mine:
+                raise LabError(f"Run {run_id} has no completions to score; choose runs that have ended.")
+            by = next((one.model.name for one in run.inputs if one.model is not None), "")
+            found += [(run_id, by, one.rendered_prompt, one.text) for one in mine]
+    if len(found) > MOST:
+        raise LabError(f"These runs have {len(found):,} completions; at most {MOST:,} are scored at once.")
+    values = score(lab, model, [one[2] for one in found], [one[3] for one in found])
+    made = [Scored(*one, value) for one, value in zip(found, values, strict=True)]
+    order = {prompt: n for n, prompt in enumerate(dict.fromkeys(one.prompt for one in made))}
+    return sorted(made, key=lambda one: (order[one.prompt], -one.reward))
 
 
 @lru_cache(2)

@@ -7,7 +7,7 @@ import gradio as gr
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.services import models
+from genai_lab.services import models, presets
 from genai_lab.services.feedback import demos
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
@@ -23,6 +23,8 @@ data-annotator="{{this.id}}"><td>{{this.title}}</td><td>{{this.models}}</td>
 <button type="button" data-do="copy" data-path="{{this.path}}"
 aria-label="Copy link of demo {{this.title}}">Copy link</button>
 <a href="{{this.path}}" target="_blank" rel="noopener" aria-label="Open demo {{this.title}}">Open</a>
+<button type="button" data-do="renew" data-ask="End the old link?"
+aria-label="New link for demo {{this.title}}">New link</button>
 <button type="button" data-do="close"
 aria-label="{{this.action}} demo {{this.title}}">{{this.action}}</button></td></tr>
 {{/each}}</tbody></table></div>{{else}}<div class="empty-state"><b>No demos yet</b><p>Choose two models and a title: one
@@ -51,38 +53,54 @@ class Demos:
                 info="2 to 6; visitors see two.",
                 elem_id="fb-demo-models",
             )
-            temperature = gr.Slider(0, 2, 0.8, step=0.05, label="Temperature", elem_id="fb-demo-temperature")
+            preset = gr.Dropdown([], label="Preset", info="Settings of the playground.", elem_id="fb-demo-preset")
+            temperature = gr.Number(
+                None, label="Temperature", info="Empty: the preset's; 0 is greedy.", elem_id="fb-demo-temperature"
+            )
             tokens = gr.Number(
                 128, precision=0, label="Max new tokens", info=f"At most {demos.MOST_TOKENS}.", elem_id="fb-demo-tokens"
             )
         with gr.Row():
             intro = gr.Textbox(label="Introduction", info="A sentence for visitors.", lines=3, elem_id="fb-demo-intro")
             prompts = gr.Textbox(label="Example prompts", info="One a line.", lines=3, elem_id="fb-demo-prompts")
+        with gr.Accordion("Limits", open=False, elem_id="fb-demo-limits"), gr.Row():
+            limits = [
+                gr.Number(2000, precision=0, label="Characters a prompt", elem_id="fb-demo-longest"),
+                gr.Number(6, precision=0, label="Prompts of a visitor a minute", elem_id="fb-demo-minute"),
+                gr.Number(600, precision=0, label="Prompts of all an hour", elem_id="fb-demo-hour"),
+            ]
         make = gr.Button("Make demo", variant="primary", scale=0, min_width=120, elem_id="fb-demo-make")
-        self.offers = [table, chosen]
-        make.click(guarded(made, lab), [title, chosen, temperature, tokens, intro, prompts], [table, title], **PRIVATE)
+        self.offers = [table, chosen, preset]
+        given = [title, chosen, preset, temperature, tokens, intro, prompts, *limits]
+        make.click(guarded(made, lab), given, [table, title], **PRIVATE)
+        table.retry(guarded(renewed, lab), None, table, **PRIVATE)
         table.cancel(guarded(closed, lab), None, table, **PRIVATE)
 
 
 def offered(lab: Lab) -> Sequence[Update]:
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
-    return [_list(lab), gr.update(choices=names, value=names[:2])]
+    kept = list(presets.presets(lab))
+    return [_list(lab), gr.update(choices=names, value=names[:2]), gr.update(choices=kept, value="balanced")]
 
 
-def made(
-    lab: Lab, title: str, chosen: list[str], temperature: float, tokens: float | None, intro: str, prompts: str
-) -> Sequence[Update]:
+def made(lab: Lab, *values: Any) -> Sequence[Update]:
+    title, chosen, preset, temperature, tokens, intro, prompts, *limits = values
     if not (title or "").strip():
         raise LabError("The title is empty; write what visitors are to read first.")
-    sampling = {
-        "temperature": temperature or 1.0,
-        "greedy": not temperature,
-        "max_new_tokens": int(tokens or 0),
-    }
+    sampling = demos.sampling(lab, preset or "balanced", int(tokens or 0), temperature)
     texts = tuple(line.strip() for line in (prompts or "").splitlines() if line.strip())
-    view = demos.create(lab, demos.DemoPlan(title, tuple(chosen or ()), texts, intro or "", sampling))
+    longest, minute, hour = (int(one or 0) for one in limits)
+    plan = demos.DemoPlan(title, tuple(chosen or ()), texts, intro or "", sampling, longest, minute, hour)
+    view = demos.create(lab, plan)
     notice(f"{view.plan.title} is open; copy its link.")
     return [_list(lab), ""]
+
+
+def renewed(lab: Lab, event: gr.EventData) -> Update:
+    view = demos.show(lab, int(event.id))
+    demos.link(lab, view.id, renew=True)
+    notice(f"{view.plan.title} has a new link; the old one opens nothing any more.")
+    return _list(lab)
 
 
 def closed(lab: Lab, event: gr.EventData) -> Update:

@@ -1,6 +1,7 @@
 """The tab "Items": what annotators differ about and what the lead decides, and every item with its candidates."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -39,6 +40,15 @@ element.addEventListener('click', event => {
   if (button) trigger('retry', { item: button.closest('li[data-item]').dataset.item });
 });
 """
+NOTED = """
+{{#if value.rows.length}}<p class="quiet" role="status">{{value.count}}</p><div class="grid-scroll" tabindex="0"
+role="region" aria-label="Flagged, skipped and commented"><table class="grid fb-table"><thead><tr>
+<th scope="col">Item</th><th scope="col">Prompt</th><th scope="col">Annotator</th><th scope="col">What</th>
+<th scope="col">Comment</th></tr></thead><tbody>{{#each value.rows}}<tr><td>{{this.item}}</td><td><p>{{this.prompt}}</p>
+</td><td>{{this.annotator}}</td><td>{{this.what}}</td><td><p>{{this.comment}}</p></td></tr>{{/each}}</tbody></table>
+</div>{{else}}<div class="empty-state"><b>Nothing is flagged or skipped</b><p>What annotators flag, skip or comment on
+is listed here, the newest first.</p></div>{{/if}}
+"""
 TABLE = """
 {{#if value.rows.length}}<p class="quiet" role="status">{{value.count}}</p><div class="grid-scroll" tabindex="0"
 role="region" aria-label="Items"><table class="grid fb-table"><thead><tr><th scope="col">Item</th>
@@ -57,12 +67,14 @@ class Items:
         with gr.Tabs(elem_id="fb-item-tabs"):
             with gr.Tab("In dispute"):
                 self.disputed = piece({"rows": []}, DISPUTES, "fb-disputes", DECIDE, sheet="feedback.css")
+            with gr.Tab("Flags, skips, comments"):
+                self.noted = piece({"rows": []}, NOTED, "fb-noted", sheet="feedback.css")
             with gr.Tab("All items"):
                 self.table = piece({"rows": []}, TABLE, "fb-items", sheet="feedback.css")
                 with gr.Row(elem_classes=["actions"]):
                     newer = gr.Button("Previous", size="sm", scale=0, min_width=70, elem_id="fb-items-previous")
                     older = gr.Button("Next", size="sm", scale=0, min_width=70, elem_id="fb-items-next")
-        self.drawn = [self.place, self.disputed, self.table]
+        self.drawn = [self.place, self.disputed, self.noted, self.table]
         newer.click(guarded(turned, lab, -1), [opened, self.place], self.drawn, **PRIVATE)
         older.click(guarded(turned, lab, 1), [opened, self.place], self.drawn, **PRIVATE)
         self.disputed.submit(guarded(decided, lab), [opened, self.place], self.drawn, **PRIVATE)
@@ -70,17 +82,24 @@ class Items:
 
 
 def draw(lab: Lab, view: service.CampaignView | None, place: int, whole: bool) -> Sequence[Update]:
-    """With `whole`, the disputes too."""
+    """With `whole`, what is not turned page by page too."""
     if view is None:
-        return [0, {"rows": []}, {"rows": []}]
+        return [0, {"rows": []}, {"rows": []}, {"rows": []}]
     rows = reading.page(lab, view.id, place * PAGE, PAGE)
     first = place * PAGE + 1
     count = f"Items {first:,} to {first + len(rows) - 1:,} of {view.items:,}, in the order given out"
     return [
         place,
         {"rows": [_dispute(one) for one in figures.disputes(lab, view.id)]} if whole else gr.skip(),
+        _noted(lab, view.id) if whole else gr.skip(),
         {"count": count, "rows": rows},
     ]
+
+
+def _noted(lab: Lab, campaign: int) -> dict[str, Any]:
+    found, total = reading.noted(lab, campaign)
+    shown = f"The newest {len(found):,} of {total:,} answers" if total > len(found) else f"Answers: {total:,}"
+    return {"count": f"{shown} that are flagged, skipped or commented on", "rows": [asdict(one) for one in found]}
 
 
 def turned(lab: Lab, way: int, campaign: int | None, place: int) -> Sequence[Update]:

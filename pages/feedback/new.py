@@ -95,7 +95,13 @@ class New:
             samples = gr.Number(
                 2, precision=0, label="Completions a model", info="2 to 6 an item in all.", elem_id="fb-samples"
             )
-            temperature = gr.Slider(0, 2, 1, step=0.05, label="Temperature", elem_id="fb-temperature")
+            temperature = gr.Textbox(
+                "1",
+                label="Temperatures",
+                info="Several with commas; 0 is greedy.",
+                max_lines=1,
+                elem_id="fb-temperature",
+            )
             tokens = gr.Number(64, precision=0, label="Max new tokens", elem_id="fb-tokens")
         with gr.Row():
             prompts = gr.Textbox(
@@ -158,9 +164,13 @@ class New:
             votes = gr.Dropdown(
                 [], multiselect=True, label="Votes", info="Annotators' columns: 0 tie, 1, 2.", elem_id="fb-vote-columns"
             )
+            gold = gr.Dropdown(
+                [], label="Gold", info="The known best; annotators are checked by it.", elem_id="fb-gold-column"
+            )
         run = gr.Button("Import", variant="primary", scale=0, min_width=150, elem_id="fb-import")
-        file.change(guarded(columns), file, [prompt, completions, names, votes], **PRIVATE)
-        run.click(guarded(begin_file, lab), [*plan, file, prompt, completions, names, votes], begun, **PRIVATE)
+        chosen = [prompt, completions, names, votes, gold]
+        file.change(guarded(columns), file, chosen, **PRIVATE)
+        run.click(guarded(begin_file, lab), [*plan, file, *chosen], begun, **PRIVATE)
 
 
 def offered(lab: Lab, runs: str = "") -> Sequence[Update]:
@@ -223,22 +233,31 @@ def begin_fresh(lab: Lab, *values: Any) -> int:
         raise LabError("No model is chosen; choose at least one.")
     if not texts and not dataset:
         raise LabError("There are no prompts; write one a line, or choose a dataset.")
-    count = int(samples or 0)
-    sampling = Sampling(greedy=not temperature, temperature=temperature or 1.0, max_new_tokens=int(tokens or 0))
     made = fresh.start(
         lab,
-        plan_of(lab, f"{', '.join(chosen)}", plan),
+        plan_of(lab, "Fresh completions", plan),
         chosen,
         dataset=dataset or "",
         prompts=texts,
         template=template or "plain",
-        samplings=[sampling],
-        samples=count,
+        samplings=fresh.samplings(_temperatures(temperature), int(tokens or 0)),
+        samples=int(samples or 0),
         rows=int(rows or 0),
         seed=int(plan[6] or 0),
     )
     notice("Its completions are being drawn; invite annotators meanwhile.")
     return made.campaign
+
+
+def _temperatures(text: str | None) -> list[float]:
+    words = [part.strip() for part in (text or "").split(",") if part.strip()]
+    try:
+        found = [float(word) for word in words]
+    except ValueError:
+        found = []
+    if not found:
+        raise LabError(f"Temperatures is {(text or '')[:40]!r}; write numbers with commas, such as 0.7, 1.2.")
+    return found
 
 
 def begin_runs(lab: Lab, *values: Any) -> int:
@@ -260,10 +279,12 @@ def from_group(lab: Lab, group: str) -> str:
 
 
 def begin_file(lab: Lab, *values: Any) -> int:
-    *plan, file, prompt, completions, names, votes = values
+    *plan, file, prompt, completions, names, votes, gold = values
     if not file:
         raise LabError("No file is chosen; upload one with prompts and completions.")
-    wanted = sources.Columns(tuple(prompt or ()), tuple(completions or ()), tuple(names or ()), tuple(votes or ()))
+    wanted = sources.Columns(
+        tuple(prompt or ()), tuple(completions or ()), tuple(names or ()), tuple(votes or ()), gold or ""
+    )
     path = Path(file)
     made = sources.from_file(lab, plan_of(lab, path.name.split(".")[0] or "Import", plan), path, wanted)
     return told(made)
@@ -279,7 +300,7 @@ def told(made: service.Made) -> int:
 def columns(file: str | None) -> Sequence[Update]:
     """The file's columns, with a guess at what they are."""
     if not file:
-        return [gr.update(choices=[], value=[])] * 4
+        return [*[gr.update(choices=[], value=[])] * 4, gr.update(choices=[], value=None)]
     rows, _, _ = datasets.preview(Path(file))
     names = list(rows[0]) if rows else []
     try:
@@ -287,4 +308,5 @@ def columns(file: str | None) -> Sequence[Update]:
     except LabError:
         guess = sources.Columns()
     given = (guess.prompt, guess.completions, guess.systems, guess.votes)
-    return [gr.update(choices=names, value=list(one)) for one in given]
+    gold = gr.update(choices=[("none", ""), *((name, name) for name in names)], value=guess.gold)
+    return [*(gr.update(choices=names, value=list(one)) for one in given), gold]

@@ -17,6 +17,7 @@ from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece, section
 
 Update = Any
+EACH = ("each in turn", "")
 COUNTS = """
 {{#if value.pairs}}<p class="verdict">{{value.pairs}} pairs from {{value.votes}} rankings; a ranking of k gives all its
 pairs that are no tie, each with the weight 1 / (k choose 2).</p>{{else}}<div class="empty-state"><b>No pairs yet</b>
@@ -29,10 +30,11 @@ aria-label="Learned from this campaign"><table class="grid scores"><thead><tr><t
 <th scope="col">State</th></tr></thead><tbody>{{#each value.rows}}<tr><td>
 <a href="/finetune?run={{this.id}}">{{this.id}}</a></td><td>{{this.model}}</td><td>{{this.accuracy}}</td>
 <td>{{this.baselines}}</td><td>{{this.status}}</td></tr>
-{{/each}}</tbody></table></div>{{/if}}{{#if value.labels.length}}<h3>Without each annotator</h3><div class="grid-scroll"
-tabindex="0" role="region" aria-label="Without each annotator"><table class="grid scores"><thead><tr>
+{{/each}}</tbody></table></div>{{/if}}{{#if value.labels.length}}<h3>With the labels of an annotator
+left out or flipped</h3><div class="grid-scroll" tabindex="0" role="region" aria-label="Labels left out or flipped">
+<table class="grid scores"><thead><tr>
 <th scope="col">Annotator</th><th scope="col">Accuracy</th><th scope="col">Change</th><th scope="col">95 % interval</th>
-</tr></thead><tbody>{{#each value.labels}}<tr><td>{{this.how}} {{this.name}}</td><td>{{this.after}}</td>
+</tr></thead><tbody>{{#each value.labels}}<tr><td>{{this.name}}, {{this.how}}</td><td>{{this.after}}</td>
 <td>{{this.change}}</td><td>{{this.interval}}</td></tr>{{/each}}</tbody></table></div>{{/if}}
 {{#if value.told}}<p class="verdict">{{value.told}}</p>{{/if}}
 """
@@ -59,6 +61,11 @@ class Outcome:
             raw = gr.Button("Rankings as JSONL", size="sm", scale=0, min_width=120, elem_id="fb-raw")
             rawcsv = gr.Button("Rankings as CSV", size="sm", scale=0, min_width=120, elem_id="fb-rawcsv")
             dataset = gr.Button("Make a dataset", size="sm", scale=0, min_width=120, elem_id="fb-dataset")
+        gr.Markdown(
+            "JSONL holds every text as it is; in CSV a cell that a spreadsheet could run as a formula begins with an "
+            "apostrophe.",
+            elem_classes=["quiet"],
+        )
         file = gr.File(label="File", visible=False, interactive=False, elem_id="fb-file")
         section("Reward model and policy", "Learn from the pairs what annotators prefer; tested on prompts held out.")
         with gr.Row():
@@ -74,13 +81,21 @@ class Outcome:
         with gr.Row(elem_classes=["actions"]):
             small: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 170, "visible": False}
             curve = gr.Button("Would more labels help?", elem_id="fb-curve", **small)
-            labels = gr.Button("Leave out each annotator", elem_id="fb-labels", **small)
             compare = gr.Button("Compare policy and base blind", elem_id="fb-blind", **small)
+        with gr.Row(visible=False, elem_classes=["actions"]) as changing:
+            who = gr.Dropdown([EACH], value="", label="Annotator", elem_id="fb-whose", interactive=True)
+            how = gr.Radio(
+                [("left out", "leave out"), ("flipped", "flip")],
+                value="leave out",
+                label="Their labels are",
+                elem_id="fb-how",
+            )
+            labels = gr.Button("See what it changes", size="sm", scale=0, min_width=150, elem_id="fb-labels")
         self.plot = gr.Plot(show_label=False, container=False, visible=False, elem_id="fb-learning")
-        self.drawn = [self.counts, base, self.learned, curve, labels, compare, self.plot]
+        self.drawn = [self.counts, base, who, self.learned, curve, changing, compare, self.plot]
         compare.click(guarded(blind, lab), opened, opened, **PRIVATE)
-        curve.click(guarded(studied, lab, learned.CURVE), opened, None, **PRIVATE)
-        labels.click(guarded(studied, lab, learned.LABELS), opened, None, **PRIVATE)
+        curve.click(guarded(studied, lab), opened, None, **PRIVATE)
+        labels.click(guarded(relabelled, lab), [opened, who, how], None, **PRIVATE)
         files = (
             (jsonl, "jsonl", "pairs"),
             (csv, "csv", "pairs"),
@@ -99,7 +114,9 @@ def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     names = [one.card.name for one in models.catalogue(lab) if _able(one.card)]
     first = next((name for name in PREFERRED if name in names), names[0] if names else None)
     counts = {"pairs": f"{len(found):,}", "votes": f"{len({pair.ranking for pair in found}):,}"} if found else {}
-    return [counts, gr.update(choices=names, value=first), *_learned(lab, view)]
+    people = sorted({pair.annotator for pair in found})
+    whose = gr.update(choices=[EACH, *((name, name) for name in people)], value="")
+    return [counts, gr.update(choices=names, value=first), whose, *_learned(lab, view)]
 
 
 def _learned(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
@@ -107,14 +124,14 @@ def _learned(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     made = learned.of(lab, view.id) if view else None
     if made is None or not made.runs:
         return [{"rows": []}, hidden, hidden, hidden, hidden]
-    able = any(run.report for run in made.runs)
+    able = made.rewarded is not None
     told = learned.more_would_help(made.curve)
     if made.waiting:
         told = f"{told} {made.waiting} run{'s are' if made.waiting > 1 else ' is'} still learning.".strip()
     labels = [
         {
             "name": one.annotator,
-            "how": one.how.replace("_", " "),
+            "how": rewarding.HOW[one.how].replace("_", " "),
             "after": f"{one.after:.3f}",
             "change": f"{one.difference:+.3f}",
             "interval": f"{one.low:+.3f} to {one.high:+.3f}",
@@ -184,12 +201,20 @@ def _curve(points: Sequence[Any]) -> Any:
     return plots.figure([data], made)
 
 
-def studied(lab: Lab, kind: str, campaign: int | None) -> None:
-    """Begins the study with the plan of the newest reward model."""
-    found = next((run for run in learned.of(lab, _known(campaign)).runs if run.report), None)
+def studied(lab: Lab, campaign: int | None) -> None:
+    _begin(lab, campaign, learned.CURVE)
+
+
+def relabelled(lab: Lab, campaign: int | None, who: str | None, how: str) -> None:
+    _begin(lab, campaign, learned.LABELS, [who] if who else [], how)
+
+
+def _begin(lab: Lab, campaign: int | None, *what: Any) -> None:
+    """Begins a study with the plan of the newest reward model."""
+    found = learned.of(lab, _known(campaign)).rewarded
     if found is None:
         raise LabError("No reward model of this campaign has ended yet; train one first.")
-    learned.study(lab, found.id, kind)
+    learned.study(lab, found.id, *what)
     notice("Its runs are queued; what they say appears here as they end.")
 
 

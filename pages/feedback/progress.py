@@ -33,8 +33,13 @@ PEOPLE = """
 <button type="button" data-do="copy" data-path="{{this.path}}"
 aria-label="Copy link of {{this.name}}">Copy link</button>
 <a href="{{this.path}}" target="_blank" rel="noopener" aria-label="Open link of {{this.name}}">Open</a>
-<button type="button" data-do="renew" aria-label="New link for {{this.name}}">New link</button>{{else}}{{this.note}}
-{{/if}}</td></tr>{{/each}}</tbody></table></div>{{else}}{{#if value.id}}<div class="empty-state">
+<button type="button" data-do="renew" data-ask="End the old link?"
+aria-label="New link for {{this.name}}">New link</button>
+<button type="button" data-do="revoke" data-ask="End the link?"
+aria-label="End link of {{this.name}}">End link</button>{{else}}{{this.note}}{{#if this.ended}}
+<button type="button" data-do="renew" data-ask="Let them in again?"
+aria-label="New link for {{this.name}}">New link</button>{{/if}}{{/if}}
+</td></tr>{{/each}}</tbody></table></div>{{else}}{{#if value.id}}<div class="empty-state">
 <b>No annotators yet</b>
 <p>Write a name above and invite: each annotator gets a personal link that opens nothing but their cards.</p></div>
 {{/if}}{{/if}}
@@ -43,11 +48,15 @@ LINKS = """
 element.addEventListener('click', async event => {
   const button = event.target.closest('button[data-do]');
   if (!button) return;
-  if (button.dataset.do === 'renew') {
-    if (button.dataset.sure) trigger('retry', { id: button.closest('tr').dataset.annotator });
-    else { button.dataset.sure = 'yes'; button.textContent = 'End the old link?'; }
+  const id = button.closest('tr').dataset.annotator;
+  if (button.dataset.ask && !button.dataset.sure) {
+    button.dataset.sure = 'yes';
+    button.textContent = button.dataset.ask;
     return;
   }
+  if (button.dataset.do === 'renew') trigger('retry', { id });
+  if (button.dataset.do === 'revoke') trigger('cancel', { id });
+  if (button.dataset.do !== 'copy') return;
   const text = location.origin + button.dataset.path;
   try { await navigator.clipboard.writeText(text); }
   catch (e) { const area = document.createElement('textarea'); area.value = text; document.body.append(area);
@@ -107,6 +116,7 @@ class Progress:
         add.click(guarded(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
         name.submit(guarded(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
         self.people.retry(guarded(renewed, lab), opened, self.drawn, **PRIVATE)
+        self.people.cancel(guarded(revoked, lab), opened, self.drawn, **PRIVATE)
         self.words.expand(guarded(words, lab), opened, [title, overlap, guidelines], **PRIVATE)
         save.click(guarded(saved, lab), [opened, title, overlap, guidelines], self.drawn, **PRIVATE)
 
@@ -183,6 +193,7 @@ def _people(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
                 "gold": f"{100 * one.gold:.0f} %" if one.gold is not None else NOTHING,
                 "path": link.path if link and not link.revoked else "",
                 "note": "visitor" if one.visitor else "ended",
+                "ended": not one.visitor,
             }
         )
     return {"id": view.id, "rows": rows}
@@ -194,7 +205,8 @@ def moved(lab: Lab, status: str, campaign: int | None) -> Sequence[Update]:
 
 def ask(lab: Lab, surely: Confirm, campaign: int | None) -> Sequence[Update]:
     view = service.show(lab, _known(campaign))
-    return surely.ask(f"Discard {view.name} with its {view.items:,} items? Its links will open nothing.")
+    items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
+    return surely.ask(f"Discard {view.name} with its {items}? Its links will open nothing.")
 
 
 def discarded(lab: Lab, campaign: int | None) -> int | None:
@@ -217,6 +229,12 @@ def invited(lab: Lab, campaign: int | None, names: str) -> Sequence[Update]:
 def renewed(lab: Lab, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
     made = links.renew(lab, int(event.id))
     notice(f"{made.name} has a new link; the old one opens nothing any more.")
+    return draw(lab, service.show(lab, _known(campaign)))
+
+
+def revoked(lab: Lab, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
+    made = links.renew(lab, int(event.id), revoke=True)
+    notice(f"The link of {made.name} has ended; what was answered stays.")
     return draw(lab, service.show(lab, _known(campaign)))
 
 

@@ -126,18 +126,18 @@ def draw_board(lab: Lab, view: service.CampaignView | None, fair: bool) -> Seque
         board = figures.leaderboard(lab, view.id, length_control=fair)
     except LabError as problem:
         return [{"rows": [], "sentence": str(problem)}, *nothing]
-    told = {one.better: _needed(one) for one in board.needed}
+    told = {one.better: one.told for one in board.needed}
     rows = [
         {
             "rank": _rank(line),
             "system": line.system,
             "score": f"{line.score:.0f}",
-            "interval": f"{line.low:.0f} to {line.high:.0f}",
+            "interval": board.interval(place),
             "votes": f"{line.votes:,}",
             "average": f"{100 * line.against_average:.0f} %",
             "needed": told.get(line.system, ""),
         }
-        for line in board.rows
+        for place, line in enumerate(board.rows)
     ]
     notes = list(board.notes)
     if board.length:
@@ -169,15 +169,6 @@ def _cell(cell: Any) -> str:
     if cell is None or cell.value is None:
         return ""
     return f"{100 * cell.value:.0f} %<br>n={cell.wins + cell.ties + cell.losses:.0f}"
-
-
-def _needed(one: figures.Needed) -> str:
-    gap = f"{one.points:.0f} points"
-    if one.votes == 0:
-        return f"{gap} ({one.low:.0f} to {one.high:.0f})"
-    if one.votes is None:
-        return f"{gap}: no difference is seen"
-    return f"{gap}; {one.votes:,} more vote{'s' if one.votes > 1 else ''} needed to tell them apart"
 
 
 def _scores(board: figures.Board) -> Any:

@@ -46,9 +46,7 @@ def build(lab: Lab, single: Any) -> None:
 
 
 def offered(lab: Lab) -> Sequence[Update]:
-    names = [
-        view.card.name for view in models.catalogue(lab) if view.card.role == "reward" and view.status != "training"
-    ]
+    names = rewards.names(lab)
     return gr.update(choices=names, value=names[0] if names else None), EMPTY if names else NONE
 
 

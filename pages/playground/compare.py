@@ -18,6 +18,7 @@ from pages.components.errors import PRIVATE, guarded
 from pages.components.forms import label_of, read_settings, settings_form, show_settings
 from pages.components.head import PLAIN
 from pages.components.opening import on_open
+from pages.components.scoring import score_row
 from pages.components.sending import send_to_ranking
 from pages.components.stats import seconds_text
 from pages.components.tokenmap import TokenStream, full_value, token_map
@@ -75,6 +76,7 @@ def build(lab: Lab, single: Any, tabs: gr.Tabs) -> None:
             menus.append(model)
             inputs += [model, *form.values()]
             outputs += [out, note]
+    score_row(lab, run_ids_of, [state], "cmp")
     panels.change(lambda count: [gr.update(visible=i < int(count)) for i in range(MOST)], panels, columns, **PRIVATE)
     flow = {"concurrency_id": "generation", **PRIVATE}
     run.click(guarded(compare, lab), inputs, [state, *outputs], **flow)
@@ -144,15 +146,17 @@ def stop_all(lab: Lab, run_ids: list[int]) -> None:
 
 
 def group_link(lab: Lab, run_ids: list[int], request: gr.Request) -> str:
+    return f"{origin(request)}/?group={generation.run(lab, run_ids_of(run_ids)[0]).group}"
+
+
+def run_ids_of(run_ids: list[int]) -> list[int]:
     if not run_ids:
         raise LabError("Nothing has been compared yet; press Run together first.")
-    return f"{origin(request)}/?group={generation.run(lab, run_ids[0]).group}"
+    return run_ids
 
 
 def compared(run_ids: list[int]) -> str:
-    if not run_ids:
-        raise LabError("Nothing has been compared yet; press Run together first.")
-    return ",".join(map(str, run_ids))
+    return ",".join(map(str, run_ids_of(run_ids)))
 
 
 def arrived(lab: Lab, request: gr.Request) -> list[Update]:

@@ -194,6 +194,29 @@ def test_ranking_by_drag_keys_and_ties(start: Start) -> None:
     assert server.latest()["card2"]["groups"] == [[3], [2], [1], [0]]
 
 
+def test_ranking_by_finger(start: Start) -> None:
+    server, page = start(items(1, 3), kind="ranking")
+    finger = page.context.new_cdp_session(page)
+    finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+    def middle(wanted: Any) -> dict[str, float]:
+        box = wanted.bounding_box()
+        return {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+
+    for one, place in (("2", 0), ("0", 1), ("1", 2)):
+        a = middle(page.locator(f"#strip .pool [data-one='{one}']"))
+        b = middle(page.locator("#strip .slot").nth(place))
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [a]})
+        for part in (0.3, 0.7, 1.0):
+            point = {name: a[name] + part * (b[name] - a[name]) for name in a}
+            finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        expect(page.locator("#strip .slot").nth(place).locator(f"[data-one='{one}']")).to_be_visible()
+    page.locator("#submit").click()
+    until(lambda: "card0" in server.answers)
+    assert server.latest()["card0"]["groups"] == [[2], [0], [1]]
+
+
 @pytest.mark.parametrize(("kind", "count"), [("pairwise", 2), ("ranking", 6)])
 def test_hostile_texts_stay_texts_and_the_page_is_accessible(
     start: Start, serious_violations: Callable[[Page], list[str]], kind: str, count: int

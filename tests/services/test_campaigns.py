@@ -15,7 +15,7 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, feedback, generation
-from genai_lab.services.feedback import exporting, links, ranking, sources
+from genai_lab.services.feedback import exporting, links, ranking, reading, sources
 from storage import feedback as queries
 from storage.feedback_tables import Assignment
 from tests.tiny import open_lab
@@ -126,6 +126,23 @@ def test_a_skip_gives_the_item_to_somebody_else_and_can_be_taken_back(lab: Lab) 
     assert feedback.show(lab, number).got == 1
 
 
+def test_the_lead_reads_what_was_flagged_skipped_or_commented(lab: Lab) -> None:
+    number = campaign(lab, items=4)
+    ann = links.invite(lab, number, "ann").annotator
+    cards = dealt(lab, ann, 4)
+    answer(lab, ann, cards[0]["key"], (), skip="cannot judge", comment="In Dutch.")
+    answer(lab, ann, cards[1]["key"], flag=True)
+    answer(lab, ann, cards[2]["key"], comment="Both are odd.")
+    answer(lab, ann, cards[3]["key"])
+    found, total = reading.noted(lab, number)
+    assert [(one.annotator, one.what, one.comment) for one in found] == [
+        ("ann", "", "Both are odd."),
+        ("ann", "flagged", ""),
+        ("ann", "skipped: cannot judge", "In Dutch."),
+    ]
+    assert (found[2].prompt, total) == (cards[0]["prompt"], 3)
+
+
 def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: Lab) -> None:
     number = campaign(lab, items=40, repeats=0.4)
     ann = links.invite(lab, number, "ann").annotator
@@ -142,15 +159,16 @@ def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: Lab) -> 
 
 def test_what_a_card_says_names_neither_system_nor_item(lab: Lab) -> None:
     tasks = [Task("Who are you?", (Option("gpt-x", "I am GPT-X, a model."), Option("llama-9", "A llama-9 speaks.")))]
-    made = feedback.create(lab, CampaignPlan("masked"), tasks)
+    made = feedback.create(lab, CampaignPlan("GPT-X against llama-9"), tasks)
     assert made.masked == 2
-    feedback.move(lab, "masked", "open")
-    ann = links.invite(lab, "masked", "ann").annotator
+    feedback.move(lab, made.campaign, "open")
+    ann = links.invite(lab, made.campaign, "ann").annotator
+    assert ranking.state(lab, ann)["campaign"]["title"] == "[model] against [model]"
     card = dealt(lab, ann)[0]
     assert set(card) == {"key", "prompt", "candidates", "revision"}
     assert {one["text"] for one in card["candidates"]} == {"I am [model], a model.", "A [model] speaks."}
     answer(lab, ann, card["key"])
-    assert "GPT-X" in str(exporting.pairs(lab, "masked"))
+    assert "GPT-X" in str(exporting.pairs(lab, made.campaign))
 
 
 def test_a_comparison_becomes_a_campaign_and_its_pairs_a_dataset_with_lineage(tmp_path: Path, lab: Lab) -> None:

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 import app as program
+from genai_lab.cli import main
 from genai_lab.errors import LabError
 from genai_lab.feedback.masking import MASK, Streamed, masked, pattern
 from genai_lab.lab import Lab
@@ -199,3 +200,22 @@ def test_a_demo_takes_two_models_at_least(lab: Lab, tmp_path: Path) -> None:
         demos.create(lab, DemoPlan("One", ("tiny", "tiny")))
     with pytest.raises(LabError, match="no model"):
         demos.create(lab, DemoPlan("None", ("tiny", "nobody")))
+
+
+def test_the_command_sets_settings_and_limits_and_renews_a_link(
+    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lab, "open", lambda config: lab)
+    monkeypatch.setattr(Lab, "close", lambda self: None)
+    words = ["demo", "create", "--title", "Limited", "--model", "tiny", "--model", "other", "--json"]
+    assert main([*words, "--preset", "greedy", "--temperature", "0.5", "--longest", "50", "--an-hour", "7"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    plan = demos.show(lab, made["demo"]).plan
+    assert (plan.longest, plan.a_minute, plan.an_hour) == (50, 6, 7)
+    assert (plan.drawing.greedy, plan.drawing.temperature) == (False, 0.5)
+    assert main(["demo", "link", str(made["demo"]), "--renew", "--json"]) == 0
+    link = json.loads(capsys.readouterr().out)["link"]
+    assert demos.opened(lab, made["link"].rpartition("/")[2]) is None
+    assert demos.opened(lab, link.rpartition("/")[2]) is not None
+    assert main([*words, "--a-minute", "0"]) == 2
+    assert "Prompts of a visitor a minute is 0, but it must be a whole number" in capsys.readouterr().err

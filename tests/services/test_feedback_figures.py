@@ -12,10 +12,11 @@ from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback.pairs import FORMS
 from genai_lab.feedback.simulate import Person, ranking
 from genai_lab.lab import Lab
 from genai_lab.services import backup, feedback, lineage
-from genai_lab.services.feedback import exporting, figures, links
+from genai_lab.services.feedback import exporting, figures, links, reading
 from genai_lab.services.feedback import ranking as desk
 from storage import feedback as queries
 from tests.services.test_campaigns import answer, campaign, dealt
@@ -120,6 +121,28 @@ def test_what_cannot_be_said_yet_is_one_sentence(lab: Lab) -> None:
     assert all(one.value is None and one.why for one in figures.agreement(lab, number).figures.values())
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_trl_reads_every_form_of_the_export(lab: Lab, tmp_path: Path, form: str) -> None:
+    from datasets import load_dataset
+    from trl.data_utils import is_conversational, maybe_extract_prompt, unpair_preference_dataset
+
+    ways = (("ann", ((0,), (1,))),)
+    tasks = [Task(f"Say {n}", (Option("x", f"yes {n}"), Option("y", f"no {n}")), votes=ways) for n in range(4)]
+    feedback.create(lab, CampaignPlan("c"), tasks, ordered=True)
+    path = tmp_path / "pairs.jsonl"
+    exporting.export(lab, "c", path, form=form)
+    rows = load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert is_conversational(rows[0]) == ("chat" in form)
+    whole = rows.map(maybe_extract_prompt).select_columns(["prompt", "chosen", "rejected"])
+
+    def text(side: Any) -> str:
+        return side.strip() if isinstance(side, str) else side[-1]["content"].strip()
+
+    read = {tuple(text(row[name]) for name in ("prompt", "chosen", "rejected")) for row in whole}
+    assert read == {(f"Say {n}", f"yes {n}", f"no {n}") for n in range(4)}
+    assert sum(unpair_preference_dataset(whole)["label"]) == 4
+
+
 def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
     number = simulated(lab, {"ann": Person()}, items=5)
     exporting.to_dataset(lab, number)
@@ -198,6 +221,54 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     assert said("close", "c")["status"] == "closed"
     assert main(["feedback", "open", "nothing"]) == 2
     assert "There is no campaign 'nothing'" in capsys.readouterr().err
+
+
+def test_agreement_and_leaderboard_say_the_same_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
+    file = tmp_path / "votes.jsonl"
+    best = {"annotator1": 1, "annotator2": 1, "annotator3": 1}
+    rows = [{"prompt": f"p{n}", "completions": ["a", "b"], "systems": ["x", "y"], "gold": 0, **best} for n in range(3)]
+    rows += [{**row, "prompt": f"q{n}", "gold": 1 if n == 0 else None} for n, row in enumerate(rows * 2)]
+    file.write_text("".join(json.dumps({k: v for k, v in row.items() if v is not None}) + "\n" for row in rows))
+    assert main(["feedback", "import", str(file), "--name", "c"]) == 0
+
+    def said(*words: str) -> str:
+        capsys.readouterr()
+        assert main(["feedback", *words]) == 0
+        return capsys.readouterr().out
+
+    board = said("leaderboard", "c")
+    assert "none: it won every vote" in board
+    assert "x to y:" in board
+    told = said("agreement", "c")
+    assert "self-consistency: no item was answered twice yet" in told
+    assert "annotator2: 1.000" in told.partition("against the majority of the others")[2]
+    assert "of gold items right" in said("status", "c")
+    assert said("link", "c", "ann", "--revoke") == "The link of ann has ended; --renew gives a new one.\n"
+
+
+def test_fresh_completions_of_models_and_temperatures_are_drawn_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
+    file = tmp_path / "prompts.txt"
+    file.write_text("The cat\n\nA boy\n")
+    words = ["feedback", "draw", "--prompts", str(file), "--model", "starter-causal", "--max-new-tokens", "6", "--json"]
+    several = ["--temperature", "0.7", "--temperature", "1.4", "--samples", "2"]
+    assert main([*words, *several, "--kind", "ranking", "--open", "--wait"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["items"], made["status"]) == (2, "open")
+    lab = Lab.open(Config(home=tmp_path / "home"))
+    shown = reading.page(lab, made["campaign"], 0, 9)
+    assert sorted(one["prompt"] for one in shown) == ["A boy", "The cat"]
+    assert {one["system"].partition("temperature ")[2] for row in shown for one in row["candidates"]} == {"0.7", "1.4"}
+    lab.close()
+    assert main(words) == 2
+    assert "make 1 candidate an item" in capsys.readouterr().err
+    assert main([*words[:3], str(tmp_path / "none"), *words[4:]]) == 2
+    assert "There is no file" in capsys.readouterr().err
 
 
 def test_a_walk_of_a_starter_ends_with_itself(lab: Lab) -> None:

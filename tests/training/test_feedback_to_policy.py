@@ -32,8 +32,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made.close()
 
 
-def begun(lab: Lab, objective: str, done: Done) -> training.TrainingView:
-    made = exporting.to_dataset(lab, "polite", votes="majority")
+def begun(lab: Lab, objective: str, done: Done, votes: str) -> training.TrainingView:
+    made = exporting.to_dataset(lab, "polite", votes=votes)
     plan = rewarding.default_plan(lab, made.name, "llama", "full", 30, objective)
     plan = replace(plan, training=replace(plan.training, batch=4, learning_rate=3e-3, evaluate_every=15, length=32))
     run = training.start(lab, plan)
@@ -42,7 +42,7 @@ def begun(lab: Lab, objective: str, done: Done) -> training.TrainingView:
 
 
 def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: Lab, done: Done) -> None:
-    view = begun(lab, "reward", done)
+    view = begun(lab, "reward", done, "kept")
     assert view.report["accuracy"]["value"] == 1.0
     assert view.model is not None
     assert rewards.rank(lab, view.model, "Say it", ["tea no", "tea please"])[0][0] == 1
@@ -55,14 +55,23 @@ def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: Lab, don
     assert learned.of(lab, "polite").waiting == 4
     for run in training.find(lab, parent=study):
         training.cancel(lab, run.id)
+    flipped = training.find(lab, parent=learned.study(lab, view.id, learned.LABELS, ["bob"], "flip"))
+    assert [run.plan.objective_settings.get("flipped", "") for run in flipped] == ["bob", ""]
+    for run in flipped:
+        training.cancel(lab, run.id)
 
 
 def test_a_policy_goes_straight_into_the_next_campaign(lab: Lab, done: Done) -> None:
-    view = begun(lab, "dpo", done)
+    view = begun(lab, "dpo", done, "majority")
     assert view.model is not None
     assert {"validation reward margin", "validation chosen reward"} <= set(training.curves(lab, view))
     assert view.report["accuracy"]["value"] == 1.0
     assert view.report["accuracy"]["n"] > 0
+    rewarded = learned.of(lab, "polite").rewarded
+    assert rewarded is not None
+    assert rewarded.plan.objective == "reward"
+    with pytest.raises(LabError, match="names no annotator; train a reward model on each vote"):
+        learned.study(lab, view.id, learned.LABELS)
     made = learned.before_and_after(lab, view.id, rows=4)
     done(made.generating)
     done(made.job)

@@ -11,11 +11,13 @@ import pytest
 
 from genai_lab import cli
 from genai_lab.data import SplitPlan
+from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, ModelError
 from genai_lab.feedback.pairs import formed
 from genai_lab.lab import Lab
 from genai_lab.metrics import measure, settings_of
-from genai_lab.services import datasets, models, rewards, training
+from genai_lab.models import Prompt
+from genai_lab.services import datasets, generation, models, rewards, training
 from genai_lab.services.judges import judge_of
 from genai_lab.services.training import estimating, preferences, preparing, reward_report, rewarding
 from genai_lab.services.training.first_batch import first_batch
@@ -265,7 +267,7 @@ def test_calibration_knows_what_is_sure_of_too_much() -> None:
     assert sum(count for *_, count in reward_report.calibration(signs)["bins"]) == 20_000
 
 
-def test_the_command_scores_lines_and_names_what_is_wrong(
+def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
     lab: Lab, done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = training.start(lab, replace(PLAN, training=replace(TRAINING, steps=1, evaluate_every=1)), name="quick")
@@ -278,6 +280,15 @@ def test_the_command_scores_lines_and_names_what_is_wrong(
     assert cli.main([*words, "--completion", "a", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["scores"] == pytest.approx(rewards.score(lab, "quick", ["Say red"] * 2, ["tea", "no"]))
+    drawing = Sampling(max_new_tokens=4, num_completions=3, temperature=1.5)
+    run = generation.generate(lab, "llama", Prompt("Say red"), drawing)
+    assert cli.main(["reward", "score", "--model", "quick", "--run", str(run.id), "--json"]) == 0
+    drawn = json.loads(capsys.readouterr().out)["scores"]
+    assert sorted(one["text"] for one in drawn) == sorted(one.text for one in run.completions)
+    assert drawn == sorted(drawn, key=lambda one: -one["reward"])
+    assert drawn[0]["reward"] == pytest.approx(rewards.score(lab, "quick", ["Say red"], [drawn[0]["text"]])[0])
+    assert cli.main(["reward", "score", "--model", "quick", "--run", "999"]) == 2
+    assert "Run 999 has no completions to score" in capsys.readouterr().err
     assert cli.main(words) == 2
     assert "Line 1 of" in capsys.readouterr().err
     assert cli.main(["reward", "train", "--dataset", "votes@1", "--base", "roberta", "--steps", "3", "--json"]) == 0

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from genai_lab.decoding import Sampling
-from genai_lab.errors import BadSetting, DuplicateName, LabError
+from genai_lab.errors import BadSetting, DuplicateName, LabError, UnknownName
 from genai_lab.feedback import CampaignPlan
 from genai_lab.lab import Lab
-from genai_lab.services import feedback, models
+from genai_lab.services import feedback, models, presets
 from genai_lab.services.feedback import links
 from storage import demos as queries
 from storage import feedback as records
@@ -47,9 +47,13 @@ class DemoPlan:
             raise BadSetting("intro", "", "a text of at most 2,000 characters")
         if not FEWEST <= len(set(self.models)) <= MOST:
             raise LabError(f"A demo shows {FEWEST} to {MOST} models, not {len(set(self.models))}.")
-        for name, low, high in (("longest", 1, 20_000), ("a_minute", 1, 600), ("an_hour", 1, 100_000)):
-            if not low <= getattr(self, name) <= high:
-                raise BadSetting(name, getattr(self, name), f"a whole number from {low:,} to {high:,}")
+        for name, value, high in (
+            ("characters a prompt", self.longest, 20_000),
+            ("prompts of a visitor a minute", self.a_minute, 600),
+            ("prompts an hour", self.an_hour, 100_000),
+        ):
+            if not 1 <= value <= high:
+                raise BadSetting(name, value, f"a whole number from 1 to {high:,}")
         if len(self.prompts) > 20 or not all(p.strip() and len(p) <= self.longest for p in self.prompts):
             raise LabError(f"A demo takes at most 20 example prompts of 1 to {self.longest:,} characters.")
 
@@ -74,6 +78,17 @@ class DemoView:
     votes: int
     visitors: int
     takes_votes: bool
+
+
+def sampling(lab: Lab, preset: str, max_new_tokens: int, temperature: float | None = None) -> dict[str, Any]:
+    """A preset's settings, with a temperature in place of its own (0: greedy). Raises UnknownName."""
+    known = presets.presets(lab)
+    if preset not in known:
+        raise UnknownName("preset", preset, known)
+    made = known[preset].sampling.as_dict() | {"max_new_tokens": max_new_tokens}
+    if temperature is not None:
+        made |= {"temperature": temperature or 1.0, "greedy": not temperature}
+    return made
 
 
 def create(lab: Lab, plan: DemoPlan) -> DemoView:
@@ -208,6 +223,9 @@ def told(views: Sequence[DemoView]) -> list[dict[str, Any]]:
             "title": view.plan.title,
             "models": list(view.plan.models),
             "link": view.path,
+            "longest": view.plan.longest,
+            "a_minute": view.plan.a_minute,
+            "an_hour": view.plan.an_hour,
             "closed": view.closed,
             "campaign": view.campaign,
             "votes": view.votes,

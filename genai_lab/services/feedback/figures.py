@@ -63,6 +63,15 @@ class Needed:
     high: float
     votes: int | None
 
+    @property
+    def told(self) -> str:
+        gap = f"{self.points:.0f} points"
+        if self.votes == 0:
+            return f"{gap} ({self.low:.0f} to {self.high:.0f})"
+        if self.votes is None:
+            return f"{gap}: no difference is seen"
+        return f"{gap}; {self.votes:,} more vote{'s' if self.votes > 1 else ''} needed to tell them apart"
+
 
 @dataclass(frozen=True)
 class Board:
@@ -77,6 +86,13 @@ class Board:
     votes: int
     notes: tuple[str, ...]
     length: tuple[float, float, float] | None
+
+    def interval(self, place: int) -> str:
+        """That of a row; a system that won or lost every vote has none, however many votes are drawn again."""
+        shares = {cell.value for cell in self.matrix[place] if cell is not None and cell.value is not None}
+        if len(shares) == 1 and shares <= {0.0, 1.0}:
+            return f"none: it {'won' if 1.0 in shares else 'lost'} every vote"
+        return f"{self.rows[place].low:.0f} to {self.rows[place].high:.0f}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

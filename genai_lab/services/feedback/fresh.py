@@ -26,6 +26,14 @@ class Begun:
     generating: int
 
 
+def samplings(temperatures: Sequence[float], max_new_tokens: int) -> tuple[Sampling, ...]:
+    """One setting for each temperature, the same once; 0 is greedy decoding."""
+    return tuple(
+        Sampling(greedy=not one, temperature=one or 1.0, max_new_tokens=max_new_tokens)
+        for one in dict.fromkeys(temperatures)
+    )
+
+
 def start(
     lab: Lab,
     plan: CampaignPlan,
@@ -48,7 +56,8 @@ def start(
     size = len(models) * len(samplings) * samples
     if not 2 <= size <= MOST:
         raise LabError(
-            f"Models x settings x samples make {size} candidates an item, but an item takes 2 to {MOST}; change one."
+            f"Models x settings x samples make {size} candidate{'s' if size != 1 else ''} an item, but an item takes "
+            f"2 to {MOST}; change one."
         )
     if samples > 1 and any(one.greedy or one.temperature == 0 for one in samplings):
         raise BadSetting("samples", samples, "1 where decoding is greedy, which gives the same text each time")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
@@ -24,6 +25,11 @@ class Learned:
     influences: tuple[rewarding.Influence, ...]
     waiting: int
 
+    @property
+    def rewarded(self) -> TrainingView | None:
+        """The newest run that made a reward model."""
+        return next((run for run in self.runs if run.plan.objective == "reward" and run.report), None)
+
 
 def of(lab: Lab, campaign: int | str) -> Learned:
     """Everything there is by now."""
@@ -33,12 +39,12 @@ def of(lab: Lab, campaign: int | str) -> Learned:
     parents = [run.parent for run in runs if run.parent is not None]
     found = {parent: studies.show(lab, parent) for parent in dict.fromkeys(parents)}
     curve = next((one for one in found.values() if one.kind == CURVE), None)
-    labels = next((one for one in found.values() if one.kind == LABELS), None)
+    labels = [each for one in found.values() if one.kind == LABELS for each in rewarding.influences(lab, one.id)]
     waiting = sum(run.status in ("running", "queued") for run in runs)
     return Learned(
         tuple(run for run in runs if run.parent is None),
         tuple(rewarding.curve(lab, curve.id)) if curve else (),
-        tuple(rewarding.influences(lab, labels.id)) if labels else (),
+        tuple({(one.annotator, one.how): one for one in reversed(labels)}.values()),
         waiting,
     )
 
@@ -51,13 +57,20 @@ def versions(lab: Lab, campaign: int) -> list[str]:
     ]
 
 
-def study(lab: Lab, run_id: int, kind: str) -> int:
-    """Begins a learning curve, or a run without each annotator, with the plan of a reward model; returns the study."""
+def study(lab: Lab, run_id: int, kind: str, annotators: Sequence[str] = (), how: str = "leave out") -> int:
+    """Begins a learning curve, or runs with annotators' labels left out or flipped (all of them, where none is named),
+    with the plan of a reward model; returns the study.
+    """
     plan = training.show(lab, run_id).plan
     if kind == CURVE:
         return rewarding.learning_curve(lab, plan)
     if kind == LABELS:
-        return rewarding.label_to_curve(lab, plan)
+        if any(datasets.show(lab, part.dataset).source.get("votes") == "majority" for part in plan.data):
+            raise LabError(
+                f"Run {run_id} learned the majority of each item, which names no annotator; train a reward model on "
+                "each vote by itself first."
+            )
+        return rewarding.label_to_curve(lab, plan, annotators, how)
     raise LabError(f"There is no study {kind!r}. Known: {CURVE}, {LABELS}.")
 
 
@@ -84,10 +97,8 @@ def before_and_after(lab: Lab, run_id: int, *, rows: int = 50, overlap: int = 2,
         raise LabError(f"Run {run_id} has made no policy yet; tune one by DPO, and wait for it.")
     version = datasets.show(lab, view.plan.data[0].dataset)
     split = next((name for name in ("test", "validation", "train") if name in version.splits), "")
-    taken, name, number = {one.name for one in feedback.find(lab)}, f"{view.model} against {view.plan.model}"[:100], 1
-    while name in taken:
-        number += 1
-        name = f"{view.model} against {view.plan.model}"[:100] + f" {number}"
+    taken, first = {one.name for one in feedback.find(lab)}, f"Run {run_id} against its base"
+    name = next(one for one in (first, *(f"{first} {n}" for n in count(2))) if one not in taken)
     plan = CampaignPlan(name, "helpful", overlap=overlap, seed=seed)
     sampling = (Sampling(temperature=0.8, max_new_tokens=64),)
     return fresh.start(

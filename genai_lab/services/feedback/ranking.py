@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.errors import LabError
 from genai_lab.feedback import Answer, CampaignPlan
+from genai_lab.feedback.masking import masked, pattern
 from genai_lab.lab import Lab
 from genai_lab.services.feedback import links
 from genai_lab.services.feedback.writer import Writer
@@ -63,6 +64,7 @@ class Desk:
     counts: dict[int, tuple[float, int]] = field(default_factory=dict)
     looked: dict[int, float] = field(default_factory=dict)
     texts: OrderedDict[int, Texts] = field(default_factory=OrderedDict)
+    titles: dict[tuple[int, str, int], str] = field(default_factory=dict)
 
     def close(self) -> None:
         self.writer.close()
@@ -92,9 +94,10 @@ def state(lab: Lab, annotator_id: int) -> dict[str, Any]:
         who, _ = _known(session, annotator_id)
         plan = CampaignPlan(**who.plan)
         left = _left(desk(lab), session, who)
+        title = _title(desk(lab), session, who)
     return {
         "campaign": {
-            "title": who.campaign,
+            "title": title,
             "criterion": plan.question,
             "guidelines": plan.guidelines,
             "kind": plan.kind,
@@ -192,6 +195,16 @@ def _known(
     ):
         raise LinkEnded
     return found, held
+
+
+def _title(place: Desk, session: Session, who: Found) -> str:
+    """The campaign's name without those of its systems, which would tell who is compared."""
+    key = (who.campaign_id, who.campaign, who.items)
+    if key not in place.titles:
+        names = pattern(records.system_names(session, who.campaign_id))
+        place.titles = {one: title for one, title in place.titles.items() if one[0] != who.campaign_id}
+        place.titles[key] = masked(who.campaign, names) or who.campaign
+    return place.titles[key]
 
 
 def _status(who: Found) -> str:

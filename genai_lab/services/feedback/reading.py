@@ -1,5 +1,6 @@
 """A campaign's items page by page."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import LabError
@@ -7,6 +8,17 @@ from genai_lab.lab import Lab
 from storage import feedback as queries
 
 SHOWN = 400
+
+
+@dataclass(frozen=True)
+class Noted:
+    """An answer that asks for the lead's eye; `what` holds "flagged" and "skipped: REASON", as they are."""
+
+    item: int
+    prompt: str
+    annotator: str
+    what: str
+    comment: str
 
 
 def page(lab: Lab, campaign: int, offset: int, limit: int) -> list[dict[str, Any]]:
@@ -23,6 +35,29 @@ def page(lab: Lab, campaign: int, offset: int, limit: int) -> list[dict[str, Any
         }
         for item in found
     ]
+
+
+def noted(lab: Lab, campaign: int, limit: int = 200) -> tuple[list[Noted], int]:
+    """What annotators flagged, skipped or said something about, the newest first; at most `limit`, and how many in all.
+
+    An answer that was changed counts as it is now.
+    """
+    with lab.database.reading() as session:
+        found = [one for one in queries.votes(session, campaign) if one.flag or one.skip or one.comment.strip()]
+        shown = found[::-1][:limit]
+        items = queries.items_with(session, {one.item for one in shown})
+        people = {one.id: one.name for one in queries.annotators(session, campaign)}
+    made = [
+        Noted(
+            one.item,
+            _cut(items[one.item].prompt),
+            people[one.annotator],
+            ", ".join([*["flagged"] * one.flag, *[f"skipped: {one.skip}"] * bool(one.skip)]),
+            one.comment.strip(),
+        )
+        for one in shown
+    ]
+    return made, len(found)
 
 
 def candidates(lab: Lab, item: int) -> list[int]:

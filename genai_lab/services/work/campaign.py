@@ -34,6 +34,7 @@ class Collect:
         random.Random(f"{plan.seed} order").shuffle(order)
         systems = sorted({option.system for task in tasks for option in task.options})
         done = {item["start"] for item in report.earlier() if "start" in item}
+        count = f"{len(tasks):,} item{'s' if len(tasks) != 1 else ''}"
         for start in range(0, len(tasks), BLOCK):
             if start not in done:
                 block = [asdict(task) for task in tasks[start : start + BLOCK]]
@@ -46,7 +47,7 @@ class Collect:
                         "systems": systems,
                     }
                 )
-            report.progress(min(start + BLOCK, len(tasks)), len(tasks), f"{len(tasks):,} items")
+            report.progress(min(start + BLOCK, len(tasks)), len(tasks), count)
         return {"campaign": settings["campaign"], "items": len(tasks), "left_out": left_out}
 
     def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:

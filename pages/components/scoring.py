@@ -1,0 +1,65 @@
+"""A row that lets a reward model score completions which are there already, with the table that it gives."""
+
+import html
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import rewards
+from pages.components.errors import PRIVATE, guarded
+from pages.components.head import PLAIN
+from pages.components.opening import on_open
+
+LONGEST = 300
+
+
+def score_row(lab: Lab, runs_of: Callable[..., Sequence[int]], inputs: Sequence[Any], prefix: str) -> None:
+    """`runs_of(*inputs)` gives numbers of runs; raises LabError where there are none."""
+    with gr.Row(elem_classes=["actions"]):
+        judge = gr.Dropdown(
+            [], label="Reward model", info="Scores the completions.", interactive=True, elem_id=f"{prefix}-reward"
+        )
+        button = gr.Button("Score", scale=0, min_width=80, elem_id=f"{prefix}-score")
+    table = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id=f"{prefix}-rewards")
+
+    button.click(guarded(scored, lab, runs_of), [judge, *inputs], table, concurrency_id="generation", **PRIVATE)
+    on_open(offered, [judge], lab)
+
+
+def offered(lab: Lab) -> Any:
+    names = rewards.names(lab)
+    return gr.update(choices=names, value=names[0] if names else None)
+
+
+def scored(lab: Lab, runs_of: Callable[..., Sequence[int]], judge: str | None, *values: Any) -> str:
+    if not judge:
+        raise LabError("No reward model is chosen; train one from human rankings on the Feedback page.")
+    return _table(rewards.of_runs(lab, judge, runs_of(*values)))
+
+
+def _table(found: Sequence[rewards.Scored]) -> str:
+    head = (
+        f'<p class="quiet" role="status">{len(found):,} completion{"s" if len(found) > 1 else ""}; higher rewards are '
+        "better, and only differences on the same prompt mean something.</p>"
+    )
+    rows = ""
+    for prompt, group in groupby(found, key=lambda one: one.prompt):
+        rows += f'<tr><td colspan="4"><p><small>{html.escape(_cut(prompt))}</small></p></td></tr>'
+        rows += "".join(
+            f'<tr><td>{one.reward:.3f}</td><td><a href="/?run={one.run}">{one.run}</a></td>'
+            f"<td>{html.escape(one.model)}</td><td><p>{html.escape(_cut(one.text))}</p></td></tr>"
+            for one in group
+        )
+    return (
+        f'{head}<div class="grid-scroll" tabindex="0" role="region" aria-label="Completions by reward">'
+        '<table class="grid"><thead><tr><th scope="col">Reward</th><th scope="col">Run</th><th scope="col">Model</th>'
+        f'<th scope="col">Completion</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
