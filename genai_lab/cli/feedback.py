@@ -129,9 +129,7 @@ def _create(lab: Any, options: argparse.Namespace) -> None:
         feedback.move(lab, made.campaign, "open")
     if options.json:
         return print_json(dataclasses.asdict(made))
-    more = f", {made.left_out:,} without a choice left out" if made.left_out else ""
-    masked = f"; {made.masked:,} candidates named a model, which is hidden" if made.masked else ""
-    print(f"Campaign {made.campaign} ({made.name}): {made.items:,} items{more}{masked}.")
+    print(f"Campaign {made.campaign} ({made.name}): {made.told}")
     return None
 
 

@@ -270,9 +270,7 @@ def begin_file(lab: Lab, *values: Any) -> int:
 
 
 def told(made: service.Made) -> int:
-    more = f"; {made.left_out:,} without a choice were left out" if made.left_out else ""
-    hidden = f"; {made.masked:,} candidates named a model, which is hidden" if made.masked else ""
-    notice(f"{made.name}: {made.items:,} items{more}{hidden}.")
+    notice(f"{made.name}: {made.told}")
     return made.campaign
 
 

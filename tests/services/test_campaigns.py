@@ -14,10 +14,12 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
-from genai_lab.services import datasets, feedback, generation
+from genai_lab.services import datasets, feedback, generation, models
 from genai_lab.services.feedback import exporting, links, ranking, sources
 from storage import feedback as queries
+from storage import runs
 from storage.feedback_tables import Assignment
+from storage.tables import Generation, RunInput
 from tests.tiny import open_lab
 
 
@@ -232,3 +234,50 @@ def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:
     links.renew(lab, made.annotator)
     assert not links.allowed(lab, *found)
     assert links.opened(lab, made.path.rpartition("/")[2]) is None
+
+
+def system_run(lab: Lab, texts: list[str], dataset: int | None = None, **settings: Any) -> int:
+    """A run with these completions: of the first rows of a dataset version, or all of one prompt."""
+    with lab.database.session() as session:
+        model = RunInput(role="model", model_id=models.show(lab, "starter-causal").id)
+        inputs = [model] + ([RunInput(role="dataset", dataset_version_id=dataset)] if dataset else [])
+        made = {"sampling": Sampling(**settings).as_dict()}
+        run = runs.add_run(session, inputs, kind="predict", settings=made, status="finished", **PROVENANCE)
+        for row, text in enumerate(texts):
+            run.generations.append(
+                Generation(
+                    sample_index=row, example=row if dataset else None, rendered_prompt="Say it", text=text,
+                    finish_reason="length", prompt_tokens=1, completion_tokens=1, seed=0, seconds=0.1, trace=b"",
+                )
+            )  # fmt: skip
+        session.flush()
+        return int(run.id)
+
+
+PROVENANCE = {"seed": 0, "title": "", "code_revision": "", "dirty": False, "packages": {}, "device": "cpu"}
+
+
+def test_rows_of_two_datasets_are_not_mixed_and_settings_tell_systems_apart(lab: Lab) -> None:
+    a, b = (
+        datasets.import_rows(lab, [{"x": f"{n} {k}"} for k in range(2)], n, {"kind": "t"}, mapping={"input": ["x"]}).id
+        for n in ("first", "second")
+    )
+    kinds = ({"repetition_penalty": 1.2, "seed": 1}, {"repetition_penalty": 1.2, "seed": 2}, {"min_p": 0.1})
+    made = [
+        system_run(lab, [f"{row} of {place}" for row in range(2)], dataset, **kinds[place % 3])
+        for place, dataset in enumerate((a, a, a, b, b, b))
+    ]
+    tasks = sources.tasks_of(lab, made)
+    assert [[option.text[-1] for option in task.options] for task in tasks] == [list("021")] * 2 + [list("354")] * 2
+    assert len({option.system for task in tasks for option in task.options}) == 2
+    assert tasks[0].options[1].system == "starter-causal, min-p 0.1, repetition-penalty 1.0"
+
+
+def test_candidates_that_an_item_has_no_room_for_are_told_and_taken_from_each_system(lab: Lab) -> None:
+    many = [system_run(lab, [f"{place} {n}" for n in range(5)], top_k=place) for place in range(2)]
+    made = sources.from_runs(lab, CampaignPlan("many", kind="ranking"), many)
+    assert (made.items, made.cut) == (1, 4)
+    assert "4 candidates beyond 6 an item left out" in made.told
+    with lab.database.reading() as session:
+        names = [system for _, system, _ in queries.systems(session, made.campaign).values()]
+    assert sorted(names) == ["starter-causal, top-k 0"] * 3 + ["starter-causal, top-k 1"] * 3

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from genai_lab.errors import BadSetting, DuplicateName, LabError
-from genai_lab.feedback import CampaignPlan, Task
+from genai_lab.feedback import MOST, CampaignPlan, Task
 from genai_lab.feedback.masking import masked, pattern
 from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
@@ -50,13 +50,24 @@ class CampaignView:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of making a campaign; `left_out` items had fewer than two different candidates."""
+    """What came of making a campaign; `left_out` items had fewer than two different candidates, `cut` candidates were
+    more than an item takes.
+    """
 
     campaign: int
     name: str
     items: int
     left_out: int
     masked: int
+    cut: int = 0
+
+    @property
+    def told(self) -> str:
+        """How many items there are, and what became of the rest."""
+        more = f", {self.left_out:,} without a choice left out" if self.left_out else ""
+        cut = f"; {self.cut:,} candidates beyond {MOST} an item left out" if self.cut else ""
+        masked = f"; {self.masked:,} candidates named a model, which is hidden" if self.masked else ""
+        return f"{self.items:,} items{more}{cut}{masked}."
 
 
 @dataclass(frozen=True)
