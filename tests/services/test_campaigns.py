@@ -199,6 +199,15 @@ def test_a_file_with_votes_is_imported_with_its_annotators(tmp_path: Path, lab: 
     assert {pair.chosen_system for pair in exporting.pairs(lab, "votes")} == {"m1", "m2"}
 
 
+def test_overlap_is_met_exactly_where_an_import_had_more_votes(lab: Lab) -> None:
+    votes = tuple((f"u{n}", ((0,), (1,))) for n in range(3))
+    feedback.create(lab, CampaignPlan("wide"), [Task("p", (Option("a", "1"), Option("b", "2")), votes=votes)])
+    feedback.change(lab, "wide", overlap=4)
+    feedback.move(lab, "wide", "open")
+    people = [links.invite(lab, "wide", f"new {n}").annotator for n in range(3)]
+    assert sum(answer_all(lab, one) for one in people) == 1
+
+
 def test_a_bad_row_is_named_and_nothing_is_kept(tmp_path: Path, lab: Lab) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("prompt,response1,response2,annotator1\np,a,b,1\nq,c,d,7\n")
