@@ -38,7 +38,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         parser.set_defaults(command=command)
     export = commands.add_parser("export", parents=[shared], help="preference pairs or rankings as a file or a dataset")
     export.add_argument("campaign")
-    export.add_argument("--out", type=Path, metavar="FILE", help=".jsonl or .csv; without it, a dataset version")
+    export.add_argument(
+        "--out", type=Path, metavar="FILE", help=".jsonl or .csv beside the dataset version that pairs become"
+    )
     export.add_argument("--form", default="explicit", help="explicit, implicit, chat or 'implicit chat' (TRL's)")
     export.add_argument("--votes", default="kept", help="kept: a pair for each vote; majority: aggregated by item")
     export.add_argument("--rankings", action="store_true", help="every answer as it was given, instead of pairs")
@@ -247,8 +249,13 @@ def _export(lab: Any, options: argparse.Namespace) -> None:
         told = {"dataset": view.name, "rows": view.rows, "splits": view.splits}
         return print_json(told) if options.json else print(f"{view.name}: {view.rows:,} pairs.")
     what = "rankings" if options.rankings else "pairs"
-    rows = exporting.export(lab, options.campaign, options.out, form=options.form, votes=options.votes, what=what)
-    print_json({"file": str(options.out), what: rows}) if options.json else print(f"{options.out}: {rows:,} {what}.")
+    made = exporting.export(
+        lab, options.campaign, options.out, form=options.form, votes=options.votes, what=what, name=options.name
+    )
+    kept = {"dataset": made.dataset} if made.dataset else {}
+    if options.json:
+        return print_json({"file": str(made.path), what: made.rows, **kept})
+    print(f"{made.path}: {made.rows:,} {what}{f', kept as the dataset {made.dataset}' if kept else ''}.")
     return None
 
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.feedback.simulate import Person, ranking
 from genai_lab.lab import Lab
-from genai_lab.services import backup, feedback, lineage
+from genai_lab.services import backup, datasets, feedback, lineage, models
 from genai_lab.services.feedback import exporting, figures, links
 from genai_lab.services.feedback import ranking as desk
 from storage import feedback as queries
-from tests.services.test_campaigns import answer, campaign, dealt
+from storage import runs
+from storage.tables import Model, RunInput
+from tests.services.test_campaigns import PROVENANCE, answer, campaign, dealt
 from tests.tiny import open_lab
 
 STRENGTHS = {"s0": 2.0, "s1": 0.7, "s2": -0.7, "s3": -2.0}
@@ -193,11 +196,45 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     assert said("link", "c", "ann")["link"].startswith("http://127.0.0.1:7860/rank/with/")
     assert said("leaderboard", "c")["votes"] == 8
     assert "figures" in said("agreement", "c")
-    assert said("export", "c", "--out", str(tmp_path / "out.csv"))["pairs"] == 8
-    assert said("export", "c")["rows"] == 8
+    file_of = said("export", "c", "--out", str(tmp_path / "out.csv"))
+    assert (file_of["pairs"], file_of["dataset"]) == (8, "c-pairs@1")
+    assert said("export", "c") == {"dataset": "c-pairs@1", "rows": 8, "splits": ANY}
     assert said("close", "c")["status"] == "closed"
     assert main(["feedback", "open", "nothing"]) == 2
     assert "There is no campaign 'nothing'" in capsys.readouterr().err
+
+
+def test_a_majority_weighs_those_who_call_it_a_tie(lab: Lab) -> None:
+    answers = (((0,), (1,)), ((0,), (1,)), ((1,), (0,)), ((0, 1),), ((0, 1),))
+    votes = tuple((f"u{n}", groups) for n, groups in enumerate(answers))
+    options = (Option("a", "1"), Option("b", "2"))
+    feedback.create(lab, CampaignPlan("tied"), [Task("p", options, votes=votes)], ordered=True)
+    (pair,) = exporting.pairs(lab, "tied", "majority")
+    assert (pair.chosen, pair.weight) == ("1", pytest.approx(1 / 5))
+
+
+def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: Lab, tmp_path: Path) -> None:
+    options = (Option("a", "1"), Option("b", "2"))
+    made = feedback.create(lab, CampaignPlan("c", overlap=2, repeats=0.0), [Task(f"p{n}", options) for n in range(4)])
+    feedback.move(lab, "c", "open")
+    ann, late = (links.invite(lab, "c", name).annotator for name in ("ann", "late"))
+    while cards := dealt(lab, ann):
+        answer(lab, ann, cards[0]["key"])
+    with lab.database.reading() as session:
+        item = queries.page(session, made.campaign, 0, 1)[0]
+    order = [[one.id] for one in item.candidates]
+    figures.adjudicate(lab, item.id, order)
+    exported = exporting.export(lab, "c", tmp_path / "pairs.jsonl")
+    assert exported.dataset == "c-pairs@1"
+    with lab.database.session() as session:
+        inputs = [RunInput(role="dataset", dataset_version_id=datasets.show(lab, exported.dataset).id)]
+        run = runs.add_run(session, inputs, kind="train", settings={}, status="finished", **PROVENANCE)
+        session.get_one(Model, models.show(lab, "starter-causal").id).made_by_run_id = run.id
+    answer(lab, late, dealt(lab, late)[0]["key"])
+    figures.undecide(lab, item.id)
+    (node,) = lineage.walk(lab, "starter-causal").of("campaign")
+    assert [one["annotator"] for one in node.detail["rankings"]] == ["ann"] * 4
+    assert node.detail["decisions"] == [{"item": item.id, "prompt": item.prompt, "groups": order}]
 
 
 def test_a_walk_of_a_starter_ends_with_itself(lab: Lab) -> None:
