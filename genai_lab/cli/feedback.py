@@ -77,8 +77,10 @@ def _add_columns(parser: Parser) -> None:
     parser.add_argument("--prompt", action="append", default=[], metavar="COLUMN", help="may be repeated: joined")
     parser.add_argument("--completion", action="append", default=[], metavar="COLUMN", help="one for each candidate")
     parser.add_argument("--system", action="append", default=[], metavar="COLUMN", help="who wrote each candidate")
-    parser.add_argument("--vote", action="append", default=[], metavar="COLUMN", help="an annotator's: 0 tie, 1, 2")
-    parser.add_argument("--gold", default="", metavar="COLUMN", help="the known best: 0 tie, 1, 2, or groups as JSON")
+    parser.add_argument(
+        "--vote", action="append", default=[], metavar="COLUMN", help="an annotator's: 0 tie, 1, 2, or groups as JSON"
+    )
+    parser.add_argument("--gold", default="", metavar="COLUMN", help="the known best: 0 tie, 1 to 6, or groups as JSON")
 
 
 def _add_create(parser: Parser) -> None:

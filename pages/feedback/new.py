@@ -156,7 +156,11 @@ class New:
                 elem_id="fb-system-columns",
             )
             votes = gr.Dropdown(
-                [], multiselect=True, label="Votes", info="Annotators' columns: 0 tie, 1, 2.", elem_id="fb-vote-columns"
+                [],
+                multiselect=True,
+                label="Votes",
+                info="Annotators' columns: 0 tie, 1, 2, or groups as JSON.",
+                elem_id="fb-vote-columns",
             )
         run = gr.Button("Import", variant="primary", scale=0, min_width=150, elem_id="fb-import")
         file.change(guarded(columns), file, [prompt, completions, names, votes], **PRIVATE)

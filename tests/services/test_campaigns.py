@@ -213,7 +213,21 @@ def test_a_bad_row_is_named_and_nothing_is_kept(tmp_path: Path, lab: Lab) -> Non
     path.write_text("prompt,response1,response2,annotator1\np,a,b,1\nq,c,d,7\n")
     with pytest.raises(BadRows, match=r"Row 2, column 'annotator1': is '7'"):
         sources.from_file(lab, CampaignPlan("bad"), path, sources.Columns())
+    path.write_text("prompt,response1,response2,response3,annotator1\np,a,b,c,2\n")
+    with pytest.raises(BadRows, match="names the best of 3 alone; write the whole order as groups"):
+        sources.from_file(lab, CampaignPlan("bad", kind="ranking"), path, sources.Columns())
     assert feedback.find(lab) == []
+
+
+def test_chosen_and_rejected_are_imported_in_an_order_that_does_not_tell_them(tmp_path: Path, lab: Lab) -> None:
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"p{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = sources.from_file(lab, CampaignPlan("pairs"), path, sources.Columns())
+    with lab.database.reading() as session:
+        found = queries.page(session, made.campaign, 0, 40)
+    assert 8 < sum(item.candidates[0].text.startswith("good") for item in found) < 32
+    assert all(pair.chosen.startswith("good") for pair in exporting.pairs(lab, "pairs"))
 
 
 def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answers(lab: Lab) -> None:

@@ -114,6 +114,21 @@ def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: Lab) -> None
     assert len(exporting.pairs(lab, "gold")) == 1
 
 
+def test_gold_that_names_the_best_of_three_judges_nothing_else(lab: Lab) -> None:
+    options = tuple(Option(system, text) for system, text in (("a", "good"), ("b", "x"), ("c", "y")))
+    tasks = [Task(f"p{n}", options, gold=((0,), (1, 2))) for n in range(2)]
+    feedback.create(lab, CampaignPlan("pairs"), tasks)
+    with lab.database.reading() as session:
+        assert len(queries.golds(session, 1)) == 4  # of six pairs, two are of those behind the best
+    feedback.create(lab, CampaignPlan("best", kind="ranking", ties=False, repeats=0.0), tasks)
+    feedback.move(lab, "best", "open")
+    who = links.invite(lab, "best", "ann").annotator
+    while cards := dealt(lab, who):
+        good = next(n for n, one in enumerate(cards[0]["candidates"]) if one["text"] == "good")
+        answer(lab, who, cards[0]["key"], [[good], *([one] for one in range(3) if one != good)])
+    assert [one.gold for one in figures.progress(lab, "best")] == [1.0]
+
+
 def test_what_cannot_be_said_yet_is_one_sentence(lab: Lab) -> None:
     number = campaign(lab)
     with pytest.raises(LabError, match="no votes between two systems yet"):

@@ -175,6 +175,8 @@ def _part(task: Task, places: Sequence[int]) -> Task:
         return tuple(group for group in left if group)
 
     gold = cut(task.gold) if task.gold is not None else None
+    if gold is not None and len(gold) < 2 <= len(task.gold or ()):
+        gold = None  # of these it is not known which is better
     votes = tuple((name, cut(groups)) for name, groups in task.votes)
     return replace(task, options=tuple(task.options[place] for place in places), gold=gold, votes=votes)
 

@@ -106,7 +106,7 @@ def progress(lab: Lab, which: int | str) -> list[Person]:
     for vote in votes:
         flagged[vote.annotator] += vote.flag
         if vote.item in golds and not vote.skip and not vote.repeat:
-            right[vote.annotator].append(verdicts(vote.groups) == verdicts(golds[vote.item]))
+            right[vote.annotator].append(_right(vote.groups, golds[vote.item]))
     return [
         Person(
             one.id,
@@ -121,6 +121,13 @@ def progress(lab: Lab, which: int | str) -> list[Person]:
         )
         for one in people
     ]
+
+
+def _right(groups: Sequence[Sequence[int]], gold: Sequence[Sequence[int]]) -> bool:
+    """Whether an answer keeps the order that is known; where only the best is known, that of the rest is free."""
+    given, known = verdicts(groups), verdicts(gold)
+    ordered = {pair: way for pair, way in known.items() if way}
+    return all(given[pair] == way for pair, way in (ordered or known).items())
 
 
 def agreement(lab: Lab, which: int | str, seed: int = 0) -> AgreementView:

@@ -19,13 +19,15 @@ from storage.tables import Run, RunInput
 
 PROMPTS = ("prompt", "instruction", "question", "input")
 STARTS = ("completion", "response", "candidate", "answer", "output")
+IMPORTED = "import"
 TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_completions"))
 
 
 @dataclass(frozen=True)
 class Columns:
     """Which columns of a file say what. `systems` has a name for each candidate, or one column that joins them by
-    "_"; `votes` are columns of annotators: 0 for a tie, else the number of the better candidate, or groups as JSON.
+    "_"; `votes` are columns of annotators: 0 for a tie, the number of the better of two candidates, or groups as JSON;
+    `gold` is the same, and may name the best of more than two.
     """
 
     prompt: tuple[str, ...] = ()
@@ -169,7 +171,7 @@ def _said(value: Any) -> str:
 def from_file(lab: Lab, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
     tasks = list(read(path, columns, filename))
-    return feedback.create(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}), ordered=True)
+    return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}))
 
 
 def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> Made:
@@ -178,7 +180,15 @@ def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> M
     rows = (row.fields for row in datasets.examples(lab, view.id))
     tasks = list(_read(enumerate(rows, 1), columns))
     inputs = (RunInput(role="dataset", dataset_version_id=view.id, content_hash=view.content_hash),)
-    return feedback.create(lab, plan, tasks, Sources(inputs, {"dataset": view.name}), ordered=True)
+    return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name}))
+
+
+def _imported(lab: Lab, plan: CampaignPlan, tasks: Sequence[Task], found: Sources) -> Made:
+    """Candidates stay as the file has them, so that its figures are those that others count; but where the first of
+    every pair is the chosen one, order by the seed, since agreement by chance would look large.
+    """
+    sided = any(name == IMPORTED for task in tasks for name, _ in task.votes)
+    return feedback.create(lab, plan, tasks, found, ordered=not sided)
 
 
 def read(path: Path, columns: Columns, filename: str = "") -> Iterator[Task]:
@@ -250,10 +260,10 @@ def _task(row: dict[str, Any], columns: Columns) -> Task:
     votes = tuple(
         (name, groups)
         for name in columns.votes
-        if row.get(name) not in (None, "") and (groups := _groups(row[name], size, name))
+        if row.get(name) not in (None, "") and (groups := _vote(row[name], size, name))
     )
     if set(columns.completions) == {"chosen", "rejected"} and not columns.votes:
-        votes = (("import", ((0,), (1,)) if columns.completions[0] == "chosen" else ((1,), (0,))),)
+        votes = ((IMPORTED, ((0,), (1,)) if columns.completions[0] == "chosen" else ((1,), (0,))),)
     options = tuple(Option(name, text) for name, text in zip(names, texts, strict=True))
     return Task(prompt, options, gold, votes)
 
@@ -294,6 +304,17 @@ def _systems(row: dict[str, Any], columns: Columns, size: int) -> list[str]:
     return (
         list(columns.completions) if len(columns.completions) == size else [f"candidate {n + 1}" for n in range(size)]
     )
+
+
+def _vote(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:
+    """As `_groups`; but who names the best of many has not said that the others tie, and would be counted so."""
+    groups = _groups(value, size, column)
+    if size > 2 and len(groups) > 1 and not isinstance(_parsed(value), list):
+        raise _Bad(
+            column,
+            f"names the best of {size} alone; write the whole order as groups counted from 0, such as [[1], [0, 2]]",
+        )
+    return groups
 
 
 def _groups(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:
