@@ -146,15 +146,15 @@ def agreement(lab: Lab, which: int | str, seed: int = 0) -> AgreementView:
         for vote in counted
         if vote.repeat and (vote.item, vote.annotator) in known
     ]
-    imported = [vote for vote in first if vote.seconds > 0]  # what was imported tells no order of sides
+    here = [vote for vote in first if vote.seconds > 0]  # what was imported tells no order of sides
     return AgreementView(
         view.name,
         len(people),
         len(first),
         found,
         bias.consistency(twice),
-        bias.position([vote.shown for vote in imported], [vote.groups for vote in imported]),
-        tuple((names[people[one.annotator]], one) for one in statistics.against_the_rest(table)),
+        bias.position(*([getattr(vote, name) for vote in here] for name in ("shown", "groups", "item"))),
+        tuple((names[people[one.annotator]], one) for one in statistics.against_the_rest(table, clusters=items)),
     )
 
 
