@@ -176,6 +176,7 @@ def _fields(view: Any) -> dict[str, Any]:
         "got": view.got,
         "annotators": view.annotators,
         "run": view.run,
+        "problem": view.problem,
         "plan": view.plan.as_dict(),
     }
 
@@ -209,6 +210,8 @@ def _status(lab: Any, options: argparse.Namespace) -> None:
     if options.json:
         return print_json(_fields(view) | {"progress": [dataclasses.asdict(one) for one in people]})
     print(f"{view.name}: {view.status}, {view.got:,} of {view.wanted:,} answers on {view.items:,} items")
+    if view.problem:
+        print(view.problem)
     for one in people:
         pace = f"{one.seconds_an_item:.1f} s an item" if one.seconds_an_item is not None else ""
         print(f"  {one.name}: {one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged {pace}".rstrip())

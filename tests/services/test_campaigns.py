@@ -14,8 +14,8 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
-from genai_lab.services import datasets, feedback, generation, models
-from genai_lab.services.feedback import exporting, links, ranking, sources
+from genai_lab.services import datasets, feedback, generation, jobs, models
+from genai_lab.services.feedback import exporting, fresh, links, ranking, sources
 from storage import feedback as queries
 from storage import runs
 from storage.feedback_tables import Assignment
@@ -250,6 +250,22 @@ def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answer
     other = feedback.create(lab, CampaignPlan("other"), [Task("p", (Option("a", "1"), Option("b", "2")))])
     feedback.discard(lab, other.campaign)
     assert [view.id for view in feedback.find(lab)] == [number]
+
+
+def test_a_campaign_whose_drawing_was_cancelled_says_so_and_what_to_do(lab: Lab) -> None:
+    sampling = [Sampling(temperature=1.5, max_new_tokens=2)]
+    begun = fresh.start(lab, CampaignPlan("failing"), ["starter-causal"], prompts=["hi"], samplings=sampling, samples=2)
+    assert feedback.show(lab, "failing").status == "making"
+    with pytest.raises(LabError, match="still being drawn"):
+        feedback.move(lab, "failing", "open")
+    jobs.cancel(lab, begun.generating)
+    jobs.wait(lab, begun.job, timeout=60)
+    view = feedback.show(lab, "failing")
+    assert (view.status, feedback.find(lab)[0].problem) == ("failed", view.problem)
+    with pytest.raises(LabError, match=r"were not drawn\. .+ Retry its jobs on the Jobs page"):
+        feedback.move(lab, "failing", "open")
+    feedback.discard(lab, "failing")
+    assert feedback.find(lab) == []
 
 
 def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:

@@ -30,7 +30,9 @@ MOVES = {"open": ("draft", "paused", "closed"), "paused": ("open",), "closed": (
 
 @dataclass(frozen=True)
 class CampaignView:
-    """One campaign. `wanted` is how many answers it asks for in all, `got` how many it has."""
+    """One campaign. `wanted` is how many answers it asks for in all, `got` how many it has; one that "failed" to be
+    made has a `problem`, which says why and what to do.
+    """
 
     id: int
     name: str
@@ -42,6 +44,7 @@ class CampaignView:
     got: int
     annotators: int
     run: int
+    problem: str = ""
 
     @property
     def share(self) -> float:
@@ -250,8 +253,21 @@ def _view(session: Any, row: Campaign) -> CampaignView:
     golds = len(queries.golds(session, row.id))
     people = len(queries.annotators(session, row.id))
     wanted = (row.items - golds) * plan.overlap + golds * max(1, people)
+    problem = _problem(session.get_one(Run, row.made_by_run_id)) if row.status == "making" else ""
+    status = "failed" if problem else row.status
     return CampaignView(
-        row.id, row.name, plan, row.status, row.created_at, row.items, wanted, got, people, row.made_by_run_id
+        row.id, row.name, plan, status, row.created_at, row.items, wanted, got, people, row.made_by_run_id, problem
+    )
+
+
+def _problem(run: Run) -> str:
+    """Why a campaign that waits for its candidates gets none; its run shares the end of the job that makes it."""
+    if run.status not in ("failed", "cancelled"):
+        return ""
+    why = run.error if run.status == "failed" and run.error else "Making it was cancelled."
+    return (
+        f"Its candidates were not drawn. {why} Retry its jobs on the Jobs page, the one that draws first, or discard "
+        "the campaign and make another."
     )
 
 
@@ -262,6 +278,10 @@ def move(lab: Lab, which: int | str, status: str) -> CampaignView:
         raise BadSetting("status", status, f"one of {', '.join(MOVES)}")
     if view.status == status:
         return view
+    if view.problem:
+        raise LabError(f"{view.name} cannot become {status}. {view.problem}")
+    if view.status == "making":
+        raise LabError(f"The candidates of {view.name} are still being drawn; it can become {status} after that.")
     if view.status not in MOVES[status]:
         raise LabError(f"{view.name} is {view.status}, so it cannot become {status}.")
     with lab.database.session() as session:
