@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, with_lab
 from genai_lab.errors import LabError
 
 
@@ -85,7 +85,7 @@ def _add_columns(parser: Parser) -> None:
 
 def _add_create(parser: Parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--from-run", type=int, action="append", metavar="RUN", help="may be repeated")
+    source.add_argument("--from-run", type=number, action="append", metavar="RUN", help="may be repeated")
     source.add_argument("--file", type=Path, metavar="FILE", help="JSON Lines or CSV")
     source.add_argument("--dataset", metavar="NAME", help="NAME or NAME@VERSION")
     _add_plan(parser)

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import tarfile
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -154,8 +155,16 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
     assert links.invite(other, number, "ann") == links.invite(lab, number, "ann")
     other.close()
     (tmp_path / "broken.tar").write_bytes((tmp_path / "lab.tar").read_bytes()[:4000])
-    with pytest.raises(LabError, match="no whole backup"):
-        backup.restore(Config(home=tmp_path / "third"), tmp_path / "broken.tar")
+    with tarfile.open(tmp_path / "other.tar", "w") as other_tar:
+        other_tar.add(__file__, "notes.txt")
+    (tmp_path / "text.tar").write_text("no archive")
+    for name, words in (
+        ("broken", "no whole backup"),
+        ("other", r"lacks backup\.json"),
+        ("text", "text.tar is no .tar"),
+    ):
+        with pytest.raises(LabError, match=words):
+            backup.restore(Config(home=tmp_path / "third"), tmp_path / f"{name}.tar")
 
 
 def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,8 +224,13 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     assert (file_of["pairs"], file_of["dataset"]) == (8, "c-pairs@1")
     assert said("export", "c") == {"dataset": "c-pairs@1", "rows": 8, "splits": ANY}
     assert said("close", "c")["status"] == "closed"
-    assert main(["feedback", "open", "nothing"]) == 2
-    assert "There is no campaign 'nothing'" in capsys.readouterr().err
+    for name in ("nothing", "²", "99999999999999999999"):
+        assert main(["feedback", "open", name]) == 2
+        assert f"There is no campaign '{name}'" in capsys.readouterr().err
+    for words in (["feedback", "create", "--from-run", "9" * 20], ["demo", "link", "9" * 20], ["jobs", "show", "²"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert "is no number from 0 to 999,999,999" in capsys.readouterr().err
 
 
 def test_a_majority_weighs_those_who_call_it_a_tie(lab: Lab) -> None:

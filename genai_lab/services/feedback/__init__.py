@@ -230,7 +230,7 @@ def _add_gold(session: Any, campaign: Campaign, tasks: Sequence[Task], ids: Sequ
 
 def show(lab: Lab, which: int | str) -> CampaignView:
     """By id or name; raises LabError."""
-    wanted = int(which) if isinstance(which, str) and which.isdigit() else which
+    wanted = int(which) if isinstance(which, str) and which.isdecimal() and len(which) < 10 else which
     with lab.database.reading() as session:
         row = queries.campaign(session, wanted)
         if row is None and wanted is not which:

@@ -71,7 +71,7 @@ def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
     wanted: Sequence[Run | None]
     with lab.database.reading() as session:
         for run_id in run_ids:
-            run = evaluations.run_with_inputs(session, run_id)
+            run = evaluations.run_with_inputs(session, run_id) if 0 < run_id < 2**31 else None
             if run is None:
                 raise LabError(f"There is no run {run_id}; the history lists those there are.")
             if run.kind == evaluations.EVALUATION:
