@@ -1,5 +1,6 @@
 """With a lead's password: an annotator's cookie opens the ranking routes alone, and whoever has none opens nothing."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -72,6 +73,38 @@ def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[Lab, FastA
     assert client.post(f"{place}answer", content=b"[" * 100_000).status_code == 422
     assert client.get(f"{place}answers").json()["answers"][0]["groups"] == [[0], [1]]
     assert "script-src 'self';" in client.get(f"{place}state").headers["content-security-policy"]
+
+
+def test_an_answer_that_can_never_be_kept_is_refused_for_good(guarded: tuple[Lab, FastAPI]) -> None:
+    lab, web = guarded
+    feedback.create(lab, CampaignPlan("odd"), [Task("p", (Option("a", "x"), Option("b", "y")))])
+    feedback.move(lab, "odd", "open")
+    client = browser(web)
+    place = client.get(links.invite(lab, "odd", "ann").path).headers["location"]
+    card = client.post(f"{place}next", json={"have": [], "want": 1}).json()["cards"][0]
+    sent = {"key": card["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0}
+    half = "half \ud83d"
+    for more in ({"comment": half}, {"skip": half}, {"key": half}, {"revision": 10**30}, {"groups": 0}):
+        got = client.post(f"{place}answer", content=json.dumps(sent | more))
+        assert got.status_code == 422
+        assert got.json()["error"].endswith(".")
+    assert client.post(f"{place}answer", json=sent | {"want": 10**30}).json()["saved"] is True
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999"])
+def test_numbers_that_nothing_has_open_nothing(guarded: tuple[Lab, FastAPI], number: str) -> None:
+    client = browser(guarded[1])
+    for path in (f"/rank/{number}/", f"/rank/{number}/state", f"/demo/{number}/", f"/demo/{number}/with/x"):
+        assert client.get(path).status_code == 403
+    for path in (f"/rank/{number}/answer", f"/rank/{number}/next", f"/demo/{number}/answer", f"/demo/{number}/vote"):
+        assert client.post(path, json={}).status_code == 403
+
+
+@pytest.mark.parametrize("until", ["²", "٣", "9" * 5000])
+def test_odd_bytes_in_the_leads_cookie_open_nothing(guarded: tuple[Lab, FastAPI], until: str) -> None:
+    cookie = f"{LEAD}={until}.{'0' * 64}".encode("latin-1", "replace")
+    assert browser(guarded[1]).get("/config", headers={"cookie": cookie}).status_code == 403  # type: ignore[dict-item]
+    assert browser(guarded[1]).get("/lead?next=http://[").status_code == 200
 
 
 def visitor(lab: Lab, web: FastAPI) -> tuple[TestClient, str]:

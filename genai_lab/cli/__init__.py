@@ -52,6 +52,13 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
+def number(text: str) -> int:
+    """The number of a run, job or demo, or how many of them; what is larger than any is refused here."""
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 0 to 999,999,999")
+    return int(text)
+
+
 def parser() -> Parser:
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print JSON alone; progress goes to standard error")

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, with_lab
 
 
 @COMMANDS.register("demo")
@@ -25,7 +25,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     commands.add_parser("list", parents=[shared], help="demos, newest first").set_defaults(command=_list)
     for name, text in (("link", "its link"), ("close", "visitors are told so"), ("reopen", "it takes visitors again")):
         parser = commands.add_parser(name, parents=[shared], help=text)
-        parser.add_argument("demo", type=int)
+        parser.add_argument("demo", type=number)
         if name == "link":
             parser.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
         parser.set_defaults(command=_one, action=name, renew=False)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, with_lab
 
 
 @COMMANDS.register("evaluate")
@@ -37,9 +37,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--wait", action="store_true", help="stay until it has ended")
     run.set_defaults(command=_run)
     compare = commands.add_parser("compare", parents=[shared], help="systems (runs of the prompt lab) side by side")
-    compare.add_argument("systems", type=int, nargs="+")
+    compare.add_argument("systems", type=number, nargs="+")
     compare.add_argument("--metrics", required=True)
-    compare.add_argument("--baseline", type=int)
+    compare.add_argument("--baseline", type=number)
     compare.add_argument("--seed", type=int, default=0)
     compare.add_argument("--wait", action="store_true")
     compare.set_defaults(command=_compare)
@@ -61,10 +61,10 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     listing = commands.add_parser("list", parents=[shared], help="evaluations, newest first")
     listing.set_defaults(command=_list)
     show = commands.add_parser("show", parents=[shared], help="an evaluation's figures and verdicts")
-    show.add_argument("evaluation", type=int)
+    show.add_argument("evaluation", type=number)
     show.set_defaults(command=_show)
     report = commands.add_parser("report", parents=[shared], help="one self-contained HTML file, CSV or JSON Lines")
-    report.add_argument("evaluation", type=int)
+    report.add_argument("evaluation", type=number)
     report.add_argument("file", type=Path, metavar="FILE.html|.csv|.jsonl")
     report.set_defaults(command=_report)
 

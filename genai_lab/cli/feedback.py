@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, print_json, text_of, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, number, print_json, text_of, with_lab
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan
 
@@ -50,7 +50,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         "that no spreadsheet runs it; a .jsonl holds every text as it is.",
     )
     export.add_argument("campaign")
-    export.add_argument("--out", type=Path, metavar="FILE", help=".jsonl or .csv; without it, a dataset version")
+    export.add_argument(
+        "--out", type=Path, metavar="FILE", help=".jsonl or .csv beside the dataset version that pairs become"
+    )
     export.add_argument("--form", default="explicit", help="explicit, implicit, chat or 'implicit chat' (TRL's)")
     export.add_argument("--votes", default="kept", help="kept: a pair for each vote; majority: aggregated by item")
     export.add_argument("--rankings", action="store_true", help="every answer as it was given, instead of pairs")
@@ -87,13 +89,15 @@ def _add_columns(parser: Parser) -> None:
     parser.add_argument("--prompt", action="append", default=[], metavar="COLUMN", help="may be repeated: joined")
     parser.add_argument("--completion", action="append", default=[], metavar="COLUMN", help="one for each candidate")
     parser.add_argument("--system", action="append", default=[], metavar="COLUMN", help="who wrote each candidate")
-    parser.add_argument("--vote", action="append", default=[], metavar="COLUMN", help="an annotator's: 0 tie, 1, 2")
-    parser.add_argument("--gold", default="", metavar="COLUMN", help="the known best: 0 tie, 1, 2, or groups as JSON")
+    parser.add_argument(
+        "--vote", action="append", default=[], metavar="COLUMN", help="an annotator's: 0 tie, 1, 2, or groups as JSON"
+    )
+    parser.add_argument("--gold", default="", metavar="COLUMN", help="the known best: 0 tie, 1 to 6, or groups as JSON")
 
 
 def _add_create(parser: Parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--from-run", type=int, action="append", metavar="RUN", help="may be repeated")
+    source.add_argument("--from-run", type=number, action="append", metavar="RUN", help="may be repeated")
     source.add_argument("--file", type=Path, metavar="FILE", help="JSON Lines or CSV")
     source.add_argument("--dataset", metavar="NAME", help="NAME or NAME@VERSION")
     _add_plan(parser)
@@ -129,9 +133,7 @@ def _create(lab: Any, options: argparse.Namespace) -> None:
         feedback.move(lab, made.campaign, "open")
     if options.json:
         return print_json(dataclasses.asdict(made))
-    more = f", {made.left_out:,} without a choice left out" if made.left_out else ""
-    masked = f"; {made.masked:,} candidates named a model, which is hidden" if made.masked else ""
-    print(f"Campaign {made.campaign} ({made.name}): {made.items:,} items{more}{masked}.")
+    print(f"Campaign {made.campaign} ({made.name}): {made.told}")
     return None
 
 
@@ -179,6 +181,7 @@ def _fields(view: Any) -> dict[str, Any]:
         "got": view.got,
         "annotators": view.annotators,
         "run": view.run,
+        "problem": view.problem,
         "plan": view.plan.as_dict(),
     }
 
@@ -216,6 +219,8 @@ def _status(lab: Any, options: argparse.Namespace) -> None:
         return print_json(_fields(view) | {"progress": [dataclasses.asdict(one) for one in people]})
     items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
     print(f"{view.name}: {view.status}, {view.got:,} of {view.wanted:,} answers on {items}")
+    if view.problem:
+        print(view.problem)
     for one in people:
         pace = f"{one.seconds_an_item:.1f} s an item" if one.seconds_an_item is not None else ""
         gold = f"{100 * one.gold:.0f} % of gold items right" if one.gold is not None else ""
@@ -279,8 +284,13 @@ def _export(lab: Any, options: argparse.Namespace) -> None:
         told = {"dataset": view.name, "rows": view.rows, "splits": view.splits}
         return print_json(told) if options.json else print(f"{view.name}: {view.rows:,} pairs.")
     what = "rankings" if options.rankings else "pairs"
-    rows = exporting.export(lab, options.campaign, options.out, form=options.form, votes=options.votes, what=what)
-    print_json({"file": str(options.out), what: rows}) if options.json else print(f"{options.out}: {rows:,} {what}.")
+    made = exporting.export(
+        lab, options.campaign, options.out, form=options.form, votes=options.votes, what=what, name=options.name
+    )
+    kept = {"dataset": made.dataset} if made.dataset else {}
+    if options.json:
+        return print_json({"file": str(made.path), what: made.rows, **kept})
+    print(f"{made.path}: {made.rows:,} {what}{f', kept as the dataset {made.dataset}' if kept else ''}.")
     return None
 
 

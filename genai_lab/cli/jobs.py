@@ -5,7 +5,7 @@ import dataclasses
 import time
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, progress, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, progress, with_lab
 
 TELL_EVERY = 1.0
 
@@ -20,7 +20,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     listing.add_argument("--status", choices=STATUSES)
     listing.add_argument("--kind", action="append", default=[], help="only this kind; may be repeated")
     listing.add_argument("--search", default="", help="words in the title")
-    listing.add_argument("--limit", type=int, default=30)
+    listing.add_argument("--limit", type=number, default=30)
     listing.set_defaults(command=_list)
     for name, command, text in (
         ("show", _show, "one job with all that is known of it"),
@@ -30,9 +30,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         ("wait", _wait, "stay until the job has ended; supervises it where no app is open"),
     ):
         parser = commands.add_parser(name, parents=[shared], help=text)
-        parser.add_argument("job", type=int)
+        parser.add_argument("job", type=number)
         if name == "logs":
-            parser.add_argument("--lines", type=int, default=200)
+            parser.add_argument("--lines", type=number, default=200)
         if name == "wait":
             parser.add_argument("--timeout", type=float, metavar="SECONDS")
         parser.set_defaults(command=command)

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from genai_lab.cli import Parser, Parsers, print_json, progress, with_lab
+from genai_lab.cli import Parser, Parsers, number, print_json, progress, with_lab
 from genai_lab.errors import LabError
 
 
@@ -13,11 +13,11 @@ def add(commands: "Parsers[Parser]", shared: Parser) -> None:
     _plan_options(run)
     run.set_defaults(command=_run)
     again = commands.add_parser("rerun", parents=[shared], help="the same matrix again; what is remembered is free")
-    again.add_argument("matrix", type=int)
+    again.add_argument("matrix", type=number)
     again.add_argument("--wait", action="store_true", help="stay until it has ended, and print it")
     again.set_defaults(command=_rerun)
     one = commands.add_parser("show", parents=[shared], help="a matrix with the scores of its cells")
-    one.add_argument("matrix", type=int)
+    one.add_argument("matrix", type=number)
     one.set_defaults(command=_show)
     commands.add_parser("list", parents=[shared], help="matrices, the newest first").set_defaults(command=_list)
 

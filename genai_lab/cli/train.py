@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, text_of, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, text_of, with_lab
 from genai_lab.cli.jobs import waited
 
 
@@ -33,7 +33,7 @@ def add_tuning(parts: "Parsers[Parser]", shared: Parser) -> None:
         ("keep", _keep, "make the best checkpoint of a cancelled or failed run its model"),
     ):
         parser = commands.add_parser(name, parents=[shared], help=text)
-        parser.add_argument("run", type=int)
+        parser.add_argument("run", type=number)
         if name in ("resume", "keep"):
             parser.add_argument("--wait", action="store_true", help="stay until it has ended")
         parser.set_defaults(command=command)

@@ -64,7 +64,7 @@ def interval(sample: Sample, *, bounds: Bounds = (None, None), seed: int = 0, re
     return Interval(value, *_within(low, high, bounds), n)
 
 
-def wilson(share: float, n: int) -> tuple[float, float]:
+def wilson(share: float, n: float) -> tuple[float, float]:
     """The score interval of a proportion (Wilson, 1927)."""
     middle = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z / (1 + Z * Z / n) * np.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))

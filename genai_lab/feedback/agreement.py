@@ -8,6 +8,7 @@ percentile bootstrap) draw items, so that a ranking of six is not taken for fift
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Apart:
-    """How often one annotator says what most of the others say; `low` to `high` is Wilson's 95 % interval over n units.
+    """How often one annotator says what most of the others say on n units, with its 95 % interval over items.
 
-    `differs` is set where that lies below what all the others reach among themselves.
+    `differs` is set where that lies below what all the others reach among themselves; where all are alike, it is set
+    for anybody in at most 5 % of campaigns.
     """
 
     annotator: int
@@ -211,15 +213,31 @@ def _cohen(sums: Floats, categories: int) -> Floats:
     return _over(np.where(known, made, 0.0).sum(1), known.sum(1).astype(np.float64))
 
 
-def wilson(count: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of `count` out of `n`; (0, 1) for n = 0."""
-    return statistics.wilson(count / n, n) if n else (0.0, 1.0)
+def clustered(hits: Floats, sizes: Floats) -> tuple[float, float]:
+    """95 % interval of a share whose `sizes` answers of each cluster go together; (0, 1) where there are none.
+
+    Wilson's interval over as many answers as independent ones would be worth (Kish, 1965; Korn and Graubard, 1998).
+    """
+    from scipy.stats import t
+
+    n, clusters = float(sizes.sum()), int((sizes > 0).sum())
+    if not n:
+        return 0.0, 1.0
+    share = float(hits.sum()) / n
+    if clusters == n:
+        return statistics.wilson(share, n)
+    if clusters < 2 or share in (0.0, 1.0):
+        return statistics.wilson(share, clusters)
+    spread = float(((hits - share * sizes) ** 2).sum()) * clusters / (clusters - 1)
+    worth = n / max(1.0, spread / (n * share * (1 - share)))
+    return statistics.wilson(share, worth * (statistics.Z / float(t.ppf(0.975, clusters - 1))) ** 2)
 
 
-def against_the_rest(votes: Votes, categories: int = 3) -> list[Apart]:
+def against_the_rest(votes: Votes, categories: int = 3, clusters: Sequence[int] | None = None) -> list[Apart]:
     """Each annotator against the majority of the others, on units where the others have one; in column order."""
     counts = np.stack([(votes == value).sum(1) for value in range(categories)], 1)
-    found: list[tuple[int, int, int]] = []
+    items, place = np.unique(np.arange(len(votes)) if clusters is None else clusters, return_inverse=True)
+    found: dict[int, tuple[Any, Any]] = {}  # hits and units by item
     for one in range(votes.shape[1]):
         mine = votes[:, one]
         others = counts.copy()
@@ -227,18 +245,29 @@ def against_the_rest(votes: Votes, categories: int = 3) -> list[Apart]:
         others[there, mine[there]] -= 1
         best = others.max(1)
         clear = (mine != MISSING) & (best > 0) & ((others == best[:, None]).sum(1) == 1)
-        found.append((one, int((others.argmax(1) == mine)[clear].sum()), int(clear.sum())))
+        same = clear & (others.argmax(1) == mine)
+        if clear.any():
+            found[one] = np.bincount(place, same, len(items)), np.bincount(place, clear, len(items))
+    every = sum(hits for hits, _ in found.values()), sum(sizes for _, sizes in found.values())
     made = []
-    for one, same, n in found:
-        if n == 0:
-            continue
-        low, high = wilson(same, n)
-        rest = [(s, k) for other, s, k in found if other != one]
-        total = sum(k for _, k in rest)
-        pooled = sum(s for s, _ in rest) / total if total else 0.0
-        floor = wilson(sum(s for s, _ in rest), total)[0]
-        made.append(Apart(one, same / n, low, high, n, len(found) > 2 and high < floor and same / n < pooled))
+    for one, (hits, sizes) in found.items():
+        low, high = clustered(hits, sizes)
+        differs = len(found) > 2 and _below(hits, sizes, every[0] - hits, every[1] - sizes) < 0.05 / len(found)
+        made.append(Apart(one, float(hits.sum() / sizes.sum()), low, high, int(sizes.sum()), differs))
     return made
+
+
+def _below(hits: Floats, sizes: Floats, rest: Floats, of: Floats) -> float:
+    """One-sided p that a share is no smaller than that of the rest, from how both vary together between items."""
+    from scipy.stats import t
+
+    share, theirs = hits.sum() / sizes.sum(), rest.sum() / of.sum()
+    items = int(((sizes > 0) | (of > 0)).sum())
+    apart = (hits - share * sizes) / sizes.sum() - (rest - theirs * of) / of.sum()
+    spread = float(np.sqrt((apart**2).sum()))
+    if items < 2 or spread == 0:
+        return float(share >= theirs)
+    return float(t.cdf((share - theirs) / spread * np.sqrt((items - 1) / items), items - 1))
 
 
 def disputes(votes: Votes, clusters: Sequence[int], categories: int = 3) -> dict[int, float]:

@@ -258,7 +258,7 @@ class Cell:
 
 def win_matrix(size: int, ballot: Ballot) -> list[list[Cell | None]]:
     """[i][j]: i against j, None on the diagonal; a tie counts half a win."""
-    from genai_lab.feedback.agreement import wilson
+    from genai_lab.evaluation.statistics import wilson
 
     made: list[list[Cell | None]] = [[None] * size for _ in range(size)]
     wins = np.zeros((size, size))
@@ -271,7 +271,7 @@ def win_matrix(size: int, ballot: Ballot) -> list[list[Cell | None]]:
             if i != j:
                 n = wins[i, j] + wins[j, i] + ties[i, j]
                 half = wins[i, j] + ties[i, j] / 2
-                low, high = wilson(half, int(n))
+                low, high = wilson(half / n, n) if n else (0.0, 1.0)
                 made[i][j] = Cell(wins[i, j], ties[i, j], wins[j, i], half / n if n else None, low, high)
     return made
 

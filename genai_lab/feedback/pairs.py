@@ -44,10 +44,11 @@ def pairs_of(groups: Sequence[Sequence[int]]) -> Iterable[tuple[int, int, float,
             yield chosen, rejected, weight, float(rank[rejected] - rank[chosen])
 
 
-def aggregated(pairs: Iterable[Pair]) -> list[Pair]:
+def aggregated(pairs: Iterable[Pair], answers: Mapping[int, int]) -> list[Pair]:
     """One pair for each two candidates of an item, by the majority of annotators; even votes give none.
 
-    The weight is the mean weight times the majority's lead, (for - against) / all.
+    `answers` is how many rankings an item has. The weight is the mean weight times the majority's lead,
+    (for - against) / all, where who ties the two (or calls both bad) is one of all.
     """
     grouped: dict[tuple[int, frozenset[tuple[str, str]]], list[Pair]] = defaultdict(list)
     for pair in pairs:
@@ -61,7 +62,7 @@ def aggregated(pairs: Iterable[Pair]) -> list[Pair]:
         if len(way) == len(against):
             continue
         winners = way if len(way) > len(against) else against
-        lead = abs(len(way) - len(against)) / len(votes)
+        lead = abs(len(way) - len(against)) / answers[first.item]
         weight = lead * sum(pair.weight for pair in votes) / len(votes)
         margin = sum(pair.margin for pair in winners) / len(winners)
         made.append(replace(winners[0], weight=weight, margin=margin, annotator="majority"))

@@ -72,10 +72,12 @@ def restore(config: Config, path: Path) -> Backup:
     """Makes the lab of `config` from a backup; raises LabError where there is one already, or the file is none."""
     if not path.is_file():
         raise LabError(f"There is no backup {path}.")
+    if not _is_tar(path):
+        raise LabError(f"{path} is no .tar; give the file that the command backup wrote.")
     if any((config.home / name).exists() for name in (DATABASE, *FOLDERS)):
         raise LabError(f"{config.home} holds a lab already; restore into another --home, so that nothing is lost.")
-    config.home.mkdir(parents=True, exist_ok=True)
     try:
+        config.home.mkdir(parents=True, exist_ok=True)
         with tarfile.open(path) as tar, tempfile.TemporaryDirectory(dir=config.home) as place:
             tar.extractall(place, filter="data")
             told = json.loads((Path(place) / MANIFEST).read_text())
@@ -84,11 +86,23 @@ def restore(config: Config, path: Path) -> Backup:
             rows = _put_back(config, copy)
             for part in sorted((Path(place) / "home").glob("*")):
                 os.replace(part, config.home / part.name)
-    except (tarfile.TarError, KeyError, ValueError, sqlite3.DatabaseError, FileNotFoundError) as problem:
+    except FileNotFoundError as problem:
+        lacks = Path(problem.filename or "a file").name
+        raise LabError(f"{path} is no whole backup of a lab (it lacks {lacks}).") from problem
+    except (tarfile.TarError, KeyError, TypeError, ValueError, sqlite3.DatabaseError) as problem:
         raise LabError(f"{path} is no whole backup of a lab: it was cut off, or is another file.") from problem
+    except OSError as problem:
+        raise LabError(f"{path} cannot be restored to {config.home} ({problem.strerror or problem}).") from problem
     if rows != told["rows"]:
         raise LabError(f"{path} holds fewer rows than it should; take another backup.")
     return Backup(str(path), rows, told["files"], path.stat().st_size)
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except OSError as problem:
+        raise LabError(f"{path} cannot be read ({problem.strerror or problem}).") from problem
 
 
 def _snapshot(lab: Lab, copy: Path) -> None:

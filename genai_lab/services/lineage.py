@@ -82,18 +82,16 @@ def _run(session: Any, number: int) -> Node | None:
             inputs.append(f"template {one.template_version_id}")
         else:
             inputs.append(f"run {one.source_run_id}")
-    campaign = session.query(Campaign).filter(Campaign.made_by_run_id == number).one_or_none()
-    if campaign is not None:
-        inputs.append(f"campaign {campaign.id}")
     detail = {"seed": row.seed, "code": row.code_revision, "status": row.status}
     return Node(f"run {number}", f"{row.kind} run", row.title or f"{row.kind} {number}", detail, tuple(inputs))
 
 
 def _dataset(session: Any, number: int) -> Node:
     row = session.get_one(DatasetVersion, number)
-    inputs = (f"run {row.made_by_run_id}",) if row.made_by_run_id else ()
+    inputs = [f"run {row.made_by_run_id}"] if row.made_by_run_id else []
+    inputs += [f"votes {number}"] if row.source.get("kind") == "campaign" else []
     detail = {"rows": row.rows, "hash": row.content_hash, "source": row.source}
-    return Node(f"dataset {number}", "dataset", f"{row.dataset.name}@{row.number}", detail, inputs)
+    return Node(f"dataset {number}", "dataset", f"{row.dataset.name}@{row.number}", detail, tuple(inputs))
 
 
 def _template(session: Any, number: int) -> Node:
@@ -102,14 +100,17 @@ def _template(session: Any, number: int) -> Node:
     return Node(f"template {number}", "template", f"{row.template.name}@{row.number}", detail)
 
 
-def _campaign(session: Any, number: int) -> Node:
-    """A campaign with every annotator, ranking and prompt; its inputs are the runs that made its candidates."""
-    row = session.get_one(Campaign, number)
-    people = {one.id: one.name for one in campaigns.annotators(session, number)}
-    votes = campaigns.votes(session, number)
-    prompts = {item.id: item.prompt for item in campaigns.page(session, number, 0, row.items)}
+def _votes(session: Any, number: int) -> Node:
+    """What a dataset version holds of its campaign: every answer up to the last that it was made from, the lead's
+    decisions, annotators and prompts; its inputs are the runs that made the candidates.
+    """
+    source = session.get_one(DatasetVersion, number).source
+    row = session.get_one(Campaign, source["campaign"])
+    people = {one.id: one.name for one in campaigns.annotators(session, row.id)}
+    votes = campaigns.votes(session, row.id, source["through"])
+    prompts = {item.id: item.prompt for item in campaigns.page(session, row.id, 0, row.items)}
     detail = {
-        "annotators": sorted(people.values()),
+        "annotators": sorted({people[vote.annotator] for vote in votes}),
         "rankings": [
             {
                 "ranking": vote.ranking,
@@ -119,10 +120,14 @@ def _campaign(session: Any, number: int) -> Node:
             }
             for vote in votes
         ],
+        "decisions": [
+            {"item": int(item), "prompt": prompts[int(item)], "groups": groups}
+            for item, groups in source.get("decided", {}).items()
+        ],
         "seed": row.plan["seed"],
     }
-    inputs = tuple(f"run {one}" for one in campaigns.runs_of_candidates(session, number))
-    return Node(f"campaign {number}", "campaign", row.name, detail, inputs)
+    inputs = tuple(f"run {one}" for one in campaigns.runs_of_candidates(session, row.id))
+    return Node(f"votes {number}", "campaign", row.name, detail, inputs)
 
 
-_NODES = {"model": _model, "run": _run, "dataset": _dataset, "template": _template, "campaign": _campaign}
+_NODES = {"model": _model, "run": _run, "dataset": _dataset, "template": _template, "votes": _votes}

@@ -5,11 +5,12 @@ import html
 import time
 from collections import deque
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from pydantic import AfterValidator
 
 from genai_lab.lab import Lab
 from genai_lab.services.feedback import links
@@ -20,6 +21,8 @@ LOGIN = "/lead"
 OPEN = ("/rank", "/demo", LOGIN, ASSETS_ROUTE, "/health", "/favicon.ico")
 DAYS = 30
 TRIES, WITHIN = 10, 60.0
+# A number in a path that no row can have is that of no row, so that it opens nothing, as any other that is unknown.
+Number = Annotated[int, AfterValidator(lambda number: number if 0 <= number < 2**31 else 0)]
 
 
 class Throttle:
@@ -90,7 +93,7 @@ def _refused(scope: Any) -> Response:
 def is_lead(lab: Lab, cookie: str) -> bool:
     """Whether the cookie was signed for the password of today, and is not too old."""
     until, _, mark = cookie.partition(".")
-    if not until.isdigit() or int(until) < time.time():
+    if not (until.isascii() and until.isdecimal() and len(until) < 20) or int(until) < time.time():
         return False
     return hmac.compare_digest(mark.encode(), _mark(lab, until).encode())
 
@@ -137,9 +140,17 @@ def routes(lab: Lab) -> APIRouter:
     return router
 
 
+def refused(sentence: str, status: int, **more: Any) -> Response:
+    """A sentence under "error"; what it quotes may hold half a character, which no answer can."""
+    return JSONResponse({"error": sentence.encode("utf-8", "replace").decode(), **more}, status)
+
+
 def _local(target: str) -> str:
     """A path of this lab; anything else is the first page."""
-    parts = urlsplit(target)
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return "/"
     local = not parts.scheme and not parts.netloc and target.startswith("/") and not target.startswith(("//", "/\\"))
     return target if local else "/"
 

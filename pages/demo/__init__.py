@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from genai_lab.errors import LabError, StorageError
 from genai_lab.lab import Lab
 from genai_lab.services.feedback import demos, visits
-from pages.components.doors import Throttle
+from pages.components.doors import Number, Throttle, refused
 from pages.ranking import note
 
 STATIC = Path(__file__).parent / "static"
@@ -59,7 +59,7 @@ def routes(lab: Lab) -> APIRouter:
         return RedirectResponse(f"{demos.ADDRESS}/{found[0]}/with/{secret}", 303)
 
     @router.get("/{demo}/with/{secret}")
-    def known(demo: int, secret: str, request: Request) -> Response:
+    def known(demo: Number, secret: str, request: Request) -> Response:
         """Below the cookie's path, so that whoever opens the link again stays the same visitor."""
         found = demos.opened(lab, secret)
         if found is None or found[0] != demo:
@@ -72,16 +72,16 @@ def routes(lab: Lab) -> APIRouter:
         return answer
 
     @router.get("/{demo}/")
-    def page(demo: int, request: Request) -> Response:
+    def page(demo: Number, request: Request) -> Response:
         if demos.visitor(lab, demo, _cookie(request, demo)) is None:
             return HTMLResponse(note(GONE), 403)
         return FileResponse(STATIC / "demo.html", headers={"cache-control": "no-cache"})
 
     @router.get("/{demo}/state")
-    def state(demo: int, request: Request) -> Response:
+    def state(demo: Number, request: Request) -> Response:
         visitor = demos.visitor(lab, demo, _cookie(request, demo))
         if visitor is None:
-            return _error(GONE, 403)
+            return refused(GONE, 403)
         view = demos.show(lab, demo)
         told = {
             "title": view.plan.title,
@@ -94,7 +94,7 @@ def routes(lab: Lab) -> APIRouter:
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
     @router.post("/{demo}/answer")
-    async def answer(demo: int, request: Request) -> Response:
+    async def answer(demo: Number, request: Request) -> Response:
         async def begin(visitor: str, sent: dict[str, Any]) -> Response:
             one = await asyncio.to_thread(_begin, lab, limits, demo, visitor, sent.get("prompt"))
             return one if isinstance(one, Response) else _stream(one)
@@ -102,7 +102,7 @@ def routes(lab: Lab) -> APIRouter:
         return await _asked(lab, demo, request, begin)
 
     @router.post("/{demo}/stop")
-    async def stop(demo: int, request: Request) -> Response:
+    async def stop(demo: Number, request: Request) -> Response:
         async def end(visitor: str, sent: dict[str, Any]) -> Response:
             visits.stop(demo, visitor)
             return JSONResponse({"stopped": True})
@@ -110,10 +110,10 @@ def routes(lab: Lab) -> APIRouter:
         return await _asked(lab, demo, request, end)
 
     @router.post("/{demo}/consent")
-    async def consent(demo: int, request: Request) -> Response:
+    async def consent(demo: Number, request: Request) -> Response:
         async def note_it(visitor: str, sent: dict[str, Any]) -> Response:
             if sent.get("agreed") is not True:
-                return _error("Consent is sent as true under 'agreed'.", 422)
+                return refused("Consent is sent as true under 'agreed'.", 422)
             view = await asyncio.to_thread(demos.show, lab, demo)
             await asyncio.wrap_future(visits.agree(lab, view, visitor))
             return JSONResponse({"consented": True})
@@ -121,7 +121,7 @@ def routes(lab: Lab) -> APIRouter:
         return await _asked(lab, demo, request, note_it)
 
     @router.post("/{demo}/vote")
-    async def vote(demo: int, request: Request) -> Response:
+    async def vote(demo: Number, request: Request) -> Response:
         async def keep(visitor: str, sent: dict[str, Any]) -> Response:
             key, verdict = str(sent.get("key")), str(sent.get("verdict"))
             await asyncio.wrap_future(await asyncio.to_thread(visits.vote, lab, demo, visitor, key, verdict))
@@ -136,12 +136,12 @@ def _begin(lab: Lab, limits: Limits, demo: int, visitor: str, prompt: Any) -> "v
     """The answers, begun; a refusal where there cannot be any. What is refused by itself counts as no request."""
     view = demos.show(lab, demo)
     if not isinstance(prompt, str):
-        return _error("A prompt is sent as text under 'prompt'.", 422)
+        return refused("A prompt is sent as text under 'prompt'.", 422)
     visits.check(view, prompt)
     if visits.answering(demo, visitor):
         raise visits.Busy
     if wait := math.ceil(limits.wait(view, visitor)):
-        return _error(f"That was a lot at once; try again in {_time(wait)}.", 429, wait=wait)
+        return refused(f"That was a lot at once; try again in {_time(wait)}.", 429, wait=wait)
     return visits.draw(lab, view, visitor, prompt)
 
 
@@ -177,30 +177,26 @@ def _stream(one: visits.Visit) -> Response:
 
 
 async def _asked(
-    lab: Lab, demo: int, request: Request, act: Callable[[str, dict[str, Any]], Awaitable[Response]]
+    lab: Lab, demo: Number, request: Request, act: Callable[[str, dict[str, Any]], Awaitable[Response]]
 ) -> Response:
     """What `act` makes of the visitor and what was sent, or the sentence that refuses it."""
     visitor = await asyncio.to_thread(demos.visitor, lab, demo, _cookie(request, demo))
     if visitor is None:
-        return _error(GONE, 403)
+        return refused(GONE, 403)
     body = await request.body()
     try:
         sent = json.loads(body) if len(body) <= LARGEST else None
     except (ValueError, RecursionError):
         sent = None
     if not isinstance(sent, dict):
-        return _error("What was sent is no JSON object of at most 100 kB.", 422)
+        return refused("What was sent is no JSON object of at most 100 kB.", 422)
     try:
         return await act(visitor, sent)
     except visits.Busy as problem:
-        return _error(str(problem), 429, wait=1)
+        return refused(str(problem), 429, wait=1)
     except LabError as problem:
-        return _error(str(problem), 503 if isinstance(problem, StorageError) else 422)
+        return refused(str(problem), 503 if isinstance(problem, StorageError) else 422)
 
 
 def _cookie(request: Request, demo: int) -> str:
     return request.cookies.get(f"demo_{demo}", "")
-
-
-def _error(sentence: str, status: int, **more: Any) -> Response:
-    return JSONResponse({"error": sentence, **more}, status)

@@ -162,7 +162,11 @@ class New:
                 elem_id="fb-system-columns",
             )
             votes = gr.Dropdown(
-                [], multiselect=True, label="Votes", info="Annotators' columns: 0 tie, 1, 2.", elem_id="fb-vote-columns"
+                [],
+                multiselect=True,
+                label="Votes",
+                info="Annotators' columns: 0 tie, 1, 2, or groups as JSON.",
+                elem_id="fb-vote-columns",
             )
             gold = gr.Dropdown(
                 [], label="Gold", info="The known best; annotators are checked by it.", elem_id="fb-gold-column"
@@ -291,9 +295,7 @@ def begin_file(lab: Lab, *values: Any) -> int:
 
 
 def told(made: service.Made) -> int:
-    more = f"; {made.left_out:,} without a choice were left out" if made.left_out else ""
-    hidden = f"; {made.masked:,} candidates named a model, which is hidden" if made.masked else ""
-    notice(f"{made.name}: {made.items:,} items{more}{hidden}.")
+    notice(f"{made.name}: {made.told}")
     return made.campaign
 
 

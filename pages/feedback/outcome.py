@@ -227,8 +227,10 @@ def _able(card: Any) -> bool:
 
 
 def exported(lab: Lab, kind: str, what: str, campaign: int | None, form: str, votes: str) -> Update:
-    path = exporting.export_file(lab, _known(campaign), kind, form=form, votes=votes, what=what)
-    return gr.update(value=str(path), visible=True)
+    made = exporting.export_file(lab, _known(campaign), kind, form=form, votes=votes, what=what)
+    if made.dataset:
+        notice(f"The pairs are kept as the dataset {made.dataset} too.")
+    return gr.update(value=str(made.path), visible=True)
 
 
 def kept(lab: Lab, campaign: int | None, votes: str) -> None:

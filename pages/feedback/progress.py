@@ -128,7 +128,7 @@ def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
         "Pause": status == "open",
         "Close": status in ("open", "paused"),
         "Reopen": status in ("paused", "closed"),
-        "Discard": bool(view and not view.got and status in ("draft", "making", "open", "paused", "closed")),
+        "Discard": bool(view and not view.got),
     }
     return [
         _detail(lab, view) if view else {},
@@ -166,6 +166,8 @@ def _detail(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
 
 
 def _next(view: service.CampaignView) -> str:
+    if view.problem:
+        return view.problem
     if view.status == "making":
         return "Its candidates are being drawn; the strip above tells how far."
     if not view.annotators:

@@ -173,7 +173,7 @@ def _cell(cell: Any) -> str:
 
 def _scores(board: figures.Board) -> Any:
     """Scores with their intervals, the best on top."""
-    names = [_short(line.system) for line in board.rows]
+    names = _short([line.system for line in board.rows])
     made = plots.layout(height=70 + 26 * len(names), showlegend=False)
     made["margin"] = {"l": 180, "r": 16, "t": 10, "b": 34}
     made["yaxis"] = {"autorange": "reversed", "type": "category", "fixedrange": True, "gridcolor": plots.GRID}
@@ -199,7 +199,7 @@ def _scores(board: figures.Board) -> Any:
 
 def _matrix(board: figures.Board) -> Any:
     """Win rates of rows over columns."""
-    names = [_short(line.system) for line in board.rows]
+    names = _short([line.system for line in board.rows])
     values = [[cell.value if cell else None for cell in row] for row in board.matrix]
     texts = [[_cell(cell) for cell in row] for row in board.matrix]
     made = plots.layout(height=110 + 44 * len(names))
@@ -223,5 +223,10 @@ def _matrix(board: figures.Board) -> Any:
     return plots.figure([data], made)
 
 
-def _short(name: str) -> str:
-    return html.escape(name if len(name) <= 26 else name[:25] + "…", quote=False)
+def _short(names: Sequence[str]) -> list[str]:
+    """Names for a chart, cut in the middle, since what tells systems apart stands at the end; no two are the same, or
+    the chart would lay one on the other.
+    """
+    cut = [name if len(name) <= 26 else f"{name[:11]}…{name[-14:]}" for name in names]
+    told = [f"{one} ({cut[:n].count(one) + 1})" if cut.count(one) > 1 else one for n, one in enumerate(cut)]
+    return [html.escape(one, quote=False) for one in told]

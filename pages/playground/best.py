@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import gradio as gr
@@ -18,7 +18,7 @@ from pages.components.opening import on_open
 from pages.components.sending import send_to_ranking
 from pages.playground.grid import NAMES
 
-MOST = 32
+MOST = next(int(one.metadata["high"]) for one in fields(Sampling) if one.name == "num_completions")
 NONE = empty_state_markup(
     "No reward model yet", "Train one from human rankings on the Feedback page; it then picks the best completion here."
 )

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from genai_lab.errors import LabError, StorageError
 from genai_lab.lab import Lab
 from genai_lab.services.feedback import links, ranking
+from pages.components.doors import Number, refused
 from pages.components.theme import ASSETS_ROUTE
 
 STATIC = Path(__file__).parent / "static"
@@ -44,21 +45,21 @@ def routes(lab: Lab) -> APIRouter:
         return admitted(request, *found)
 
     @router.get("/{annotator}/")
-    def page(annotator: int, request: Request) -> Response:
+    def page(annotator: Number, request: Request) -> Response:
         if not known(lab, annotator, request):
             return HTMLResponse(note(GONE), 403)
         return FileResponse(STATIC / "rank.html", headers={"cache-control": "no-cache"})
 
     @router.get("/{annotator}/state")
-    def state(annotator: int, request: Request) -> Response:
+    def state(annotator: Number, request: Request) -> Response:
         return _told(lab, annotator, request, lambda: ranking.state(lab, annotator))
 
     @router.get("/{annotator}/answers")
-    def answers(annotator: int, request: Request, count: int = 50) -> Response:
+    def answers(annotator: Number, request: Request, count: int = 50) -> Response:
         return _told(lab, annotator, request, lambda: {"answers": ranking.answers(lab, annotator, count)})
 
     @router.post("/{annotator}/next")
-    async def more(annotator: int, request: Request) -> Response:
+    async def more(annotator: Number, request: Request) -> Response:
         def ask(sent: dict[str, Any]) -> "Future[dict[str, Any]]":
             want = sent.get("want")
             have = ranking.keys(sent.get("have"))
@@ -67,7 +68,7 @@ def routes(lab: Lab) -> APIRouter:
         return await _written(request, ask)
 
     @router.post("/{annotator}/answer")
-    async def answer(annotator: int, request: Request) -> Response:
+    async def answer(annotator: Number, request: Request) -> Response:
         return await _written(request, lambda sent: ranking.answer(lab, annotator, sent, mark(annotator, request)))
 
     return router
@@ -82,22 +83,22 @@ def admitted(request: Request, annotator: int, cookie: str) -> Response:
     return answer
 
 
-def mark(annotator: int, request: Request) -> str:
+def mark(annotator: Number, request: Request) -> str:
     """The cookie that says who asks."""
     return request.cookies.get(f"rank_{annotator}", "")
 
 
-def known(lab: Lab, annotator: int, request: Request) -> bool:
+def known(lab: Lab, annotator: Number, request: Request) -> bool:
     return links.allowed(lab, annotator, mark(annotator, request))
 
 
-def _told(lab: Lab, annotator: int, request: Request, ask: Callable[[], dict[str, Any]]) -> Response:
+def _told(lab: Lab, annotator: Number, request: Request, ask: Callable[[], dict[str, Any]]) -> Response:
     if not known(lab, annotator, request):
-        return _error(GONE, 403)
+        return refused(GONE, 403)
     try:
         return JSONResponse(ask(), headers={"cache-control": "no-store"})
     except LabError as problem:
-        return _error(str(problem), _status(problem))
+        return refused(str(problem), _status(problem))
 
 
 async def _written(request: Request, ask: Callable[[dict[str, Any]], "Future[dict[str, Any]]"]) -> Response:
@@ -108,13 +109,13 @@ async def _written(request: Request, ask: Callable[[dict[str, Any]], "Future[dic
     except (ValueError, RecursionError):
         sent = None
     if not isinstance(sent, dict):
-        return _error("What was sent is no JSON object of at most 200 kB.", 422)
+        return refused("What was sent is no JSON object of at most 200 kB.", 422)
     try:
         return JSONResponse(await asyncio.wrap_future(ask(sent)), headers={"cache-control": "no-store"})
     except ranking.Changed as problem:
-        return _error(str(problem), 409, revision=problem.revision)
+        return refused(str(problem), 409, revision=problem.revision)
     except LabError as problem:
-        return _error(str(problem), _status(problem))
+        return refused(str(problem), _status(problem))
 
 
 def _status(problem: LabError) -> int:
@@ -123,10 +124,6 @@ def _status(problem: LabError) -> int:
     if isinstance(problem, ranking.NotYours):
         return 404
     return 503 if isinstance(problem, StorageError) else 422
-
-
-def _error(sentence: str, status: int, **more: Any) -> Response:
-    return JSONResponse({"error": sentence, **more}, status)
 
 
 def note(sentence: str) -> str:

@@ -143,3 +143,32 @@ def test_self_consistency_and_position_bias_of_simulated_annotators() -> None:
     other = verdicts([[1], [0]])
     found = consistency([(same, same), (same, other), (same, same)])
     assert (found.value, found.n) == (pytest.approx(2 / 3), 3)
+
+
+def test_pairs_of_one_ranking_count_as_one_answer() -> None:
+    """Of annotators who are alike few stand apart, who like no side rarely seem to, and intervals cover the truth."""
+    draw = np.random.default_rng(3)
+
+    def answer(strengths: NDArray[np.float64]) -> list[list[int]]:
+        return [[int(one)] for one in np.argsort(-(strengths + draw.gumbel(size=6)))]
+
+    def rankings(items: int, people: int) -> list[list[list[list[int]]]]:
+        return [[answer(strengths) for _ in range(people)] for strengths in draw.normal(size=(items, 6))]
+
+    twice = [tuple(map(verdicts, own)) for own in rankings(1500, 2)]
+    truth = consistency(twice).value  # type: ignore[arg-type]
+    assert truth is not None
+    covered = biased = flagged = 0
+    for start in range(0, 1500, 15):
+        found = consistency(twice[start : start + 15])  # type: ignore[arg-type]
+        covered += found.low <= truth <= found.high
+        groups = rankings(15, 1)
+        p = position([list(range(6))] * 15, [own[0] for own in groups]).p
+        biased += p is not None and p < 0.05
+    for _ in range(40):
+        votes = np.array([list(verdicts(one).values()) for own in rankings(8, 4) for one in own]).reshape(8, 4, 15)
+        table = 1 - votes.transpose(0, 2, 1).reshape(120, 4)
+        flagged += any(one.differs for one in against_the_rest(table, clusters=np.repeat(np.arange(8), 15).tolist()))
+    assert covered >= 89
+    assert biased <= 11
+    assert flagged <= 6

@@ -21,6 +21,7 @@ from pages.components.head import drawn
 from pages.components.plots import microscope_figure, sparkline
 from pages.components.stats import count_text, seconds_text, size_text
 from pages.components.tokenmap import TokenStream, token_value
+from pages.feedback import results
 
 
 def formed(cls: type, **more: Any) -> dict[str, Any]:
@@ -171,3 +172,12 @@ def test_figures_are_written_with_their_units() -> None:
     assert [seconds_text(t) for t in (0.084, 2.34, 74.0, 7800.0)] == ["84 ms", "2.3 s", "74 s", "2 h 10 min"]
     assert sparkline([1.0]) == ""
     assert "<polyline" in sparkline([1.0, 2.0])
+
+
+def test_names_in_a_chart_differ_although_they_are_cut() -> None:
+    model = "starter-causal, repetition-penalty 1.2, temperature"
+    names = ["a < b", f"{model} 0.5", f"{model} 1.5", f"{model[:14]} other{model[-30:]} 1.5"]
+    told = results._short(names)
+    assert told[0] == "a &lt; b"
+    assert len(set(told)) == 4
+    assert max(map(len, told)) <= 30

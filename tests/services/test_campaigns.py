@@ -14,10 +14,12 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
-from genai_lab.services import datasets, feedback, generation
-from genai_lab.services.feedback import exporting, links, ranking, reading, sources
+from genai_lab.services import datasets, feedback, generation, jobs, models
+from genai_lab.services.feedback import exporting, fresh, links, ranking, reading, sources
 from storage import feedback as queries
+from storage import runs
 from storage.feedback_tables import Assignment
+from storage.tables import Generation, RunInput
 from tests.tiny import open_lab
 
 
@@ -89,6 +91,9 @@ def test_an_answer_is_kept_once_and_changes_keep_their_history(lab: Lab) -> None
         ({"groups": [[0, 1]]}, "takes no ties"),
         ({"groups": "AB"}, "list of groups"),
         ({"groups": [[0], [1]], "comment": "x" * 5000}, "Comment"),
+        ({"groups": [[0], [1]], "comment": "half \ud83d"}, "half a character"),
+        ({"groups": [[0], [1]], "revision": 2**63}, "a revision from 0 to"),
+        ({"groups": [[0], [1]], "key": "\udc00"}, "by key"),
         ({"groups": [[0], [1]], "seconds": float("nan")}, "Seconds"),
         ({"groups": [[0], [1]], "skip": "bored"}, "Skip"),
         ({"groups": [[True], [1]]}, "names each"),
@@ -215,12 +220,35 @@ def test_a_file_with_votes_is_imported_with_its_annotators(tmp_path: Path, lab: 
     assert {pair.chosen_system for pair in exporting.pairs(lab, "votes")} == {"m1", "m2"}
 
 
+def test_overlap_is_met_exactly_where_an_import_had_more_votes(lab: Lab) -> None:
+    votes = tuple((f"u{n}", ((0,), (1,))) for n in range(3))
+    feedback.create(lab, CampaignPlan("wide"), [Task("p", (Option("a", "1"), Option("b", "2")), votes=votes)])
+    feedback.change(lab, "wide", overlap=4)
+    feedback.move(lab, "wide", "open")
+    people = [links.invite(lab, "wide", f"new {n}").annotator for n in range(3)]
+    assert sum(answer_all(lab, one) for one in people) == 1
+
+
 def test_a_bad_row_is_named_and_nothing_is_kept(tmp_path: Path, lab: Lab) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("prompt,response1,response2,annotator1\np,a,b,1\nq,c,d,7\n")
     with pytest.raises(BadRows, match=r"Row 2, column 'annotator1': is '7'"):
         sources.from_file(lab, CampaignPlan("bad"), path, sources.Columns())
+    path.write_text("prompt,response1,response2,response3,annotator1\np,a,b,c,2\n")
+    with pytest.raises(BadRows, match="names the best of 3 alone; write the whole order as groups"):
+        sources.from_file(lab, CampaignPlan("bad", kind="ranking"), path, sources.Columns())
     assert feedback.find(lab) == []
+
+
+def test_chosen_and_rejected_are_imported_in_an_order_that_does_not_tell_them(tmp_path: Path, lab: Lab) -> None:
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"p{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(40)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = sources.from_file(lab, CampaignPlan("pairs"), path, sources.Columns())
+    with lab.database.reading() as session:
+        found = queries.page(session, made.campaign, 0, 40)
+    assert 8 < sum(item.candidates[0].text.startswith("good") for item in found) < 32
+    assert all(pair.chosen.startswith("good") for pair in exporting.pairs(lab, "pairs"))
 
 
 def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answers(lab: Lab) -> None:
@@ -242,6 +270,22 @@ def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answer
     assert [view.id for view in feedback.find(lab)] == [number]
 
 
+def test_a_campaign_whose_drawing_was_cancelled_says_so_and_what_to_do(lab: Lab) -> None:
+    sampling = [Sampling(temperature=1.5, max_new_tokens=2)]
+    begun = fresh.start(lab, CampaignPlan("failing"), ["starter-causal"], prompts=["hi"], samplings=sampling, samples=2)
+    assert feedback.show(lab, "failing").status == "making"
+    with pytest.raises(LabError, match="still being drawn"):
+        feedback.move(lab, "failing", "open")
+    jobs.cancel(lab, begun.generating)
+    jobs.wait(lab, begun.job, timeout=60)
+    view = feedback.show(lab, "failing")
+    assert (view.status, feedback.find(lab)[0].problem) == ("failed", view.problem)
+    with pytest.raises(LabError, match=r"were not drawn\. .+ Retry its jobs on the Jobs page"):
+        feedback.move(lab, "failing", "open")
+    feedback.discard(lab, "failing")
+    assert feedback.find(lab) == []
+
+
 def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:
     made = links.invite(lab, campaign(lab), "ann")
     found = links.opened(lab, made.path.rpartition("/")[2])
@@ -250,3 +294,50 @@ def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:
     links.renew(lab, made.annotator)
     assert not links.allowed(lab, *found)
     assert links.opened(lab, made.path.rpartition("/")[2]) is None
+
+
+def system_run(lab: Lab, texts: list[str], dataset: int | None = None, **settings: Any) -> int:
+    """A run with these completions: of the first rows of a dataset version, or all of one prompt."""
+    with lab.database.session() as session:
+        model = RunInput(role="model", model_id=models.show(lab, "starter-causal").id)
+        inputs = [model] + ([RunInput(role="dataset", dataset_version_id=dataset)] if dataset else [])
+        made = {"sampling": Sampling(**settings).as_dict()}
+        run = runs.add_run(session, inputs, kind="predict", settings=made, status="finished", **PROVENANCE)
+        for row, text in enumerate(texts):
+            run.generations.append(
+                Generation(
+                    sample_index=row, example=row if dataset else None, rendered_prompt="Say it", text=text,
+                    finish_reason="length", prompt_tokens=1, completion_tokens=1, seed=0, seconds=0.1, trace=b"",
+                )
+            )  # fmt: skip
+        session.flush()
+        return int(run.id)
+
+
+PROVENANCE = {"seed": 0, "title": "", "code_revision": "", "dirty": False, "packages": {}, "device": "cpu"}
+
+
+def test_rows_of_two_datasets_are_not_mixed_and_settings_tell_systems_apart(lab: Lab) -> None:
+    a, b = (
+        datasets.import_rows(lab, [{"x": f"{n} {k}"} for k in range(2)], n, {"kind": "t"}, mapping={"input": ["x"]}).id
+        for n in ("first", "second")
+    )
+    kinds = ({"repetition_penalty": 1.2, "seed": 1}, {"repetition_penalty": 1.2, "seed": 2}, {"min_p": 0.1})
+    made = [
+        system_run(lab, [f"{row} of {place}" for row in range(2)], dataset, **kinds[place % 3])
+        for place, dataset in enumerate((a, a, a, b, b, b))
+    ]
+    tasks = sources.tasks_of(lab, made)
+    assert [[option.text[-1] for option in task.options] for task in tasks] == [list("021")] * 2 + [list("354")] * 2
+    assert len({option.system for task in tasks for option in task.options}) == 2
+    assert tasks[0].options[1].system == "starter-causal, min-p 0.1, repetition-penalty 1.0"
+
+
+def test_candidates_that_an_item_has_no_room_for_are_told_and_taken_from_each_system(lab: Lab) -> None:
+    many = [system_run(lab, [f"{place} {n}" for n in range(5)], top_k=place) for place in range(2)]
+    made = sources.from_runs(lab, CampaignPlan("many", kind="ranking"), many)
+    assert (made.items, made.cut) == (1, 4)
+    assert "4 candidates beyond 6 an item left out" in made.told
+    with lab.database.reading() as session:
+        names = [system for _, system, _ in queries.systems(session, made.campaign).values()]
+    assert sorted(names) == ["starter-causal, top-k 0"] * 3 + ["starter-causal, top-k 1"] * 3

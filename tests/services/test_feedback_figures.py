@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
+import tarfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -15,11 +17,13 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.feedback.pairs import FORMS
 from genai_lab.feedback.simulate import Person, ranking
 from genai_lab.lab import Lab
-from genai_lab.services import backup, feedback, lineage
+from genai_lab.services import backup, datasets, feedback, lineage, models
 from genai_lab.services.feedback import exporting, figures, links, reading
 from genai_lab.services.feedback import ranking as desk
 from storage import feedback as queries
-from tests.services.test_campaigns import answer, campaign, dealt
+from storage import runs
+from storage.tables import Model, RunInput
+from tests.services.test_campaigns import PROVENANCE, answer, campaign, dealt
 from tests.tiny import open_lab
 
 STRENGTHS = {"s0": 2.0, "s1": 0.7, "s2": -0.7, "s3": -2.0}
@@ -112,6 +116,21 @@ def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: Lab) -> None
     assert len(exporting.pairs(lab, "gold")) == 1
 
 
+def test_gold_that_names_the_best_of_three_judges_nothing_else(lab: Lab) -> None:
+    options = tuple(Option(system, text) for system, text in (("a", "good"), ("b", "x"), ("c", "y")))
+    tasks = [Task(f"p{n}", options, gold=((0,), (1, 2))) for n in range(2)]
+    feedback.create(lab, CampaignPlan("pairs"), tasks)
+    with lab.database.reading() as session:
+        assert len(queries.golds(session, 1)) == 4  # of six pairs, two are of those behind the best
+    feedback.create(lab, CampaignPlan("best", kind="ranking", ties=False, repeats=0.0), tasks)
+    feedback.move(lab, "best", "open")
+    who = links.invite(lab, "best", "ann").annotator
+    while cards := dealt(lab, who):
+        good = next(n for n, one in enumerate(cards[0]["candidates"]) if one["text"] == "good")
+        answer(lab, who, cards[0]["key"], [[good], *([one] for one in range(3) if one != good)])
+    assert [one.gold for one in figures.progress(lab, "best")] == [1.0]
+
+
 def test_what_cannot_be_said_yet_is_one_sentence(lab: Lab) -> None:
     number = campaign(lab)
     with pytest.raises(LabError, match="no votes between two systems yet"):
@@ -159,8 +178,16 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
     assert links.invite(other, number, "ann") == links.invite(lab, number, "ann")
     other.close()
     (tmp_path / "broken.tar").write_bytes((tmp_path / "lab.tar").read_bytes()[:4000])
-    with pytest.raises(LabError, match="no whole backup"):
-        backup.restore(Config(home=tmp_path / "third"), tmp_path / "broken.tar")
+    with tarfile.open(tmp_path / "other.tar", "w") as other_tar:
+        other_tar.add(__file__, "notes.txt")
+    (tmp_path / "text.tar").write_text("no archive")
+    for name, words in (
+        ("broken", "no whole backup"),
+        ("other", r"lacks backup\.json"),
+        ("text", "text.tar is no .tar"),
+    ):
+        with pytest.raises(LabError, match=words):
+            backup.restore(Config(home=tmp_path / "third"), tmp_path / f"{name}.tar")
 
 
 def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,11 +243,50 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     assert said("link", "c", "ann")["link"].startswith("http://127.0.0.1:7860/rank/with/")
     assert said("leaderboard", "c")["votes"] == 8
     assert "figures" in said("agreement", "c")
-    assert said("export", "c", "--out", str(tmp_path / "out.csv"))["pairs"] == 8
-    assert said("export", "c")["rows"] == 8
+    file_of = said("export", "c", "--out", str(tmp_path / "out.csv"))
+    assert (file_of["pairs"], file_of["dataset"]) == (8, "c-pairs@1")
+    assert said("export", "c") == {"dataset": "c-pairs@1", "rows": 8, "splits": ANY}
     assert said("close", "c")["status"] == "closed"
-    assert main(["feedback", "open", "nothing"]) == 2
-    assert "There is no campaign 'nothing'" in capsys.readouterr().err
+    for name in ("nothing", "²", "99999999999999999999"):
+        assert main(["feedback", "open", name]) == 2
+        assert f"There is no campaign '{name}'" in capsys.readouterr().err
+    for words in (["feedback", "create", "--from-run", "9" * 20], ["demo", "link", "9" * 20], ["jobs", "show", "²"]):
+        with pytest.raises(SystemExit):
+            main(words)
+        assert "is no number from 0 to 999,999,999" in capsys.readouterr().err
+
+
+def test_a_majority_weighs_those_who_call_it_a_tie(lab: Lab) -> None:
+    answers = (((0,), (1,)), ((0,), (1,)), ((1,), (0,)), ((0, 1),), ((0, 1),))
+    votes = tuple((f"u{n}", groups) for n, groups in enumerate(answers))
+    options = (Option("a", "1"), Option("b", "2"))
+    feedback.create(lab, CampaignPlan("tied"), [Task("p", options, votes=votes)], ordered=True)
+    (pair,) = exporting.pairs(lab, "tied", "majority")
+    assert (pair.chosen, pair.weight) == ("1", pytest.approx(1 / 5))
+
+
+def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: Lab, tmp_path: Path) -> None:
+    options = (Option("a", "1"), Option("b", "2"))
+    made = feedback.create(lab, CampaignPlan("c", overlap=2, repeats=0.0), [Task(f"p{n}", options) for n in range(4)])
+    feedback.move(lab, "c", "open")
+    ann, late = (links.invite(lab, "c", name).annotator for name in ("ann", "late"))
+    while cards := dealt(lab, ann):
+        answer(lab, ann, cards[0]["key"])
+    with lab.database.reading() as session:
+        item = queries.page(session, made.campaign, 0, 1)[0]
+    order = [[one.id] for one in item.candidates]
+    figures.adjudicate(lab, item.id, order)
+    exported = exporting.export(lab, "c", tmp_path / "pairs.jsonl")
+    assert exported.dataset == "c-pairs@1"
+    with lab.database.session() as session:
+        inputs = [RunInput(role="dataset", dataset_version_id=datasets.show(lab, exported.dataset).id)]
+        run = runs.add_run(session, inputs, kind="train", settings={}, status="finished", **PROVENANCE)
+        session.get_one(Model, models.show(lab, "starter-causal").id).made_by_run_id = run.id
+    answer(lab, late, dealt(lab, late)[0]["key"])
+    figures.undecide(lab, item.id)
+    (node,) = lineage.walk(lab, "starter-causal").of("campaign")
+    assert [one["annotator"] for one in node.detail["rankings"]] == ["ann"] * 4
+    assert node.detail["decisions"] == [{"item": item.id, "prompt": item.prompt, "groups": order}]
 
 
 def test_agreement_and_leaderboard_say_the_same_in_words(

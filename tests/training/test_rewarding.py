@@ -138,6 +138,18 @@ def test_a_plan_that_cannot_work_is_refused_in_one_sentence(lab: Lab, case: str)
         preparing.known(lab, replace(PLAN, **more))
 
 
+def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: Lab) -> None:
+    before = training.find(lab)
+    for name, who in (("joined", {"annotator": "majority"}), ("nobody", {})):
+        some = [{part: one[part] for part in ("prompt", "chosen", "rejected")} | who for one in rows()]
+        datasets.import_rows(lab, some, name, {"kind": "test"}, split=SplitPlan(by="none", only="train"))
+        with pytest.raises(LabError, match=r"tell of (1 annotator|no annotators), but it takes two to leave one out"):
+            rewarding.label_to_curve(lab, replace(PLAN, data=(Part(name),)))
+    with pytest.raises(LabError, match=r"no annotator 'dan'\. They have: ann, bob, cid"):
+        rewarding.label_to_curve(lab, PLAN, ["dan"])
+    assert training.find(lab) == before
+
+
 def test_rows_without_pairs_are_refused(lab: Lab) -> None:
     some = [{"prompt": one["prompt"], "chosen": one["chosen"]} for one in rows()]
     datasets.import_rows(lab, some, "half", {"kind": "test"}, split=SplitPlan(by="none", only="train"))

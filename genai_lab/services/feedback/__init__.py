@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 
 from genai_lab.errors import BadSetting, DuplicateName, LabError
-from genai_lab.feedback import CampaignPlan, Task
+from genai_lab.feedback import MOST, CampaignPlan, Task
 from genai_lab.feedback.masking import masked, pattern
 from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
@@ -30,7 +30,9 @@ MOVES = {"open": ("draft", "paused", "closed"), "paused": ("open",), "closed": (
 
 @dataclass(frozen=True)
 class CampaignView:
-    """One campaign. `wanted` is how many answers it asks for in all, `got` how many it has."""
+    """One campaign. `wanted` is how many answers it asks for in all, `got` how many it has; one that "failed" to be
+    made has a `problem`, which says why and what to do.
+    """
 
     id: int
     name: str
@@ -42,6 +44,7 @@ class CampaignView:
     got: int
     annotators: int
     run: int
+    problem: str = ""
 
     @property
     def share(self) -> float:
@@ -50,13 +53,24 @@ class CampaignView:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of making a campaign; `left_out` items had fewer than two different candidates."""
+    """What came of making a campaign; `left_out` items had fewer than two different candidates, `cut` candidates were
+    more than an item takes.
+    """
 
     campaign: int
     name: str
     items: int
     left_out: int
     masked: int
+    cut: int = 0
+
+    @property
+    def told(self) -> str:
+        """How many items there are, and what became of the rest."""
+        more = f", {self.left_out:,} without a choice left out" if self.left_out else ""
+        cut = f"; {self.cut:,} candidates beyond {MOST} an item left out" if self.cut else ""
+        masked = f"; {self.masked:,} candidates named a model, which is hidden" if self.masked else ""
+        return f"{self.items:,} items{more}{cut}{masked}."
 
 
 @dataclass(frozen=True)
@@ -164,6 +178,8 @@ def _part(task: Task, places: Sequence[int]) -> Task:
         return tuple(group for group in left if group)
 
     gold = cut(task.gold) if task.gold is not None else None
+    if gold is not None and len(gold) < 2 <= len(task.gold or ()):
+        gold = None  # of these it is not known which is better
     votes = tuple((name, cut(groups)) for name, groups in task.votes)
     return replace(task, options=tuple(task.options[place] for place in places), gold=gold, votes=votes)
 
@@ -214,7 +230,7 @@ def _add_gold(session: Any, campaign: Campaign, tasks: Sequence[Task], ids: Sequ
 
 def show(lab: Lab, which: int | str) -> CampaignView:
     """By id or name; raises LabError."""
-    wanted = int(which) if isinstance(which, str) and which.isdigit() else which
+    wanted = int(which) if isinstance(which, str) and which.isdecimal() and len(which) < 10 else which
     with lab.database.reading() as session:
         row = queries.campaign(session, wanted)
         if row is None and wanted is not which:
@@ -237,8 +253,21 @@ def _view(session: Any, row: Campaign) -> CampaignView:
     golds = len(queries.golds(session, row.id))
     people = len(queries.annotators(session, row.id))
     wanted = (row.items - golds) * plan.overlap + golds * max(1, people)
+    problem = _problem(session.get_one(Run, row.made_by_run_id)) if row.status == "making" else ""
+    status = "failed" if problem else row.status
     return CampaignView(
-        row.id, row.name, plan, row.status, row.created_at, row.items, wanted, got, people, row.made_by_run_id
+        row.id, row.name, plan, status, row.created_at, row.items, wanted, got, people, row.made_by_run_id, problem
+    )
+
+
+def _problem(run: Run) -> str:
+    """Why a campaign that waits for its candidates gets none; its run shares the end of the job that makes it."""
+    if run.status not in ("failed", "cancelled"):
+        return ""
+    why = run.error if run.status == "failed" and run.error else "Making it was cancelled."
+    return (
+        f"Its candidates were not drawn. {why} Retry its jobs on the Jobs page, the one that draws first, or discard "
+        "the campaign and make another."
     )
 
 
@@ -249,6 +278,10 @@ def move(lab: Lab, which: int | str, status: str) -> CampaignView:
         raise BadSetting("status", status, f"one of {', '.join(MOVES)}")
     if view.status == status:
         return view
+    if view.problem:
+        raise LabError(f"{view.name} cannot become {status}. {view.problem}")
+    if view.status == "making":
+        raise LabError(f"The candidates of {view.name} are still being drawn; it can become {status} after that.")
     if view.status not in MOVES[status]:
         raise LabError(f"{view.name} is {view.status}, so it cannot become {status}.")
     with lab.database.session() as session:

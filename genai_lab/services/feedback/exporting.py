@@ -4,8 +4,9 @@ import csv
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,76 +17,81 @@ from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback
 from genai_lab.services.history import harmless
 from storage import feedback as queries
+from storage.feedback_tables import Item
 from storage.tables import DatasetVersion, Run, RunInput
 
 RATIOS = (0.7, 0.1, 0.2)
 FILES = ("jsonl", "csv")
 
 
-def pairs(lab: Lab, campaign: int | str, votes: str = "kept", through: int | None = None) -> list[Pair]:
+@dataclass(frozen=True)
+class Exported:
+    """A file of so many lines; pairs are kept under `dataset` (NAME@VERSION) too, which has the lineage."""
+
+    path: Path
+    rows: int
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """What counts of a campaign up to the ranking `through`: answers, and the lead's decisions as groups by item."""
+
+    answers: list[queries.Vote]
+    decided: dict[int, list[list[int]]]
+    items: dict[int, Item]
+    people: dict[int, str]
+    through: int
+
+
+def pairs(lab: Lab, campaign: int | str, votes: str = "kept") -> list[Pair]:
     """Every pair that the campaign's rankings give; repeats, gold items and 'both bad' give none.
 
-    With `votes` "majority" annotators of an item are aggregated. `through` names the last ranking that counts.
+    With `votes` "majority" annotators of an item are aggregated. Where the lead has decided, that counts alone.
     """
-    if votes not in VOTES:
-        raise BadSetting("votes", votes, f"one of {', '.join(VOTES)}")
     view = feedback.show(lab, campaign)
+    return _pairs(view, _counted(lab, view), votes)
+
+
+def _counted(lab: Lab, view: feedback.CampaignView) -> _Votes:
     with lab.database.reading() as session:
+        through = queries.last_ranking(session, view.id)
         found = queries.votes(session, view.id, through)
         golds = queries.golds(session, view.id)
         people = {one.id: one.name for one in queries.annotators(session, view.id)}
-        items = queries.items_with(session, {vote.item for vote in found})
+        decided = {item.id: item for item in queries.decided(session, view.id)}
+        items = queries.items_with(session, {vote.item for vote in found}) | decided
+    answers = [
+        vote
+        for vote in found
+        if vote.status == "done" and not vote.repeat and not vote.skip and vote.item not in golds.keys() | decided
+    ]
+    groups = {number: (item.verdict or {}).get("groups") or [] for number, item in decided.items()}
+    return _Votes(answers, groups, items, people, through)
+
+
+def _pairs(view: feedback.CampaignView, found: _Votes, votes: str) -> list[Pair]:
+    if votes not in VOTES:
+        raise BadSetting("votes", votes, f"one of {', '.join(VOTES)}")
+    rows = [
+        (vote.item, vote.groups, found.people[vote.annotator], vote.ranking)
+        for vote in found.answers
+        if not vote.both_bad
+    ]
+    rows += [(item, groups, "lead", 0) for item, groups in found.decided.items()]
     made = []
-    for vote in found:
-        if vote.repeat or vote.skip or vote.both_bad or vote.status != "done" or vote.item in golds:
-            continue
-        item = items[vote.item]
-        text = {one.id: one for one in item.candidates}
-        for chosen, rejected, weight, margin in pairs_of(vote.groups):
-            made.append(
-                Pair(
-                    item.prompt,
-                    text[chosen].text,
-                    text[rejected].text,
-                    weight,
-                    margin,
-                    vote.item,
-                    people[vote.annotator],
-                    view.plan.criterion,
-                    text[chosen].system,
-                    text[rejected].system,
-                    vote.ranking,
-                )
+    for number, groups, who, ranking in rows:
+        item = found.items[number]
+        of = {one.id: one for one in item.candidates}
+        made += [
+            Pair(
+                item.prompt, of[a].text, of[b].text, weight, margin, item.id, who, view.plan.criterion, of[a].system,
+                of[b].system, ranking,
             )
-    decided = _adjudicated(lab, view)
-    made = [pair for pair in made if pair.item not in decided] + [pair for own in decided.values() for pair in own]
-    return aggregated(made) if votes == "majority" else made
-
-
-def _adjudicated(lab: Lab, view: feedback.CampaignView) -> dict[int, list[Pair]]:
-    """Where the lead has decided, that counts alone."""
-    with lab.database.reading() as session:
-        items = queries.decided(session, view.id)
-        made: dict[int, list[Pair]] = {}
-        for item in items:
-            text = {one.id: one for one in item.candidates}
-            groups = (item.verdict or {}).get("groups") or []
-            made[item.id] = [
-                Pair(
-                    item.prompt,
-                    text[a].text,
-                    text[b].text,
-                    weight,
-                    margin,
-                    item.id,
-                    "lead",
-                    view.plan.criterion,
-                    text[a].system,
-                    text[b].system,
-                    0,
-                )
-                for a, b, weight, margin in pairs_of(groups)
-            ]
+            for a, b, weight, margin in pairs_of(groups)
+        ]  # fmt: skip
+    if votes == "majority":
+        return aggregated(made, Counter(vote.item for vote in found.answers) | dict.fromkeys(found.decided, 1))
     return made
 
 
@@ -96,17 +102,24 @@ def to_dataset(
 
     The same votes give the same version again.
     """
+    return _kept(lab, campaign, votes, name, seed)[0]
+
+
+def _kept(
+    lab: Lab, campaign: int | str, votes: str, name: str = "", seed: int = 0
+) -> tuple[datasets.VersionView, list[dict[str, Any]]]:
+    """The version, and its rows."""
     view = feedback.show(lab, campaign)
-    with lab.database.reading() as session:
-        through = queries.last_ranking(session, view.id)
-    rows = [_row(pair) for pair in pairs(lab, view.id, votes, through)]
+    found = _counted(lab, view)
+    rows = [asdict(pair) for pair in _pairs(view, found, votes)]
     if not rows:
         raise LabError(f"{view.name} has no pairs yet: nobody has put one candidate before another.")
+    told = {"kind": "campaign", "campaign": view.id, "name": view.name, "votes": votes, "through": found.through}
     made = datasets.import_rows(
         lab,
         rows,
         name or _name(view.name),
-        {"kind": "campaign", "campaign": view.id, "name": view.name, "votes": votes, "through": through},
+        told | {"decided": {str(item): groups for item, groups in found.decided.items()}},
         mapping={"input": ["prompt"], "chosen": ["chosen"], "rejected": ["rejected"]},
         split=SplitPlan("group", RATIOS, "prompt", seed),
     )
@@ -114,7 +127,7 @@ def to_dataset(
         run = session.get_one(Run, session.get_one(DatasetVersion, made.id).made_by_run_id)
         if not run.inputs:
             run.inputs.append(RunInput(role="campaign", source_run_id=view.run))
-    return made
+    return made, rows
 
 
 def _name(campaign: str) -> str:
@@ -122,14 +135,20 @@ def _name(campaign: str) -> str:
     return f"{kept or 'campaign'}-pairs"[:100]
 
 
-def _row(pair: Pair) -> dict[str, Any]:
-    return asdict(pair)
-
-
 def export(
-    lab: Lab, campaign: int | str, path: Path, *, form: str = "explicit", votes: str = "kept", what: str = "pairs"
-) -> int:
-    """Writes pairs in one of TRL's forms, or rankings as they were given, as .jsonl or .csv; how many lines."""
+    lab: Lab,
+    campaign: int | str,
+    path: Path,
+    *,
+    form: str = "explicit",
+    votes: str = "kept",
+    what: str = "pairs",
+    name: str = "",
+) -> Exported:
+    """Writes pairs in one of TRL's forms, or rankings as they were given, as .jsonl or .csv.
+
+    Pairs become a dataset version first (called `name`), so that what learns from them can be walked back.
+    """
     kind = path.suffix.lstrip(".").lower()
     if kind not in FILES:
         raise LabError(f"{path.name} must end in .jsonl or .csv, so that its form is known.")
@@ -137,10 +156,12 @@ def export(
         raise BadSetting("what", what, "pairs or rankings")
     if form not in FORMS:
         raise BadSetting("form", form, f"one of {', '.join(FORMS)}")
+    dataset = ""
     if what == "rankings":
         rows = list(rankings(lab, campaign))
     else:
-        rows = [formed(_row(pair), form) for pair in pairs(lab, campaign, votes)]
+        version, found = _kept(lab, campaign, votes, name)
+        dataset, rows = version.name, [formed(row, form) for row in found]
     draft = path.with_name(path.name + ".part")
     try:
         _write(rows, draft, kind)
@@ -149,12 +170,12 @@ def export(
         raise LabError(f"{path} cannot be written ({problem.strerror}).") from problem
     finally:
         draft.unlink(missing_ok=True)
-    return len(rows)
+    return Exported(path, len(rows), dataset)
 
 
 def export_file(
     lab: Lab, campaign: int | str, kind: str, *, form: str = "explicit", votes: str = "kept", what: str = "pairs"
-) -> Path:
+) -> Exported:
     """An export where the pages may hand it out."""
     view = feedback.show(lab, campaign)
     root = lab.config.uploads / "exports"
@@ -165,8 +186,7 @@ def export_file(
     place = root / uuid.uuid4().hex
     place.mkdir(parents=True)
     path = place / f"{_name(view.name).removesuffix('-pairs')}-{what}.{kind}"
-    export(lab, view.id, path, form=form, votes=votes, what=what)
-    return path
+    return export(lab, view.id, path, form=form, votes=votes, what=what)
 
 
 def rankings(lab: Lab, campaign: int | str) -> Iterator[dict[str, Any]]:

@@ -122,7 +122,7 @@ def progress(lab: Lab, which: int | str) -> list[Person]:
     for vote in votes:
         flagged[vote.annotator] += vote.flag
         if vote.item in golds and not vote.skip and not vote.repeat:
-            right[vote.annotator].append(verdicts(vote.groups) == verdicts(golds[vote.item]))
+            right[vote.annotator].append(_right(vote.groups, golds[vote.item]))
     return [
         Person(
             one.id,
@@ -137,6 +137,13 @@ def progress(lab: Lab, which: int | str) -> list[Person]:
         )
         for one in people
     ]
+
+
+def _right(groups: Sequence[Sequence[int]], gold: Sequence[Sequence[int]]) -> bool:
+    """Whether an answer keeps the order that is known; where only the best is known, that of the rest is free."""
+    given, known = verdicts(groups), verdicts(gold)
+    ordered = {pair: way for pair, way in known.items() if way}
+    return all(given[pair] == way for pair, way in (ordered or known).items())
 
 
 def agreement(lab: Lab, which: int | str, seed: int = 0) -> AgreementView:
@@ -155,15 +162,15 @@ def agreement(lab: Lab, which: int | str, seed: int = 0) -> AgreementView:
         for vote in counted
         if vote.repeat and (vote.item, vote.annotator) in known
     ]
-    imported = [vote for vote in first if vote.seconds > 0]  # what was imported tells no order of sides
+    here = [vote for vote in first if vote.seconds > 0]  # what was imported tells no order of sides
     return AgreementView(
         view.name,
         len(people),
         len(first),
         found,
         bias.consistency(twice),
-        bias.position([vote.shown for vote in imported], [vote.groups for vote in imported]),
-        tuple((names[people[one.annotator]], one) for one in statistics.against_the_rest(table)),
+        bias.position(*([getattr(vote, name) for vote in here] for name in ("shown", "groups", "item"))),
+        tuple((names[people[one.annotator]], one) for one in statistics.against_the_rest(table, clusters=items)),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from genai_lab.errors import LabError
-from genai_lab.feedback import Answer, CampaignPlan
+from genai_lab.feedback import Answer, CampaignPlan, whole
 from genai_lab.feedback.masking import masked, pattern
 from genai_lab.lab import Lab
 from genai_lab.services.feedback import links
@@ -33,6 +33,7 @@ MOST_AT_ONCE = 10
 COUNTED_FOR = 2.0  # seconds for which the number of items with room is believed
 LOOKED_FOR = 1.0  # seconds between two looks for items whose holders have left
 REMEMBERED = 20_000
+LAST_REVISION = 1_000_000
 Texts = tuple[str, dict[int, str]]
 
 
@@ -132,14 +133,14 @@ def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any], cookie: str | N
     """
     place = desk(lab)
     revision = sent.get("revision")
-    key = named if isinstance(named := sent.get("key"), str) else None
+    key = named if isinstance(named := sent.get("key"), str) and whole(named) else None
     have = [one for one in keys(sent.get("have")) if one != key]
     want = sent.get("want")
 
     def kept(session: Session) -> dict[str, Any]:
         who, held = _known(session, annotator_id, key, lab, cookie)
-        if key is None or isinstance(revision, bool) or not isinstance(revision, int) or revision < 0:
-            raise LabError("An answer names its card by key and revision.")
+        if isinstance(revision, bool) or not isinstance(revision, int) or not 0 <= revision <= LAST_REVISION or not key:
+            raise LabError(f"An answer names its card by key and a revision from 0 to {LAST_REVISION:,}.")
         row = next((one for one in held if one.key == key), None)
         counted = _keep(session, who, row, revision, sent)
         rest = [one for one in held if one is not row]

@@ -1,11 +1,13 @@
 """Where a campaign's items come from: runs that answered the same prompts, or a file."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from genai_lab.data import BadRow, BadRows, readers
+from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, Task
 from genai_lab.lab import Lab
@@ -17,12 +19,15 @@ from storage.tables import Run, RunInput
 
 PROMPTS = ("prompt", "instruction", "question", "input")
 STARTS = ("completion", "response", "candidate", "answer", "output")
+IMPORTED = "import"
+TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_completions"))
 
 
 @dataclass(frozen=True)
 class Columns:
     """Which columns of a file say what. `systems` has a name for each candidate, or one column that joins them by
-    "_"; `votes` are columns of annotators: 0 for a tie, else the number of the better candidate, or groups as JSON.
+    "_"; `votes` are columns of annotators: 0 for a tie, the number of the better of two candidates, or groups as JSON;
+    `gold` is the same, and may name the best of more than two.
     """
 
     prompt: tuple[str, ...] = ()
@@ -35,14 +40,19 @@ class Columns:
 def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
     """A campaign from runs of the playground, cells of a matrix or systems; a matrix or an evaluation means its own.
 
-    Completions of the same dataset row, or of the same prompt, are the candidates of one item.
+    Completions of the same dataset row, or of the same prompt, are the candidates of one item; where there are more
+    than an item takes, each system gives one in turn, and `Made.cut` counts the rest.
     """
     found = _opened(lab, run_ids)
-    tasks = list(_tasks(lab, found))
+    tasks, cut = _tasks(lab, found)
     if not tasks:
-        raise LabError("These runs have no completions yet; wait until they have ended, or choose others.")
+        raise LabError(
+            "These runs have no two different completions of the same prompt or dataset row; choose runs that answer "
+            "the same prompts and have ended, or draw with a temperature above 0."
+        )
     inputs = tuple(RunInput(role=f"source {n}", source_run_id=run.id) for n, run in enumerate(found, 1))
-    return feedback.create(lab, plan, tasks, Sources(inputs, {"runs": [run.id for run in found]}))
+    made = feedback.create(lab, plan, tasks, Sources(inputs, {"runs": [run.id for run in found]}))
+    return replace(made, cut=cut)
 
 
 def from_group(lab: Lab, plan: CampaignPlan, group: str) -> Made:
@@ -52,7 +62,7 @@ def from_group(lab: Lab, plan: CampaignPlan, group: str) -> Made:
 
 def tasks_of(lab: Lab, run_ids: Sequence[int]) -> list[Task]:
     """The items that these runs' completions make."""
-    return list(_tasks(lab, _opened(lab, run_ids)))
+    return _tasks(lab, _opened(lab, run_ids))[0]
 
 
 def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
@@ -61,7 +71,7 @@ def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
     wanted: Sequence[Run | None]
     with lab.database.reading() as session:
         for run_id in run_ids:
-            run = evaluations.run_with_inputs(session, run_id)
+            run = evaluations.run_with_inputs(session, run_id) if 0 < run_id < 2**31 else None
             if run is None:
                 raise LabError(f"There is no run {run_id}; the history lists those there are.")
             if run.kind == evaluations.EVALUATION:
@@ -76,27 +86,39 @@ def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
     return list(made.values())
 
 
-def _tasks(lab: Lab, found: Sequence[Run]) -> Iterator[Task]:
+def _tasks(lab: Lab, found: Sequence[Run]) -> tuple[list[Task], int]:
+    """Items, and how many different candidates had no place in theirs."""
     grouped: dict[Any, list[tuple[str, Option]]] = {}
     names = _names(found)
     with lab.database.reading() as session:
         for run in found:
             whole = runs.run_with_all(session, run.id)
+            version = next((one.dataset_version_id for one in run.inputs if one.dataset_version_id), None)
             for one in whole.generations if whole else ():
                 if (one.detail or {}).get("error") or one.finish_reason == "cancelled":
                     continue
-                key = one.example if one.example is not None else one.rendered_prompt
+                # Row 5 of another dataset is another prompt.
+                key = (version, one.example) if version and one.example is not None else one.rendered_prompt
                 option = Option(names[run.id], one.text[:LONGEST_TEXT], one.id)
                 grouped.setdefault(key, []).append((one.rendered_prompt, option))
-    version = next((one.dataset_version_id for run in found for one in run.inputs if one.dataset_version_id), None)
-    rows = [key for key in grouped if isinstance(key, int)]
-    texts = {one.key: one.input for one in datasets.pick(lab, version, rows)} if version and rows else {}
+    texts = _asked(lab, [key for key in grouped if isinstance(key, tuple)])
+    made, cut = [], 0
     for key, members in grouped.items():
         prompts = {prompt for prompt, _ in members}
         same = next(iter(prompts)) if len(prompts) == 1 else texts.get(key, members[0][0])
-        options = _different([option for _, option in members])
+        options = _in_turn(_different([option for _, option in members]))
         if len(options) > 1:
-            yield Task(same[:LONGEST_TEXT], tuple(options[:MOST]))
+            made.append(Task(same[:LONGEST_TEXT], tuple(options[:MOST])))
+            cut += len(options[MOST:])
+    return made, cut
+
+
+def _asked(lab: Lab, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """What rows ask, by (dataset version, row)."""
+    rows: dict[int, list[int]] = {}
+    for version, row in keys:
+        rows.setdefault(version, []).append(row)
+    return {(version, one.key): one.input for version, own in rows.items() for one in datasets.pick(lab, version, own)}
 
 
 def _different(options: Sequence[Option]) -> list[Option]:
@@ -107,35 +129,49 @@ def _different(options: Sequence[Option]) -> list[Option]:
     return list(kept.values())
 
 
+def _in_turn(options: Sequence[Option]) -> list[Option]:
+    """The first of every system, then the second of each: where an item is full, none has been left out for another."""
+    seen: Counter[str] = Counter()
+    turns = []
+    for option in options:
+        turns.append(seen[option.system])
+        seen[option.system] += 1
+    return [options[place] for place in sorted(range(len(options)), key=turns.__getitem__)]
+
+
 def _names(found: Sequence[Run]) -> dict[int, str]:
     """Each run's system: its model, with what else tells the runs apart."""
     parts = {run.id: _parts(run) for run in found}
-    keys = list(dict.fromkeys(key for own in parts.values() for key in own))
-    told = [key for key in keys if len({str(own.get(key)) for own in parts.values()}) > 1]
+    keys = dict.fromkeys(key for own in parts.values() for key in own if key != "model")
+    told = [key for key in keys if len({own[key] for own in parts.values() if key in own}) > 1]
     return {
-        run: ", ".join([own["model"], *(f"{key} {own.get(key)}" for key in told if key not in ("model", "seed"))])
+        run: ", ".join([own["model"], *(f"{key} {own[key]}" for key in told if key in own)])
         for run, own in parts.items()
     }
 
 
 def _parts(run: Run) -> dict[str, str]:
+    """What a run's system is; what was uploaded has no settings."""
     made = {"model": next((one.model.name for one in run.inputs if one.model_id is not None), f"run {run.id}")}
     template = next((one.template_version for one in run.inputs if one.template_version_id is not None), None)
-    if template is not None:
-        made["template"] = f"{template.template.name}@{template.number}"
-    settings = run.settings.get("sampling") or {}
-    for name in ("greedy", "temperature", "top_k", "top_p"):
-        if name in settings:
-            made[name.replace("_", "-")] = str(settings[name])
-    if "shots" in run.settings:
-        made["shots"] = str(run.settings["shots"])
+    made["template"] = f"{template.template.name}@{template.number}" if template is not None else "none"
+    made["shots"] = str(run.settings.get("k", 0))
+    if run.settings.get("k"):
+        made["chosen by"] = str(run.settings.get("selector"))
+    if "sampling" in run.settings:
+        settings = vars(Sampling()) | run.settings["sampling"]
+        made |= {name.replace("_", "-"): _said(settings[name]) for name in TOLD}
     return made
+
+
+def _said(value: Any) -> str:
+    return " ".join(map(repr, value)) or "none" if isinstance(value, list | tuple) else str(value)
 
 
 def from_file(lab: Lab, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
     tasks = list(read(path, columns, filename))
-    return feedback.create(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}), ordered=True)
+    return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}))
 
 
 def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> Made:
@@ -144,7 +180,15 @@ def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> M
     rows = (row.fields for row in datasets.examples(lab, view.id))
     tasks = list(_read(enumerate(rows, 1), columns))
     inputs = (RunInput(role="dataset", dataset_version_id=view.id, content_hash=view.content_hash),)
-    return feedback.create(lab, plan, tasks, Sources(inputs, {"dataset": view.name}), ordered=True)
+    return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name}))
+
+
+def _imported(lab: Lab, plan: CampaignPlan, tasks: Sequence[Task], found: Sources) -> Made:
+    """Candidates stay as the file has them, so that its figures are those that others count; but where the first of
+    every pair is the chosen one, order by the seed, since agreement by chance would look large.
+    """
+    sided = any(name == IMPORTED for task in tasks for name, _ in task.votes)
+    return feedback.create(lab, plan, tasks, found, ordered=not sided)
 
 
 def read(path: Path, columns: Columns, filename: str = "") -> Iterator[Task]:
@@ -216,10 +260,10 @@ def _task(row: dict[str, Any], columns: Columns) -> Task:
     votes = tuple(
         (name, groups)
         for name in columns.votes
-        if row.get(name) not in (None, "") and (groups := _groups(row[name], size, name))
+        if row.get(name) not in (None, "") and (groups := _vote(row[name], size, name))
     )
     if set(columns.completions) == {"chosen", "rejected"} and not columns.votes:
-        votes = (("import", ((0,), (1,)) if columns.completions[0] == "chosen" else ((1,), (0,))),)
+        votes = ((IMPORTED, ((0,), (1,)) if columns.completions[0] == "chosen" else ((1,), (0,))),)
     options = tuple(Option(name, text) for name, text in zip(names, texts, strict=True))
     return Task(prompt, options, gold, votes)
 
@@ -260,6 +304,17 @@ def _systems(row: dict[str, Any], columns: Columns, size: int) -> list[str]:
     return (
         list(columns.completions) if len(columns.completions) == size else [f"candidate {n + 1}" for n in range(size)]
     )
+
+
+def _vote(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:
+    """As `_groups`; but who names the best of many has not said that the others tie, and would be counted so."""
+    groups = _groups(value, size, column)
+    if size > 2 and len(groups) > 1 and not isinstance(_parsed(value), list):
+        raise _Bad(
+            column,
+            f"names the best of {size} alone; write the whole order as groups counted from 0, such as [[1], [0, 2]]",
+        )
+    return groups
 
 
 def _groups(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:

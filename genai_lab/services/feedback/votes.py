@@ -13,7 +13,9 @@ from storage.feedback_tables import Annotator, Assignment, Campaign, Item, Ranki
 
 
 def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, Task, Sequence[int]]]) -> None:
-    """The votes of imported items: (item id, task, ids of its candidates) each. They take the items' room."""
+    """The votes of imported items: (item id, task, ids of its candidates) each. They take the items' room, and
+    more than there is where they are more than the overlap: room below 0 keeps a wider overlap exact.
+    """
     voted = [(item, task, own) for item, task, own in rows if task.votes]
     if not voted:
         return
@@ -40,7 +42,7 @@ def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, Task, Sequen
             )
             answers.append([[own[place] for place in group] for group in groups])
         row = session.get_one(Item, item)
-        row.room = max(0, row.room - len(task.votes))
+        row.room -= len(task.votes)
     ids = list(session.scalars(insert(Assignment).returning(Assignment.id, sort_by_parameter_order=True), made))
     session.execute(
         insert(Ranking),

@@ -96,13 +96,20 @@ def label_to_curve(
 ) -> int:
     """Begins a run with all votes and one for each annotator without (or with flipped) votes; returns the study.
 
-    Without names it takes all annotators of the training pairs, the busiest first.
+    Without names it takes all annotators of the training pairs, the busiest first. Raises LabError before anything is
+    begun where the pairs tell fewer than two apart.
     """
     if how not in HOW:
         raise LabError(f"There is no way {how!r}. Known: {', '.join(HOW)}.")
-    names = list(dict.fromkeys(annotators)) or _annotators(lab, plan)
-    if not names:
-        raise LabError("The pairs have no column annotator, so that nobody's votes can be left out.")
+    known = _annotators(lab, plan)
+    if len(known) < 2:
+        raise LabError(
+            f"The training pairs tell of {len(known) or 'no'} annotator{'s' * (not known)}, but it takes two to leave "
+            "one out; learn from pairs that keep each vote by itself, with a column annotator."
+        )
+    names = list(dict.fromkeys(annotators)) or known[: studies.MOST_RUNS - 1]
+    if lacking := next((name for name in names if name not in known), None):
+        raise LabError(f"The training pairs have no annotator {lacking!r}. They have: {', '.join(known[:12])}.")
     own = [plan, *(_with(plan, **{HOW[how]: name}) for name in names)]
     return _study(lab, "label to curve", own, ["all votes", *(f"{how}: {name}" for name in names)], title)
 
@@ -158,7 +165,7 @@ def _annotators(lab: Lab, plan: Plan) -> list[str]:
         for one in preferences.divided(lab, plan, datasets.show(lab, part.dataset)).train:
             if one.annotator:
                 count[one.annotator] = count.get(one.annotator, 0) + 1
-    return sorted(count, key=lambda name: (-count[name], name))[: studies.MOST_RUNS - 1]
+    return sorted(count, key=lambda name: (-count[name], name))
 
 
 def _study(lab: Lab, kind: str, plans: Sequence[Plan], titles: Sequence[str], title: str) -> int:
