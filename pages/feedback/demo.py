@@ -70,7 +70,7 @@ class Demos:
                 gr.Number(600, precision=0, label="Prompts of all an hour", elem_id="fb-demo-hour"),
             ]
         make = gr.Button("Make demo", variant="primary", scale=0, min_width=120, elem_id="fb-demo-make")
-        self.offers = [table, chosen, preset]
+        self.offers = [table, chosen, preset, temperature]
         given = [title, chosen, preset, temperature, tokens, intro, prompts, *limits]
         make.click(guarded(made, lab), given, [table, title], **PRIVATE)
         table.retry(guarded(renewed, lab), None, table, **PRIVATE)
@@ -80,7 +80,9 @@ class Demos:
 def offered(lab: Lab) -> Sequence[Update]:
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
     kept = list(presets.presets(lab))
-    return [_list(lab), gr.update(choices=names, value=names[:2]), gr.update(choices=kept, value="balanced")]
+    preset = gr.update(choices=kept, value="balanced")
+    # A number without a value stands as 0 until it is told that it is empty, and 0 would be greedy.
+    return [_list(lab), gr.update(choices=names, value=names[:2]), preset, gr.update(value=None)]
 
 
 def made(lab: Lab, *values: Any) -> Sequence[Update]:

@@ -42,7 +42,7 @@ element.addEventListener('click', event => {
 """
 NOTED = """
 {{#if value.rows.length}}<p class="quiet" role="status">{{value.count}}</p><div class="grid-scroll" tabindex="0"
-role="region" aria-label="Flagged, skipped and commented"><table class="grid fb-table"><thead><tr>
+role="region" aria-label="Flagged, skipped and commented"><table class="grid fb-table fb-noted"><thead><tr>
 <th scope="col">Item</th><th scope="col">Prompt</th><th scope="col">Annotator</th><th scope="col">What</th>
 <th scope="col">Comment</th></tr></thead><tbody>{{#each value.rows}}<tr><td>{{this.item}}</td><td><p>{{this.prompt}}</p>
 </td><td>{{this.annotator}}</td><td>{{this.what}}</td><td><p>{{this.comment}}</p></td></tr>{{/each}}</tbody></table>
@@ -98,8 +98,9 @@ def draw(lab: Lab, view: service.CampaignView | None, place: int, whole: bool) -
 
 def _noted(lab: Lab, campaign: int) -> dict[str, Any]:
     found, total = reading.noted(lab, campaign)
-    shown = f"The newest {len(found):,} of {total:,} answers" if total > len(found) else f"Answers: {total:,}"
-    return {"count": f"{shown} that are flagged, skipped or commented on", "rows": [asdict(one) for one in found]}
+    count = "1 answer is" if total == 1 else f"{total:,} answers are"
+    more = f"; the newest {len(found):,} are shown" if total > len(found) else ""
+    return {"count": f"{count} flagged, skipped or commented on{more}.", "rows": [asdict(one) for one in found]}
 
 
 def turned(lab: Lab, way: int, campaign: int | None, place: int) -> Sequence[Update]:

@@ -168,9 +168,7 @@ class New:
                 info="Annotators' columns: 0 tie, 1, 2, or groups as JSON.",
                 elem_id="fb-vote-columns",
             )
-            gold = gr.Dropdown(
-                [], label="Gold", info="The known best; annotators are checked by it.", elem_id="fb-gold-column"
-            )
+            gold = gr.Dropdown([], label="Gold", info="The known best, as a check.", elem_id="fb-gold-column")
         run = gr.Button("Import", variant="primary", scale=0, min_width=150, elem_id="fb-import")
         chosen = [prompt, completions, names, votes, gold]
         file.change(guarded(columns), file, chosen, **PRIVATE)
