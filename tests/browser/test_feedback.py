@@ -191,7 +191,7 @@ def learned(lead: Page) -> str:
     lead.get_by_role("option", name="tiny", exact=True).click()
     lead.locator("#fb-train").click()
     lead.locator("#fb-begun a").click()
-    expect(lead.locator("#ft-detail .state")).to_have_text("finished")
+    expect(lead.locator("#ft-detail .state")).to_have_text("finished", timeout=280_000)
     expect(lead.locator("#ft-report")).to_contain_text("Baseline: longer completion wins")
     expect(lead.locator("#ft-report-plot .js-plotly-plot")).to_be_visible()
     name = lead.locator("#ft-detail h2").inner_text().removesuffix("finished").strip()
