@@ -51,11 +51,7 @@ def _train(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services.training import estimating, preparing
     from genai_lab.training import Plan
 
-    try:
-        text = options.config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise LabError(f"The file {options.config} cannot be read ({problem}).") from None
-    plan = Plan.from_yaml(text)
+    plan = Plan.from_yaml(_text_of(options.config))
     if options.check:
         found = preparing.known(lab, plan)
         return print_json(estimating.checked(lab, plan, found))
@@ -67,6 +63,21 @@ def _train(lab: Any, options: argparse.Namespace) -> None:
         return print_json(dataclasses.asdict(begun))
     print(f"Run {begun.run_id} makes {begun.model} as job {begun.job_id}.")
     return None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise LabError(f"There is no file {path}; write the plan there, or give another --config.") from None
+    except IsADirectoryError:
+        raise LabError(f"{path} is a folder; give the plan's file within it.") from None
+    except PermissionError:
+        raise LabError(f"The file {path} may not be read by this user; change its permissions.") from None
+    except UnicodeDecodeError:
+        raise LabError(f"The file {path} is no text in UTF-8; save the plan as a YAML file in UTF-8.") from None
+    except OSError as problem:
+        raise LabError(f"The file {path} cannot be read: {(problem.strerror or 'unknown cause').lower()}.") from None
 
 
 @with_lab

@@ -14,6 +14,7 @@ from genai_lab.services.evaluation import Choice, suites
 from genai_lab.services.training import results, studies
 from genai_lab.services.training.studies import Held, StudyView
 from genai_lab.training.methods import METHODS
+from genai_lab.training.written import read_yaml
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, empty_state_markup, section
 from pages.components.stats import NOTHING, seconds_text, share_text, size_text
@@ -191,29 +192,18 @@ def whole_numbers(text: str | None) -> list[int]:
 
 def grid_of(text: str | None) -> dict[str, list[Any]]:
     """Lines of 'path: value, value'; values are read as YAML reads them."""
-    import yaml
-
     made: dict[str, list[Any]] = {}
     for number, line in enumerate((text or "").splitlines(), 1):
         if not line.strip():
             continue
         name, colon, values = line.partition(":")
-        try:
-            found = [yaml.safe_load(part) for part in values.split(",") if part.strip()]
-        except yaml.YAMLError:
-            found = []
+        found = [
+            read_yaml(part, f"A value in line {number} of what is varied") for part in values.split(",") if part.strip()
+        ]
         if not colon or not found:
             raise LabError(f"Line {number} of what is varied is {line.strip()[:60]!r}; write path: value, value.")
-        made[name.strip()] = [_number(one) for one in found]
+        made[name.strip()] = found
     return made
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as a text."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def tick(lab: Lab, study: int | None, seen: str) -> Any:

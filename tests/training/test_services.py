@@ -121,19 +121,43 @@ def test_a_plan_survives_yaml() -> None:
         training=Training(learning_rate=1e-3, epochs=1.5, patience=2),
     )  # fmt: skip
     assert Plan.from_yaml(plan.to_yaml()) == plan
+    assert Plan.from_yaml(Plan("1e3", (Part("2e-4"),)).to_yaml()).model == "1e3"
+
+
+def test_a_number_without_a_point_is_a_number() -> None:
+    text = "{model: t5, data: [pairs], method_settings: {alpha: 1e1}, training: {learning_rate: 2e-4}}"
+    plan = Plan.from_yaml(text)
+    assert (plan.training.learning_rate, plan.method_settings["alpha"]) == (2e-4, 10.0)
 
 
 BAD_PLANS: dict[str, tuple[str, str]] = {
     "no yaml": ("model: [", "no YAML in line"),
+    "a tab": ("model: t5\n\tdata: x", "no YAML in line 2: a tab stands where"),
+    "nested": ("[" * 1500, "nested too deeply"),
+    "no data": ("{model: t5, data: null}", "No dataset is chosen"),
+    "model is a number": ("{model: 5, data: [pairs]}", "Model of the plan is 5, but it must be text"),
+    "models": ("{model: [t5], data: [pairs]}", "Model of the plan is .*, but it must be text"),
+    "method is a number": ("{model: t5, method: 5, data: [pairs]}", "Method of the plan is 5"),
+    "objective is a mapping": ("{model: t5, objective: {a: 1}, data: [pairs]}", "Objective of the plan is"),
+    "a key is a number": ("{model: t5, 5: 7, data: [pairs]}", "5 of the plan is 7, but it must be left out"),
+    "an inner key": ("{model: t5, method_settings: {5: 8}, data: [pairs]}", "settings whose names are text"),
+    "dataset is nothing": ("{model: t5, data: [{dataset: null}]}", "Dataset of entry 1 of data is None"),
+    "an entry is a number": ("{model: t5, data: [pairs, 5]}", "Entry 2 of data is 5"),
+    "template is a number": ("{model: t5, data: [{dataset: pairs, templates: [5]}]}", "Templates of entry 1 of data"),
+    "templates are no list": ("{model: t5, data: [{dataset: pairs, templates: 5}]}", "must be a list of texts"),
+    "steps beyond": ("{model: t5, data: [pairs], training: {steps: 0}}", "from 1 to 10,000,000"),
     "a list": ("- 1", "must be a mapping"),
     "no model": ("data: [pairs]", "lacks the field 'model'"),
-    "unknown field": ("{model: t5, data: [pairs], colour: red}", "Colour is 'red', but it must be left out"),
-    "unknown setting": ("{model: t5, data: [pairs], training: {pace: 3}}", "Pace is 3"),
-    "steps are text": ("{model: t5, data: [pairs], training: {steps: many}}", "Steps is 'many'"),
+    "unknown field": (
+        "{model: t5, data: [pairs], colour: red}",
+        "Colour of the plan is 'red', but it must be left out",
+    ),
+    "unknown setting": ("{model: t5, data: [pairs], training: {pace: 3}}", "Pace of training is 3"),
+    "steps are text": ("{model: t5, data: [pairs], training: {steps: many}}", "Steps of training is 'many'"),
     "rate too high": ("{model: t5, data: [pairs], training: {learning_rate: 1000.0}}", "from 1e-08 to 10"),
-    "rate is nan": ("{model: t5, data: [pairs], training: {learning_rate: .nan}}", "Learning rate is nan"),
+    "rate is nan": ("{model: t5, data: [pairs], training: {learning_rate: .nan}}", "Learning rate of training is nan"),
     "mixing": ("{model: t5, data: [pairs], mixing: soup}", "one of size, temperature, weights"),
-    "weight": ("{model: t5, data: [{dataset: pairs, weight: -1}]}", "Weight is -1"),
+    "weight": ("{model: t5, data: [{dataset: pairs, weight: -1}]}", "Weight of entry 1 of data is -1"),
     "settings are a list": ("{model: t5, data: [pairs], training: [1]}", "a mapping of settings"),
     "one process sharded": ("{model: t5, data: [pairs], training: {sharding: weights}}", "at least 2 processes"),
 }
@@ -152,13 +176,19 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
     "no such dataset": ({"data": (Part("nothing"),)}, "no dataset 'nothing'"),
     "no such template": ({"data": (Part("pairs", ("nothing",)),)}, "nothing"),
     "no template": ({"data": (Part("pairs"),)}, "has no template; choose at least one"),
+    "no such validation split": ({"validation_split": "nowhere"}, "has no rows for nowhere to validate on"),
+    "names are numbers": ({"method": "pattern", "method_settings": {"names": 5}}, "must be a list of texts"),
     "no such split": ({"split": "holdout"}, "has no rows for holdout"),
     "wrong objective": ({"objective": "causal"}, "for decoder-only models, and t5 is encoder-decoder"),
     "wrong method": ({"model": "llama", "method": "biases"}, "finds nothing to train in this model"),
     "unknown setting": ({"method_settings": {"depth": 3}}, "LoRA has no such setting"),
-    "setting out of range": ({"method_settings": {"rank": 0}}, "Rank is 0"),
+    "setting out of range": ({"method_settings": {"rank": 0}}, "Rank of LoRA is 0"),
     "longer than the context": ({"training": replace(TRAINING, length=5000)}, "Length is 5000"),
     "all rows too long": ({"training": replace(TRAINING, length=8)}, "All rows are longer than 8 tokens"),
+    "all completions too long": (
+        {"training": replace(TRAINING, target_length=4)},
+        "All completions are longer than 4 .* raise the target length",
+    ),
     "float16 on a CPU": ({"training": replace(TRAINING, precision="float16")}, "where there is no GPU"),
     "quantised on a CPU": ({"method": "qlora"}, "needs a CUDA GPU"),
     "more memory than there is": ({"training": replace(TRAINING, batch=4096, length=512)}, "of memory"),
