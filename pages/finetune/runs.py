@@ -8,7 +8,7 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import models, training
-from genai_lab.services.training import TrainingView
+from genai_lab.services.training import TrainingView, telling
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
@@ -206,7 +206,7 @@ def _last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
     if len(views) < 2:
         return {"rows": []}
-    found = training.differences(views)
+    found = telling.differences(views)
     return {
         "names": [f"{view.id}: {view.title}" for view in views],
         "rows": [{"name": name, "values": values} for name, values in found],
