@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -126,9 +127,11 @@ def _button(name: str, elem_id: str) -> gr.Button:
 
 def arrived(lab: Lab, study: str = "") -> list[Update]:
     """The newest study, or the one that the address asks for, and what can be chosen."""
-    found = studies.find(lab)
-    asked = int(study) if study.isdecimal() and len(study) < 10 else None
-    number = asked if any(one.id == asked for one in found) else found[0].id if found else None
+    newest = studies.find(lab, 1)
+    number = newest[0].id if newest else None
+    if study.isdecimal() and len(study) < 10:
+        with suppress(LabError):  # the newest stands in for one that is not there
+            number = studies.show(lab, int(study)).id
     return [*draw(lab, number), *offers(lab)]
 
 
@@ -233,6 +236,8 @@ def draw(lab: Lab, study: int | None) -> Sequence[Update]:
         empty = empty_state_markup("No studies yet", "Start a bake-off above: the runs and their scores appear here.")
         return gr.update(choices=choices, value=None), mark(lab, None), empty, gr.update(visible=False)
     view = studies.show(lab, study)
+    if study not in [number for _, number in choices]:
+        choices.append((f"{study}: {view.title}", study))
     table, figure = _shown(lab, view)
     plot = gr.update(visible=figure is not None, value=figure)
     return gr.update(choices=choices, value=study), mark(lab, study), table, plot
