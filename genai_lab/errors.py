@@ -11,7 +11,9 @@ class BadSetting(LabError):
     """A setting has a value outside its range."""
 
     def __init__(self, name: str, value: object, rule: str) -> None:
-        super().__init__(f"{name.replace('_', ' ').capitalize()} is {value!r}, but it must be {rule}.")
+        words = name.replace("_", " ")
+        super().__init__(f"{words[:1].upper()}{words[1:]} is {value!r}, but it must be {rule}.")
+        self.name, self.value, self.rule = name, value, rule
 
 
 class UnknownName(LabError):

@@ -87,7 +87,9 @@ def with_lab(run: Callable[[Any, argparse.Namespace], int | None]) -> Command:
 
 def text_of(path: Path, what: str) -> str:
     """The text of a file that an option names; raises LabError."""
-    if path.is_dir() or not path.exists():
+    if path.is_dir():
+        raise LabError(f"{path} is a folder; name the file within it that holds the {what}.")
+    if not path.exists():
         raise LabError(f"There is no file {path} to read the {what} from; name one that is there.")
     try:
         return path.read_text(encoding="utf-8")

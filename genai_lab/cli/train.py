@@ -16,6 +16,8 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--name", default="", help="of the model that it makes")
     run.add_argument("--title", default="", help="of the run")
     run.add_argument("--tag", action="append", default=[], help="may be repeated")
+    gate = "an evaluation of the base that runs again with the model afterwards; may be repeated"
+    run.add_argument("--gate", action="append", default=[], type=int, metavar="ID", help=gate)
     run.add_argument("--check", action="store_true", help="only tell what it would take")
     run.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
     run.set_defaults(command=_train)
@@ -47,14 +49,14 @@ def add_tuning(parts: "Parsers[Parser]", shared: Parser) -> None:
 @with_lab
 def _train(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services import training
-    from genai_lab.services.training import estimating, preparing
+    from genai_lab.services.training import studies
     from genai_lab.training import Plan
 
     plan = Plan.from_yaml(text_of(options.config, "plan"))
     if options.check:
-        found = preparing.known(lab, plan)
-        return print_json(estimating.checked(lab, plan, found))
-    begun = training.start(lab, plan, name=options.name, title=options.title, tags=options.tag)
+        return print_json(training.checked(lab, plan).predicted)
+    words = {"name": options.name, "title": options.title, "tags": options.tag}
+    begun = studies.start_gated(lab, plan, options.gate, **words)
     if options.wait:
         waited(lab, begun.job_id, None)
         return _printed(lab, begun.run_id, options.json)

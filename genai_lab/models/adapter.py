@@ -81,6 +81,16 @@ class Adapter:
             return cast(Generator, LocalGenerator(card, module, base.tokenizer, base.context, variant=True))
 
 
+def unmergeable(folder: Path) -> str | None:
+    """Why the adapter cannot become part of its base's weights; None where it can."""
+    kind = read_json(folder / "adapter_config.json").get("peft_type")
+    if kind in SOFT:
+        return "a soft prompt is read before the text and changes no weight"
+    if kind == BOTTLENECK:
+        return "bottlenecks are layers of their own, which the base has no weights for"
+    return None
+
+
 def _check(folder: Path) -> tuple[dict[str, Any], tuple[Tensor, ...]]:
     """(settings, tensors) of the adapter; raises ModelError for what cannot be loaded."""
     config = read_json(folder / "adapter_config.json")

@@ -113,7 +113,10 @@ def reserve(session: Any, card: Card, run_id: int) -> Model:
     if queries.model_named(session, card.name) is not None:
         raise DuplicateName("model", card.name)
     base = queries.model_named(session, card.source.base) if card.source.base else None
-    return queries.add_model(session, **_fields(card, made_by_run_id=run_id, base_id=base.id if base else None))
+    try:
+        return queries.add_model(session, **_fields(card, made_by_run_id=run_id, base_id=base.id if base else None))
+    except IntegrityError:
+        raise DuplicateName("model", card.name) from None
 
 
 def checked_name(lab: "Lab", name: str) -> str:

@@ -29,27 +29,43 @@ def check_range(owner: Any) -> None:
         choices = item.metadata.get("choices")
         if choices and value not in choices:
             raise BadSetting(item.name, value, f"one of {', '.join(map(str, choices))}")
+        _check_text(item.name, value, str(item.type))
         if item.type in (bool, "bool") and not isinstance(value, bool):
             raise BadSetting(item.name, value, "true or false")
         if low is None or high is None or (value is None and "None" in str(item.type)):
             continue
         whole = str(item.type).startswith(("int", "<class 'int'"))
-        rule = f"{'a whole number' if whole else 'a number'} from {low:g} to {high:g}"
+        rule = f"{'a whole number' if whole else 'a number'} from {_written(low)} to {_written(high)}"
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise BadSetting(item.name, value, rule)
         if math.isnan(value) or not low <= value <= high:
             raise BadSetting(item.name, value, rule)
 
 
+def _check_text(name: str, value: Any, kind: str) -> None:
+    if kind in ("str", "<class 'str'>") and not isinstance(value, str):
+        raise BadSetting(name, value, "text; write it in quotes")
+    if kind.startswith("tuple[str") and not (isinstance(value, tuple) and all(isinstance(one, str) for one in value)):
+        raise BadSetting(name, value, "a list of texts; write each in quotes")
+    if kind.startswith("dict[str") and not (isinstance(value, dict) and all(isinstance(one, str) for one in value)):
+        raise BadSetting(name, value, "settings whose names are text")
+
+
+def _written(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:g}"
+
+
 def settings_from(cls: type, values: Mapping[str, Any], owner: str) -> Any:
-    """The settings dataclass from a mapping; raises BadSetting for a name that it does not have."""
+    """The settings dataclass from a mapping; raises BadSetting for what it does not allow, naming the owner."""
     known = [item.name for item in fields(cls)]
     for name in values:
         if name not in known:
-            raise BadSetting(
-                name, values[name], f"left out: {owner} has no such setting (it has {', '.join(known) or 'none'})"
-            )
-    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+            rule = f"left out: {owner} has no such setting (it has {', '.join(known) or 'none'})"
+            raise BadSetting(f"{name} of {owner}", values[name], rule)
+    try:
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    except BadSetting as problem:
+        raise BadSetting(f"{problem.name} of {owner}", problem.value, problem.rule) from None
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,7 @@ class Part:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
+        check_range(self)
         if not isinstance(self.weight, int | float) or not 0 < self.weight <= 1e6:
             raise BadSetting("weight", self.weight, "a number above 0")
 
@@ -141,6 +158,7 @@ class Plan:
             raise LabError("No model is chosen; choose the one to be tuned.")
         if not self.data:
             raise LabError("No dataset is chosen; choose at least one.")
+        check_range(self)
         if self.mixing not in MIXING:
             raise BadSetting("mixing", self.mixing, f"one of {', '.join(MIXING)}")
         if isinstance(self.cap, bool) or not isinstance(self.cap, int) or self.cap < 0:
@@ -164,15 +182,15 @@ class Plan:
         for name in ("method_settings", "objective_settings", "training"):
             if not isinstance(values.get(name) or {}, Mapping):
                 raise BadSetting(name, values[name], "a mapping of settings")
-        given = values["data"] if isinstance(values["data"], list | tuple) else [values["data"]]
-        data = tuple(_part(one) for one in given)
+        given = values["data"] or []
+        data = tuple(_part(one, n) for n, one in enumerate(given if isinstance(given, list | tuple) else [given], 1))
         training = settings_from(Training, values.get("training") or {}, "training")
         rest = {name: value for name, value in values.items() if name not in ("data", "training") and value is not None}
-        return settings_from(cls, {**rest, "data": data, "training": training}, "a plan")
+        return settings_from(cls, {**rest, "data": data, "training": training}, "the plan")
 
     def to_yaml(self) -> str:
         """The plan as a file: what has its default is left out."""
-        import yaml
+        from genai_lab.training.written import write_yaml
 
         kept, plain = self.as_dict(), Plan(self.model, self.data).as_dict()
         made = {name: value for name, value in kept.items() if name in ("model", "data") or value != plain[name]}
@@ -182,34 +200,29 @@ class Plan:
             for name, value in kept["training"].items()
             if value != plain["training"][name] or name in ("steps", "batch", "seed")
         }
-        return str(yaml.safe_dump(made, sort_keys=False, allow_unicode=True))
+        return write_yaml(made)
 
     @classmethod
     def from_yaml(cls, text: str) -> "Plan":
-        import yaml
+        from genai_lab.training.written import read_yaml
 
-        try:
-            values = yaml.safe_load(text[:100_000])
-        except yaml.YAMLError as problem:
-            where = getattr(problem, "problem_mark", None)
-            place = f" in line {where.line + 1}" if where is not None else ""
-            raise LabError(f"The plan is no YAML{place}: {str(problem).splitlines()[0]}.") from None
-        return cls.from_dict(values)
+        return cls.from_dict(read_yaml(text, "The plan"))
 
 
 MIXING = ("size", "temperature", "weights")
 
 
-def _part(value: Any) -> Part:
+def _part(value: Any, number: int) -> Part:
+    owner = f"entry {number} of data"
     if isinstance(value, Part):
         return value
     if isinstance(value, str):
-        return Part(value)
+        value = {"dataset": value}
     if not isinstance(value, Mapping) or "dataset" not in value:
-        raise LabError("Each entry of data needs the field 'dataset'.")
+        raise LabError(f"{owner.capitalize()} is {value!r}, but it must be a dataset's name, or have it as 'dataset'.")
     templates = value.get("templates") or ()
-    made = {**value, "templates": (templates,) if isinstance(templates, str) else tuple(templates)}
-    return settings_from(Part, made, "an entry of data")
+    made = {**value, "templates": (templates,) if isinstance(templates, str) else templates}
+    return settings_from(Part, made, owner)
 
 
 def architecture_of(card: Card) -> Architecture:

@@ -54,6 +54,11 @@ def notice(message: str) -> None:
     gr.Info(html.escape(message, quote=False), duration=4, title="Done")
 
 
+def warned(message: str) -> None:
+    """What could not be done as asked, in the corner, while the rest was."""
+    gr.Warning(html.escape(message, quote=False), duration=8, title="Not all of it")
+
+
 @contextmanager
 def _readable() -> Iterator[None]:
     try:

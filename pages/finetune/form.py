@@ -7,12 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.errors import LabError
+from genai_lab.data import SPLITS
+from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, models, templates
-from genai_lab.training import MIXING, Part, Plan, Training, architecture_of
+from genai_lab.training import MIXING, Part, Plan, Training, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
+from pages.components.errors import warned
 from pages.components.forms import read_settings, settings_form, show_settings
 
 FIRST = ("steps", "batch", "learning_rate", "length", "target_length", "seed")
@@ -84,6 +86,10 @@ def _mixture() -> list[Any]:
             placeholder="starter-sentiment | classify-sentiment | 1",
         )  # fmt: skip
         with gr.Row():
+            weight = gr.Number(
+                1.0, label="Weight of the first", info="Of the dataset above, mixed by weight.", interactive=True,
+                elem_id="ft-weight",
+            )  # fmt: skip
             mixing = gr.Dropdown(
                 [("by size", "size"), ("by size, tempered", "temperature"), ("by weight", "weights")],
                 value=MIXING[0], label="Mixed", interactive=True, elem_id="ft-mixing",
@@ -108,7 +114,7 @@ def _mixture() -> list[Any]:
                 interactive=True,
                 elem_id="ft-held",
             )
-    return [more, mixing, cap, warmth, split, held]
+    return [more, weight, mixing, cap, warmth, split, held]
 
 
 def _own() -> tuple[dict[tuple[str, str], Any], list[Any]]:
@@ -126,7 +132,7 @@ def _own() -> tuple[dict[tuple[str, str], Any], list[Any]]:
 
 def plan_of(*values: Any) -> tuple[Plan, str]:
     """(the plan that the inputs describe, the model's name); raises LabError in one sentence."""
-    model, objective, method, dataset, chosen, name, more, mixing, cap, warmth, split, held, *rest = values
+    model, objective, method, dataset, chosen, name, more, weight, mixing, cap, warmth, split, held, *rest = values
     if not dataset:
         raise LabError("No dataset is chosen; press an example, or import one on the Datasets page.")
     own: dict[tuple[str, str], dict[str, Any]] = {}
@@ -142,7 +148,7 @@ def plan_of(*values: Any) -> tuple[Plan, str]:
     order = [*FIRST, *(item.name for item in fields(Training) if item.name not in FIRST)]
     plan = Plan(
         model=model or "",
-        data=(Part(dataset, tuple(chosen or ())), *_parts(more or "")),
+        data=(Part(dataset, tuple(chosen or ()), 0.0 if weight is None else weight), *_parts(more or "")),
         objective=objective,
         method=method,
         method_settings=own.get(("method", method), {}),
@@ -173,42 +179,53 @@ def _parts(text: str) -> list[Part]:
 
 
 def values_of(plan: Plan, name: str = "") -> list[Any]:
-    """What puts a plan into the inputs."""
+    """What puts a plan into the inputs; raises LabError for what none of them could show."""
+    for noun, split in (("split", plan.split), ("validation_split", plan.validation_split)):
+        if split not in SPLITS:
+            raise BadSetting(noun, split, f"one of {', '.join(SPLITS)}")
+    OBJECTIVES.get(plan.objective), METHODS.get(plan.method)
     first, *others = plan.data
-    lines = [f"{one.dataset} | {', '.join(one.templates)} | {one.weight:g}" for one in others]
+    lines = [f"{one.dataset} | {', '.join(one.templates)} | {one.weight:.12g}" for one in others]
     made: list[Any] = [
         *(plan.model, plan.objective, plan.method, first.dataset, list(first.templates), name, "\n".join(lines)),
-        *(plan.mixing, plan.cap, plan.temperature, plan.split, plan.validation_split),
+        *(first.weight, plan.mixing, plan.cap, plan.temperature, plan.split, plan.validation_split),
     ]
     for family, chosen, given in (
         (OBJECTIVES, plan.objective, plan.objective_settings), (METHODS, plan.method, plan.method_settings),
     ):  # fmt: skip
         for member, names in own_settings(family):
-            kind = family.get(member).settings  # type: ignore[attr-defined]
-            settings = (
-                kind(**{one: tuple(v) if isinstance(v, list) else v for one, v in given.items()})
-                if member == chosen
-                else kind()
-            )
-            made += show_settings(settings, names)
+            one: Any = family.get(member)  # type: ignore[attr-defined]
+            made += show_settings(settings_from(one.settings, given if member == chosen else {}, one.title), names)
     rest = [item.name for item in fields(Training) if item.name not in FIRST]
     return made + show_settings(plan.training, [*FIRST, *rest])
 
 
 def offered(lab: Lab, values: Sequence[Any] | None) -> list[Update]:
-    """What can be chosen now, with these values where they are still there."""
+    """What can be chosen now, with these values where they are still there; what is not is left empty and told."""
     tunable = [view.card.name for view in models.catalogue(lab) if _tunable(view)]
     sets = [view.name for view in datasets.find(lab, "", 200)[0]]
     kept = [view.template for view in templates.find(lab)]
     made = list(values or values_of(Plan("starter-seq2seq", (Part(""),))))
-    model = made[0] if made[0] in tunable else next(iter(tunable), None)
-    dataset = next(
-        (one for one in sets if made[3] in (one, one.partition("@")[0])), sets[0] if sets and not values else None
-    )
+    model = made[0] if made[0] in tunable else None
+    dataset = next((one for one in sets if made[3] in (one, one.partition("@")[0])), None)
+    if values is None:
+        model, dataset = model or next(iter(tunable), None), next(iter(sets), None)
+    if made[0] and model is None and values is not None:
+        warned(f"{_why_not(lab, made[0])}; the field Base model is left empty.")
+    if made[3] and dataset is None:
+        warned(f"The dataset {made[3]} is not in use here; the field Dataset is left empty.")
     made[0] = gr.update(choices=tunable, value=model)
     made[3] = gr.update(choices=sets, value=dataset)
     made[4] = gr.update(choices=kept, value=made[4])
     return made
+
+
+def _why_not(lab: Lab, name: str) -> str:
+    try:
+        status = models.show(lab, name).status
+    except LabError:
+        return f"There is no model {name} here"
+    return f"The base {name} {'cannot be tuned' if status in ('ready', 'loaded') else f'is {status}'}"
 
 
 def _tunable(view: models.ModelView) -> bool:

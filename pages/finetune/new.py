@@ -8,8 +8,8 @@ import gradio as gr
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.services import datasets, evaluation, training
-from genai_lab.services.training import estimating, preparing, studies
+from genai_lab.services import datasets, evaluation
+from genai_lab.services.training import estimating, preparing, studies, telling
 from genai_lab.services.training.first_batch import FirstBatch, first_batch
 from genai_lab.training import Part, Plan, Training
 from genai_lab.training.methods import METHODS
@@ -100,7 +100,8 @@ class New:
             reset = gr.Button("Start over", size="sm", scale=0, min_width=90, elem_id="ft-reset")
         memory = piece({"bars": []}, MEMORY, "ft-plan", sheet="finetune.css")
         seen = piece({"rows": []}, TOKENS, "ft-batch", sheet="finetune.css")
-        _yaml(lab, self.form.inputs)
+        words = [self.title, self.tags, self.gate]
+        _yaml(lab, words, self.form.inputs)
         inputs, form = self.form.inputs, self.form
         choice = [form.objective, form.method, *form.groups.values()]
         for chip, name in zip(chips, EXAMPLES, strict=True):
@@ -112,7 +113,7 @@ class New:
         weigh.click(guarded(weighed, lab), [gpu, *inputs], memory, concurrency_id="models", **PRIVATE)
         start.click(
             guarded(started, lab),
-            [self.title, self.tags, self.gate, *inputs],
+            [*words, *inputs],
             begun,
             concurrency_id="models",
             **PRIVATE,
@@ -123,7 +124,7 @@ class New:
             one.change(None, inputs, self.draft, js=KEEP, queue=False, **PRIVATE)
 
 
-def _yaml(lab: Lab, inputs: list[Any]) -> None:
+def _yaml(lab: Lab, words: list[Any], inputs: list[Any]) -> None:
     """The plan as a text to take along, and the line that begins the same run."""
     with gr.Accordion("As YAML and command line", open=False, elem_id="ft-yaml-shelf"):
         text = gr.Textbox(
@@ -139,10 +140,10 @@ def _yaml(lab: Lab, inputs: list[Any]) -> None:
             copy = gr.Button("Copy YAML", size="sm", scale=0, min_width=100)
             command = gr.Button("Copy command", size="sm", scale=0, min_width=120)
             save = gr.Button("Download", size="sm", scale=0, min_width=90)
-    write.click(guarded(written), inputs, [text, line], **PRIVATE)
+    write.click(guarded(written, lab), [*words, *inputs], [text, line], **PRIVATE)
     fills(put.click, put_in, inputs, lab, inputs=[text])
     copy_computed(copy, yaml_of, inputs)
-    copy_computed(command, command_of, inputs)
+    copy_computed(command, command_of, [*words, *inputs], lab)
     download_computed(save, yaml_of, inputs, FILE)
 
 
@@ -183,12 +184,7 @@ def about(lab: Lab, model: str | None, objective: str, method: str) -> str:
 
 def started(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> int:
     plan, name = forms.plan_of(*values)
-    if gate:
-        for one in gate:
-            studies.suits_gate(lab, one, plan.model)
-    begun = training.start(lab, plan, name=name, title=title or "", tags=(tags or "").split(","))
-    if gate:
-        studies.gate(lab, gate, plan.model, begun.model)
+    begun = studies.start_gated(lab, plan, gate or [], name=name, title=title or "", tags=(tags or "").split(","))
     gr.Info(f"Run {begun.run_id} is queued.", duration=4, title="Started")
     return begun.run_id
 
@@ -267,17 +263,17 @@ def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
     }
 
 
-def written(*values: Any) -> tuple[str, str]:
-    return yaml_of(*values), command_of(*values)
+def written(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> tuple[str, str]:
+    return yaml_of(*values), command_of(lab, title, tags, gate, *values)
 
 
 def yaml_of(*values: Any) -> str:
     return forms.plan_of(*values)[0].to_yaml()
 
 
-def command_of(*values: Any) -> str:
+def command_of(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> str:
     _, name = forms.plan_of(*values)
-    return training.command(FILE, name)
+    return telling.command(lab, FILE, name, title or "", [one.strip() for one in (tags or "").split(",")], gate or [])
 
 
 def put_in(lab: Lab, text: str) -> Sequence[Update]:

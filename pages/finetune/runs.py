@@ -8,7 +8,7 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import models, training
-from genai_lab.services.training import TrainingView
+from genai_lab.services.training import TrainingView, telling
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
@@ -129,11 +129,10 @@ def chosen(lab: Lab, event: gr.EventData) -> int:
 
 def words(lab: Lab, run: int | None) -> Sequence[Update]:
     """Title and tags of the run, and which others can be laid over it."""
-    every = training.find(lab)
-    others = [(f"{view.id}: {view.title}", view.id) for view in every if view.id != run]
-    if run is None:
+    others = [(f"{view.id}: {view.title}", view.id) for view in training.find(lab) if view.id != run]
+    view = found(lab, run)
+    if view is None:
         return "", "", gr.update(choices=others, value=[])
-    view = training.show(lab, run)
     return view.title, ", ".join(view.tags), gr.update(choices=others, value=[])
 
 
@@ -146,20 +145,28 @@ def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:
     told = [
         (view.id, view.title, view.status, view.tags, view.job and (view.job.done, view.job.message)) for view in every
     ]
-    wanted = [view for view in every if view.id == run]
-    found = len(training.samples(lab, wanted[0].id)) if wanted else 0
-    made = [(view.outcome, view.model and models.show(lab, view.model).status) for view in wanted]
-    return repr((run, beside, told, found, made))
+    view = found(lab, run)
+    if view is None:
+        return repr((run, beside, told))
+    made = (view.status, view.job and view.job.done, view.outcome, view.model and models.show(lab, view.model).status)
+    return repr((run, beside, told, len(training.samples(lab, view.id)), made))
+
+
+def found(lab: Lab, run: int | None) -> TrainingView | None:
+    """The run by its id, whether the table shows it or it is older."""
+    try:
+        return training.show(lab, run) if run is not None else None
+    except LabError:
+        return None
 
 
 def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = False) -> Sequence[Update]:
     """Everything on the tab, in the order of `drawn`."""
     every = training.find(lab)
-    known = {view.id for view in every}
-    view = training.show(lab, run) if run in known and run is not None else None
-    others = [training.show(lab, one) for one in beside or [] if one in known and one != run]
+    view = found(lab, run)
+    others = [other for one in beside or [] if one != run and (other := found(lab, one)) is not None]
     shown = [*([view] if view else []), *others]
-    found = [(one, training.curves(lab, one)) for one in shown]
+    curves = [(one, training.curves(lab, one)) for one in shown]
     rows = training.samples(lab, view.id) if view else []
     model = models.show(lab, view.model) if view and view.model else None
     ended, live = (
@@ -168,7 +175,7 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
     )
     adapter = bool(model and model.status in ("ready", "loaded") and model.card.source.backend == "adapter")
     ready = bool(model and model.status in ("ready", "loaded"))
-    drawn = any(curves for _, curves in found)
+    drawn = any(points for _, points in curves)
     small = ready and model is not None and (model.card.disk_bytes or 0) < LARGEST_EXPORT
     return (
         view.id if view else run,
@@ -181,7 +188,7 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
         gr.update(visible=view is not None),
         gr.update(visible=adapter and view is not None and view.plan.method in MERGED),
         gr.update(visible=small, value=training.export_file(lab, view.id) if small and view else None),
-        gr.update(visible=drawn, value=charts.curves(found) if drawn else None),
+        gr.update(visible=drawn, value=charts.curves(curves) if drawn else None),
         *(report.draw(view.report, view.plan.objective == "dpo") if view else report.draw({})),
         _differences(shown),
         gr.update(visible=bool(rows)),
@@ -206,10 +213,9 @@ def _last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
     if len(views) < 2:
         return {"rows": []}
-    found = training.differences(views)
     return {
         "names": [f"{view.id}: {view.title}" for view in views],
-        "rows": [{"name": name, "values": values} for name, values in found],
+        "rows": [{"name": name, "values": values} for name, values in telling.differences(views)],
     }
 
 

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -14,6 +15,7 @@ from genai_lab.services.evaluation import Choice, suites
 from genai_lab.services.training import results, studies
 from genai_lab.services.training.studies import Held, StudyView
 from genai_lab.training.methods import METHODS
+from genai_lab.training.written import read_yaml
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, empty_state_markup, section
 from pages.components.stats import NOTHING, seconds_text, share_text, size_text
@@ -125,9 +127,11 @@ def _button(name: str, elem_id: str) -> gr.Button:
 
 def arrived(lab: Lab, study: str = "") -> list[Update]:
     """The newest study, or the one that the address asks for, and what can be chosen."""
-    found = studies.find(lab)
-    asked = int(study) if study.isdecimal() and len(study) < 10 else None
-    number = asked if any(one.id == asked for one in found) else found[0].id if found else None
+    newest = studies.find(lab, 1)
+    number = newest[0].id if newest else None
+    if study.isdecimal() and len(study) < 10:
+        with suppress(LabError):  # the newest stands in for one that is not there
+            number = studies.show(lab, int(study)).id
     return [*draw(lab, number), *offers(lab)]
 
 
@@ -191,29 +195,18 @@ def whole_numbers(text: str | None) -> list[int]:
 
 def grid_of(text: str | None) -> dict[str, list[Any]]:
     """Lines of 'path: value, value'; values are read as YAML reads them."""
-    import yaml
-
     made: dict[str, list[Any]] = {}
     for number, line in enumerate((text or "").splitlines(), 1):
         if not line.strip():
             continue
         name, colon, values = line.partition(":")
-        try:
-            found = [yaml.safe_load(part) for part in values.split(",") if part.strip()]
-        except yaml.YAMLError:
-            found = []
+        found = [
+            read_yaml(part, f"A value in line {number} of what is varied") for part in values.split(",") if part.strip()
+        ]
         if not colon or not found:
             raise LabError(f"Line {number} of what is varied is {line.strip()[:60]!r}; write path: value, value.")
-        made[name.strip()] = [_number(one) for one in found]
+        made[name.strip()] = found
     return made
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-3 as a text."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def tick(lab: Lab, study: int | None, seen: str) -> Any:
@@ -243,6 +236,8 @@ def draw(lab: Lab, study: int | None) -> Sequence[Update]:
         empty = empty_state_markup("No studies yet", "Start a bake-off above: the runs and their scores appear here.")
         return gr.update(choices=choices, value=None), mark(lab, None), empty, gr.update(visible=False)
     view = studies.show(lab, study)
+    if study not in [number for _, number in choices]:
+        choices.append((f"{study}: {view.title}", study))
     table, figure = _shown(lab, view)
     plot = gr.update(visible=figure is not None, value=figure)
     return gr.update(choices=choices, value=study), mark(lab, study), table, plot

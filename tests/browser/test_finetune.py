@@ -1,5 +1,6 @@
 """The Fine-tune page with real workers: a soft prompt learned while nobody looks, and switched on in the playground."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -88,7 +89,7 @@ def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_pa
     page.locator("#ft-yaml-shelf > button").click()
     page.locator("#ft-write").click()
     expect(page.locator("#ft-command textarea, #ft-command input").first).to_have_value(
-        "python -m genai_lab train --config plan.yaml --name 'cloned from' --wait --json"
+        re.compile(r"^python -m genai_lab train --home \S+ --config plan.yaml --name 'cloned from' --wait --json$")
     )
     page.locator("#ft-start").click()
     expect(page.locator("#ft-detail h2 .state")).to_have_text("finished", timeout=280_000)

@@ -127,7 +127,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "bottleneck": ({"model": "llama", "method": "bottleneck"}, "cannot be merged into a reward model"),
     "dpo of an encoder": ({"objective": "dpo"}, "for decoder-only models"),
     "no such setting": ({"objective_settings": {"beta": 1.0}}, "Reward model has no such setting"),
-    "share": ({"objective_settings": {"share": 2.0}}, "Share is 2"),
+    "share": ({"objective_settings": {"share": 2.0}}, "Share of Reward model is 2"),
 }
 
 

@@ -1,20 +1,23 @@
 """Runs of the lab: begun with their lineage, made into models, named, cloned, merged, exported."""
 
+import json
+import shlex
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from genai_lab.cli import parser
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import DuplicateName, LabError
 from genai_lab.lab import Lab
-from genai_lab.models import Prompt
-from genai_lab.services import evaluation, generation, jobs, models, training
-from genai_lab.services.training import first_batch, preparing, results, studies
-from genai_lab.services.training.studies import Held
+from genai_lab.models import Prompt, Source
+from genai_lab.services import generation, models, training
+from genai_lab.services.training import first_batch, preparing, telling
 from genai_lab.training import Part, Plan, Training
 from genai_lab.training.loading import load_tokenizer
 
@@ -104,11 +107,51 @@ def test_two_launches_at_once_make_two_models(lab: Lab) -> None:
         training.cancel(lab, one.run_id)
 
 
+def test_launches_without_a_name_at_the_same_moment_all_begin(lab: Lab) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    ready = training.checked(lab, LORA)
+    with ThreadPoolExecutor(4) as pool:
+        begun = list(pool.map(lambda _: training.start(lab, ready), range(4)))
+    assert len({one.model for one in begun}) == 4
+    for one in begun:
+        training.cancel(lab, one.run_id)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("PROMPT_TUNING", "a soft prompt is read before"), ("HOULSBY", "layers of their own")]
+)
+def test_an_adapter_that_no_weight_can_take_in_is_not_merged(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, words: str
+) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": kind}))
+    base = models.show(lab, "t5")
+    card = replace(base.card, name="soft", path=tmp_path, source=Source("adapter", str(tmp_path), base="t5"))
+    shown = models.show
+    monkeypatch.setattr(
+        models, "show", lambda lab, name: replace(base, card=card) if name == "soft" else shown(lab, name)
+    )
+    before = len(models.catalogue(lab))
+    with pytest.raises(LabError, match=f"soft cannot be merged into t5: .*{words}"):
+        training.merge(lab, "soft")
+    assert len(models.catalogue(lab)) == before
+
+
+def test_the_command_says_all_that_the_form_says(lab: Lab) -> None:
+    line = telling.command(lab, "plan.yaml", "a b", "Title's", ["one", " "], [7])
+    words = shlex.split(line)
+    home = str(lab.config.home)
+    assert words[:4] == ["python", "-m", "genai_lab", "train"]
+    options = parser().parse_args(words[3:])
+    assert (str(options.home), options.name, options.title) == (home, "a b", "Title's")
+    assert (options.tag, options.gate, options.wait) == (["one"], [7], True)
+
+
 def test_runs_are_named_tagged_and_told_apart(lab: Lab) -> None:
     begun = [training.start(lab, replace(LORA, method=name)) for name in ("lora", "ia3")]
     view = training.rename(lab, begun[0].run_id, "A better title", ["one", "two", "one", ""])
     assert (view.title, view.tags) == ("A better title", ("one", "two"))
-    found = training.differences([training.show(lab, one.run_id) for one in begun])
+    found = telling.differences([training.show(lab, one.run_id) for one in begun])
     assert found == [("method", ["lora", "ia3"])]
     for one in begun:
         training.cancel(lab, one.run_id)
@@ -121,19 +164,42 @@ def test_a_plan_survives_yaml() -> None:
         training=Training(learning_rate=1e-3, epochs=1.5, patience=2),
     )  # fmt: skip
     assert Plan.from_yaml(plan.to_yaml()) == plan
+    assert Plan.from_yaml(Plan("1e3", (Part("2e-4"),)).to_yaml()).model == "1e3"
+
+
+def test_a_number_without_a_point_is_a_number() -> None:
+    text = "{model: t5, data: [pairs], method_settings: {alpha: 1e1}, training: {learning_rate: 2e-4}}"
+    plan = Plan.from_yaml(text)
+    assert (plan.training.learning_rate, plan.method_settings["alpha"]) == (2e-4, 10.0)
 
 
 BAD_PLANS: dict[str, tuple[str, str]] = {
     "no yaml": ("model: [", "no YAML in line"),
+    "a tab": ("model: t5\n\tdata: x", "no YAML in line 2: a tab stands where"),
+    "no data": ("{model: t5, data: null}", "No dataset is chosen"),
+    "model is a number": ("{model: 5, data: [pairs]}", "Model of the plan is 5, but it must be text"),
+    "models": ("{model: [t5], data: [pairs]}", "Model of the plan is .*, but it must be text"),
+    "method is a number": ("{model: t5, method: 5, data: [pairs]}", "Method of the plan is 5"),
+    "objective is a mapping": ("{model: t5, objective: {a: 1}, data: [pairs]}", "Objective of the plan is"),
+    "a key is a number": ("{model: t5, 5: 7, data: [pairs]}", "5 of the plan is 7, but it must be left out"),
+    "an inner key": ("{model: t5, method_settings: {5: 8}, data: [pairs]}", "settings whose names are text"),
+    "dataset is nothing": ("{model: t5, data: [{dataset: null}]}", "Dataset of entry 1 of data is None"),
+    "an entry is a number": ("{model: t5, data: [pairs, 5]}", "Entry 2 of data is 5"),
+    "template is a number": ("{model: t5, data: [{dataset: pairs, templates: [5]}]}", "Templates of entry 1 of data"),
+    "templates are no list": ("{model: t5, data: [{dataset: pairs, templates: 5}]}", "must be a list of texts"),
+    "steps beyond": ("{model: t5, data: [pairs], training: {steps: 0}}", "from 1 to 10,000,000"),
     "a list": ("- 1", "must be a mapping"),
     "no model": ("data: [pairs]", "lacks the field 'model'"),
-    "unknown field": ("{model: t5, data: [pairs], colour: red}", "Colour is 'red', but it must be left out"),
-    "unknown setting": ("{model: t5, data: [pairs], training: {pace: 3}}", "Pace is 3"),
-    "steps are text": ("{model: t5, data: [pairs], training: {steps: many}}", "Steps is 'many'"),
+    "unknown field": (
+        "{model: t5, data: [pairs], colour: red}",
+        "Colour of the plan is 'red', but it must be left out",
+    ),
+    "unknown setting": ("{model: t5, data: [pairs], training: {pace: 3}}", "Pace of training is 3"),
+    "steps are text": ("{model: t5, data: [pairs], training: {steps: many}}", "Steps of training is 'many'"),
     "rate too high": ("{model: t5, data: [pairs], training: {learning_rate: 1000.0}}", "from 1e-08 to 10"),
-    "rate is nan": ("{model: t5, data: [pairs], training: {learning_rate: .nan}}", "Learning rate is nan"),
+    "rate is nan": ("{model: t5, data: [pairs], training: {learning_rate: .nan}}", "Learning rate of training is nan"),
     "mixing": ("{model: t5, data: [pairs], mixing: soup}", "one of size, temperature, weights"),
-    "weight": ("{model: t5, data: [{dataset: pairs, weight: -1}]}", "Weight is -1"),
+    "weight": ("{model: t5, data: [{dataset: pairs, weight: -1}]}", "Weight of entry 1 of data is -1"),
     "settings are a list": ("{model: t5, data: [pairs], training: [1]}", "a mapping of settings"),
     "one process sharded": ("{model: t5, data: [pairs], training: {sharding: weights}}", "at least 2 processes"),
 }
@@ -152,13 +218,19 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
     "no such dataset": ({"data": (Part("nothing"),)}, "no dataset 'nothing'"),
     "no such template": ({"data": (Part("pairs", ("nothing",)),)}, "nothing"),
     "no template": ({"data": (Part("pairs"),)}, "has no template; choose at least one"),
+    "no such validation split": ({"validation_split": "nowhere"}, "has no rows for nowhere to validate on"),
+    "names are numbers": ({"method": "pattern", "method_settings": {"names": 5}}, "must be a list of texts"),
     "no such split": ({"split": "holdout"}, "has no rows for holdout"),
     "wrong objective": ({"objective": "causal"}, "for decoder-only models, and t5 is encoder-decoder"),
     "wrong method": ({"model": "llama", "method": "biases"}, "finds nothing to train in this model"),
     "unknown setting": ({"method_settings": {"depth": 3}}, "LoRA has no such setting"),
-    "setting out of range": ({"method_settings": {"rank": 0}}, "Rank is 0"),
+    "setting out of range": ({"method_settings": {"rank": 0}}, "Rank of LoRA is 0"),
     "longer than the context": ({"training": replace(TRAINING, length=5000)}, "Length is 5000"),
     "all rows too long": ({"training": replace(TRAINING, length=8)}, "All rows are longer than 8 tokens"),
+    "all completions too long": (
+        {"training": replace(TRAINING, target_length=4)},
+        "All completions are longer than 4 .* raise the target length",
+    ),
     "float16 on a CPU": ({"training": replace(TRAINING, precision="float16")}, "where there is no GPU"),
     "quantised on a CPU": ({"method": "qlora"}, "needs a CUDA GPU"),
     "more memory than there is": ({"training": replace(TRAINING, batch=4096, length=512)}, "of memory"),
@@ -244,67 +316,3 @@ def test_parts_are_mixed_by_size_temperature_or_weight(lab: Lab) -> None:
     assert min(counts) > 150
     first = [item for part, item in drawn if part == 1][:5]
     assert sorted(first) == [0, 1, 2, 3, 4]
-
-
-def test_a_sweep_changes_what_it_names_and_nothing_else(lab: Lab) -> None:
-    study = studies.sweep(lab, LORA, {"training.learning_rate": [1e-3, 1e-2], "method_settings.rank": [2, 4]})
-    view = studies.show(lab, study)
-    assert len(view.runs) == 4
-    names = {name for name, _ in training.differences(view.runs)}
-    assert names == {"training learning_rate", "method_settings rank"}
-    for run in view.runs:
-        training.cancel(lab, run.id)
-    with pytest.raises(LabError, match=r"must be one such as training.learning_rate"):
-        studies.sweep(lab, LORA, {"training.colour": [1]})
-    drawn = studies.show(lab, studies.sweep(lab, LORA, {"training.seed": list(range(9))}, draws=2))
-    assert len(drawn.runs) == 2
-    for run in drawn.runs:
-        training.cancel(lab, run.id)
-
-
-def queued(lab: Lab) -> list[int]:
-    return sorted(view.id for view in jobs.find(lab, status="queued")[0])
-
-
-def test_a_bake_off_measures_every_method_on_the_same_rows(lab: Lab, done: Done) -> None:
-    for job in queued(lab):
-        jobs.cancel(lab, job)
-    before = set(queued(lab))
-    study = studies.bake_off(lab, LORA, ["full", "lora"], Held(rows=12, max_new_tokens=6))
-    mine = [job for job in queued(lab) if job not in before]
-    waiting = jobs.show(lab, mine[2])
-    assert waiting.after == mine[:2]
-    for job in mine:
-        done(job)
-    view = studies.show(lab, study)
-    lines = results.lines(lab, view)
-    assert lines[0].model == "t5"
-    assert [bool(line.run) for line in lines] == [False, True, True]
-    assert all(line.n == 12 and line.low is not None for line in lines)
-    assert [line.baseline for line in lines] == [False, True, False]
-    assert lines[2].compared is not None
-    assert evaluation.show(lab, view.evaluations["held out"]).status == "finished"
-
-
-def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: Lab, done: Done) -> None:
-    from genai_lab.services import matrix
-    from genai_lab.services.evaluation import Choice
-
-    for job in queued(lab):
-        jobs.cancel(lab, job)
-    choices = (Choice("rouge", {"lsum": False}),)
-    plan = matrix.Plan("pairs", ("t5",), ("plain",), samplings=(GREEDY,), rows=10, metrics=choices)
-    cells = matrix.start(lab, plan)
-    done(cells.job_id)
-    saved = evaluation.start(lab, cells.cells, choices)
-    done(saved.job_id)
-    begun = training.start(lab, LORA, name="gated")
-    study = studies.gate(lab, [saved.run_id], "t5", "gated")
-    with pytest.raises(LabError, match="has no system of llama"):
-        studies.gate(lab, [saved.run_id], "llama", "gated")
-    for job in [begun.job_id, *(job for job in queued(lab) if job > begun.job_id)]:
-        done(job)
-    [change] = results.changes(lab, studies.show(lab, study))
-    assert change.compared is not None
-    assert change.compared.comparison.n == 10
-    assert change.before is not None

@@ -84,11 +84,17 @@ def run(lab: Lab, name: str, models: Sequence[str], *, after: Sequence[int] = ()
 
     It begins when the jobs of `after` have ended.
     """
+    made = matrix.start(lab, planned(lab, name, models), title=f"suite {name}", after=after)
+    return evaluation.start(lab, made.cells, show(name).metrics, title=f"Suite {name}", depends_on=made.job_id)
+
+
+def planned(lab: Lab, name: str, models: Sequence[str]) -> matrix.Plan:
+    """What the suite asks of these models; a starter's dataset is imported where it is not there."""
     suite = show(name)
     if not models:
         raise LabError("No model is chosen; choose at least one.")
     wanted = suite.dataset
-    plan = matrix.Plan(
+    return matrix.Plan(
         dataset=_dataset(lab, wanted),
         models=tuple(models),
         templates=(suite.template,),
@@ -101,8 +107,6 @@ def run(lab: Lab, name: str, models: Sequence[str], *, after: Sequence[int] = ()
         split=str(wanted.get("split", "test")),
         metrics=suite.metrics,
     )
-    made = matrix.start(lab, plan, title=f"suite {name}", after=after)
-    return evaluation.start(lab, made.cells, suite.metrics, title=f"Suite {name}", depends_on=made.job_id)
 
 
 def _dataset(lab: Lab, wanted: dict[str, Any]) -> str:

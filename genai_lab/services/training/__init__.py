@@ -3,15 +3,16 @@
 import re
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from genai_lab.errors import BadSetting, LabError
+from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Card, Source
+from genai_lab.models.adapter import unmergeable
 from genai_lab.provenance import provenance
 from genai_lab.services import jobs, models
 from genai_lab.services.training import preparing
@@ -26,6 +27,7 @@ from storage.tables import Run, RunInput
 TRAIN = "train"
 KEEP = "keep"
 MERGE = "merge"
+ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,26 @@ class TrainingView:
         return METHODS.get(self.plan.method).title
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A plan that can begin: what it names, and the memory plan that a run keeps."""
+
+    plan: Plan
+    found: preparing.Known
+    predicted: dict[str, Any]
+
+
+def checked(lab: Lab, plan: Plan) -> Checked:
+    """Raises LabError for what cannot work; begins nothing."""
+    from genai_lab.services.training import estimating
+
+    found = preparing.known(lab, plan)
+    return Checked(plan, found, estimating.checked(lab, plan, found))
+
+
 def start(
     lab: Lab,
-    plan: Plan,
+    plan: Plan | Checked,
     *,
     name: str = "",
     title: str = "",
@@ -81,11 +100,25 @@ def start(
 
     `name` is the model's; without it one is made of base and method.
     """
-    from genai_lab.services.training import estimating
+    ready = plan if isinstance(plan, Checked) else checked(lab, plan)
 
-    found = preparing.known(lab, plan)
-    predicted = estimating.checked(lab, plan, found)
-    name = models.checked_name(lab, name) if name.strip() else _fresh_name(lab, f"{plan.model}-{plan.method}")
+    def begin(called: str) -> Started:
+        return _begun(lab, ready, called, title, tags, parent, priority, after)
+
+    return _under_a_name(lab, name, f"{ready.plan.model}-{ready.plan.method}", begin)
+
+
+def _begun(
+    lab: Lab,
+    ready: Checked,
+    name: str,
+    title: str,
+    tags: Sequence[str],
+    parent: int | None,
+    priority: int,
+    after: Sequence[int],
+) -> Started:
+    plan, found = ready.plan, ready.found
     made = provenance()
     with lab.database.session() as session:
         view = models.show(lab, plan.model)
@@ -105,7 +138,7 @@ def start(
             parent_id=parent,
             title=title.strip()[:200] or name,
             tags=[tag.strip()[:40] for tag in tags if tag.strip()],
-            settings={"plan": named(plan, found).as_dict(), "predicted": predicted, "model": name},
+            settings={"plan": named(plan, found).as_dict(), "predicted": ready.predicted, "model": name},
             seed=plan.training.seed,
             code_revision=made.revision,
             dirty=made.dirty,
@@ -254,8 +287,13 @@ def merge(lab: Lab, adapter: str, name: str = "") -> Started:
     if view.card.source.backend != "adapter" or view.card.path is None:
         raise LabError(f"{adapter} is no adapter that is here; choose one that stands on a base.")
     base = models.show(lab, view.card.source.base or "")
-    name = models.checked_name(lab, name) if name.strip() else _fresh_name(lab, f"{adapter}-merged")
-    made = provenance()
+    if reason := unmergeable(view.card.path):
+        raise LabError(f"{adapter} cannot be merged into {base.card.name}: {reason}; use it as it is.")
+    return _under_a_name(lab, name, f"{adapter}-merged", lambda called: _merging(lab, view, base, called))
+
+
+def _merging(lab: Lab, view: models.ModelView, base: models.ModelView, name: str) -> Started:
+    adapter, made = view.card.name, provenance()
     with lab.database.session() as session:
         run = runs.add_run(
             session,
@@ -301,24 +339,6 @@ def export_file(lab: Lab, run_id: int) -> Path:
     return path
 
 
-def differences(views: Sequence[TrainingView]) -> list[tuple[str, list[str]]]:
-    """(setting, value of each run) where the runs differ."""
-    flat = [_flat(view.plan.as_dict()) for view in views]
-    names = list(dict.fromkeys(name for one in flat for name in one))
-    rows = [(name, [str(one.get(name, "")) for one in flat]) for name in names]
-    return [(name, values) for name, values in rows if len(set(values)) > 1]
-
-
-def _flat(values: Any, before: str = "") -> dict[str, Any]:
-    if isinstance(values, dict):
-        return {key: one for name, value in values.items() for key, one in _flat(value, f"{before}{name} ").items()}
-    if isinstance(values, list | tuple):
-        if not any(isinstance(one, dict) for one in values):
-            return {before.strip(): ", ".join(map(str, values))}
-        return {key: one for n, value in enumerate(values, 1) for key, one in _flat(value, f"{before}{n} ").items()}
-    return {before.strip(): values}
-
-
 def _view(lab: Lab, run: Run, model: str | None, job_id: int | None) -> TrainingView:
     job = jobs.show(lab, job_id) if job_id is not None else None
     result = (job.result if job else None) or {}
@@ -352,19 +372,22 @@ def _input_name(one: RunInput) -> str:
     return f"{one.template_version.template.name}@{one.template_version.number}"
 
 
+def _under_a_name(lab: Lab, asked: str, stem: str, begin: Callable[[str], Started]) -> Started:
+    """Begins it under the name that is asked for, or else under a free one; another launch may take that meanwhile."""
+    if asked.strip():
+        return begin(models.checked_name(lab, asked))
+    for _ in range(ATTEMPTS):
+        try:
+            return begin(_fresh_name(lab, stem[:90]))
+        except DuplicateName:
+            continue
+    raise LabError(f"No name that begins with {stem[:90]} stayed free; give the model a name.")
+
+
 def _fresh_name(lab: Lab, name: str) -> str:
     """The name, with a number behind it where it is taken."""
     taken = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
     number = 1
     while (made := name if number == 1 else f"{name}-{number}") in taken:
         number += 1
-    return made[:100]
-
-
-def command(plan_file: str, name: str = "") -> str:
-    """The line that begins the same run."""
-    import shlex
-
-    return (
-        f"python -m genai_lab train --config {plan_file}{f' --name {shlex.quote(name)}' if name else ''} --wait --json"
-    )
+    return made

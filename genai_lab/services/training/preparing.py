@@ -17,7 +17,7 @@ from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.templates import TemplateView
 from genai_lab.services.training import preferences
-from genai_lab.training import Architecture, Part, Plan, architecture_of, settings_from
+from genai_lab.training import Architecture, Part, Plan, Training, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
 
@@ -102,6 +102,9 @@ def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own:
     if plan.split not in version.splits:
         there = ", ".join(f"{name} ({count:,})" for name, count in version.splits.items())
         raise LabError(f"{version.name} has no rows for {plan.split}. It has: {there}.")
+    if plan.validation_split not in (*version.splits, Plan.validation_split):
+        there = ", ".join(version.splits)
+        raise LabError(f"{version.name} has no rows for {plan.validation_split} to validate on. It has: {there}.")
     if version.splits[plan.split] < FEWEST:
         raise LabError(
             f"{version.name} has {version.splits[plan.split]} rows for {plan.split}; training needs {FEWEST} at least."
@@ -163,10 +166,7 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
     steps = max(1, math.ceil(training.epochs * total / training.rows_a_step)) if training.epochs else training.steps
     cut = sum(item.cut for items in train for item in items)
     if cut == total and objective.needs != "text":
-        raise LabError(
-            f"All rows are longer than {training.length:,} tokens (or {training.target_length:,} for completions), so "
-            "that each would be cut; raise the length."
-        )
+        raise LabError(_all_cut(training, found.architecture, [item for items in train for item in items]))
     return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps)
 
 
@@ -191,6 +191,20 @@ def _nothing(plan: Plan, part: Part, version: VersionView, rows: int) -> str:
         f"None of the {rows:,} rows of {version.name} has anything to learn within {plan.training.length:,} tokens; "
         "raise the length, or look whether the references are empty."
     )
+
+
+def _all_cut(training: Training, architecture: Architecture, items: Sequence[Item]) -> str:
+    """Which of the two lengths is too low; only an encoder-decoder has one for completions."""
+    pair = architecture == "encoder-decoder"
+    long = not pair or all(len(one.ids) >= training.length for one in items)
+    wordy = pair and all(len(one.target) >= training.target_length for one in items)
+    rows, words = f"All rows are longer than {training.length:,} tokens", f"than {training.target_length:,}"
+    so = "so that each would be cut; raise the"
+    if long and not wordy:
+        return f"{rows}, {so} length."
+    if wordy and not long:
+        return f"All completions are longer {words} tokens, {so} target length."
+    return f"{rows}, or their completions {words}, {so} length and the target length."
 
 
 def _split(lab: Lab, plan: Plan, version: VersionView, count: int, held: int) -> tuple[list[Example], list[Example]]:

@@ -174,11 +174,11 @@ def _study(lab: Lab, kind: str, plans: Sequence[Plan], titles: Sequence[str], ti
     for one in plans:
         if one.objective != "reward":
             raise LabError("The study needs a plan of a reward model; choose that objective.")
-        preparing.known(lab, one)
-    study = studies.begin(lab, kind, title or f"{kind.capitalize()} of {plans[0].model}", {"titles": list(titles)})
-    begun = [training.start(lab, one, title=name, parent=study) for one, name in zip(plans, titles, strict=True)]
-    studies.settled(lab, study, {"runs": [one.run_id for one in begun]})
-    return study
+    ready = [training.checked(lab, one) for one in plans]
+    called = title or f"{kind.capitalize()} of {plans[0].model}"
+    with studies.begun(lab, kind, called, {"titles": list(titles)}) as study:
+        study.train(ready, titles)
+    return study.id
 
 
 def _with(plan: Plan, **settings: Any) -> Plan:

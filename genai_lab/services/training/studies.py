@@ -1,8 +1,9 @@
 """Runs that belong together, and what is measured of them: bake-off, shots against tuning, sweep, forgetting, gate."""
 
-import itertools
+import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,16 +12,18 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
-from genai_lab.services import evaluation, matrix, models, training
+from genai_lab.services import evaluation, jobs, matrix, models, training
 from genai_lab.services.evaluation import Choice, suites
 from genai_lab.services.training import Started, TrainingView, estimating, preparing
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
 from storage import evaluation as queries
 from storage import runs
 from storage.tables import Run
 
 STUDY = "study"
+HELD_OUT = "held out"
 MOST_RUNS = 24
 LARGEST_BATCH = 256
 
@@ -53,29 +56,77 @@ class StudyView:
     runs: tuple[TrainingView, ...]
 
 
+class Begun:
+    """A study while it is being queued: its runs, its evaluations by what they are about, and every job of them."""
+
+    def __init__(self, lab: Lab, number: int) -> None:
+        self.lab, self.id = lab, number
+        self.runs: list[int] = []
+        self.evaluations: dict[str, int] = {}
+        self.jobs: list[int] = []
+
+    def train(self, ready: Sequence[training.Checked], titles: Sequence[str]) -> list[Started]:
+        made = []
+        for one, title in zip(ready, titles, strict=True):
+            made.append(training.start(self.lab, one, title=title, parent=self.id))
+            self.runs.append(made[-1].run_id)
+            self.jobs.append(made[-1].job_id)
+        return made
+
+    def answer(
+        self, plan: matrix.Plan, title: str, made: Sequence[Started] = (), after: Sequence[int] = ()
+    ) -> matrix.Started:
+        """Completions of these models, once they have been made."""
+        cells = matrix.start(self.lab, plan, title=title, after=[*(one.job_id for one in made), *after])
+        self.jobs.append(cells.job_id)
+        return cells
+
+    def evaluate(self, name: str, cells: Sequence[int], held: Held, title: str, **more: Any) -> None:
+        self.keep(name, evaluation.start(self.lab, cells, held.metrics, seed=held.seed, title=title, **more))
+
+    def keep(self, name: str, made: evaluation.Started) -> None:
+        self.evaluations[name] = made.run_id
+        self.jobs.append(made.job_id)
+
+
 def sweep(lab: Lab, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> int:
     """A run for every combination of the grid's values, or for `draws` of them drawn with the plan's seed.
 
     A name is a path in the plan, such as training.learning_rate or method_settings.rank. Returns the study.
     """
-    values = {name: list(dict.fromkeys(given)) for name, given in grid.items() if len(given)}
+    values = {name: list({repr(one): one for one in given}.values()) for name, given in grid.items() if len(given)}
     if not values:
         raise LabError("The sweep varies nothing; give at least one setting with two values.")
-    every = [dict(zip(values, one, strict=True)) for one in itertools.product(*values.values())]
-    if draws and draws < len(every):
-        every = random.Random(f"sweep {plan.training.seed}").sample(every, draws)
-    if len(every) > MOST_RUNS:
-        raise LabError(f"The sweep has {len(every):,} runs; at most {MOST_RUNS} can be begun, or draw some of them.")
-    plans = [changed(plan, one) for one in every]
-    for one in plans:
-        preparing.known(lab, one)
-    study = begin(lab, "sweep", title or f"Sweep of {', '.join(values)}", {"grid": values, "draws": draws})
-    begun = [
-        training.start(lab, one, title=", ".join(f"{_last(name)} {value}" for name, value in own.items()), parent=study)
-        for one, own in zip(plans, every, strict=True)
-    ]
-    settled(lab, study, {"runs": [one.run_id for one in begun]})
-    return study
+    if not 0 <= draws <= MOST_RUNS:
+        raise BadSetting("draws", draws, f"a whole number from 0 (every combination) to {MOST_RUNS}")
+    every = combinations(values, draws, plan.training.seed)
+    ready = [training.checked(lab, changed(plan, one)) for one in every]
+    titles = [", ".join(f"{_last(name)} {value}" for name, value in own.items()) for own in every]
+    settings = {"grid": values, "draws": draws}
+    with begun(lab, "sweep", title or f"Sweep of {', '.join(values)}", settings) as study:
+        study.train(ready, titles)
+    return study.id
+
+
+def combinations(values: Mapping[str, Sequence[Any]], draws: int, seed: int) -> list[dict[str, Any]]:
+    """Every combination, or so many different ones drawn; raises LabError for too many before any is made."""
+    count = math.prod(map(len, values.values()))
+    if not draws and count > MOST_RUNS:
+        raise LabError(f"The sweep has {count:,} runs; at most {MOST_RUNS} can be begun, or draw some of them.")
+    rng = random.Random(f"sweep {seed}")
+    places = dict.fromkeys(() if 0 < draws < count else range(count))
+    while len(places) < draws < count:
+        places[rng.randrange(count)] = None
+    return [_combination(values, place) for place in places]
+
+
+def _combination(values: Mapping[str, Sequence[Any]], place: int) -> dict[str, Any]:
+    """The one at this place of all, the last setting changing fastest."""
+    made = {}
+    for name in reversed(list(values)):
+        place, one = divmod(place, len(values[name]))
+        made[name] = values[name][one]
+    return {name: made[name] for name in values}
 
 
 def changed(plan: Plan, values: Mapping[str, Any]) -> Plan:
@@ -103,30 +154,21 @@ def bake_off(
     """
     if not methods:
         raise LabError("No method is chosen; choose at least one.")
-    plans = [replace(plan, method=name, method_settings=_own(plan, name)) for name in dict.fromkeys(methods)]
+    _measurable(lab, plan, held)
+    plans = _by_method(plan, methods)
     if memory is not None:
         plans = [_within(lab, one, memory) for one in plans]
-    for one in plans:
-        preparing.known(lab, one)
+    ready = [training.checked(lab, one) for one in plans]
     budget = "equal memory" if memory is not None else "equal steps"
     settings = {"methods": list(methods), "memory": memory, "budget": budget}
-    study = begin(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings)
-    begun = [training.start(lab, one, title=METHODS.get(one.method).title, parent=study) for one in plans]
-    names = [plan.model, *(one.model for one in begun)]
-    cells = _predicted(lab, plan, names, held, begun, f"Bake-off {study}")
-    full = next((place for place, one in enumerate(plans, 1) if one.method == "full"), 0)
-    made = evaluation.start(
-        lab,
-        cells.cells,
-        held.metrics,
-        baseline=cells.cells[full],
-        seed=held.seed,
-        title=f"Bake-off {study}",
-        depends_on=cells.job_id,
-        most=MOST_RUNS,
-    )
-    settled(lab, study, {"runs": [one.run_id for one in begun], "evaluations": {"held out": made.run_id}})
-    return study
+    with begun(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings) as study:
+        made = study.train(ready, [METHODS.get(one.method).title for one in plans])
+        asked = _asked(plan, [plan.model, *(one.model for one in made)], held)
+        cells = study.answer(asked, f"Bake-off {study.id}", made)
+        full = next((place for place, one in enumerate(plans, 1) if one.method == "full"), 0)
+        more = {"baseline": cells.cells[full], "most": MOST_RUNS}
+        study.evaluate(HELD_OUT, cells.cells, held, f"Bake-off {study.id}", depends_on=cells.job_id, **more)
+    return study.id
 
 
 def shots_against_tuning(
@@ -137,24 +179,18 @@ def shots_against_tuning(
         raise LabError("The study needs at least one number of shots and one method.")
     if len(set(shots)) + len(set(methods)) > evaluation.MOST_SYSTEMS:
         raise LabError(f"{len(shots)} numbers of shots and {len(methods)} methods are more than six systems.")
-    plans = [replace(plan, method=name, method_settings=_own(plan, name)) for name in dict.fromkeys(methods)]
-    for one in plans:
-        preparing.known(lab, one)
-    study = begin(lab, "shots", title or "Shots against tuning", {"shots": list(shots), "methods": list(methods)})
-    begun = [training.start(lab, one, title=METHODS.get(one.method).title, parent=study) for one in plans]
-    base = _predicted(lab, plan, [plan.model], held, [], f"Shots {study}", tuple(dict.fromkeys(shots)))
-    tuned = _predicted(lab, plan, [one.model for one in begun], held, begun, f"Tuned {study}")
-    made = evaluation.start(
-        lab,
-        [*base.cells, *tuned.cells],
-        held.metrics,
-        seed=held.seed,
-        title=f"Shots against tuning {study}",
-        depends_on=tuned.job_id,
-        after=[base.job_id],
-    )
-    settled(lab, study, {"runs": [one.run_id for one in begun], "evaluations": {"held out": made.run_id}})
-    return study
+    numbers = tuple(dict.fromkeys(shots))
+    _measurable(lab, plan, held, numbers)
+    plans = _by_method(plan, methods)
+    ready = [training.checked(lab, one) for one in plans]
+    settings = {"shots": list(numbers), "methods": list(methods)}
+    with begun(lab, "shots", title or "Shots against tuning", settings) as study:
+        made = study.train(ready, [METHODS.get(one.method).title for one in plans])
+        base = study.answer(_asked(plan, [plan.model], held, numbers), f"Shots {study.id}")
+        tuned = study.answer(_asked(plan, [one.model for one in made], held), f"Tuned {study.id}", made)
+        cells, jobs_before = [*base.cells, *tuned.cells], {"depends_on": tuned.job_id, "after": [base.job_id]}
+        study.evaluate(HELD_OUT, cells, held, f"Shots against tuning {study.id}", **jobs_before)
+    return study.id
 
 
 def forgetting(lab: Lab, base: str, tuned: Sequence[str], names: Sequence[str], *, title: str = "") -> int:
@@ -164,11 +200,15 @@ def forgetting(lab: Lab, base: str, tuned: Sequence[str], names: Sequence[str], 
         raise LabError("Choose at least one tuned model and one suite.")
     if len(chosen) >= evaluation.MOST_SYSTEMS:
         raise LabError(f"{len(chosen)} tuned models are too many; five fit beside the base.")
+    names = tuple(dict.fromkeys(names))
+    for name in names:
+        matrix.checked(lab, suites.planned(lab, name, [base, *chosen]))
     after = _jobs_that_make(lab, chosen)
-    study = begin(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", {"base": base, "tuned": chosen})
-    made = {name: suites.run(lab, name, [base, *chosen], after=after).run_id for name in dict.fromkeys(names)}
-    settled(lab, study, {"evaluations": made})
-    return study
+    settings = {"base": base, "tuned": chosen}
+    with begun(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", settings) as study:
+        for name in names:
+            study.keep(name, suites.run(lab, name, [base, *chosen], after=after))
+    return study.id
 
 
 def gate(lab: Lab, evaluations: Sequence[int], base: str, tuned: str, *, title: str = "") -> int:
@@ -176,24 +216,34 @@ def gate(lab: Lab, evaluations: Sequence[int], base: str, tuned: str, *, title: 
     if not evaluations:
         raise LabError("No evaluation is chosen; choose at least one that the base took part in.")
     plans = {one: _again(lab, one, base, tuned) for one in dict.fromkeys(evaluations)}
+    for _, plan in plans.values():
+        matrix.checked(lab, plan)
     after = _jobs_that_make(lab, [tuned])
-    study = begin(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]})
-    made: dict[str, int] = {}
-    for number, (old, plan) in plans.items():
-        view = evaluation.show(lab, number)
-        cells = matrix.start(lab, plan, title=f"Gate {study}: {view.title}", after=after)
-        begun = evaluation.start(
-            lab, [old, cells.cells[0]], view.choices, baseline=old, seed=view.seed,
-            title=f"Gate {study}: {view.title}", depends_on=cells.job_id,
-        )  # fmt: skip
-        made[f"{view.title} ({number})"] = begun.run_id
-    settled(lab, study, {"evaluations": made})
-    return study
+    with begun(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]}) as study:
+        for number, (old, plan) in plans.items():
+            view = evaluation.show(lab, number)
+            called = f"Gate {study.id}: {view.title}"
+            cells = study.answer(plan, called, after=after)
+            held = Held(metrics=view.choices, seed=view.seed)
+            pair, name = [old, cells.cells[0]], f"{view.title} ({number})"
+            study.evaluate(name, pair, held, called, baseline=old, depends_on=cells.job_id)
+    return study.id
 
 
-def suits_gate(lab: Lab, number: int, base: str) -> None:
-    """Raises LabError for an evaluation that could not run again with another model in the base's place."""
-    _again(lab, number, base, base)
+def start_gated(lab: Lab, plan: Plan, evaluations: Sequence[int], **named: Any) -> Started:
+    """Begins a run, and the gate of its model where evaluations are named; neither where one of them cannot work."""
+    if not evaluations:
+        return training.start(lab, plan, **named)
+    _writes(plan)
+    for one in evaluations:
+        matrix.checked(lab, _again(lab, one, plan.model, plan.model)[1])
+    made = training.start(lab, plan, **named)
+    try:
+        gate(lab, evaluations, plan.model, made.model)
+    except BaseException:
+        jobs.cancel(lab, made.job_id)
+        raise
+    return made
 
 
 def show(lab: Lab, study_id: int) -> StudyView:
@@ -217,7 +267,7 @@ def _view(run: Run, children: tuple[TrainingView, ...]) -> StudyView:
     )
 
 
-def begin(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
+def _added(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
     made = provenance()
     with lab.database.session() as session:
         return runs.add_run(
@@ -235,15 +285,43 @@ def begin(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
         ).id
 
 
-def settled(lab: Lab, study: int, more: dict[str, Any]) -> None:
-    """All that belongs to the study has been queued."""
-    with lab.database.session() as session:
-        run = session.get_one(Run, study)
-        run.settings, run.status = run.settings | more, "finished"
+@contextmanager
+def begun(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> Iterator[Begun]:
+    """A study that is queued whole or not at all: on an error all of it is cancelled and the study is put away."""
+    study = Begun(lab, _added(lab, kind, title, settings))
+    try:
+        yield study
+        with lab.database.session() as session:
+            run = session.get_one(Run, study.id)
+            more = {"runs": study.runs, "evaluations": study.evaluations}
+            run.settings, run.status = run.settings | more, "finished"
+    except BaseException:
+        for job in study.jobs:
+            jobs.cancel(lab, job)
+        with lab.database.session() as session:
+            session.get_one(Run, study.id).status = "cancelled"
+            runs.set_deleted(session, [study.id], True)
+        raise
 
 
-def _own(plan: Plan, method: str) -> dict[str, Any]:
-    return plan.method_settings if method == plan.method else {}
+def _by_method(plan: Plan, methods: Sequence[str]) -> list[Plan]:
+    """The plan with each method; settings of its own go with the plan's."""
+    own = {plan.method: plan.method_settings}
+    return [replace(plan, method=name, method_settings=own.get(name, {})) for name in dict.fromkeys(methods)]
+
+
+def _writes(plan: Plan) -> None:
+    objective = OBJECTIVES.get(plan.objective)
+    if objective.head != "lm":
+        raise LabError(f"{objective.title} makes no model that writes, and completions are measured; choose another.")
+
+
+def _measurable(lab: Lab, plan: Plan, held: Held, shots: tuple[int, ...] = (0,)) -> None:
+    """Raises LabError where completions of the models could not be measured on the held-out rows."""
+    _writes(plan)
+    if not held.metrics:
+        raise LabError("No metric is chosen; choose at least one.")
+    matrix.checked(lab, _asked(plan, [plan.model], held, shots))
 
 
 def _last(path: str) -> str:
@@ -265,14 +343,11 @@ def _within(lab: Lab, plan: Plan, memory: int) -> Plan:
     return best
 
 
-def _predicted(
-    lab: Lab, plan: Plan, names: Sequence[str], held: Held, begun: Sequence[Started], title: str,
-    shots: tuple[int, ...] = (0,),
-) -> matrix.Started:  # fmt: skip
+def _asked(plan: Plan, names: Sequence[str], held: Held, shots: tuple[int, ...] = (0,)) -> matrix.Plan:
     part = plan.data[0]
     if not part.templates:
         raise LabError("Measuring completions needs a template; choose one for the first dataset.")
-    asked = matrix.Plan(
+    return matrix.Plan(
         dataset=part.dataset,
         models=tuple(names),
         templates=(part.templates[0],),
@@ -283,7 +358,6 @@ def _predicted(
         split=held.split,
         metrics=held.metrics,
     )
-    return matrix.start(lab, asked, title=title, after=[one.job_id for one in begun])
 
 
 def _jobs_that_make(lab: Lab, names: Sequence[str]) -> list[int]:

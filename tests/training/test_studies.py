@@ -1,0 +1,143 @@
+"""Studies: sweeps, bake-offs, shots against tuning, forgetting and gates, queued whole and read side by side."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import evaluation, jobs, training
+from genai_lab.services.training import results, studies, telling
+from genai_lab.services.training.studies import Held
+from genai_lab.training import Part, Plan, Training
+
+Done = Callable[[int], Any]
+PAIRS = Part("pairs", ("plain", "answer-question"))
+TRAINING = Training(steps=4, batch=4, length=64, target_length=24, seed=3, validation_rows=6, evaluate_every=2)
+LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
+GREEDY = Sampling(greedy=True, max_new_tokens=6)
+
+
+def test_a_sweep_changes_what_it_names_and_nothing_else(lab: Lab) -> None:
+    study = studies.sweep(lab, LORA, {"training.learning_rate": [1e-3, 1e-2], "method_settings.rank": [2, 4]})
+    view = studies.show(lab, study)
+    assert len(view.runs) == 4
+    names = {name for name, _ in telling.differences(view.runs)}
+    assert names == {"training learning_rate", "method_settings rank"}
+    for run in view.runs:
+        training.cancel(lab, run.id)
+    with pytest.raises(LabError, match=r"must be one such as training.learning_rate"):
+        studies.sweep(lab, LORA, {"training.colour": [1]})
+    drawn = studies.show(lab, studies.sweep(lab, LORA, {"training.seed": list(range(9))}, draws=2))
+    assert len(drawn.runs) == 2
+    for run in drawn.runs:
+        training.cancel(lab, run.id)
+
+
+def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: Lab) -> None:
+    values = {f"method_settings.s{n}": list(range(100)) for n in range(12)}
+    drawn = studies.combinations(values, 5, seed=1)
+    assert len({repr(one) for one in drawn}) == 5
+    assert all(list(one) == list(values) for one in drawn)
+    assert studies.combinations({"a": [1, 2], "b": ["x", "y"]}, 0, 0)[1] == {"a": 1, "b": "y"}
+    with pytest.raises(LabError, match="The sweep has 1,000,000,000,000,000,000,000,000 runs; at most 24"):
+        studies.sweep(lab, LORA, values)
+    with pytest.raises(LabError, match="Draws is -1"):
+        studies.sweep(lab, LORA, {"training.seed": [1, 2]}, draws=-1)
+
+
+CLASSES = Plan("roberta", (Part("pairs", ("plain",)),), "classification", "full", training=TRAINING)
+REFUSED: dict[str, tuple[Callable[[Lab], int], str]] = {
+    "a run too large": (lambda lab: studies.sweep(lab, LORA, {"training.batch": [4, 8]}), "of memory"),
+    "no such split": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(split="holdout")), "no rows for holdout"),
+    "no rows": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(rows=0)), "Rows is 0"),
+    "no tokens": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(max_new_tokens=0)), "Max new tokens is 0"),
+    "no metric": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(metrics=())), "No metric is chosen"),
+    "a classifier": (lambda lab: studies.bake_off(lab, CLASSES, ["full"], Held()), "makes no model that writes"),
+    "shots": (
+        lambda lab: studies.shots_against_tuning(lab, LORA, [0, 1], ["lora"], Held(split="train")), "both come from"
+    ),
+    "no such suite": (lambda lab: studies.forgetting(lab, "t5", ["llama"], ["nothing"]), "no suite 'nothing'"),
+    "no evaluation": (lambda lab: studies.start_gated(lab, LORA, [999999]).run_id, "no evaluation 999999"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_study_that_cannot_work_as_a_whole_begins_nothing(
+    lab: Lab, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genai_lab.services.training import estimating
+
+    if case == "a run too large":
+        sizes = iter([10**12])
+        monkeypatch.setattr(estimating, "machine_memory", lambda: next(sizes, 1000))
+    begin, words = REFUSED[case]
+    before = jobs.find(lab)[1], len(training.find(lab)), studies.find(lab)
+    with pytest.raises(LabError, match=words) as caught:
+        begin(lab)
+    assert "\n" not in str(caught.value)
+    assert (jobs.find(lab)[1], len(training.find(lab)), studies.find(lab)) == before
+
+
+def test_what_a_study_has_queued_is_cancelled_where_it_cannot_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise LabError("the disk is full")
+
+    known, before = {one.id for one in jobs.find(lab)[0]}, studies.find(lab)
+    monkeypatch.setattr(evaluation, "start", full)
+    with pytest.raises(LabError, match="the disk is full"):
+        studies.bake_off(lab, LORA, ["lora"], Held(rows=12, max_new_tokens=6))
+    fresh = [one for one in jobs.find(lab)[0] if one.id not in known]
+    assert len(fresh) == 2
+    assert all(one.message == "Cancelling" for one in fresh)
+    assert studies.find(lab) == before
+
+
+def queued(lab: Lab) -> list[int]:
+    return sorted(view.id for view in jobs.find(lab, status="queued")[0])
+
+
+def test_a_bake_off_measures_every_method_on_the_same_rows(lab: Lab, done: Done) -> None:
+    for job in queued(lab):
+        jobs.cancel(lab, job)
+    before = set(queued(lab))
+    study = studies.bake_off(lab, LORA, ["full", "lora"], Held(rows=12, max_new_tokens=6))
+    mine = [job for job in queued(lab) if job not in before]
+    waiting = jobs.show(lab, mine[2])
+    assert waiting.after == mine[:2]
+    for job in mine:
+        done(job)
+    view = studies.show(lab, study)
+    lines = results.lines(lab, view)
+    assert lines[0].model == "t5"
+    assert [bool(line.run) for line in lines] == [False, True, True]
+    assert all(line.n == 12 and line.low is not None for line in lines)
+    assert [line.baseline for line in lines] == [False, True, False]
+    assert lines[2].compared is not None
+    assert evaluation.show(lab, view.evaluations["held out"]).status == "finished"
+
+
+def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: Lab, done: Done) -> None:
+    from genai_lab.services import matrix
+    from genai_lab.services.evaluation import Choice
+
+    for job in queued(lab):
+        jobs.cancel(lab, job)
+    choices = (Choice("rouge", {"lsum": False}),)
+    plan = matrix.Plan("pairs", ("t5",), ("plain",), samplings=(GREEDY,), rows=10, metrics=choices)
+    cells = matrix.start(lab, plan)
+    done(cells.job_id)
+    saved = evaluation.start(lab, cells.cells, choices)
+    done(saved.job_id)
+    begun = training.start(lab, LORA, name="gated")
+    study = studies.gate(lab, [saved.run_id], "t5", "gated")
+    with pytest.raises(LabError, match="has no system of llama"):
+        studies.gate(lab, [saved.run_id], "llama", "gated")
+    for job in [begun.job_id, *(job for job in queued(lab) if job > begun.job_id)]:
+        done(job)
+    [change] = results.changes(lab, studies.show(lab, study))
+    assert change.compared is not None
+    assert change.compared.comparison.n == 10
+    assert change.before is not None
