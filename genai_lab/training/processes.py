@@ -1,12 +1,19 @@
 """One run on several processes of this machine, started by torchrun; the first of them tells how it goes.
 
-`python -m torch.distributed.run ... -m genai_lab.training.processes FOLDER OUT` is one of them.
+`python -m genai_lab.training.processes PARENT COUNT FOLDER OUT` is torchrun, and without PARENT and COUNT one of its
+processes. Each ends with the process that started it, however that one ends: torchrun puts its processes into sessions
+of their own, where no signal to a job's group finds them, and the next attempt would train beside them.
 """
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +24,9 @@ from genai_lab.training.work import Work
 
 TOLD = "told.jsonl"
 FAILED = "failed.txt"
+BROKEN = "broken.txt"
+PARENT = "GENAI_LAB_TORCHRUN"
+PR_SET_PDEATHSIG = 1
 
 
 def run(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
@@ -25,13 +35,12 @@ def run(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
         from genai_lab.training.loop import train
 
         return train(work, folder, out, tell)
-    for name in (TOLD, FAILED):
+    for name in (TOLD, FAILED, BROKEN):
         (folder / name).unlink(missing_ok=True)
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"),
-        *(str(work.training.processes), "-m", "genai_lab.training.processes", str(folder), str(out)),
-    ]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "genai_lab.training.processes", str(os.getpid())]
+    process = subprocess.Popen(
+        [*command, str(work.training.processes), str(folder), str(out)], stdin=subprocess.DEVNULL
+    )
     outcome, place = None, 0
     try:
         while True:
@@ -48,10 +57,18 @@ def run(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
     if (folder / FAILED).is_file():
         raise LabError((folder / FAILED).read_text())
     if process.returncode or outcome is None:
-        raise LabError(
-            f"One of the {work.training.processes} processes ended (code {process.returncode}); see the log."
-        )
+        raise _broken(folder, work.training.processes, process.returncode)
     return outcome
+
+
+def _broken(folder: Path, count: int, code: int) -> Exception:
+    """What ended the first of the processes that ended by an error, if it could still say so."""
+    if not (folder / BROKEN).is_file():
+        return LabError(f"One of the {count} processes was ended (code {code}); see the log.")
+    line = (folder / BROKEN).read_text()
+    if "out of memory" in line.lower() or "can't allocate memory" in line.lower():
+        return MemoryError(line)
+    return LabError(f"One of the {count} processes ended: {line}; see the log.")
 
 
 def _lines(path: Path, place: int) -> Iterator[bytes]:
@@ -93,19 +110,64 @@ class _Told:
             self._stream.flush()
 
 
+def tie(parent: int) -> None:
+    """Ends this process as soon as `parent`, which started it, has ended."""
+
+    def gone() -> bool:
+        return os.getppid() != parent
+
+    def watch() -> None:
+        while not gone():
+            time.sleep(0.5)
+        os._exit(1)
+
+    if not _asked_of_the_kernel():
+        threading.Thread(target=watch, daemon=True).start()
+    if gone():  # before the kernel knew
+        os._exit(1)
+
+
+def _asked_of_the_kernel() -> bool:
+    import ctypes
+
+    try:
+        return ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
+    except (OSError, AttributeError):
+        return False  # no Linux
+
+
+def launch(parent: int, count: int, folder: Path, out: Path) -> None:
+    """Is torchrun until its processes have ended."""
+    tie(parent)
+    from torch.distributed.run import main as torchrun
+
+    os.environ[PARENT] = str(os.getpid())
+    own = ["-m", "genai_lab.training.processes", str(folder), str(out)]
+    torchrun(["--standalone", "--nproc-per-node", str(count), *own])
+
+
 def main(folder: Path, out: Path) -> int:
-    import os
-
-    from genai_lab.training.loop import train
-
+    tie(int(os.environ[PARENT]))
     first = os.environ.get("RANK", "0") == "0"
     try:
+        from genai_lab.training.loop import train
+
         train(Work.read(folder), folder, out, _Told(folder / TOLD if first else None))
     except LabError as problem:
         (folder / FAILED).write_text(str(problem))
+        return 1
+    except Exception as problem:
+        traceback.print_exc()
+        lines = str(problem).strip().splitlines() or [""]
+        with contextlib.suppress(FileExistsError), (folder / BROKEN).open("x") as stream:  # others fail for want of it
+            stream.write(f"{type(problem).__name__}: {lines[0].rstrip('.')[:300]}")
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    *started, folder, out = sys.argv[1:]
+    if started:
+        launch(int(started[0]), int(started[1]), Path(folder), Path(out))
+    else:
+        sys.exit(main(Path(folder), Path(out)))

@@ -54,6 +54,32 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
+def test_a_run_is_given_a_gpu_for_each_of_its_processes_and_those_behind_it_wait(lab: Lab) -> None:
+    supervisor, given = Supervisor(lab), []
+    supervisor._gpus = ("4", "5")
+
+    def spawn(job_id: int, order: dict[str, Any]) -> None:
+        given.append((job_id, order["gpu"]))
+        process.write_whole(jobs.folder(lab, job_id) / process.ORDER, order)
+
+    supervisor._spawn = spawn  # type: ignore[method-assign]
+    wanted = (1, 2, 1)
+    plans = [{"model": "m", "data": ["d"], "training": {"processes": count}} for count in wanted]
+    one, two, three = (jobs.enqueue(lab, "train", {"plan": plan}, title="run") for plan in plans)
+    for each in (one, two, three):
+        jobs.folder(lab, each).mkdir(parents=True, exist_ok=True)
+    supervisor._start_next()
+    assert given == [(one, "4")]
+    supervisor._end(one, "finished", "finished", None)
+    supervisor._start_next()
+    assert given[1:] == [(two, "4,5")]
+    supervisor._end(two, "finished", "finished", None)
+    supervisor._start_next()
+    assert given[2:] == [(three, "4")]
+    supervisor._claim.close()
+    supervisor._lock.close()
+
+
 def test_a_job_is_done_by_a_worker_and_written_down_once(lab: Lab) -> None:
     job = count(lab)
     done = jobs.wait(lab, job, timeout=30)

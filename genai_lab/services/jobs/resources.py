@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from genai_lab.config import Config
 
@@ -20,6 +21,11 @@ def resolved(resource: str, device: str, found: tuple[str, ...]) -> str:
     if resource != "device":
         return resource
     return "gpu" if device in ("cuda", "mps") or (device == "auto" and found) else "cpu"
+
+
+def gpus_of(kind: Any, settings: dict[str, Any]) -> int:
+    """How many a job of the kind asks for."""
+    return int(kind.gpus(settings)) if hasattr(kind, "gpus") else 1
 
 
 def slots(resource: str, config: Config, found: tuple[str, ...]) -> int:

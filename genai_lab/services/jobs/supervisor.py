@@ -152,20 +152,25 @@ class Supervisor:
                     continue
                 if job.cancel_requested or not queries.may_start(session, job):
                     continue
-                resource = resources.resolved(KINDS.get(job.kind).resource, self.lab.config.device, self._gpus)
+                kind = KINDS.get(job.kind)
+                resource = resources.resolved(kind.resource, self.lab.config.device, self._gpus)
                 if busy.count(resource) >= resources.slots(resource, self.lab.config, self._gpus):
+                    continue
+                gpus = min(resources.gpus_of(kind, job.settings), len(self._gpus)) if resource == "gpu" else 0
+                if gpus > len(free):
+                    free.clear()  # the jobs behind it wait too, or its turn would never come
                     continue
                 busy.append(resource)
                 queries.mark_running(job, resource)
                 order = {"kind": job.kind, "settings": job.settings, "attempt": job.attempt, "offset": job.ingested}
-                order["gpu"] = free.pop(0) if resource == "gpu" and free else None
+                order["gpu"], free = ",".join(free[:gpus]) or None, free[gpus:]
                 chosen.append((job.id, order))
         for job_id, order in chosen:
             self._spawn(job_id, order)
 
     def _free_gpus(self, running: list[Job]) -> list[str]:
         orders = [process.read(folder(self.lab, job.id) / process.ORDER) or {} for job in running]
-        taken = {order.get("gpu") for order in orders}
+        taken = {gpu for order in orders for gpu in (order.get("gpu") or "").split(",")}
         return [gpu for gpu in self._gpus if gpu not in taken]
 
     def _spawn(self, job_id: int, order: dict[str, Any]) -> None:

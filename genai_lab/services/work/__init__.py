@@ -34,7 +34,10 @@ class Report(Protocol):
 
 
 class Kind(Protocol):
-    """`resource` is what a job occupies: cpu, gpu, network, or device: the GPU where the lab computes on one."""
+    """`resource` is what a job occupies: cpu, gpu, network, or device: the GPU where the lab computes on one.
+
+    A kind with a method `gpus(settings)` is given as many GPUs as that says, others one.
+    """
 
     name: str
     resource: str

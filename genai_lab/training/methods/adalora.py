@@ -8,6 +8,7 @@ from genai_lab.training import Architecture, check_range, setting
 from genai_lab.training.methods import METHODS, Peft, task_of
 
 SENSES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+LEFT = "rank_pattern"
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,25 @@ class Adalora(Peft):
         module.base_model.update_and_allocate(step)
 
     def state(self, module: Any) -> dict[str, Any]:
-        """The running importance of every singular value."""
+        """The running importance of every singular value, and which of them are left."""
+        import torch
+
         allocator = module.base_model.rankallocator
-        return {f"{sense}/{name}": value for sense in SENSES for name, value in getattr(allocator, sense).items()}
+        left = module.peft_config["default"].rank_pattern or {}
+        return {
+            **{f"{sense}/{name}": value for sense in SENSES for name, value in getattr(allocator, sense).items()},
+            **{f"{LEFT}/{name}": torch.tensor(value) for name, value in left.items()},
+        }
 
     def restore(self, module: Any, state: dict[str, Any]) -> None:
-        allocator = module.base_model.rankallocator
+        allocator, left = module.base_model.rankallocator, {}
         for key, value in state.items():
             sense, _, name = key.partition("/")
-            getattr(allocator, sense)[name] = value
+            if sense == LEFT:
+                left[name] = value.tolist()
+            else:
+                getattr(allocator, sense)[name] = value
+        module.peft_config["default"].rank_pattern = left or None
 
 
 METHODS.register("adalora")(Adalora())
