@@ -91,28 +91,47 @@ def _curve(view: TrainingView, name: str, points: Points, colour: str, own: str,
     }
 
 
-def scores(lines: Sequence[Line], name: str) -> go.Figure:
-    """One point a system with its 95 % interval, from the first to the last."""
+COSTS = (("Prompt tokens", "prompt_tokens", "%{x:,.0f} tokens"), ("Seconds a completion", "seconds", "%{x:.3g} s"))
+
+
+def scores(lines: Sequence[Line], name: str, *, costs: bool = False) -> go.Figure:
+    """One point a system with its 95 % interval, from the first to the last; with `costs` what it takes beside it."""
     found = [line for line in lines if line.value is not None and line.low is not None and line.high is not None]
     made = layout(height=90 + 34 * max(1, len(found)), showlegend=False)
     made["margin"] = {"l": 190, "r": 24, "t": 12, "b": 40}
     made["xaxis"] = made["xaxis"] | {"title": {"text": f"{name}, 95 % interval"}}
     made["yaxis"] = {"autorange": "reversed", "gridcolor": GRID, "zeroline": False, "automargin": True}
-    data = {
+    systems = [html.escape(line.label) for line in found]
+    colours = [PALETTE[0] if line.run else PALETTE[1] for line in found]
+    data: list[dict[str, Any]] = [{
         "type": "scatter",
         "mode": "markers",
         "x": [line.value for line in found],
-        "y": [html.escape(line.label) for line in found],
+        "y": systems,
         "error_x": {
             "type": "data", "symmetric": False,
             "array": [(line.high or 0) - (line.value or 0) for line in found],
             "arrayminus": [(line.value or 0) - (line.low or 0) for line in found],
             "color": PALETTE[0], "thickness": 1.5,
         },
-        "marker": {"size": 8, "color": [PALETTE[0] if line.run else PALETTE[1] for line in found]},
+        "marker": {"size": 8, "color": colours},
         "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
-    }  # fmt: skip
-    return figure([data], made)
+    }]  # fmt: skip
+    if costs:
+        made["xaxis"]["domain"] = [0, 0.44]
+        for place, (title, field, shown) in enumerate(COSTS, 2):
+            axis = {
+                "title": {"text": title},
+                "domain": [0.32 * place - 0.14, 0.32 * place + 0.1],
+                "rangemode": "tozero",
+            }
+            made[f"xaxis{place}"] = {"gridcolor": GRID, "zeroline": False, "nticks": 4, **axis}
+            data.append({
+                "type": "bar", "orientation": "h", "xaxis": f"x{place}", "yaxis": "y", "width": 0.4,
+                "x": [getattr(line, field) for line in found], "y": systems, "marker": {"color": colours},
+                "hovertemplate": f"%{{y}}: {shown}<extra></extra>",
+            })  # fmt: skip
+    return figure(data, made)
 
 
 def sweep(views: Sequence[TrainingView], names: Sequence[str]) -> go.Figure | None:

@@ -24,6 +24,7 @@ from pages.finetune import form as forms
 
 Update = Any
 GRID_HINT = "training.learning_rate: 0.001, 0.003\nmethod_settings.rank: 4, 8"
+STRONGEST = 50  # percent of colour in a cell, at which text on it is still read well
 COMPARED = ("references", "labels")
 DEFAULT = ["full", "lora", "ia3", "prompt_tuning"]
 
@@ -251,10 +252,13 @@ def _shown(lab: Lab, view: StudyView) -> tuple[str, Any]:
     if view.kind == "sweep":
         return _sweep_table(view), charts.sweep(view.runs, list(view.settings.get("grid", {})))
     if view.kind in ("forgetting", "gate"):
-        return _changes(results.changes(lab, view), view.kind) + note, None
+        found = results.changes(lab, view)
+        matrix = _matrix(results.forgotten(lab, found)) if view.kind == "forgetting" else ""
+        return matrix + _changes(found, view.kind) + note, None
     lines = results.lines(lab, view)
     name = next(iter(evaluation.show(lab, view.evaluations["held out"]).choices)).metric if lines else ""
-    figure = charts.scores(lines, name) if any(line.value is not None for line in lines) else None
+    measured = any(line.value is not None for line in lines)
+    figure = charts.scores(lines, name, costs=view.kind == "shots") if measured else None
     return _lines(lines, view) + note, figure
 
 
@@ -304,23 +308,56 @@ def _sweep_table(view: StudyView) -> str:
 
 
 def _changes(found: Sequence[results.Change], kind: str) -> str:
+    """Every figure of every suite, and a sentence that names what got worse."""
     rows = []
     for one in found:
-        change = NOTHING if one.compared is None else (
-            f"{one.compared.comparison.difference:+.3f} ({one.compared.comparison.low:+.3f} to "
-            f"{one.compared.comparison.high:+.3f})"
-        )  # fmt: skip
-        rows.append([
-            one.suite, one.model, *(f"{v:.3f}" if v is not None else NOTHING for v in (one.before, one.after)), change,
-            f"{one.compared.p:.2g}" if one.compared else NOTHING, one.verdict,
-        ])  # fmt: skip
-    worse = [one for one in found if one.worse]
-    ended = [one for one in found if one.compared is not None]
-    words = f"{len(worse)} of {len(ended)} got worse" if ended else "Nothing measured yet; it comes in while jobs run"
+        values = [f"{v:.3f}" if v is not None else NOTHING for v in (one.before, one.after)]
+        p = f"{one.p:.2g}" if one.p is not None else NOTHING
+        rows.append([one.suite, one.model, one.figure or NOTHING, *values, change_text(one), p, one.verdict])
     what = "Saved evaluation" if kind == "gate" else "Suite"
-    return f'<p class="verdict" role="status">{words}.</p>' + _table(
-        (what, "Model", "Before", "After", "Change, 95 % interval", "p", "Verdict"), rows
+    words = results.got_worse(found, "saved evaluations" if kind == "gate" else "suites")
+    return f'<p class="verdict" role="status">{html.escape(words)}</p>' + _table(
+        (what, "Model", "Figure", "Before", "After", "Change, 95 % interval", "p", "Verdict"), rows
     )
+
+
+def _matrix(made: results.Forgotten) -> str:
+    """Suites by models: each cell the change with its interval, the more coloured the larger it is."""
+    changes = [one for _, _, row in made.rows for one in row if one is not None and one.compared is not None]
+    if not changes:
+        return ""
+    most = max(abs(one.gain) for one in changes) or 1.0
+    kinds = [(kind, sum(one == kind for one, _ in made.columns)) for kind in results.KINDS]
+    groups = "".join(f'<th scope="colgroup" colspan="{n}">{html.escape(kind)}</th>' for kind, n in kinds if n)
+    names = "".join(f'<th scope="col">{html.escape(name)}</th>' for _, name in made.columns)
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(suite)} <small>{html.escape(figure)}</small></th>'
+        + "".join(_change_cell(one, most) for one in row)
+        + "</tr>"
+        for suite, figure, row in made.rows
+    )
+    return (
+        '<div class="grid-scroll" tabindex="0" role="region" aria-label="Change by suite and model">'
+        f'<table class="grid changes"><thead><tr><th scope="col" rowspan="2">Change, 95 % interval</th>{groups}</tr>'
+        f"<tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _change_cell(one: results.Change | None, most: float) -> str:
+    if one is None or one.compared is None:
+        return f"<td>{NOTHING}</td>"
+    much = round(STRONGEST * abs(one.gain) / most)
+    tone = "fell" if one.gain < 0 else "rose"
+    value, _, interval = change_text(one).partition(" ")
+    told = f" <small>{one.verdict}</small>" if one.verdict in ("worse", "better") else ""
+    return f'<td class="change {tone}" style="--much:{much}%"><b>{value}</b> <small>{interval}</small>{told}</td>'
+
+
+def change_text(one: results.Change) -> str:
+    if one.compared is None:
+        return NOTHING
+    found = one.compared.comparison
+    return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

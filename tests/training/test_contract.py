@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services.training import preparing
 from genai_lab.training import ARCHITECTURES, Architecture, Part, Plan, Training
 from genai_lab.training.artefacts import export_best
 from genai_lab.training.batches import Collate
@@ -110,6 +113,35 @@ def test_an_objective_is_learned_on_every_architecture_that_it_names(
     train(work, tmp_path, tmp_path / "out", told)
     first, *_, last = told.metrics["validation loss"]
     assert last[1] < first[1]
+
+
+def unsupported() -> list[tuple[str, str, Architecture]]:
+    """Every (method, objective, architecture) that one of the two does not name, or that do not go together."""
+    return [
+        (method, objective, one)
+        for method in USABLE
+        for objective in OBJECTIVES
+        for one in ARCHITECTURES
+        if one not in METHODS.get(method).architectures
+        or one not in OBJECTIVES.get(objective).architectures
+        or preparing.together(objective, method)
+    ]
+
+
+@pytest.mark.parametrize(("method", "objective", "architecture"), unsupported())
+def test_what_does_not_go_together_is_refused_in_one_sentence(
+    lab: Lab, method: str, objective: str, architecture: Architecture
+) -> None:
+    model = {"decoder-only": "llama", "encoder-decoder": "t5", "encoder": "roberta"}[architecture]
+    parts = (Part("pairs", ("plain",)),)
+    plan = Plan(model, parts, objective, method, training=TRAINING)
+    with pytest.raises(LabError) as caught:
+        preparing.known(lab, plan)
+    said, titles = str(caught.value), (METHODS.get(method).title, OBJECTIVES.get(objective).title)
+    assert any(title in said for title in titles)
+    assert f"{model} is {architecture}" in said or "cannot be merged" in said
+    assert "\n" not in said
+    assert said.count(".") == 1 + sum(title.count(".") for title in titles if title in said)
 
 
 def test_what_methods_and_objectives_say_of_themselves_is_whole() -> None:

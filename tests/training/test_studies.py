@@ -1,6 +1,7 @@
 """Studies: sweeps, bake-offs, shots against tuning, forgetting and gates, queued whole and read side by side."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,7 +138,96 @@ def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: Lab, 
         studies.gate(lab, [saved.run_id], "llama", "gated")
     for job in [begun.job_id, *(job for job in queued(lab) if job > begun.job_id)]:
         done(job)
-    [change] = results.changes(lab, studies.show(lab, study))
-    assert change.compared is not None
-    assert change.compared.comparison.n == 10
-    assert change.before is not None
+    found = results.changes(lab, studies.show(lab, study))
+    assert [one.figure for one in found] == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
+    assert [one.main for one in found] == [False, False, True]
+    assert all(one.compared is not None and one.compared.comparison.n == 10 for one in found)
+    assert all(one.before is not None for one in found)
+
+
+def change(suite: str, model: str, figure: str = "ROUGE-L", main: bool = True, verdict: str = "worse") -> Any:
+    """A change of -0.2 as a test has found it."""
+    from genai_lab.evaluation.statistics import Comparison
+    from genai_lab.services.evaluation.comparing import Compared
+
+    found = Compared(1, model, Comparison(-0.2, -0.3, -0.1, 0.01, 0.01, 1.0, 10, None), 0.01, verdict)
+    return results.Change(suite, model, figure, main, 0.5, 0.3, found, -0.2, 0.01, verdict)
+
+
+def test_what_got_worse_is_named_figure_by_figure() -> None:
+    found = [change("qa", "tuned"), change("qa", "tuned", "ROUGE-1", False, "better"), change("chat", "tuned", "BLEU")]
+    words = results.got_worse(found, "suites")
+    assert words == "2 of 3 figures of 2 suites got worse: ROUGE-L of tuned on qa, BLEU of tuned on chat."
+    kept = [replace(one, verdict="no difference told") for one in found]
+    assert results.got_worse(kept, "suites").startswith("Nothing got worse")
+    assert "Nothing measured yet" in results.got_worse([replace(found[0], compared=None)], "suites")
+
+
+def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_were_tuned(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pages.finetune import studies as page
+
+    kinds = {"small": "PEFT", "many": "multi-task", "one": "single-task"}
+    monkeypatch.setattr(results, "tuned_how", lambda lab, name: kinds[name])
+    found = [change("qa", "small"), change("qa", "many"), change("qa", "one"), change("chat", "one")]
+    made = results.forgotten(lab, [*found, change("qa", "one", "ROUGE-1", main=False)])
+    assert made.columns == (("single-task", "one"), ("multi-task", "many"), ("PEFT", "small"))
+    assert [(suite, [one and one.model for one in row]) for suite, _, row in made.rows] == [
+        ("qa", ["one", "many", "small"]), ("chat", ["one", None, None]),
+    ]  # fmt: skip
+    drawn = page._matrix(made)
+    assert drawn.count('class="change fell"') == 4
+    assert "<b>-0.200</b> <small>(-0.300 to -0.100)</small>" in drawn
+
+
+def test_a_model_is_known_by_how_it_was_tuned(lab: Lab) -> None:
+    several = replace(LORA, method="full", data=(PAIRS, PAIRS))
+    begun = [training.start(lab, one) for one in (LORA, replace(LORA, method="full"), several)]
+    assert [results.tuned_how(lab, one.model) for one in begun] == ["PEFT", "single-task", "multi-task"]
+    assert results.tuned_how(lab, "t5") == "other"
+    for one in begun:
+        training.cancel(lab, one.run_id)
+
+
+def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
+    lab: Lab, done: Done, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genai_lab.services.evaluation import Choice, suites
+
+    for job in queued(lab):
+        jobs.cancel(lab, job)
+    before = set(queued(lab))
+    metrics = (Choice("token_f1"), Choice("length"))
+    small = suites.Suite("small", "", {"name": "pairs", "rows": 6}, "plain", metrics, {}, GREEDY)
+    monkeypatch.setattr(suites, "show", lambda name: small)
+    begun = training.start(lab, LORA, name="forgetful")
+    study = studies.forgetting(lab, "t5", ["forgetful"], ["small"])
+    mine = [job for job in queued(lab) if job not in before]
+    assert jobs.show(lab, mine[1]).after == [begun.job_id]
+    [waiting] = results.changes(lab, studies.show(lab, study))
+    assert (waiting.compared, waiting.verdict) == (None, "running")
+    for job in mine:
+        done(job)
+    [measured] = results.changes(lab, studies.show(lab, study))
+    assert (measured.figure, measured.main) == ("token F1", True)
+    assert measured.compared is not None
+    assert results.forgotten(lab, [measured]).columns == (("PEFT", "forgetful"),)
+
+
+def test_shots_are_set_against_tuning_with_their_costs(lab: Lab, done: Done) -> None:
+    from pages.finetune import charts
+
+    for job in queued(lab):
+        jobs.cancel(lab, job)
+    before = set(queued(lab))
+    study = studies.shots_against_tuning(lab, LORA, [0, 2], ["lora"], Held(rows=6, max_new_tokens=4))
+    for job in [job for job in queued(lab) if job not in before]:
+        done(job)
+    lines = results.lines(lab, studies.show(lab, study))
+    assert [(line.model == "t5", bool(line.run)) for line in lines] == [(True, False), (True, False), (False, True)]
+    tokens = [line.prompt_tokens or 0 for line in lines]
+    assert tokens[1] > 2 * tokens[0]
+    drawn = charts.scores(lines, "rouge", costs=True)
+    assert [list(one.x) for one in drawn.data][1:] == [tokens, [line.seconds for line in lines]]
+    assert len(charts.scores(lines, "rouge").data) == 1

@@ -1,19 +1,23 @@
 """What studies have found, as rows: one a method, one a system, one a task."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genai_lab.errors import LabError
+from genai_lab.evaluation.statistics import corrected
 from genai_lab.lab import Lab
 from genai_lab.metrics import figure_of
-from genai_lab.services import evaluation
-from genai_lab.services.evaluation import EvaluationView, Key
+from genai_lab.services import evaluation, models, training
+from genai_lab.services.evaluation import EvaluationView, Key, SystemView
 from genai_lab.services.evaluation.comparing import Compared, compare
 from genai_lab.services.training import TrainingView
 from genai_lab.services.training.studies import StudyView
 
-SHOWN = ("rougeL", "accuracy", "f1", "exact_match", "chrf", "bleu")
+SHOWN = ("rougeL", "accuracy", "token_f1", "exact_match", "chrf", "bleu")
+ALPHA = 0.05
+NEUTRAL = ("length",)  # neither more nor less is better
+KINDS = ("single-task", "multi-task", "PEFT", "other")
 
 
 @dataclass(frozen=True)
@@ -35,21 +39,35 @@ class Line:
 
 @dataclass(frozen=True)
 class Change:
-    """How one tuned model stands on one suite: before, after, the paired difference with its interval and p.
+    """How one tuned model stands on one figure of a suite: before, after, the paired difference, and p by Holm over all
+    that is compared in the evaluation; `main` is the figure that stands for the suite.
 
     `verdict` is "worse" or "better" where the test tells it, "no difference told", or how far the evaluation is.
+    `gain` is the difference with the sign that makes more better.
     """
 
     suite: str
     model: str
+    figure: str
+    main: bool
     before: float | None
     after: float | None
     compared: Compared | None
+    gain: float
+    p: float | None
     verdict: str
 
     @property
     def worse(self) -> bool:
         return self.verdict == "worse"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Suites by models: `columns` are (how it was tuned, model), a row is (suite, figure, a change or None each)."""
+
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, str, tuple[Change | None, ...]], ...]
 
 
 def key_of(view: EvaluationView) -> Key | None:
@@ -66,19 +84,8 @@ def lines(lab: Lab, study: StudyView) -> list[Line]:
     view = evaluation.show(lab, number)
     key = key_of(view)
     by_model = {run.model: run for run in study.runs}
-    compared = {}
-    if key is not None and view.status == "finished":
-        measured = {one.system for one in view.scores if (one.metric, one.figure, one.signature) == key}
-        if view.baseline in measured:
-            kept = [one for one in view.systems if one.id in measured]
-            compared = {one.system: one for one in compare(lab, _only(view, kept), key)}
+    compared = {one.system: one for one in _compared(lab, view, key)} if key is not None else {}
     return [_line(lab, view, key, system, by_model, compared) for system in view.systems]
-
-
-def _only(view: EvaluationView, kept: Sequence[Any]) -> EvaluationView:
-    from dataclasses import replace
-
-    return replace(view, systems=tuple(kept))
 
 
 def _line(
@@ -118,27 +125,82 @@ def _cost(lab: Lab, system: int) -> tuple[float | None, float | None]:
 
 
 def changes(lab: Lab, study: StudyView) -> list[Change]:
-    """Every tuned model on every suite of a forgetting study or gate; what fell is `worse` where the test tells it."""
-    made = []
-    for suite, number in study.evaluations.items():
-        view = evaluation.show(lab, number)
-        key = key_of(view)
-        base = view.system(view.baseline)
-        found = {}
-        if key is not None and view.status == "finished":
-            found = {one.system: one for one in compare(lab, view, key)}
-        for system in view.systems:
-            if system.id == base.id:
-                continue
-            compared = found.get(system.id)
-            before, after = (_value(view, key, one) for one in (base.id, system.id))
-            verdict = view.status
-            if compared is not None and key is not None:
-                fell = compared.comparison.difference < 0
-                told = "worse" if fell == figure_of(key[0], key[1]).higher_is_better else "better"
-                verdict = told if compared.p < 0.05 else "no difference told"
-            made.append(Change(suite, system.model or system.label, before, after, compared, verdict))
-    return made
+    """Every tuned model on every figure of a forgetting study or gate; what fell is `worse` where the test tells it."""
+    return [one for suite, number in study.evaluations.items() for one in _of_suite(lab, suite, number)]
+
+
+def _of_suite(lab: Lab, suite: str, number: int) -> list[Change]:
+    view = evaluation.show(lab, number)
+    tuned = [one for one in view.systems if one.id != view.baseline]
+    main = key_of(view)
+    if main is None:
+        return [_change(suite, view, one, None, True, None, None) for one in tuned]
+    keys = [one for one in view.figures() if one == main or (one[0] not in NEUTRAL and not figure_of(*one[:2]).more)]
+    found = {(key, one.system): one for key in keys for one in _compared(lab, view, key)}
+    ps = dict(zip(found, corrected([one.comparison.p_randomisation for one in found.values()]), strict=True))
+    places = [(system, key, (key, system.id)) for system in tuned for key in keys]
+    return [_change(suite, view, one, key, key == main, found.get(at), ps.get(at)) for one, key, at in places]
+
+
+def _change(
+    suite: str,
+    view: EvaluationView,
+    system: SystemView,
+    key: Key | None,
+    main: bool,
+    compared: Compared | None,
+    p: float | None,
+) -> Change:
+    before, after = (_value(view, key, one) for one in (view.baseline, system.id))
+    figure = figure_of(*key[:2]) if key else None
+    gain, verdict = 0.0, view.status
+    if compared is not None and p is not None and figure is not None:
+        gain = compared.comparison.difference * (1 if figure.higher_is_better else -1)
+        verdict = "no difference told" if p >= ALPHA else "worse" if gain < 0 else "better"
+    name, title = system.model or system.label, figure.title if figure else ""
+    return Change(suite, name, title, main, before, after, compared, gain, p, verdict)
+
+
+def _compared(lab: Lab, view: EvaluationView, key: Key) -> list[Compared]:
+    """The systems against the baseline, those left out for which the figure was not measured."""
+    if view.status != "finished":
+        return []
+    measured = {one.system for one in view.scores if (one.metric, one.figure, one.signature) == key}
+    if view.baseline not in measured:
+        return []
+    return compare(lab, replace(view, systems=tuple(one for one in view.systems if one.id in measured)), key)
+
+
+def got_worse(found: Sequence[Change], noun: str) -> str:
+    """What got worse, by name, in one sentence."""
+    ended = [one for one in found if one.compared is not None]
+    worse = [f"{one.figure} of {one.model} on {one.suite}" for one in ended if one.worse]
+    if not ended:
+        return "Nothing measured yet; it comes in while jobs run."
+    over = f"{len(ended)} figure{'s' if len(ended) > 1 else ''} of {len({one.suite for one in ended})} {noun}"
+    if not worse:
+        return f"Nothing got worse that a test could tell, over {over}."
+    return f"{len(worse)} of {over} got worse: {', '.join(worse)}."
+
+
+def forgotten(lab: Lab, found: Sequence[Change]) -> Forgotten:
+    """The main figures as a matrix, models tuned on one task, on several and with few weights side by side."""
+    main = [one for one in found if one.main]
+    kinds = {name: tuned_how(lab, name) for name in dict.fromkeys(one.model for one in main)}
+    names = sorted(kinds, key=lambda name: KINDS.index(kinds[name]))
+    cells = {(one.suite, one.model): one for one in main}
+    titles = {one.suite: one.figure for one in main}
+    rows = tuple((suite, title, tuple(cells.get((suite, name)) for name in names)) for suite, title in titles.items())
+    return Forgotten(tuple((kinds[name], name) for name in names), rows)
+
+
+def tuned_how(lab: Lab, name: str) -> str:
+    """One of KINDS, from the run that has made the model."""
+    try:
+        plan = training.show(lab, models.show(lab, name).made_by_run or 0).plan
+    except LabError:
+        return "other"
+    return "PEFT" if plan.method != "full" else "multi-task" if len(plan.data) > 1 else "single-task"
 
 
 def _value(view: EvaluationView, key: Key | None, system: int) -> float | None:
