@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import DuplicateName, LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
-from genai_lab.services import evaluation, generation, jobs, models, training
-from genai_lab.services.training import first_batch, preparing, results, studies
+from genai_lab.services import datasets, evaluation, generation, jobs, models, training
+from genai_lab.services.training import estimating, first_batch, preparing, results, studies
 from genai_lab.services.training.studies import Held
 from genai_lab.training import Part, Plan, Training
 from genai_lab.training.loading import load_tokenizer
@@ -91,6 +92,11 @@ def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
     assert models.show(lab, "ended").status == "failed"
     done(training.keep(lab, begun.run_id))
     assert models.show(lab, "ended").status == "ready"
+    outcome = training.show(lab, begun.run_id).outcome
+    assert (outcome["step"], outcome["best_step"], outcome["steps"]) == (2, 2, 2)
+    assert outcome["best_loss"] > 0
+    assert outcome["bytes"] > 0
+    assert outcome["rows"] > 0
     with pytest.raises(LabError, match="has made ended already"):
         training.resume(lab, begun.run_id)
 
@@ -161,6 +167,18 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
     "all rows too long": ({"training": replace(TRAINING, length=8)}, "All rows are longer than 8 tokens"),
     "float16 on a CPU": ({"training": replace(TRAINING, precision="float16")}, "where there is no GPU"),
     "quantised on a CPU": ({"method": "qlora"}, "needs a CUDA GPU"),
+    "more processes than cores": (
+        {"training": replace(TRAINING, processes=64)},
+        "Processes is 64, .* as there are cores",
+    ),
+    "sharded by whole weights": (
+        {"method": "adalora", "training": replace(TRAINING, processes=2, sharding="weights")},
+        "Sharding is 'weights', but it must be none for AdaLoRA",
+    ),
+    "a prefix beside the context": (
+        {"method": "prefix_tuning", "training": replace(TRAINING, length=1020)},
+        "beside 20 virtual tokens",
+    ),
     "more memory than there is": ({"training": replace(TRAINING, batch=4096, length=512)}, "of memory"),
 }
 
@@ -170,6 +188,7 @@ def test_a_run_that_cannot_work_is_refused_in_one_sentence(
     lab: Lab, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more, words = BAD_RUNS[case]
+    monkeypatch.setattr(preparing, "cores", lambda: 2)
     if case == "more memory than there is":
         monkeypatch.setattr("genai_lab.services.training.estimating.machine_memory", lambda: 50_000_000)
     before = len(training.find(lab))
@@ -239,11 +258,73 @@ def test_parts_are_mixed_by_size_temperature_or_weight(lab: Lab) -> None:
     assert rates(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])
     assert rates(replace(plan, mixing="temperature", temperature=2.0), [400, 100]) == pytest.approx([2 / 3, 1 / 3])
     assert rates(replace(plan, mixing="weights"), [300, 100]) == pytest.approx([0.25, 0.75])
-    drawn = order([3, 5], [0.5, 0.5], 400, seed=1)
+    drawn = list(islice(order([(3,), (5,)], [0.5, 0.5], seed=1), 400))
     counts = [sum(part == n for part, _ in drawn) for n in (0, 1)]
     assert min(counts) > 150
     first = [item for part, item in drawn if part == 1][:5]
     assert sorted(first) == [0, 1, 2, 3, 4]
+
+
+def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_needs(lab: Lab) -> None:
+    from genai_lab.training.batches import training_draws
+
+    rows = [{"ask": f"n {n}", "answer": f"x {n}"} for n in range(300)]
+    roles = {"input": ["ask"], "reference": ["answer"]}
+    for name, count in (("large", 300), ("small", 100)):
+        datasets.import_rows(lab, rows[:count], name, {"kind": "test"}, mapping=roles, split=SplitPlan(only="train"))
+    plan = replace(LORA, data=(Part("large", ("plain",)), Part("small", ("plain", "answer-question"))))
+    found = preparing.known(lab, plan)
+    made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
+    assert made.sizes == (300, 100)
+    assert [len(one) for one in made.train] == [16, 16]
+    draws = training_draws(
+        plan, made.train, 1000, preparing.OBJECTIVES.get("instruction"), None, None, "encoder-decoder", made.turns,
+        made.sizes,
+    )  # fmt: skip
+    assert sum(part == 0 for part, _ in draws.places) / 4000 == pytest.approx(0.75, abs=0.03)
+
+
+def test_passes_put_each_row_into_one_template_after_the_other(lab: Lab) -> None:
+    from genai_lab.training.batches import order
+
+    plan = replace(LORA, training=replace(TRAINING, epochs=3.0))
+    found = preparing.known(lab, plan)
+    made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
+    assert made.turns == ((36, 36),)
+    assert made.steps == 3 * 36 / 4
+    drawn = [item for _, item in islice(order(made.turns, [1.0], seed=0), 108)]
+    assert [sorted(drawn[start : start + 36]) for start in (0, 36, 72)] == [
+        list(range(36)), list(range(36, 72)), list(range(36))
+    ]  # fmt: skip
+    for first, second in zip(made.train[0][:36], made.train[0][36:], strict=True):
+        assert first.target == second.target
+        assert first.ids != second.ids
+
+
+def test_a_run_of_ten_million_steps_draws_what_is_looked_at(lab: Lab) -> None:
+    long, short = (replace(LORA, training=replace(TRAINING, steps=steps)) for steps in (10_000_000, 1000))
+    assert first_batch.first_batch(lab, long).rows == first_batch.first_batch(lab, short).rows
+
+
+def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
+    from genai_lab.training.batches import WINDOW, Places, order
+
+    places = Places(lambda: islice(order([(50, 50), (9,)], [0.5, 0.5], seed=4), 3 * WINDOW), 3 * WINDOW)
+    straight = list(places)
+    assert len(straight) == len(places) == 3 * WINDOW
+    for place in (2 * WINDOW, 5, WINDOW - 1, WINDOW, 3 * WINDOW - 1):
+        assert places[place] == straight[place]
+    assert places[WINDOW - 2 : WINDOW + 2] == straight[WINDOW - 2 : WINDOW + 2]
+
+
+def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "cores", lambda: 2)
+    two = replace(LORA, training=replace(TRAINING, processes=2))
+    made = estimating.estimate(lab, two, preparing.known(lab, two))
+    assert made.peak == 2 * made.memory.peak
+    monkeypatch.setattr(estimating, "machine_memory", lambda: made.peak - 1)
+    with pytest.raises(LabError, match="of memory for its 2 processes"):
+        training.start(lab, two)
 
 
 def test_a_sweep_changes_what_it_names_and_nothing_else(lab: Lab) -> None:
