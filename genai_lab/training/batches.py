@@ -4,10 +4,11 @@ Everything is decided by the seed before the first step, so that a run that goes
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from genai_lab.training import IGNORED, Architecture, Plan
 from genai_lab.training.objectives import Drawn, Head, Item, Objective
 
 CHUNK = 50
+WINDOW = 4096
+Place = tuple[int, int]  # (part, item)
 
 
 def rates(plan: Plan, sizes: Sequence[int]) -> list[float]:
@@ -29,33 +32,68 @@ def rates(plan: Plan, sizes: Sequence[int]) -> list[float]:
     return [one / total for one in raw] if total else [0.0] * len(sizes)
 
 
-def order(sizes: Sequence[int], shares: Sequence[float], count: int, seed: int) -> list[tuple[int, int]]:
-    """`count` draws of (part, item): parts by their shares, the items of a part in shuffled passes."""
-    rng = random.Random(f"order {seed}")
-    passes: list[list[int]] = [[] for _ in sizes]
-    parts = rng.choices(range(len(sizes)), weights=list(shares), k=count) if len(sizes) > 1 else [0] * count
-    made = []
-    for part in parts:
+def order(turns: Sequence[Sequence[int]], shares: Sequence[float], seed: int) -> Iterator[Place]:
+    """Draws without end: parts by their shares, and of a part one turn of its items after the other, each shuffled.
+
+    `turns` are the numbers of items of each part that are one pass over its rows, which lie behind one another.
+    """
+    which, rng = random.Random(f"parts {seed}"), random.Random(f"order {seed}")
+    passes: list[list[int]] = [[] for _ in turns]
+    counts = [0] * len(turns)
+    parts, bounds = range(len(turns)), list(accumulate(shares))
+    while True:
+        part = which.choices(parts, cum_weights=bounds)[0] if len(turns) > 1 else 0
         if not passes[part]:
-            passes[part] = rng.sample(range(sizes[part]), sizes[part])
-        made.append((part, passes[part].pop()))
-    return made
+            now = counts[part] % len(turns[part])
+            before, size = sum(turns[part][:now]), turns[part][now]
+            passes[part] = [before + item for item in rng.sample(range(size), size)]
+            counts[part] += 1
+        yield part, passes[part].pop()
 
 
-def grouped(
-    draws: Sequence[tuple[int, int]], length: Callable[[tuple[int, int]], Any], batch: int, seed: int
-) -> list[tuple[int, int]]:
+def grouped(draws: Iterable[Place], length: Callable[[Place], Any], batch: int, seed: int) -> Iterator[Place]:
     """The same draws with those of similar length in one batch: sorted within CHUNK batches, batches shuffled."""
-    rng = random.Random(f"grouped {seed}")
-    made: list[tuple[int, int]] = []
-    for start in range(0, len(draws), batch * CHUNK):
-        chunk = sorted(draws[start : start + batch * CHUNK], key=length)
+    rng, coming = random.Random(f"grouped {seed}"), iter(draws)
+    while chunk := sorted(islice(coming, batch * CHUNK), key=length):
         batches = [chunk[place : place + batch] for place in range(0, len(chunk), batch)]
         whole = [one for one in batches if len(one) == batch]
         rest = [one for one in batches if len(one) < batch]
         rng.shuffle(whole)
-        made += [one for some in (*whole, *rest) for one in some]
-    return made
+        yield from (one for some in (*whole, *rest) for one in some)
+
+
+class Places(Sequence[Place]):
+    """The first `count` of the draws that `begin` makes, always the same. They are made when they are looked at and a
+    few are held at a time, so that a run of millions of steps takes no more memory than a short one; a look back
+    makes them anew.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Place]], count: int) -> None:
+        self._begin, self._count = begin, count
+        self._restart()
+
+    def _restart(self) -> None:
+        self._coming, self._start = self._begin(), 0
+        self._held: list[Place] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Place: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Place]: ...
+    def __getitem__(self, place: int | slice) -> Place | list[Place]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(self._count))]
+        if not 0 <= place < self._count:
+            raise IndexError(place)
+        if place < self._start:
+            self._restart()
+        while place >= self._start + len(self._held):
+            self._start += len(self._held)
+            self._held = list(islice(self._coming, WINDOW))
+        return self._held[place - self._start]
 
 
 @dataclass(frozen=True)
@@ -84,20 +122,28 @@ class Draws:
 
 def training_draws(
     plan: Plan, items: Sequence[Sequence[Item]], steps: int, objective: Objective, settings: Any, tokenizer: Any,
-    architecture: Architecture,
+    architecture: Architecture, turns: Sequence[Sequence[int]] = (), sizes: Sequence[int] = (),
 ) -> Draws:  # fmt: skip
-    """What a run of so many steps reads, in order."""
+    """What a run of so many steps reads, in order; see `order` for `turns`. Parts are mixed by `sizes`, their rows.
+
+    Without these an item is a row.
+    """
     training = plan.training
-    sizes = [len(one) for one in items]
-    places = order(sizes, rates(plan, sizes), steps * training.rows_a_step, training.seed)
-    if training.grouping:
+    turns = turns or [(len(one),) for one in items]
+    shares = rates(plan, sizes or [len(one) for one in items])
+    count = steps * training.rows_a_step
 
-        def length(one: tuple[int, int]) -> tuple[int, int]:
-            found = items[one[0]][one[1]]
-            return longest(found), len(found.target)
+    def length(one: Place) -> tuple[int, int]:
+        found = items[one[0]][one[1]]
+        return longest(found), len(found.target)
 
-        places = grouped(places, length, training.batch * training.processes, training.seed)
-    return Draws(items, places, objective, settings, tokenizer, architecture, training.seed)
+    def begin() -> Iterator[Place]:
+        drawn = islice(order(turns, shares, training.seed), count)
+        return (
+            grouped(drawn, length, training.batch * training.processes, training.seed) if training.grouping else drawn
+        )
+
+    return Draws(items, Places(begin, count), objective, settings, tokenizer, architecture, training.seed)
 
 
 def longest(item: Item, held: bool = False) -> int:

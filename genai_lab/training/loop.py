@@ -1,6 +1,6 @@
 """The loop that objectives and methods share: transformers' Trainer with our order, loss, evaluation and checkpoints.
 
-Objectives on pairs have TRL's trainers in its place (`preferences`). Two checkpoints and the best one are kept.
+Objectives on pairs have TRL's trainers in its place (`preferences`). The two newest checkpoints and the best are kept.
 """
 
 import json
@@ -14,13 +14,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 from transformers import Trainer
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_callback import TrainerState
+from transformers.trainer_pt_utils import safe_globals
 
 from genai_lab.training import IGNORED, Tell
-from genai_lab.training.batches import Draws, training_draws, validation_draws
+from genai_lab.training.batches import Draws, validation_draws
 from genai_lab.training.loading import load_module, load_tokenizer
 from genai_lab.training.running import STATE, TRAINED, Running, arguments, checkpoints, step_of
 from genai_lab.training.running import Diverged as Diverged
 from genai_lab.training.work import Work
+
+KINDS = ("*.pt", "*.pth")
 
 
 class Loop(Running, Trainer):
@@ -73,15 +78,17 @@ def loop_of(work: Work) -> type[Running]:
 
 
 def readable(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint is whole."""
+    """Whether every file of a checkpoint is there and whole."""
     try:
-        load_file(checkpoint / TRAINED)
-        json.loads((checkpoint / "trainer_state.json").read_text())
-        for name in ("optimizer.pt", "scheduler.pt"):
-            torch.load(checkpoint / name, weights_only=True, mmap=False)
+        for path in checkpoint.glob("*.safetensors"):
+            load_file(path)
+        for path in (path for kind in KINDS for path in checkpoint.glob(kind)):
+            with safe_globals():
+                torch.load(path, weights_only=True, mmap=False)
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
     except (OSError, SafetensorError, ValueError, RuntimeError, EOFError, KeyError, UnpicklingError):
         return False
-    return True
+    return all(any(checkpoint.glob(name)) for name in (TRAINED, "optimizer.pt", "scheduler.pt", "rng_state*"))
 
 
 def resume(module: Any, method: Any, checkpoint: Path) -> None:
@@ -103,9 +110,12 @@ def prepared(work: Work, folder: Path) -> tuple[Any, Any, Draws, Draws]:
     module = method.apply(module, work.architecture, work.method_settings, work.steps)
     tokenizer = load_tokenizer(work.base)
     train, held = work.items(folder)
-    settings = work.objective_settings
-    draws = training_draws(work.plan, train, work.steps, objective, settings, tokenizer, work.architecture)
-    return module, tokenizer, draws, validation_draws(held, objective, settings, tokenizer, work.architecture)
+    return (
+        module,
+        tokenizer,
+        work.draws(train, tokenizer),
+        validation_draws(held, objective, work.objective_settings, tokenizer, work.architecture),
+    )
 
 
 def train(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
@@ -123,23 +133,41 @@ def train(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
     loop: Any = loop_of(work)(work, module, tokenizer, draws, held, out, tell)
     if last is not None:
         resume(module, work.method, last)
+    if loop.sharded:
+        loop.shard()
+    if last is not None and over(last):
+        loop.state = TrainerState.load_from_json(str(last / TRAINER_STATE_NAME))
     else:
-        loop.evaluate()
-    loop.train(resume_from_checkpoint=str(last) if last is not None else None)
-    found = {
-        "steps": loop.state.global_step,
-        "stopped_early": loop.state.global_step < work.steps,
-        "best_step": loop.state.best_global_step,
-        "best_loss": loop.state.best_metric,
-        "seconds": time.perf_counter() - began,
+        loop.train(resume_from_checkpoint=str(last) if last is not None else None)
+    seconds = time.perf_counter() - began
+    found = reached(loop.state) | {
+        "seconds": seconds,
         "tokens": loop.tokens * loop.args.world_size,
-        "trained": trained,
-        "parameters": sum(weight.numel() for weight in module.parameters()),
         "peak": peak.bytes(),
     }
+    found |= {"stopped_early": loop.state.global_step < work.steps, "trained": trained, **loop.sizes()}
     if loop.is_world_process_zero():
+        if note := worse(loop.state):
+            tell.record({"key": "worse", "note": note})
         tell.record({"key": f"outcome {loop.state.global_step}", "outcome": found})
     return found
+
+
+def reached(state: TrainerState) -> dict[str, Any]:
+    """How far a run has come."""
+    return {"steps": state.global_step, "best_step": state.best_global_step, "best_loss": state.best_metric}
+
+
+def worse(state: TrainerState) -> str:
+    """What to say of a run that has nothing better than its base; "" for others."""
+    first = next((one["eval_loss"] for one in state.log_history if one.get("step") == 0 and "eval_loss" in one), None)
+    best = state.best_metric
+    if first is None or best is None or best <= first:
+        return ""
+    return (
+        f"The best validation loss ({best:.4g}, step {state.best_global_step}) is above that of the base "
+        f"({first:.4g}), so that this run has made the model worse; lower the learning rate."
+    )
 
 
 def last_whole(out: Path, tell: Tell) -> Path | None:
@@ -155,12 +183,24 @@ def last_whole(out: Path, tell: Tell) -> Path | None:
     return None
 
 
+def over(checkpoint: Path) -> bool:
+    """Whether the run had come to its end there, by its steps or its patience."""
+    kept = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())["stateful_callbacks"]["TrainerControl"]
+    return bool(kept["args"]["should_training_stop"])
+
+
+def progress_of(out: Path) -> dict[str, Any]:
+    """How far the run in `out` had come at its newest whole checkpoint (see `reached`)."""
+    newest = next(one for one in checkpoints(out) if readable(one))
+    return reached(TrainerState.load_from_json(str(newest / TRAINER_STATE_NAME)))
+
+
 def best_of(out: Path) -> Path | None:
     """The whole checkpoint with the lowest validation loss, else the newest whole one."""
     found = [one for one in checkpoints(out) if readable(one)]
     if not found:
         return None
-    best = json.loads((found[0] / "trainer_state.json").read_text()).get("best_global_step")
+    best = json.loads((found[0] / TRAINER_STATE_NAME).read_text()).get("best_global_step")
     return next((one for one in found if step_of(one) == best), found[0])
 
 

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
+from transformers.trainer_utils import IntervalStrategy
 
 from genai_lab.errors import LabError
 from genai_lab.training import IGNORED, Tell
 from genai_lab.training.batches import Collate, Draws
 from genai_lab.training.loading import start_of
 from genai_lab.training.samples import samples
+from genai_lab.training.sharding import own, shard, share_out, whole
 from genai_lab.training.work import Work
 
 TRAINED = "trained.safetensors"
 STATE = "method.safetensors"
-KEPT = 2
+KEPT = 3  # the newest, the one before it for when that is torn, and the best
 POINTS = 500
 if TYPE_CHECKING:
     _Trainer = Trainer
@@ -47,18 +50,35 @@ class Running(_Trainer):
 
     model: Any
     control: Any
+    optimizer: Any
+    lr_scheduler: Any
 
     def __init__(
         self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell, **trainer: Any
     ) -> None:
         self.work, self.tell, self.tokenizer, self.out = work, tell, tokenizer, out
         self.draws, self.held = draws, held
+        self.sharded = work.training.sharding != "none"
         self.method, self.tokens, self.began = work.method, 0, time.perf_counter()
         self.trained = [name for name, weight in module.named_parameters() if weight.requires_grad]
         self.collate = Collate(tokenizer.pad_token_id, work.architecture, work.objective.head, start_of(module.config))
         given: dict[str, Any] = {"train_dataset": draws, "eval_dataset": held, **trainer}
         super().__init__(model=module, data_collator=self.collate, callbacks=[Reporter(self), *stopping(work)], **given)
         self.pop_callback(PrinterCallback)
+
+    def shard(self) -> None:
+        """Shares the module out among the processes, which then is not wrapped any more."""
+        shard(self.model, self.args.device, self.work.training.sharding == "weights")
+        self.is_distributed_loading_by_transformers = True
+
+    def sizes(self) -> dict[str, int]:
+        """Numbers of parameters: of the module, and of those that this process holds."""
+        weights = [weight.detach() for weight in self.model.parameters()]
+        return {"parameters": sum(one.numel() for one in weights), "local": sum(own(one).numel() for one in weights)}
+
+    def _move_model_to_device(self, model: Any, device: Any) -> None:
+        if not self.sharded:
+            super()._move_model_to_device(model, device)
 
     def measured(self) -> dict[str, float]:
         """The loss over all validation items, and figures beside it; without gradients, in evaluation mode."""
@@ -85,13 +105,16 @@ class Running(_Trainer):
         if not math.isfinite(measured["loss"]):
             raise Diverged("validation loss", self.state.global_step, self._get_learning_rate(), self.last_good())
         found = {f"eval_{name.replace(' ', '_')}": value for name, value in measured.items()}
-        step = self.state.global_step
+        step, shown = self.state.global_step, []
+        self.state.log_history.append({"step": step, "eval_loss": measured["loss"]})
+        # Sharded weights are put together by all processes, which write the same then.
+        if self.is_world_process_zero() or self.sharded:
+            shown = samples(self.work, self.model, self.tokenizer, self.held, self.collate)
         if self.is_world_process_zero():
             for name, value in measured.items():
                 self.tell.metric(f"validation {name}", step, value)
-            if not self.is_fsdp_enabled:
-                for item in samples(self.work, self.model, self.tokenizer, self.held, self.collate):
-                    self.tell.record({"key": f"sample {step} {item['place']}", "sample": item | {"step": step}})
+            for item in shown:
+                self.tell.record({"key": f"sample {step} {item['place']}", "sample": item | {"step": step}})
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, found)
         return found
 
@@ -105,19 +128,33 @@ class Running(_Trainer):
         found = checkpoints(self.out)
         return step_of(found[0]) if found else None
 
-    def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The trained tensors, finite ones only; every process helps to put sharded ones together."""
+        weights = dict(self.model.named_parameters())
+        kept = {name: whole(weights[name].detach()).contiguous().cpu() for name in self.trained}
         if not self.args.should_save:
             return
-        folder = Path(output_dir) if output_dir else self.out
-        folder.mkdir(parents=True, exist_ok=True)
-        source = state_dict if state_dict is not None else dict(self.model.named_parameters())
-        kept = {name: source[name].detach().contiguous().cpu() for name in self.trained}
         for name, tensor in kept.items():
             if not torch.isfinite(tensor).all():
                 raise Diverged(f"weight {name}", self.state.global_step, self._get_learning_rate(), self.last_good())
+        folder = Path(output_dir) if output_dir else self.out
+        folder.mkdir(parents=True, exist_ok=True)
         save_file(kept, folder / TRAINED)
         if state := self.method.state(self.model):
             save_file({name: value.contiguous().clone() for name, value in state.items()}, folder / STATE)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if not self.sharded:
+            return super()._save_optimizer_and_scheduler(output_dir)
+        state = whole(self.optimizer.state_dict())
+        if self.args.should_save:
+            torch.save(state, Path(output_dir) / OPTIMIZER_NAME)
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER_NAME)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.sharded:
+            share_out(self.optimizer)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """The trained tensors are put back before the module is wrapped; see `resume`."""
@@ -129,6 +166,11 @@ class Reporter(TrainerCallback):
     def __init__(self, loop: Running) -> None:
         self.loop = loop
         self.since, self.tokens = time.perf_counter(), 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """What the base can do is told first, by the module as it is trained, which may be sharded."""
+        if not state.global_step and args.eval_strategy != IntervalStrategy.NO:
+            self.loop.evaluate()
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.loop.method.after_step(self.loop.accelerator.unwrap_model(self.loop.model), state.global_step + 1)
@@ -184,7 +226,6 @@ def arguments(work: Work, out: Path, kind: type[TrainingArguments] = TrainingArg
     """The plan in Trainer's words, or in those of a trainer that is built on it."""
     plan, cpu = work.training, work.device == "cpu"
     every = plan.every(work.steps)
-    sharded = {"none": "", "gradients": "shard_grad_op", "weights": "full_shard"}[plan.sharding]
     return kind(
         output_dir=str(out),
         max_steps=work.steps,
@@ -203,12 +244,12 @@ def arguments(work: Work, out: Path, kind: type[TrainingArguments] = TrainingArg
         train_sampling_strategy="sequential",
         use_cpu=cpu,
         ddp_backend="gloo" if cpu and plan.processes > 1 else None,
-        fsdp=sharded or None,
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
         save_total_limit=KEPT,
+        restore_callback_states_from_checkpoint=True,  # patience
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         logging_steps=max(1, work.steps // POINTS),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.training import Architecture, Plan, Training, settings_from
-from genai_lab.training.batches import read_items, write_items
+from genai_lab.training.batches import Draws, read_items, training_draws, write_items
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item
 
@@ -19,6 +19,7 @@ SHOWN = 5
 class Work:
     """One run, ready to be done. `base` is the model's folder, `name` its name in the catalogue; `labels` are the
     classes in order; `shown` are the rows of the validation items whose completions are written at each evaluation.
+    `turns` and `sizes` of the parts are what `batches.training_draws` is told.
     """
 
     plan: Plan
@@ -30,6 +31,8 @@ class Work:
     labels: tuple[str, ...] = ()
     shown: tuple[int, ...] = ()
     parts: int = 1
+    turns: tuple[tuple[int, ...], ...] = ()
+    sizes: tuple[int, ...] = ()
 
     @property
     def training(self) -> Training:
@@ -69,8 +72,15 @@ class Work:
     @classmethod
     def read(cls, folder: Path) -> "Work":
         kept: dict[str, Any] = json.loads((folder / FILE).read_text())
-        kept |= {name: tuple(kept[name]) for name in ("labels", "shown")}
+        kept |= {name: tuple(kept.get(name, ())) for name in ("labels", "shown", "turns", "sizes")}
         return cls(**kept | {"plan": Plan.from_dict(kept["plan"]), "base": Path(kept["base"])})
+
+    def draws(self, items: Sequence[Sequence[Item]], tokenizer: Any) -> Draws:
+        """What the run reads of its items, in order."""
+        return training_draws(
+            self.plan, items, self.steps, self.objective, self.objective_settings, tokenizer, self.architecture,
+            self.turns, self.sizes,
+        )  # fmt: skip
 
     def items(self, folder: Path) -> tuple[list[list[Item]], list[Item]]:
         """(items of each part, validation items)."""

@@ -241,6 +241,7 @@ def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
     smallest = next((name for name, size in estimating.GPUS.items() if size >= needed), None)
     rows = f"rows of {made.length:,} tokens{f' and completions of {made.target:,}' if made.target else ''}"
     share = f"{count_text(memory.trained)} of {count_text(memory.parameters)} parameters trained"
+    each = f"; each of {made.processes} processes takes this" if made.processes > 1 else ""
     room = f"{size_text(made.free)} of memory and {size_text(made.disk_free)} of disk are free"
     gpu = (
         f"the smallest known that holds it is {smallest}."
@@ -251,7 +252,7 @@ def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
         size = estimating.GPUS[chosen]
         gpu = f"{'fits into' if needed <= size else 'does not fit into'} {chosen} with {size_text(size)}; {gpu}"
     return {
-        "note": f"Foreseen for batches of {rows}; {share}.",
+        "note": f"Foreseen for batches of {rows}; {share}{each}.",
         "bars": [
             {"name": name, "size": size_text(size), "percent": round(100 * min(1.0, size / most))}
             for name, size in kinds.items()

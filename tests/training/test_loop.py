@@ -1,15 +1,22 @@
 """The loop: resumed as if it had not stopped, torn checkpoints left out, divergence told, several processes alike."""
 
+import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from genai_lab.errors import LabError
 from genai_lab.training import Architecture
-from genai_lab.training.loop import TRAINED, Diverged, checkpoints, last_whole, step_of, train
+from genai_lab.training.artefacts import export_best
+from genai_lab.training.loop import STATE, TRAINED, Diverged, Loop, checkpoints, readable, step_of, train
 from genai_lab.training.processes import run
 from genai_lab.training.work import Work
 from tests.training.models import Told, tiny
@@ -38,52 +45,103 @@ class Stopper(Told):
             raise Stopped
 
 
-CASES: list[tuple[str, Architecture, str]] = [
-    ("lora", "decoder-only", ""),
-    ("adalora", "encoder-decoder", ""),
-    ("full", "encoder", "masked"),
-    ("p_tuning", "decoder-only", ""),
+CASES: list[tuple[str, Architecture, str, int]] = [
+    ("lora", "decoder-only", "", 5),
+    ("adalora", "encoder-decoder", "", 5),
+    ("adalora", "encoder-decoder", "", 8),  # its ranks have been given out
+    ("full", "encoder", "masked", 5),
+    ("p_tuning", "decoder-only", "", 5),
 ]
 
 
-@pytest.mark.parametrize(("method", "architecture", "objective"), CASES)
+@pytest.mark.parametrize(("method", "architecture", "objective", "stop"), CASES)
 def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
-    bases: dict[str, Path], tmp_path: Path, method: str, architecture: Architecture, objective: str
+    bases: dict[str, Path], tmp_path: Path, method: str, architecture: Architecture, objective: str, stop: int
 ) -> None:
     more: dict[str, Any] = {"steps": 9, "evaluate_every": 3, "accumulation": 2}
     work = work_of(bases, tmp_path, method, architecture, objective, **more)
     whole, broken = Told(), Told()
     train(work, tmp_path, tmp_path / "whole", whole)
     with pytest.raises(Stopped):
-        train(work, tmp_path, tmp_path / "broken", Stopper(5))
+        train(work, tmp_path, tmp_path / "broken", Stopper(stop))
     train(work, tmp_path, tmp_path / "broken", broken)
     ends = [load_file(tmp_path / name / "checkpoint-9" / TRAINED) for name in ("whole", "broken")]
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-    assert whole.metrics["training loss"][3:] == broken.metrics["training loss"]
+    assert whole.metrics["training loss"][stop // 3 * 3 :] == broken.metrics["training loss"]
 
 
-def test_a_torn_newest_checkpoint_is_left_out_and_told(bases: dict[str, Path], tmp_path: Path) -> None:
-    work = work_of(bases, tmp_path, "full", "decoder-only", steps=6, evaluate_every=2)
-    train(work, tmp_path, tmp_path / "out", Told())
+TORN = (TRAINED, STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+def test_a_newest_checkpoint_of_which_any_file_is_torn_or_lacks_is_left_out_and_told(
+    bases: dict[str, Path], tmp_path: Path
+) -> None:
+    work = work_of(bases, tmp_path, "adalora", "decoder-only", steps=6, evaluate_every=2)
+    with pytest.raises(Stopped):
+        train(work, tmp_path, tmp_path / "out", Stopper(5))
     newest = checkpoints(tmp_path / "out")[0]
-    for name in (TRAINED, "optimizer.pt"):
-        (newest / name).write_bytes((newest / name).read_bytes()[:-100])
+    assert readable(newest)
+    for name in TORN:
+        whole = (newest / name).read_bytes()
+        (newest / name).write_bytes(whole[: len(whole) // 2])
+        assert not readable(newest), name
+        (newest / name).unlink()
+        assert not readable(newest) or name == STATE, name
+        (newest / name).write_bytes(whole)
+    (newest / "rng_state.pth").write_bytes(b"")
     told = Told()
-    before = last_whole(tmp_path / "out", told)
-    assert before is not None
-    assert step_of(before) == 4
-    assert [item["note"] for item in told.records] == ["The checkpoint of step 6 is torn and is left out."]
     outcome = train(work, tmp_path, tmp_path / "out", told)
     assert outcome["steps"] == 6
+    notes = [item["note"] for item in told.records if "note" in item]
+    assert notes == ["The checkpoint of step 4 is torn and is left out."]
+    assert told.metrics["training loss"][0][0] == 3
+
+
+def test_the_two_newest_checkpoints_and_the_best_are_kept(
+    bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loop, "measured", lambda self: {"loss": abs(self.state.global_step - 2) + 1.0})
+    work = work_of(bases, tmp_path, "full", "decoder-only", steps=6, evaluate_every=1)
+    told = Told()
+    outcome = train(work, tmp_path, tmp_path / "out", told)
+    assert outcome["best_step"] == 2
+    assert [step_of(one) for one in checkpoints(tmp_path / "out")] == [6, 5, 2]
+    assert not [item for item in told.records if "note" in item]
+
+
+def test_a_run_that_ends_above_its_base_says_so_even_after_a_stop(
+    bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loop, "measured", lambda self: {"loss": 1.0 + self.state.global_step})
+    work = work_of(bases, tmp_path, "full", "decoder-only", steps=4, evaluate_every=2)
+    with pytest.raises(Stopped):
+        train(work, tmp_path, tmp_path / "out", Stopper(3))
+    told = Told()
+    train(work, tmp_path, tmp_path / "out", told)
+    (note,) = [item["note"] for item in told.records if "note" in item]
+    assert note.startswith("The best validation loss (3, step 2) is above that of the base (1), so that this run has")
+
+
+def test_a_weight_that_is_no_number_names_the_last_checkpoint_that_was_written(
+    bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(self: Any) -> dict[str, float]:
+        if self.state.global_step == 4:
+            next(weight for weight in self.model.parameters() if weight.requires_grad).data.fill_(float("inf"))
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(Loop, "measured", breaking)
+    work = work_of(bases, tmp_path, "full", "decoder-only", steps=8, evaluate_every=2)
+    with pytest.raises(Diverged, match=r"The weight .* at step 4 .*; the checkpoint of step 2 is kept"):
+        train(work, tmp_path, tmp_path / "out", Told())
+    assert [step_of(one) for one in checkpoints(tmp_path / "out")] == [2]
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = work_of(bases, tmp_path, "full", "decoder-only", steps=8, evaluate_every=2)
-    from genai_lab.training.loop import Loop
-
     sound = Loop.loss_of
 
     def broken(self: Any, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
@@ -104,22 +162,92 @@ def test_the_run_ends_early_when_the_validation_loss_no_longer_falls(bases: dict
     outcome = train(work, tmp_path, tmp_path / "out", Told())
     assert outcome["stopped_early"]
     assert outcome["best_step"] < outcome["steps"] < 40
+    for stop in (outcome["steps"] - 1, outcome["steps"]):
+        with pytest.raises(Stopped):
+            train(work, tmp_path, tmp_path / f"broken {stop}", Stopper(stop))
+        resumed = train(work, tmp_path, tmp_path / f"broken {stop}", Told())
+        assert resumed["steps"] == outcome["steps"], "patience counts on"
+    again = train(work, tmp_path, tmp_path / "out", Told())
+    assert (again["steps"], again["best_loss"]) == (outcome["steps"], outcome["best_loss"])
 
 
 @pytest.mark.parametrize("sharding", ["none", "weights"])
 def test_two_processes_learn_as_one_with_twice_the_batch(bases: dict[str, Path], tmp_path: Path, sharding: str) -> None:
-    more: dict[str, Any] = {"steps": 4, "evaluate_every": 4, "learning_rate": 5e-3}
+    more: dict[str, Any] = {"steps": 4, "evaluate_every": 2, "learning_rate": 5e-3}
     one = work_of(bases, tmp_path / "one", "full", "decoder-only", batch=4, **more)
     two = work_of(bases, tmp_path / "two", "full", "decoder-only", batch=2, processes=2, sharding=sharding, **more)
     alone, together = Told(), Told()
     run(one, tmp_path / "one", tmp_path / "one/out", alone)
-    run(two, tmp_path / "two", tmp_path / "two/out", together)
+    outcome = run(two, tmp_path / "two", tmp_path / "two/out", together)
+    shared_out = outcome["local"] / outcome["parameters"]
+    assert shared_out == (1 if sharding == "none" else pytest.approx(0.5, abs=0.05))
     curves = [dict(told.metrics["training loss"]) for told in (alone, together)]
     assert curves[0].keys() == curves[1].keys() == {1, 2, 3, 4}
     for step, loss in curves[0].items():
         assert curves[1][step] == pytest.approx(loss, abs=1e-3)
     held = [told.metrics["validation loss"][-1][1] for told in (alone, together)]
     assert held[0] == pytest.approx(held[1], abs=1e-3)
+    written = [[one["sample"]["text"] for one in told.records if "sample" in one] for told in (alone, together)]
+    assert written[0] == written[1]
+    export_best(two, tmp_path / "two/out", tmp_path / "made")
+    apart = [
+        load_file(place / name)
+        for place, name in ((newest(tmp_path / "one"), TRAINED), (newest(tmp_path / "two"), TRAINED))
+    ]
+    torch.testing.assert_close(*apart, atol=1e-4, rtol=1e-3)
+    if sharding != "none":
+        shutil.rmtree(newest(tmp_path / "two"))
+        again = Told()
+        run(two, tmp_path / "two", tmp_path / "two/out", again)
+        assert again.metrics["training loss"] == together.metrics["training loss"][2:]
+        assert load_file(newest(tmp_path / "two") / TRAINED).keys() == apart[1].keys()
+
+
+def newest(folder: Path) -> Path:
+    return checkpoints(folder / "out")[0]
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from genai_lab.training.processes import run
+from genai_lab.training.work import Work
+from tests.training.models import Told
+folder = Path(sys.argv[1])
+run(Work.read(folder), folder, folder / "out", Told())
+"""
+
+
+def test_the_processes_of_a_run_end_with_the_one_that_started_them(bases: dict[str, Path], tmp_path: Path) -> None:
+    work_of(bases, tmp_path, "full", "decoder-only", processes=2, steps=1_000_000)
+    parent = subprocess.Popen([sys.executable, "-c", ALONE, str(tmp_path)], cwd=Path(__file__).parents[2])
+    below: list[psutil.Process] = []
+    until = time.monotonic() + 120
+    while len(below) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+        below = psutil.Process(parent.pid).children(recursive=True)
+    assert len(below) == 3, "torchrun and two processes"
+    parent.kill()
+    parent.wait()
+    while any(alive(one) for one in below) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not [one for one in below if alive(one)]
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_an_error_in_one_process_is_told_by_its_line(bases: dict[str, Path], tmp_path: Path) -> None:
+    work = work_of(bases, tmp_path, "full", "decoder-only", processes=2)
+    (tmp_path / "validation.npz").unlink()
+    with pytest.raises(
+        LabError, match=r"One of the 2 processes ended: FileNotFoundError: .*validation\.npz.*see the log"
+    ):
+        run(work, tmp_path, tmp_path / "out", Told())
 
 
 def test_a_process_that_fails_ends_the_run_with_its_sentence(bases: dict[str, Path], tmp_path: Path) -> None:
@@ -127,8 +255,6 @@ def test_a_process_that_fails_ends_the_run_with_its_sentence(bases: dict[str, Pa
     lost = replace(work, base=tmp_path / "gone")
     items, held = work.items(tmp_path)
     lost.write(tmp_path, items, held)
-    from genai_lab.errors import LabError
-
     with pytest.raises(LabError, match="The base in gone cannot be loaded"):
         run(Work.read(tmp_path), tmp_path, tmp_path / "out", Told())
 

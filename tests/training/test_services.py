@@ -94,6 +94,11 @@ def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
     assert models.show(lab, "ended").status == "failed"
     done(training.keep(lab, begun.run_id))
     assert models.show(lab, "ended").status == "ready"
+    outcome = training.show(lab, begun.run_id).outcome
+    assert (outcome["step"], outcome["best_step"], outcome["steps"]) == (2, 2, 2)
+    assert outcome["best_loss"] > 0
+    assert outcome["bytes"] > 0
+    assert outcome["rows"] > 0
     with pytest.raises(LabError, match="has made ended already"):
         training.resume(lab, begun.run_id)
 
@@ -233,6 +238,18 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "float16 on a CPU": ({"training": replace(TRAINING, precision="float16")}, "where there is no GPU"),
     "quantised on a CPU": ({"method": "qlora"}, "needs a CUDA GPU"),
+    "more processes than cores": (
+        {"training": replace(TRAINING, processes=64)},
+        "Processes is 64, .* as there are cores",
+    ),
+    "sharded by whole weights": (
+        {"method": "adalora", "training": replace(TRAINING, processes=2, sharding="weights")},
+        "Sharding is 'weights', but it must be none for AdaLoRA",
+    ),
+    "a prefix beside the context": (
+        {"method": "prefix_tuning", "training": replace(TRAINING, length=1020)},
+        "beside 20 virtual tokens",
+    ),
     "more memory than there is": ({"training": replace(TRAINING, batch=4096, length=512)}, "of memory"),
 }
 
@@ -242,6 +259,7 @@ def test_a_run_that_cannot_work_is_refused_in_one_sentence(
     lab: Lab, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more, words = BAD_RUNS[case]
+    monkeypatch.setattr(preparing, "cores", lambda: 2)
     if case == "more memory than there is":
         monkeypatch.setattr("genai_lab.services.training.estimating.machine_memory", lambda: 50_000_000)
     before = len(training.find(lab))
@@ -311,7 +329,7 @@ def test_parts_are_mixed_by_size_temperature_or_weight(lab: Lab) -> None:
     assert rates(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])
     assert rates(replace(plan, mixing="temperature", temperature=2.0), [400, 100]) == pytest.approx([2 / 3, 1 / 3])
     assert rates(replace(plan, mixing="weights"), [300, 100]) == pytest.approx([0.25, 0.75])
-    drawn = order([3, 5], [0.5, 0.5], 400, seed=1)
+    drawn = list(islice(order([(3,), (5,)], [0.5, 0.5], seed=1), 400))
     counts = [sum(part == n for part, _ in drawn) for n in (0, 1)]
     assert min(counts) > 150
     first = [item for part, item in drawn if part == 1][:5]

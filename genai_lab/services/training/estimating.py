@@ -8,7 +8,7 @@ from typing import Any
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models.checks import size_text
-from genai_lab.services.training.preparing import Known, folder_of, prepare, together
+from genai_lab.services.training.preparing import Known, device_of, folder_of, prepare, together
 from genai_lab.training import Part, Plan
 from genai_lab.training.batches import longest
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
@@ -20,7 +20,10 @@ LOOKED_AT = 400
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes. `free` is what the machine has left, `length` and `target` the tokens of the longest rows looked at."""
+    """Bytes. `free` is what the machine has left, `length` and `target` the tokens of the longest rows looked at.
+
+    `memory` is what one process takes; `processes` of them share the machine's memory.
+    """
 
     memory: MemoryPlan
     free: int
@@ -28,15 +31,23 @@ class Estimate:
     disk_free: int
     length: int
     target: int
+    processes: int = 1
+
+    @property
+    def peak(self) -> int:
+        return self.memory.peak * self.processes
 
     @property
     def fits(self) -> bool:
-        return self.memory.peak <= self.free and self.disk <= self.disk_free
+        return self.peak <= self.free and self.disk <= self.disk_free
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "memory": asdict(self.memory),
-            **{name: getattr(self, name) for name in ("free", "disk", "disk_free", "length", "target", "fits")},
+            **{
+                name: getattr(self, name)
+                for name in ("free", "disk", "disk_free", "length", "target", "fits", "processes")
+            },
             "gpus": {name: size >= self.on_gpu for name, size in GPUS.items()},
         }
 
@@ -52,15 +63,18 @@ def estimate(lab: Lab, plan: Plan, found: Known) -> Estimate:
     key = plan.to_yaml()
     memory = _memory(key, str(folder_of(found)), found.architecture, found.labels, length, target)
     free_disk = shutil.disk_usage(lab.config.home).free
-    return Estimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target)
+    many = plan.training.processes
+    processes = many if many > 1 and device_of(lab) == "cpu" else 1  # a GPU each has one
+    return Estimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target, processes)
 
 
 def checked(lab: Lab, plan: Plan, found: Known) -> dict[str, Any]:
     """The estimate; raises LabError where the run does not fit into memory or on the disk."""
     made = estimate(lab, plan, found)
-    if made.memory.peak > made.free:
+    if made.peak > made.free:
+        many = f" for its {made.processes} processes" if made.processes > 1 else ""
         raise LabError(
-            f"The run needs about {size_text(made.memory.peak)} of memory, and {size_text(made.free)} are free; lower "
+            f"The run needs about {size_text(made.peak)} of memory{many}, and {size_text(made.free)} are free; lower "
             "the batch or the length, turn checkpointing on, or choose a method that trains less."
         )
     if made.disk > made.disk_free:
@@ -99,10 +113,12 @@ def _longest(lab: Lab, plan: Plan, found: Known) -> tuple[int, int]:
 
 
 def _disk(plan: Plan, memory: MemoryPlan) -> int:
-    """Three checkpoints of the trained weights with two optimiser states each, and the artefact."""
+    """Four checkpoints of the trained weights with two optimiser states each (three that are kept and the one being
+    written), and the artefact.
+    """
     trained = 4 * memory.trained
     whole = METHODS.get(plan.method).artefact == "model" or OBJECTIVES.get(plan.objective).head == "reward"
-    return 9 * trained + (4 * memory.parameters if whole else trained)
+    return 12 * trained + (4 * memory.parameters if whole else trained)
 
 
 def share_of(lab: Lab, model: str, objective: str, method: str) -> tuple[int, int] | None:

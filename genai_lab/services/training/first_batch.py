@@ -45,7 +45,9 @@ def first_batch(lab: Lab, plan: Plan) -> FirstBatch:
     made = prepare(lab, plan, found, tokenizer)
     objective = OBJECTIVES.get(plan.objective)
     settings = settings_from(objective.settings, plan.objective_settings, objective.title)
-    draws = training_draws(plan, made.train, made.steps, objective, settings, tokenizer, found.architecture)
+    draws = training_draws(
+        plan, made.train, made.steps, objective, settings, tokenizer, found.architecture, made.turns, made.sizes
+    )
     size = plan.training.batch
     drawn = [draws[place] for place in range(size)]
     sides = [*drawn, *(one.rejected for one in drawn if one.rejected is not None)]

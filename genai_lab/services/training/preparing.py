@@ -1,6 +1,7 @@
 """From a plan's names to what the loop reads: rows filled into templates, told apart, encoded."""
 
 import math
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from genai_lab.models.transformers import choose_device
 from genai_lab.prompts import bind, fill
 from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.services.datasets import VersionView
+from genai_lab.services.jobs import resources
 from genai_lab.services.templates import TemplateView
 from genai_lab.services.training import preferences
 from genai_lab.training import Architecture, Part, Plan, Training, architecture_of, settings_from
@@ -24,6 +26,8 @@ from genai_lab.training.objectives import OBJECTIVES, Item, Text
 MOST_ROWS = 100_000
 FEWEST = 4
 HELD = 0.1
+WHOLE = ("adalora", "qlora")
+VIRTUAL = ("prompt_tuning", "p_tuning", "prefix_tuning")
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,11 @@ class Known:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Items of each part and of the validation; `left_out` rows had nothing to learn, `cut` ones were too long."""
+    """Items of each part and of the validation; `left_out` rows had nothing to learn, `cut` ones were too long.
+
+    Of each part, `turns` are the numbers of its items that are one pass over its rows each (see `batches.order`), and
+    `sizes` the rows that the version has for training, by which parts are mixed.
+    """
 
     train: tuple[tuple[Item, ...], ...]
     validation: tuple[Item, ...]
@@ -47,6 +55,8 @@ class Prepared:
     left_out: int
     cut: int
     steps: int
+    turns: tuple[tuple[int, ...], ...]
+    sizes: tuple[int, ...]
 
 
 def known(lab: Lab, plan: Plan) -> Known:
@@ -67,6 +77,7 @@ def known(lab: Lab, plan: Plan) -> Known:
     if reason := method.refusal() or together(plan.objective, plan.method):
         raise LabError(reason)
     _fits(plan, view.card, architecture)
+    _spread(lab, plan)
     versions = tuple(datasets.show(lab, part.dataset) for part in plan.data)
     chosen = tuple(tuple(templates.show(lab, name) for name in part.templates) for part in plan.data)
     for part, version, own in zip(plan.data, versions, chosen, strict=True):
@@ -83,7 +94,7 @@ def together(objective: str, method: str) -> str | None:
 
 
 def _fits(plan: Plan, card: Card, architecture: Architecture) -> None:
-    virtual = int(plan.method_settings.get("tokens", 20)) if plan.method in ("prompt_tuning", "p_tuning") else 0
+    virtual = int(plan.method_settings.get("tokens", 20)) if plan.method in VIRTUAL else 0
     context = card.context
     if context is not None and plan.training.length + virtual > context:
         more = f" beside {virtual} virtual tokens" if virtual else ""
@@ -95,6 +106,28 @@ def _fits(plan: Plan, card: Card, architecture: Architecture) -> None:
 
         if not torch.cuda.is_available():
             raise BadSetting("precision", "float16", "float32 or bfloat16 where there is no GPU")
+
+
+def _spread(lab: Lab, plan: Plan) -> None:
+    """Whether this machine has what the plan's processes need, and sharding does for method and objective."""
+    training = plan.training
+    if training.processes > 1:
+        device = device_of(lab)
+        room = {"cuda": len(resources.gpus()), "cpu": cores()}.get(device, 1)
+        if training.processes > room:
+            units = "cores" if device == "cpu" else "GPUs"
+            raise BadSetting("processes", training.processes, f"at most {room}, as many as there are {units}")
+    if training.sharding != "none" and training.precision == "float16":
+        # Each process would judge by its own part whether a step overflows.
+        raise BadSetting("precision", "float16", "float32 or bfloat16 beside sharding")
+    for member in (OBJECTIVES.get(plan.objective), METHODS.get(plan.method)):
+        if training.sharding != "none" and (member.name in WHOLE or getattr(member, "needs", "") == "pairs"):
+            raise BadSetting("sharding", training.sharding, f"none for {member.title}, which reads whole weights")
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own: Sequence[TemplateView]) -> None:
@@ -148,40 +181,47 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
     objective = OBJECTIVES.get(plan.objective)
     wanted_rows = MOST_ROWS if plan.training.epochs else plan.training.steps * plan.training.rows_a_step
     held = max(1, plan.training.validation_rows // len(plan.data))
-    train, validation, rows, left_out = [], [], 0, 0
+    train: list[tuple[Item, ...]] = []
+    validation, turns, rows, left_out = [], [], 0, 0
     for place, (part, version) in enumerate(zip(plan.data, found.versions, strict=True)):
         texts, checks, count = _both(lab, plan, found, place, wanted_rows, held)
-        items = objective.items(texts, tokenizer, found.architecture, plan.training, found.labels)
+        passes = [objective.items(one, tokenizer, found.architecture, plan.training, found.labels) for one in texts]
         validation += objective.items(checks, tokenizer, found.architecture, plan.training, found.labels)[:held]
+        items = tuple(item for one in passes for item in one)
+        read = sum(map(len, texts))
         if not items:
-            raise LabError(_nothing(plan, part, version, len(texts)))
+            raise LabError(_nothing(plan, part, version, read))
         if objective.needs != "text":
-            left_out += len(texts) - len(items)
+            left_out += read - len(items)
         rows += count
-        train.append(tuple(items))
+        train.append(items)
+        turns.append(tuple(len(one) for one in passes if one))
     if not validation:
         raise LabError("No validation row has anything to learn; raise the length or choose another validation split.")
     total = sum(map(len, train))
     training = plan.training
-    steps = max(1, math.ceil(training.epochs * total / training.rows_a_step)) if training.epochs else training.steps
+    once = sum(sum(own) / len(own) for own in turns)
+    steps = max(1, math.ceil(training.epochs * once / training.rows_a_step)) if training.epochs else training.steps
     cut = sum(item.cut for items in train for item in items)
     if cut == total and objective.needs != "text":
         raise LabError(_all_cut(training, found.architecture, [item for items in train for item in items]))
-    return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps)
+    sizes = tuple(version.splits[plan.split] for version in found.versions)
+    return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps, tuple(turns), sizes)
 
 
 def _both(
     lab: Lab, plan: Plan, found: Known, place: int, wanted_rows: int, held: int
-) -> tuple[list[Text], list[Text], int]:
-    """(texts to learn, texts to validate on, rows learned from) of one part."""
+) -> tuple[list[list[Text]], list[Text], int]:
+    """(texts to learn of each pass over the rows, texts to validate on, rows learned from) of one part."""
     version, own = found.versions[place], found.templates[place]
     needs = OBJECTIVES.get(plan.objective).needs
     if needs == "pairs":
-        return preferences.texts(lab, plan, version, min(wanted_rows, MOST_ROWS), held)
+        pairs, checks, count = preferences.texts(lab, plan, version, min(wanted_rows, MOST_ROWS), held)
+        return [pairs], checks, count
     learned, kept = _split(lab, plan, version, wanted_rows if needs != "text" else MOST_ROWS, held)
-    passes = 1 if plan.training.epochs else max(1, math.ceil(wanted_rows / max(1, len(learned))))
+    passes = math.ceil(plan.training.epochs or wanted_rows / max(1, len(learned)))
     texts = list(_texts(plan, found, version, own, learned, passes if len(own) > 1 else 1))
-    return texts, list(_texts(plan, found, version, own, kept, 1)), len(learned)
+    return texts, next(_texts(plan, found, version, own, kept, 1)), len(learned)
 
 
 def _nothing(plan: Plan, part: Part, version: VersionView, rows: int) -> str:
@@ -230,14 +270,16 @@ def wanted(row: Example) -> str:
 
 def _texts(
     plan: Plan, found: Known, version: VersionView, own: Sequence[TemplateView], rows: Sequence[Example], passes: int
-) -> Iterator[Text]:
-    """Each row in its own order of the templates, as many of them as there are passes over the rows."""
+) -> Iterator[list[Text]]:
+    """Every row once a pass, each in its own order of the templates, until it has been in all of them."""
     needs = OBJECTIVES.get(plan.objective).needs
     if not own:
+        made = []
         for row in rows:
             text = row.input or next(iter(row.fields.values()), "")
             completion = (row.label or wanted(row)) if needs == "label" else ""
-            yield Text(text, completion, row=row.key)
+            made.append(Text(text, completion, row=row.key))
+        yield made
         return
     rng = random.Random(f"templates {plan.training.seed}")
     turns = [rng.sample(range(len(own)), len(own)) for _ in rows]
@@ -246,9 +288,9 @@ def _texts(
         filled: dict[int, Text] = {}
         for place, view in enumerate(own):
             members = [n for n, turn in enumerate(turns) if turn[number] == place]
-            made = _filled(view, version, [rows[n] for n in members], needs, found, chat)
-            filled |= dict(zip(members, made, strict=True))
-        yield from (filled[n] for n in range(len(rows)))
+            texts = _filled(view, version, [rows[n] for n in members], needs, found, chat)
+            filled |= dict(zip(members, texts, strict=True))
+        yield [filled[n] for n in range(len(rows))]
 
 
 def _filled(

@@ -1,5 +1,6 @@
 """The jobs "train", "keep" and "merge": a model made by fine-tuning, from a checkpoint, or from an adapter."""
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -19,12 +20,16 @@ from storage import evaluation as queries
 from storage import models as model_queries
 from storage.tables import Job, Run
 
-DECIMALS = 6
+COUNTS = "counts.json"
 
 
 class Train:
     name = TRAIN
     resource = "device"
+
+    def gpus(self, settings: dict[str, Any]) -> int:
+        """One a process."""
+        return Plan.from_dict(settings["plan"]).training.processes
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.training.processes import run
@@ -70,16 +75,22 @@ class Keep:
     resource = "device"
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+        from genai_lab.training.loop import progress_of
+
         place = jobs.folder(lab, settings["job"])
         work = Work.read(place / "work")
         card, step = exported(lab, work.plan, work, place / "out", settings)
-        return {"model": settings["model"], "card": _kept(card), "outcome": {"step": step, "bytes": card.disk_bytes}}
+        outcome = progress_of(place / "out") | {"step": step, "bytes": card.disk_bytes}
+        counts = json.loads((place / "work" / COUNTS).read_text())
+        return {"model": settings["model"], "card": _kept(card), "outcome": outcome | counts}
 
     def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         return
 
     def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        """The run, whose own job has come to nothing, has this outcome."""
         _made(session, result)
+        session.get_one(Job, job.settings["job"]).result = {"outcome": result["outcome"]}
 
 
 class Merge:
@@ -125,11 +136,9 @@ class _Noting:
 
 def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any]:
     """Encodes the data into the job's folder, unless an earlier attempt has; how many rows there are."""
-    import json
-
     from genai_lab.training.loading import load_tokenizer
 
-    counts = place / "counts.json"
+    counts = place / COUNTS
     if (place / FILE).is_file() and counts.is_file():
         return dict(json.loads(counts.read_text()))
     report.progress(0, None, "Reading the data")
@@ -145,6 +154,8 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
         preparing.device_of(lab),
         found.labels,
         tuple(range(0, len(made.validation), max(1, len(made.validation) // SHOWN)))[:SHOWN],
+        turns=made.turns,
+        sizes=made.sizes,
     )
     numbers = {"rows": made.rows, "left_out": made.left_out, "cut": made.cut, "held": len(made.validation)}
     place.mkdir(parents=True, exist_ok=True)
@@ -155,15 +166,11 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
 
 def _foreseen(work: Work, place: Path) -> int:
     """The peak in bytes that the memory plan gives for the batch that takes most, to be held against the measured."""
-    from genai_lab.training.batches import training_draws
     from genai_lab.training.foresight import foresee, longest
     from genai_lab.training.loading import load_tokenizer
 
     items, _ = work.items(place)
-    draws = training_draws(
-        work.plan, items, work.steps, work.objective, work.objective_settings, load_tokenizer(work.base),
-        work.architecture,
-    )  # fmt: skip
+    draws = work.draws(items, load_tokenizer(work.base))
     length, target = longest(draws, work.training.batch)
     return foresee(work.plan, work.base, work.architecture, work.labels, length, target).peak
 

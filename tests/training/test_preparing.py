@@ -1,0 +1,77 @@
+"""What a plan reads: mixtures, templates, draws, and what the machine must have for it."""
+
+from dataclasses import replace
+from itertools import islice
+
+import pytest
+
+from genai_lab.data import SplitPlan
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.services import datasets, training
+from genai_lab.services.training import estimating, first_batch, preparing
+from genai_lab.training import Part
+from genai_lab.training.loading import load_tokenizer
+from tests.training.test_services import LORA, TRAINING
+
+
+def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_needs(lab: Lab) -> None:
+    from genai_lab.training.batches import training_draws
+
+    rows = [{"ask": f"n {n}", "answer": f"x {n}"} for n in range(300)]
+    roles = {"input": ["ask"], "reference": ["answer"]}
+    for name, count in (("large", 300), ("small", 100)):
+        datasets.import_rows(lab, rows[:count], name, {"kind": "test"}, mapping=roles, split=SplitPlan(only="train"))
+    plan = replace(LORA, data=(Part("large", ("plain",)), Part("small", ("plain", "answer-question"))))
+    found = preparing.known(lab, plan)
+    made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
+    assert made.sizes == (300, 100)
+    assert [len(one) for one in made.train] == [16, 16]
+    draws = training_draws(
+        plan, made.train, 1000, preparing.OBJECTIVES.get("instruction"), None, None, "encoder-decoder", made.turns,
+        made.sizes,
+    )  # fmt: skip
+    assert sum(part == 0 for part, _ in draws.places) / 4000 == pytest.approx(0.75, abs=0.03)
+
+
+def test_passes_put_each_row_into_one_template_after_the_other(lab: Lab) -> None:
+    from genai_lab.training.batches import order
+
+    plan = replace(LORA, training=replace(TRAINING, epochs=3.0))
+    found = preparing.known(lab, plan)
+    made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
+    assert made.turns == ((36, 36),)
+    assert made.steps == 3 * 36 / 4
+    drawn = [item for _, item in islice(order(made.turns, [1.0], seed=0), 108)]
+    assert [sorted(drawn[start : start + 36]) for start in (0, 36, 72)] == [
+        list(range(36)), list(range(36, 72)), list(range(36))
+    ]  # fmt: skip
+    for first, second in zip(made.train[0][:36], made.train[0][36:], strict=True):
+        assert first.target == second.target
+        assert first.ids != second.ids
+
+
+def test_a_run_of_ten_million_steps_draws_what_is_looked_at(lab: Lab) -> None:
+    long, short = (replace(LORA, training=replace(TRAINING, steps=steps)) for steps in (10_000_000, 1000))
+    assert first_batch.first_batch(lab, long).rows == first_batch.first_batch(lab, short).rows
+
+
+def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
+    from genai_lab.training.batches import WINDOW, Places, order
+
+    places = Places(lambda: islice(order([(50, 50), (9,)], [0.5, 0.5], seed=4), 3 * WINDOW), 3 * WINDOW)
+    straight = list(places)
+    assert len(straight) == len(places) == 3 * WINDOW
+    for place in (2 * WINDOW, 5, WINDOW - 1, WINDOW, 3 * WINDOW - 1):
+        assert places[place] == straight[place]
+    assert places[WINDOW - 2 : WINDOW + 2] == straight[WINDOW - 2 : WINDOW + 2]
+
+
+def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "cores", lambda: 2)
+    two = replace(LORA, training=replace(TRAINING, processes=2))
+    made = estimating.estimate(lab, two, preparing.known(lab, two))
+    assert made.peak == 2 * made.memory.peak
+    monkeypatch.setattr(estimating, "machine_memory", lambda: made.peak - 1)
+    with pytest.raises(LabError, match="of memory for its 2 processes"):
+        training.start(lab, two)
