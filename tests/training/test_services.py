@@ -5,6 +5,7 @@ import shlex
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
