@@ -139,7 +139,7 @@ def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: Lab, 
     for job in [begun.job_id, *(job for job in queued(lab) if job > begun.job_id)]:
         done(job)
     found = results.changes(lab, studies.show(lab, study))
-    assert [one.figure for one in found] == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
+    assert [one.figure for one in found] == ["ROUGE-1 F1", "ROUGE-2 F1", "ROUGE-L F1"]
     assert [one.main for one in found] == [False, False, True]
     assert all(one.compared is not None and one.compared.comparison.n == 10 for one in found)
     assert all(one.before is not None for one in found)
@@ -198,7 +198,7 @@ def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
     for job in queued(lab):
         jobs.cancel(lab, job)
     before = set(queued(lab))
-    metrics = (Choice("token_f1"), Choice("length"))
+    metrics = (Choice("token_f1"), Choice("length_ratio"))
     small = suites.Suite("small", "", {"name": "pairs", "rows": 6}, "plain", metrics, {}, GREEDY)
     monkeypatch.setattr(suites, "show", lambda name: small)
     begun = training.start(lab, LORA, name="forgetful")

@@ -16,7 +16,7 @@ from genai_lab.services.training.studies import StudyView
 
 SHOWN = ("rougeL", "accuracy", "token_f1", "exact_match", "chrf", "bleu")
 ALPHA = 0.05
-NEUTRAL = ("length",)  # neither more nor less is better
+NEUTRAL = ("length_ratio",)  # neither more nor less is better
 KINDS = ("single-task", "multi-task", "PEFT", "other")
 
 
