@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
@@ -98,7 +98,7 @@ def before_and_after(lab: Lab, run_id: int, *, rows: int = 50, overlap: int = 2,
     version = datasets.show(lab, view.plan.data[0].dataset)
     split = next((name for name in ("test", "validation", "train") if name in version.splits), "")
     taken, first = {one.name for one in feedback.find(lab)}, f"Run {run_id} against its base"
-    name = next(one for one in (first, *(f"{first} {n}" for n in count(2))) if one not in taken)
+    name = next(one for one in chain((first,), (f"{first} {n}" for n in count(2))) if one not in taken)
     plan = CampaignPlan(name, "helpful", overlap=overlap, seed=seed)
     sampling = (Sampling(temperature=0.8, max_new_tokens=64),)
     return fresh.start(
