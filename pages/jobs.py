@@ -13,7 +13,7 @@ from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import page_head, piece
-from pages.components.opening import on_open
+from pages.components.opening import number_of, on_open
 from pages.components.plots import figure, layout
 from pages.components.stats import NOTHING, seconds_text, size_text
 
@@ -107,8 +107,7 @@ def build(lab: Lab) -> None:
 
 def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?job=ID."""
-    asked = request.query_params.get("job", "")
-    return draw(lab, "", ALL, 0, int(asked) if asked.isdecimal() and len(asked) < 10 else 0)
+    return draw(lab, "", ALL, 0, number_of(request.query_params.get("job")) or 0)
 
 
 def choose(lab: Lab, search: str, status: str, place: int, event: gr.EventData) -> Sequence[Update]:

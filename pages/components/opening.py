@@ -38,3 +38,8 @@ def fills(
     made = event(guarded(fn, *bound), list(inputs), list(outputs), js=hold, **PRIVATE)
     made.then(None, None, None, js=RELEASE, queue=False, **PRIVATE)
     return made
+
+
+def number_of(text: str | None) -> int | None:
+    """The number that an address names; None where it names none that anything here could have."""
+    return int(text) if text and text.isdecimal() and len(text) < 10 else None

@@ -11,7 +11,7 @@ from genai_lab.services import evaluation as service
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, page_head
-from pages.components.opening import on_open
+from pages.components.opening import number_of, on_open
 from pages.evaluate import new, reading, results
 
 TITLE = "Evaluate"
@@ -56,9 +56,9 @@ def build(lab: Lab) -> None:
 
 def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?evaluation=ID, else the newest."""
-    asked = request.query_params.get("evaluation", "")
-    if asked.isdigit():
-        return drawing(lab, int(asked))
+    asked = number_of(request.query_params.get("evaluation"))
+    if asked is not None:
+        return drawing(lab, asked)
     found = service.find(lab, 1)
     return drawing(lab, found[0].id if found else None)
 

@@ -10,7 +10,7 @@ from genai_lab.lab import Lab
 from genai_lab.services import training
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import page_head
-from pages.components.opening import fills, on_open
+from pages.components.opening import fills, number_of, on_open
 from pages.finetune import form as forms
 from pages.finetune import new, runs, studies
 
@@ -46,7 +46,8 @@ def arrived(lab: Lab, count: int, draft: str | None, request: gr.Request) -> Seq
     """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, else the form as it was left."""
     asked, study, model = (request.query_params.get(name, "") for name in ("run", "study", "model"))
     newest = training.find(lab, limit=1)
-    run = int(asked) if asked.isdecimal() and len(asked) < 10 else newest[0].id if newest else None
+    named = number_of(asked)
+    run = named if named is not None else newest[0].id if newest else None
     tab = "runs" if asked else "studies" if study else None
     made = new.arrived(lab, draft, count)
     if model:

@@ -13,7 +13,7 @@ from genai_lab.services import generation, microscope, models, presets
 from genai_lab.starter.examples import examples
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.forms import read_settings, settings_form, show_settings
-from pages.components.opening import fills, on_open
+from pages.components.opening import fills, number_of, on_open
 from pages.components.plots import microscope_figure
 from pages.components.stats import stat_row
 from pages.components.tokenmap import full_value, token_map
@@ -314,8 +314,8 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
     chosen = gr.update(choices=list(presets.presets(lab)), value=None)
     asked = dict(request.query_params)
-    if asked.get("run", "").isdigit():
-        return [*_restored(lab, names, int(asked["run"])), chosen]
+    if (run := number_of(asked.get("run"))) is not None:
+        return [*_restored(lab, names, run), chosen]
     kept = json.loads(draft) if draft else []
     if not isinstance(kept, list) or len(kept) != 5 + len(NAMES):
         kept = [None, None, "", "", chat.nothing(), *_defaults()]

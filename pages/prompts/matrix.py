@@ -17,7 +17,7 @@ from genai_lab.services.matrix.estimating import estimate
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import drawn, section
-from pages.components.opening import fills, on_open
+from pages.components.opening import fills, number_of, on_open
 from pages.prompts import results
 
 EXAMPLE, EXAMPLE_MODEL, EXAMPLE_TEMPLATE = "starter-sentiment", "starter-causal", "classify-review"
@@ -179,8 +179,9 @@ def arrived(lab: Lab, draft: str | None, request: gr.Request) -> Sequence[Update
     """The page as its address asks for it: ?matrix=RUN and &cell=CELL, else the newest; the form as it was left."""
     asked, cell = request.query_params.get("matrix", ""), request.query_params.get("cell", "")
     found = service.find(lab, 1)
-    run = int(asked) if asked.isdigit() else found[0].id if found else None
-    chosen = int(cell) if cell.isdigit() and asked.isdigit() else None
+    named = number_of(asked)
+    run = named if named is not None else found[0].id if found else None
+    chosen = number_of(cell) if named is not None else None
     tab = gr.update(selected="matrix") if asked else gr.skip()
     return tab, *offered(lab, draft, request.query_params.get("dataset", "")), *_fresh(lab, run, chosen)
 

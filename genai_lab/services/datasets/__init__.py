@@ -114,7 +114,7 @@ def show(lab: Lab, which: str | int) -> VersionView:
             row = queries.version(session, which)
         else:
             name, _, number = which.strip().partition("@")
-            if number and not number.isdigit():
+            if number and not (number.isdecimal() and len(number) < 10):
                 raise LabError(f"{which!r} names no version; write NAME@2 for the second.")
             row = queries.version_by_name(session, name, int(number) if number else None)
         known = queries.names(session) if row is None else []
