@@ -2,14 +2,15 @@
 
 import difflib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
-from genai_lab.errors import BadSetting, DuplicateName, LabError, UnknownName
-from genai_lab.prompts import PARTS, Template
+from genai_lab.errors import BadSetting, DuplicateName, LabError, TemplateError, UnknownName
+from genai_lab.prompts import PARTS, Template, bind
 from genai_lab.prompts.template import ALWAYS
 from storage import templates as queries
 from storage.tables import Template as TemplateRow
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[^\W_][\w .:+-]{0,99}")
 TAG = re.compile(r"[^\W\d_][\w.-]{0,39}")
 LONGEST_MESSAGE = 500
+# Words in the names of a dataset and its columns that tell which task it holds, the surest task first.
+TASK_WORDS: dict[str, tuple[str, ...]] = {
+    "summarise": (
+        "summary",
+        "summaries",
+        "summarization",
+        "summarisation",
+        "highlights",
+        "tldr",
+        "abstract",
+        "headline",
+    ),
+    "translate": ("translation", "translate", "en", "fr", "de", "es", "english", "french", "german"),
+    "answer": ("question", "context", "passage", "qa"),
+    "dialogue": ("reply", "response", "request", "conversation", "messages", "instruction", "chosen"),
+    "other": ("story", "stories"),
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,70 @@ def find(lab: "Lab", *, search: str = "", task: str = "", archived: bool = False
     with lab.database.reading() as session:
         rows = queries.find_templates(session, search, task, archived=archived)
         return [_view(row, row.versions[-1]) for row in rows if row.versions]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A template beside a dataset: `fits` where every slot has a column, `suits` where it is meant for such data."""
+
+    view: TemplateView
+    fits: bool
+    suits: bool
+
+
+def for_dataset(lab: "Lab", dataset: str | int) -> list[Suggestion]:
+    """Every template's newest version, those that suit the dataset best first; raises LabError for no dataset.
+
+    A template suits that the dataset can fill, and whose task is the dataset's. Those that name the dataset's own
+    columns or labels come before general ones; what the dataset cannot fill comes last.
+    """
+    from genai_lab.services import datasets
+
+    version = datasets.show(lab, dataset)
+    columns, roles = version.column_names, version.roles
+    labels = datasets.labels(lab, version.id)
+    task = task_of(version.dataset, columns, roles)
+    scored = []
+    for view in find(lab):
+        fits = _fits(view.value, columns, roles)
+        suits = fits and view.task == task
+        score = (suits, fits, _closeness(view, columns, roles, labels), fits and view.task == "other")
+        scored.append((score, Suggestion(view, fits, suits)))
+    return [one for _, one in sorted(scored, key=lambda pair: pair[0], reverse=True)]
+
+
+def task_of(dataset: str, columns: Sequence[str], roles: Mapping[str, Sequence[str]]) -> str:
+    """The task that the data are for, as the names of columns, then of the dataset, tell; empty where none does."""
+    if roles.get("label"):
+        return "classify"
+    mapped = [name for role in ("reference", "input", "messages", "chosen") for name in roles.get(role, ())]
+    for names in (mapped, columns, [dataset]):
+        words = {word for name in names for word in re.findall(r"[a-z]+", name.lower())}
+        for task, known in TASK_WORDS.items():
+            if words & set(known):
+                return task
+    return ""
+
+
+def _fits(template: Template, columns: Sequence[str], roles: Mapping[str, Sequence[str]]) -> bool:
+    try:
+        bind(template, columns, roles)
+    except TemplateError:
+        return False
+    return True
+
+
+def _closeness(
+    view: TemplateView, columns: Sequence[str], roles: Mapping[str, Sequence[str]], labels: Sequence[str]
+) -> int:
+    """How closely a template speaks of this dataset: of its columns by name, and of its labels or all of them."""
+    text = " ".join(view.value.texts.values()).lower()
+    words = set(re.findall(r"\w+", re.sub(r"{{.*?}}", " ", text)))
+    count = sum(slot in columns and slot != "input" for slot in view.slots)
+    count += any(name.lower() in words for name in roles.get("input", ()))
+    if labels:
+        count += 3 * all(label.lower() in words for label in labels) + bool(re.search(r"{{\s*labels\b", text))
+    return count
 
 
 def versions(lab: "Lab", name: str) -> list[TemplateView]:

@@ -1,13 +1,14 @@
 """Templates in the database: versions, tags, differences, the shipped library."""
 
 import random
+import re
 
 import pytest
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.prompts import Template, render
-from genai_lab.services import templates
+from genai_lab.services import datasets, templates
 from genai_lab.starter.tasks import TASKS
 from tests.prompts.rows import row
 
@@ -87,3 +88,35 @@ def test_the_starter_models_find_the_words_they_were_trained_on(lab: Lab, task: 
         item = row(0, {"input": example.source})
         plain = [one for one in texts if one.slots == ("input",) and not one.system]
         assert example.prompt in {render(one, [item], chat=False)[0].text for one in plain}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "task", "first"),
+    [
+        ("spam", {"text": "Win a prize now", "label": "spam"}, "classify", "classify-labels"),
+        ("reviews", {"review": "I liked it", "sentiment": "positive"}, "classify", "classify-"),
+        ("talks", {"dialogue": "A: Hi.", "summary": "They meet."}, "summarise", "summarise-"),
+        ("pairs", {"en": "Good day", "fr": "Bonjour"}, "translate", "translate-"),
+        ("facts", {"context": "It rains.", "question": "Does it?", "answer": "Yes"}, "answer", "answer-context"),
+        ("chats", {"instruction": "Say hello", "output": "Hello"}, "dialogue", "dialogue-"),
+    ],
+)
+def test_templates_that_suit_the_dataset_come_first(
+    lab: Lab, name: str, row: dict[str, str], task: str, first: str
+) -> None:
+    templates.save(lab, "needs-more", Template(instruction="{{ input }} {{ a_column_of_no_dataset }}"), task=task)
+    other = {"label": "ham", "sentiment": "negative"}
+    rows = [row, {key: other.get(key, f"{value} too") for key, value in row.items()}]
+    found = templates.for_dataset(lab, datasets.import_rows(lab, rows, f"suited-{name}", {}).name)
+    assert (found[0].view.task, found[0].suits) == (task, True)
+    assert found[0].view.template.startswith(first)
+    assert {one.view.template for one in found} == {view.template for view in templates.find(lab)}
+    unfit = [one.view.template for one in found if not one.fits]
+    assert "needs-more" in unfit
+    assert [one.fits for one in found] == sorted((one.fits for one in found), reverse=True)
+
+
+def test_a_template_that_names_the_labels_of_the_dataset_comes_before_a_general_one(lab: Lab) -> None:
+    rows = [{"text": "I liked it", "label": "positive"}, {"text": "I left early", "label": "negative"}]
+    found = templates.for_dataset(lab, datasets.import_rows(lab, rows, "suited-labels", {}).name)
+    assert re.search("positive.*negative", found[0].view.value.instruction, re.IGNORECASE)
