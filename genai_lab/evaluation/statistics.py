@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genai_lab.metrics import Array, Figure, Sample
 
@@ -22,6 +23,7 @@ Z = 1.959963984540054
 Bounds = tuple[float | None, float | None]
 FEW = 15
 TINY = 8
+ENUMERATED = 12
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def wilson(share: float, n: float) -> tuple[float, float]:
 def compare(a: Sample, b: Sample, *, bounds: Bounds = (None, None), seed: int = 0, resamples: int = 1000) -> Comparison:
     """Paired over the same rows in the same order: bootstrap interval and p, approximate randomisation, effect size.
 
-    p values are two-sided and never 0 (Phipson and Smyth, 2010); the effect is the mean difference over its standard
+    Where at most ENUMERATED rows differ, the randomisation is exact: all ways of swapping them are counted. p values
+    are two-sided and never 0 (Phipson and Smyth, 2010); the effect is the mean difference over its standard
     deviation (Cohen's d for pairs). Rows that are undefined on either side are left out.
     """
     kept = ~(_undefined(a.parts) | _undefined(b.parts))
@@ -93,14 +96,12 @@ def compare(a: Sample, b: Sample, *, bounds: Bounds = (None, None), seed: int = 
     mean, spread = float(gains.mean()), float(gains.std(ddof=1)) if n > 1 else 0.0
     low, high = _within(*_mean_ends(gains, bounds, seed, resamples), bounds)
     means = _resampled_means(gains, rng, resamples)
-    signs = rng.integers(0, 2, (resamples, n), dtype=np.int8) * 2 - 1
-    flipped = signs.astype(np.float32) @ gains.astype(np.float32) / n
     return Comparison(
         difference=mean,
         low=low,
         high=high,
         p_bootstrap=_two_sided(means - mean, mean),
-        p_randomisation=_two_sided(flipped, mean),
+        p_randomisation=_sign_flips(gains, rng, resamples),
         effect=mean / spread if spread > 0 else 0.0,
         n=n,
         rows_needed=_rows_needed(mean, spread),
@@ -257,9 +258,10 @@ def _compare_sums(
     real = float(figure(second.sum(axis=0)[None])[0] - figure(first.sum(axis=0)[None])[0])
     counts = _counts(n, rng, resamples).astype(float)
     drawn = figure(counts @ second) - figure(counts @ first)
-    swap = rng.integers(0, 2, (resamples, n)).astype(float)
+    differ = (first != second).any(axis=1)
+    swap, exact = _assignments(int(differ.sum()), rng, resamples)
     total = first.sum(axis=0) + second.sum(axis=0)
-    mixed = swap @ second + (1 - swap) @ first
+    mixed = first.sum(axis=0) + swap.astype(float) @ (second - first)[differ]
     flipped = figure(mixed) - figure(total - mixed)
     spread = float(np.nanstd(drawn)) * np.sqrt(n)
     low, high = (float(end) for end in np.nanquantile(drawn, [0.025, 0.975]))
@@ -270,16 +272,38 @@ def _compare_sums(
         low=low,
         high=high,
         p_bootstrap=_two_sided(drawn - real, real),
-        p_randomisation=_two_sided(flipped, real),
+        p_randomisation=_two_sided(flipped, real, exact=exact),
         effect=real / spread if spread > 0 else 0.0,
         n=n,
         rows_needed=_rows_needed(real, spread),
     )
 
 
-def _two_sided(drawn: Array, real: float) -> float:
-    """How often chance alone reaches the real difference, itself counted."""
-    return float((np.sum(np.abs(drawn) >= abs(real) - 1e-9) + 1) / (len(drawn) + 1))
+def _sign_flips(gains: Array, rng: np.random.Generator, resamples: int) -> float:
+    """p of the mean gain under flipped signs, in float64, so that ties are counted as ties."""
+    changed = gains[gains != 0]
+    step = max(1, 4_000_000 // max(1, len(changed)))
+    swap, exact = _assignments(len(changed), rng, resamples)
+    sums = np.concatenate([(2.0 * swap[start : start + step] - 1) @ changed for start in range(0, len(swap), step)])
+    return _two_sided(sums, float(changed.sum()), size=float(np.abs(changed).sum()), exact=exact)
+
+
+def _assignments(n: int, rng: np.random.Generator, resamples: int) -> tuple[NDArray[np.int8], bool]:
+    """Which of n rows are swapped, (R, n) of 0 and 1, and whether these are all ways there are."""
+    if n <= ENUMERATED:
+        ways = np.arange(2**n)[:, None] >> np.arange(n)[None]
+        return (ways & 1).astype(np.int8), True
+    return rng.integers(0, 2, (resamples, n), dtype=np.int8), False
+
+
+def _two_sided(drawn: Array, real: float, *, size: float | None = None, exact: bool = False) -> float:
+    """How often chance alone reaches the real difference, itself counted; `exact` where `drawn` holds it already.
+
+    What rounding alone makes different from it counts as reaching it; `size` is that of the numbers summed.
+    """
+    slack = 1e-9 * max(abs(real), 1e-3 if size is None else size)
+    hits = int(np.sum(np.abs(drawn) >= abs(real) - slack))
+    return hits / len(drawn) if exact else (hits + 1) / (len(drawn) + 1)
 
 
 def _rows_needed(difference: float, spread: float) -> int | None:

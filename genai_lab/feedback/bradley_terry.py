@@ -60,7 +60,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Fit:
-    """`strengths` (S,) sum to 0; `covariance` (S, S) is theirs over the resamples; `tie` is None without ties."""
+    """`strengths` (S,) sum to 0; `covariance` (S, S) is theirs over the resamples; `tie` is None without ties.
+
+    `design_effect` says how many votes count as one independent vote, since votes on one item tend to agree.
+    """
 
     systems: tuple[str, ...]
     strengths: Floats
@@ -70,6 +73,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     length: tuple[float, float, float] | None = None
     drawn: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    design_effect: float = 1.0
 
 
 def fit(
@@ -99,7 +103,31 @@ def fit(
         tuple(_notes(systems, ballot)),
         length,
         drawn,
+        design_effect(ballot, whole, size, length_control),
     )
+
+
+def design_effect(ballot: Ballot, parameters: Floats, size: int, length_control: bool = False) -> float:
+    """The variance of what votes say, summed by cluster and pair, over that of independent votes (Kish, 1965).
+
+    1 where each cluster has one vote, m where m votes on an item always agree; never below 1.
+    """
+    if ballot.cluster is None:
+        return 1.0
+    swapped = ballot.first > ballot.second
+    low, high = np.minimum(ballot.first, ballot.second), np.maximum(ballot.first, ballot.second)
+    gap = parameters[low] - parameters[high]
+    if length_control:
+        gap = gap + parameters[size] * _places(ballot, swapped)[1]
+    tied = bool((ballot.outcome[ballot.weight > 0] == 0).any())
+    even = np.exp(parameters[-1]) if tied else 0.0
+    up, down = np.exp(gap / 2), np.exp(-gap / 2)
+    outcome = np.where(swapped, -ballot.outcome, ballot.outcome)
+    residual = (outcome - (up - down) / (up + down + even)) / 2
+    _, group = np.unique(np.column_stack([ballot.cluster, low, high]), axis=0, return_inverse=True)
+    together = float((np.bincount(group.ravel(), ballot.weight * residual) ** 2).sum())
+    alone = float((ballot.weight * residual**2).sum())
+    return max(1.0, together / alone) if alone > 0 else 1.0
 
 
 def _rows(ballot: Ballot, size: int, length_control: bool) -> tuple[Floats, Floats]:
@@ -276,19 +304,21 @@ def win_matrix(size: int, ballot: Ballot) -> list[list[Cell | None]]:
     return made
 
 
-def votes_needed(gap: float, tie: float | None, variance: float | None = None) -> int | None:
+def votes_needed(
+    gap: float, tie: float | None, variance: float | None = None, design_effect: float = 1.0
+) -> int | None:
     """How many more votes between two systems tell them apart, 95 % sure in 80 % of all cases.
 
     `gap` is the difference of their log-strengths, `variance` that of its estimate so far (None: no votes yet). By the
-    normal approximation with the Fisher information of one vote, which asks for a few too many below some 50; None
-    where the gap is 0.
+    normal approximation with the Fisher information of one vote, which asks for a few too many below some 50; votes to
+    come are taken to agree within an item as those so far do (`design_effect`). None where the gap is 0.
     """
     if gap == 0:
         return None
     even = np.exp(tie) if tie is not None else 0.0
     up, down = np.exp(gap / 2), np.exp(-gap / 2)
     whole = up + down + even
-    information = (up + down) / whole / 4 - ((up - down) / whole / 2) ** 2
+    information = ((up + down) / whole / 4 - ((up - down) / whole / 2) ** 2) / design_effect
     wanted = ((Z + POWER) / abs(gap)) ** 2
     have = 1 / variance if variance else 0.0
     return max(0, int(np.ceil((wanted - have) / information)))
@@ -300,5 +330,5 @@ def between(found: Fit, a: int, b: int) -> tuple[float, float, float, int | None
     low, high = np.quantile(found.drawn[:, a] - found.drawn[:, b], (0.025, 0.975))
     variance = float(found.covariance[a, a] + found.covariance[b, b] - 2 * found.covariance[a, b])
     apart = low > 0 or high < 0
-    needed = 0 if apart else votes_needed(float(gap), found.tie, variance)
+    needed = 0 if apart else votes_needed(float(gap), found.tie, variance, found.design_effect)
     return SCALE * float(gap), SCALE * float(low), SCALE * float(high), needed

@@ -1,5 +1,7 @@
 """Intervals, paired tests, correction and the words that are made of them."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,55 @@ def test_a_real_difference_is_told_and_none_is_not():
     same = compare(Sample(a), Sample(rng.permutation(a)), bounds=SHARE)
     assert same.p_randomisation > 0.05
     assert same.low <= 0 <= same.high
+
+
+def exact_p(gains: np.ndarray) -> float:
+    """By definition: the share of all sign flips whose mean is at least as far from 0."""
+    sums = [abs(sum(s * g for s, g in zip(signs, gains, strict=True))) for signs in product((1, -1), repeat=len(gains))]
+    return sum(one >= abs(gains.sum()) - 1e-12 for one in sums) / len(sums)
+
+
+def test_randomisation_of_few_rows_is_exact():
+    for n in range(2, 8):
+        for seed in range(6):
+            draw = np.random.default_rng([n, seed])
+            a = draw.random(n)
+            b = np.clip(a + draw.normal(0.1, 0.2, n), 0, 1)
+            assert compare(Sample(a), Sample(b), bounds=SHARE).p_randomisation == pytest.approx(exact_p(b - a))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_five_rows_that_all_gain_give_a_p_of_one_in_sixteen(seed):
+    draw = np.random.default_rng(seed)
+    a = draw.random(5) / 2
+    found = compare(Sample(a), Sample(a + draw.random(5) / 3 + 0.01), bounds=SHARE)
+    assert found.p_randomisation == 0.0625
+    assert verdict("A", "B", FIGURE, found).startswith("No difference")
+
+
+def test_ties_of_many_equal_gains_count_as_ties():
+    """13 rows differ, all by 0.1: only the two ways without a change of sign reach the real difference."""
+    a = np.full(13, 0.3)
+    found = compare(Sample(a), Sample(a + 0.1), bounds=SHARE, resamples=2000)
+    assert found.p_randomisation < 0.005
+    half = np.concatenate([a, a])
+    mixed = compare(Sample(half), Sample(half + 0.1 * np.array([1, -1] * 13)), bounds=SHARE)
+    assert mixed.p_randomisation == 1.0
+
+
+@pytest.mark.parametrize(("won", "lost", "p"), [(5, 0, 0.0625), (8, 2, 0.109375), (12, 0, 0.00048828125)])
+def test_hits_and_misses_give_the_exact_binomial_p(won, lost, p):
+    a = np.array([0.0] * won + [1.0] * lost + [1.0] * 100)
+    b = np.array([1.0] * won + [0.0] * lost + [1.0] * 100)
+    assert compare(Sample(a, proportion=True), Sample(b, proportion=True)).p_randomisation == pytest.approx(p)
+
+
+def test_few_rows_of_sums_are_enumerated_too():
+    first = np.array([[1.0, 4.0], [2.0, 5.0], [1.0, 3.0], [3.0, 3.0]])
+    second = np.array([[2.0, 4.0], [3.0, 5.0], [2.0, 3.0], [3.0, 3.0]])
+    share = Sample(first, lambda sums: sums[:, 0] / sums[:, 1])
+    found = compare(share, Sample(second, share.combine))
+    assert found.p_randomisation == 0.25
 
 
 def test_comparing_a_system_with_itself_finds_nothing_and_keeps_a_width():

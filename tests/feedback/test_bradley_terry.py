@@ -57,6 +57,51 @@ def test_as_many_votes_as_are_said_to_be_needed_tell_two_systems_apart_in_four_o
     assert 0.72 <= told / 400 <= 0.88
 
 
+def agreeing(gap: float, items: int, seed: int) -> Ballot:
+    """Two annotators an item who always say the same."""
+    one = ballot((gap, 0.0), items, [Person(tie=0.0)], seed=seed)
+    first, second, outcome = (np.repeat(part, 2) for part in (one.first, one.second, one.outcome))
+    return Ballot(first, second, outcome, np.ones(2 * items), np.repeat(np.arange(items), 2))
+
+
+def test_votes_needed_hold_where_two_annotators_of_an_item_always_agree() -> None:
+    pilot = fit(("a", "b"), agreeing(0.5, 60, seed=0), resamples=100)
+    assert pilot.design_effect == pytest.approx(2.0)
+    count = votes_needed(0.5, None, design_effect=pilot.design_effect)
+    assert count == pytest.approx(2 * (votes_needed(0.5, None) or 0), abs=1)
+    told = 0
+    for seed in range(300):
+        found = fit(("a", "b"), agreeing(0.5, count // 2, seed=seed), resamples=200, seed=seed)
+        told += between(found, 0, 1)[1] > 0
+    assert 0.72 <= told / 300 <= 0.88
+
+
+def test_the_design_effect_is_one_for_single_votes_and_between_for_votes_that_agree_in_part() -> None:
+    once = ballot((0.5, 0.0), 400, [Person(tie=0.3)], seed=1)
+    single = Ballot(once.first, once.second, once.outcome, once.weight, np.arange(400))
+    assert fit(("a", "b"), single, resamples=20).design_effect == 1.0
+    other = ballot((0.5, 0.0), 400, [Person(tie=0.3)], seed=2)
+    both = [
+        np.concatenate(pair)
+        for pair in zip(
+            (once.first, once.second, once.outcome), (other.first, other.second, other.outcome), strict=True
+        )
+    ]
+    independent = Ballot(*both, np.ones(800), np.tile(np.arange(400), 2))
+    assert fit(("a", "b"), independent, resamples=20).design_effect == pytest.approx(1.0, abs=0.1)
+
+
+def test_equal_votes_on_an_item_ask_for_as_many_items_as_single_votes() -> None:
+    """25 items for one and 15 for the other: two equal votes an item ask for twice the votes of one."""
+    way = np.array([1] * 25 + [-1] * 15)
+    zeros, ones = np.zeros(40, dtype=np.int64), np.ones(40, dtype=np.int64)
+    single = fit(("a", "b"), Ballot(zeros, ones, way, np.ones(40), np.arange(40)))
+    twice = Ballot(*(np.repeat(one, 2) for one in (zeros, ones, way)), np.ones(80), np.repeat(np.arange(40), 2))
+    more, equal = between(single, 0, 1)[3], between(fit(("a", "b"), twice), 0, 1)[3]
+    assert more is not None
+    assert equal == pytest.approx(2 * more, rel=0.1)
+
+
 def test_more_votes_are_asked_for_only_where_the_interval_holds_no_difference() -> None:
     clear = fit(NAMES, ballot(STRENGTHS, 5000, [Person()], seed=2), resamples=200)
     assert between(clear, 0, 4)[3] == 0
