@@ -15,7 +15,11 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     parser = parts.add_parser("generate", parents=[shared], help="draw completions for a prompt")
     parser.add_argument("--model", required=True)
     parser.add_argument("--prompt", required=True, help="the prompt; - reads standard input")
-    parser.add_argument("--mode", choices=["completion", "chat", "text-to-text"], help="default: the model's first")
+    parser.add_argument(
+        "--mode",
+        choices=["completion", "chat", "text-to-text"],
+        help="default: chat where the model has a chat template",
+    )
     parser.add_argument("--trace", nargs="?", type=int, const=8, default=0, metavar="N", help="N alternatives a token")
     for item in dataclasses.fields(Sampling):
         flag, help_text = "--" + item.name.replace("_", "-"), item.metadata["help"].replace("%", "%%")

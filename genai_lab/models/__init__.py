@@ -39,7 +39,8 @@ class Card:
     """What is known of a model without loading it. Bytes are whole numbers; None where a place does not tell.
 
     `memory_bytes` are the weights in the dtype that they are loaded in, and the cache of keys and values of one text
-    that fills the context (`CACHED` tokens of it where it is longer).
+    that fills the context (`CACHED` tokens of it where it is longer). `completes` marks a model with a chat template
+    whose training was mostly plain text, so that completion is what it does best.
     """
 
     name: str
@@ -57,17 +58,23 @@ class Card:
     chat: bool = False
     path: Path | None = None
     about: str = ""
+    completes: bool = False
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """The playground's modes that this model can do, the best first."""
+        """The modes that this model can do, the best first: chat wherever it has a template for it.
+
+        The first one is the default of every prompt that names no mode.
+        """
         if self.family == "encoder-decoder":
             return ("text-to-text",)
         if self.family == "endpoint":
             return ("chat", "completion")
         if self.family in ("classifier", "encoder"):
             return ()
-        return ("completion", "chat") if self.chat else ("completion",)
+        if not self.chat:
+            return ("completion",)
+        return ("completion", "chat") if self.completes else ("chat", "completion")
 
 
 @dataclass(frozen=True)

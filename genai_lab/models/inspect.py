@@ -79,6 +79,7 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
         licence=licence,
         content_hash=content_hash(hashed_files(folder, weights), folder),
         chat=has_chat_template(folder, tokenizer_config),
+        completes=is_starter_template(folder),
         path=folder,
         about=about,
     )
@@ -245,6 +246,18 @@ def _first(config: dict[str, Any], names: tuple[str, ...]) -> int:
 def has_chat_template(folder: Path, tokenizer_config: dict[str, Any]) -> bool:
     files = ("chat_template.jinja", "chat_template.json")
     return bool(tokenizer_config.get("chat_template")) or any((folder / name).is_file() for name in files)
+
+
+def is_starter_template(folder: Path) -> bool:
+    """Whether the chat template is the starter models' own, who learned chat as one task among many plain ones."""
+    path = folder / "chat_template.jinja"
+    return path.is_file() and path.stat().st_size < 1000 and path.read_bytes() == _starter_template()
+
+
+@cache
+def _starter_template() -> bytes:
+    path = Path(__file__).resolve().parents[1] / "starter" / "weights" / "starter-causal" / "chat_template.jinja"
+    return path.read_bytes() if path.is_file() else b""
 
 
 def hashed_files(folder: Path, weights: tuple[Path, ...]) -> list[Path]:

@@ -16,6 +16,7 @@ from genai_lab.errors import BadSetting, DuplicateName, ModelError, UnknownName
 from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt, Source
 from genai_lab.models.cache import LoadedState
 from genai_lab.models.checks import size_text
+from genai_lab.models.inspect import is_starter_template
 from genai_lab.services import downloads as fetching
 from genai_lab.services import jobs
 from genai_lab.services.downloads import Download
@@ -345,8 +346,10 @@ def _fields(card: Card, **more: Any) -> dict[str, Any]:
 
 def card_of(kept: dict[str, Any]) -> Card:
     """The card that was kept as JSON."""
-    path = kept["path"]
-    return Card(**{**kept, "source": Source(**kept["source"]), "path": Path(path) if path else None})
+    path = Path(kept["path"]) if kept["path"] else None
+    if "completes" not in kept and path is not None and kept["chat"]:
+        kept = {**kept, "completes": is_starter_template(path)}
+    return Card(**{**kept, "source": Source(**kept["source"]), "path": path})
 
 
 def take_over(row: Model, card: Card) -> None:

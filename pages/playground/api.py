@@ -50,7 +50,7 @@ def generate(lab: Lab, model: str, prompt: str, mode: str = "", settings: dict[s
     Args:
         model: name of a model in the catalogue, as list_models gives it.
         prompt: the prompt; in chat mode the user's message.
-        mode: completion, chat or text-to-text; empty takes the model's first one.
+        mode: completion, chat or text-to-text; empty takes chat where the model has a chat template.
         settings: sampling settings by name, such as {"temperature": 0.7, "top_p": 0.9, "seed": 1}; the rest default.
 
     Returns:

@@ -1,6 +1,7 @@
 """Local folders, starters and adapters: what their cards say, and one clear sentence for everything that is wrong."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from genai_lab.errors import LabError, ModelError
 from genai_lab.models import BACKENDS, Card, Options, Prompt, Request, Source
 from genai_lab.models.checks import parse_object
 from genai_lab.models.inspect import cached_numbers, classify, known_classes
+from genai_lab.models.starter import WEIGHTS
 from tests.models.folders import SIZE, STORIES, config, lora, small_llama, tensors
 
 
@@ -107,7 +109,13 @@ def test_shards_count_as_one_model(tmp_path: Path) -> None:
 
 def test_chat_template_makes_a_chat_model(folder: Path) -> None:
     (folder / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
-    assert inspect(folder).modes == ("completion", "chat")
+    assert inspect(folder).modes == ("chat", "completion")
+
+
+def test_a_starter_and_what_is_made_of_it_complete_by_default(folder: Path) -> None:
+    starter = BACKENDS.get("starter").inspect(Source("starter", "starter-causal"), "starter-causal", Options())
+    shutil.copy(WEIGHTS / "starter-causal" / "chat_template.jinja", folder)
+    assert starter.modes == inspect(folder).modes == ("completion", "chat")
 
 
 @pytest.mark.parametrize(

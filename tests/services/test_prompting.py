@@ -84,7 +84,8 @@ def test_the_form_follows_the_model() -> None:
         return Card("m", Source("fake", "m"), "generate", family, "none", context=100, chat=chat)  # type: ignore[arg-type]
 
     assert prompting.mode_of(card("decoder-only")) == "completion"
-    assert prompting.mode_of(card("decoder-only", chat=True), "chat") == "chat"
+    assert prompting.mode_of(card("decoder-only", chat=True)) == "chat"
+    assert prompting.mode_of(card("decoder-only", chat=True), "plain") == "completion"
     assert prompting.mode_of(card("encoder-decoder")) == "text-to-text"
     assert prompting.mode_of(card("endpoint")) == "chat"
     with pytest.raises(LabError, match="no chat template"):
