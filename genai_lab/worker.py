@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from genai_lab.files import write_json
 from genai_lab.services.jobs import process
 
 HEARTBEAT = 1.0
@@ -91,13 +92,13 @@ def main(folder: Path, held: int | None = None) -> int:
         return 0  # another worker does this job
     os.nice(5)
     _offer_to_the_kernel()
-    process.write_whole(folder / process.WORKER, process.name_of(os.getpid(), order["attempt"]))
+    write_json(folder / process.WORKER, process.name_of(os.getpid(), order["attempt"]))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     spare = _spare(folder)
     ended = _body(folder, order, spare)
     spare.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # the code alone has to do
-        process.write_whole(folder / process.EXIT, ended | {"attempt": order["attempt"], "peak_memory": _peak()})
+        write_json(folder / process.EXIT, ended | {"attempt": order["attempt"], "peak_memory": _peak()})
     return CODES[ended["reason"]]
 
 

@@ -90,6 +90,13 @@ def beat(job: Job, peak: int) -> None:
     job.peak_memory = max(job.peak_memory or 0, peak)
 
 
+def add_failed_attempt(session: Session, job_id: int, failed: dict[str, Any]) -> list[dict[str, Any]]:
+    """Notes how an attempt ended; all that failed since a user queued the job."""
+    job = session.get_one(Job, job_id)
+    job.failed_attempts = [*(job.failed_attempts or ()), failed]
+    return job.failed_attempts
+
+
 def queue_again(session: Session, job_id: int, message: str) -> None:
     job = session.get_one(Job, job_id)
     job.status, job.message, job.seconds_left, job.pid, job.process_started = "queued", message, None, None, None
@@ -119,7 +126,7 @@ def queue_anew(session: Session, job: Job) -> None:
         shared = own.where(Run.status == job.status, Run.error.is_not_distinct_from(job.error))
         session.execute(shared.values(status="running", error=None))
     job.status, job.exit_reason, job.error, job.cancel_requested = "queued", None, None, False
-    job.ended_at, job.message = None, ""
+    job.ended_at, job.message, job.failed_attempts = None, "", None
 
 
 def claim(database: Database, kept: ExitStack) -> bool:

@@ -271,6 +271,8 @@ class Job(Row):
 
     It begins when the job `depends_on_id` has finished and those of `after` have ended, in whichever way. `pid` and
     `process_started` (clock ticks since boot) together name a process; `exit_reason` says how it ended.
+    `failed_attempts` lists how earlier attempts ended since a user queued the job: {"attempt", "reason" ("killed" or
+    "out of memory"), "records" (whether it left any), "peak_memory"}.
     """
 
     __tablename__ = "jobs"
@@ -287,6 +289,7 @@ class Job(Row):
     depends_on_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
     after: Mapped[list[Any] | None]
     attempt: Mapped[int] = mapped_column(default=0)
+    failed_attempts: Mapped[list[Any] | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     pid: Mapped[int | None]
     process_started: Mapped[int | None] = mapped_column(BigInteger)

@@ -2,13 +2,14 @@
 
 import json
 import math
-import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from genai_lab.files import atomic_write
 
 if TYPE_CHECKING:
     import torch
@@ -91,8 +92,8 @@ def train(recipe: Recipe, tokenizer: Any, work: Path, *, seed: int, scale: float
                 clock.write({"step": done, "phase": phase.name, **_evaluated(recipe, model, tokenizer)})
             if clock.due() or done == total:
                 state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
-                torch.save(state | {"seconds": clock.seconds()}, saved.with_suffix(".new"))
-                os.replace(saved.with_suffix(".new"), saved)
+                with atomic_write(saved) as draft:
+                    torch.save(state | {"seconds": clock.seconds()}, draft)
         first += phase.steps
     return model.eval()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.errors import LabError
+from genai_lab.files import atomic_folder
 from genai_lab.training.loading import load_module, load_tokenizer
 from genai_lab.training.loop import best_of, resume, step_of
 from genai_lab.training.work import Work
@@ -20,20 +21,16 @@ def export_best(work: Work, out: Path, folder: Path) -> int:
     if best is None:
         raise LabError("The run has no checkpoint yet, so there is nothing to keep; let it go on.")
     module = restored(work, best)
-    draft = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
     _usable(module)
-    work.method.export(module, draft)
-    if (draft / "config.json").is_file():
-        load_tokenizer(work.base).save_pretrained(draft)
-        for name in ("generation_config.json", "chat_template.jinja"):
-            if (work.base / name).is_file() and not (draft / name).is_file():
-                shutil.copy(work.base / name, draft / name)
-    else:
-        _name_base(draft, work)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.rename(folder)
+    with atomic_folder(folder) as draft:
+        work.method.export(module, draft)
+        if (draft / "config.json").is_file():
+            load_tokenizer(work.base).save_pretrained(draft)
+            for name in ("generation_config.json", "chat_template.jinja"):
+                if (work.base / name).is_file() and not (draft / name).is_file():
+                    shutil.copy(work.base / name, draft / name)
+        else:
+            _name_base(draft, work)
     return step_of(best)
 
 
@@ -54,12 +51,10 @@ def merge(base: Path, adapter: Path, architecture: Any, folder: Path) -> float:
     same = all(torch.equal(a.argmax(-1), b.argmax(-1)) for a, b in zip(before, after, strict=True))
     if apart > CLOSE or not same:
         raise LabError(f"Merged, the model does not say the same (logits differ by {apart:.2g}); keep the adapter.")
-    draft = folder.with_name(f"{folder.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
     _usable(merged)
-    merged.save_pretrained(draft)
-    tokenizer.save_pretrained(draft)
-    draft.rename(folder)
+    with atomic_folder(folder) as draft:
+        merged.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
     return apart
 
 

@@ -4,7 +4,6 @@ TRL's losses are means over the pairs of a batch. Here the model reads a batch o
 pairs of each weight in turn, so that a step's loss is the weighted mean over all its batches and processes.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
 
+from genai_lab.files import atomic_write
 from genai_lab.training import IGNORED, Tell
 from genai_lab.training.batches import Draws, longest
 from genai_lab.training.running import Running, arguments
@@ -165,9 +165,8 @@ class DpoLoop(Pairs, DPOTrainer):
             kept = {"train": self._referred(self.draws, train), "held": self._referred(self.held, held)}
             places = {"train places": np.array(train), "held places": np.array(held)}
             self.out.mkdir(parents=True, exist_ok=True)
-            draft = self.out / f"{os.getpid()}.npz"
-            np.savez(draft, **kept, **places)  # type: ignore[arg-type]
-            draft.replace(path)
+            with atomic_write(path) as draft:
+                np.savez(draft, **kept, **places)  # type: ignore[arg-type]
         with np.load(path, allow_pickle=False) as found:
             known = [
                 {

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from genai_lab.files import write_json
 from genai_lab.training import Architecture, Plan, Training, settings_from
 from genai_lab.training.batches import Draws, read_items, training_draws, write_items
 from genai_lab.training.methods import METHODS
@@ -65,9 +66,7 @@ class Work:
             write_items(folder / f"train-{place}.npz", items)
         write_items(folder / "validation.npz", validation)
         kept = asdict(replace(self, parts=len(train))) | {"plan": self.plan.as_dict(), "base": str(self.base)}
-        draft = folder / f"{FILE}.new"
-        draft.write_text(json.dumps(kept))
-        draft.replace(folder / FILE)
+        write_json(folder / FILE, kept)
 
     @classmethod
     def read(cls, folder: Path) -> "Work":

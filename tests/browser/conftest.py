@@ -62,7 +62,7 @@ def app_url(app_home: Path, model_folder: Path) -> Iterator[str]:
         **os.environ,
         "GENAI_LAB_HOME": str(home),
         "GENAI_LAB_MODEL_ROOTS": os.pathsep.join([str(home / "models"), str(model_folder.parent)]),
-        "GENAI_LAB_PLUGINS": "tests.jobs.bodies",
+        "GENAI_LAB_PLUGINS": "tests.jobs.bodies,tests.browser.slow",
         "OMP_NUM_THREADS": "2",
         "HF_HUB_OFFLINE": "0",
     }

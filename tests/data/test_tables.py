@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,7 +175,6 @@ def test_a_dead_process_is_told_from_a_living_one(tmp_path: Path) -> None:
     mine, others = tmp_path / f".{os.getpid()}-a.draft", tmp_path / f".{gone.pid}-b.draft"
     for path in (mine, others):
         path.write_bytes(b"")
-    time.sleep(0.01)
     tables.sweep(tmp_path)
     assert mine.exists()
     assert not others.exists()

@@ -1,7 +1,8 @@
 """Jobs as their users see them, done by real worker processes."""
 
-import time
-from collections.abc import Callable, Iterator
+import os
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from sqlalchemy import select
 
 from genai_lab.config import Config
 from genai_lab.errors import LabError
+from genai_lab.files import write_json
 from genai_lab.lab import Lab
 from genai_lab.services import jobs
-from genai_lab.services.jobs import process
+from genai_lab.services.jobs import process, supervisor
 from genai_lab.services.jobs.supervisor import Supervisor
 from storage import jobs as queries
 from storage.tables import Preset
+from tests.waiting import until, until_ended
 
 
 @pytest.fixture
@@ -47,20 +50,13 @@ def kept(lab: Lab) -> list[str]:
         return sorted(session.scalars(select(Preset.name)))
 
 
-def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def test_a_run_is_given_a_gpu_for_each_of_its_processes_and_those_behind_it_wait(lab: Lab) -> None:
     supervisor, given = Supervisor(lab), []
     supervisor._gpus = ("4", "5")
 
     def spawn(job_id: int, order: dict[str, Any]) -> None:
         given.append((job_id, order["gpu"]))
-        process.write_whole(jobs.folder(lab, job_id) / process.ORDER, order)
+        write_json(jobs.folder(lab, job_id) / process.ORDER, order)
 
     supervisor._spawn = spawn  # type: ignore[method-assign]
     wanted = (1, 2, 1)
@@ -82,7 +78,7 @@ def test_a_run_is_given_a_gpu_for_each_of_its_processes_and_those_behind_it_wait
 
 def test_a_job_is_done_by_a_worker_and_written_down_once(lab: Lab) -> None:
     job = count(lab)
-    done = jobs.wait(lab, job, timeout=30)
+    done = until_ended(lab, job)
     assert (done.status, done.exit_reason, done.result, done.share) == ("finished", "finished", {"sum": 3}, 1.0)
     assert (done.peak_memory or 0) > 10_000_000
     assert kept(lab) == ["a 0", "a 1", "a 2", "a finished"]
@@ -90,20 +86,24 @@ def test_a_job_is_done_by_a_worker_and_written_down_once(lab: Lab) -> None:
 
 
 def test_a_killed_worker_is_followed_by_one_that_goes_on(lab: Lab) -> None:
-    done = jobs.wait(lab, count(lab, upto=6, die=4), timeout=60)
+    done = until_ended(lab, count(lab, upto=6, die=4))
     assert (done.status, done.attempt) == ("finished", 2)
     assert kept(lab) == [*(f"a {number}" for number in range(6)), "a finished"]
 
 
 def test_a_job_whose_worker_always_dies_is_killed_in_the_end(lab: Lab) -> None:
-    done = jobs.wait(lab, count(lab, die_once=0), timeout=60)
+    done = until_ended(lab, count(lab, die_once=0))
     assert (done.status, done.exit_reason, done.attempt) == ("failed", "killed", 3)
+    assert [(one["attempt"], one["reason"], one["records"]) for one in done.failed_attempts or ()] == [
+        (1, "killed", False), (2, "killed", False), (3, "killed", False),
+    ]  # fmt: skip
     assert kept(lab) == []
+    assert jobs.retry(lab, done.id).failed_attempts is None
 
 
 def test_a_failure_is_one_sentence_and_can_be_tried_again(lab: Lab) -> None:
     job = count(lab, fail=2)
-    done = jobs.wait(lab, job, timeout=30)
+    done = until_ended(lab, job)
     assert (done.status, done.exit_reason) == ("failed", "failed")
     assert done.error == "Row 3 cannot be counted; leave it out."
     assert jobs.retry(lab, job).status == "queued"
@@ -112,22 +112,22 @@ def test_a_failure_is_one_sentence_and_can_be_tried_again(lab: Lab) -> None:
 
 
 def test_out_of_memory_is_named(lab: Lab) -> None:
-    assert jobs.wait(lab, count(lab, memory=1), timeout=30).exit_reason == "out of memory"
+    assert until_ended(lab, count(lab, memory=1)).exit_reason == "out of memory"
 
 
 def test_a_full_disk_is_named(lab: Lab) -> None:
-    assert jobs.wait(lab, count(lab, disk=1), timeout=30).exit_reason == "disk full"
+    assert until_ended(lab, count(lab, disk=1)).exit_reason == "disk full"
 
 
 def test_a_child_that_outlives_its_worker_neither_stops_the_job_nor_stays(lab: Lab) -> None:
-    done = jobs.wait(lab, count(lab, fork=0), timeout=30)
+    done = until_ended(lab, count(lab, fork=0))
     assert (done.status, done.attempt) == ("finished", 2)
 
 
 def test_findings_that_cannot_be_kept_end_their_own_job_only(lab: Lab) -> None:
     bad, good = count(lab, poison=1), count(lab, name="b")
-    assert jobs.wait(lab, good, timeout=30).status == "finished"
-    done = jobs.wait(lab, bad, timeout=30)
+    assert until_ended(lab, good).status == "finished"
+    done = until_ended(lab, bad)
     assert done.status == "failed"
     assert "could not write down what the job found (KeyError" in str(done.error)
     assert not process.alive(jobs.folder(lab, bad))
@@ -147,18 +147,17 @@ def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: Lab) -> Non
     job = count(lab, hang=1)
     child = jobs.folder(lab, job) / "child"
     until(lambda: child.exists() and child.read_text() != "")
-    pid, asked = int(child.read_text()), time.monotonic()
+    pid = int(child.read_text())
     jobs.cancel(lab, job)
-    done = jobs.wait(lab, job, timeout=15)
-    assert time.monotonic() - asked < 10
+    done = until_ended(lab, job)
     assert (done.status, done.exit_reason) == ("cancelled", "cancelled")
-    until(lambda: process.process_started(pid) is None or _zombie(pid), 2)
+    until(lambda: process.process_started(pid) is None or _zombie(pid))
 
 
 def test_a_queued_job_is_cancelled_without_being_started(lab: Lab) -> None:
     job = count(lab)
     jobs.cancel(lab, job)
-    assert jobs.wait(lab, job, timeout=10).status == "cancelled"
+    assert until_ended(lab, job).status == "cancelled"
     assert kept(lab) == []
 
 
@@ -171,7 +170,7 @@ def test_the_next_supervisor_takes_over_a_living_worker(lab: Lab, config: Config
     lab.supervisor.stop()
     lab.supervisor = None
     other = Lab.open(config)
-    done = jobs.wait(other, job, timeout=30)
+    done = until_ended(other, job)
     assert (done.status, done.attempt) == ("finished", 1)
     assert worker.read_text() == before
     assert kept(other) == [*(f"a {number}" for number in range(10)), "a finished"]
@@ -188,7 +187,7 @@ def test_a_kind_that_is_gone_ends_its_own_job_only(lab: Lab) -> None:
     with lab.database.session() as session:
         fields = {"kind": "gone", "title": "Of a plugin", "settings": {}, "resource": "cpu", "priority": 9}
         gone = queries.add_job(session, **fields).id
-    assert jobs.wait(lab, count(lab), timeout=30).status == "finished"
+    assert until_ended(lab, count(lab)).status == "finished"
     done = jobs.show(lab, gone)
     assert done.status == "failed"
     assert "No kind of job is called 'gone'" in str(done.error)
@@ -197,7 +196,7 @@ def test_a_kind_that_is_gone_ends_its_own_job_only(lab: Lab) -> None:
 def test_what_depends_on_a_failed_job_fails_with_it(lab: Lab) -> None:
     first = count(lab, fail=0)
     then = jobs.enqueue(lab, "count", {"upto": 1, "name": "b"}, title="After it", depends_on=first)
-    done = jobs.wait(lab, then, timeout=30)
+    done = until_ended(lab, then)
     assert done.status == "failed"
     assert "which this one needs, failed; try that one again" in str(done.error)
 
@@ -208,8 +207,8 @@ def test_the_urgent_go_first_and_only_so_many_at_once(tmp_path: Path) -> None:
         jobs.enqueue(lab, "count", {"upto": 1, "name": name}, title=name, priority=priority)
         for name, priority in (("late", 0), ("soon", 5))
     )
-    ended = [jobs.wait(lab, one, timeout=40).started_at for one in (soon, late)]
-    assert ended[0] < ended[1]  # type: ignore[operator]
+    begun = [until_ended(lab, one).started_at for one in (soon, late)]
+    assert begun[0] < begun[1]  # type: ignore[operator]
     lab.close()
 
 
@@ -220,3 +219,27 @@ def _zombie(pid: int) -> bool:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return True
+
+
+def test_a_job_is_cancelled_and_retried_two_hundred_times_without_a_lost_order(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "COMMAND", ("/bin/sh", "-c", "exec sleep 600"))
+    monkeypatch.setattr(supervisor, "EVERY", 0.001)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    supervise(lab)
+    job, draw = count(lab), random.Random(10)
+    for _ in range(200):
+        if draw.random() < 0.5:
+            until(lambda: jobs.show(lab, job).status == "running")
+        jobs.cancel(lab, job)
+        until(lambda: not jobs.show(lab, job).live)
+        view = jobs.show(lab, job)
+        assert (view.status, view.error) == ("cancelled", None)
+        jobs.retry(lab, job)
+    until(lambda: jobs.show(lab, job).status == "running")
+    attempt = jobs.show(lab, job).attempt
+    until(lambda: (process.read(jobs.folder(lab, job) / process.ORDER) or {}).get("attempt") == attempt)
+    jobs.cancel(lab, job)
+    until(lambda: not jobs.show(lab, job).live)
+    assert not process.alive(jobs.folder(lab, job))

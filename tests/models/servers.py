@@ -129,6 +129,7 @@ class SmallEndpoint:
     def __init__(self) -> None:
         self.words = ["Hello", " there", ",", " friend"]
         self.delay = 0.0
+        self.together: threading.Barrier | None = None
         self.answer: Answer | None = None
         self.models: Any = {"data": [{"id": "tiny", "max_model_len": 128}, {"id": "other"}]}
         self.status = 200
@@ -164,6 +165,8 @@ class SmallEndpoint:
                 self.wfile.write(body)
 
         def stream_words(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+            if endpoint.together is not None:
+                endpoint.together.wait(60)
             begin_events(handler)
             chat = "messages" in body
             words = [*endpoint.words, f" {body['seed']}"]

@@ -1,7 +1,6 @@
 """The catalogue service: adding, downloading, loading, putting away; on real folders and the tests' own Hub."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError, ModelError, UnknownName
 from genai_lab.lab import Lab
 from genai_lab.models import Generator, Prompt, Request, Source, starter
-from genai_lab.services import generation, jobs, models
+from genai_lab.services import generation, models
 from genai_lab.services.jobs.supervisor import stand_in
 from tests.models.folders import lora, small_llama, soft_prompt
 from tests.models.servers import SHA, SmallEndpoint, SmallHub, serving
+from tests.waiting import until, until_ended
 
 
 def open_lab(tmp_path: Path) -> Lab:
@@ -219,7 +219,7 @@ def test_hub_model_is_planned_downloaded_survives_the_app_and_generates(
         models.load(lab, "small")
     lab.close()
     again = open_lab(tmp_path)
-    assert jobs.wait(again, made.id, timeout=60).status == "finished"
+    assert until_ended(again, made.id).status == "finished"
     view = models.show(again, "small")
     assert view.status == "ready"
     assert view.card.source.revision == SHA
@@ -236,12 +236,9 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
     made = models.start_download(lab, "small", HUB)
     own = stand_in(lab)
     assert own is not None
-    end = time.monotonic() + 40
-    while not models.downloads(lab)[0].done_bytes:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: models.downloads(lab)[0].done_bytes)
     models.cancel_download(lab, made.id)
-    jobs.wait(lab, made.id, timeout=20)
+    until_ended(lab, made.id)
     own.stop()
     lab.supervisor = None
     assert list(lab.config.hub_cache.rglob("*.part"))
@@ -253,7 +250,7 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
     small_hub.bytes_per_second = None
     again = models.start_download(lab, "small", view.card.source)
     assert again.id == made.id
-    jobs.wait(lab, again.id, timeout=60)
+    until_ended(lab, again.id)
     folder = models.show(lab, "small").card.path
     assert folder is not None
     assert not list(lab.config.hub_cache.rglob("*.part"))
@@ -264,7 +261,7 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
 def test_what_was_fetched_of_a_model_goes_with_it(lab: Lab, small_hub: SmallHub) -> None:
     small_hub.spoil = True
     made = models.start_download(lab, "small", HUB)
-    assert "arrived damaged" in str(jobs.wait(lab, made.id, timeout=60).error)
+    assert "arrived damaged" in str(until_ended(lab, made.id).error)
     assert [(item.status, item.error) for item in models.downloads(lab)] == [
         ("failed", models.show(lab, "small").detail)
     ]

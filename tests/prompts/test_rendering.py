@@ -124,4 +124,4 @@ def test_a_whole_dataset_is_rendered_in_a_moment() -> None:
     render(REVIEW, rows[:1], chat=False, binding=BINDING)
     began = time.perf_counter()
     assert len(render(REVIEW, rows, [shots] * 500, chat=False, binding=BINDING)) == 500
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - began < 10.0  # a process a row would take minutes

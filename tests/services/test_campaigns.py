@@ -21,6 +21,7 @@ from storage import runs
 from storage.feedback_tables import Assignment
 from storage.tables import Generation, RunInput
 from tests.tiny import open_lab
+from tests.waiting import until_ended
 
 
 @pytest.fixture
@@ -277,7 +278,7 @@ def test_a_campaign_whose_drawing_was_cancelled_says_so_and_what_to_do(lab: Lab)
     with pytest.raises(LabError, match="still being drawn"):
         feedback.move(lab, "failing", "open")
     jobs.cancel(lab, begun.generating)
-    jobs.wait(lab, begun.job, timeout=60)
+    until_ended(lab, begun.job)
     view = feedback.show(lab, "failing")
     assert (view.status, feedback.find(lab)[0].problem) == ("failed", view.problem)
     with pytest.raises(LabError, match=r"were not drawn\. .+ Retry its jobs on the Jobs page"):

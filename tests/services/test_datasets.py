@@ -11,8 +11,9 @@ from genai_lab.data import BadRows, SplitPlan, hub
 from genai_lab.data.hub import Place
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.services import datasets, jobs
+from genai_lab.services import datasets
 from tests.services.conftest import Call
+from tests.waiting import until_ended
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -158,7 +159,7 @@ def test_an_import_and_a_profile_run_as_jobs(lab: Lab, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", reviews(3000, 5000))
     first = datasets.start(lab, datasets.file_order(path, "by job", split=SplitPlan("ratio")))
     path.unlink()  # the job has a file of its own
-    ended = jobs.wait(lab, first, timeout=60)
+    ended = until_ended(lab, first)
     assert ended.status == "finished", ended.error
     view = datasets.show(lab, "by job")
     assert ended.result == {
@@ -170,7 +171,7 @@ def test_an_import_and_a_profile_run_as_jobs(lab: Lab, tmp_path: Path) -> None:
         "left_out_count": 0,
     }
     assert not list((lab.config.home / "incoming").glob("*a.jsonl"))
-    done = jobs.wait(lab, datasets.start_profile(lab, view.id, "tiny"), timeout=60)
+    done = until_ended(lab, datasets.start_profile(lab, view.id, "tiny"))
     assert done.status == "finished", done.error
     assert datasets.show(lab, view.id).profile["lengths"]["tiny"]["text"]["of"] == 3000  # type: ignore[index]
 
@@ -181,17 +182,17 @@ def test_a_job_stuck_at_bad_rows_goes_on_without_them_or_stops(lab: Lab, tmp_pat
     order = datasets.file_order(path, "stuck")
     with pytest.raises(BadRows, match="Row 2"):
         datasets.make(lab, order)
-    ended = jobs.wait(lab, datasets.start(lab, order), timeout=60)
+    ended = until_ended(lab, datasets.start(lab, order))
     assert (ended.status, ended.exit_reason) == ("failed", "failed")
     assert "Row 2" in (ended.error or "")
     held = datasets.stuck(lab)
     assert held is not None
     assert (held.job_id, held.name, held.count, held.rows[0].number) == (ended.id, "stuck", 1, 2)
-    done = jobs.wait(lab, datasets.without_bad(lab, held.job_id), timeout=60)
+    done = until_ended(lab, datasets.without_bad(lab, held.job_id))
     assert done.result is not None
     assert (done.result["rows"], done.result["left_out_count"]) == (2, 1)
     assert datasets.stuck(lab) is None
-    failed = jobs.wait(lab, datasets.start(lab, order), timeout=60)
+    failed = until_ended(lab, datasets.start(lab, order))
     datasets.give_up(lab, failed.id)
     assert datasets.stuck(lab) is None
     assert not list((lab.config.home / "incoming").glob("*-a.jsonl"))

@@ -11,9 +11,10 @@ from genai_lab.config import Config
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
-from genai_lab.services import datasets, evaluation, jobs
+from genai_lab.services import datasets, evaluation
 from genai_lab.services.evaluation import Choice, EvaluationView, reading, report, suites, uploads
 from genai_lab.services.evaluation.comparing import compare
+from tests.waiting import until_ended
 
 ROWS = 60
 ATTACK = "<script>alert(1)</script>"
@@ -38,7 +39,7 @@ def evaluated(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> EvaluationV
             )
     ids = uploads.systems(lab, file, ["fair", "good", "bad"], ["answer"], "question")
     begun = evaluation.start(lab, ids, [Choice("exact_match"), Choice("bleu")], title="three")
-    assert jobs.wait(lab, begun.job_id, timeout=120).status == "finished"
+    assert until_ended(lab, begun.job_id).status == "finished"
     return evaluation.show(lab, begun.run_id)
 
 

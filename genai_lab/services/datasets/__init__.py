@@ -12,6 +12,7 @@ from typing import Any
 
 from genai_lab.data import SPLIT, Example, SplitPlan, tables
 from genai_lab.errors import LabError
+from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
 from genai_lab.services.datasets import importing
 from genai_lab.services.datasets.importing import (
@@ -198,13 +199,9 @@ def export(lab: Lab, version_id: int, path: Path, form: str, split: str | None =
     """
     if form not in ("jsonl", "csv"):
         raise LabError(f"There is no export format {form!r}. Known: csv, jsonl.")
-    view, draft = show(lab, version_id), path.with_name(path.name + ".part")
-    try:
-        count = _exported(lab, view, draft, form, split)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return count
+    view = show(lab, version_id)
+    with atomic_write(path) as draft:
+        return _exported(lab, view, draft, form, split)
 
 
 def export_file(lab: Lab, version_id: int, form: str, split: str | None = None) -> Path:

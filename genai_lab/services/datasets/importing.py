@@ -19,6 +19,7 @@ from genai_lab.data import BadRow, SplitPlan, hub, readers, tables
 from genai_lab.data.guessing import Roles, checked, guess
 from genai_lab.data.hub import Place
 from genai_lab.errors import LabError
+from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
 from genai_lab.services.datasets.views import VersionView, folder, view_of
@@ -192,7 +193,8 @@ def pasted(lab: Lab, text: str) -> Path:
     except UnicodeEncodeError as problem:
         raise LabError(f"The text holds half a character (a lone surrogate) at place {problem.start:,}.") from None
     path = incoming(lab) / f"pasted-{hashlib.sha256(data).hexdigest()[:16]}{suffix}"
-    path.write_bytes(data)
+    with atomic_write(path) as draft:
+        draft.write_bytes(data)
     return path
 
 

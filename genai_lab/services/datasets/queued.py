@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from genai_lab.data import BadRow
+from genai_lab.files import write_json
 from genai_lab.lab import Lab
 from genai_lab.services import jobs
 from genai_lab.services.datasets.importing import Order, incoming
@@ -64,7 +65,7 @@ def give_up(lab: Lab, job_id: int) -> None:
 def keep_bad(folder: Path, rows: Sequence[BadRow], count: int) -> None:
     """Leaves the bad rows in the job's folder, where `stuck` looks."""
     kept = {"rows": [asdict(row) for row in rows], "count": count}
-    (folder / BAD_ROWS).write_text(json.dumps(kept, ensure_ascii=False))
+    write_json(folder / BAD_ROWS, kept)
 
 
 def _answered(lab: Lab, job_id: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.feedback.pairs import FORMS, VOTES, Pair, aggregated, formed, pairs_of
+from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback
 from genai_lab.services.history import harmless
@@ -162,14 +163,11 @@ def export(
     else:
         version, found = _kept(lab, campaign, votes, name)
         dataset, rows = version.name, [formed(row, form) for row in found]
-    draft = path.with_name(path.name + ".part")
     try:
-        _write(rows, draft, kind)
-        draft.replace(path)
+        with atomic_write(path) as draft:
+            _write(rows, draft, kind)
     except OSError as problem:
         raise LabError(f"{path} cannot be written ({problem.strerror}).") from problem
-    finally:
-        draft.unlink(missing_ok=True)
     return Exported(path, len(rows), dataset)
 
 

@@ -46,7 +46,9 @@ class JobView:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    heartbeat_at: datetime | None
     attempt: int
+    failed_attempts: list[dict[str, Any]] | None
     parent_id: int | None
     depends_on_id: int | None
     after: list[int] | None
@@ -143,7 +145,6 @@ def retry(lab: Lab, job_id: int) -> JobView:
         if row.status not in ("failed", "cancelled"):
             raise LabError(f"Job {job_id} is {row.status}; only a failed or cancelled job can be tried again.")
         queries.queue_anew(session, row)
-    process.forget_failures(folder(lab, job_id))
     return show(lab, job_id)
 
 

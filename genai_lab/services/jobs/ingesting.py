@@ -29,15 +29,8 @@ def ingest(lab: Lab, job_id: int, place: Path, offset: int) -> int:
         return job.ingested
 
 
-def fruitless(place: Path) -> int:
-    """How many attempts in a row, the last one among them, have left no record."""
-    order = process.read(place / process.ORDER)
-    if order is None or _any_record(place / process.REPORT, order["offset"]):
-        return 0
-    return int(order["fruitless"]) + 1
-
-
-def _any_record(report: Path, offset: int) -> bool:
+def any_record(report: Path, offset: int) -> bool:
+    """Whether the report holds a record after this byte offset."""
     while found := list(process.lines(report, offset)):
         if any("record" in line for line, _ in found):
             return True

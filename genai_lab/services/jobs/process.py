@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from genai_lab.files import write_json
+
 LOCK, WORKER, EXIT, REPORT, LOG, ORDER = "lock", "worker.json", "exit.json", "report.jsonl", "log.txt", "job.json"
+COMMAND = (sys.executable, "-m", "genai_lab.worker")
 ROOT = Path(__file__).resolve().parents[3]
 BLOCK = 4_000_000
 FAILED, NO_MEMORY, DISK_FULL = 1, 3, 4
@@ -34,9 +37,9 @@ def start(
         return None
     with lock, (folder / LOG).open("ab") as log:
         (folder / EXIT).unlink(missing_ok=True)
-        write_whole(folder / ORDER, order)
+        write_json(folder / ORDER, order)
         worker = subprocess.Popen(
-            [sys.executable, "-m", "genai_lab.worker", str(folder), str(lock.fileno())],
+            [*COMMAND, str(folder), str(lock.fileno())],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -45,16 +48,9 @@ def start(
             pass_fds=[lock.fileno()],
             env={**os.environ, **environment},
         )
-    known = name_of(worker.pid, order["attempt"])
-    write_whole(folder / WORKER, known)
+        known = name_of(worker.pid, order["attempt"])
+        write_json(folder / WORKER, known)
     return worker, known
-
-
-def forget_failures(folder: Path) -> None:
-    """The next attempt counts as the first one."""
-    order = read(folder / ORDER)
-    if order is not None:
-        write_whole(folder / ORDER, order | {"fruitless": -1})
 
 
 def name_of(pid: int, attempt: int) -> dict[str, Any]:
@@ -140,20 +136,6 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def write_whole(path: Path, value: dict[str, Any]) -> None:
-    """The file is there with all of it, or as it was before."""
-    new = path.with_suffix(f".{os.getpid()}")
-    try:
-        with new.open("w") as stream:
-            json.dump(value, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    os.replace(new, path)
 
 
 def lines(path: Path, offset: int = 0) -> Iterator[tuple[dict[str, Any], int]]:

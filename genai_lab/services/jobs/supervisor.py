@@ -7,7 +7,9 @@ takes over workers that live, and ends what has ended. A dead worker's job is tr
 import contextlib
 import errno
 import fcntl
+import itertools
 import logging
+import signal
 import threading
 import time
 from pathlib import Path
@@ -127,18 +129,22 @@ class Supervisor:
 
     def _after_death(self, job: Job, place: Path, code: int | None) -> None:
         """Tries again, unless the disk is full or several attempts in a row have found out nothing."""
-        order = process.read(place / process.ORDER) or {}
-        begun = order.get("attempt") == job.attempt
-        times = ingesting.fruitless(place) if begun else 0
         if code == process.DISK_FULL:
             self._end(job.id, "failed", "disk full", FULL)
-        elif times >= FRUITLESS and process.kernel_kills() > order["kernel_kills"]:
-            self._end(job.id, "failed", "out of memory", SMALL)
-        elif times >= FRUITLESS:
-            self._end(job.id, "failed", "killed", DEAD.format(times=times))
-        else:
-            with self.lab.database.session() as session:
-                queries.queue_again(session, job.id, f"Its worker was killed; attempt {job.attempt + 1} goes on.")
+            return
+        order = process.read(place / process.ORDER) or {}
+        with self.lab.database.session() as session:
+            failed = list(job.failed_attempts or ())
+            if order.get("attempt") == job.attempt:  # else the supervisor ended before it started the worker
+                failed = queries.add_failed_attempt(session, job.id, _failed_attempt(job, place, order, code))
+            times = _without_records(failed)
+            reason = failed[-1]["reason"] if failed else "killed"
+            if times >= FRUITLESS:
+                error = SMALL if reason == "out of memory" else DEAD.format(times=times)
+                queries.end_job(session, session.get_one(Job, job.id), "failed", reason, error)
+            else:
+                why = "Memory ran out" if reason == "out of memory" else "Its worker was killed"
+                queries.queue_again(session, job.id, f"{why}; attempt {job.attempt + 1} goes on.")
 
     def _start_next(self) -> None:
         with self.lab.database.session() as session:
@@ -175,7 +181,7 @@ class Supervisor:
 
     def _spawn(self, job_id: int, order: dict[str, Any]) -> None:
         place = folder(self.lab, job_id)
-        order |= {"fruitless": ingesting.fruitless(place), "kernel_kills": process.kernel_kills()}
+        order |= {"kernel_kills": process.kernel_kills()}
         environment = {"GLIBC_TUNABLES": TUNABLES} | self.lab.config.environment()
         if order["gpu"] is not None:
             environment["CUDA_VISIBLE_DEVICES"] = order["gpu"]
@@ -204,6 +210,22 @@ class Supervisor:
     def _end(self, job_id: int, status: str, reason: str, error: str | None, peak: int | None = None) -> None:
         with self.lab.database.session() as session:
             queries.end_job(session, session.get_one(Job, job_id), status, reason, error, peak)
+
+
+def _failed_attempt(job: Job, place: Path, order: dict[str, Any], code: int | None) -> dict[str, Any]:
+    """How an attempt ended whose worker left no word; `code` is None where another process started it."""
+    no_memory = code in (None, -signal.SIGKILL) and process.kernel_kills() > order["kernel_kills"]
+    return {
+        "attempt": job.attempt,
+        "reason": "out of memory" if no_memory else "killed",
+        "records": ingesting.any_record(place / process.REPORT, order["offset"]),
+        "peak_memory": job.peak_memory,
+    }
+
+
+def _without_records(failed: list[dict[str, Any]]) -> int:
+    """How many attempts in a row, the last one among them, have left no record."""
+    return len(list(itertools.takewhile(lambda one: not one["records"], reversed(failed))))
 
 
 def stand_in(lab: Lab) -> "Supervisor | None":

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.errors import BadSetting, DuplicateName, LabError
+from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
 from genai_lab.models import Card, Source
 from genai_lab.models.adapter import unmergeable
@@ -334,8 +334,8 @@ def export_file(lab: Lab, run_id: int) -> Path:
     path = place / f"{card.path.name}.zip"
     if not path.is_file():
         place.mkdir(parents=True, exist_ok=True)
-        draft = place / f".{uuid.uuid4().hex}"  # two pages may ask at once
-        Path(shutil.make_archive(str(draft), "zip", card.path.parent, card.path.name)).replace(path)
+        with atomic_write(path) as draft:
+            shutil.make_archive(str(draft.with_suffix("")), "zip", card.path.parent, card.path.name)
     return path
 
 

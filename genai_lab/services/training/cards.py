@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from genai_lab.files import write_text
 from genai_lab.lab import Lab
 from genai_lab.services import models
 from genai_lab.training.methods import METHODS
@@ -59,7 +60,7 @@ def write_card(lab: Lab, run_id: int, name: str, folder: Path, step: int) -> Non
         plan=view.plan.to_yaml(),
         use=_use(folder, view.plan.model, models.show(lab, view.plan.model).card.family),
     )
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    write_text(folder / "README.md", text)
 
 
 def _use(folder: Path, base: str, family: str) -> str:

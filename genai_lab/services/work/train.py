@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.files import write_json
 from genai_lab.lab import Lab
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, models
@@ -159,7 +160,7 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
     )
     numbers = {"rows": made.rows, "left_out": made.left_out, "cut": made.cut, "held": len(made.validation)}
     place.mkdir(parents=True, exist_ok=True)
-    counts.write_text(json.dumps(numbers))
+    write_json(counts, numbers)
     work.write(place, made.train, made.validation)
     return numbers
 
