@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -41,10 +42,9 @@ def configured(options: argparse.Namespace) -> Config:
     """The configuration, with a refusal of an open door that nobody asked for."""
     config = Config.from_environment(os.environ, home=options.home, host=options.host, port=options.port)
     if options.allow_host:
-        hosts = (*config.allowed_hosts, *options.allow_host)
-        config = Config.from_environment(
-            os.environ, home=options.home, host=options.host, port=options.port, allowed_hosts=hosts
-        )
+        config = replace(config, allowed_hosts=(*config.allowed_hosts, *options.allow_host))
+    if options.trusted_proxy:
+        config = replace(config, trusted_proxies=(*config.trusted_proxies, *options.trusted_proxy))
     if not _loopback(config.host) and not config.lead_password:
         raise LabError(
             f"The host {config.host!r} would let everybody on the network be the lead of this lab; set a password of "
@@ -101,6 +101,11 @@ def serve(config: Config, door: socket.socket) -> int:
 
     from genai_lab.lab import Lab
     from genai_lab.services.jobs.supervisor import Supervisor
+    from pages.components import server
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(server.Once())
+    files = server.raise_file_limit()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
@@ -118,8 +123,8 @@ def serve(config: Config, door: socket.socket) -> int:
         made = create(lab)
         gc.freeze()
         gc.enable()
-        settings = uvicorn.Config(made, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
-        Server(settings).run(sockets=[door])
+        limits = server.bounds(files, config.trusted_proxies)
+        Server(server.settings(made, config, limits)).run(sockets=[door])
     except KeyboardInterrupt:
         return 130
     finally:
@@ -136,13 +141,20 @@ def _parser() -> Parser:
         "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, mps), "
         "GENAI_LAB_DTYPE (auto, float32, bfloat16, float16), GENAI_LAB_MEMORY_GB, GENAI_LAB_CPU_JOBS (jobs that "
         "compute at once), GENAI_LAB_PLUGINS (modules to import, comma-separated), GENAI_LAB_LEAD_PASSWORD (asked for "
-        "on every page but those of annotators). A flag wins over its variable.",
+        "on every page but those of annotators), GENAI_LAB_TRUSTED_PROXIES (comma-separated). A flag "
+        "wins over its variable.",
     )
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: 7860)")
     parser.add_argument("--home", type=folder, help="data home: database, models, uploads (default: lab_data)")
     parser.add_argument(
         "--allow-host", action="append", metavar="NAME", help="a name that others reach this lab by; may be repeated"
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        metavar="ADDRESS",
+        help="address or network of a reverse proxy whose X-Forwarded headers are believed; may be repeated",
     )
     return parser
 

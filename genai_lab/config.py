@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ class Config:
 
     `cpu_jobs` is how many jobs compute at once; `plugins` are modules that are imported when a lab opens, which add to
     the families (metrics, kinds of job). With a `lead_password` every page asks for it but those of annotators.
+    What a request says in X-Forwarded-For and X-Forwarded-Proto is believed from `trusted_proxies` alone.
     """
 
     home: Path = PROJECT / "lab_data"
@@ -34,6 +36,7 @@ class Config:
     cpu_jobs: int = 1
     plugins: tuple[str, ...] = ()
     lead_password: str = field(default="", repr=False)
+    trusted_proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         home = _resolved(self.home)
@@ -56,6 +59,7 @@ class Config:
             raise LabError(f"GENAI_LAB_LEAD_PASSWORD must have {SHORTEST_PASSWORD} characters at least.")
         if not 1 <= self.cpu_jobs <= 64:
             raise BadSetting("cpu_jobs", self.cpu_jobs, "a whole number from 1 to 64")
+        object.__setattr__(self, "trusted_proxies", tuple(map(_proxy, self.trusted_proxies)))
 
     def environment(self) -> dict[str, str]:
         """The variables from which another process reads the same lab."""
@@ -87,7 +91,8 @@ class Config:
 
         GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS (comma-separated),
         GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
-        GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_LEAD_PASSWORD.
+        GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_LEAD_PASSWORD, GENAI_LAB_TRUSTED_PROXIES
+        (comma-separated).
         """
         values: dict[str, Any] = {}
         if text := env.get("GENAI_LAB_HOME"):
@@ -111,6 +116,8 @@ class Config:
             values["plugins"] = tuple(part.strip() for part in text.split(",") if part.strip())
         if text := env.get("GENAI_LAB_ALLOWED_HOSTS"):
             values["allowed_hosts"] = (*cls.allowed_hosts, *(host.strip() for host in text.split(",")))
+        if text := env.get("GENAI_LAB_TRUSTED_PROXIES"):
+            values["trusted_proxies"] = tuple(part.strip() for part in text.split(",") if part.strip())
         if text := env.get("GENAI_LAB_MODEL_ROOTS"):
             values["model_roots"] = tuple(Path(part) for part in text.split(os.pathsep) if part)
         return cls(**values | {name: value for name, value in overrides.items() if value is not None})
@@ -121,6 +128,21 @@ def _resolved(place: Path) -> Path:
         return place.expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as problem:
         raise LabError(f"The folder {str(place)[:200]!r} cannot be found ({problem}); give another.") from None
+
+
+def _proxy(text: str) -> str:
+    """The network of a proxy's address."""
+    network: IPv4Network | IPv6Network | None
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or not network.prefixlen:
+        raise LabError(
+            f"The trusted proxy {text[:100]!r} is no address such as 127.0.0.1 and no network such as 10.0.0.0/8; "
+            "give the proxy's own."
+        )
+    return str(network)
 
 
 def _number(name: str, text: str) -> float:

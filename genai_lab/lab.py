@@ -19,7 +19,8 @@ class Lab:
     """One open lab.
 
     `running` holds the runs under way by id, for Stop; `kept` the streams' logits for the microscope; `supervisor` is
-    there while this process looks after the jobs, `desk` once answers of annotators are written.
+    there while this process looks after the jobs, `desk` once answers of annotators are written, `sessions` once a
+    lead's cookie was looked at.
     """
 
     config: Config
@@ -30,6 +31,7 @@ class Lab:
     running: dict[int, Any] = field(default_factory=dict)
     supervisor: Any = None
     desk: Any = None
+    sessions: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod

@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +14,13 @@ import pytest
 import app as program
 from genai_lab.config import Config
 from genai_lab.errors import LabError
+from tests.serving import serving
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path]]:
     """A mounted app whose one function gives an upload back, and a secret file beside its home."""
     import gradio as gr
-    import uvicorn
 
     import pages  # noqa: F401  (turns Gradio's analytics off)
     from pages.components.mount import mount
@@ -40,18 +38,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
         return demo
 
     web = mount(SimpleNamespace(config=config), build)  # type: ignore[arg-type]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(web, host="127.0.0.1", port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+    with serving(web, config) as address, httpx.Client(base_url=address, timeout=20) as client:
         yield client, secret
-    server.should_exit = True
-    thread.join(5)
 
 
 def call(client: httpx.Client, name: str, value: Any) -> str:

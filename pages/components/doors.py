@@ -2,8 +2,8 @@
 
 import hmac
 import html
-import time
-from collections import deque
+import math
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Annotated, Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -12,38 +12,20 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import AfterValidator
 
+from genai_lab.errors import StorageError
 from genai_lab.lab import Lab
-from genai_lab.services.feedback import links
+from genai_lab.services import sessions
+from pages.components.connections import network
 from pages.components.theme import ASSETS_ROUTE
+from pages.components.throttles import Backoff, Throttle
 
-LEAD = "genai_lab_lead"
+LEAD, BROWSER = "genai_lab_lead", "genai_lab_browser"
 LOGIN = "/lead"
 OPEN = ("/rank", "/demo", LOGIN, ASSETS_ROUTE, "/health", "/favicon.ico")
-DAYS = 30
-TRIES, WITHIN = 10, 60.0
+YEAR = 365 * 86_400
+TRIES, TRIES_OF_ALL, WITHIN = 10, 30, 60.0
 # A number in a path that no row can have is that of no row, so that it opens nothing, as any other that is unknown.
 Number = Annotated[int, AfterValidator(lambda number: number if 0 <= number < 2**31 else 0)]
-
-
-class Throttle:
-    """At most `most` events within `seconds`, for each key."""
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self._most, self._seconds = most, seconds
-        self._seen: dict[str, deque[float]] = {}
-
-    def wait(self, key: str) -> float:
-        """0 and the event is counted, or the seconds until another may come."""
-        now = time.monotonic()
-        if len(self._seen) > 10_000:
-            self._seen = {name: times for name, times in self._seen.items() if now - times[-1] < self._seconds}
-        times = self._seen.setdefault(key, deque())
-        while times and now - times[0] >= self._seconds:
-            times.popleft()
-        if len(times) >= self._most:
-            return self._seconds - (now - times[0])
-        times.append(now)
-        return 0.0
 
 
 class Doors:
@@ -68,7 +50,7 @@ class Doors:
         path = scope.get("path", "")
         if any(path == one or path.startswith(f"{one}/") for one in OPEN):
             return True
-        return is_lead(self._lab, cookies(scope).get(LEAD, ""))
+        return sessions.is_valid(self._lab, cookies(scope).get(LEAD, ""))
 
 
 def cookies(scope: Any) -> dict[str, str]:
@@ -90,27 +72,34 @@ def _refused(scope: Any) -> Response:
     return Response("This is for the lead of the lab; sign in first.", 403, media_type="text/plain")
 
 
-def is_lead(lab: Lab, cookie: str) -> bool:
-    """Whether the cookie was signed for the password of today, and is not too old."""
-    until, _, mark = cookie.partition(".")
-    if not (until.isascii() and until.isdecimal() and len(until) < 20) or int(until) < time.time():
-        return False
-    return hmac.compare_digest(mark.encode(), _mark(lab, until).encode())
+class Login:
+    """Failed tries at the password, by address, by browser that has signed in before, and of all together."""
 
+    def __init__(self) -> None:
+        self._each, self._all = Throttle(TRIES, WITHIN), Backoff(TRIES_OF_ALL, WITHIN)
 
-def _mark(lab: Lab, until: str) -> str:
-    return links.signed(lab, f"lead {until} {lab.config.lead_password}")
+    def left(self, address: str, browser: str) -> float:
+        """Seconds until another try; what strangers do keeps no browser out that has signed in before."""
+        return self._each.left(f"browser {browser}") if browser else max(self._each.left(address), self._all.left())
+
+    def fail(self, address: str, browser: str) -> None:
+        self._each.count(f"browser {browser}" if browser else address)
+        if not browser:
+            self._all.count()
 
 
 def routes(lab: Lab) -> APIRouter:
     """The lead's login and logout."""
-    router, tries = APIRouter(), Throttle(TRIES, WITHIN)
+    router, tries = APIRouter(), Login()
+
+    def signed_in(request: Request) -> bool:
+        return sessions.is_valid(lab, request.cookies.get(LEAD, ""))
 
     @router.get(LOGIN)
-    def form(next: str = "/") -> Response:
+    def form(request: Request, next: str = "/") -> Response:
         if not lab.config.lead_password:
             return RedirectResponse("/", 303)
-        return HTMLResponse(_page(_local(next)))
+        return HTMLResponse(_sign_out_page() if signed_in(request) else _page(_local(next)))
 
     @router.post(LOGIN)
     async def login(request: Request) -> Response:
@@ -118,26 +107,45 @@ def routes(lab: Lab) -> APIRouter:
         target = _local(sent.get("next", ["/"])[0])
         if not lab.config.lead_password:
             return RedirectResponse("/", 303)
-        if wait := tries.wait(request.client.host if request.client else ""):
-            return HTMLResponse(_page(target, f"Too many tries; wait {wait:.0f} s."), 429)
+        # Nothing waits from here on, so that no two tries are judged by one count.
+        address = network(request.client.host if request.client else "")
+        browser = sessions.known_browser(lab, request.cookies.get(BROWSER, ""))
+        if not signed_in(request) and (wait := tries.left(address, browser)):
+            return HTMLResponse(_page(target, f"Too many tries; wait {math.ceil(wait)} s."), 429)
         given = sent.get("password", [""])[0]
         if not hmac.compare_digest(given.encode(), lab.config.lead_password.encode()):
+            tries.fail(address, browser)
             return HTMLResponse(_page(target, "This is not the password of the lab's lead."), 403)
-        until = str(int(time.time()) + DAYS * 86_400)
         answer = RedirectResponse(target, 303)
         secure = request.url.scheme == "https"
+        answer.set_cookie(LEAD, sessions.issue(lab), sessions.LIFETIME, httponly=True, samesite="lax", secure=secure)
         answer.set_cookie(
-            LEAD, f"{until}.{_mark(lab, until)}", DAYS * 86_400, httponly=True, samesite="lax", secure=secure
+            BROWSER, sessions.browser(lab), YEAR, path=LOGIN, httponly=True, samesite="strict", secure=secure
         )
         return answer
 
     @router.post(f"{LOGIN}/out")
-    def logout() -> Response:
-        answer = RedirectResponse(LOGIN, 303)
-        answer.delete_cookie(LEAD)
-        return answer
+    def logout(request: Request) -> Response:
+        """Ends this session, of which a copy may be anywhere."""
+        return _left(lambda: sessions.end(lab, request.cookies.get(LEAD, "")))
+
+    @router.post(f"{LOGIN}/out/everywhere")
+    def logout_everywhere(request: Request) -> Response:
+        if not signed_in(request):
+            return _refused(request.scope)
+        return _left(lambda: sessions.end_all(lab))
 
     return router
+
+
+def _left(end: Callable[[], None]) -> Response:
+    try:
+        end()
+    except StorageError as problem:
+        return HTMLResponse(_page("/", str(problem)), 503)
+    answer = RedirectResponse(LOGIN, 303)
+    answer.delete_cookie(LEAD)
+    return answer
 
 
 def refused(sentence: str, status: int, **more: Any) -> Response:
@@ -157,12 +165,26 @@ def _local(target: str) -> str:
 
 def _page(target: str, problem: str = "") -> str:
     told = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
+    return _framed(
+        f"""<p>This lab is for its lead. Annotators need no password: they open their personal link.</p>
+<form method="post" action="{LOGIN}"><label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
+<input type="hidden" name="next" value="{html.escape(target, quote=True)}">{told}
+<button type="submit">Sign in</button></form>"""
+    )
+
+
+def _sign_out_page() -> str:
+    return _framed(
+        f"""<p>You are signed in as the lead of this lab. <a href="/">Open the lab</a></p>
+<form method="post" action="{LOGIN}/out"><button type="submit">Sign out</button></form>
+<form method="post" action="{LOGIN}/out/everywhere"><button type="submit">Sign out everywhere</button></form>"""
+    )
+
+
+def _framed(body: str) -> str:
     return f"""<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>genai_lab: sign in</title>
 <link rel="icon" type="image/svg+xml" href="{ASSETS_ROUTE}/favicon.svg">
 <link rel="stylesheet" href="{ASSETS_ROUTE}/door.css"></head><body><main>
-<h1>genai_lab</h1><p>This lab is for its lead. Annotators need no password: they open their personal link.</p>
-<form method="post" action="{LOGIN}"><label for="password">Password</label>
-<input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
-<input type="hidden" name="next" value="{html.escape(target, quote=True)}">{told}
-<button type="submit">Sign in</button></form></main></body></html>"""
+<h1>genai_lab</h1>{body}</main></body></html>"""

@@ -6,11 +6,14 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.requests import ClientDisconnect
+
 Scope = MutableMapping[str, Any]
 App = Callable[..., Any]
 
 MEGABYTE = 2**20
 UPLOAD_PATH = "/gradio_api/upload"
+SMALL_BODIES = {"/rank": 200_000, "/demo": 200_000, "/lead": 8192}  # what strangers may send, in bytes
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII)
 
 # Gradio's page needs inline scripts and templates compiled in the browser; nothing may come from another host.
@@ -57,7 +60,8 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        # Nothing stands before the lab that could be believed; Gradio would build its addresses from these.
+        # What a trusted proxy said of address and scheme is in the scope by now; Gradio would build its addresses from
+        # the rest, which anybody may send.
         scope["headers"] = [pair for pair in scope["headers"] if not pair[0].lower().startswith(b"x-forwarded")]
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         status, reason = self._refusal(scope, headers)
@@ -80,11 +84,15 @@ class Gate:
             return 403, "A page of another site may not use this lab."
         length = headers.get("content-length", "0")
         if not length.isdigit() or int(length) > self._limit(scope):
-            return 413, f"At most {self._limit(scope) // MEGABYTE} MB may be sent at once."
+            return 413, _too_large(self._limit(scope))
         return 0, ""
 
     def _limit(self, scope: Scope) -> int:
-        return self._upload_limit if scope.get("path") == UPLOAD_PATH else self._body_limit
+        path = scope.get("path", "")
+        if path == UPLOAD_PATH:
+            return self._upload_limit
+        small = [limit for place, limit in SMALL_BODIES.items() if path == place or path.startswith(f"{place}/")]
+        return min([self._body_limit, *small])
 
     async def _limited(self, scope: Scope, receive: App, send: App) -> None:
         """Counts what comes without a declared length, too."""
@@ -104,10 +112,15 @@ class Gate:
                 started = True
                 await send(message)
 
-        with suppress(_TooLarge):
+        with suppress(_TooLarge, ClientDisconnect):  # nobody is there any more to whom a problem could be told
             await self._app(scope, counted, noted)
         if got > limit and not started:
-            await _answer(send, 413, f"At most {limit // MEGABYTE} MB may be sent at once.")
+            await _answer(send, 413, _too_large(limit))
+
+
+def _too_large(limit: int) -> str:
+    size = f"{limit // MEGABYTE} MB" if limit >= MEGABYTE else f"{limit // 1000} kB"
+    return f"At most {size} may be sent at once."
 
 
 def _host_name(host: str) -> str:

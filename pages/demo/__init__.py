@@ -19,7 +19,8 @@ from starlette.staticfiles import StaticFiles
 from genai_lab.errors import LabError, StorageError
 from genai_lab.lab import Lab
 from genai_lab.services.feedback import demos, visits
-from pages.components.doors import Number, Throttle, refused
+from pages.components.doors import Number, refused
+from pages.components.throttles import Throttle
 from pages.ranking import note
 
 STATIC = Path(__file__).parent / "static"

@@ -25,6 +25,7 @@ from pages.components.theme import ASSETS_ROUTE
 STATIC = Path(__file__).parent / "static"
 MONTHS = 180 * 86_400
 LARGEST = 200_000
+REMEMBERED = 10_000
 GONE = "This link is no longer valid; ask whoever sent it for a new one."
 
 
@@ -36,6 +37,18 @@ def mount(app: FastAPI, lab: Lab) -> None:
 
 def routes(lab: Lab) -> APIRouter:
     router = APIRouter(prefix=links.ADDRESS)
+    seen: dict[tuple[int, str], None] = {}  # cookies that were right once, which the writer judges again
+
+    async def written(annotator: int, request: Request, ask: Callable[[dict[str, Any]], Any]) -> Response:
+        """What `ask` says; who has no right cookie is refused before anything of the body is read."""
+        key = (annotator, mark(annotator, request))
+        if key not in seen:
+            if not await asyncio.to_thread(links.allowed, lab, *key):
+                return refused(GONE, 403)
+            if len(seen) >= REMEMBERED:
+                seen.clear()
+            seen[key] = None
+        return await _written(request, ask)
 
     @router.get("/with/{secret}")
     def come_in(secret: str, request: Request) -> Response:
@@ -65,11 +78,13 @@ def routes(lab: Lab) -> APIRouter:
             have = ranking.keys(sent.get("have"))
             return ranking.more(lab, annotator, have, want if isinstance(want, int) else 3, mark(annotator, request))
 
-        return await _written(request, ask)
+        return await written(annotator, request, ask)
 
     @router.post("/{annotator}/answer")
     async def answer(annotator: Number, request: Request) -> Response:
-        return await _written(request, lambda sent: ranking.answer(lab, annotator, sent, mark(annotator, request)))
+        return await written(
+            annotator, request, lambda sent: ranking.answer(lab, annotator, sent, mark(annotator, request))
+        )
 
     return router
 

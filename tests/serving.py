@@ -1,0 +1,31 @@
+"""A web application served on loopback as app.py serves it, in a thread."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from genai_lab.config import Config
+
+
+@contextmanager
+def serving(web: Any, config: Config, limits: Any = None) -> Iterator[str]:
+    """The address of `web` while it is served."""
+    import uvicorn
+
+    from pages.components import server
+
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        door.listen(128)
+        settings = server.settings(web, config, limits or server.bounds(4096, config.trusted_proxies))
+        one = uvicorn.Server(settings)
+        thread = threading.Thread(target=one.run, args=([door],), daemon=True)
+        thread.start()
+        while not one.started and thread.is_alive():
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+        one.should_exit = True
+        thread.join(10)

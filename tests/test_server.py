@@ -1,0 +1,269 @@
+"""The real server: whose address is believed, how often a password is tried, how long a connection may wait."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from genai_lab.config import Config
+from genai_lab.lab import Lab
+from pages.components.connections import Bounds, network
+from pages.components.doors import BROWSER, LEAD
+from pages.components.server import Once, bounds
+from pages.components.throttles import Backoff, Throttle
+from tests.serving import serving
+from tests.tiny import open_lab
+
+PASSWORD = "the lead of this lab"
+WAIT = 20.0
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = open_lab(tmp_path_factory.mktemp("home"))
+    made.config = replace(made.config, lead_password=PASSWORD)
+    yield made
+    made.close()
+
+
+def login(address: str, password: str, cookies: dict[str, str] | None = None, **headers: str) -> httpx.Response:
+    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    if cookies:
+        more["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return httpx.post(f"{address}/lead", data={"password": password}, headers=more, timeout=WAIT)
+
+
+@pytest.fixture(scope="module")
+def web(lab: Lab) -> Any:
+    import gradio as gr
+
+    from pages.components.mount import mount
+
+    def build(_: Lab) -> gr.Blocks:
+        with gr.Blocks() as drawn:
+            gr.Markdown("the lab")
+        return drawn
+
+    return mount(lab, build)
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(lab: Lab, web: Any) -> Iterator[str]:
+    """The address of the lab as a reverse proxy on this machine reaches it."""
+    with serving(web, replace(lab.config, trusted_proxies=("127.0.0.1",))) as address:
+        yield address
+
+
+def test_a_forged_address_does_not_pass_the_throttle_which_keeps_no_known_browser_out(lab: Lab, web: Any) -> None:
+    with serving(web, lab.config) as address:
+        own = [dict(login(address, PASSWORD).cookies) for _ in range(12)][-1]  # no failed tries
+        assert set(own) == {LEAD, BROWSER}
+        for n in range(10):
+            assert login(address, f"wrong{n}", x_forwarded_for=f"10.9.0.{n}").status_code == 403
+        for password in ("wrong", PASSWORD):
+            assert login(address, password, x_forwarded_for="10.9.1.1").status_code == 429
+        assert login(address, PASSWORD, own).status_code == 303
+        assert login(address, PASSWORD, {BROWSER: own[BROWSER]}).status_code == 303
+        assert login(address, PASSWORD, {BROWSER: own[BROWSER][:-1] + "x"}).status_code == 429
+        assert "secure" not in login(address, PASSWORD, own, x_forwarded_proto="https").headers["set-cookie"].lower()
+
+
+def test_a_listed_proxy_is_believed(behind_proxy: str) -> None:
+    for n in range(10):
+        assert login(behind_proxy, f"wrong{n}", x_forwarded_for=f"10.9.0.{n}, 10.0.0.1").status_code == 403
+    assert login(behind_proxy, PASSWORD, x_forwarded_for="10.0.0.1").status_code == 429
+    answer = login(behind_proxy, PASSWORD, x_forwarded_for="10.0.0.2", x_forwarded_proto="https")
+    assert answer.status_code == 303
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+def test_a_copy_of_a_cookie_opens_nothing_after_sign_out(lab: Lab, behind_proxy: str) -> None:
+    def signed_in() -> dict[str, str]:
+        return dict(login(behind_proxy, PASSWORD, x_forwarded_for="10.0.0.3").cookies)
+
+    def opens(cookies: dict[str, str]) -> int:
+        return httpx.get(f"{behind_proxy}/config", cookies={LEAD: cookies[LEAD]}, timeout=WAIT).status_code
+
+    first, second, third = (signed_in() for _ in range(3))
+    assert [opens(one) for one in (first, second)] == [200, 200]
+    assert httpx.post(f"{behind_proxy}/lead/out", cookies=first).status_code == 303
+    assert [opens(one) for one in (first, second)] == [403, 200]
+    assert httpx.post(f"{behind_proxy}/lead/out/everywhere", cookies=first).status_code == 403
+    assert "Sign out everywhere" in httpx.get(f"{behind_proxy}/lead", cookies=second).text
+    assert httpx.post(f"{behind_proxy}/lead/out/everywhere", cookies=second).status_code == 303
+    lab.sessions = None  # another process
+    assert [opens(one) for one in (first, second, third)] == [403, 403, 403]
+    assert opens(signed_in()) == 200
+
+
+def test_a_stranger_is_refused_before_a_body_is_read(behind_proxy: str) -> None:
+    for path in ("/rank/1/next", "/rank/1/answer", "/demo/1/answer", "/demo/1/vote"):
+        head = f"POST {path} HTTP/1.1\r\nHost: {behind_proxy[7:]}\r\nContent-Length: "
+        assert asked(behind_proxy, head + "150000\r\n\r\n").startswith(b"HTTP/1.1 403")
+        assert asked(behind_proxy, head + "15000000\r\n\r\n").startswith(b"HTTP/1.1 413")
+
+
+def opened(address: str, sent: str) -> socket.socket:
+    host, _, port = address[7:].partition(":")
+    line = socket.create_connection((host, int(port)), timeout=WAIT)
+    line.sendall(sent.encode())
+    return line
+
+
+def asked(address: str, sent: str) -> bytes:
+    with opened(address, sent) as line:
+        return line.recv(1000)
+
+
+def rest(line: socket.socket) -> bytes:
+    """What comes until the server closes."""
+    got = b""
+    try:
+        while piece := line.recv(65_536):
+            got += piece
+    except ConnectionResetError:
+        pass
+    return got
+
+
+async def ok(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def early(request: Request) -> Response:
+    return PlainTextResponse("enough")
+
+
+async def stream(request: Request) -> Response:
+    async def slow() -> Any:
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+            yield b"x"
+
+    return StreamingResponse(slow())
+
+
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that waits 0.3 s and takes 20 connections of one address."""
+    routes = [Route("/ok", ok, methods=["GET", "POST"]), Route("/early", early, methods=["POST"])]
+    web = Starlette(routes=[*routes, Route("/stream", stream)])
+    limits = Bounds(total=40, per_address=20, header_seconds=0.3, body_seconds=0.3)
+    with serving(web, Config(home=tmp_path_factory.mktemp("home")), limits) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ("", b""),
+        ("\r\n", b"HTTP/1.1 408"),
+        ("GET /ok HTTP/1.1\r\nHost: x\r\nX: ", b"HTTP/1.1 408"),
+        ("POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly this", b""),
+        ("POST /ok HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", b""),
+        ("GET /ok HTTP/1.1\r\nHost: x\r\nX: " + "y" * 400_000, b"HTTP/1.1 431"),
+    ],
+)
+def test_what_is_only_half_sent_is_closed(bounded: str, sent: str, answer: bytes) -> None:
+    with opened(bounded, sent) as line:
+        got = rest(line)
+    assert got.startswith(answer)
+    assert bool(got) == bool(answer)
+
+
+def test_a_kept_connection_waits_no_longer_for_headers(bounded: str) -> None:
+    with opened(bounded, "GET /ok HTTP/1.1\r\nHost: x\r\n\r\n") as line:
+        assert line.recv(1000).startswith(b"HTTP/1.1 200")
+        line.sendall(b"GET /ok HTTP/1.1\r\nX: ")
+        assert b"HTTP/1.1 408" in rest(line)
+
+
+def test_streams_and_kept_connections_outlive_the_deadlines(bounded: str) -> None:
+    with httpx.Client(base_url=bounded, timeout=WAIT) as client:
+        assert client.get("/stream").text == "x" * 8
+        assert client.get("/ok").text == "0"
+        assert client.post("/ok", content=iter([b"a" * 3000, b"b" * 90_000])).text == "93000"
+        assert client.post("/early", content=b"a" * 300_000).text == "enough"
+
+
+def test_half_sent_requests_make_room_for_whole_ones(bounded: str) -> None:
+    with ExitStack() as stack:
+        going = stack.enter_context(opened(bounded, "GET /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+        lines = [stack.enter_context(opened(bounded, "GET /ok HTTP/1.1\r\n")) for _ in range(60)]
+        assert httpx.get(f"{bounded}/ok", timeout=WAIT).text == "0"
+        assert rest(going).endswith(b"0\r\n\r\n")
+        assert rest(lines[0]) == b""
+
+
+def test_an_address_is_a_host_or_the_network_of_one() -> None:
+    assert network("10.0.0.1") == "10.0.0.1" == network("::ffff:10.0.0.1")
+    assert network("2001:db8::1") == network("2001:db8::ffff") != network("2001:db8:1::1")
+    assert network("fe80::1%eth0") == "fe80::/64"
+    assert network("") == ""
+
+
+def test_connections_leave_files_for_the_rest() -> None:
+    assert (bounds(1024).total, bounds(1024).per_address) == (768, 384)
+    assert (bounds(2**20).total, bounds(2**20).per_address) == (8192, 512)
+
+
+def test_throttles_do_not_follow_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    few, all_of_them = Throttle(2, 60.0), Backoff(3, 60.0)
+    assert [few.wait("a") for _ in range(3)] == [0.0, 0.0, 60.0]
+    assert few.wait("b") == 0.0
+    for _ in range(3):
+        all_of_them.count()
+    assert all_of_them.left() == 0.0
+    pauses = []
+    for _ in range(10):
+        all_of_them.count()
+        pauses.append(all_of_them.left())
+        now += pauses[-1]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0]
+    now += 601.0
+    all_of_them.count()
+    assert all_of_them.left() == 0.0
+    assert few.wait("a") == 0.0
+
+
+def test_a_repeated_traceback_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    once, now = Once(), 1.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+
+    def record(problem: Exception) -> logging.LogRecord:
+        try:
+            raise problem
+        except Exception:
+            return logging.LogRecord("asyncio", logging.ERROR, "", 0, "accept %s", ("failed",), sys.exc_info())
+
+    assert [once.filter(record(OSError(24, "Too many open files"))) for _ in range(5)] == [True, *[False] * 4]
+    assert once.filter(record(OSError(28, "No space left on device")))
+    now += 60.0
+    late = record(OSError(24, "Too many open files"))
+    assert once.filter(late)
+    assert late.getMessage() == "accept failed (and 4 times more since it was last written here)"
+
+
+def test_a_proxy_is_an_address_or_a_network(tmp_path: Path) -> None:
+    from genai_lab.errors import LabError
+
+    config = Config.from_environment({"GENAI_LAB_TRUSTED_PROXIES": "127.0.0.1, 10.1.2.3/8"}, home=tmp_path)
+    assert config.trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8")
+    for wrong in ("*", "nginx", "0.0.0.0/0", ""):
+        with pytest.raises(LabError, match="trusted proxy"):
+            Config(home=tmp_path, trusted_proxies=(wrong,))
