@@ -12,7 +12,9 @@ class BadSetting(LabError):
 
     def __init__(self, name: str, value: object, rule: str) -> None:
         words = name.replace("_", " ")
-        super().__init__(f"{words[:1].upper()}{words[1:]} is {value!r}, but it must be {rule}.")
+        shown = repr(value)
+        shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
+        super().__init__(f"{words[:1].upper()}{words[1:]} is {shown}, but it must be {rule}.")
         self.name, self.value, self.rule = name, value, rule
 
 

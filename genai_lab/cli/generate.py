@@ -10,7 +10,7 @@ from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
 
 @COMMANDS.register("generate")
 def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    from genai_lab.decoding import Sampling
+    from genai_lab.decoding import CHAT_TOKENS, Sampling
 
     parser = parts.add_parser("generate", parents=[shared], help="draw completions for a prompt")
     parser.add_argument("--model", required=True)
@@ -24,23 +24,29 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     for item in dataclasses.fields(Sampling):
         flag, help_text = "--" + item.name.replace("_", "-"), item.metadata["help"].replace("%", "%%")
         if item.name == "greedy":
-            parser.add_argument(flag, action="store_true", help=help_text)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=help_text)
         elif item.name == "stop":
-            parser.add_argument(flag, action="append", default=[], help=help_text)
+            parser.add_argument(flag, action="append", help=help_text)
         else:
             kind = float if isinstance(item.default, float) else int
-            parser.add_argument(flag, type=kind, default=item.default, help=f"{help_text} (default: {item.default})")
+            usual = "" if item.default is None else f" (default: the model's own, else {item.default})"
+            if item.name == "max_new_tokens":
+                usual = f" (default: the model's own, else {item.default}, and {CHAT_TOKENS} in chat)"
+            parser.add_argument(flag, type=kind, help=help_text + usual)
     parser.set_defaults(command=_generate)
 
 
 @with_lab
 def _generate(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.decoding import Sampling
-    from genai_lab.services import generation, models
+    from genai_lab.services import defaults, generation, models
 
     text = sys.stdin.read() if options.prompt == "-" else options.prompt
-    sampling = Sampling(**{item.name: _value(options, item.name) for item in dataclasses.fields(Sampling)})
+    chosen = {
+        item.name: value for item in dataclasses.fields(Sampling) if (value := getattr(options, item.name)) is not None
+    }
     prompt = models.prompt_for(lab, options.model, text, options.mode)
+    sampling = defaults.sampling_for(lab, options.model, chosen, options.mode)
     live = generation.start(lab, options.model, prompt, sampling, trace=options.trace, keep_logits=False)
     plain = not options.json and sampling.num_completions == 1
     for delta in live:
@@ -84,8 +90,3 @@ def _token(token: Any) -> dict[str, Any]:
         for stage in token.stages
     ]
     return {item.name: getattr(token, item.name) for item in dataclasses.fields(token)} | {"stages": stages}
-
-
-def _value(options: argparse.Namespace, name: str) -> Any:
-    value = getattr(options, name)
-    return tuple(value) if name == "stop" else value

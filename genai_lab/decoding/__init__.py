@@ -4,13 +4,14 @@
 not import torch; `scheduler` and `filters` do.
 """
 
-import math
 import secrets
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from genai_lab.errors import BadSetting
 
+# A chat ends by itself; this bounds one that does not.
+CHAT_TOKENS = 512
 FinishReason = Literal["end of text", "stop string", "length", "cancelled", "error"]
 
 
@@ -68,7 +69,7 @@ class Sampling:
         rule = f"{kind} from {low:g} to {high:g}" if high < 2**31 - 1 else f"{kind} from {low:g} to {high}"
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise BadSetting(name, value, rule)
-        if math.isnan(value) or not low <= value <= high:
+        if not low <= value <= high:  # NaN is in no range
             raise BadSetting(name, value, rule)
 
     def seeded(self) -> "Sampling":

@@ -8,9 +8,8 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 
-from genai_lab.decoding import Sampling
 from genai_lab.lab import Lab
-from genai_lab.services import generation, models
+from genai_lab.services import defaults, generation, models
 from pages.components.errors import guarded, shown
 
 
@@ -51,13 +50,15 @@ def generate(lab: Lab, model: str, prompt: str, mode: str = "", settings: dict[s
         model: name of a model in the catalogue, as list_models gives it.
         prompt: the prompt; in chat mode the user's message.
         mode: completion, chat or text-to-text; empty takes chat where the model has a chat template.
-        settings: sampling settings by name, such as {"temperature": 0.7, "top_p": 0.9, "seed": 1}; the rest default.
+        settings: sampling settings by name, such as {"temperature": 0.7, "top_p": 0.9, "seed": 1}; the rest are the
+            model's own (its generation_config.json), else the lab's.
 
     Returns:
         run (its id, for /?run=ID), seed, settings, and completions with text, finish_reason and token counts.
     """
-    sampling = Sampling.from_dict(settings or {})
-    view = generation.generate(lab, model, models.prompt_for(lab, model, prompt, mode or None), sampling)
+    asked = models.prompt_for(lab, model, prompt, mode or None)
+    sampling = defaults.sampling_for(lab, model, settings or {}, asked.mode)
+    view = generation.generate(lab, model, asked, sampling)
     made = [
         {
             "text": one.text,

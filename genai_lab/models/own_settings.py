@@ -1,0 +1,77 @@
+"""The generation settings that a model's authors ship with it, read from generation_config.json without torch."""
+
+from pathlib import Path
+from typing import Any
+
+from genai_lab.decoding import Sampling
+from genai_lab.errors import BadSetting, ModelError
+from genai_lab.models.checks import read_json
+
+FILE = "generation_config.json"
+# The names of transformers for the settings of `Sampling`.
+NAMES = {
+    "temperature": "temperature",
+    "top_k": "top_k",
+    "top_p": "top_p",
+    "min_p": "min_p",
+    "typical_p": "typical_p",
+    "repetition_penalty": "repetition_penalty",
+    "no_repeat_ngram_size": "no_repeat_ngram",
+    "num_beams": "beams",
+    "max_new_tokens": "max_new_tokens",
+}
+SHAPES = ("temperature", "top_k", "top_p", "min_p", "typical_p")
+LONGEST = 4096
+LARGEST_K = 1000
+# What transformers writes as the length of a whole text where nobody has chosen one.
+UNCHOSEN_LENGTH = 20
+
+
+def own_settings(folder: Path | None, *, encoder_decoder: bool = False) -> dict[str, Any]:
+    """The settings of `Sampling` that the folder's generation_config.json states; {} where it states none.
+
+    A value that no setting can have is passed over, and so is a file that cannot be read: loading tells of that.
+    """
+    if folder is None or not (folder / FILE).is_file():
+        return {}
+    try:
+        stated = read_json(folder / FILE)
+    except ModelError:
+        return {}
+    found: dict[str, Any] = {}
+    for theirs, ours in NAMES.items():
+        value = _usable(ours, stated.get(theirs))
+        if value is not None:
+            found[ours] = value
+    if encoder_decoder and "max_new_tokens" not in found and stated.get("max_length") != UNCHOSEN_LENGTH:
+        length = _usable("max_new_tokens", stated.get("max_length"))
+        found |= {"max_new_tokens": length} if length else {}
+    stop = stated.get("stop_strings")
+    texts = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, list) else ()
+    if texts and all(isinstance(one, str) and 0 < len(one) <= 200 for one in texts) and len(texts) <= 16:
+        found["stop"] = texts
+    return found | _drawing(stated, found)
+
+
+def _drawing(stated: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Whether to sample: as stated; a file that shapes the distribution without a temperature means 1."""
+    if stated.get("do_sample") is False or stated.get("temperature") == 0:
+        return {"greedy": True}
+    if stated.get("do_sample") is True or any(name in found for name in SHAPES):
+        return {"greedy": False} | ({} if "temperature" in found else {"temperature": 1.0})
+    return {"greedy": True} if found.get("beams", 1) > 1 else {}
+
+
+def _usable(name: str, value: Any) -> Any:
+    """The value as `Sampling` takes it, None for one that it cannot take."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e9 < value < 1e9:
+        return None
+    if name in ("top_k", "no_repeat_ngram", "beams", "max_new_tokens"):
+        if value != int(value):
+            return None
+        value = min(int(value), {"top_k": LARGEST_K, "max_new_tokens": LONGEST}.get(name, 2**31))
+    try:
+        Sampling(**{name: value})
+    except BadSetting:
+        return None
+    return value

@@ -1,0 +1,58 @@
+"""The settings that a generation starts from where none are chosen: the model's own, else the lab's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genai_lab.decoding import CHAT_TOKENS, Sampling
+from genai_lab.models import Card
+from genai_lab.models.own_settings import SHAPES, own_settings
+from genai_lab.services import models
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """`sampling` is what a new prompt of the model starts from; `own` names the settings that the model's authors chose
+    (in its generation_config.json), the rest are the lab's.
+    """
+
+    sampling: Sampling
+    own: frozenset[str]
+
+    def origin(self, name: str) -> str:
+        """Where a setting's value comes from, in words for people."""
+        return "the model's own" if name in self.own else "the lab's default"
+
+
+def defaults(lab: "Lab", model: str, mode: str | None = None) -> Defaults:
+    """What generating with `model` in `mode` (None: the one it does best) starts from; raises UnknownName."""
+    card = models.show(lab, model).card
+    own = own_settings(_folder(lab, card), encoder_decoder=card.family == "encoder-decoder")
+    length = own.get("max_new_tokens") or (CHAT_TOKENS if _is_chat(card, mode) else Sampling().max_new_tokens)
+    if card.context is not None:
+        # Half of the context stays for the prompt.
+        length = min(length, max(1, card.context // 2))
+    return Defaults(Sampling(**{**own, "max_new_tokens": length}), frozenset(own))
+
+
+def sampling_for(lab: "Lab", model: str, chosen: Mapping[str, Any], mode: str | None = None) -> Sampling:
+    """The chosen settings, by name, and the model's defaults for the rest; raises BadSetting and UnknownName.
+
+    A model that is greedy by default samples where a temperature or another setting of sampling is chosen.
+    """
+    start = defaults(lab, model, mode).sampling.as_dict()
+    if any(name in chosen for name in SHAPES):
+        start["greedy"] = False
+    return Sampling.from_dict({**start, **chosen})
+
+
+def _is_chat(card: Card, mode: str | None) -> bool:
+    return (mode or next(iter(card.modes), None)) == "chat"
+
+
+def _folder(lab: "Lab", card: Card) -> Any:
+    """The folder whose settings count: an adapter has its base's."""
+    return models.show(lab, card.source.base).card.path if card.source.base else card.path
