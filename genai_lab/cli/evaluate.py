@@ -103,6 +103,8 @@ def _score(options: argparse.Namespace) -> int:
     print(f"{metric.title}, n = {len(made):,}, {found.signature}")
     for name, one in found.figures.items():
         print(f"  {name:<20} {_number(one.value)}  95 % interval {_number(one.low)} to {_number(one.high)}")
+    for warning in found.detail.get("warnings", ()):
+        print(f"  Warning: {warning}")
     return 0
 
 
@@ -232,6 +234,7 @@ def _told(lab: Any, begun: Any, options: argparse.Namespace) -> None:
 
 
 def _printed(lab: Any, run_id: int, as_json: bool) -> None:
+    from genai_lab.metrics import title_of
     from genai_lab.services import evaluation
     from genai_lab.services.evaluation.comparing import compare
 
@@ -251,6 +254,8 @@ def _printed(lab: Any, run_id: int, as_json: bool) -> None:
         print(
             f"  {view.system(score.system).label:<32} {score.figure:<18} {_number(score.value)}  {ends}, n = {score.n}"
         )
+    for warning in dict.fromkeys(f"{title_of(one.metric)}: {text}" for one in view.scores for text in one.warnings):
+        print(f"  Warning: {warning}")
     for found in verdicts:
         print(f"  {found['verdict']}")
 

@@ -140,6 +140,8 @@ def _printed(lab: Any, run_id: int, as_json: bool) -> None:
             print(f"           {note}")
         for one in cell.scores:
             print(f"           {one.metric} {one.figure:<16} {_number(one.value)}  {_ends(one)}, n = {one.n}")
+        for warning in dict.fromkeys(text for one in cell.scores for text in one.warnings):
+            print(f"           Warning: {warning}")
     return None
 
 

@@ -1,11 +1,11 @@
 """What a prediction shares with a reference, as places in its text: for reading, not for scoring."""
 
-import re
 from dataclasses import dataclass
+
+from genai_lab.metrics.tokenizing import normal, word_spans
 
 Span = tuple[int, int]
 SHORTEST = 2
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,12 @@ class Matches:
 
 
 def matches(prediction: str, reference: str) -> Matches:
-    """Words are compared without case."""
+    """Words are compared without case; in scripts without spaces every character is one."""
     from rapidfuzz.distance import LCSseq
 
-    found = [(one.group().casefold(), one.span()) for one in _WORD.finditer(prediction)]
-    made = [word for word, _ in found]
-    wanted = [one.group().casefold() for one in _WORD.finditer(reference)]
-    spans = [span for _, span in found]
+    spans = word_spans(prediction)
+    made = [normal(prediction[start:end]) for start, end in spans]
+    wanted = [normal(reference[start:end]) for start, end in word_spans(reference)]
     common = [
         place
         for block in LCSseq.opcodes(made, wanted)

@@ -66,7 +66,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Rows:
-    """Samples by figure; `signature` says everything that decides the figures; `detail` is for the page."""
+    """Samples by figure; `signature` says everything that decides the figures; `detail` is for the page.
+
+    Sentences under `detail["warnings"]` stand wherever the figures do.
+    """
 
     samples: dict[str, Sample]
     signature: str

@@ -6,14 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample
+from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample, tokenizing
 
-TOKENIZERS = ("13a", "intl", "char", "zh", "none")
+AUTO = "auto"
+MOSTLY_UNSPACED = 0.3
+BY_SPACE = ("13a", "intl", "none")
+TOKENIZERS = (AUTO, "13a", "intl", "char", "zh", "none")
 
 
 @dataclass(frozen=True)
 class Settings:
-    tokenize: str = field(default="13a", metadata={"choices": TOKENIZERS, "help": "How sacreBLEU cuts words."})
+    tokenize: str = field(
+        default=AUTO,
+        metadata={
+            "choices": TOKENIZERS,
+            "help": "How sacreBLEU cuts words; auto is zh for Chinese references, char for Japanese, Thai and other "
+            "scripts without spaces, 13a for the rest.",
+        },
+    )
     lowercase: bool = field(default=False, metadata={"help": "Case does not count."})
 
 
@@ -31,8 +41,21 @@ class Bleu:
     ) -> Rows:
         from sacrebleu.metrics import BLEU
 
-        scorer = BLEU(tokenize=settings.tokenize, lowercase=settings.lowercase)
-        return summed(scorer, "bleu", _bleu, predictions, references)
+        texts = [text for one in references for text in one]
+        tokenizer = _suited(texts) if settings.tokenize == AUTO else settings.tokenize
+        scorer = BLEU(tokenize=tokenizer, lowercase=settings.lowercase)
+        made = summed(scorer, "bleu", _bleu, predictions, references)
+        advice = "choose auto, zh or char"
+        if tokenizer in BY_SPACE and (warnings := tokenizing.unspaced_warning(texts, tokenizer, advice)):
+            made.detail["warnings"] = warnings
+        return made
+
+
+def _suited(texts: Sequence[str]) -> str:
+    """sacreBLEU's tokenizer for the references; it needs other programs for Japanese, so characters stand in."""
+    if tokenizing.unspaced_share(texts) < MOSTLY_UNSPACED:
+        return "13a"
+    return "zh" if tokenizing.is_chinese(texts) else "char"
 
 
 def summed(
@@ -42,10 +65,14 @@ def summed(
     predictions: Sequence[str],
     references: Sequence[Sequence[str]],
 ) -> Rows:
-    """Sentence statistics of a sacreBLEU scorer; `combine` is its corpus figure of many sums at once."""
-    streams = transposed(references)
-    scorer._check_corpus_score_args(list(predictions), streams)
-    parts = np.array(scorer._extract_corpus_statistics(list(predictions), streams), dtype=float)
+    """Sentence statistics of a sacreBLEU scorer; `combine` is its corpus figure of many sums at once.
+
+    Both sides are composed (NFC) first, so that one letter written in two ways counts as one.
+    """
+    made = tokenizing.composed(predictions)
+    streams = transposed([tokenizing.composed(one) for one in references])
+    scorer._check_corpus_score_args(made, streams)
+    parts = np.array(scorer._extract_corpus_statistics(made, streams), dtype=float)
     return Rows({figure: Sample(parts, combine, shown=combine(parts).tolist())}, str(scorer.get_signature()))
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from genai_lab.metrics import METRICS, Figure, Rows, Sample
+from genai_lab.metrics.length import CUTS, tokenizer_field, warnings_of
 
 
 @dataclass(frozen=True)
 class Settings:
     n: int = field(default=2, metadata={"low": 1, "high": 5, "help": "Length of the n-grams in words."})
+    tokenizer: str = tokenizer_field()
 
 
 class Diversity:
@@ -29,9 +31,11 @@ class Diversity:
     def rows(
         self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
-        shares = np.array([_distinct(text.split(), settings.n) for text in predictions])
+        cut, named = CUTS[settings.tokenizer]
+        shares = np.array([_distinct(cut(text), settings.n) for text in predictions])
         samples = {"distinct": Sample(shares), "repetition": Sample(1 - shares)}
-        return Rows(samples, f"n:{settings.n}|words by space|within a completion")
+        signature = f"n:{settings.n}|{named}|within a completion"
+        return Rows(samples, signature, warnings_of(settings.tokenizer, predictions))
 
 
 def _distinct(words: list[str], n: int) -> float:

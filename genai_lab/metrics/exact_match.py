@@ -1,40 +1,37 @@
 """Exact match: the share of predictions that equal one of their references."""
 
-import string
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Figure, Rows, Sample
-
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+from genai_lab.metrics import METRICS, Figure, Rows, Sample, tokenizing
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What does not count when texts are compared; space at both ends never counts."""
+    """What does not count when texts are compared; space at both ends and composed letters (NFC) never do."""
 
     ignore_case: bool = field(default=True, metadata={"help": "Upper and lower case count as equal."})
-    ignore_punctuation: bool = field(default=False, metadata={"help": "Punctuation does not count."})
+    ignore_punctuation: bool = field(default=False, metadata={"help": "Punctuation of any script does not count."})
     first_line: bool = field(default=False, metadata={"help": "Only the first line of a completion counts."})
 
     def normal(self, text: str) -> str:
         text = text.strip()
         if self.first_line:
             text = text.split("\n", 1)[0].strip()
-        if self.ignore_case:
-            text = text.casefold()
+        text = tokenizing.normal(text) if self.ignore_case else unicodedata.normalize("NFC", text)
         if self.ignore_punctuation:
-            text = text.translate(_NO_PUNCTUATION)
+            text = tokenizing.without_punctuation(text)
         return " ".join(text.split())
 
     @property
     def signature(self) -> str:
         parts = ("case", self.ignore_case), ("punct", self.ignore_punctuation)
         words = "|".join(f"{name}:{'no' if ignored else 'yes'}" for name, ignored in parts)
-        return f"{words}|{'first line' if self.first_line else 'whole text'}"
+        return f"{words}|{'first line' if self.first_line else 'whole text'}|nfc"
 
 
 class ExactMatch:

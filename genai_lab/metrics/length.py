@@ -1,11 +1,41 @@
 """Length of completions: in words, and as a ratio to the reference's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Array, Figure, NoSettings, Rows, Sample
+from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample, tokenizing
+
+CUTS: dict[str, tuple[Callable[[str], list[str]], str]] = {
+    "auto": (tokenizing.spaced, "words by space, characters in scripts without spaces"),
+    "spaces": (str.split, "words by space"),
+    "words": (tokenizing.words, "words by Unicode"),
+    "characters": (tokenizing.characters, "characters by Unicode"),
+}
+
+
+def tokenizer_field() -> Any:
+    """The setting that says what counts as a word."""
+    return field(
+        default="auto",
+        metadata={
+            "choices": tuple(CUTS),
+            "help": "What is counted: auto is words by space, and characters in scripts without spaces.",
+        },
+    )
+
+
+def warnings_of(tokenizer: str, texts: Sequence[str]) -> dict[str, Any]:
+    """The detail of a metric: what to know about words by space."""
+    found = tokenizing.unspaced_warning(texts, "'spaces'", "choose auto") if tokenizer == "spaces" else []
+    return {"warnings": found} if found else {}
+
+
+@dataclass(frozen=True)
+class Settings:
+    tokenizer: str = tokenizer_field()
 
 
 class LengthRatio:
@@ -14,20 +44,23 @@ class LengthRatio:
     about = "Words of all completions over words of all references (the closest in length); 1 is as long as wanted."
     citation = "Papineni et al., 2002, section 2.2.2"
     needs = "references"
-    settings = NoSettings
+    settings = Settings
     figures = (Figure("ratio", "length ratio", 0.0, None, summed=True),)
 
     def rows(
-        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Any, model: Any = None
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
-        made = [len(text.split()) for text in predictions]
+        cut, named = CUTS[settings.tokenizer]
+        made = [len(cut(text)) for text in predictions]
         wanted = [
-            min((len(one.split()) for one in several), key=lambda size: (abs(size - own), size))
+            min((len(cut(one)) for one in several), key=lambda size: (abs(size - own), size))
             for own, several in zip(made, references, strict=True)
         ]
         shown = [own / size if size else None for own, size in zip(made, wanted, strict=True)]
         parts = np.array([made, wanted], dtype=float).T
-        return Rows({"ratio": Sample(parts, _ratio, shown=shown)}, "words by space|closest reference")
+        texts = [*predictions, *(text for several in references for text in several)]
+        samples = {"ratio": Sample(parts, _ratio, shown=shown)}
+        return Rows(samples, f"{named}|closest reference", warnings_of(settings.tokenizer, texts))
 
 
 def _ratio(sums: Array) -> Array:

@@ -1,7 +1,10 @@
-"""ROUGE-1, -2, -L and -Lsum (Lin, 2004), equal to the rouge_score library and many times faster."""
+"""ROUGE-1, -2, -L and -Lsum (Lin, 2004), equal to the rouge_score library and many times faster.
+
+That library reads a-z and 0-9 alone; other languages are cut into words by Unicode (see `tokenizing`).
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -9,20 +12,32 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample
+from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample, tokenizing
 
 KINDS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "rougeLsum": "ROUGE-Lsum"}
 PARTS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 CHUNK = 4096
+AUTO, LIBRARY = "auto", "rouge_score"
+CUTS: dict[str, Callable[[str], list[str]]] = {"words": tokenizing.words, "characters": tokenizing.characters}
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _SPACES = bytes(code if code in _LETTERS else 32 for code in range(256))
 
 
 @dataclass(frozen=True)
 class Settings:
-    use_stemmer: bool = field(default=True, metadata={"help": "Words are cut to their stems (Porter, 1980) first."})
+    use_stemmer: bool = field(
+        default=True, metadata={"help": "English words are cut to their stems (Porter, 1980); with rouge_score only."}
+    )
     lsum: bool = field(
         default=True, metadata={"help": "Also ROUGE-Lsum, which reads every line as a sentence and takes most time."}
+    )
+    tokenizer: str = field(
+        default=AUTO,
+        metadata={
+            "choices": (AUTO, LIBRARY, *CUTS),
+            "help": "rouge_score reads a-z and 0-9; words are Unicode's, by character in scripts without spaces; "
+            "auto takes rouge_score for English references and words for others.",
+        },
     )
 
 
@@ -43,7 +58,11 @@ class Rouge:
         self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
         kinds = list(KINDS)[: None if settings.lsum else 3]
-        words = _Words(settings.use_stemmer)
+        tokenizer = settings.tokenizer
+        if tokenizer == AUTO:
+            tokenizer = "words" if tokenizing.is_foreign([text for one in references for text in one]) else LIBRARY
+        stems = settings.use_stemmer and tokenizer == LIBRARY
+        words = _Words(stems) if tokenizer == LIBRARY else _Tokens(CUTS[tokenizer])
         table = np.concatenate(
             [
                 _best(predictions[start : start + CHUNK], references[start : start + CHUNK], words, settings.lsum)
@@ -56,8 +75,41 @@ class Rouge:
             for part, ending in enumerate(("_precision", "_recall", ""))
         }
         most = max(len(one) for one in references)
-        best, stem = "(best)" if most > 1 else "", "yes" if settings.use_stemmer else "no"
-        return Rows(samples, f"refs:{most}{best}|stem:{stem}|as rouge_score 0.1.2")
+        best, stem = "(best)" if most > 1 else "", "yes" if stems else "no"
+        named = "as rouge_score 0.1.2" if tokenizer == LIBRARY else f"tok:{tokenizer} by Unicode|nfc"
+        warnings = _warnings(predictions, references) if tokenizer == LIBRARY else []
+        return Rows(samples, f"refs:{most}{best}|stem:{stem}|{named}", {"warnings": warnings} if warnings else {})
+
+
+def _warnings(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> list[str]:
+    """Tells of rows whose words rouge_score does not read."""
+    rows = [
+        row
+        for row, (made, wanted) in enumerate(zip(predictions, references, strict=True))
+        if any(not text.isascii() and tokenizing.is_mostly_dropped(text, _read(text)) for text in (made, *wanted))
+    ]
+    advice = "choose the tokenizer words"
+    return tokenizing.dropped_warning(rows, len(predictions), "rouge_score's tokenizer (a-z and 0-9)", advice)
+
+
+def _read(text: str) -> str:
+    """The text as rouge_score reads it: other characters are spaces."""
+    return text.lower().encode("ascii", "replace").translate(_SPACES).decode("ascii")
+
+
+class _Tokens(dict[str, int]):
+    """Each token's number, where a function cuts the text."""
+
+    def __init__(self, cut: Callable[[str], list[str]]) -> None:
+        super().__init__()
+        self._cut = cut
+
+    def __missing__(self, token: str) -> int:
+        self[token] = number = len(self)
+        return number
+
+    def ids(self, text: str) -> list[int]:
+        return list(map(self.__getitem__, self._cut(text)))
 
 
 class _Words(dict[bytes, int]):
@@ -91,7 +143,9 @@ def _stem(word: str) -> str:
     return str(_stemmer().stem(word))
 
 
-def _best(predictions: Sequence[str], references: Sequence[Sequence[str]], words: _Words, lsum: bool) -> Array:
+def _best(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], words: "_Words | _Tokens", lsum: bool
+) -> Array:
     """(rows, kinds, 3) precision, recall and F1; each kind takes the reference with the best F1."""
     from rapidfuzz.distance import LCSseq
 
@@ -139,7 +193,7 @@ def _overlap(made: Sequence[list[int]], wanted: Sequence[list[int]], n: int) -> 
     return np.asarray(np.bincount(both // base**n, np.minimum(more[a], fewer[b]), len(made)), dtype=float)
 
 
-def _summary(prediction: str, reference: str, words: _Words, common: int) -> int:
+def _summary(prediction: str, reference: str, words: "_Words | _Tokens", common: int) -> int:
     """Hits of ROUGE-Lsum: union of common subsequences over sentences, which are lines (Lin, 2004, section 3.2)."""
     if "\n" not in prediction and "\n" not in reference:
         return common

@@ -3,40 +3,72 @@
 import re
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Figure, NoSettings, Rows, Sample
+from genai_lab.metrics import METRICS, Figure, Rows, Sample, tokenizing
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = set(string.punctuation)
+
+
+def squad(text: str) -> list[str]:
+    """Lower case, without ASCII punctuation and articles, as SQuAD's script does."""
+    plain = "".join(letter for letter in text.lower() if letter not in _PUNCTUATION)
+    return _ARTICLES.sub(" ", plain).split()
+
+
+def words(text: str) -> list[str]:
+    """As SQuAD's, but without all punctuation, and by character in scripts without spaces (Lewis et al., 2020)."""
+    plain = tokenizing.without_punctuation(tokenizing.normal(text))
+    return tokenizing.spaced(_ARTICLES.sub(" ", plain))
+
+
+CUTS: dict[str, tuple[Callable[[str], list[str]], str]] = {
+    "auto": (words, "squad normalisation, punctuation and unspaced scripts by Unicode, nfc"),
+    "squad": (squad, "squad normalisation"),
+    "characters": (tokenizing.characters, "characters by Unicode, nfc"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    tokenizer: str = field(
+        default="auto",
+        metadata={
+            "choices": tuple(CUTS),
+            "help": "squad knows ASCII punctuation and spaces; auto also all punctuation, and counts characters of "
+            "scripts without spaces.",
+        },
+    )
 
 
 class TokenF1:
     name = "token_f1"
     title = "Token F1"
     about = "Harmonic mean of precision and recall of words, articles and punctuation apart; the best reference counts."
-    citation = "Rajpurkar et al., 2016: SQuAD"
+    citation = "Rajpurkar et al., 2016: SQuAD; Lewis et al., 2020: MLQA"
     needs = "references"
-    settings = NoSettings
+    settings = Settings
     figures = (Figure("token_f1", "token F1"),)
 
     def rows(
-        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Any, model: Any = None
+        self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
+        cut, signature = CUTS[settings.tokenizer]
         values = [
-            max(_f1(words(made), words(one)) for one in wanted)
+            max(_f1(cut(made), cut(one)) for one in wanted)
             for made, wanted in zip(predictions, references, strict=True)
         ]
-        return Rows({"token_f1": Sample(np.array(values))}, "squad normalisation|best reference")
-
-
-def words(text: str) -> list[str]:
-    """Lower case, without punctuation and articles, as SQuAD's script does."""
-    plain = "".join(letter for letter in text.lower() if letter not in _PUNCTUATION)
-    return _ARTICLES.sub(" ", plain).split()
+        detail: dict[str, Any] = {}
+        if settings.tokenizer == "squad":
+            texts = [*predictions, *(text for one in references for text in one)]
+            if warnings := tokenizing.unspaced_warning(texts, "squad", "choose the tokenizer auto"):
+                detail["warnings"] = warnings
+        return Rows({"token_f1": Sample(np.array(values))}, f"{signature}|best reference", detail)
 
 
 def _f1(made: list[str], wanted: list[str]) -> float:

@@ -9,6 +9,7 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.metrics import figure_of
+from genai_lab.metrics.tokenizing import spaced
 from genai_lab.services import datasets
 from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import EvaluationView, Key, reading, report
@@ -175,6 +176,7 @@ def _row(view: EvaluationView, chart: report.Chart, found: dict[Any, service.Sco
     arrow = "↑" if chart.figure.higher_is_better else "↓"
     name = f'{html.escape(chart.title)} <span title="{_better(chart.figure)}">{arrow}</span>'
     note = f"<br><small>{html.escape(chart.key[2])}</small>"
+    note += "".join(f'<p class="problem"><small>{html.escape(text)}</small></p>' for text in chart.warnings)
     return f'<tr><th scope="row">{name}{note}</th>{"".join(cells)}</tr>'
 
 
@@ -257,7 +259,7 @@ def _against_length(lab: Lab, view: EvaluationView, key: Key, by: str) -> Any:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "x": [len(line.source.split()) for line in found],
+                "x": [len(spaced(line.source)) for line in found],
                 "y": [line.values[0] for line in found],
                 "name": html.escape(system.label),
                 "marker": {"size": 5, "opacity": 0.6, "color": plots.PALETTE[number % len(plots.PALETTE)]},

@@ -177,7 +177,7 @@ def _spot(
     if cell is None:
         return {"id": 0}
     score = score_of(cell, key)
-    notes = service.fewer_shots(cell)
+    notes = [*service.fewer_shots(cell), *(score.warnings if score is not None else ())]
     made: dict[str, Any] = {
         "id": cell.system.id,
         "done": cell.system.n,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from genai_lab.metrics.tokenizing import UNSPACED
 from genai_lab.prompts.few_shot import SELECTORS, Pool
 
 SPARE = 32
@@ -35,7 +36,9 @@ def vectors(texts: Sequence[str]) -> tuple[Any, Any]:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     # Any run of word characters counts, so that texts of single letters have a vector too.
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\S+", ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32)
+    vectorizer = TfidfVectorizer(
+        token_pattern=rf"(?u)[{UNSPACED}]|[^\s{UNSPACED}]+", ngram_range=(1, 2), sublinear_tf=True, dtype=np.float32
+    )
     return vectorizer, vectorizer.fit_transform([*texts] or [""])
 
 

@@ -61,6 +61,11 @@ class ScoreView:
     per_example: list[Any] | None
     detail: dict[str, Any]
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before the figure is believed, such as words that its tokenizer drops."""
+        return tuple(self.detail.get("warnings", ()))
+
 
 @dataclass(frozen=True)
 class EvaluationView:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from genai_lab.data import Example
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
+from genai_lab.metrics.tokenizing import spaced
 from genai_lab.services import datasets
 from genai_lab.services.evaluation import EvaluationView, Key
 from storage import evaluation as queries
@@ -155,12 +156,12 @@ def _naming(by: str, rows: Sequence[Example]) -> Callable[[Example], str]:
         return lambda row: row.label if row.label is not None else "no label"
     if by != "length":
         return lambda row: row.fields.get(by, "") or "empty"
-    lengths = sorted(len(source_text(row).split()) for row in rows)
+    lengths = sorted(len(spaced(source_text(row))) for row in rows)
     edges = sorted({lengths[min(len(lengths) - 1, len(lengths) * cut // BUCKETS)] for cut in range(1, BUCKETS)})
     spans = list(zip([lengths[0], *(edge + 1 for edge in edges)], [*edges, lengths[-1]], strict=True))
 
     def name(row: Example) -> str:
-        words = len(source_text(row).split())
+        words = len(spaced(source_text(row)))
         low, high = next((span for span in spans if words <= span[1]), spans[-1])
         return f"{low} to {high} words"
 

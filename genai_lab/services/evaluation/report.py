@@ -43,6 +43,10 @@ class Chart:
     compared: tuple[Compared, ...] = ()
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(text for bar in self.bars for text in bar.score.warnings))
+
+    @property
     def best(self) -> int | None:
         """The system with the best value; None where several share it."""
         known = [(bar.score.value, bar.system.id) for bar in self.bars if bar.score.value is not None]

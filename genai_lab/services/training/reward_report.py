@@ -10,6 +10,7 @@ import numpy as np
 from genai_lab.evaluation.statistics import Interval, compare, interval, wilson
 from genai_lab.lab import Lab
 from genai_lab.metrics import Array, Sample
+from genai_lab.metrics.tokenizing import UNSPACED
 from genai_lab.services import datasets
 from genai_lab.services.training import preferences
 from genai_lab.services.training.preferences import Vote
@@ -107,7 +108,8 @@ def bag_of_words(learned: Sequence[Vote], held: Sequence[Vote], seed: int = 0) -
 
     if len(learned) < 2:
         return np.zeros(len(held))
-    vectors = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b|[^\w\s]", sublinear_tf=True)
+    pattern = rf"(?u)[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
+    vectors = TfidfVectorizer(ngram_range=(1, 2), token_pattern=pattern, sublinear_tf=True)
     try:
         vectors.fit([text for one in learned for text in (one.chosen, one.rejected)])
     except ValueError:  # no words at all
