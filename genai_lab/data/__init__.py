@@ -4,13 +4,17 @@ A cell is text. What was not text in its source (a number, a list) is kept as JS
 export gives back what came in.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from genai_lab.data.conversations import Message
 from genai_lab.errors import BadSetting, LabError
 
-Role = Literal["input", "reference", "label", "chosen", "rejected", "messages", "metadata"]
-ROLES: tuple[Role, ...] = ("input", "reference", "label", "chosen", "rejected", "messages", "metadata")
+Role = Literal["input", "context", "reference", "label", "chosen", "rejected", "messages", "system", "metadata"]
+ROLES: tuple[Role, ...] = (
+    "input", "context", "reference", "label", "chosen", "rejected", "messages", "system", "metadata",
+)  # fmt: skip
 SPLITS = ("train", "validation", "test")
 SPLIT = "_split"
 Kind = Literal["text", "json"]
@@ -49,7 +53,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Example:
-    """One row of a dataset version. `key` is its number (from 0) in the version; `fields` are all cells as text."""
+    """One row of a dataset version. `key` is its number (from 0) in the version; `fields` are all cells as text.
+
+    Where the row asks with a conversation or has a system text, `messages` are the turns before the answer; `input` is
+    these as text without the system's, and `references` holds the answer unless another column does. `values` are the
+    cells as they were in their source.
+    """
 
     key: int
     fields: dict[str, str]
@@ -57,6 +66,8 @@ class Example:
     label: str | None = None
     split: str = "train"
     input: str = ""
+    messages: tuple[Message, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

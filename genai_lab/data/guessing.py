@@ -9,6 +9,7 @@ from genai_lab.errors import LabError
 Roles = dict[str, tuple[str, ...]]
 WORDS: dict[str, tuple[str, ...]] = {
     "messages": ("messages", "conversation", "conversations"),
+    "system": ("system", "system_prompt"),
     "chosen": ("chosen",),
     "rejected": ("rejected",),
     "label": ("label", "labels", "class", "category", "sentiment", "intent", "toxic"),
@@ -21,6 +22,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "sentence", "passage", "context", "content", "en", "query",
     ),
 }  # fmt: skip
+TWO_PARTS = (("instruction", "input"), ("instruction", "context"), ("question", "context"))
 
 
 def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]] = ()) -> Roles:
@@ -29,8 +31,10 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]] = ()) -> Rol
     One column for each role; several references where their names differ by a number only.
     """
     low = {name.lower().strip(): name for name in columns}
-    found: Roles = {}
+    found: Roles = _asked_in_two(low)
     for role, words in WORDS.items():
+        if role in found:
+            continue
         fitting = [low[word] for word in words if word in low and not _mostly_empty(low[word], rows)]
         if role == "reference":
             fitting += [name for name in columns if name not in fitting and _stem(name) in words]
@@ -48,6 +52,14 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]] = ()) -> Rol
     if "input" not in found and "messages" not in found and left:
         found["input"] = (max(left, key=lambda name: _length(name, rows)),)
     return found
+
+
+def _asked_in_two(low: Mapping[str, str]) -> Roles:
+    """Input and context where two columns ask together; the second may be empty in many rows."""
+    for first, second in TWO_PARTS:
+        if first in low and second in low:
+            return {"input": (low[first],), "context": (low[second],)}
+    return {}
 
 
 def _stem(name: str) -> str:

@@ -22,6 +22,11 @@ def _starter(name: str, task: str, instruction: str) -> Shipped:
     return Shipped(name, task, Template(instruction=instruction))
 
 
+INSTRUCTION = Template(instruction='{{ input }}{{ "\\n\\n" ~ context if context else "" }}')
+RESPONSE = Template(
+    instruction='Instruction:\n{{ input }}{{ "\\n\\nInput:\\n" ~ context if context else "" }}\n\nResponse:'
+)
+
 LIBRARY: tuple[Shipped, ...] = (
     _starter("summarise-dialogue", "summarise", "Summarize the dialogue.\n\n{{ input }}\n\nSummary:"),
     _starter(
@@ -154,5 +159,7 @@ LIBRARY: tuple[Shipped, ...] = (
     _starter("story-continue", "other", "Continue the story.\n\n{{ input }}\n\nStory:"),
     _starter("story-next", "other", "Write what happens next in this story.\n\n{{ input }}\n\nNext:"),
     _starter("story-rest", "other", "This is the beginning of a story. Write the rest of it.\n\n{{ input }}\n\nRest:"),
+    Shipped("instruction-context", "other", INSTRUCTION),
+    Shipped("instruction-response", "other", RESPONSE),
     Shipped("plain", "other", Template(instruction="{{ input }}")),
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from genai_lab.data.conversations import split_question, split_system
 from genai_lab.errors import BadSetting, TemplateError
 from genai_lab.models import Mode, Prompt
 from genai_lab.prompts.sandbox import sandbox
@@ -38,7 +39,9 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Filled:
-    """The filled parts of one prompt; `asked` is the instruction filled with each shot (chat only)."""
+    """The filled parts of one prompt; `asked` is the instruction filled with each shot, `turns` are the row's own turns
+    before its last question (both in chat only).
+    """
 
     system: str
     shots: tuple[str, ...]
@@ -46,6 +49,7 @@ class Filled:
     instruction: str
     separator: str
     chat: bool
+    turns: tuple[Message, ...] = ()
 
     def rendered(self, k: int | None = None) -> Rendered:
         """With the first `k` shots, or all of them."""
@@ -60,8 +64,8 @@ class Filled:
         if all(shot.startswith(asked) and shot[len(asked) :].strip() for asked, shot in turns):
             for asked, shot in turns:
                 made += [{"role": "user", "content": asked}, _said("assistant", shot[len(asked) :].strip())]
-            return (*made, _said("user", self.instruction))
-        return (*made, _said("user", self.separator.join([*shots, self.instruction])))
+            return (*made, *self.turns, _said("user", self.instruction))
+        return (*made, *self.turns, _said("user", self.separator.join([*shots, self.instruction])))
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,15 @@ class _Job:
         self.of_row = set(wanted["system"]) | set(wanted["instruction"])
         self.of_shot = set(wanted["shot"]) | (set(wanted["instruction"]) if chat else set())
 
+    def with_turns(self, example: "Example") -> bool:
+        """Whether the row's earlier turns stand in the chat as turns, and the slot `input` is its last question."""
+        return self.chat and "input" in self.of_row and bool(example.messages)
+
+    def turns(self, example: "Example") -> tuple[Message, ...]:
+        if not self.with_turns(example):
+            return ()
+        return tuple(one.as_dict() for one in split_question(example.messages)[0])
+
     def row(self, example: "Example") -> dict[str, Any]:
         return self._values(example, self.of_row, solved=False)
 
@@ -190,6 +203,8 @@ class _Job:
         made: dict[str, Any] = {}
         for name in wanted:
             value = self._always(example, name, solved) if name in ALWAYS else self.binding.fill(name, example)
+            if name == "input" and self.with_turns(example) and not solved:
+                value = split_question(example.messages)[1]
             if value is not None:
                 made[name] = value
         return made
@@ -239,12 +254,13 @@ def _ask(
         raise as_error(made, f"row {examples[row].key + 1}" if row is not None and made["part"] != "shot" else "")
     return [
         Filled(
-            made["systems"][place],
+            made["systems"][place] or split_system(examples[place].messages)[0],
             tuple(made["shots"][i] for i in own),
             tuple(made["asked"][i] for i in own) if job.chat else (),
             made["instructions"][place],
             job.template.separator,
             job.chat,
+            job.turns(examples[place]),
         )
         for place, own in enumerate(places)
     ]

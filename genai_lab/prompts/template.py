@@ -108,7 +108,7 @@ class Binding:
 
     def fill(self, slot: str, example: "Example") -> str | None:
         """The slot's text from a row, None where the row lacks a column."""
-        if slot == "input" and slot not in self.columns and slot not in example.fields:
+        if slot == "input" and (example.messages or (slot not in self.columns and slot not in example.fields)):
             return example.input or None
         found = [example.fields.get(name) for name in self.columns.get(slot, (slot,))]
         return None if None in found else "\n".join(str(text) for text in found)
@@ -120,7 +120,9 @@ def bind(
     roles: Mapping[str, Sequence[str]] | None = None,
     labels: Iterable[str] = (),
 ) -> Binding:
-    """Finds a column for every slot: of the same name, the role of that name, or the same name spelt as a word.
+    """Finds a column for every slot: the role of that name, a column of that name, or one whose name is spelt so.
+
+    A role that is given comes first, whatever the columns are called. A conversation is an input too.
 
     Raises TemplateError for a slot without a column, and for one that would give the answer away.
     """
@@ -128,10 +130,11 @@ def bind(
     spelt = {as_slot(name): name for name in reversed(columns)}
     found: dict[str, tuple[str, ...]] = {}
     for slot in template.slots:
-        if slot in columns:
+        own = roles.get(slot) or (roles.get("messages") if slot == "input" else None)
+        if own:
+            found[slot] = tuple(own)
+        elif slot in columns:
             found[slot] = (slot,)
-        elif roles.get(slot):
-            found[slot] = tuple(roles[slot])
         elif slot in spelt:
             found[slot] = (spelt[slot],)
         else:
@@ -148,9 +151,12 @@ def as_slot(column: str) -> str:
 
 def _refuse_answers(template: Template, found: dict[str, tuple[str, ...]], roles: Mapping[str, Sequence[str]]) -> None:
     answers = {name: role for role in ("reference", "label") for name in roles.get(role, ())}
+    if not roles.get("reference"):
+        answers |= dict.fromkeys(roles.get("messages", ()), "answer")
     for part in ("system", "instruction"):
         for slot in template.slots_by_part[part]:
-            shown = slot if slot in ANSWERS else next((answers[c] for c in found.get(slot, ()) if c in answers), None)
+            columns = () if slot == "input" and not roles.get("input") else found.get(slot, ())
+            shown = slot if slot in ANSWERS else next((answers[c] for c in columns if c in answers), None)
             if shown:
                 raise TemplateError(
                     f"The {part} shows {slot!r}, which is the {shown} that the model should find; "

@@ -22,11 +22,13 @@ SEVERAL = ("reference", "metadata")
 WAYS = [("All rows in one split", "none"), ("By ratio", "ratio"), ("By column", "column"), ("By group", "group")]
 HELP = {
     "input": "What is asked",
+    "context": "What stands beside the input; may be empty",
     "reference": "What a good answer is; several are several answers",
     "label": "The class",
     "chosen": "The better answer of a pair",
     "rejected": "The worse answer of a pair",
     "messages": "A conversation",
+    "system": "How the assistant is to behave",
     "metadata": "Kept, and good for buckets",
 }
 Update = Any
@@ -142,7 +144,7 @@ def _form() -> Form:
                     break
                 roles.append(_role(role))
         with gr.Accordion("More roles: preference pairs, conversations, metadata", open=False), gr.Row():
-            roles += [_role(role) for role in ROLES[3:]]
+            roles += [_role(role) for role in ROLES[len(roles) :]]
         with gr.Row():
             by = gr.Dropdown(WAYS, value="none", label="Split", interactive=True, min_width=140, elem_id="ds-by")
             ratios = [

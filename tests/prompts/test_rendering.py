@@ -8,6 +8,7 @@ from genai_lab.data import Example
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
 from genai_lab.prompts import Binding, Template, bind, fill, fitting, render
+from genai_lab.prompts.library import LIBRARY
 from tests.prompts.rows import Reviews, row
 
 REVIEW = Template(
@@ -77,6 +78,15 @@ def test_slots_are_found_and_bound_to_columns_and_roles() -> None:
     assert render(Template(instruction="{{ input }}"), [Example(0, {}, input="I")], chat=False)[0].text == "I"
     with pytest.raises(LabError, match=r"asks for 'tone', which the dataset does not have\. It has: head, input"):
         bind(template, ["head"], {"input": ["head"]})
+
+
+def test_a_role_wins_over_a_column_of_its_name() -> None:
+    columns, roles = ["instruction", "input", "output"], {"input": ("instruction",), "context": ("input",)}
+    template = next(one.template for one in LIBRARY if one.name == "instruction-context")
+    binding = bind(template, columns, roles)
+    assert binding.columns == {"input": ("instruction",), "context": ("input",)}
+    rows = [row(n, {"instruction": "Add", "input": text, "output": "3"}) for n, text in enumerate(("1 and 2", ""))]
+    assert [one.text for one in render(template, rows, chat=False, binding=binding)] == ["Add\n\n1 and 2", "Add"]
 
 
 @pytest.mark.parametrize("instruction", ["{{ summary }}", "{{ reference }}", "{{ label }}"])

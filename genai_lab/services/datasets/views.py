@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from genai_lab.data import SPLIT, SPLITS, BadRow, Column, Example
+from genai_lab.data import SPLIT, SPLITS, BadRow, Column, Example, conversations
 from genai_lab.data.guessing import Roles
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
@@ -92,15 +92,66 @@ def restored(view: VersionView, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def example_of(view: VersionView, key: int, row: Mapping[str, Any]) -> Example:
+    """Raises LabError, naming the row, where it is to be a conversation and cannot be read as one."""
     cells = restored(view, row)
-    texts = {name: text_of(cells.get(name)) for name in view.column_names}
+    texts = {name: _shown(cells.get(name)) for name in view.column_names}
     references: list[str] = []
     for name in view.roles.get("reference", ()):
         value = cells.get(name)
-        references += [text_of(one) for one in value] if isinstance(value, list) else [text_of(value)]
+        if isinstance(value, list) and conversations.read_cell(value) is None:
+            references += [text_of(one) for one in value]
+        else:
+            references.append(texts[name])
     label = texts[view.roles["label"][0]] if "label" in view.roles else None
     asked = texts[view.roles["input"][0]] if "input" in view.roles else ""
-    return Example(key, texts, tuple(references), label, str(row[SPLIT]), asked)
+    messages: conversations.Messages = ()
+    try:
+        talk = _conversation(view, cells)
+    except conversations.Unreadable as problem:
+        raise LabError(f"Row {key + 1:,} of {view.name} cannot be read: {problem}.") from None
+    if talk is not None:
+        messages = talk.prompt
+        asked = conversations.write_text(conversations.split_system(messages)[1])
+        if not references and talk.answer is not None:
+            references = [talk.answer]
+    return Example(key, texts, tuple(references), label, str(row[SPLIT]), asked, messages, cells)
+
+
+def _conversation(view: VersionView, cells: Mapping[str, Any]) -> conversations.Exchange | None:
+    """What a row says in turns: in its column of messages, or before its input; None where it has no turns.
+
+    Where chosen and rejected answers stand beside the messages, all of these are the prompt.
+    """
+    system = next((name for name in column_of(view, "system") if cells.get(name)), None)
+    if "input" in view.roles:
+        asked = view.roles["input"]
+        talks = any(conversations.read_cell(cells.get(name)) for name in asked)
+        if not talks and not system and not cells.get(conversations.HISTORY):
+            return None
+        return conversations.Exchange(conversations.read_prompt(cells, asked, system), None)
+    if "messages" not in view.roles:
+        return None
+    found = conversations.read_turns(cells.get(view.roles["messages"][0]), "user")
+    whole = conversations.with_system(found, cells.get(system) if system else None)
+    return conversations.Exchange(whole, None) if "chosen" in view.roles else conversations.read_exchange(whole)
+
+
+def column_of(view: VersionView, role: str) -> tuple[str, ...]:
+    """The columns of a role, or those that are called so where no column has the role and they have no other."""
+    if view.roles.get(role):
+        return view.roles[role]
+    named = {"input": ("prompt",), "system": conversations.SYSTEM_COLUMNS}.get(role, (role,))
+    taken = {name for names in view.roles.values() for name in names}
+    return tuple(name for name in named if name in view.column_names and name not in taken)
+
+
+def _shown(value: Any) -> str:
+    """A cell as text to read: a conversation turn by turn, other lists and objects as JSON."""
+    try:
+        found = conversations.readable(value) if isinstance(value, list | dict) else None
+    except conversations.Unreadable:
+        found = None
+    return text_of(value) if found is None else found
 
 
 def text_of(value: Any) -> str:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genai_lab.data import Example
-from genai_lab.data.pairs import sides
+from genai_lab.data.conversations import Preference, Unreadable, read_preference, read_prompt, with_system, write_text
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets
 from genai_lab.services.datasets import VersionView
+from genai_lab.services.datasets.views import column_of
 from genai_lab.training import Plan, settings_from
 from genai_lab.training.objectives import OBJECTIVES, Text
 
@@ -29,7 +30,7 @@ SPLIT = "test"
 
 @dataclass(frozen=True)
 class Vote:
-    """One row: which of two completions was preferred. `row` counts from 0 in the version."""
+    """One row: which of two completions was preferred. `row` counts from 0 in the version; `turns` has it in turns."""
 
     row: int
     prompt: str
@@ -39,6 +40,7 @@ class Vote:
     margin: float = 0.0
     annotator: str = ""
     criterion: str = ""
+    turns: Preference | None = None
 
 
 @dataclass(frozen=True)
@@ -143,24 +145,47 @@ def voted(plan: Plan, kept: Iterable[Vote]) -> list[Vote]:
 
 
 def votes(version: VersionView, rows: Iterable[Example]) -> list[Vote]:
-    """Raises LabError for a weight or margin that is no number, naming the row."""
-    asked, first, second = (_column(version, role) or "" for role in ("input", "chosen", "rejected"))
+    """Raises LabError for a weight or margin that is no number and for turns that cannot be read, naming the row."""
     names = set(version.column_names)
+    asked = bool(_asked(version))
     made = []
     for row in rows:
         cells = row.fields
         more = {name: cells.get(name, "") for name in ("annotator", "criterion") if name in names}
         weight = _number(version, row, "weight", 1.0, 0.0) if "weight" in names else 1.0
         margin = _number(version, row, "margin", 0.0, -math.inf) if "margin" in names else 0.0
-        prompt, chosen, rejected = sides(cells[first], cells[second], cells[asked] if asked else None)
+        turns = turns_of(version, row)
+        prompt, chosen, rejected = (
+            write_text(turns.prompt, cue=True),
+            write_text(turns.chosen),
+            write_text(turns.rejected),
+        )
         if chosen.strip() and rejected.strip() and chosen != rejected:
-            made.append(Vote(row.key, prompt, chosen, rejected, weight, margin, **more))
+            made.append(Vote(row.key, prompt, chosen, rejected, weight, margin, **more, turns=turns))
     if made and not asked and not any(one.prompt for one in made):
         raise LabError(
             f"{version.name} has no column for the role input, and its chosen and rejected texts do not begin with the "
             "same prompt; import it with a column of prompts."
         )
     return made
+
+
+def turns_of(version: VersionView, row: Example) -> Preference:
+    """The row's prompt and both completions in turns."""
+    first, second = (_column(version, role) or "" for role in ("chosen", "rejected"))
+    asked, system = _asked(version), next(iter(column_of(version, "system")), None)
+    try:
+        prompt = read_prompt(row.values, asked, system) if asked else None
+        made = read_preference(row.values.get(first), row.values.get(second), prompt)
+    except Unreadable as problem:
+        raise LabError(f"Row {row.key + 1:,} of {version.name} cannot be read: {problem}.") from None
+    return replace(made, prompt=with_system(made.prompt, row.values.get(system))) if system else made
+
+
+def _asked(version: VersionView) -> tuple[str, ...]:
+    """The columns that a prompt is read from: input and context, or a conversation."""
+    asked = column_of(version, "input")
+    return (*asked, *version.roles.get("context", ())) if asked else version.roles.get("messages", ())
 
 
 def _number(version: VersionView, row: Example, name: str, default: float, least: float) -> float:
@@ -179,9 +204,7 @@ def _number(version: VersionView, row: Example, name: str, default: float, least
 
 def _column(version: VersionView, role: str) -> str | None:
     """The column of the role, or else one that is called so."""
-    named = "prompt" if role == "input" else role
-    found = version.roles.get(role) or (version.roles.get("messages") if role == "input" else None)
-    return found[0] if found else named if named in version.column_names else None
+    return next(iter(column_of(version, role)), None)
 
 
 def _other(lab: Lab, plan: Plan, version: VersionView, split: str) -> list[Vote] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.data import Example
+from genai_lab.data.conversations import Message, write_text
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Card
@@ -144,14 +145,16 @@ def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own:
         )
     if objective.needs == "pairs":
         return preferences.check(version, own)
-    wanted = {"reference": ("reference", "label"), "label": ("label", "reference"), "text": ()}[objective.needs]
+    wanted = {"reference": ("reference", "label", "messages"), "label": ("label", "reference"), "text": ()}[
+        objective.needs
+    ]
     if wanted and not any(role in version.roles for role in wanted):
         raise LabError(
             f"{version.name} has no column for the role {wanted[0]}, which {objective.title} needs; import it with one."
         )
     if objective.needs == "reference" and not own:
         raise LabError(f"{version.name} has no template; choose at least one, such as 'plain'.")
-    if objective.needs != "reference" and not own and "input" not in version.roles:
+    if objective.needs != "reference" and not own and not {"input", "messages"} & set(version.roles):
         raise LabError(f"{version.name} has no column for the role input, whose text is read; import it with one.")
     for one in own:
         bind(one.value, version.column_names, version.roles, ())
@@ -263,6 +266,14 @@ def _split(lab: Lab, plan: Plan, version: VersionView, count: int, held: int) ->
     return learned, [rows[place] for place in sorted(chosen)]
 
 
+def _whole(row: Example) -> str:
+    """All text of a row: a conversation with its answer, or what its input says."""
+    if row.messages:
+        answer = [Message("assistant", text) for text in row.references[:1]]
+        return write_text((*row.messages, *answer))
+    return row.input or next(iter(row.fields.values()), "")
+
+
 def wanted(row: Example) -> str:
     """What is to be learned of a row: its first reference, or its label."""
     return row.references[0] if row.references else (row.label or "")
@@ -276,7 +287,7 @@ def _texts(
     if not own:
         made = []
         for row in rows:
-            text = row.input or next(iter(row.fields.values()), "")
+            text = _whole(row) if needs == "text" else row.input or next(iter(row.fields.values()), "")
             completion = (row.label or wanted(row)) if needs == "label" else ""
             made.append(Text(text, completion, row=row.key))
         yield made
