@@ -27,7 +27,7 @@ def demos(session: Session) -> list[tuple[Demo, Campaign]]:
 
 
 def visitors(session: Session, campaign_id: int) -> int:
-    """How many visitors have agreed."""
+    """How many visitors have voted."""
     wanted = select(func.count()).select_from(Annotator)
     return session.scalar(wanted.where(Annotator.campaign_id == campaign_id, Annotator.visitor.is_(True))) or 0
 
@@ -37,7 +37,7 @@ def visitor(session: Session, campaign_id: int, secret: str) -> Annotator | None
     return session.scalar(wanted.where(Annotator.visitor.is_(True)))
 
 
-def add_visitor(session: Session, campaign_id: int, secret: str) -> None:
+def add_visitor(session: Session, campaign_id: int, secret: str) -> Annotator:
     """Under the next free number."""
     number = visitors(session, campaign_id) + 1
     while annotator_named(session, campaign_id, f"visitor {number}") is not None:
@@ -45,6 +45,7 @@ def add_visitor(session: Session, campaign_id: int, secret: str) -> None:
     made = Annotator(campaign_id=campaign_id, name=f"visitor {number}", secret=secret, visitor=True, given=0, done=0)
     session.add(made)
     session.flush()
+    return made
 
 
 def vote(session: Session, key: str, annotator_id: int) -> tuple[list[list[int]], bool] | None:

@@ -62,8 +62,9 @@ class Candidate(Row):
 
 
 class Annotator(Row):
-    """Who ranks, in one campaign. `secret` is in the personal link; `cursor` is the place up to which all items were
-    looked at for them; `done`, `skipped` and `seconds` are kept with every answer.
+    """Who ranks, in one campaign. `secret` is what the personal link is made of, together with a key that is not in
+    the database (of an older link, its hash); `cursor` is the place up to which all items were looked at for them;
+    `done`, `skipped` and `seconds` are kept with every answer.
     """
 
     __tablename__ = "annotators"
@@ -135,7 +136,10 @@ class Ranking(Row):
 
 
 class Demo(Row):
-    """A page for visitors. `plan` holds models, prompts, sampling and limits; votes land in the campaign."""
+    """A page for visitors. `plan` holds models, prompts, sampling and limits; votes land in the campaign.
+
+    The link is made of `secret` as an annotator's is.
+    """
 
     __tablename__ = "demos"
 

@@ -3,10 +3,13 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 
 from genai_lab.data import BadRows
 from genai_lab.decoding import Sampling
@@ -18,7 +21,7 @@ from genai_lab.services import datasets, feedback, generation, jobs, models
 from genai_lab.services.feedback import exporting, fresh, links, ranking, reading, sources
 from storage import feedback as queries
 from storage import runs
-from storage.feedback_tables import Assignment
+from storage.feedback_tables import Annotator, Assignment
 from storage.tables import Generation, RunInput
 from tests.tiny import open_lab
 from tests.waiting import until_ended
@@ -295,6 +298,27 @@ def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:
     links.renew(lab, made.annotator)
     assert not links.allowed(lab, *found)
     assert links.opened(lab, made.path.rpartition("/")[2]) is None
+
+
+def test_links_that_stood_in_the_database_still_open_and_are_read_there_no_more(lab: Lab) -> None:
+    number = campaign(lab)
+    made = links.invite(lab, number, "ann")
+    with lab.database.session() as session:
+        session.get_one(Annotator, made.annotator).secret = "kRx0-an_older-link"
+    hashing = import_module("storage.migrations.versions.0006_hashed_secrets_of_links")
+    with lab.database.writer.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        hashing.upgrade()
+    with lab.database.reading() as session:
+        kept = session.get_one(Annotator, made.annotator).secret
+    assert "older" not in kept
+    found = links.opened(lab, "kRx0-an_older-link")
+    assert found is not None
+    assert found[0] == made.annotator
+    shown = next(one for one in links.invited(lab, number) if one.name == "ann")
+    again = links.opened(lab, shown.path.rpartition("/")[2])
+    assert again == found
+    for wrong in (kept, f"{made.annotator}.{kept[:40]}", f"{made.annotator}.", "0.x", f"{'9' * 30}.x", "é.x"):
+        assert links.opened(lab, wrong) is None
 
 
 def system_run(lab: Lab, texts: list[str], dataset: int | None = None, **settings: Any) -> int:

@@ -18,6 +18,7 @@ from genai_lab.lab import Lab
 from genai_lab.services import feedback, lineage
 from genai_lab.services.feedback import demos, exporting, figures, visits
 from genai_lab.services.feedback.demos import DemoPlan
+from pages.demo import Limits
 from storage.tables import Run
 from tests.tiny import open_lab, random_model
 
@@ -78,6 +79,7 @@ def test_nothing_is_kept_without_consent_and_a_vote_once_with_it(lab: Lab, web: 
     for _ in range(2):
         agreed(client, place)
     assert client.get(f"{place}state").json()["consented"] is True
+    assert demos.show(lab, view.id).visitors == 0  # the first vote writes the visitor down
     for _ in range(2):
         assert voted(client, place, key).json() == {"saved": True}
     assert "first vote stands" in voted(client, place, key, "b").json()["error"]
@@ -131,6 +133,37 @@ def test_all_visitors_together_have_a_limit(lab: Lab, web: Any) -> None:
     assert asked(first, place)
     second, _ = visitor(web, view)
     assert "min" in second.post(f"{place}answer", json={"prompt": "x"}).json()["error"]
+
+
+def test_cookies_of_one_address_share_its_limits(lab: Lab, web: Any) -> None:
+    view = demos.create(lab, replace(PLAN, title="Address"))
+    codes = []
+    for _ in range(50):
+        fresh = TestClient(web, base_url="http://127.0.0.1", client=("10.7.7.7", 1), follow_redirects=False)
+        codes.append(fresh.get(fresh.get(view.path).headers["location"]).status_code)
+    assert codes == [303] * 30 + [429] * 20
+    elsewhere = TestClient(web, base_url="http://127.0.0.1", client=("10.7.7.8", 1), follow_redirects=False)
+    visitor(web, view, elsewhere)
+    assert elsewhere.post(f"/demo/{view.id}/consent", json={"agreed": True}).status_code == 200
+    assert demos.show(lab, view.id).visitors == 0
+
+
+def test_one_address_leaves_half_of_an_hour_to_others(lab: Lab) -> None:
+    limits, view = Limits(), demos.create(lab, replace(PLAN, title="Fair", an_hour=40, a_minute=4))
+    assert [limits.wait(view, "ann", "a") for _ in range(5)][-1] > 0  # the cookie's own limit
+    got = [sum(not limits.wait(view, f"{who} {n}", who) for n in range(100)) for who in ("a", "b", "c", "d")]
+    assert got == [16, 10, 5, 3]
+    assert limits.wait(view, "a 1", "a") > 3000
+
+
+def test_a_forged_consent_keeps_nothing(lab: Lab, web: Any) -> None:
+    view = demos.create(lab, replace(PLAN, title="Forged"))
+    client, place = visitor(web, view)
+    other, _ = visitor(web, view)
+    agreed(other, place)
+    key = asked(client, place)[-1]["key"]
+    client.cookies.set(f"consent_{view.id}", other.cookies[f"consent_{view.id}"], path=place)
+    assert "consent" in voted(client, place, key).json()["error"]
 
 
 def test_a_visitor_is_answered_once_at_a_time_and_what_was_stopped_is_not_voted_on(lab: Lab) -> None:

@@ -131,7 +131,7 @@ def _free(lab: Lab, name: str) -> str:
 def find(lab: Lab) -> list[DemoView]:
     """All demos, newest first."""
     with lab.database.reading() as session:
-        return [_view(session, *found) for found in queries.demos(session)]
+        return [_view(lab, session, *found) for found in queries.demos(session)]
 
 
 def show(lab: Lab, demo: int) -> DemoView:
@@ -140,16 +140,16 @@ def show(lab: Lab, demo: int) -> DemoView:
         found = queries.demo(session, demo)
         if found is None:
             raise LabError(f"There is no demo {demo}; the Feedback page lists those there are.")
-        return _view(session, *found)
+        return _view(lab, session, *found)
 
 
-def _view(session: Any, row: Demo, campaign: Any) -> DemoView:
+def _view(lab: Lab, session: Any, row: Demo, campaign: Any) -> DemoView:
     plan = DemoPlan(**{**row.plan, "models": tuple(row.plan["models"]), "prompts": tuple(row.plan["prompts"])})
     return DemoView(
         row.id,
         plan,
         row.campaign_id,
-        _path(row),
+        _path(lab, row),
         row.closed_at is not None,
         records.totals(session, row.campaign_id).get("done", 0),
         queries.visitors(session, row.campaign_id),
@@ -157,8 +157,12 @@ def _view(session: Any, row: Demo, campaign: Any) -> DemoView:
     )
 
 
-def _path(row: Demo) -> str:
-    return f"{ADDRESS}/with/{row.secret}"
+def _path(lab: Lab, row: Demo) -> str:
+    return f"{ADDRESS}/with/{_token(lab, row)}"
+
+
+def _token(lab: Lab, row: Demo) -> str:
+    return links.token(lab, "demo", row.id, row.secret)
 
 
 def close(lab: Lab, demo: int, closed: bool = True) -> DemoView:
@@ -183,15 +187,16 @@ def link(lab: Lab, demo: int, *, renew: bool = False) -> str:
         with lab.database.session() as session:
             row = session.get_one(Demo, demo)
             row.secret = secrets.token_urlsafe(18)
-            path = _path(row)
+            path = _path(lab, row)
     return path
 
 
 def opened(lab: Lab, secret: str) -> tuple[int, str] | None:
     """(demo, cookie of a new visitor) for a link's secret, None where it opens nothing."""
+    number = links.number_of(secret)
     with lab.database.reading() as session:
-        row = queries.demo_by(session, secret)
-    if row is None:
+        row = queries.demo_by(session, links.hashed(secret)) if number is None else session.get(Demo, number)
+    if row is None or not (number is None or links.fits(_token(lab, row), secret)):
         return None
     name = secrets.token_hex(8)
     return row.id, f"{name}.{_mark(lab, row, name)}"

@@ -43,7 +43,7 @@ def invite(lab: Lab, campaign: int | str, name: str, *, visitor: bool = False) -
                 )
                 session.add(row)
                 session.flush()
-            return _link(row)
+            return _link(lab, row)
     except IntegrityError:
         return invite(lab, campaign, name)  # two leads at once
 
@@ -52,7 +52,7 @@ def invited(lab: Lab, campaign: int | str) -> list[Link]:
     """Everybody who was invited; visitors of a demo come by themselves and have no link."""
     view = feedback.show(lab, campaign)
     with lab.database.reading() as session:
-        return [_link(row) for row in queries.annotators(session, view.id) if not row.visitor]
+        return [_link(lab, row) for row in queries.annotators(session, view.id) if not row.visitor]
 
 
 def renew(lab: Lab, annotator_id: int, revoke: bool = False) -> Link:
@@ -63,14 +63,15 @@ def renew(lab: Lab, annotator_id: int, revoke: bool = False) -> Link:
             raise LabError(f"There is no annotator {annotator_id}.")
         row.secret = secrets.token_urlsafe(24)
         row.revoked_at = queries.now() if revoke else None
-        return _link(row)
+        return _link(lab, row)
 
 
 def opened(lab: Lab, secret: str) -> tuple[int, str] | None:
     """(annotator id, cookie) for a link's secret, None where it opens nothing."""
     with lab.database.reading() as session:
-        row = queries.annotator_by(session, secret)
-        if row is None or row.revoked_at is not None:
+        number = number_of(secret)
+        row = queries.annotator_by(session, hashed(secret)) if number is None else queries.annotator(session, number)
+        if row is None or row.revoked_at is not None or not (number is None or fits(_token(lab, row), secret)):
             return None
         return row.id, signature(lab, row.id, row.secret)
 
@@ -82,6 +83,30 @@ def allowed(lab: Lab, annotator_id: int, cookie: str) -> bool:
     if row is None or row.revoked_at is not None:
         return False
     return hmac.compare_digest(cookie.encode(), signature(lab, row.id, row.secret).encode())
+
+
+def token(lab: Lab, what: str, number: int, seed: str) -> str:
+    """What the link of an annotator or a demo ends with: made of the row's seed and the home's own key, so that it can
+    be shown again and the database alone opens nothing.
+    """
+    return f"{number}.{signed(lab, f'{what} link {number} {seed}')[:40]}"
+
+
+def number_of(secret: str) -> int | None:
+    """The row that a link's secret names; None for one of the older links, which hold no number."""
+    number, dot, _ = secret.partition(".")
+    if not dot:
+        return None
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
+
+
+def hashed(secret: str) -> str:
+    """What is kept of an older link's secret."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def fits(expected: str, secret: str) -> bool:
+    return hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace"))
 
 
 def signature(lab: Lab, annotator_id: int, secret: str) -> str:
@@ -110,5 +135,9 @@ def _secret(home: Path) -> bytes:
     return path.read_bytes()
 
 
-def _link(row: Annotator) -> Link:
-    return Link(row.id, row.name, f"{ADDRESS}/with/{row.secret}", row.revoked_at is not None)
+def _token(lab: Lab, row: Annotator) -> str:
+    return token(lab, "annotator", row.id, row.secret)
+
+
+def _link(lab: Lab, row: Annotator) -> Link:
+    return Link(row.id, row.name, f"{ADDRESS}/with/{_token(lab, row)}", row.revoked_at is not None)

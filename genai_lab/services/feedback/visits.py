@@ -4,6 +4,7 @@ Answers wait in memory under a key. Nothing is written until a visitor has agree
 runs, the item, the assignment and the ranking in one transaction.
 """
 
+import hmac
 import logging
 import secrets
 import threading
@@ -223,20 +224,17 @@ def _cancel(one: Visit) -> None:
         stream.cancel()
 
 
-def consented(lab: Lab, view: DemoView, visitor: str) -> bool:
-    """Whether the visitor has agreed that prompts and votes are kept."""
+def consented(lab: Lab, view: DemoView, visitor: str, consent: str = "") -> bool:
+    """Whether the visitor has agreed that prompts and votes are kept, by this mark or with an earlier vote."""
+    if consent and hmac.compare_digest(consent.encode(), agree(lab, view.id, visitor).encode()):
+        return True
     with lab.database.reading() as session:
         return _person(session, lab, view, visitor) is not None
 
 
-def agree(lab: Lab, view: DemoView, visitor: str) -> "Future[None]":
-    """Notes that the visitor has agreed, under a number instead of a name; the future is done after COMMIT."""
-
-    def agreed(session: Session) -> None:
-        if _person(session, lab, view, visitor) is None:
-            queries.add_visitor(session, view.campaign, _secret(lab, view, visitor))
-
-    return desk(lab).writer.submit(agreed)
+def agree(lab: Lab, demo: int, visitor: str) -> str:
+    """The mark of a visitor who has agreed, for a cookie; the first vote writes the visitor down under a number."""
+    return links.signed(lab, f"consent {demo} {visitor}")
 
 
 def _person(session: Session, lab: Lab, view: DemoView, visitor: str) -> Annotator | None:
@@ -248,7 +246,7 @@ def _secret(lab: Lab, view: DemoView, visitor: str) -> str:
     return links.signed(lab, f"visitor {view.id} {visitor}")
 
 
-def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str) -> "Future[None]":
+def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str, consent: str = "") -> "Future[None]":
     """Keeps both completions and the visitor's verdict on them; the future is done after COMMIT.
 
     Sent twice it is kept once. Raises LabError without consent, or for a key that is not the visitor's.
@@ -259,12 +257,13 @@ def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str) -> "Future[N
         raise LabError("These answers are gone; try the prompt again, then vote.")
     view, made = show(lab, demo), provenance()
     groups, bad = VERDICTS[verdict]
+    agreed = consented(lab, view, visitor, consent)
 
     def kept(session: Session) -> None:
         person = _person(session, lab, view, visitor)
-        if person is None or person.revoked_at is not None:
+        if not agreed or (person is not None and person.revoked_at is not None):
             raise LabError("Votes are kept with consent only; give it first.")
-        if (earlier := queries.vote(session, key, person.id)) is not None:
+        if person is not None and (earlier := queries.vote(session, key, person.id)) is not None:
             if earlier != (groups, bad):
                 raise LabError("You have voted on these answers; your first vote stands.")
             return
@@ -276,6 +275,8 @@ def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str) -> "Future[N
             raise LabError("This demo is closed.")
         if found[1].status != "open":
             raise LabError("This demo takes no votes at the moment.")
+        if person is None:
+            person = queries.add_visitor(session, view.campaign, _secret(lab, view, visitor))
         seconds = max(0.1, time.monotonic() - one.ended)
         candidates = [_candidate(session, lab, one, side, made) for side in range(2)]
         queries.add_vote(session, view.campaign, person.id, one.prompt, candidates, key, groups, bad, seconds)
