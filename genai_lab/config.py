@@ -22,6 +22,7 @@ class Config:
     `cpu_jobs` is how many jobs compute at once; `plugins` are modules that are imported when a lab opens, which add to
     the families (metrics, kinds of job). With a `lead_password` every page asks for it but those of annotators.
     What a request says in X-Forwarded-For and X-Forwarded-Proto is believed from `trusted_proxies` alone.
+    Endpoints at link-local addresses are refused unless `allow_link_local`.
     """
 
     home: Path = PROJECT / "lab_data"
@@ -37,6 +38,7 @@ class Config:
     plugins: tuple[str, ...] = ()
     lead_password: str = field(default="", repr=False)
     trusted_proxies: tuple[str, ...] = ()
+    allow_link_local: bool = False
 
     def __post_init__(self) -> None:
         home = _resolved(self.home)
@@ -71,6 +73,7 @@ class Config:
             "GENAI_LAB_MEMORY_GB": str(self.memory_budget / 2**30),
             "GENAI_LAB_MODEL_ROOTS": os.pathsep.join(map(str, self.model_roots)),
             "GENAI_LAB_PLUGINS": ",".join(self.plugins),
+            "GENAI_LAB_ALLOW_LINK_LOCAL": "1" if self.allow_link_local else "",
         }
 
     @property
@@ -92,7 +95,7 @@ class Config:
         GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS (comma-separated),
         GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
         GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_LEAD_PASSWORD, GENAI_LAB_TRUSTED_PROXIES
-        (comma-separated).
+        (comma-separated), GENAI_LAB_ALLOW_LINK_LOCAL (1 or empty).
         """
         values: dict[str, Any] = {}
         if text := env.get("GENAI_LAB_HOME"):
@@ -112,6 +115,8 @@ class Config:
             values["memory_budget"] = int(_number("GENAI_LAB_MEMORY_GB", text) * 2**30)
         if text := env.get("GENAI_LAB_CPU_JOBS"):
             values["cpu_jobs"] = _whole("GENAI_LAB_CPU_JOBS", text)
+        if text := env.get("GENAI_LAB_ALLOW_LINK_LOCAL"):
+            values["allow_link_local"] = text.strip().lower() in ("1", "true", "yes")
         if text := env.get("GENAI_LAB_PLUGINS"):
             values["plugins"] = tuple(part.strip() for part in text.split(",") if part.strip())
         if text := env.get("GENAI_LAB_ALLOWED_HOSTS"):

@@ -52,7 +52,9 @@ class Lab:
         database = _open(config.database_url, upgrade=not worker)
         # What runs make lies in the data home, wherever else models may come from.
         roots = tuple(dict.fromkeys((*config.model_roots, config.home / "models")))
-        options = Options(config.device, config.dtype, roots, config.hub_cache)
+        options = Options(
+            config.device, config.dtype, roots, config.hub_cache, allow_link_local=config.allow_link_local
+        )
         lab = cls(config, database, ModelCache(config.memory_budget, options), options)
         if worker:
             return lab

@@ -170,7 +170,8 @@ class Generation(Row):
     """One completion. `trace` holds the tokens with their alternatives, as compressed JSON.
 
     `example` is the row number in the dataset version that the run read, None for a prompt typed by hand; `detail` then
-    holds the row numbers of its shots, whether it was remembered, and the error where there is no completion.
+    holds the row numbers of its shots, whether it was remembered, and the error where there is no completion. Of a
+    prompt typed by hand it may hold notes for the reader and the number of reasoning tokens.
     """
 
     __tablename__ = "generations"

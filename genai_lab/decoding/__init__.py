@@ -12,7 +12,9 @@ from genai_lab.errors import BadSetting
 
 # A chat ends by itself; this bounds one that does not.
 CHAT_TOKENS = 512
-FinishReason = Literal["end of text", "stop string", "length", "cancelled", "error"]
+FinishReason = Literal["end of text", "stop string", "length", "cancelled", "error", "content filter"]
+# What ends for these reasons is no whole answer: it is neither scored nor shown to annotators.
+NO_ANSWER = ("cancelled", "error", "content filter")
 
 
 def _setting(default: Any, help: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
@@ -149,7 +151,11 @@ class Delta:
 
 @dataclass(frozen=True)
 class Completion:
-    """One finished completion. Times in seconds from the submission; seed = (settings' seed + index) modulo 2**31."""
+    """One finished completion. Times in seconds from the submission; seed = (settings' seed + index) modulo 2**31.
+
+    `reasoning_tokens` counts what an endpoint's model wrote before its answer, which is not in `tokens`; `notes` are
+    sentences on what a reader should know of this completion, such as a seed that the server does not take.
+    """
 
     index: int
     text: str
@@ -159,6 +165,8 @@ class Completion:
     seed: int
     seconds: float
     first_token_seconds: float | None
+    reasoning_tokens: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def completion_tokens(self) -> int:

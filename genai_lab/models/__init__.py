@@ -178,7 +178,8 @@ class Backend(Protocol):
 class Options:
     """How models are loaded. `roots` are the folders that a local folder may lie in; `timeout` in seconds.
 
-    `base_paths` are the folders of the models that an adapter can stand on, by name.
+    `base_paths` are the folders of the models that an adapter can stand on, by name. Endpoints at link-local addresses
+    are refused unless `allow_link_local`.
     """
 
     device: str = "auto"
@@ -187,6 +188,7 @@ class Options:
     cache: Path | None = None
     timeout: float = 30.0
     base_paths: tuple[tuple[str, Path], ...] = ()
+    allow_link_local: bool = False
 
 
 BACKENDS: Registry[Backend] = Registry("backend", __name__)

@@ -106,10 +106,10 @@ def parse_object(text: str | bytes, where: str, advice: str = "download or save 
     if not isinstance(value, dict):
         raise ModelError(f"{where} holds a JSON {type(value).__name__} where an object is needed; {advice}.")
     escape = b"\\ud" if isinstance(text, bytes) else "\\ud"
-    return _without_halves(value) if escape in text.lower() else value  # type: ignore[operator]
+    return without_halves(value) if escape in text.lower() else value  # type: ignore[operator]
 
 
-def _without_halves(value: dict[str, Any]) -> dict[str, Any]:
+def without_halves(value: dict[str, Any]) -> dict[str, Any]:
     """JSON can hold half a character, which nothing else takes (databases, browsers); U+FFFD stands for it."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     whole: dict[str, Any] = json.loads(text)

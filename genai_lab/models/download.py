@@ -17,7 +17,7 @@ import httpx
 from genai_lab.errors import ModelError
 from genai_lab.models import Card, Options, Source
 from genai_lab.models.checks import size_text
-from genai_lab.models.hub import HubFile, HubModel, describe, file_url, headers, refuse, snapshot, unreachable
+from genai_lab.models.hub import HubFile, HubModel, describe, file_url, new_client, refuse, snapshot, unreachable
 from genai_lab.models.inspect import inspect_folder
 
 RETRIES = 5
@@ -80,9 +80,7 @@ class _Fetching:
     def fetched(self) -> Card:
         place = _partial(self.order.target)
         place.mkdir(parents=True, exist_ok=True)
-        with httpx.Client(
-            headers=headers(self.order.source.key_env), timeout=self.options.timeout, follow_redirects=True
-        ) as client:
+        with new_client(self.order.source.key_env, self.options.timeout) as client:
             for file in self.order.files:
                 if _size(place / file.name) != file.size or not (place / file.name).is_file():
                     self.file(client, file, place)

@@ -5,17 +5,18 @@ The protocol's standard fields are sent and nothing else; a setting that it does
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Source, Stream
-from genai_lab.models.checks import bearer, parse_object
-from genai_lab.models.endpoint_stream import EndpointStream, status_sentence, transport_sentence
+from genai_lab.models.checks import bearer
+from genai_lab.models.connections import async_client, clear_errors, client, refuse_encoded, refuse_link_local
+from genai_lab.models.endpoint_events import UNREADABLE, count, json_value
+from genai_lab.models.endpoint_stream import EndpointStream, Limits, Server, status_sentence
 
 NOT_IN_PROTOCOL = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram", "beams")
 LONGEST_LIST = 4 * 2**20
@@ -30,6 +31,7 @@ class Endpoint:
         address, headers = base_url(source), bearer(source.key_env)
         if not source.remote_name:
             raise ModelError("The model's name at the endpoint is empty; give the one that the server lists.")
+        refuse_link_local(address, options.allow_link_local)
         listed = _listed_models(address, headers, options.timeout, source)
         if listed and source.remote_name not in listed:
             raise ModelError(
@@ -43,6 +45,7 @@ class Endpoint:
         )  # fmt: skip
 
     def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
+        refuse_link_local(base_url(card.source), options.allow_link_local)
         return EndpointGenerator(card, options.timeout)
 
 
@@ -67,23 +70,27 @@ def base_url(source: Source) -> str:
 
 def _listed_models(address: str, headers: dict[str, str], timeout: float, source: Source) -> dict[str, int | None]:
     """{model: context length where told}; {} where the server keeps no list."""
-    try:
-        with (
-            httpx.Client(timeout=timeout, follow_redirects=False) as client,
-            client.stream("GET", f"{address}/models", headers=headers) as answer,
-        ):
-            body = b""
-            for piece in answer.iter_bytes():
-                body += piece
-                if len(body) > LONGEST_LIST:
-                    raise ModelError(f"{address} answered with a list of models that is too long to read.")
-    except httpx.HTTPError as problem:
-        raise ModelError(transport_sentence(address, problem, timeout)) from None
+    body = b""
+    with (
+        clear_errors(address, timeout),
+        client(address, timeout, follow_redirects=False) as asking,
+        asking.stream("GET", f"{address}/models", headers={"Accept-Encoding": "identity", **headers}) as answer,
+    ):
+        refuse_encoded(address, answer.headers)
+        ends = time.monotonic() + 2 * timeout
+        for piece in answer.iter_raw():
+            body += piece
+            if len(body) > LONGEST_LIST:
+                raise ModelError(f"{address} answered with a list of models that is too long to read.")
+            if time.monotonic() > ends:
+                raise ModelError(f"{address} was still sending its list of models after {2 * timeout:g} s.")
     if answer.status_code in (404, 405, 501):
         return {}
     if answer.status_code != 200:
         raise ModelError(status_sentence(address, answer.status_code, answer.headers, body, source.key_env))
-    rows = parse_object(body, f"The answer of {address}/models", "check the address").get("data")
+    if (found := json_value(body)) is UNREADABLE:
+        raise ModelError(f"The answer of {address}/models is not valid JSON; check the address.")
+    rows = found["data"] or [] if isinstance(found, dict) and "data" in found else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows):
         raise ModelError(f"{address}/models did not answer with a list of models; is it an OpenAI-compatible server?")
     return {row["id"]: _context(row) for row in rows}
@@ -92,22 +99,22 @@ def _listed_models(address: str, headers: dict[str, str], timeout: float, source
 def _context(row: dict[str, Any]) -> int | None:
     """vLLM says max_model_len; llama.cpp says meta.n_ctx."""
     meta = row.get("meta")
-    found = row.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
-    return found if isinstance(found, int) and found > 0 else None
+    return count(row.get("max_model_len")) or (count(meta.get("n_ctx")) if isinstance(meta, dict) else None) or None
 
 
 class EndpointGenerator:
     """Streams from the server; one thread with an event loop serves all of the model's requests."""
 
-    def __init__(self, card: Card, timeout: float, parallel: int = 16) -> None:
-        self.card, self.timeout = card, timeout
-        self.address = base_url(card.source)
+    def __init__(self, card: Card, timeout: float, parallel: int = 16, limits: Limits | None = None) -> None:
+        self.card, self.limits = card, limits
+        address = base_url(card.source)
         bearer(card.source.key_env)
+        with clear_errors(address, timeout):
+            asking = async_client(address, timeout, follow_redirects=False)
+        self.server = Server(card, address, asking, asyncio.Semaphore(parallel), timeout)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"endpoint {card.name}", daemon=True)
         self._thread.start()
-        self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
-        self._turns = asyncio.Semaphore(parallel)
         self._streams: list[EndpointStream] = []
         self._closed = False
 
@@ -118,7 +125,7 @@ class EndpointGenerator:
             check_supported(request)
         headers = bearer(self.card.source.key_env)
         streams = [
-            EndpointStream(self.card, self.address, headers, request, self._client, self._turns, self.timeout)
+            EndpointStream(self.server, headers, request, self.limits or Limits.of(request, self.server.timeout))
             for request in requests
         ]
         for stream in streams:
@@ -153,7 +160,7 @@ class EndpointGenerator:
     async def _finish(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
-        await self._client.aclose()
+        await self.server.client.aclose()
 
 
 def check_supported(request: Request) -> None:

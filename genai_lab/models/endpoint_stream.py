@@ -1,23 +1,69 @@
 """One request at an OpenAI-compatible server: server-sent events in, tokens and completions out."""
 
 import asyncio
-import math
+import os
 import queue
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from genai_lab.decoding import Completion, Delta, FinishReason, Stage, Token
+from genai_lab.decoding import Completion, Delta, FinishReason, Token
 from genai_lab.errors import LabError, ModelError
 from genai_lab.models import Card, Request
-from genai_lab.models.checks import parse_object
+from genai_lab.models.connections import clear_errors, proxy_of, refuse_encoded
+from genai_lab.models.endpoint_events import (
+    DONE,
+    EventReader,
+    Piece,
+    failure_of,
+    pieces_of,
+    said,
+    usage_of,
+    words_of,
+    words_of_body,
+)
 
 MOST_ALTERNATIVES = {"chat": 20, "completion": 5}
-REASONS: dict[str, FinishReason] = {"stop": "end of text", "length": "length", "eos_token": "end of text"}
-LONGEST_EVENT = 4 * 2**20
+LONGEST_ERROR = 64 * 1024
+# Fields that change no text, and what a run without them is told.
+OPTIONAL = {
+    "seed": "The server takes no seed, so that a replay may give another text.",
+    "logprobs": "The server gives no probabilities of tokens.",
+    "top_logprobs": "",
+    "stream_options": "",
+    "top_p": "",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where an answer ends whatever the server sends: seconds until its first token and altogether, characters."""
+
+    first_token: float
+    whole: float
+    characters: int
+
+    @classmethod
+    def of(cls, request: Request, timeout: float) -> "Limits":
+        """Room for a slow server, a second for each token beside twenty times the timeout, and none for an endless
+        one."""
+        most = request.sampling.max_new_tokens
+        return cls(10 * timeout, 20 * timeout + most, 64 * most + 10_000)
+
+
+@dataclass(frozen=True)
+class Server:
+    """What all requests to one endpoint share. `refused` gathers the optional fields that it does not take."""
+
+    card: Card
+    address: str
+    client: httpx.AsyncClient
+    turns: asyncio.Semaphore
+    timeout: float
+    refused: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -32,29 +78,42 @@ class _Draft:
     reason: FinishReason | None = None
     first: float | None = None
     prompt_tokens: int = 0
+    size: int = 0
+    thoughts: int = 0
+    reasoning_tokens: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def begun(self) -> bool:
+        return self.first is not None
 
     def done(self, reason: FinishReason) -> Completion:
         seconds = time.perf_counter() - self.began
+        thought = self.reasoning_tokens or self.thoughts
+        notes = (*self.notes, *_said_of(self.text, thought, reason))
         return Completion(
-            self.index, self.text, tuple(self.tokens), reason, self.prompt_tokens, self.seed, seconds, self.first
-        )
+            self.index, self.text, tuple(self.tokens), reason, self.prompt_tokens, self.seed, seconds, self.first,
+            thought, notes,
+        )  # fmt: skip
+
+
+def _said_of(text: str, thought: int, reason: FinishReason) -> Iterator[str]:
+    """What a reader should know of an answer that is not what it seems."""
+    if thought and not text and reason == "length":
+        yield f"All {thought:,} tokens went into reasoning, which is no part of the answer; allow more new tokens."
+    elif thought:
+        yield f"{thought:,} tokens of reasoning came before the answer{'' if text else ', which is empty'}."
+    if reason == "content filter":
+        yield f"The server's content filter {'cut the answer off' if text else 'held the answer back'}."
 
 
 class EndpointStream:
     """The stream of one request; each completion is a call of its own, with the seed counted up."""
 
-    def __init__(
-        self,
-        card: Card,
-        address: str,
-        headers: dict[str, str],
-        request: Request,
-        client: httpx.AsyncClient,
-        turns: asyncio.Semaphore,
-        timeout: float,
-    ) -> None:
-        self.card, self.address, self.request, self.timeout = card, address, request, timeout
-        self._headers, self._client, self._turns = headers, client, turns
+    def __init__(self, server: Server, headers: dict[str, str], request: Request, limits: Limits) -> None:
+        self.server, self.request, self.limits = server, request, limits
+        self.address = server.address
+        self._headers = {"Accept-Encoding": "identity", **headers}
         self._events: queue.SimpleQueue[Delta | LabError | None] = queue.SimpleQueue()
         self._done: dict[int, Completion] = {}
         self._calls: list[asyncio.Future[None]] = []
@@ -128,96 +187,122 @@ class EndpointStream:
             self._done.setdefault(draft.index, draft.done(reason))
 
     async def _one(self, draft: _Draft) -> None:
-        path = "chat/completions" if self.request.prompt.mode == "chat" else "completions"
-        body = payload(self.card, self.request, draft.seed)
-        async with self._turns:
-            try:
-                async with self._client.stream(
-                    "POST", f"{self.address}/{path}", json=body, headers=self._headers
-                ) as answer:
-                    if answer.status_code != 200:
-                        said = await _start_of(answer)
-                        key = self.card.source.key_env
-                        raise ModelError(status_sentence(self.address, answer.status_code, answer.headers, said, key))
-                    await self._read(answer, draft)
-            except httpx.HTTPError as problem:
-                raise ModelError(transport_sentence(self.address, problem, self.timeout)) from None
+        async with self.server.turns:
+            loop = asyncio.get_running_loop()
+            ends = loop.time() + self.limits.whole
+            with clear_errors(self.address, self.server.timeout):
+                try:
+                    async with asyncio.timeout(self.limits.first_token) as deadline:
+                        await self._asked(draft, deadline, ends)
+                except TimeoutError:
+                    raise self._too_late(draft) from None
         if draft.reason is None:
             raise ModelError(f"{self.address} ended its answer in the middle; try again.")
         self._done[draft.index] = draft.done(draft.reason)
 
-    async def _read(self, answer: httpx.Response, draft: _Draft) -> None:
-        """Server-sent events: `data:` lines with one JSON object each, until [DONE]."""
-        buffer = b""
-        async for piece in answer.aiter_bytes():
-            buffer += piece
-            *lines, buffer = buffer.split(b"\n")
-            if len(buffer) > LONGEST_EVENT:
-                raise self._malformed("one event is too long")
-            for line in lines:
-                if self._line(line.strip(), draft):
-                    return
-        if buffer.strip():
-            self._line(buffer.strip(), draft)
+    def _too_late(self, draft: _Draft) -> ModelError:
+        if not draft.begun:
+            return ModelError(f"{self.address} sent no text for {self.limits.first_token:g} s; try again later.")
+        return ModelError(
+            f"{self.address} was still sending after {self.limits.whole:g} s, so that the answer was ended there; what "
+            "came is kept."
+        )
 
-    def _line(self, line: bytes, draft: _Draft) -> bool:
-        """Takes one line in; True at the end of the stream."""
-        if not line or line.startswith((b":", b"event:", b"id:", b"retry:")):
-            return False
-        if not line.startswith(b"data:"):
-            raise self._malformed("it did not stream events")
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            return True
-        self._event(parse_object(data, f"An event from {self.address}", "check what runs there"), draft)
+    async def _asked(self, draft: _Draft, deadline: asyncio.Timeout, ends: float) -> None:
+        """Sends the request; once more without optional fields where the server refuses what it does not know."""
+        body = payload(self.server.card, self.request, draft.seed)
+        refused = set(self.server.refused)
+        answer = await self._send(_without(body, refused))
+        try:
+            if answer.status_code in (400, 422) and (optional := _optional(body) - refused):
+                words = await _start_of(answer)
+                await answer.aclose()
+                refused |= _named(optional, words_of_body(words))
+                answer = await self._send(_without(body, refused))
+            if answer.status_code != 200:
+                key = self.server.card.source.key_env
+                raise ModelError(
+                    status_sentence(self.address, answer.status_code, answer.headers, await _start_of(answer), key)
+                )
+            self.server.refused.update(refused)
+            draft.notes += [note for name, note in OPTIONAL.items() if name in refused & body.keys() and note]
+            await self._read(answer, draft, deadline, ends)
+        finally:
+            await answer.aclose()
+
+    async def _send(self, body: dict[str, Any]) -> httpx.Response:
+        path = "chat/completions" if self.request.prompt.mode == "chat" else "completions"
+        client = self.server.client
+        request = client.build_request("POST", f"{self.address}/{path}", json=body, headers=self._headers)
+        return await client.send(request, stream=True)
+
+    async def _read(self, answer: httpx.Response, draft: _Draft, deadline: asyncio.Timeout, ends: float) -> None:
+        """Takes the answer in until its end, which is one that the server announces or one of the limits."""
+        refuse_encoded(self.address, answer.headers)
+        reader = EventReader(self.address)
+        async for piece in answer.aiter_raw():
+            if self._take(reader, reader.push(piece), draft):
+                return
+            if draft.begun:
+                deadline.reschedule(ends)
+        self._take(reader, reader.close(), draft)
+
+    def _take(self, reader: EventReader, events: Iterable[Any], draft: _Draft) -> bool:
+        """Adds the events to the draft; True at the end of the answer."""
+        for event in events:
+            if event is DONE:
+                draft.reason = draft.reason or "end of text"
+                return True
+            if (words := failure_of(event)) is not None:
+                raise self._stopped(words)
+            usage = usage_of(event)
+            draft.prompt_tokens = draft.prompt_tokens if usage.prompt_tokens is None else usage.prompt_tokens
+            draft.reasoning_tokens = usage.reasoning_tokens or draft.reasoning_tokens
+            try:
+                for piece in pieces_of(event, self.request.trace, self.request.sampling.stop, draft.begun):
+                    self._add(piece, draft)
+            except ValueError as problem:
+                raise reader.malformed(str(problem)) from None
+            if reader.streamed is False and draft.reason is None:
+                if not isinstance(event, dict) or not event.get("choices"):
+                    words = words_of(event)
+                    raise reader.malformed(f"its answer has no choices{f': {words[:200]}' if words else ''}")
+                draft.reason = "end of text"
+            if draft.size > self.limits.characters:
+                draft.reason = "length"
+                draft.notes.append(
+                    f"The server went on beyond {self.limits.characters:,} characters, where the answer was ended."
+                )
+                return True
         return False
 
-    def _event(self, event: dict[str, Any], draft: _Draft) -> None:
-        if failure := event.get("error"):
-            words = failure.get("message", failure) if isinstance(failure, dict) else failure
-            raise ModelError(f"{self.address} stopped with an error: {str(words)[:200].rstrip('.')}.")
-        usage, choices = event.get("usage"), event.get("choices")
-        if isinstance(usage, dict) and isinstance(usage.get("prompt_tokens"), int):
-            draft.prompt_tokens = usage["prompt_tokens"]
-        if not isinstance(choices, list) or not all(isinstance(choice, dict) for choice in choices):
-            raise self._malformed("an event has no choices")
-        for choice in choices:
-            self._choice(choice, draft)
-
-    def _choice(self, choice: dict[str, Any], draft: _Draft) -> None:
-        inner = choice.get("delta", choice)
-        text = (inner.get("content") if "delta" in choice else inner.get("text")) if isinstance(inner, dict) else ""
-        if not isinstance(text, str | None):
-            raise self._malformed("an event's text is no text")
-        text = text or ""
-        if isinstance(reason := choice.get("finish_reason"), str):
-            # vLLM says in stop_reason which string ended the text; the others do not tell it from the model's own end.
-            matched = isinstance(choice.get("stop_reason"), str)
-            draft.reason = "stop string" if matched else REASONS.get(reason, "end of text")
-        try:
-            tokens = tokens_of(choice.get("logprobs"), text, self.request.trace)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-            raise self._malformed("its log-probabilities cannot be read") from None
-        if not text and not tokens:
-            return
-        if draft.first is None:
+    def _add(self, piece: Piece, draft: _Draft) -> None:
+        if draft.first is None and (piece.text or piece.tokens or piece.reasoning):
             draft.first = time.perf_counter() - draft.began
-        draft.text += text
-        draft.tokens += tokens
-        self._events.put(Delta(draft.index, text, tuple(tokens)))
+        draft.thoughts += bool(piece.reasoning)
+        draft.size += len(piece.text) + len(piece.reasoning) + len(piece.tokens)
+        if piece.text or piece.tokens:
+            draft.text += piece.text
+            draft.tokens += piece.tokens
+            self._events.put(Delta(draft.index, piece.text, piece.tokens))
+        if piece.failed:
+            raise self._stopped(piece.failed)
+        draft.reason = piece.reason or draft.reason
 
-    def _malformed(self, why: str) -> ModelError:
-        return ModelError(f"{self.address} did not answer as an OpenAI-compatible server does: {why}.")
+    def _stopped(self, words: str) -> ModelError:
+        return ModelError(f"{self.address} stopped with an error: {words[:200].rstrip('. ')}.")
 
 
-async def _start_of(answer: httpx.Response, limit: int = 10_000) -> bytes:
-    """The beginning of an answer's body, enough for the server's own words."""
-    said = b""
-    async for piece in answer.aiter_bytes():
-        said += piece
-        if len(said) > limit:
+async def _start_of(answer: httpx.Response) -> bytes:
+    """The beginning of an answer's body, enough for the server's own words; none of a compressed one."""
+    if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        return b""
+    start = b""
+    async for piece in answer.aiter_raw():
+        start += piece
+        if len(start) > LONGEST_ERROR:
             break
-    return said[:limit]
+    return start[:LONGEST_ERROR]
 
 
 def payload(card: Card, request: Request, seed: int) -> dict[str, Any]:
@@ -245,74 +330,38 @@ def payload(card: Card, request: Request, seed: int) -> dict[str, Any]:
     return body
 
 
-def tokens_of(logprobs: Any, text: str, trace: int) -> list[Token]:
-    """Tokens with their log-probabilities where the server sends them, else the piece of text as one token.
-
-    Two shapes are in use: chat's {content: [{token, logprob, top_logprobs: [...]}]} and completion's
-    {tokens, token_logprobs, top_logprobs: [{text: logprob}]}.
-    """
-    if isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
-        rows = [
-            (
-                entry["token"],
-                entry["logprob"],
-                [(top["token"], top["logprob"]) for top in entry.get("top_logprobs") or ()],
-            )
-            for entry in logprobs["content"]
-        ]
-    elif isinstance(logprobs, dict) and isinstance(logprobs.get("tokens"), list):
-        tops = logprobs.get("top_logprobs") or [None] * len(logprobs["tokens"])
-        rows = [
-            (token, logprob, list((top or {}).items()))
-            for token, logprob, top in zip(logprobs["tokens"], logprobs["token_logprobs"], tops, strict=True)
-        ]
-    else:
-        return [Token(None, text)] if text else []
-    return [_token(*row, trace) for row in rows]
+def _optional(body: dict[str, Any]) -> set[str]:
+    """The fields that a request can do without and mean the same."""
+    return {name for name in OPTIONAL if name in body and (name != "top_p" or body[name] == 1.0)}
 
 
-def _token(text: str, logprob: float | None, tops: list[tuple[str, float]], trace: int) -> Token:
-    if not isinstance(text, str):
-        raise TypeError(text)
-    token = Token(None, text, None if logprob is None else float(logprob))
-    if not trace or not tops:
-        return token
-    ranked = sorted(((str(word), math.exp(min(float(value), 0.0))) for word, value in tops), key=lambda top: -top[1])
-    words, shares = zip(*ranked[:trace], strict=True)
-    return replace(token, stages=(Stage("model", (-1,) * len(words), words, shares, 0),))
+def _named(optional: set[str], words: str) -> set[str]:
+    """Those of the optional fields that the server's words name, or all; what goes together is left out together."""
+    named = {name for name in optional if name in words} or optional
+    together = {"logprobs", "top_logprobs"}
+    return named | (optional & together if named & together else set()) | (optional & {"stream_options"})
 
 
-def transport_sentence(address: str, problem: Exception, timeout: float) -> str:
-    if isinstance(problem, httpx.ConnectTimeout | httpx.ConnectError):
-        return f"Nothing answers at {address}; start the server or correct the address."
-    if isinstance(problem, httpx.TimeoutException):
-        return f"{address} sent nothing for {timeout:g} s; it may be busy or still loading its model, try again later."
-    return f"The connection to {address} broke ({type(problem).__name__}); try again."
+def _without(body: dict[str, Any], refused: Iterable[str]) -> dict[str, Any]:
+    left_out = _optional(body) & set(refused)
+    return {name: value for name, value in body.items() if name not in left_out}
 
 
 def status_sentence(address: str, status: int, headers: httpx.Headers, body: bytes, key_env: str | None) -> str:
     """What an answer that is not 200 means for the user."""
+    words = said(body, os.environ.get(key_env or "", "").strip())
+    proxy = proxy_of(address)
+    way = f", asked through the proxy {proxy}," if proxy else ""
+    if status == 407 and proxy:
+        return f"The proxy {proxy} wants a name and a password (407){words}; put them into its variable."
     if status in (401, 403):
         hint = f"check the key in {key_env}" if key_env else "give the name of the environment variable with the key"
-        return f"{address} refused access ({status}); {hint}."
+        return f"{address} refused access ({status}){words}; {hint}."
     if 300 <= status < 400:
         where = headers.get("location", "elsewhere")[:200]
         return f"{address} sends its callers on to {where}, which is not followed; give the final address."
-    said = _said(body)
     if status == 404:
-        return f"{address} does not know this model or path (404){said}; check the address and the model's name."
+        return f"{address} does not know this model or path (404){words}; check the address and the model's name."
     if status == 429:
-        return f"{address} has too many requests at the moment (429){said}; try again later."
-    return f"{address} answered with error {status}{said}."
-
-
-def _said(body: bytes) -> str:
-    """The server's own words, shortened, as ': words' or ''."""
-    try:
-        value: Any = parse_object(body, "answer")
-    except ModelError:
-        return ""
-    for key in ("error", "message", "detail"):
-        value = value.get(key, value) if isinstance(value, dict) else value
-    words = " ".join(value.split()) if isinstance(value, str) else ""
-    return f": {words[:200].rstrip('.')}" if words else ""
+        return f"{address} has too many requests at the moment (429){words}; try again later."
+    return f"{address}{way} answered with error {status}{words}."

@@ -6,6 +6,8 @@ huggingface_hub deletes what an interrupted download has fetched, and several gi
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import httpx
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models import BACKENDS, Card, Generator, Options, Source, connections
 from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, parse_object
 from genai_lab.models.inspect import (
     TOKENIZER_FILES,
@@ -110,7 +112,7 @@ def describe(repo: str, revision: str | None, key_env: str | None, timeout: floa
     if revision and (not REVISION.fullmatch(revision) or ".." in revision):
         raise ModelError(f"{revision[:120]!r} is no revision; give a branch, a tag or a commit.")
     asked = f"{endpoint()}/api/models/{repo}/revision/{(revision or 'main').replace('/', '%2F')}"
-    with httpx.Client(headers=headers(key_env), timeout=timeout, follow_redirects=True) as client:
+    with asking(key_env, timeout) as client:
         told = _get(client, f"{asked}?blobs=true", repo, revision, key_env)
         sha = told.get("sha")
         if not isinstance(sha, str) or not SHA.fullmatch(sha) or not isinstance(told.get("siblings"), list):
@@ -121,25 +123,38 @@ def describe(repo: str, revision: str | None, key_env: str | None, timeout: floa
     return HubModel(repo, sha, files, _licence(told), bool(told.get("gated")), *_numbers(told), config)
 
 
+@contextmanager
+def asking(key_env: str | None, timeout: float) -> Iterator[httpx.Client]:
+    """A client for the Hub; whatever cannot be built or reached is one sentence."""
+    with connections.clear_errors(endpoint(), timeout, unreachable), new_client(key_env, timeout) as client:
+        yield client
+
+
+def new_client(key_env: str | None, timeout: float) -> httpx.Client:
+    """A client for the Hub, whose requests raise what httpx raises; ModelError where none can be built."""
+    with connections.clear_errors(endpoint(), timeout, unreachable):
+        return connections.client(endpoint(), timeout, headers=headers(key_env), follow_redirects=True)
+
+
 def file_url(repo: str, sha: str, name: str) -> str:
     return f"{endpoint()}/{repo}/resolve/{sha}/{name}"
 
 
 def _get(client: httpx.Client, url: str, repo: str, revision: str | None, key_env: str | None) -> dict[str, Any]:
-    try:
-        with client.stream("GET", url) as answer:
-            refuse(answer, repo, revision, key_env)
-            body = b""
-            for piece in answer.iter_bytes():
-                body += piece
-                if len(body) > LONGEST_JSON:
-                    raise ModelError(f"{endpoint()} answered for {repo} with more than can be read.")
-    except httpx.HTTPError as problem:
-        raise ModelError(unreachable(problem)) from None
+    with client.stream("GET", url) as answer:
+        refuse(answer, repo, revision, key_env)
+        connections.refuse_encoded(endpoint(), answer.headers)
+        body = b""
+        for piece in answer.iter_raw():
+            body += piece
+            if len(body) > LONGEST_JSON:
+                raise ModelError(f"{endpoint()} answered for {repo} with more than can be read.")
     return parse_object(body, f"The answer of {endpoint()} for {repo}", "check HF_ENDPOINT")
 
 
 def unreachable(problem: Exception) -> str:
+    if isinstance(problem, ImportError | ValueError | httpx.InvalidURL) or connections.proxy_of(endpoint()):
+        return f"The Hub cannot be reached. {connections.transport_sentence(endpoint(), problem, 0)}"
     what = "did not answer in time" if isinstance(problem, httpx.ReadTimeout) else "cannot be reached"
     return f"The Hub at {endpoint()} {what}; check the network, the proxy and HF_ENDPOINT, and try again."
 

@@ -1,5 +1,6 @@
 """Generations as runs: started, watched, recorded, replayed. What a page streams is what the database remembers."""
 
+import logging
 import threading
 import time
 import uuid
@@ -16,8 +17,9 @@ from genai_lab.models import Card, Prompt, Request, Stream
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import models, packing
 from storage import runs as queries
-from storage.tables import Run, RunInput
+from storage.tables import Generation, Run, RunInput
 
+log = logging.getLogger(__name__)
 KIND = "generate"
 LONGEST_PROMPT = 1_000_000
 TRACED = 8
@@ -110,6 +112,10 @@ class Live:
         except LabError as problem:
             error = str(problem)
             raise
+        except Exception as problem:
+            log.exception("run %s", self.run_id)
+            error = f"The model failed in a way that was not foreseen ({_first_words(problem)}); what came is kept."
+            raise LabError(error) from problem
         finally:
             self._save(error)
 
@@ -127,23 +133,45 @@ class Live:
         done = self.completions
         seconds = max((c.seconds for c in done), default=time.perf_counter() - self._began)
         tokens = max(self._tokens, sum(c.completion_tokens for c in done))
-        drawing = seconds - (self._first or 0.0)
-        rate = (tokens - 1) / drawing if tokens > 1 and drawing > 0 else None
+        first = _first_of(done) if any(c.reasoning_tokens for c in done) else self._first
+        rate = _rate(tokens + sum(c.reasoning_tokens for c in done), seconds, first)
         prompt = max((c.prompt_tokens for c in done), default=0)
-        return Stats(self._first, rate, prompt, tokens, self.card.context, seconds)
+        return Stats(first, rate, prompt, tokens, self.card.context, seconds)
 
     def _save(self, error: str | None) -> None:
+        """Keeps the run as it ended; where a part of it cannot be kept, the run has failed and its text is kept."""
         if self._saved:
             return
         self._saved = True
         self._lab.running.pop(self.run_id, None)
-        done = _settled(self._stream)
-        cancelled = any(c.finish_reason == "cancelled" for c in done)
-        self.status = status = "failed" if error else "cancelled" if cancelled else "finished"
-        rows = [packing.row_of(c, self.rendered) for c in done]
+        done: tuple[Completion, ...] = ()
+        try:
+            done = _settled(self._stream)
+            cancelled = any(c.finish_reason == "cancelled" for c in done)
+            self.status = "failed" if error else "cancelled" if cancelled else "finished"
+            self._record([packing.row_of(c, self.rendered) for c in done], error)
+        except Exception as problem:
+            log.exception("run %s cannot be kept whole", self.run_id)
+            self.status = "failed"
+            error = error or f"The run could not be saved whole ({_first_words(problem)}); its text is kept."
+            self._record([packing.plain_row(c, self._rendered_or("")) for c in done], error)
+            raise LabError(error) from problem
+
+    def _record(self, rows: Sequence[Generation], error: str | None) -> None:
         seconds = time.perf_counter() - self._began
         with self._lab.database.session() as session:
-            queries.finish_run(session, self.run_id, rows, status=status, error=error, seconds=seconds)
+            queries.finish_run(session, self.run_id, rows, status=self.status, error=error, seconds=seconds)
+
+    def _rendered_or(self, otherwise: str) -> str:
+        try:
+            return self.rendered
+        except Exception:
+            return otherwise
+
+
+def _first_words(problem: Exception) -> str:
+    lines = str(getattr(problem, "orig", None) or problem).splitlines()
+    return f"{type(problem).__name__}: {lines[0][:200]}" if lines else type(problem).__name__
 
 
 def start(
@@ -223,6 +251,9 @@ def together(lives: Sequence[Live]) -> Iterator[tuple[int, Delta | LabError | No
             arrived.put((place, None))
         except LabError as problem:
             arrived.put((place, problem))
+        except Exception as problem:
+            log.exception("watching a stream")
+            arrived.put((place, LabError(f"The model failed ({_first_words(problem)}); try again.")))
 
     for place, live in enumerate(lives):
         threading.Thread(target=watch, args=(place, live), daemon=True).start()
@@ -240,12 +271,22 @@ def together(lives: Sequence[Live]) -> Iterator[tuple[int, Delta | LabError | No
 
 def stats_of(lab: Lab, view: RunView) -> Stats:
     """The figures of a recorded run, as they were measured."""
-    first = min((c.first_token_seconds for c in view.completions if c.first_token_seconds is not None), default=None)
+    first = _first_of(view.completions)
     seconds = max((c.seconds for c in view.completions), default=0.0)
     tokens = sum(c.completion_tokens for c in view.completions)
-    rate = (tokens - 1) / (seconds - (first or 0.0)) if tokens > 1 and seconds > (first or 0.0) else None
+    rate = _rate(tokens + sum(c.reasoning_tokens for c in view.completions), seconds, first)
     prompt = max((c.prompt_tokens for c in view.completions), default=0)
     return Stats(first, rate, prompt, tokens, models.show(lab, view.model).card.context, seconds)
+
+
+def _first_of(done: Sequence[Completion]) -> float | None:
+    return min((c.first_token_seconds for c in done if c.first_token_seconds is not None), default=None)
+
+
+def _rate(tokens: int, seconds: float, first: float | None) -> float | None:
+    """Tokens a second after the first one."""
+    drawing = seconds - (first or 0.0)
+    return (tokens - 1) / drawing if tokens > 1 and drawing > 0 else None
 
 
 def prefix_text(lab: Lab, view: RunView) -> str:

@@ -21,7 +21,35 @@ def row_of(completion: Completion, rendered: str) -> Generation:
         first_token_seconds=completion.first_token_seconds,
         seed=completion.seed,
         trace=zlib.compress(tokens.encode(), 1),
+        detail=_detail(completion),
     )
+
+
+def plain_row(completion: Completion, rendered: str) -> Generation:
+    """The text alone, in a form that every database takes: for a completion of which something else cannot be kept."""
+    return Generation(
+        sample_index=completion.index,
+        rendered_prompt=_storable(rendered),
+        text=_storable(completion.text),
+        finish_reason="error",
+        prompt_tokens=0,
+        completion_tokens=0,
+        seconds=0.0,
+        first_token_seconds=None,
+        seed=0,
+        trace=zlib.compress(b"[]", 1),
+    )
+
+
+def _storable(text: object) -> str:
+    """Text without what a database may refuse: NUL and halves of characters."""
+    return str(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+def _detail(completion: Completion) -> dict[str, Any] | None:
+    """What only some completions have."""
+    told = {"reasoning_tokens": completion.reasoning_tokens, "notes": list(completion.notes)}
+    return {name: value for name, value in told.items() if value} or None
 
 
 def _packed(token: Token) -> list[Any]:
@@ -39,6 +67,8 @@ def completion_of(row: Generation) -> Completion:
         seed=row.seed,
         seconds=row.seconds,
         first_token_seconds=row.first_token_seconds,
+        reasoning_tokens=(row.detail or {}).get("reasoning_tokens", 0),
+        notes=tuple((row.detail or {}).get("notes", ())),
     )
 
 

@@ -136,6 +136,8 @@ class SmallEndpoint:
         self.key: str | None = None
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.hung_up = threading.Event()
+        self.encoding: str | None = None
+        self.accepted: list[str | None] = []
 
     def handler(endpoint) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
@@ -143,6 +145,7 @@ class SmallEndpoint:
                 return
 
             def do_GET(self) -> None:
+                endpoint.accepted.append(self.headers.get("Accept-Encoding"))
                 self.whole(endpoint.status, endpoint.models)
 
             def do_POST(self) -> None:
@@ -161,6 +164,8 @@ class SmallEndpoint:
                 body = value if isinstance(value, bytes) else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
+                if endpoint.encoding:
+                    self.send_header("Content-Encoding", endpoint.encoding)
                 self.end_headers()
                 self.wfile.write(body)
 

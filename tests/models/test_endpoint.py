@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -182,16 +183,13 @@ BAD: dict[str, tuple[Any, str]] = {
     "unknown model": (says(404, b'{"error": "model missing"}'), "404.: model missing"),
     "too many": (says(429, b"{}"), "too many requests"),
     "broken": (says(500, b"<html>" + b"x" * 50_000), "error 500"),
+    "compressed": (says(200, b"x" * 50, **{"Content-Encoding": "gzip, gzip"}), r"compressed \(gzip, gzip\)"),
+    "compressed error": (says(500, b"x" * 50, **{"Content-Encoding": "br"}), r"error 500\."),
     "moved": (says(302, b"", Location="http://elsewhere/v1"), "elsewhere/v1, which is not followed"),
     "no events": (says(200, b"<html>hello</html>"), "did not stream events"),
     "no JSON": (events(b"data: {oops\n\n"), "not valid JSON"),
-    "NaN": (events(b'data: {"choices": [{"text": "a", "x": NaN}]}\n\n'), "not valid JSON"),
-    "no choices": (events({"hello": 1}), "no choices"),
+    "nothing but an event without text": (events({"hello": 1}), "in the middle"),
     "text is a number": (events({"choices": [{"delta": {"content": 5}}]}), "text is no text"),
-    "strange log-probabilities": (
-        events({"choices": [{"delta": {"content": "a"}, "logprobs": {"content": [{"token": 3}]}}]}),
-        "log-probabilities cannot be read",
-    ),
     "an error in the middle": (events(WORD, {"error": {"message": "out of memory"}}), "out of memory"),
     "end in the middle": (events(WORD), "in the middle"),
     "one endless line": (events(b"data: " + b"x" * (5 * 2**20)), "too long"),
@@ -222,7 +220,7 @@ def test_endpoint_that_is_down_says_so_when_added_and_when_used(server: tuple[Sm
     with pytest.raises(ModelError, match="Nothing answers at"):
         open_model(gone)
     generator = open_model(server[1])
-    generator.address = "http://127.0.0.1:9/v1"  # type: ignore[attr-defined]
+    generator.server = replace(generator.server, address="http://127.0.0.1:9/v1")  # type: ignore[attr-defined]
     [stream] = generator.submit([Request(CHAT)])
     with pytest.raises(ModelError, match="Nothing answers at"):
         list(stream)
@@ -269,6 +267,21 @@ def test_bad_address_name_or_key_gives_one_clear_sentence(
     source = Source("endpoint", address or server[1].location, remote_name=remote, key_env=key)
     with pytest.raises(ModelError, match=words):
         open_model(source)
+
+
+def test_compressed_list_of_models_is_refused_and_plain_text_is_asked_for(
+    server: tuple[SmallEndpoint, Source],
+) -> None:
+    server[0].encoding = "gzip, gzip"
+    with pytest.raises(ModelError, match=r"answered compressed \(gzip, gzip\)"):
+        open_model(server[1])
+    assert server[0].accepted == ["identity"]
+
+
+@pytest.mark.parametrize("room", [10**20, -1, True, "128", 2**31, float("nan")])
+def test_context_that_is_no_number_of_tokens_is_not_known(room: Any, server: tuple[SmallEndpoint, Source]) -> None:
+    server[0].models = {"data": [{"id": "tiny", "max_model_len": room, "meta": {"n_ctx": room}}]}
+    assert BACKENDS.get("endpoint").inspect(server[1], "remote", Options()).context is None
 
 
 @pytest.mark.parametrize("models", [b"<html>", {"models": []}, {"data": [{"name": "a"}]}, []])

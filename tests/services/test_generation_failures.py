@@ -1,0 +1,123 @@
+"""Runs whose model or record fails: none stays under way, and the text that came is kept."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pytest
+
+from genai_lab.decoding import Completion, Delta, Sampling, Token
+from genai_lab.errors import LabError
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt, Request
+from genai_lab.models.fake import FakeGenerator, FakeStream
+from genai_lab.services import generation
+from storage.runs import finish_run
+
+
+class OddStream(FakeStream):
+    """Says the usual words; what is then known of them is changed by `change`."""
+
+    change: ClassVar[dict[str, Any]] = {}
+    fails: Exception | None = None
+
+    def __iter__(self) -> Iterator[Delta]:
+        yield from super().__iter__()
+        if self.fails is not None:
+            raise self.fails
+
+    @property
+    def completions(self) -> tuple[Completion, ...]:
+        return tuple(replace(one, **self.change) for one in super().completions)
+
+
+@pytest.fixture
+def odd(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> type[OddStream]:
+    """The lab's models all say what OddStream says."""
+
+    class Stream(OddStream):
+        pass
+
+    class Odd(FakeGenerator):
+        def submit(self, requests: Any) -> list[FakeStream]:
+            return [Stream(request, self) for request in requests]
+
+    monkeypatch.setattr("genai_lab.services.models.load", lambda lab, name: Odd())
+    return Stream
+
+
+UNSAVABLE: dict[str, dict[str, Any]] = {
+    "a number beyond any": {"prompt_tokens": 10**20},
+    "seconds that are none": {"seconds": "soon"},
+    "half a character": {"text": "half \ud83d"},
+    "tokens that are none": {"tokens": (Token(None, "a", logprob=complex(1)),)},  # type: ignore[arg-type]
+    "notes that are none": {"notes": (object(),)},
+}
+
+
+@pytest.mark.parametrize("case", UNSAVABLE)
+def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(case: str, lab: Lab, odd: type[OddStream]) -> None:
+    odd.change = UNSAVABLE[case]
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
+    with pytest.raises(LabError, match=r"could not be saved whole .*; its text is kept\."):
+        live.wait()
+    assert live.status == "failed"
+    assert live.run_id not in lab.running
+    view = generation.run(lab, live.run_id)
+    assert view.status == "failed"
+    assert view.error is not None
+    assert "could not be saved whole" in view.error
+    [kept] = view.completions
+    assert kept.finish_reason == "error"
+    assert kept.text == live.completions[0].text.replace("\ud83d", "\ufffd")
+    assert len(kept.text) > 4
+
+
+def test_model_that_fails_in_its_own_way_ends_its_run(lab: Lab, odd: type[OddStream]) -> None:
+    odd.fails = RuntimeError("the device is gone")
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
+    with pytest.raises(LabError, match=r"not foreseen \(RuntimeError: the device is gone\)"):
+        live.wait()
+    view = generation.run(lab, live.run_id)
+    assert (view.status, view.completions[0].text) == ("failed", live.completions[0].text)
+
+
+def test_watching_several_runs_ends_where_one_fails(lab: Lab, odd: type[OddStream]) -> None:
+    odd.change = {"prompt_tokens": 10**20}
+    jobs = [generation.Job("tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=seed)) for seed in (1, 2)]
+    lives = generation.start_many(lab, jobs)
+    ends = [item for _, item in generation.together(lives) if not isinstance(item, Delta)]
+    assert len(ends) == 2
+    assert all("could not be saved whole" in str(end) for end in ends)
+    stream = odd(Request(Prompt("Once"), Sampling(max_new_tokens=2)), FakeGenerator())
+    stream.fails = RuntimeError("gone")
+    [end] = [item for _, item in generation.together([stream]) if not isinstance(item, Delta)]  # type: ignore[list-item]
+    assert isinstance(end, LabError)
+
+
+def test_database_that_takes_nothing_at_first_gets_the_text_at_the_second_try(
+    lab: Lab, odd: type[OddStream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def flaky(*args: Any, **fields: Any) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("disk I/O error")
+        finish_run(*args, **fields)
+
+    monkeypatch.setattr("storage.runs.finish_run", flaky)
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
+    with pytest.raises(LabError, match="disk I/O error"):
+        live.wait()
+    assert generation.run(lab, live.run_id).completions[0].text == live.completions[0].text
+
+
+def test_notes_and_reasoning_are_kept_with_the_run(lab: Lab, odd: type[OddStream]) -> None:
+    odd.change = {"notes": ("The server takes no seed.",), "reasoning_tokens": 7, "finish_reason": "content filter"}
+    view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1))
+    [kept] = view.completions
+    assert (kept.notes, kept.reasoning_tokens) == (("The server takes no seed.",), 7)
+    assert kept.finish_reason == "content filter"
+    stats = generation.stats_of(lab, view)
+    assert stats.completion_tokens == 4
