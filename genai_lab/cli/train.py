@@ -133,6 +133,7 @@ def _printed(lab: Any, run_id: int, as_json: bool) -> None:
     if as_json:
         return print_json(_fields(view) | {"curves": training.curves(lab, view)})
     print(f"Run {view.id} ({view.title}): {view.status}{f': {view.error}' if view.error else ''}")
+    print(f"  learning rate: {view.rate:g}")
     for name, value in view.outcome.items():
         print(f"  {name.replace('_', ' ')}: {value}")
     for note in view.notes:
@@ -150,6 +151,7 @@ def _fields(view: Any) -> dict[str, Any]:
         "model": view.model,
         "job": view.job.id if view.job else None,
         "seed": view.seed,
+        "learning_rate": view.rate,
         "plan": view.plan.as_dict(),
         "outcome": view.outcome,
         "predicted": view.predicted,

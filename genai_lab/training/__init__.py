@@ -75,7 +75,7 @@ class Training:
     steps: int = setting(300, "Optimiser steps.", 1, 10_000_000, step=1)
     epochs: float = setting(0.0, "Passes over the data instead of steps; 0 is off.", 0.0, 1000.0, more=True)
     batch: int = setting(8, "Rows a step on each process.", 1, 4096)
-    learning_rate: float | None = setting(None, "Empty: what suits the method.", 1e-8, 10.0)
+    learning_rate: float | None = setting(None, "Empty: what suits the method and the size of the base.", 1e-8, 10.0)
     length: int = setting(256, "Longer prompts and texts are cut.", 8, 131_072, unit="tokens")
     target_length: int = setting(128, "Longer completions of an encoder-decoder are cut.", 4, 131_072, unit="tokens")
     seed: int = setting(0, "Draws rows, order, masks and new weights.", 0, 2**31 - 1)

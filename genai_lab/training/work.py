@@ -20,7 +20,8 @@ SHOWN = 5
 class Work:
     """One run, ready to be done. `base` is the model's folder, `name` its name in the catalogue; `labels` are the
     classes in order; `shown` are the rows of the validation items whose completions are written at each evaluation.
-    `turns` and `sizes` of the parts are what `batches.training_draws` is told.
+    `turns` and `sizes` of the parts are what `batches.training_draws` is told; `default_rate` is the learning rate
+    where the plan gives none, 0 for the method's own.
     """
 
     plan: Plan
@@ -34,6 +35,7 @@ class Work:
     parts: int = 1
     turns: tuple[tuple[int, ...], ...] = ()
     sizes: tuple[int, ...] = ()
+    default_rate: float = 0.0
 
     @property
     def training(self) -> Training:
@@ -57,7 +59,7 @@ class Work:
 
     @property
     def rate(self) -> float:
-        return self.training.learning_rate or self.method.rate
+        return self.training.learning_rate or self.default_rate or self.method.rate
 
     def write(self, folder: Path, train: Sequence[Sequence[Item]], validation: Sequence[Item]) -> None:
         """Everything into `folder`, the file that says so last."""

@@ -176,9 +176,8 @@ def about(lab: Lab, model: str | None, objective: str, method: str) -> str:
     ]
     share = estimating.share_of(lab, model, objective, method) if model else None
     if share is not None:
-        lines.append(
-            f"Trains <b>{share_text(*share)}</b> parameters, at a learning rate of {way.rate:g} where none is given."
-        )
+        rate = estimating.rate_of(lab, model or "", objective, method)
+        lines.append(f"Trains <b>{share_text(*share)}</b> parameters; an empty learning rate means {rate:g}.")
     return "".join(f'<p class="panel-note about">{line}</p>' for line in lines)
 
 

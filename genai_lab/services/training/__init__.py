@@ -40,8 +40,9 @@ class Started:
 @dataclass(frozen=True)
 class TrainingView:
     """One run. `outcome` is what came of it (steps, best_step, best_loss, seconds, tokens, trained, parameters, peak
-    in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met;
-    `report` is how rewards did on held-out pairs (`reward_report`), {} for runs that do not learn from pairs.
+    in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met; `rate`
+    is the learning rate, the default where the plan gives none; `report` is how rewards did on held-out pairs
+    (`reward_report`), {} for runs that do not learn from pairs.
     """
 
     id: int
@@ -62,6 +63,7 @@ class TrainingView:
     dirty: bool
     parent: int | None
     report: dict[str, Any] = field(default_factory=dict)
+    rate: float = 0.0
 
     @property
     def method(self) -> str:
@@ -138,7 +140,12 @@ def _begun(
             parent_id=parent,
             title=title.strip()[:200] or name,
             tags=[tag.strip()[:40] for tag in tags if tag.strip()],
-            settings={"plan": named(plan, found).as_dict(), "predicted": ready.predicted, "model": name},
+            settings={
+                "plan": named(plan, found).as_dict(),
+                "predicted": ready.predicted,
+                "model": name,
+                "rate": found.rate(plan),
+            },
             seed=plan.training.seed,
             code_revision=made.revision,
             dirty=made.dirty,
@@ -342,11 +349,12 @@ def export_file(lab: Lab, run_id: int) -> Path:
 def _view(lab: Lab, run: Run, model: str | None, job_id: int | None) -> TrainingView:
     job = jobs.show(lab, job_id) if job_id is not None else None
     result = (job.result if job else None) or {}
+    plan = Plan.from_dict(run.settings["plan"])
     return TrainingView(
         id=run.id,
         title=run.title or model or f"run {run.id}",
         tags=tuple(run.tags or ()),
-        plan=Plan.from_dict(run.settings["plan"]),
+        plan=plan,
         model=model,
         status="queued" if job is not None and job.status == "queued" and run.status == "running" else run.status,
         error=run.error,
@@ -361,6 +369,7 @@ def _view(lab: Lab, run: Run, model: str | None, job_id: int | None) -> Training
         dirty=run.dirty,
         parent=run.parent_id,
         report=result.get("report", {}),
+        rate=run.settings.get("rate") or plan.training.learning_rate or METHODS.get(plan.method).rate,
     )
 
 

@@ -42,6 +42,7 @@ def write_card(lab: Lab, run_id: int, name: str, folder: Path, step: int) -> Non
         "Objective": f"{objective.title} ({objective.source})",
         "Method": f"{method.title} ({method.source})",
         "Run": f"{run_id}, seed {view.seed}, checkpoint of step {step}",
+        "Learning rate": f"{view.rate:g}",
         "Code": f"{view.code_revision[:12]}{' with local changes' if view.dirty else ''}",
     }
     rows |= {role.capitalize(): f"{what} ({hash})" for role, what, hash in view.inputs}

@@ -14,6 +14,7 @@ from genai_lab.training.batches import longest
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item
+from genai_lab.training.rates import default_rate
 
 LOOKED_AT = 400
 
@@ -119,6 +120,13 @@ def _disk(plan: Plan, memory: MemoryPlan) -> int:
     trained = 4 * memory.trained
     whole = METHODS.get(plan.method).artefact == "model" or OBJECTIVES.get(plan.objective).head == "reward"
     return 12 * trained + (4 * memory.parameters if whole else trained)
+
+
+def rate_of(lab: Lab, model: str, objective: str, method: str) -> float:
+    """The learning rate of a run on the model whose plan gives none."""
+    from genai_lab.services import models
+
+    return default_rate(method, objective, models.show(lab, model).card.parameters)
 
 
 def share_of(lab: Lab, model: str, objective: str, method: str) -> tuple[int, int] | None:

@@ -23,6 +23,7 @@ from genai_lab.services.training import preferences
 from genai_lab.training import Architecture, Part, Plan, Training, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
+from genai_lab.training.rates import default_rate
 
 MOST_ROWS = 100_000
 FEWEST = 4
@@ -40,6 +41,10 @@ class Known:
     versions: tuple[VersionView, ...]
     templates: tuple[tuple[TemplateView, ...], ...]
     labels: tuple[str, ...]
+
+    def rate(self, plan: Plan) -> float:
+        """The learning rate of the run: the plan's, or what suits method, objective and size."""
+        return plan.training.learning_rate or default_rate(plan.method, plan.objective, self.card.parameters)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import numpy as np
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.models import Card
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import TrainingView, preferences, preparing, reward_report, studies
 from genai_lab.services.training.preferences import Vote
@@ -17,9 +16,6 @@ from genai_lab.training import Part, Plan, Training, architecture_of
 SHARES = (0.125, 0.25, 0.5, 1.0)
 PASSES = 6
 DROPOUT = 0.3  # a few hundred pairs are soon known by heart
-SMALL = 50_000_000  # parameters
-RATES = {"full": 5e-4}  # of small reward models; other methods learn at their own rate
-LARGE_RATES = {"full": 1e-5, "lora": 1e-4}
 HOW = {"leave out": "left_out", "flip": "flipped"}
 
 
@@ -53,7 +49,7 @@ class Influence:
 def default_plan(
     lab: Lab, dataset: str, base: str, method: str = "full", steps: int = 0, objective: str = "reward"
 ) -> Plan:
-    """A plan that suits the base: six passes over the pairs, 100 to 1,200 steps of 16, slower for large models.
+    """A plan that suits the base: six passes over the pairs, 100 to 1,200 steps of 16.
 
     `objective` "dpo" tunes a policy on the same pairs. Raises LabError where one of the two does not exist or does not
     suit the objective.
@@ -64,22 +60,12 @@ def default_plan(
     room = min(256, card.context or 256)
     split = "train" if "train" in version.splits else next(iter(version.splits))
     wanted = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
-    made = Training(
-        steps=wanted, batch=16, length=room, validation_rows=200, learning_rate=_rate(card, objective, method),
-        evaluate_every=max(1, wanted // 6),
-    )  # fmt: skip
+    made = Training(steps=wanted, batch=16, length=room, validation_rows=200, evaluate_every=max(1, wanted // 6))
     plan = Plan(base, (Part(version.name),), objective, method, split=split, training=made)
     if objective == "reward" and architecture == "encoder":
         plan = replace(plan, objective_settings={"dropout": DROPOUT})
     preparing.known(lab, plan)
     return plan
-
-
-def _rate(card: Card, objective: str, method: str) -> float | None:
-    """None is what the method learns with elsewhere."""
-    if (card.parameters or 0) > SMALL:
-        return LARGE_RATES.get(method)
-    return RATES.get(method) if objective == "reward" else None
 
 
 def learning_curve(lab: Lab, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:

@@ -157,6 +157,7 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
         tuple(range(0, len(made.validation), max(1, len(made.validation) // SHOWN)))[:SHOWN],
         turns=made.turns,
         sizes=made.sizes,
+        default_rate=found.rate(plan),
     )
     numbers = {"rows": made.rows, "left_out": made.left_out, "cut": made.cut, "held": len(made.validation)}
     place.mkdir(parents=True, exist_ok=True)

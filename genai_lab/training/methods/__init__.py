@@ -16,7 +16,10 @@ Artefact = Literal["model", "adapter"]
 
 
 class Method(Protocol):
-    """`rate` is the learning rate where a plan gives none; `about` says in two lines what is trained."""
+    """`rate` is the learning rate of small models and `large_rate` that of others where a plan gives none (`rates`).
+
+    `about` says in two lines what is trained.
+    """
 
     name: str
     title: str
@@ -24,6 +27,7 @@ class Method(Protocol):
     source: str
     architectures: tuple[Architecture, ...]
     rate: float
+    large_rate: float
     artefact: Artefact
 
     @property

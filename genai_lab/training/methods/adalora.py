@@ -36,6 +36,7 @@ class Adalora(Peft):
     )
     source = "Zhang et al., 2023: AdaLoRA, adaptive budget allocation, eq. 3 and 4"
     rate = 3e-3
+    large_rate = 5e-4
     settings = Settings
 
     def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:

@@ -17,6 +17,7 @@ class Biases(Selective):
     source = "Ben Zaken, Goldberg and Ravfogel, 2022: BitFit"
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder")
     rate = 1e-3
+    large_rate = 5e-4
     settings = NoSettings
 
     def wanted(self, module: Any, settings: NoSettings) -> Callable[[str], bool]:

@@ -29,6 +29,7 @@ class BottleneckAdapters(Plain):
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
     artefact: Artefact = "adapter"
     rate = 2e-3
+    large_rate = 3e-4
     settings = Settings
 
     def apply(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:

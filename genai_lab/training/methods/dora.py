@@ -13,6 +13,7 @@ class Dora(Lora):
     )
     source = "Liu et al., 2024: DoRA, weight-decomposed low-rank adaptation, eq. 5"
     rate = 2e-3
+    large_rate = 2e-4
     dora = True
 
 

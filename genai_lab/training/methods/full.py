@@ -15,6 +15,7 @@ class Full(Plain):
     )
     source = "Howard and Ruder, 2018: Universal language model fine-tuning for text classification"
     rate = 3e-4
+    large_rate = 2e-5
     settings = NoSettings
 
     def apply(self, module: Any, architecture: Architecture, settings: Any, steps: int) -> Any:

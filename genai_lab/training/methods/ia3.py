@@ -18,6 +18,7 @@ class Ia3(Peft):
         "learning, section 3.3"
     )
     rate = 1e-2
+    large_rate = 3e-3
     settings = NoSettings
 
     def config(self, module: Any, architecture: Architecture, settings: NoSettings, steps: int) -> Any:

@@ -23,6 +23,7 @@ class LastLayers(Selective):
     about = "Only the last layers are trained, with the norm behind them.\nWhat the first layers read stays as it was."
     source = "Lee, Tang and Lin, 2019: What would Elsa do? Freezing layers during transformer fine-tuning"
     rate = 5e-4
+    large_rate = 5e-5
     settings = Settings
 
     def wanted(self, module: Any, settings: Settings) -> Callable[[str], bool]:

@@ -29,6 +29,7 @@ class Lora(Peft):
     )
     source = "Hu et al., 2022: LoRA, low-rank adaptation of large language models, eq. 3"
     rate = 2e-3
+    large_rate = 2e-4
     settings = Settings
     dora = False
 

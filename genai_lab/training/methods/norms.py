@@ -17,6 +17,7 @@ class Norms(Selective):
     )
     source = "Zhao et al., 2024: Tuning LayerNorm in attention"
     rate = 3e-3
+    large_rate = 1e-3
     settings = NoSettings
 
     def wanted(self, module: Any, settings: NoSettings) -> Callable[[str], bool]:

@@ -23,6 +23,7 @@ class PTuning(Peft):
     source = "Liu et al., 2021: GPT understands, too"
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
     rate = 5e-3
+    large_rate = 1e-3
     settings = Settings
 
     def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:

@@ -33,6 +33,7 @@ class Pattern(Selective):
     )
     source = "Lee et al., 2023: Surgical fine-tuning improves adaptation to distribution shifts"
     rate = 5e-4
+    large_rate = 5e-5
     settings = Settings
 
     def wanted(self, module: Any, settings: Settings) -> Callable[[str], bool]:

@@ -25,6 +25,7 @@ class PrefixTuning(Peft):
     source = "Li and Liang, 2021: Prefix-tuning, optimizing continuous prompts for generation"
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
     rate = 1e-2
+    large_rate = 5e-3
     settings = Settings
 
     def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:

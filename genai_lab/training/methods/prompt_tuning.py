@@ -25,6 +25,7 @@ class PromptTuning(Peft):
     source = "Lester, Al-Rfou and Constant, 2021: The power of scale for parameter-efficient prompt tuning"
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
     rate = 2e-2
+    large_rate = 1e-2
     settings = Settings
 
     def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:

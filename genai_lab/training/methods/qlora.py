@@ -17,6 +17,7 @@ class Qlora(Lora):
     )
     source = "Dettmers et al., 2023: QLoRA, efficient finetuning of quantized LLMs, section 3"
     rate = 1e-3
+    large_rate = 2e-4
 
     def refusal(self) -> str | None:
         import torch

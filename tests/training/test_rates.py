@@ -1,0 +1,45 @@
+"""The learning rate that a plan without one means."""
+
+import pytest
+
+from genai_lab.lab import Lab
+from genai_lab.services.training import estimating, preparing
+from genai_lab.training import Part, Plan, Training
+from genai_lab.training.methods import METHODS
+from genai_lab.training.rates import default_rate
+
+
+@pytest.mark.parametrize(
+    ("method", "objective", "parameters", "rate"),
+    [
+        ("lora", "instruction", 3_700_000, 2e-3),
+        ("lora", "instruction", 10_000_000, 2e-3),
+        ("lora", "instruction", 135_000_000, 2e-4),
+        ("dora", "instruction", 135_000_000, 2e-4),
+        ("qlora", "instruction", 7_000_000_000, 2e-4),
+        ("full", "instruction", 3_700_000, 3e-4),
+        ("full", "instruction", 135_000_000, 2e-5),
+        ("full", "reward", 3_700_000, 5e-4),
+        ("full", "reward", 135_000_000, 1e-5),
+        ("lora", "dpo", 135_000_000, 1e-5),
+        ("lora", "instruction", None, 2e-4),
+    ],
+)
+def test_the_rate_suits_method_objective_and_size(
+    method: str, objective: str, parameters: int | None, rate: float
+) -> None:
+    assert default_rate(method, objective, parameters) == rate
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_large_models_never_learn_faster(method: str) -> None:
+    assert 0 < default_rate(method, "instruction", 10**8) < default_rate(method, "instruction", 10**6)
+
+
+def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: Lab) -> None:
+    parts = (Part("pairs", ("plain",)),)
+    empty = Plan("llama", parts, training=Training(length=64))
+    given = Plan("llama", parts, training=Training(length=64, learning_rate=7e-4))
+    found = preparing.known(lab, empty)
+    assert (found.rate(empty), found.rate(given)) == (2e-3, 7e-4)
+    assert estimating.rate_of(lab, "llama", "instruction", "lora") == 2e-3
