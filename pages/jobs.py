@@ -15,6 +15,7 @@ from pages.components.errors import PRIVATE, guarded
 from pages.components.head import page_head, piece
 from pages.components.opening import number_of, on_open
 from pages.components.plots import figure, layout
+from pages.components.selection import Selection
 from pages.components.stats import NOTHING, seconds_text, size_text
 
 TITLE = "Jobs"
@@ -88,39 +89,42 @@ def build(lab: Lab) -> None:
             show_label=False, container=False, lines=12, max_lines=24, interactive=False, elem_id="jobs-log",
             elem_classes=["mono"], autoscroll=True,
         )  # fmt: skip
-    wanted = [search, status, place, chosen]
-    shown = [table, detail, cancel, again, curves, shelf, log, seen, chosen, place]
-    live = shown[:-2]  # an answer that is late must not undo a choice
-    on_open(opened, shown, lab)
-    table.select(guarded(choose, lab), [search, status, place], shown, queue=False, **PRIVATE)
+    wanted = [chosen, search, status, place]
+    shown = [table, detail, cancel, again, curves, shelf, log, seen, place]
+    selection = Selection()
+    answers = selection.for_choice
+    on_open(opened, [chosen, *shown], lab)
+    table.select(guarded(choose), None, chosen, **PRIVATE)
+    chosen.change(selection.on_choice(draw, lab), wanted, shown, **PRIVATE)
     for change in (search.change, status.change):
-        change(guarded(searched, lab), [search, status, chosen], shown, trigger_mode="always_last", **PRIVATE)
-    newer.click(guarded(turned, lab, -1), wanted, shown, **PRIVATE)
-    older.click(guarded(turned, lab, 1), wanted, shown, **PRIVATE)
+        change(answers(searched, lab), wanted[:-1], shown, trigger_mode="always_last", **PRIVATE)
+    newer.click(answers(turned, lab, -1), wanted, shown, **PRIVATE)
+    older.click(answers(turned, lab, 1), wanted, shown, **PRIVATE)
     cancel.click(guarded(ask, lab, surely), chosen, surely.outputs, **PRIVATE)
-    surely.yes.click(guarded(cancelled, lab), wanted, shown, **PRIVATE).then(
+    surely.yes.click(answers(cancelled, lab), wanted, shown, **PRIVATE).then(
         surely.close, None, surely.outputs, **PRIVATE
     )
-    again.click(guarded(retried, lab), wanted, shown, **PRIVATE)
-    gr.Timer(EVERY).tick(guarded(tick, lab), [*wanted, seen], live, queue=False, **PRIVATE)
+    again.click(answers(retried, lab), wanted, shown, **PRIVATE)
+    gr.Timer(EVERY).tick(answers(tick, lab), [*wanted, seen], shown, **PRIVATE)
 
 
 def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?job=ID."""
-    return draw(lab, "", ALL, 0, number_of(request.query_params.get("job")) or 0)
+    job = number_of(request.query_params.get("job")) or 0
+    return job, *draw(lab, job, "", ALL, 0)
 
 
-def choose(lab: Lab, search: str, status: str, place: int, event: gr.EventData) -> Sequence[Update]:
-    return draw(lab, search, status, place, int(event.id))
+def choose(event: gr.EventData) -> int:
+    return int(event.id)
 
 
-def searched(lab: Lab, search: str, status: str, chosen: int) -> Sequence[Update]:
-    return draw(lab, search, status, 0, chosen)
+def searched(lab: Lab, chosen: int, search: str, status: str) -> Sequence[Update]:
+    return draw(lab, chosen, search, status, 0)
 
 
-def turned(lab: Lab, way: int, search: str, status: str, place: int, chosen: int) -> Sequence[Update]:
+def turned(lab: Lab, way: int, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     last = max(0, (_found(lab, search, status, 0)[1] - 1) // PAGE)
-    return draw(lab, search, status, min(max(place + way, 0), last), chosen)
+    return draw(lab, chosen, search, status, min(max(place + way, 0), last))
 
 
 def ask(lab: Lab, surely: Confirm, chosen: int) -> Sequence[Update]:
@@ -128,24 +132,24 @@ def ask(lab: Lab, surely: Confirm, chosen: int) -> Sequence[Update]:
     return surely.ask(f"Cancel job {view.id} ({view.title})? What it has found so far is kept; it can be tried again.")
 
 
-def cancelled(lab: Lab, search: str, status: str, place: int, chosen: int) -> Sequence[Update]:
+def cancelled(lab: Lab, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     service.cancel(lab, chosen)
-    return draw(lab, search, status, place, chosen)
+    return draw(lab, chosen, search, status, place)
 
 
-def retried(lab: Lab, search: str, status: str, place: int, chosen: int) -> Sequence[Update]:
+def retried(lab: Lab, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     service.retry(lab, chosen)
-    return draw(lab, search, status, place, chosen)
+    return draw(lab, chosen, search, status, place)
 
 
-def tick(lab: Lab, search: str, status: str, place: int, chosen: int, seen: str) -> Any:
+def tick(lab: Lab, chosen: int, search: str, status: str, place: int, seen: str) -> Any:
     """Draws again where something has changed; nothing at all leaves the server otherwise."""
     if seen in ("", _mark(lab, search, status, place, chosen)):
         return gr.skip()
-    return draw(lab, search, status, place, chosen)[:-2]
+    return draw(lab, chosen, search, status, place)
 
 
-def draw(lab: Lab, search: str, status: str, place: int, chosen: int) -> Sequence[Update]:
+def draw(lab: Lab, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     """Everything on the page, in the order of `shown`."""
     found, total = _found(lab, search, status, place)
     view = _known(lab, chosen)
@@ -159,7 +163,6 @@ def draw(lab: Lab, search: str, status: str, place: int, chosen: int) -> Sequenc
         gr.update(visible=view is not None),
         text or "Nothing has been written.",
         _mark(lab, search, status, place, chosen),
-        view.id if view else 0,
         place,
     )
 

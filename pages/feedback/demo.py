@@ -1,4 +1,4 @@
-"""The tab "Demo": pages for visitors, made, shared and closed."""
+"""The tab "Demos": pages for visitors, made, shared and closed."""
 
 from collections.abc import Sequence
 from typing import Any

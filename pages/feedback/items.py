@@ -10,21 +10,25 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, reading
-from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.errors import PRIVATE, notice
 from pages.components.head import piece
+from pages.components.selection import Selection
 
 Update = Any
 PAGE = 25
 DISPUTES = """
-{{#if value.rows.length}}<ol class="disputes">{{#each value.rows}}<li data-item="{{this.item}}"><header><b>Item
-{{this.item}}</b><span>{{this.share}} of pairs of annotators disagree</span>{{#if this.decided}}<span class="better">
+{{#if value.waiting}}<p class="quiet" role="status">Reading the items of {{value.waiting}}…</p>
+{{else if value.rows.length}}<p class="panel-note" role="status">Disputed in <b>{{value.campaign}}</b></p>
+<ol class="disputes">{{#each value.rows}}<li data-item="{{this.item}}"><header><b>Item
+{{this.number}}</b><span>{{this.share}} of pairs of annotators disagree</span>{{#if this.decided}}<span class="better">
 Decided: {{this.decided}}</span><button type="button" data-do="undo">Take back</button>{{/if}}</header>
 <p class="asked">{{this.prompt}}</p><div class="sides">{{#each this.candidates}}<div><b>{{this.letter}}</b>
-<small>{{this.system}}</small><p>{{this.text}}</p></div>{{/each}}</div>
+{{#if this.system}}<small>{{this.system}}</small>{{/if}}<p>{{this.text}}</p></div>{{/each}}</div>
 <ul>{{#each this.answers}}<li><b>{{this.name}}</b> {{this.order}}{{#if this.comment}} <q>{{this.comment}}</q>{{/if}}
 </li>
 {{/each}}</ul><form><label>Decide <input name="order" placeholder="{{this.example}}"
-aria-label="Order of item {{this.item}}" autocomplete="off"></label><button type="submit">Save decision</button></form>
+aria-label="Order of item {{this.number}}" autocomplete="off"></label>
+<button type="submit">Save decision</button></form>
 </li>{{/each}}</ol>{{else}}<div class="empty-state"><b>Nothing is in dispute</b>
 <p>Items that annotators rank differently
 are listed here, the most disputed first, for you to decide.</p></div>{{/if}}
@@ -44,7 +48,8 @@ NOTED = """
 {{#if value.rows.length}}<p class="quiet" role="status">{{value.count}}</p><div class="grid-scroll" tabindex="0"
 role="region" aria-label="Flagged, skipped and commented"><table class="grid fb-table fb-noted"><thead><tr>
 <th scope="col">Item</th><th scope="col">Prompt</th><th scope="col">Annotator</th><th scope="col">What</th>
-<th scope="col">Comment</th></tr></thead><tbody>{{#each value.rows}}<tr><td>{{this.item}}</td><td><p>{{this.prompt}}</p>
+<th scope="col">Comment</th></tr></thead><tbody>{{#each value.rows}}<tr>
+<td>{{this.number}}</td><td><p>{{this.prompt}}</p>
 </td><td>{{this.annotator}}</td><td>{{this.what}}</td><td><p>{{this.comment}}</p></td></tr>{{/each}}</tbody></table>
 </div>{{else}}<div class="empty-state"><b>Nothing is flagged or skipped</b><p>What annotators flag, skip or comment on
 is listed here, the newest first.</p></div>{{/if}}
@@ -53,8 +58,8 @@ TABLE = """
 {{#if value.rows.length}}<p class="quiet" role="status">{{value.count}}</p><div class="grid-scroll" tabindex="0"
 role="region" aria-label="Items"><table class="grid fb-table"><thead><tr><th scope="col">Item</th>
 <th scope="col">Prompt</th><th scope="col">Candidates</th><th scope="col">Answers</th></tr></thead><tbody>
-{{#each value.rows}}<tr><td>{{this.item}}</td><td><p>{{this.prompt}}</p></td><td>{{#each this.candidates}}<p><small>
-{{this.system}}</small> {{this.text}}</p>{{/each}}</td><td>{{this.answers}}</td></tr>{{/each}}</tbody></table></div>
+{{#each value.rows}}<tr><td>{{this.number}}</td><td><p>{{this.prompt}}</p></td><td>{{#each this.candidates}}<p><small>
+{{this.name}}</small> {{this.text}}</p>{{/each}}</td><td>{{this.answers}}</td></tr>{{/each}}</tbody></table></div>
 {{/if}}
 """
 
@@ -62,8 +67,14 @@ role="region" aria-label="Items"><table class="grid fb-table"><thead><tr><th sco
 class Items:
     """`drawn` are the outputs of `draw`."""
 
-    def __init__(self, lab: Lab, opened: gr.State) -> None:
+    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
         self.place = gr.State(0)
+        self.named = gr.Checkbox(
+            False,
+            label="Show systems and votes",
+            info="Hidden, so that who decides is as blind as who annotates.",
+            elem_id="fb-named",
+        )
         with gr.Tabs(elem_id="fb-item-tabs"):
             with gr.Tab("In dispute"):
                 self.disputed = piece({"rows": []}, DISPUTES, "fb-disputes", DECIDE, sheet="feedback.css")
@@ -75,25 +86,40 @@ class Items:
                     newer = gr.Button("Previous", size="sm", scale=0, min_width=70, elem_id="fb-items-previous")
                     older = gr.Button("Next", size="sm", scale=0, min_width=70, elem_id="fb-items-next")
         self.drawn = [self.place, self.disputed, self.noted, self.table]
-        newer.click(guarded(turned, lab, -1), [opened, self.place], self.drawn, **PRIVATE)
-        older.click(guarded(turned, lab, 1), [opened, self.place], self.drawn, **PRIVATE)
-        self.disputed.submit(guarded(decided, lab), [opened, self.place], self.drawn, **PRIVATE)
-        self.disputed.retry(guarded(undecided, lab), [opened, self.place], self.drawn, **PRIVATE)
+        wanted, answers = [opened, self.place, self.named], selection.for_choice
+        newer.click(answers(previous_page, lab), wanted, self.drawn, **PRIVATE)
+        older.click(answers(next_page, lab), wanted, self.drawn, **PRIVATE)
+        self.named.input(answers(redraw, lab), wanted, self.drawn, **PRIVATE)
+        self.disputed.submit(answers(decide, lab), wanted, self.drawn, **PRIVATE)
+        self.disputed.retry(answers(undo_decision, lab), wanted, self.drawn, **PRIVATE)
 
 
-def draw(lab: Lab, view: service.CampaignView | None, place: int, whole: bool) -> Sequence[Update]:
-    """With `whole`, what is not turned page by page too."""
+def cleared(campaign: str) -> Sequence[Update]:
+    return [0, {"rows": [], "waiting": campaign}, {"rows": []}, {"rows": []}]
+
+
+def draw(lab: Lab, view: service.CampaignView | None, place: int, whole: bool, named: bool = False) -> Sequence[Update]:
+    """With `whole`, what is not turned page by page too; with `named`, which system wrote what and who voted how."""
     if view is None:
         return [0, {"rows": []}, {"rows": []}, {"rows": []}]
-    rows = reading.page(lab, view.id, place * PAGE, PAGE)
+    rows = [_item(one, named) for one in reading.page(lab, view.id, place * PAGE, PAGE)]
     first = place * PAGE + 1
-    count = f"Items {first:,} to {first + len(rows) - 1:,} of {view.items:,}, in the order given out"
+    count = f"Items {first:,} to {first + len(rows) - 1:,} of {view.items:,} of {view.name}, in the order given out"
+    disputed = [_dispute(one, named) for one in figures.disputes(lab, view.id)] if whole else []
     return [
         place,
-        {"rows": [_dispute(one) for one in figures.disputes(lab, view.id)]} if whole else gr.skip(),
+        {"rows": disputed, "campaign": view.name} if whole else gr.skip(),
         _noted(lab, view.id) if whole else gr.skip(),
         {"count": count, "rows": rows},
     ]
+
+
+def _item(one: dict[str, Any], named: bool) -> dict[str, Any]:
+    candidates = [
+        {"name": option["system"] if named else chr(65 + n), "text": option["text"] if named else option["shown"]}
+        for n, option in enumerate(one["candidates"])
+    ]
+    return {**one, "candidates": candidates}
 
 
 def _noted(lab: Lab, campaign: int) -> dict[str, Any]:
@@ -103,40 +129,57 @@ def _noted(lab: Lab, campaign: int) -> dict[str, Any]:
     return {"count": f"{count} flagged, skipped or commented on{more}.", "rows": [asdict(one) for one in found]}
 
 
-def turned(lab: Lab, way: int, campaign: int | None, place: int) -> Sequence[Update]:
+def redraw(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
+    return draw(lab, service.show(lab, campaign) if campaign is not None else None, place, True, named)
+
+
+def previous_page(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
+    return _turned(lab, campaign, place - 1, named)
+
+
+def next_page(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
+    return _turned(lab, campaign, place + 1, named)
+
+
+def _turned(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
     if campaign is None:
         return draw(lab, None, 0, True)
     view = service.show(lab, campaign)
     last = max(0, (view.items - 1) // PAGE)
-    return draw(lab, view, min(max(place + way, 0), last), False)
+    return draw(lab, view, min(max(place, 0), last), False, named)
 
 
-def _dispute(one: figures.Dispute) -> dict[str, Any]:
+def _dispute(one: figures.Dispute, named: bool) -> dict[str, Any]:
+    """One item for the page; nothing of its systems and votes is sent unless `named`."""
     letters = {candidate: chr(65 + n) for n, (candidate, _, _) in enumerate(one.candidates)}
+    texts = [text for _, _, text in one.candidates] if named else one.masked
     return {
         "item": one.item,
+        "number": one.number,
         "share": f"{100 * one.share:.0f} %",
         "prompt": one.prompt[:2000],
         "candidates": [
-            {"letter": letters[candidate], "system": system, "text": text[:2000]}
-            for candidate, system, text in one.candidates
+            {"letter": letters[candidate], "system": system if named else "", "text": text[:2000]}
+            for (candidate, system, _), text in zip(one.candidates, texts, strict=True)
         ],
-        "answers": [{"name": name, "order": order, "comment": comment} for name, order, comment in one.answers],
+        "answers": [
+            {"name": name, "order": order, "comment": comment} for name, order, comment in one.answers if named
+        ],
         "decided": figures.order_text(one.verdict["groups"], letters) if one.verdict else "",
         "example": " > ".join(letters.values()),
     }
 
 
-def decided(lab: Lab, campaign: int | None, place: int, event: gr.EventData) -> Sequence[Update]:
-    groups = _order(lab, int(event.item), str(event.order))
-    figures.adjudicate(lab, int(event.item), groups)
-    notice(f"Item {int(event.item)} is decided; exports take this instead of its votes.")
-    return draw(lab, service.show(lab, campaign or 0), place, True)
+def decide(lab: Lab, campaign: int | None, place: int, named: bool, event: gr.EventData) -> Sequence[Update]:
+    item = int(event.item)
+    figures.adjudicate(lab, item, _order(lab, item, str(event.order)))
+    notice("The item is decided; exports take this instead of its votes.")
+    return draw(lab, service.show(lab, campaign or 0), place, True, named)
 
 
-def undecided(lab: Lab, campaign: int | None, place: int, event: gr.EventData) -> Sequence[Update]:
+def undo_decision(lab: Lab, campaign: int | None, place: int, named: bool, event: gr.EventData) -> Sequence[Update]:
     figures.undecide(lab, int(event.item))
-    return draw(lab, service.show(lab, campaign or 0), place, True)
+    return draw(lab, service.show(lab, campaign or 0), place, True, named)
 
 
 def _order(lab: Lab, item: int, text: str) -> list[list[int]]:

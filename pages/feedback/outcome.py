@@ -15,11 +15,14 @@ from genai_lab.services.training import rewarding
 from pages.components import plots
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece, section
+from pages.components.selection import Selection
 
 Update = Any
 EACH = ("each in turn", "")
 COUNTS = """
-{{#if value.pairs}}<p class="verdict">{{value.pairs}} pairs from {{value.votes}} rankings; a ranking of k gives all its
+{{#if value.waiting}}<p class="quiet" role="status">Reading the answers of {{value.waiting}}…</p>
+{{else if value.pairs}}<p class="verdict"><b>{{value.campaign}}</b>:
+{{value.pairs}} pairs from {{value.votes}} rankings; a ranking of k gives all its
 pairs that are no tie, each with the weight 1 / (k choose 2).</p>{{else}}<div class="empty-state"><b>No pairs yet</b>
 <p>Pairs appear when an annotator has put one candidate before another.</p></div>{{/if}}
 """
@@ -43,9 +46,9 @@ BEGUN = """{{#if value.run}}<p class="verdict"><a href="/finetune?run={{value.ru
 
 
 class Outcome:
-    """`drawn` are the outputs of `draw`."""
+    """`drawn` are the outputs of `draw`, `answers` what a button has made of the campaign; `cleared` empties both."""
 
-    def __init__(self, lab: Lab, opened: gr.State) -> None:
+    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
         self.counts = piece({}, COUNTS, "fb-counts", sheet="feedback.css")
         with gr.Row():
             votes = gr.Dropdown(
@@ -93,6 +96,7 @@ class Outcome:
             labels = gr.Button("See what it changes", size="sm", scale=0, min_width=150, elem_id="fb-labels")
         self.plot = gr.Plot(show_label=False, container=False, visible=False, elem_id="fb-learning")
         self.drawn = [self.counts, base, who, self.learned, curve, changing, compare, self.plot]
+        self.answers = [file, begun]
         compare.click(guarded(blind, lab), opened, opened, **PRIVATE)
         curve.click(guarded(studied, lab), opened, None, **PRIVATE)
         labels.click(guarded(relabelled, lab), [opened, who, how], None, **PRIVATE)
@@ -103,10 +107,18 @@ class Outcome:
             (rawcsv, "csv", "rankings"),
         )
         for button, kind, what in files:
-            button.click(guarded(exported, lab, kind, what), [opened, form, votes], file, **PRIVATE)
+            button.click(selection.for_choice(exported, lab, kind, what), [opened, form, votes], file, **PRIVATE)
         dataset.click(guarded(kept, lab), [opened, votes], None, **PRIVATE)
-        train.click(guarded(trained, lab, "reward"), [opened, votes, base, method], begun, **PRIVATE)
-        tune.click(guarded(trained, lab, "dpo"), [opened, votes, base, method], begun, **PRIVATE)
+        train.click(selection.for_choice(trained, lab, "reward"), [opened, votes, base, method], begun, **PRIVATE)
+        tune.click(selection.for_choice(trained, lab, "dpo"), [opened, votes, base, method], begun, **PRIVATE)
+
+
+def cleared(campaign: str) -> Sequence[Update]:
+    """In the order of `drawn` and `answers`: nothing, until the campaign that was just chosen is read."""
+    hidden = gr.update(visible=False)
+    whose = gr.update(choices=[EACH], value="")
+    drawn = [{"waiting": campaign}, gr.skip(), whose, {"rows": []}, hidden, hidden, hidden]
+    return [*drawn, gr.update(visible=False, value=None), gr.update(visible=False, value=None), {}]
 
 
 def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
@@ -114,6 +126,7 @@ def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     names = [one.card.name for one in models.catalogue(lab) if _able(one.card)]
     first = next((name for name in PREFERRED if name in names), names[0] if names else None)
     counts = {"pairs": f"{len(found):,}", "votes": f"{len({pair.ranking for pair in found}):,}"} if found else {}
+    counts |= {"campaign": view.name} if view else {}
     people = sorted({pair.annotator for pair in found})
     whose = gr.update(choices=[EACH, *((name, name) for name in people)], value="")
     return [counts, gr.update(choices=names, value=first), whose, *_learned(lab, view)]
@@ -247,6 +260,7 @@ def trained(
     made = exporting.to_dataset(lab, _known(campaign), votes=votes)
     plan = rewarding.default_plan(lab, made.name, base, method, objective=objective)
     begun = training.start(lab, plan)
+    notice(f"Run {begun.run_id} teaches {begun.model}.")
     return {"run": begun.run_id, "model": begun.model}
 
 

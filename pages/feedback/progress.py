@@ -12,12 +12,12 @@ from genai_lab.services.feedback import figures, links
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
+from pages.components.selection import Selection
 from pages.components.stats import NOTHING, seconds_text
 
 Update = Any
 DETAIL = """
-{{#if value.id}}<div class="job-detail fb-detail" data-status="{{value.status}}"><h2>{{value.name}}
-<span class="state {{value.status}}">{{value.status}}</span></h2><p>{{value.criterion}}</p>
+{{#if value.id}}<div class="job-detail fb-detail" data-status="{{value.status}}">
 <div class="bar" role="progressbar" aria-label="Answers" aria-valuemin="0" aria-valuemax="100"
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div>
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl>
@@ -70,7 +70,7 @@ element.addEventListener('click', async event => {
 class Progress:
     """`drawn` are the outputs of `draw`."""
 
-    def __init__(self, lab: Lab, opened: gr.State) -> None:
+    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
         self.detail = piece({}, DETAIL, "fb-detail", sheet="feedback.css")
         with gr.Row(elem_classes=["actions"]):
             names = ("Open", "Pause", "Close", "Reopen", "Discard")
@@ -107,18 +107,19 @@ class Progress:
             )
             save = gr.Button("Save", size="sm", scale=0, min_width=70, elem_id="fb-save-words")
         self.drawn = [self.detail, *self.buttons, self.invite, self.people, self.words]
+        answers = selection.for_choice
         for button, status in zip(self.buttons[:4], ("open", "paused", "closed", "open"), strict=True):
-            button.click(guarded(moved, lab, status), opened, self.drawn, **PRIVATE)
+            button.click(answers(moved, lab, status), opened, self.drawn, **PRIVATE)
         self.buttons[4].click(guarded(ask, lab, self.surely), opened, self.surely.outputs, **PRIVATE)
         self.surely.yes.click(guarded(discarded, lab), opened, opened, **PRIVATE).then(
             self.surely.close, None, self.surely.outputs, **PRIVATE
         )
-        add.click(guarded(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
-        name.submit(guarded(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
-        self.people.retry(guarded(renewed, lab), opened, self.drawn, **PRIVATE)
-        self.people.cancel(guarded(revoked, lab), opened, self.drawn, **PRIVATE)
-        self.words.expand(guarded(words, lab), opened, [title, overlap, guidelines], **PRIVATE)
-        save.click(guarded(saved, lab), [opened, title, overlap, guidelines], self.drawn, **PRIVATE)
+        add.click(answers(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
+        name.submit(answers(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
+        self.people.retry(answers(renewed, lab), opened, self.drawn, **PRIVATE)
+        self.people.cancel(answers(revoked, lab), opened, self.drawn, **PRIVATE)
+        self.words.expand(answers(words, lab), opened, [title, overlap, guidelines], **PRIVATE)
+        save.click(answers(saved, lab), [opened, title, overlap, guidelines], self.drawn, **PRIVATE)
 
 
 def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
@@ -156,9 +157,7 @@ def _detail(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
     ]
     return {
         "id": view.id,
-        "name": view.name,
         "status": view.status,
-        "criterion": view.plan.question,
         "percent": round(100 * min(1.0, view.share)),
         "facts": facts,
         "next": _next(view),
@@ -255,5 +254,5 @@ def saved(lab: Lab, campaign: int | None, name: str, overlap: float | None, guid
 
 def _known(campaign: int | None) -> int:
     if campaign is None:
-        raise LabError("No campaign is chosen; choose one in the list, or make one on the tab New campaign.")
+        raise LabError("No campaign is chosen; choose one in the list, or make one under New campaign.")
     return campaign

@@ -12,8 +12,9 @@ from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures
 from pages.components import plots
-from pages.components.errors import PRIVATE, guarded
+from pages.components.errors import PRIVATE
 from pages.components.head import piece
+from pages.components.selection import Selection
 
 Update = Any
 HELP = {
@@ -26,7 +27,9 @@ HELP = {
     "First side preferred": "Share of verdicts for the side shown first; 50 % is no bias.",
 }
 AGREEMENT = """
-{{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Agreement">
+{{#if value.waiting}}<p class="quiet" role="status">Reading the answers of {{value.waiting}}…</p>
+{{else if value.rows.length}}<p class="panel-note" role="status">Answers of <b>{{value.campaign}}</b></p>
+<div class="grid-scroll" tabindex="0" role="region" aria-label="Agreement">
 <table class="grid scores fb-agreement"><thead><tr><th scope="col">Figure</th><th scope="col">Value</th>
 <th scope="col">95 % interval</th><th scope="col">n</th><th scope="col">What it says</th></tr></thead><tbody>
 {{#each value.rows}}<tr><th scope="row">{{this.name}}</th><td>{{this.value}}</td><td>{{this.interval}}</td>
@@ -40,7 +43,9 @@ AGREEMENT = """
 annotators have ranked.</p></div>{{/if}}
 """
 BOARD = """
-{{#if value.rows.length}}<p class="verdict">{{value.sentence}}</p>{{#each value.notes}}<p class="panel-note">{{this}}
+{{#if value.waiting}}<p class="quiet" role="status">Reading the answers of {{value.waiting}}…</p>
+{{else if value.rows.length}}<p class="verdict"><b>{{value.campaign}}</b>: {{value.sentence}}</p>
+{{#each value.notes}}<p class="panel-note">{{this}}
 </p>
 {{/each}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Leaderboard">
 <table class="grid scores fb-board">
@@ -60,7 +65,7 @@ class Agreement:
 
 
 class Leaderboard:
-    def __init__(self, lab: Lab, opened: gr.State) -> None:
+    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
         self.fair = gr.Checkbox(
             False,
             label="Length control",
@@ -73,11 +78,20 @@ class Leaderboard:
             show_label=False, container=False, visible=False, elem_id="fb-matrix", elem_classes=["chart-scroll"]
         )
         self.drawn = [self.table, self.plot, self.matrix]
-        self.fair.input(guarded(redrawn, lab), [opened, self.fair], self.drawn, **PRIVATE)
+        self.fair.input(selection.for_choice(redrawn, lab), [opened, self.fair], self.drawn, **PRIVATE)
 
 
 def redrawn(lab: Lab, campaign: int | None, fair: bool) -> Sequence[Update]:
     return draw_board(lab, service.show(lab, campaign) if campaign is not None else None, fair)
+
+
+def cleared_agreement(campaign: str) -> Sequence[Update]:
+    """What stands there until the figures of the campaign that was just chosen are computed."""
+    return [{"rows": [], "waiting": campaign}]
+
+
+def cleared_board(campaign: str) -> Sequence[Update]:
+    return [{"rows": [], "waiting": campaign}, *[gr.update(visible=False, value=None)] * 2]
 
 
 def draw_agreement(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
@@ -97,7 +111,7 @@ def draw_agreement(lab: Lab, view: service.CampaignView | None) -> Sequence[Upda
         }
         for name, one in found.apart
     ]
-    return [{"rows": rows, "apart": apart}]
+    return [{"rows": rows, "apart": apart, "campaign": view.name}]
 
 
 def _figure(name: str, value: float | None, low: float | None, high: float | None, n: int, why: str) -> dict[str, str]:
@@ -155,7 +169,7 @@ def draw_board(lab: Lab, view: service.CampaignView | None, fair: bool) -> Seque
         "intervals of 95 % draw items, 1,000 resamples."
     )
     return [
-        {"rows": rows, "notes": notes, "sentence": sentence},
+        {"rows": rows, "notes": notes, "sentence": sentence, "campaign": view.name},
         gr.update(visible=True, value=_scores(board)),
         gr.update(visible=len(board.rows) > 2, value=_matrix(board) if len(board.rows) > 2 else None),
     ]

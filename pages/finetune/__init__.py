@@ -8,7 +8,7 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import training
-from pages.components.errors import PRIVATE, guarded
+from pages.components.errors import PRIVATE
 from pages.components.head import page_head
 from pages.components.opening import fills, number_of, on_open
 from pages.finetune import form as forms
@@ -37,7 +37,7 @@ def build(lab: Lab) -> None:
         lab,
         len(inputs),
         inputs=[made.draft],
-    ).then(guarded(runs.draw, lab), [opened, shown.beside, shown.all], shown.drawn, **PRIVATE)
+    )
     begun.change(followed, begun, [tabs, opened], **PRIVATE).success(None, opened, None, js=ADDRESS, **PRIVATE)
     fills(shown.clone.click, cloned, [tabs, *inputs], lab, inputs=[opened])
 

@@ -13,6 +13,7 @@ from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
+from pages.components.selection import Selection
 from pages.components.stats import NOTHING, seconds_text, share_text, size_text
 from pages.finetune import charts, report
 
@@ -41,7 +42,8 @@ element.addEventListener('click', e => {
 });
 """
 DETAIL = """
-{{#if value.id}}<div class="job-detail run-detail"><h2>{{value.title}} <span class="state {{value.status}}"
+{{#if value.waiting}}<p class="panel-note" role="status">Reading run {{value.waiting}}…</p>
+{{else if value.id}}<div class="job-detail run-detail"><h2>{{value.title}} <span class="state {{value.status}}"
 data-status="{{value.status}}">{{value.state}}</span></h2>
 {{#if value.error}}<p class="problem">{{value.error}}</p>{{/if}}
 {{#if value.live}}<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
@@ -105,22 +107,26 @@ class Runs:
             opened, self.seen, self.table, self.detail, self.cancel, self.resume, self.keep, self.clone, self.merge,
             self.export, self.plot, *self.report.drawn, self.differences, self.shelf, self.samples, self.words,
         ]  # fmt: skip
-        wanted = [opened, self.beside, self.all]
+        wanted, selection = [opened, self.beside, self.all], Selection()
+        answers = selection.for_choice
         self.table.select(guarded(chosen, lab), None, opened, queue=False, **PRIVATE)
-        opened.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
-        opened.change(guarded(words, lab), opened, [self.title, self.tags, self.beside], **PRIVATE)
-        self.beside.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
-        self.all.change(guarded(draw, lab), wanted, self.drawn, **PRIVATE)
+        named = [self.title, self.tags, self.beside]
+        opened.change(selection.on_choice(switched, lab), opened, [*self.drawn[2:], *named], **PRIVATE).success(
+            answers(draw, lab), wanted, self.drawn[1:], **PRIVATE
+        )
+        self.beside.change(answers(draw, lab), wanted, self.drawn[1:], **PRIVATE)
+        self.all.change(answers(draw, lab), wanted, self.drawn[1:], **PRIVATE)
         # A tick that is late must not undo a choice, so it never says what is open.
-        gr.Timer(1.5).tick(guarded(tick, lab), [*wanted, self.seen], self.drawn[1:], **PRIVATE)
+        gr.Timer(1.5).tick(answers(tick, lab), [*wanted, self.seen], self.drawn[1:], **PRIVATE)
         self.cancel.click(guarded(ask, lab, self.surely), opened, self.surely.outputs, **PRIVATE)
-        self.surely.yes.click(guarded(cancelled, lab), wanted, self.drawn, **PRIVATE).then(
+        self.surely.yes.click(answers(cancelled, lab), wanted, self.drawn[1:], **PRIVATE).then(
             self.surely.close, None, self.surely.outputs, **PRIVATE
         )
-        self.resume.click(guarded(resumed, lab), wanted, self.drawn, **PRIVATE)
-        self.keep.click(guarded(kept, lab), wanted, self.drawn, **PRIVATE)
+        self.resume.click(answers(resumed, lab), wanted, self.drawn[1:], **PRIVATE)
+        self.keep.click(answers(kept, lab), wanted, self.drawn[1:], **PRIVATE)
         self.merge.click(guarded(merged, lab), opened, None, **PRIVATE)
-        save.click(guarded(named, lab), [opened, self.title, self.tags, self.beside, self.all], self.drawn, **PRIVATE)
+        titled = [opened, self.title, self.tags, self.beside, self.all]
+        save.click(answers(name_run, lab), titled, self.drawn[1:], **PRIVATE)
 
 
 def chosen(lab: Lab, event: gr.EventData) -> int:
@@ -136,8 +142,28 @@ def words(lab: Lab, run: int | None) -> Sequence[Update]:
     return view.title, ", ".join(view.tags), gr.update(choices=others, value=[])
 
 
+def switched(lab: Lab, run: int | None) -> Sequence[Update]:
+    """The table with the run that was chosen, and nothing of the last one: in the order of `drawn` after what was seen,
+    and the words of the run.
+    """
+    hidden = gr.update(visible=False)
+    return (
+        {"rows": [row(one, run) for one in training.find(lab)]},
+        {"waiting": run},
+        *[hidden] * 5,
+        gr.update(visible=False, value=None),
+        gr.update(visible=False, value=None),
+        *report.draw({}),
+        {"rows": []},
+        hidden,
+        [],
+        hidden,
+        *words(lab, run),
+    )
+
+
 def tick(lab: Lab, run: int | None, beside: list[int] | None, every: bool, seen: str) -> Any:
-    return gr.skip() if seen == mark(lab, run, beside) else draw(lab, run, beside, every)[1:]
+    return gr.skip() if seen == mark(lab, run, beside) else draw(lab, run, beside, every)
 
 
 def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:
@@ -161,7 +187,7 @@ def found(lab: Lab, run: int | None) -> TrainingView | None:
 
 
 def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = False) -> Sequence[Update]:
-    """Everything on the tab, in the order of `drawn`."""
+    """Everything on the tab, in the order of `drawn` after the run that is open."""
     every = training.find(lab)
     view = found(lab, run)
     others = [other for one in beside or [] if one != run and (other := found(lab, one)) is not None]
@@ -178,7 +204,6 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
     drawn = any(points for _, points in curves)
     small = ready and model is not None and (model.card.disk_bytes or 0) < LARGEST_EXPORT
     return (
-        view.id if view else run,
         mark(lab, run, beside),
         {"rows": [row(one, run) for one in every]},
         detail(lab, view, ready) if view else {},
@@ -312,7 +337,9 @@ def merged(lab: Lab, run: int | None) -> None:
     notice(f"Job {made.job_id} merges it as {made.model}, once the two say the same.")
 
 
-def named(lab: Lab, run: int | None, title: str, tags: str, beside: list[int] | None, every: bool) -> Sequence[Update]:
+def name_run(
+    lab: Lab, run: int | None, title: str, tags: str, beside: list[int] | None, every: bool
+) -> Sequence[Update]:
     training.rename(lab, _some(run), title, (tags or "").split(","))
     return draw(lab, run, beside, every)
 

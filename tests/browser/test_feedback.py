@@ -122,13 +122,13 @@ def campaign(page: Page, runs: list[str]) -> dict[str, str]:
     page.locator("#fb-runs input, #fb-runs textarea").first.fill(", ".join(runs))
     page.locator("#fb-new-name input, #fb-new-name textarea").first.fill("Stories <b>of</b> ours")
     page.locator("#fb-from-runs").click()
-    expect(page.locator("#fb-detail h2")).to_contain_text("Stories <b>of</b> ours")
+    expect(page.locator("#fb-heading h2")).to_contain_text("Stories <b>of</b> ours")
     box = page.locator("#fb-name input, #fb-name textarea").first
     box.fill("Ada, Bo")
     box.press("Enter")
     page.get_by_role("link", name="Open link of Bo").wait_for()
     page.locator("#fb-open").click()
-    expect(page.locator("#fb-detail .state").first).to_have_text("open")
+    expect(page.locator("#fb-heading .state")).to_have_text("open")
     return {
         name: page.get_by_role("link", name=f"Open link of {name}").get_attribute("href") or ""
         for name in ("Ada", "Bo")
@@ -258,7 +258,7 @@ def test_the_leads_page_has_no_serious_violation(
         if not shown.is_visible():  # a phone keeps the last tabs in a menu
             continue
         shown.click()
-        page.wait_for_timeout(300)
+        expect(shown).to_have_attribute("aria-selected", "true")
         if tab == "Items":
             expect(page.locator("#fb-disputes")).to_contain_text(HOSTILE)  # as text, whatever it holds
         found += serious_violations(page)

@@ -100,14 +100,18 @@ class Board:
 
 @dataclass(frozen=True)
 class Dispute:
-    """One item on which annotators differ; `answers` are (annotator, order in words, comment)."""
+    """One item on which annotators differ; `answers` are (annotator, order in words, comment). `number` counts the
+    items of the campaign from 1, `masked` are the candidates' texts as annotators see them.
+    """
 
     item: int
+    number: int
     share: float
     prompt: str
     candidates: tuple[tuple[int, str, str], ...]
     answers: tuple[tuple[str, str, str], ...]
     verdict: dict[str, Any] | None
+    masked: tuple[str, ...]
 
 
 def progress(lab: Lab, which: int | str) -> list[Person]:
@@ -264,7 +268,9 @@ def disputes(lab: Lab, which: int | str, limit: int = 20) -> list[Dispute]:
             if vote.item == item
         )
         candidates = tuple((one.id, one.system, one.text) for one in row.candidates)
-        made.append(Dispute(item, shares[item], row.prompt, candidates, answers, row.verdict))
+        shown = tuple(one.text if one.shown is None else one.shown for one in row.candidates)
+        number = row.place + 1
+        made.append(Dispute(item, number, shares[item], row.prompt, candidates, answers, row.verdict, shown))
     return made
 
 

@@ -6,15 +6,19 @@ from typing import Any
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from storage import feedback as queries
+from storage.feedback_tables import Candidate
 
 SHOWN = 400
 
 
 @dataclass(frozen=True)
 class Noted:
-    """An answer that asks for the lead's eye; `what` holds "flagged" and "skipped: REASON", as they are."""
+    """An answer that asks for the lead's eye; `what` holds "flagged" and "skipped: REASON", as they are. `number`
+    counts the items of the campaign from 1.
+    """
 
     item: int
+    number: int
     prompt: str
     annotator: str
     what: str
@@ -22,15 +26,18 @@ class Noted:
 
 
 def page(lab: Lab, campaign: int, offset: int, limit: int) -> list[dict[str, Any]]:
-    """Items in the order given out: item, prompt, candidates (system, text), how many answers; long texts are cut."""
+    """Items in the order given out: item, its number in the campaign, prompt, candidates (system, text, text as
+    annotators see it), how many answers; long texts are cut.
+    """
     with lab.database.reading() as session:
         found = queries.page(session, campaign, offset, limit)
         counts = queries.counts_of_items(session, [item.id for item in found])
     return [
         {
             "item": item.id,
+            "number": item.place + 1,
             "prompt": _cut(item.prompt),
-            "candidates": [{"system": one.system, "text": _cut(one.text)} for one in item.candidates],
+            "candidates": [_candidate(one) for one in item.candidates],
             "answers": counts.get(item.id, 0),
         }
         for item in found
@@ -50,6 +57,7 @@ def noted(lab: Lab, campaign: int, limit: int = 200) -> tuple[list[Noted], int]:
     made = [
         Noted(
             one.item,
+            items[one.item].place + 1,
             _cut(items[one.item].prompt),
             people[one.annotator],
             ", ".join([*["flagged"] * one.flag, *[f"skipped: {one.skip}"] * bool(one.skip)]),
@@ -67,6 +75,11 @@ def candidates(lab: Lab, item: int) -> list[int]:
     if found is None:
         raise LabError(f"There is no item {item}.")
     return [one.id for one in found.candidates]
+
+
+def _candidate(one: Candidate) -> dict[str, Any]:
+    shown = one.text if one.shown is None else one.shown
+    return {"system": one.system, "text": _cut(one.text), "shown": _cut(shown)}
 
 
 def _cut(text: str) -> str:

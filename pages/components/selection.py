@@ -1,0 +1,66 @@
+"""What a visitor has chosen on a page: panels never show the figures of another choice.
+
+A page with a selection (campaigns, runs, evaluations, datasets) draws its head and clears its panels in one handler,
+made by `Selection.on_choice`, and fills the panels in handlers made by `Selection.for_choice`. An answer that took so
+long that another row was chosen meanwhile is dropped, so what is slow can be late but never wrong.
+"""
+
+import inspect
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from pages.components.errors import guarded
+
+VISITORS = 2000  # whose choices are remembered; the visitor that was seen longest ago is forgotten first
+
+
+class Selection:
+    """The choice of every visitor of one page, by Gradio's session."""
+
+    def __init__(self) -> None:
+        self._choices: OrderedDict[str, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def on_choice(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
+        """`fn`, guarded, for the event that a choice causes; its first free argument is the choice."""
+        return self._wrapped(fn, bound, choosing=True)
+
+    def for_choice(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
+        """`fn`, guarded; its first free argument is the choice that it answers for. The answer is dropped where the
+        visitor has chosen something else by the time it is there.
+        """
+        return self._wrapped(fn, bound, choosing=False)
+
+    def choose(self, session: str | None, choice: Any) -> None:
+        if session is None:
+            return
+        with self._lock:
+            self._choices[session] = choice
+            self._choices.move_to_end(session)
+            while len(self._choices) > VISITORS:
+                self._choices.popitem(last=False)
+
+    def holds(self, session: str | None, choice: Any) -> bool:
+        """Whether the visitor still looks at this choice; true for one who has chosen nothing yet."""
+        with self._lock:
+            return session is None or self._choices.get(session, choice) == choice
+
+    def _wrapped(self, fn: Callable[..., Any], bound: tuple[Any, ...], choosing: bool) -> Callable[..., Any]:
+        inner = guarded(fn, *bound)
+
+        def answer(visitor: gr.Request, *given: Any) -> Any:
+            if choosing:
+                self.choose(visitor.session_hash, given[0])
+            made = inner(*given)
+            return made if self.holds(visitor.session_hash, given[0]) else gr.skip()
+
+        free = list(inspect.signature(inner).parameters.values())
+        asked = inspect.Parameter("visitor", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)
+        answer.__signature__ = inspect.Signature([asked, *free])  # type: ignore[attr-defined]
+        answer.__annotations__ = {**getattr(inner, "__annotations__", {}), "visitor": gr.Request}
+        answer.__name__ = getattr(fn, "__name__", "answer")
+        return answer
