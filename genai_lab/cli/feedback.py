@@ -90,6 +90,9 @@ def _add_columns(parser: Parser) -> None:
     parser.add_argument("--completion", action="append", default=[], metavar="COLUMN", help="one for each candidate")
     parser.add_argument("--system", action="append", default=[], metavar="COLUMN", help="who wrote each candidate")
     parser.add_argument(
+        "--system-separator", default="_", metavar="TEXT", help="where one --system column joins the names"
+    )
+    parser.add_argument(
         "--vote", action="append", default=[], metavar="COLUMN", help="an annotator's: 0 tie, 1, 2, or groups as JSON"
     )
     parser.add_argument("--gold", default="", metavar="COLUMN", help="the known best: 0 tie, 1 to 6, or groups as JSON")
@@ -119,7 +122,12 @@ def _create(lab: Any, options: argparse.Namespace) -> None:
 
     plan = plan_of(options, options.name or _named(options))
     columns = sources.Columns(
-        tuple(options.prompt), tuple(options.completion), tuple(options.system), tuple(options.vote), options.gold
+        tuple(options.prompt),
+        tuple(options.completion),
+        tuple(options.system),
+        tuple(options.vote),
+        options.gold,
+        options.system_separator,
     )
     if options.from_run:
         made = sources.from_runs(lab, plan, options.from_run)

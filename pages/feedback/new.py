@@ -1,4 +1,4 @@
-"""The tab "New campaign": fresh candidates, completions that are there already, a dataset or a file."""
+"""The part "New campaign": fresh candidates, completions that are there already, a dataset or a file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import CRITERIA, CampaignPlan
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, evaluation, generation, models, templates
 from genai_lab.services import feedback as service
-from genai_lab.services.feedback import fresh, sources
-from pages.components.errors import PRIVATE, guarded, notice
+from genai_lab.services.feedback import fresh, sources, systems
+from pages.components.errors import PRIVATE, guarded, notice, warned
 
 Update = Any
 OWN = "own question"
@@ -37,10 +36,13 @@ class New:
 
     def __init__(self, lab: Lab, begun: gr.State) -> None:
         example = gr.Button(
-            "Example: starter models answer six prompts", size="sm", scale=0, min_width=280, elem_id="fb-example"
+            "Start the example: a starter model answers six prompts at two temperatures",
+            size="sm",
+            scale=0,
+            min_width=280,
+            elem_id="fb-example",
         )
         with gr.Row():
-            name = gr.Textbox(label="Name", max_lines=1, elem_id="fb-new-name")
             criterion = gr.Dropdown(
                 [*((one, one) for one in CRITERIA), (OWN, OWN)],
                 value="helpful",
@@ -54,72 +56,55 @@ class New:
                 placeholder="Which completion is kinder?",
                 elem_id="fb-question",
             )
-        with gr.Row():
             kind = gr.Radio(
                 [("pairs", "pairwise"), ("rankings of up to 6", "ranking")],
                 value="pairwise",
                 label="Annotators see",
                 elem_id="fb-kind",
             )
-            overlap = gr.Number(2, precision=0, label="Overlap", info="Annotators an item.", elem_id="fb-overlap")
-            repeats = gr.Slider(
-                0,
-                50,
-                5,
-                step=1,
-                label="Shown twice (%)",
-                info="For self-consistency, sides swapped.",
-                elem_id="fb-repeats",
-            )
-            seed = gr.Number(0, precision=0, label="Seed", info="Draws order and sides.", elem_id="fb-seed")
-        with gr.Accordion("Guidelines and answers", open=False, elem_id="fb-more"):
-            guidelines = gr.Textbox(GUIDELINES, label="Guidelines", lines=6, elem_id="fb-guidelines")
-            with gr.Row():
-                ties = gr.Checkbox(True, label="Ties allowed", elem_id="fb-ties")
-                bad = gr.Checkbox(True, label="'Both bad' allowed", elem_id="fb-bad")
-        plan = [name, criterion, own, kind, overlap, repeats, seed, guidelines, ties, bad]
-        criterion.change(lambda one: gr.update(visible=one == OWN), criterion, own, **PRIVATE)
+        criterion.change(show_question, criterion, own, queue=False, **PRIVATE)
         with gr.Tabs(elem_id="fb-source") as places:
             with gr.Tab("Fresh completions", id="fresh"):
-                drawn = self._fresh(lab, plan, begun)
+                drawn, draw = self._fresh()
             with gr.Tab("Completions that are there", id="runs"):
-                runs = self._runs(lab, plan, begun)
-            with gr.Tab("File"):
-                self._file(lab, plan, begun)
-        self.offers = [places, *drawn, *runs]
+                runs, collect = self._runs()
+            with gr.Tab("File", id="file"):
+                columns, bring = self._file()
+        details, drawing = self._details()
+        name, overlap, repeats, seed, guidelines, ties, bad = details
+        plan = [name, criterion, own, kind, overlap, repeats, seed, guidelines, ties, bad]
+        models_, prompts, dataset, template = drawn
+        samples, temperature, tokens, rows = drawing
+        inputs = [*plan, models_, samples, temperature, tokens, prompts, dataset, template, rows]
+        draw.click(guarded(begin_fresh, lab), inputs, begun, concurrency_id="models", **PRIVATE)
+        collect.click(guarded(begin_runs, lab), [*plan, *runs], begun, **PRIVATE)
+        bring.click(guarded(begin_file, lab), [*plan, *columns], begun, **PRIVATE)
         example.click(guarded(begin_example, lab), None, begun, concurrency_id="models", **PRIVATE)
+        self.offers = [places, models_, dataset, template, *runs]
 
-    def _fresh(self, lab: Lab, plan: list[Any], begun: gr.State) -> list[Any]:
+    def _fresh(self) -> tuple[list[Any], gr.Button]:
+        """(models, prompts, dataset, template), and the button that draws."""
         with gr.Row():
-            chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="fb-models")
-            samples = gr.Number(
-                2, precision=0, label="Completions a model", info="2 to 6 an item in all.", elem_id="fb-samples"
+            chosen = gr.Dropdown(
+                [],
+                multiselect=True,
+                label="Models",
+                info="Two are compared; one alone teaches a reward model.",
+                max_choices=6,
+                elem_id="fb-models",
             )
-            temperature = gr.Textbox(
-                "1",
-                label="Temperatures",
-                info="Several with commas; 0 is greedy.",
-                max_lines=1,
-                elem_id="fb-temperature",
-            )
-            tokens = gr.Number(64, precision=0, label="Max new tokens", elem_id="fb-tokens")
-        with gr.Row():
             prompts = gr.Textbox(
-                label="Prompts", info="One a line; or choose a dataset.", lines=4, elem_id="fb-prompts"
+                label="Prompts", info="One a line; or choose a dataset.", lines=4, max_lines=8, elem_id="fb-prompts"
             )
-            with gr.Column():
-                dataset = gr.Dropdown([], label="Dataset", elem_id="fb-dataset-of", interactive=True)
-                with gr.Row():
-                    template = gr.Dropdown([], label="Template", elem_id="fb-template", interactive=True)
-                    rows = gr.Number(50, precision=0, label="Rows", info="Drawn with the seed.", elem_id="fb-rows")
-        run = gr.Button("Draw completions", variant="primary", scale=0, min_width=150, elem_id="fb-draw")
-        inputs = [*plan, chosen, samples, temperature, tokens, prompts, dataset, template, rows]
-        run.click(guarded(begin_fresh, lab), inputs, begun, concurrency_id="models", **PRIVATE)
-        return [chosen, dataset, template]
-
-    def _runs(self, lab: Lab, plan: list[Any], begun: gr.State) -> list[Any]:
         with gr.Row():
-            systems = gr.Dropdown(
+            dataset = gr.Dropdown([], label="Dataset", elem_id="fb-dataset-of", interactive=True)
+            template = gr.Dropdown([], label="Template", elem_id="fb-template", interactive=True)
+        run = gr.Button("Draw completions", variant="primary", scale=0, min_width=150, elem_id="fb-draw")
+        return [chosen, prompts, dataset, template], run
+
+    def _runs(self) -> tuple[list[Any], gr.Button]:
+        with gr.Row():
+            cells = gr.Dropdown(
                 [],
                 multiselect=True,
                 label="Systems",
@@ -133,14 +118,14 @@ class New:
                 elem_id="fb-runs",
             )
         run = gr.Button("Make campaign", variant="primary", scale=0, min_width=150, elem_id="fb-from-runs")
-        run.click(guarded(begin_runs, lab), [*plan, systems, numbers], begun, **PRIVATE)
-        return [systems, numbers]
+        return [cells, numbers], run
 
-    def _file(self, lab: Lab, plan: list[Any], begun: gr.State) -> None:
+    def _file(self) -> tuple[list[Any], gr.Button]:
+        """(file, prompt, completions, systems, votes, separator, gold), and the button that imports."""
         file = gr.File(
             label="JSON Lines, CSV or Parquet",
             file_types=[".jsonl", ".csv", ".json", ".gz", ".parquet", ".tsv"],
-            height=110,
+            height=90,
             elem_id="fb-upload",
         )
         with gr.Row():
@@ -158,7 +143,7 @@ class New:
                 [],
                 multiselect=True,
                 label="Systems",
-                info="Who wrote each; may stay empty.",
+                info="Who wrote each: without, no leaderboard.",
                 elem_id="fb-system-columns",
             )
             votes = gr.Dropdown(
@@ -168,11 +153,68 @@ class New:
                 info="Annotators' columns: 0 tie, 1, 2, or groups as JSON.",
                 elem_id="fb-vote-columns",
             )
-            gold = gr.Dropdown([], label="Gold", info="The known best, as a check.", elem_id="fb-gold-column")
         run = gr.Button("Import", variant="primary", scale=0, min_width=150, elem_id="fb-import")
-        chosen = [prompt, completions, names, votes, gold]
-        file.change(guarded(columns), file, chosen, **PRIVATE)
-        run.click(guarded(begin_file, lab), [*plan, file, *chosen], begun, **PRIVATE)
+        with gr.Accordion("Details of the file", open=False, elem_id="fb-file-more"), gr.Row():
+            separator = gr.Textbox(
+                "_",
+                label="Separator",
+                info="Where one column joins the names of the systems.",
+                max_lines=1,
+                elem_id="fb-separator",
+            )
+            gold = gr.Dropdown([], label="Gold", info="The known best, as a check.", elem_id="fb-gold-column")
+        chosen = [prompt, completions, names, votes, separator, gold]
+        file.change(guarded(read_columns), file, chosen, **PRIVATE)
+        return [file, *chosen], run
+
+    def _details(self) -> tuple[list[Any], list[Any]]:
+        """The rest of the plan, and the rest of what draws completions."""
+        with gr.Accordion("Details", open=False, elem_id="fb-more"):
+            with gr.Row():
+                name = gr.Textbox(
+                    label="Name", info="Empty: told by what it is made of.", max_lines=1, elem_id="fb-new-name"
+                )
+                overlap = gr.Number(
+                    2,
+                    precision=0,
+                    label="Overlap",
+                    info="Annotators an item; of a file with votes, what it has.",
+                    elem_id="fb-overlap",
+                )
+                repeats = gr.Slider(
+                    0,
+                    50,
+                    5,
+                    step=1,
+                    label="Shown twice (%)",
+                    info="For self-consistency, sides swapped.",
+                    elem_id="fb-repeats",
+                )
+                seed = gr.Number(0, precision=0, label="Seed", info="Draws order and sides.", elem_id="fb-seed")
+            with gr.Row():
+                samples = gr.Number(
+                    1, precision=0, label="Completions a model", info="2 to 6 an item in all.", elem_id="fb-samples"
+                )
+                temperature = gr.Textbox(
+                    "1",
+                    label="Temperatures",
+                    info="Several with commas; 0 is greedy.",
+                    max_lines=1,
+                    elem_id="fb-temperature",
+                )
+                tokens = gr.Number(64, precision=0, label="Max new tokens", elem_id="fb-tokens")
+                rows = gr.Number(
+                    50, precision=0, label="Rows of a dataset", info="Drawn with the seed.", elem_id="fb-rows"
+                )
+            guidelines = gr.Textbox(GUIDELINES, label="Guidelines", lines=6, elem_id="fb-guidelines")
+            with gr.Row():
+                ties = gr.Checkbox(True, label="Ties allowed", elem_id="fb-ties")
+                bad = gr.Checkbox(True, label="'Both bad' allowed", elem_id="fb-bad")
+        return [name, overlap, repeats, seed, guidelines, ties, bad], [samples, temperature, tokens, rows]
+
+
+def show_question(criterion: str) -> Update:
+    return gr.update(visible=criterion == OWN)
 
 
 def offered(lab: Lab, runs: str = "") -> Sequence[Update]:
@@ -184,7 +226,7 @@ def offered(lab: Lab, runs: str = "") -> Sequence[Update]:
     numbers = ", ".join(part for part in runs.split(",") if part.strip().isdecimal())
     return (
         gr.update(selected="runs") if numbers else gr.skip(),
-        gr.update(choices=names, value=names[:1]),
+        gr.update(choices=names, value=list(fresh.comparable(lab))),
         gr.update(choices=["", *(view.name for view in found)], value=""),
         gr.update(choices=kept, value=next((one for one in kept if one.startswith("plain")), None)),
         gr.update(choices=known),
@@ -220,10 +262,10 @@ def _free(lab: Lab, name: str) -> str:
 
 
 def begin_example(lab: Lab) -> int:
-    """Completions of a starter model on six prompts, to be ranked in a minute."""
+    """Completions of a starter model on six prompts at two temperatures, to be ranked in a minute."""
     plan = CampaignPlan(_free(lab, "Starter stories"), "helpful", GUIDELINES, "ranking", overlap=2, repeats=0.1)
-    sampling = Sampling(temperature=1.1, max_new_tokens=40)
-    made = fresh.start(lab, plan, ["starter-causal"], prompts=EXAMPLE, samplings=[sampling], samples=3, opened=True)
+    settings = fresh.samplings((0.6, 1.3), 40)
+    made = fresh.start(lab, plan, ["starter-causal"], prompts=EXAMPLE, samplings=settings, samples=2, opened=True)
     notice(f"{plan.name}: its completions are being drawn; invite yourself meanwhile.")
     return made.campaign
 
@@ -235,6 +277,8 @@ def begin_fresh(lab: Lab, *values: Any) -> int:
         raise LabError("No model is chosen; choose at least one.")
     if not texts and not dataset:
         raise LabError("There are no prompts; write one a line, or choose a dataset.")
+    settings = fresh.samplings(_temperatures(temperature), int(tokens or 0))
+    one = len(set(chosen)) * len(settings) == 1
     made = fresh.start(
         lab,
         plan_of(lab, "Fresh completions", plan),
@@ -242,12 +286,16 @@ def begin_fresh(lab: Lab, *values: Any) -> int:
         dataset=dataset or "",
         prompts=texts,
         template=template or "plain",
-        samplings=fresh.samplings(_temperatures(temperature), int(tokens or 0)),
+        samplings=settings,
         samples=int(samples or 0),
         rows=int(rows or 0),
         seed=int(plan[6] or 0),
     )
     notice("Its completions are being drawn; invite annotators meanwhile.")
+    if one:
+        warned(
+            f"All candidates come from {chosen[0]}: good for a reward model, but there is no leaderboard of one system."
+        )
     return made.campaign
 
 
@@ -263,16 +311,16 @@ def _temperatures(text: str | None) -> list[float]:
 
 
 def begin_runs(lab: Lab, *values: Any) -> int:
-    *plan, systems, numbers = values
+    *plan, cells, numbers = values
     given = [part.strip() for part in (numbers or "").split(",") if part.strip()]
     wrong = next((part for part in given if not part.isdecimal()), None)
     if wrong is not None:
         raise LabError(f"{wrong[:40]!r} is no number of a run; write numbers with commas, such as 12, 13.")
-    ids = [*(systems or []), *map(int, given)]
+    ids = [*(cells or []), *map(int, given)]
     if not ids:
         raise LabError("No run is chosen; choose systems, or write numbers of runs.")
     made = sources.from_runs(lab, plan_of(lab, f"Runs {', '.join(map(str, ids))}"[:100], plan), ids)
-    return told(made)
+    return told(lab, made)
 
 
 def from_group(lab: Lab, group: str) -> str:
@@ -281,32 +329,39 @@ def from_group(lab: Lab, group: str) -> str:
 
 
 def begin_file(lab: Lab, *values: Any) -> int:
-    *plan, file, prompt, completions, names, votes, gold = values
+    *plan, file, prompt, completions, names, votes, separator, gold = values
     if not file:
         raise LabError("No file is chosen; upload one with prompts and completions.")
     wanted = sources.Columns(
-        tuple(prompt or ()), tuple(completions or ()), tuple(names or ()), tuple(votes or ()), gold or ""
+        tuple(prompt or ()),
+        tuple(completions or ()),
+        tuple(names or ()),
+        tuple(votes or ()),
+        gold or "",
+        separator or "_",
     )
     path = Path(file)
     made = sources.from_file(lab, plan_of(lab, path.name.split(".")[0] or "Import", plan), path, wanted)
-    return told(made)
+    return told(lab, made)
 
 
-def told(made: service.Made) -> int:
+def told(lab: Lab, made: service.Made) -> int:
     notice(f"{made.name}: {made.told}")
+    if (problem := systems.of(lab, made.campaign).problem) and not made.unnamed:
+        warned(problem)
     return made.campaign
 
 
-def columns(file: str | None) -> Sequence[Update]:
+def read_columns(file: str | None) -> Sequence[Update]:
     """The file's columns, with a guess at what they are."""
     if not file:
-        return [*[gr.update(choices=[], value=[])] * 4, gr.update(choices=[], value=None)]
+        return [*[gr.update(choices=[], value=[])] * 4, "_", gr.update(choices=[], value=None)]
     rows, _, _ = datasets.preview(Path(file))
     names = list(rows[0]) if rows else []
     try:
-        guess = sources.guessed(sources.Columns(), rows[0] if rows else {})
+        guess = sources.guess_systems(rows, sources.guessed(sources.Columns(), rows[0] if rows else {}))
     except LabError:
         guess = sources.Columns()
     given = (guess.prompt, guess.completions, guess.systems, guess.votes)
     gold = gr.update(choices=[("none", ""), *((name, name) for name in names)], value=guess.gold)
-    return [*(gr.update(choices=names, value=list(one)) for one in given), gold]
+    return [*(gr.update(choices=names, value=list(one)) for one in given), guess.separator, gold]

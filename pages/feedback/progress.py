@@ -8,7 +8,7 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
-from genai_lab.services.feedback import figures, links
+from genai_lab.services.feedback import figures, links, systems
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
@@ -21,7 +21,7 @@ DETAIL = """
 <div class="bar" role="progressbar" aria-label="Answers" aria-valuemin="0" aria-valuemax="100"
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div>
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl>
-{{#if value.next}}<p class="next">{{value.next}}</p>{{/if}}</div>{{/if}}
+{{#each value.notes}}<p class="next">{{this}}</p>{{/each}}</div>{{/if}}
 """
 PEOPLE = """
 {{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Annotators">
@@ -125,7 +125,7 @@ class Progress:
 def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     status = view.status if view else ""
     shown = {
-        "Open": status == "draft",
+        "Open": status == "draft" and not (view and view.got >= view.wanted > 0),
         "Pause": status == "open",
         "Close": status in ("open", "paused"),
         "Reopen": status in ("paused", "closed"),
@@ -152,7 +152,7 @@ def _detail(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
         ("Kind", f"{view.plan.kind}, ties {'allowed' if view.plan.ties else 'not allowed'}"),
         ("Pace", f"{seconds_text(pace)} an item" if pace else NOTHING),
         ("Work left", f"{seconds_text(pace * left)} in all" if pace and left else NOTHING),
-        ("Shown twice", f"{100 * view.plan.repeats:.0f} % of items, sides swapped"),
+        ("Shown twice", _repeats(view, sum(one.repeats for one in people))),
         ("Seed", str(view.plan.seed)),
     ]
     return {
@@ -160,21 +160,37 @@ def _detail(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
         "status": view.status,
         "percent": round(100 * min(1.0, view.share)),
         "facts": facts,
-        "next": _next(view),
+        "notes": [note for note in (_next(view), _warning(lab, view)) if note],
     }
+
+
+def _repeats(view: service.CampaignView, count: int) -> str:
+    """How many answers were given a second time, and why there may be none."""
+    if not view.plan.repeats:
+        return "off"
+    expected = view.items * view.plan.overlap * view.plan.repeats
+    few = "; too few items for more than chance to show one" if expected < 1 and not count else ""
+    return f"{count:,} of {view.items:,} items so far ({100 * view.plan.repeats:.0f} % wanted, sides swapped){few}"
+
+
+def _warning(lab: Lab, view: service.CampaignView) -> str:
+    """What stands in the way of a leaderboard, told before anybody has ranked."""
+    return systems.of(lab, view.id).problem if view.items else ""
 
 
 def _next(view: service.CampaignView) -> str:
     if view.problem:
         return view.problem
+    if not view.items and view.status == "open":
+        return "Its items come from the visitors of its demo."
     if view.status == "making":
         return "Its candidates are being drawn; the strip above tells how far."
+    if view.got >= view.wanted > 0:
+        return "Every item has its answers. Next: agreement, leaderboard, and a reward model."
     if not view.annotators:
         return "Next: invite annotators, yourself among them, and open the campaign."
     if view.status == "draft" and view.got < view.wanted:
         return "Next: open the campaign; until then the links say that it has not begun."
-    if view.status in ("draft", "open") and view.got >= view.wanted > 0:
-        return "Every item has its answers. Next: agreement, leaderboard, and a reward model."
     return ""
 
 

@@ -10,9 +10,9 @@ from genai_lab.errors import LabError
 from genai_lab.feedback.bias import Share
 from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
-from genai_lab.services.feedback import figures
+from genai_lab.services.feedback import figures, systems
 from pages.components import plots
-from pages.components.errors import PRIVATE
+from pages.components.errors import PRIVATE, notice
 from pages.components.head import piece
 from pages.components.selection import Selection
 
@@ -54,7 +54,16 @@ BOARD = """
 <th scope="col">To the next</th></tr></thead><tbody>
 {{#each value.rows}}<tr><td>{{this.rank}}</td><td>{{this.system}}</td><td>{{this.score}}</td><td>{{this.interval}}</td>
 <td>{{this.votes}}</td><td>{{this.average}}</td><td>{{this.needed}}</td></tr>{{/each}}</tbody></table></div>
-{{else}}<div class="empty-state"><b>No leaderboard yet</b><p>{{value.sentence}}</p></div>{{/if}}
+{{else}}<div class="empty-state"><b>{{#if value.title}}{{value.title}}{{else}}No leaderboard yet{{/if}}</b>
+<p>{{value.sentence}}</p>{{#if value.places.length}}<form class="fb-places">{{#each value.places}}<label>{{this}} is
+<input name="{{this}}" autocomplete="off" maxlength="200" placeholder="name of the system"></label>{{/each}}
+<button type="submit">Name the systems</button></form>{{/if}}</div>{{/if}}
+"""
+NAME = """
+element.addEventListener('submit', event => {
+  event.preventDefault();
+  trigger('submit', { names: [...event.target.querySelectorAll('input')].map(one => [one.name, one.value]) });
+});
 """
 
 
@@ -72,17 +81,27 @@ class Leaderboard:
             info="As if all completions were equally long.",
             elem_id="fb-fair",
         )
-        self.table = piece({"rows": [], "sentence": ""}, BOARD, "fb-board", sheet="feedback.css")
+        self.table = piece({"rows": [], "sentence": ""}, BOARD, "fb-board", NAME, sheet="feedback.css")
         self.plot = gr.Plot(show_label=False, container=False, visible=False, elem_id="fb-scores")
         self.matrix = gr.Plot(
             show_label=False, container=False, visible=False, elem_id="fb-matrix", elem_classes=["chart-scroll"]
         )
         self.drawn = [self.table, self.plot, self.matrix]
+        self.table.submit(selection.for_choice(name_systems, lab), [opened, self.fair], self.drawn, **PRIVATE)
         self.fair.input(selection.for_choice(redrawn, lab), [opened, self.fair], self.drawn, **PRIVATE)
 
 
 def redrawn(lab: Lab, campaign: int | None, fair: bool) -> Sequence[Update]:
     return draw_board(lab, service.show(lab, campaign) if campaign is not None else None, fair)
+
+
+def name_systems(lab: Lab, campaign: int | None, fair: bool, event: gr.EventData) -> Sequence[Update]:
+    """The places of an import get the names that were typed."""
+    if campaign is None:
+        return draw_board(lab, None, fair)
+    made = systems.name_systems(lab, campaign, {str(place): str(name) for place, name in event.names})
+    notice(f"Compared are {' and '.join(made.names)}.")
+    return redrawn(lab, campaign, fair)
 
 
 def cleared_agreement(campaign: str) -> Sequence[Update]:
@@ -134,6 +153,11 @@ def _share(name: str, one: Share, why: str) -> dict[str, str]:
 
 def draw_board(lab: Lab, view: service.CampaignView | None, fair: bool) -> Sequence[Update]:
     nothing = [gr.update(visible=False), gr.update(visible=False)]
+    compared = systems.of(lab, view.id) if view is not None and view.items else None
+    if compared is not None and compared.problem:
+        places = [] if compared.named else list(compared.names)
+        title = "No leaderboard of one system" if compared.named else "No leaderboard of places"
+        return [{"rows": [], "title": title, "sentence": compared.problem, "places": places}, *nothing]
     if view is None or not view.got:
         return [{"rows": [], "sentence": "It appears with the first answers."}, *nothing]
     try:

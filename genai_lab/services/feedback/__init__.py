@@ -54,7 +54,7 @@ class CampaignView:
 @dataclass(frozen=True)
 class Made:
     """What came of making a campaign; `left_out` items had fewer than two different candidates, `cut` candidates were
-    more than an item takes.
+    more than an item takes; `unnamed` where nothing said which system wrote which.
     """
 
     campaign: int
@@ -63,6 +63,7 @@ class Made:
     left_out: int
     masked: int
     cut: int = 0
+    unnamed: bool = False
 
     @property
     def told(self) -> str:
@@ -70,7 +71,8 @@ class Made:
         more = f", {self.left_out:,} without a choice left out" if self.left_out else ""
         cut = f"; {self.cut:,} candidates beyond {MOST} an item left out" if self.cut else ""
         masked = f"; {self.masked:,} candidates named a model, which is hidden" if self.masked else ""
-        return f"{self.items:,} items{more}{cut}{masked}."
+        unnamed = "; no column names the systems, so there is no leaderboard until they are named" * self.unnamed
+        return f"{self.items:,} items{more}{cut}{masked}{unnamed}."
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ def _view(session: Any, row: Campaign) -> CampaignView:
     got = queries.totals(session, row.id).get("done", 0)
     golds = len(queries.golds(session, row.id))
     people = len(queries.annotators(session, row.id))
-    wanted = (row.items - golds) * plan.overlap + golds * max(1, people)
+    wanted = max(got, (row.items - golds) * plan.overlap + golds * max(1, people))
     problem = _problem(session.get_one(Run, row.made_by_run_id)) if row.status == "making" else ""
     status = "failed" if problem else row.status
     return CampaignView(
@@ -269,6 +271,17 @@ def _problem(run: Run) -> str:
         f"Its candidates were not drawn. {why} Retry its jobs on the Jobs page, the one that draws first, or discard "
         "the campaign and make another."
     )
+
+
+def close_complete(lab: Lab, which: int | str) -> CampaignView:
+    """Closes a campaign whose items came with all their answers, so that nobody is asked for more."""
+    view = show(lab, which)
+    if view.got < view.wanted or not view.got:
+        return view
+    with lab.database.session() as session:
+        row = session.get_one(Campaign, view.id)
+        row.status, row.closed_at = "closed", queries.now()
+    return show(lab, view.id)
 
 
 def move(lab: Lab, which: int | str, status: str) -> CampaignView:

@@ -13,6 +13,7 @@ from genai_lab.feedback import agreement as statistics
 from genai_lab.feedback import bias, bradley_terry, verdicts
 from genai_lab.lab import Lab
 from genai_lab.services import feedback
+from genai_lab.services.feedback import systems
 from storage import feedback as queries
 from storage.feedback import Vote
 
@@ -21,7 +22,9 @@ CATEGORY = {1: 0, 0: 1, -1: 2}
 
 @dataclass(frozen=True)
 class Person:
-    """One annotator's work. `gold` is the share of gold items answered right, None where there were none."""
+    """One annotator's work. `gold` is the share of gold items answered right, None where there were none; `repeats` are
+    items answered a second time.
+    """
 
     id: int
     name: str
@@ -32,6 +35,7 @@ class Person:
     gold: float | None
     visitor: bool
     revoked: bool
+    repeats: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,9 +126,11 @@ def progress(lab: Lab, which: int | str) -> list[Person]:
         votes = queries.votes(session, view.id)
         golds = queries.golds(session, view.id)
     flagged: dict[int, int] = defaultdict(int)
+    repeats: dict[int, int] = defaultdict(int)
     right: dict[int, list[bool]] = defaultdict(list)
     for vote in votes:
         flagged[vote.annotator] += vote.flag
+        repeats[vote.annotator] += vote.repeat
         if vote.item in golds and not vote.skip and not vote.repeat:
             right[vote.annotator].append(_right(vote.groups, golds[vote.item]))
     return [
@@ -138,6 +144,7 @@ def progress(lab: Lab, which: int | str) -> list[Person]:
             sum(right[one.id]) / len(right[one.id]) if right[one.id] else None,
             one.visitor,
             one.revoked_at is not None,
+            repeats[one.id],
         )
         for one in people
     ]
@@ -207,6 +214,9 @@ def leaderboard(lab: Lab, which: int | str, *, length_control: bool = False, see
         if vote.status == "done" and not (vote.skip or vote.repeat or vote.both_bad or vote.item in golds)
     ]
     names = sorted({known[candidate][1] for vote in counted for group in vote.groups for candidate in group})
+    compared = systems.of(lab, view.id)
+    if compared.problem:
+        raise LabError(f"{view.name} has no leaderboard. {compared.problem}")
     if len(names) < 2:
         raise LabError(
             f"{view.name} has no votes between two systems yet; its leaderboard appears with the first answers."

@@ -9,7 +9,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.feedback import MOST, CampaignPlan
 from genai_lab.lab import Lab
-from genai_lab.services import datasets, feedback, jobs, matrix
+from genai_lab.services import datasets, feedback, jobs, matrix, models
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.feedback import Sources
 from storage.tables import RunInput
@@ -26,6 +26,15 @@ class Begun:
     generating: int
 
 
+def comparable(lab: Lab) -> tuple[str, ...]:
+    """Two models that are worth comparing, where there are two: of the user's own before shipped ones, those that go
+    on with any text before those that do one task.
+    """
+    able = [view for view in models.catalogue(lab) if view.card.modes and view.status in ("ready", "loaded")]
+    able.sort(key=lambda view: (view.card.source.backend == "starter", view.card.family == "encoder-decoder"))
+    return tuple(view.card.name for view in able[:2])
+
+
 def samplings(temperatures: Sequence[float], max_new_tokens: int) -> tuple[Sampling, ...]:
     """One setting for each temperature, the same once; 0 is greedy decoding."""
     return tuple(
@@ -37,7 +46,7 @@ def samplings(temperatures: Sequence[float], max_new_tokens: int) -> tuple[Sampl
 def start(
     lab: Lab,
     plan: CampaignPlan,
-    models: Sequence[str],
+    names: Sequence[str],
     *,
     dataset: str = "",
     prompts: Sequence[str] = (),
@@ -49,11 +58,11 @@ def start(
     seed: int = 0,
     opened: bool = False,
 ) -> Begun:
-    """Queues it: every model with every sampling draws `samples` completions of every prompt, 2 to 6 in all.
+    """Queues it: every model of `names` with every sampling draws `samples` completions of every prompt, 2 to 6 in all.
 
     Prompts are rows of a dataset, or texts, which become one. Raises LabError for what cannot work.
     """
-    size = len(models) * len(samplings) * samples
+    size = len(names) * len(samplings) * samples
     if not 2 <= size <= MOST:
         raise LabError(
             f"Models x settings x samples make {size} candidate{'s' if size != 1 else ''} an item, but an item takes "
@@ -65,7 +74,7 @@ def start(
     split = split or next(iter(view.splits))
     wanted = matrix.Plan(
         view.name,
-        tuple(models),
+        tuple(names),
         (template,),
         samplings=tuple(samplings),
         seeds=tuple(range(seed, seed + samples)),

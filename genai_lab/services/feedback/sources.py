@@ -20,14 +20,15 @@ from storage.tables import Run, RunInput
 PROMPTS = ("prompt", "instruction", "question", "input")
 STARTS = ("completion", "response", "candidate", "answer", "output")
 IMPORTED = "import"
+SEPARATORS = (" vs. ", " vs ", "|", ";", ",", "/", "_")
 TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_completions"))
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a file say what. `systems` has a name for each candidate, or one column that joins them by
-    "_"; `votes` are columns of annotators: 0 for a tie, the number of the better of two candidates, or groups as JSON;
-    `gold` is the same, and may name the best of more than two.
+    """Which columns of a file say what. `systems` has a name for each candidate, or one column that joins them by the
+    `separator`; `votes` are columns of annotators: 0 for a tie, the number of the better of two candidates, or groups
+    as JSON; `gold` is the same, and may name the best of more than two.
     """
 
     prompt: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Columns:
     systems: tuple[str, ...] = ()
     votes: tuple[str, ...] = ()
     gold: str = ""
+    separator: str = "_"
 
 
 def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
@@ -170,50 +172,77 @@ def _said(value: Any) -> str:
 
 def from_file(lab: Lab, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
-    tasks = list(read(path, columns, filename))
-    return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name}))
+    tasks, named = _read(_numbered(path, filename), columns)
+    return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name, "unnamed": not named}))
 
 
 def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> Made:
     """A campaign from a dataset version."""
     view = datasets.show(lab, name)
     rows = (row.fields for row in datasets.examples(lab, view.id))
-    tasks = list(_read(enumerate(rows, 1), columns))
+    tasks, named = _read(enumerate(rows, 1), columns)
     inputs = (RunInput(role="dataset", dataset_version_id=view.id, content_hash=view.content_hash),)
-    return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name}))
+    return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name, "unnamed": not named}))
 
 
 def _imported(lab: Lab, plan: CampaignPlan, tasks: Sequence[Task], found: Sources) -> Made:
     """Candidates stay as the file has them, so that its figures are those that others count; but where the first of
-    every pair is the chosen one, order by the seed, since agreement by chance would look large.
+    every pair is the chosen one, order by the seed, since agreement by chance would look large. The overlap is that of
+    the votes in the file, and a campaign whose items have all of them asks for no more.
     """
     sided = any(name == IMPORTED for task in tasks for name, _ in task.votes)
-    return feedback.create(lab, plan, tasks, found, ordered=not sided)
+    overlap = max((len(task.votes) for task in tasks), default=0)
+    made = feedback.create(lab, replace(plan, overlap=overlap or plan.overlap), tasks, found, ordered=not sided)
+    if overlap:
+        feedback.close_complete(lab, made.campaign)
+    return replace(made, unnamed=bool((found.told or {}).get("unnamed")))
 
 
-def read(path: Path, columns: Columns, filename: str = "") -> Iterator[Task]:
-    """The items of a file; raises BadRows or LabError."""
-
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        for number, item in enumerate(readers.read(path, filename or path.name), 1):
-            if isinstance(item, BadRow):
-                raise BadRows((item,), 1)
-            yield number, item
-
-    return _read(rows(), columns)
+def _numbered(path: Path, filename: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, item in enumerate(readers.read(path, filename or path.name), 1):
+        if isinstance(item, BadRow):
+            raise BadRows((item,), 1)
+        yield number, item
 
 
-def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> Iterator[Task]:
+def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> tuple[list[Task], bool]:
+    """The items of these rows, and whether a column names their systems; raises BadRows or LabError."""
     known: Columns | None = None
+    tasks = []
     for number, row in rows:
         if known is None:
             known = guessed(columns, row)
         try:
-            yield _task(row, known)
+            tasks.append(_task(row, known))
         except _Bad as problem:
             raise BadRows((BadRow(number, problem.column, problem.reason),), 1) from None
         except LabError as problem:
             raise BadRows((BadRow(number, None, str(problem).rstrip(".")),), 1) from None
+    return tasks, known is None or bool(known.systems)
+
+
+def guess_systems(rows: Sequence[dict[str, Any]], known: Columns) -> Columns:
+    """`known` with a column that joins the names of the systems, where one of the others looks like that: in every row
+    it splits into as many short names as there are candidates, and names come back from row to row.
+    """
+    if known.systems or len(known.completions) < 2:
+        return known
+    size = len(known.completions)
+    taken = {*known.prompt, *known.completions, *known.votes, known.gold}
+    for name in rows[0] if len(rows) > 1 else ():
+        if name in taken:
+            continue
+        for separator in SEPARATORS:
+            found = [_split(row.get(name), separator) for row in rows]
+            names = [part for parts in found for part in parts]
+            short = all(0 < len(part) <= 60 for part in names)
+            if short and all(len(parts) == size for parts in found) and 1 < len(set(names)) < len(names):
+                return replace(known, systems=(name,), separator=separator)
+    return known
+
+
+def _split(value: Any, separator: str) -> list[str]:
+    return [part.strip() for part in value.split(separator)] if isinstance(value, str) else []
 
 
 def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
@@ -237,7 +266,7 @@ def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
     systems = columns.systems or tuple(name for name in ("systems",) if name in names)
     votes = columns.votes or tuple(name for name in names if name.startswith("annotator") and name != "annotator")
     gold = columns.gold or ("gold" if "gold" in names else "")
-    return Columns(tuple(prompt), tuple(completions), systems, votes, gold)
+    return Columns(tuple(prompt), tuple(completions), systems, votes, gold, columns.separator)
 
 
 def _prompts(names: Sequence[str]) -> tuple[str, ...]:
@@ -295,10 +324,11 @@ def _systems(row: dict[str, Any], columns: Columns, size: int) -> list[str]:
         return [_text(row, name) or f"candidate {n}" for n, name in enumerate(columns.systems, 1)]
     if len(columns.systems) == 1:
         value = _parsed(row.get(columns.systems[0]))
-        parts = value if isinstance(value, list) else str(value or "").split("_")
-        if len(parts) == size:
+        parts = value if isinstance(value, list) else _split(str(value or ""), columns.separator)
+        if len(parts) == size and all(parts):
             return [str(part) for part in parts]
-        raise _Bad(columns.systems[0], f"names {len(parts)} systems for {size} completions")
+        how = "" if isinstance(value, list) else f" when it is split at {columns.separator!r}"
+        raise _Bad(columns.systems[0], f"names {len(parts)} systems for {size} completions{how}")
     if columns.systems:
         raise _Bad(columns.systems[0], f"there are {len(columns.systems)} system columns for {size} completions")
     return (
