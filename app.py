@@ -95,6 +95,7 @@ def create(lab: "Lab") -> "FastAPI":
 
 def serve(config: Config, door: socket.socket) -> int:
     """Serves until interrupted; 2 where the lab cannot be opened."""
+    os.umask(0o077)  # whatever is written from here on is its owner's alone
     sys.setswitchinterval(SWITCH)
     gc.disable()  # what is imported and drawn stays: looking through it for garbage would take a tenth of the start
     import uvicorn

@@ -2,8 +2,11 @@
 
 import importlib
 import os
+import stat
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from genai_lab.config import Config
@@ -41,8 +44,7 @@ class Lab:
         A worker only reads: it finds the database as it is and changes nothing.
         """
         try:
-            for folder in (config.home, config.hub_cache, config.uploads, config.jobs):
-                folder.mkdir(parents=True, exist_ok=True)
+            _make_private(config, worker)
         except OSError as problem:
             raise StorageError(
                 f"The data home {config.home} cannot be created ({problem.strerror}); choose another with --home."
@@ -74,6 +76,37 @@ class Lab:
         self.database.close()
 
 
+def _make_private(config: Config, worker: bool) -> None:
+    """The data home's folders, which nobody but its owner may read. A home that was there before keeps its own mode:
+    it may be any folder.
+    """
+    config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (config.hub_cache, config.uploads, config.jobs):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    if not worker:
+        for name in ("hub", "uploads", "jobs", "datasets", "models", "artefacts", "secret"):
+            _close_to_others(config.home / name)
+
+
+def _make_database_private(url: str) -> None:
+    """Its file, where it is one: what SQLite writes beside it gets the same mode."""
+    from sqlalchemy import make_url
+
+    made = make_url(url)
+    if made.get_backend_name() == "sqlite" and made.database and made.database != ":memory:":
+        with suppress(OSError):
+            os.close(os.open(made.database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        for tail in ("", "-wal", "-shm"):
+            _close_to_others(Path(made.database + tail))
+
+
+def _close_to_others(path: Path) -> None:
+    with suppress(OSError):  # missing, another's, or on a disk that is only read
+        mode = path.lstat().st_mode
+        if mode & 0o077 and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & 0o700)
+
+
 def _import(plugins: tuple[str, ...]) -> None:
     for module in plugins:
         try:
@@ -88,6 +121,8 @@ def _open(url: str, upgrade: bool) -> Database:
 
     shown = url.split("@")[-1]
     try:
+        if upgrade:
+            _make_database_private(url)
         database = Database(url)
         if upgrade:
             database.upgrade()

@@ -190,4 +190,5 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # what a job writes is its owner's alone
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None))

@@ -1,33 +1,46 @@
 """A copy of the whole lab taken while it works, and a lab made from such a copy.
 
-A backup is one .tar: the database as SQLite, whatever the lab itself runs on, then the files that its rows name. The
-database is read in one snapshot and before the files, and rows are only ever written after their files.
+A backup is one .tar: the database as SQLite, whatever the lab itself runs on, then the files that its rows name, and
+a manifest with every size. The database is read in one snapshot and before the files, and rows are only ever written
+after their files.
 """
 
 import io
 import json
 import os
+import shutil
 import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from alembic.util import CommandError
 from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy.exc import DatabaseError
 
 from genai_lab.config import Config
 from genai_lab.errors import LabError
+from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
+from genai_lab.services.archive import DATABASE, FILES, FOLDERS, MANIFEST, unpack
 from storage import whole
 from storage.database import Database
 
-MANIFEST = "backup.json"
-DATABASE = "lab.db"
-FOLDERS = ("datasets", "models", "artefacts")
-FILES = ("secret",)
 BLOCK = 1000
+BROKEN = (
+    tarfile.TarError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    sqlite3.DatabaseError,
+    DatabaseError,
+)
 
 
 @dataclass(frozen=True)
@@ -41,68 +54,79 @@ class Backup:
 
 
 def backup(lab: Lab, path: Path) -> Backup:
-    """Writes the lab into `path`, which is there as a whole or not at all; nobody waits meanwhile."""
+    """Writes the lab into `path`, which is there as a whole or not at all and its owner's alone; nobody waits."""
     if path.exists():
         raise LabError(f"{path} is there already; choose another name for the backup.")
-    draft = path.with_name(path.name + ".part")
+    contents: dict[str, int] = {}
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent) as place:
+        with atomic_write(path) as draft, tempfile.TemporaryDirectory(dir=path.parent) as place:
             copy = Path(place) / DATABASE
             _snapshot(lab, copy)
             rows = _counts(copy)
-            found = list(_files(lab.config.home))
-            with tarfile.open(draft, "w") as tar:
-                told = {"home": str(lab.config.home), "rows": rows, "files": len(found)}
+            with (
+                os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream,
+                tarfile.open(fileobj=stream, mode="w") as tar,
+            ):
+                _add(tar, copy, DATABASE, contents)
+                for file in _files(lab.config.home):
+                    with suppress(FileNotFoundError):  # removed meanwhile, with its row
+                        _add(tar, file, f"home/{file.relative_to(lab.config.home).as_posix()}", contents)
+                told = {"home": str(lab.config.home), "rows": rows, "files": len(contents) - 1, "contents": contents}
                 _add_text(tar, MANIFEST, json.dumps(told))
-                tar.add(copy, DATABASE)
-                for file in found:
-                    try:
-                        tar.add(file, str(Path("home") / file.relative_to(lab.config.home)))
-                    except FileNotFoundError:
-                        continue  # removed meanwhile, with its row
-        draft.replace(path)
     except OSError as problem:
         raise LabError(f"The backup cannot be written to {path} ({problem.strerror or problem}).") from problem
-    finally:
-        draft.unlink(missing_ok=True)
-    return Backup(str(path), rows, len(found), path.stat().st_size)
+    return Backup(str(path), rows, len(contents) - 1, path.stat().st_size)
 
 
 def restore(config: Config, path: Path) -> Backup:
-    """Makes the lab of `config` from a backup; raises LabError where there is one already, or the file is none."""
+    """Makes the lab of `config` from a backup; raises LabError where there is one already, or the file is none.
+
+    Everything is checked before anything lies where the lab looks for it; a restore that fails leaves nothing.
+    """
     if not path.is_file():
         raise LabError(f"There is no backup {path}.")
-    if not _is_tar(path):
-        raise LabError(f"{path} is no .tar; give the file that the command backup wrote.")
     if any((config.home / name).exists() for name in (DATABASE, *FOLDERS)):
         raise LabError(f"{config.home} holds a lab already; restore into another --home, so that nothing is lost.")
+    is_new = not config.home.exists()
     try:
-        config.home.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(path) as tar, tempfile.TemporaryDirectory(dir=config.home) as place:
-            tar.extractall(place, filter="data")
-            told = json.loads((Path(place) / MANIFEST).read_text())
+        config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=config.home) as place:
+            told = unpack(path, Path(place))
             copy = Path(place) / DATABASE
+            _check_rows(path, copy, told["rows"])
             _move_home(copy, told["home"], str(config.home))
             rows = _put_back(config, copy)
             for part in sorted((Path(place) / "home").glob("*")):
                 os.replace(part, config.home / part.name)
-    except FileNotFoundError as problem:
-        lacks = Path(problem.filename or "a file").name
-        raise LabError(f"{path} is no whole backup of a lab (it lacks {lacks}).") from problem
-    except (tarfile.TarError, KeyError, TypeError, ValueError, sqlite3.DatabaseError) as problem:
-        raise LabError(f"{path} is no whole backup of a lab: it was cut off, or is another file.") from problem
-    except OSError as problem:
-        raise LabError(f"{path} cannot be restored to {config.home} ({problem.strerror or problem}).") from problem
-    if rows != told["rows"]:
-        raise LabError(f"{path} holds fewer rows than it should; take another backup.")
+    except BaseException as problem:
+        if is_new:
+            shutil.rmtree(config.home, ignore_errors=True)
+        if isinstance(problem, BROKEN):
+            raise LabError(f"{path} is no whole backup of a lab: it was cut off, or is another file.") from problem
+        if isinstance(problem, OSError):
+            words = problem.strerror or problem
+            raise LabError(f"{path} cannot be restored to {config.home} ({words}).") from problem
+        raise
     return Backup(str(path), rows, told["files"], path.stat().st_size)
 
 
-def _is_tar(path: Path) -> bool:
+def _check_rows(path: Path, copy: Path, told: dict[str, int]) -> None:
+    """Brings the copy up to date, and compares its tables with what the manifest says."""
+    with closing(sqlite3.connect(copy)) as connection:
+        if connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()[0]:
+            raise LabError(
+                f"The database in {path} holds triggers or views, which no lab's does; nothing was restored."
+            )
+    database = Database(f"sqlite:///{copy}")
     try:
-        return tarfile.is_tarfile(path)
-    except OSError as problem:
-        raise LabError(f"{path} cannot be read ({problem.strerror or problem}).") from problem
+        database.upgrade()
+    except CommandError as problem:
+        raise LabError(f"{path} comes from a newer version of the lab; restore it with that version.") from problem
+    finally:
+        database.close()
+    counts = _counts(copy)
+    if any(counts.get(name) != count for name, count in told.items()):
+        raise LabError(f"{path} holds other rows than it should; take another backup.")
 
 
 def _snapshot(lab: Lab, copy: Path) -> None:
@@ -127,6 +151,8 @@ def _put_back(config: Config, copy: Path) -> dict[str, int]:
     if target.writer.dialect.name == "sqlite":
         place = Path(target.writer.url.database or "")
         target.close()
+        if place.exists():
+            raise LabError(f"The database {place} holds a lab already; restore into another, so that nothing is lost.")
         os.replace(copy, place)
         return _counts(place)
     target.upgrade()
@@ -177,6 +203,15 @@ def _files(home: Path) -> Iterator[Path]:
             yield home / name
     for name in FOLDERS:
         yield from sorted(path for path in (home / name).rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _add(tar: tarfile.TarFile, file: Path, name: str, contents: dict[str, int]) -> None:
+    """A file as it is now, whatever becomes of its name meanwhile."""
+    with file.open("rb") as stream:
+        info, status = tarfile.TarInfo(name), os.fstat(stream.fileno())
+        info.size, info.mtime, info.mode = status.st_size, int(status.st_mtime), 0o600
+        tar.addfile(info, stream)
+    contents[name] = info.size
 
 
 def _add_text(tar: tarfile.TarFile, name: str, words: str) -> None:

@@ -7,12 +7,12 @@ generation of its own.
 
 import hmac
 import json
-import os
 import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from genai_lab import files
 from genai_lab.errors import StorageError
 from genai_lab.lab import Lab
 from genai_lab.services.feedback import links
@@ -101,14 +101,8 @@ def _state(lab: Lab) -> _State:
 
 def _write(lab: Lab, state: _State) -> None:
     path = lab.config.home / FILE
-    draft = path.with_name(f".{FILE}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            json.dump({"generation": state.generation, "ended": state.ended}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
+        files.write_json(path, {"generation": state.generation, "ended": state.ended})
     except OSError as problem:
-        draft.unlink(missing_ok=True)
         raise StorageError(f"The session cannot be kept in {path} ({problem.strerror or problem}).") from problem
     lab.sessions = state
