@@ -25,6 +25,11 @@ class Output(NamedTuple):
     seed: int
     detail: dict[str, Any] | None = None
 
+    @property
+    def answer(self) -> str:
+        """The text that is measured: none where the model failed or was filtered, though what came is kept."""
+        return "" if (self.detail or {}).get("error") else self.text
+
 
 def run_with_inputs(session: Session, run_id: int) -> Run | None:
     return session.scalar(select(Run).where(Run.id == run_id).options(*_with_inputs()))

@@ -7,6 +7,8 @@ from typing import Any
 from genai_lab.decoding import Completion, Stage, Token
 from storage.tables import Generation
 
+LARGEST = 2**31 - 1
+
 
 def row_of(completion: Completion, rendered: str) -> Generation:
     tokens = json.dumps([_packed(token) for token in completion.tokens], separators=(",", ":"))
@@ -39,6 +41,13 @@ def plain_row(completion: Completion, rendered: str) -> Generation:
         seed=0,
         trace=zlib.compress(b"[]", 1),
     )
+
+
+def storable(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a completion as every database takes them, whatever the model said."""
+    bounded = {name: value for name, value in fields.items() if isinstance(value, int) and not isinstance(value, bool)}
+    clipped = {name: max(-LARGEST, min(value, LARGEST)) for name, value in bounded.items()}
+    return fields | clipped | {name: _storable(value) for name, value in fields.items() if isinstance(value, str)}
 
 
 def _storable(text: object) -> str:

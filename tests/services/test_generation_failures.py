@@ -11,8 +11,11 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt, Request
 from genai_lab.models.fake import FakeGenerator, FakeStream
-from genai_lab.services import generation
+from genai_lab.services import datasets, generation, matrix
+from genai_lab.services.evaluation import Choice
+from genai_lab.services.matrix import reading
 from storage.runs import finish_run
+from tests.services.test_matrix import worked
 
 
 class OddStream(FakeStream):
@@ -121,3 +124,40 @@ def test_notes_and_reasoning_are_kept_with_the_run(lab: Lab, odd: type[OddStream
     assert kept.finish_reason == "content filter"
     stats = generation.stats_of(lab, view)
     assert stats.completion_tokens == 4
+
+
+@pytest.fixture
+def rows(lab: Lab) -> str:
+    given = [{"text": f"review {n}", "sentiment": "good"} for n in range(4)]
+    roles = {"input": ["text"], "label": ["sentiment"]}
+    return datasets.import_rows(lab, given, "odd-reviews", {"kind": "test"}, mapping=roles).name
+
+
+@pytest.mark.parametrize(
+    ("change", "fails", "error", "score"),
+    [
+        ({"text": "good", "prompt_tokens": 10**20}, None, None, 1.0),
+        ({"text": "half \ud83d"}, None, None, 0.0),
+        ({"text": "good", "finish_reason": "content filter"}, None, "content filter", 0.0),
+        ({"text": "good"}, RuntimeError("gone"), "RuntimeError", 0.0),
+        ({"text": "good"}, LabError("out of memory"), "out of memory", 0.0),
+    ],
+)
+def test_cell_keeps_what_came_and_scores_whole_answers_alone(
+    change: dict[str, Any], fails: Exception | None, error: str | None, score: float, lab: Lab, odd: type[OddStream],
+    rows: str,
+) -> None:  # fmt: skip
+    odd.change, odd.fails = change, fails
+    settings = (Sampling(greedy=True, max_new_tokens=4),)
+    plan = matrix.Plan(
+        dataset=rows, models=("tiny",), templates=("classify-review",), shots=(0,), samplings=settings, rows=4,
+        metrics=(Choice("exact_match"),), use_cache=False,
+    )  # fmt: skip
+    begun = matrix.start(lab, plan)
+    worked(lab, begun)
+    view = matrix.show(lab, begun.run_id)
+    assert view.cells[0].system.status == "finished"
+    found = reading.predictions(lab, view, view.cells[0].system.id, reading.figures(view)[0])
+    assert [one.text for one in found] == [change["text"].replace("\ud83d", "\ufffd")] * 4
+    assert [one.value for one in found] == [score] * 4
+    assert all((one.error is None) if error is None else (error in (one.error or "")) for one in found)

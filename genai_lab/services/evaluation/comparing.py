@@ -89,5 +89,5 @@ def sample_of(lab: Lab, view: EvaluationView, key: Key, system: int) -> tuple[Sa
     choice = Choice(key[0], score.settings)
     settings = settings_of(choice)
     judge = judge_of(lab, key[0], settings, [rows[output.example].input for output in found])
-    made = METRICS.get(key[0]).rows([output.text for output in found], references, settings, judge)
+    made = METRICS.get(key[0]).rows([output.answer for output in found], references, settings, judge)
     return made.samples[key[1]], places

@@ -31,7 +31,7 @@ def score(lab: Lab, evaluation: int, system: int, choice: Choice, seed: int) -> 
     version = next(one.dataset_version_id for one in run.inputs if one.dataset_version_id is not None)
     rows = {one.key: one for one in datasets.pick(lab, version, sorted({output.example for output in found}))}
     examples = [rows[output.example] for output in found]
-    measured = measure(lab, choice, [output.text for output in found], examples, seed)
+    measured = measure(lab, choice, [output.answer for output in found], examples, seed)
     yield from fields(measured, evaluation, system, choice)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.data import BadRow, BadRows, readers
-from genai_lab.decoding import Sampling
+from genai_lab.decoding import NO_ANSWER, Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, Task
 from genai_lab.lab import Lab
@@ -97,7 +97,7 @@ def _tasks(lab: Lab, found: Sequence[Run]) -> tuple[list[Task], int]:
             whole = runs.run_with_all(session, run.id)
             version = next((one.dataset_version_id for one in run.inputs if one.dataset_version_id), None)
             for one in whole.generations if whole else ():
-                if (one.detail or {}).get("error") or one.finish_reason == "cancelled":
+                if (one.detail or {}).get("error") or one.finish_reason in NO_ANSWER:
                     continue
                 # Row 5 of another dataset is another prompt.
                 key = (version, one.example) if version and one.example is not None else one.rendered_prompt

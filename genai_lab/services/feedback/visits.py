@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from genai_lab.decoding import Completion, Delta, Sampling
+from genai_lab.decoding import NO_ANSWER, Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError, PromptTooLong
 from genai_lab.feedback.masking import Streamed, masked, pattern
 from genai_lab.lab import Lab
@@ -181,6 +181,8 @@ def _ended(one: Visit, problem: LabError | None) -> dict[str, Any]:
     found = [(stream.completions[0], stream.rendered) for stream in one.streams]
     if one.stopped or any(done.finish_reason == "cancelled" for done, _ in found):
         return {"end": True, "key": None, "note": "Stopped. Only whole answers can be voted on."}
+    if any(done.finish_reason in NO_ANSWER for done, _ in found):
+        return {"end": True, "key": None, "note": "One of the answers was ended by a filter; try another prompt."}
     if found[0][0].text.strip() == found[1][0].text.strip():
         return {"end": True, "key": None, "note": "Both answers are the same, so there is nothing to choose."}
     one.done, one.streams, one.ended = tuple(found), (), time.monotonic()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from genai_lab.data import Example
-from genai_lab.decoding import Completion, Sampling
+from genai_lab.decoding import NO_ANSWER, Completion, Sampling
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Card, Generator, Prompt, Request, Stream
@@ -41,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answered:
-    """A row's completion; `cached` says that it was remembered, `error` that there is none."""
+    """A row's completion; `cached` says that it was remembered, `error` that it is no answer and why."""
 
     asked: Asked
     text: str
@@ -163,16 +163,25 @@ def _sent(generator: Generator, part: Sequence[Asked]) -> Iterator[tuple[Asked, 
 
 
 def _answer(one: Asked, stream: Stream | LabError, began: float) -> Answered:
+    """The row's completion; one that broke off or was filtered keeps its text and says why it is no answer."""
+    done: Completion | None = None
+    error: str | None = None
     try:
         if isinstance(stream, LabError):
             raise stream
         for _ in stream:
             continue
-        done: Completion = stream.completions[0]
-    except LabError as problem:
+        done = stream.completions[0]
+        if done.finish_reason == "content filter":
+            error = " ".join(done.notes) or "The server's content filter ended this answer."
+    except Exception as problem:
+        error = str(problem) if isinstance(problem, LabError) else f"The model failed ({type(problem).__name__})."
+        done = None if isinstance(stream, LabError) else next(iter(stream.completions), None)
+    if done is None:
         seconds = time.perf_counter() - began
-        return Answered(one, "", "error", one.fitted.tokens or 0, 0, seconds, error=str(problem))
-    return Answered(one, done.text, done.finish_reason, done.prompt_tokens, done.completion_tokens, done.seconds)
+        return Answered(one, "", "error", one.fitted.tokens or 0, 0, seconds, error=error)
+    reason = "error" if error and done.finish_reason not in NO_ANSWER else done.finish_reason
+    return Answered(one, done.text, reason, done.prompt_tokens, done.completion_tokens, done.seconds, error=error)
 
 
 def _remembered(lab: Lab, keys: Sequence[str]) -> dict[str, Answered]:

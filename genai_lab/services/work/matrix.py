@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
+from genai_lab.services import packing
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix import MATRIX, Plan
 from genai_lab.services.work import KINDS, Report
@@ -84,7 +85,7 @@ def cell_records(
     )
     every = asked(lab, own)
     places = {one.example.key: place for place, one in enumerate(every)}
-    texts = {example: row["text"] for example, row in earlier.items()}
+    texts = {example: "" if row["detail"]["error"] else row["text"] for example, row in earlier.items()}
     left = [one for one in every if one.example.key not in earlier]
     counts["requests"] += len(left)
     cached = sum(row["detail"]["cached"] for row in earlier.values())
@@ -93,19 +94,21 @@ def cell_records(
         counts["cached"] += one.cached
         counts["errors"] += one.error is not None
         key = one.asked.example.key
-        texts[key] = one.text
-        generation = {
-            "example": key,
-            "sample_index": places[key],
-            "rendered_prompt": one.asked.fitted.rendered.text,
-            "text": one.text,
-            "finish_reason": one.finish_reason,
-            "prompt_tokens": one.prompt_tokens,
-            "completion_tokens": one.completion_tokens,
-            "seconds": one.seconds,
-            "seed": one.asked.sampling.seed or 0,
-            "detail": {"shots": list(one.asked.shots), "cached": one.cached, "error": one.error},
-        }
+        texts[key] = "" if one.error else one.text
+        generation = packing.storable(
+            {
+                "example": key,
+                "sample_index": places[key],
+                "rendered_prompt": one.asked.fitted.rendered.text,
+                "text": one.text,
+                "finish_reason": one.finish_reason,
+                "prompt_tokens": one.prompt_tokens,
+                "completion_tokens": one.completion_tokens,
+                "seconds": one.seconds,
+                "seed": one.asked.sampling.seed or 0,
+                "detail": {"shots": list(one.asked.shots), "cached": one.cached, "error": one.error},
+            }
+        )
         item = {"key": f"{cell} {key}", "cell": cell, "generation": generation, "number": done, "of": len(every)}
         if not one.cached and one.error is None:
             kept = ("text", "finish_reason", "prompt_tokens", "completion_tokens", "seconds")
