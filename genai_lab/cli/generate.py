@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from typing import Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, progress, with_lab
 
 
 @COMMANDS.register("generate")
@@ -59,6 +59,9 @@ def _generate(lab: Any, options: argparse.Namespace) -> None:
             print(f"--- completion {completion.index + 1}, seed {completion.seed}\n{completion.text}")
     else:
         print_json(_result(live, options))
+    if not options.json:
+        for note in dict.fromkeys(note for completion in live.completions for note in completion.notes):
+            progress(note)
 
 
 def _result(live: Any, options: argparse.Namespace) -> dict[str, Any]:

@@ -190,7 +190,8 @@ def _told(first: generation.RunView, view: generation.RunView) -> tuple[str, str
     done = view.completions
     ending = f"ended by {done[0].finish_reason}" if done else view.error or view.status
     marked = "base of the comparison" if view is first else differences(*jobs)
-    return marked, f"run {view.id}, {sum(len(one.tokens) for one in done)} tokens, seed {view.seed}, {ending}"
+    words = f"run {view.id}, {sum(len(one.tokens) for one in done)} tokens, seed {view.seed}, {ending}"
+    return marked, ". ".join([words, *(done[0].notes if done else ())])
 
 
 def _start(place: int) -> list[Any]:
@@ -206,7 +207,7 @@ def _ending(live: generation.Live) -> str:
     done = live.completions
     stats = live.stats
     words = f"run {live.run_id}, {stats.completion_tokens} tokens in {seconds_text(stats.seconds)}, seed {live.seed}"
-    return f"{words}, ended by {done[0].finish_reason}" if done else words
+    return ". ".join([f"{words}, ended by {done[0].finish_reason}", *done[0].notes]) if done else words
 
 
 def _line(difference: str, ending: str = "") -> str:

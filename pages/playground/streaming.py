@@ -73,7 +73,8 @@ def _told(run_id: int, model: str, done: Sequence[Completion], status: str) -> t
     ending = f"ended by {done[0].finish_reason}" if done and status in ("finished", "cancelled") else status
     names = [str(i + 1) for i in range(len(done))]
     which = gr.update(choices=names, value="1", visible=True) if len(done) > 1 else None
-    return f"Run {run_id}, {model}, {ending}.", which
+    notes = dict.fromkeys(note for one in done for note in one.notes)
+    return " ".join([f"Run {run_id}, {model}, {ending}.", *notes]), which
 
 
 def figures(stats: generation.Stats, seed: int, status: str) -> dict[str, str]:
