@@ -127,6 +127,49 @@ def test_nothing_is_lost_by_a_reload_or_a_second_tab(start: Start) -> None:
     assert {len(revisions) for revisions in server.answers.values()} == {1}
 
 
+def test_a_page_that_was_closed_while_the_server_was_away_sends_what_waits_when_it_is_opened_again(
+    start: Start,
+) -> None:
+    server, page = start(items(6))
+    server.stop()
+    press(page, "1", "Enter", "2", "Enter")
+    expect(saving(page)).to_have_text(LATE + "2 waiting")
+    context = page.context
+    page.close()
+    server.start()
+    page = visit(context.new_page(), server)
+    expect(saving(page)).to_have_text("Saved")
+    assert {key: one["groups"] for key, one in server.latest().items()} == {
+        "card0": [[0], [1]],
+        "card1": [[1], [0]],
+    }
+    expect(page.locator("#figures")).to_contain_text("2 done")
+
+
+def test_however_long_the_server_was_away_the_next_try_is_soon(start: Start) -> None:
+    server, page = start(items(4))
+    page.clock.install()
+    server.trouble = "fail"
+    press(page, "1", "Enter")
+    expect(saving(page)).to_have_text(LATE + "1 waiting")
+    for _ in range(20):
+        page.clock.run_for(3000)
+    server.trouble = None
+    page.clock.run_for(3000)
+    expect(saving(page)).to_have_text("Saved")
+
+
+def test_a_phone_opens_with_the_way_to_the_cards_and_scrolls_no_page(start: Start) -> None:
+    cards = [{**one, "candidates": [{"text": "A completion of several lines. " * 9}] * 3} for one in items(3, 3)]
+    _, page = start(cards, size="phone", kind="ranking", guidelines="Read the prompt.")
+    page.get_by_role("button", name="Start ranking").click()
+    expect(page.locator("#guidelines")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert page.evaluate("document.querySelector('#main').scrollHeight > document.querySelector('#main').clientHeight")
+    page.locator("#open-guidelines").click()
+    expect(page.get_by_role("button", name="Start ranking")).to_be_hidden()
+
+
 def test_a_closing_page_warns_while_an_answer_is_unsent(start: Start) -> None:
     server, page = start(items(4))
     ask = "!dispatchEvent(new Event('beforeunload', {cancelable: true}))"
@@ -175,12 +218,12 @@ def test_an_answer_that_was_changed_elsewhere_is_not_written_over(start: Start) 
 
 
 def test_ranking_by_drag_keys_and_ties(start: Start) -> None:
-    server, page = start(items(3, 4), kind="ranking")
+    server, page = start(items(4, 4), kind="ranking")
     slots = page.locator("#strip .slot")
     page.locator("#strip .pool [data-one='2']").drag_to(slots.nth(0))
     page.locator(".badge[data-one='0']").drag_to(slots.nth(0))  # onto another one: a tie
     press(page, "b", "2", "Enter")
-    expect(page.locator("#hint")).to_have_text("Give every candidate a place first.")
+    expect(page.locator("#hint")).to_contain_text("Give every candidate a place first")
     press(page, "d", "1", "Enter")
     until(lambda: "card0" in server.answers)
     assert server.latest()["card0"]["groups"] == [[3], [0, 2], [1]]
@@ -191,7 +234,11 @@ def test_ranking_by_drag_keys_and_ties(start: Start) -> None:
         page.get_by_role("button", name=f"{name} to place {place}").click()
     page.keyboard.press("Enter")
     until(lambda: "card2" in server.answers)
+    until(lambda: "card2" in server.answers)
     assert server.latest()["card2"]["groups"] == [[3], [2], [1], [0]]
+    press(page, "b", "a", "d", "c", "Enter")  # letters alone, from the best to the worst
+    until(lambda: "card3" in server.answers)
+    assert server.latest()["card3"]["groups"] == [[1], [0], [3], [2]]
 
 
 def test_ranking_by_finger(start: Start) -> None:
@@ -231,7 +278,7 @@ def test_hostile_texts_stay_texts_and_the_page_is_accessible(
             page.evaluate(FITTED)
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
             assert serious_violations(page) == []
-        page.locator("#guidelines .close").click()
+        page.locator("#guidelines .line .close").click()
         press(page, "s", "4")
         expect(saving(page)).to_have_text("Saved")
         page.locator("#open-answers").click()

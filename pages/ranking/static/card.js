@@ -105,6 +105,13 @@ export class Card {
     const tied = this.places[at].filter(other => other !== one).map(letter);
     return `${letter(one)}: ${ordinal(at)} of ${this.count}${tied.length ? `, tied with ${tied.join(' and ')}` : ''}`;
   }
+  // A letter puts its candidate into the best place that is free, so that letters in order are a ranking; the letter of
+  // a candidate that has a place selects it.
+  name(one) {
+    if (order.placeOf(this.places, one) < 0) this.set(order.step(this.places, one, 1), one);
+    else this.select(one);
+    this.panels[one].root.scrollIntoView({ block: 'nearest' });
+  }
   place(one, at) { if (at < this.count) this.set(order.place(this.places, one, at), one); }
   move(way) { this.set(order.step(this.places, this.selected, way), this.selected); }
   tie() {
@@ -149,7 +156,7 @@ export class Card {
     const slot = (place, at) => node('div', { class: place.length ? 'slot' : 'slot free', 'data-at': at }, node('span', { class: 'number', text: at + 1 }), ...place.map(chip));
     const left = this.card.candidates.map((_, n) => n).filter(n => order.placeOf(this.places, n) < 0);
     $('#strip').replaceChildren(node('span', { class: 'end', text: 'Best' }), ...this.places.map(slot), node('span', { class: 'end', text: 'Worst' }),
-      node('div', { class: left.length ? 'pool' : 'pool none', 'data-at': 'pool' }, node('span', { class: 'number', text: 'To place' }), ...left.map(chip)));
+      node('div', { class: left.length ? 'pool' : 'pool none', 'data-at': 'pool' }, node('span', { class: 'number', text: left.length === this.count ? 'Press from best to worst' : 'To place' }), ...left.map(chip)));
     if (held) $(`#strip [data-one="${held}"]`)?.focus({ preventScroll: true });
   }
 
@@ -207,7 +214,7 @@ export class Card {
       else if (key === 'ArrowRight' || key === '2' || upper === 'B') this.choose(1);
       else if (upper === 'T' || key === '0' || key === 'ArrowDown') this.choose('tie');
       else return false;
-    } else if (named >= 0 && key.length === 1 && named < this.count) { this.select(named); this.panels[named].root.scrollIntoView({ block: 'nearest' }); }
+    } else if (named >= 0 && key.length === 1 && named < this.count) this.name(named);
     else if (digit >= 0 && key.length === 1) this.place(this.selected, digit);
     else if (key === 'ArrowUp' || key === 'ArrowLeft') this.move(-1);
     else if (key === 'ArrowDown' || key === 'ArrowRight') this.move(1);

@@ -1,7 +1,7 @@
 // Answers on their way to the server. One is kept until the server has said that it is saved.
 import * as api from './api.js';
 
-const PAUSES = [500, 1000, 2000, 4000, 8000];
+const PAUSES = [500, 1000, 2000, 3000];  // however long the server is away, it is soon noticed that it is back
 const HELD_PAUSE = 15_000;
 const TAB = Math.random().toString(36).slice(2, 10);
 const sound = entry => typeof entry?.key === 'string' && Number.isInteger(entry.revision) && Array.isArray(entry.answer?.groups);

@@ -9,7 +9,7 @@ export const anyModal = () => document.querySelector('dialog:modal');
 
 export function wire() {
   for (const dialog of document.querySelectorAll('dialog')) {
-    $('.close', dialog).addEventListener('click', () => dialog.close());
+    for (const button of dialog.querySelectorAll('.close')) button.addEventListener('click', () => dialog.close());
     dialog.addEventListener('click', event => { if (event.target === dialog && dialog.matches(':modal')) dialog.close(); });
     dialog.addEventListener('close', () => { document.body.classList.remove(`with-${dialog.id}`); });
   }
@@ -17,6 +17,7 @@ export function wire() {
 
 // Beside the card where there is room, so that one can read and judge at once; over it elsewhere.
 export function toggleGuidelines() {
+  $('#start').hidden = true;
   const panel = $('#guidelines');
   if (panel.open) return panel.close();
   if (!WIDE.matches) return panel.showModal();
@@ -24,6 +25,12 @@ export function toggleGuidelines() {
   panel.show();
   focus?.focus?.({ preventScroll: true });
   document.body.classList.add('with-guidelines');
+}
+
+// For whoever comes first: what closes them on a small screen is the way to the cards.
+export function openGuidelines() {
+  toggleGuidelines();
+  $('#start').hidden = !$('#guidelines').matches(':modal');
 }
 
 // Plain text: blank lines part paragraphs, and lines that begin with '- ' are a list.
@@ -48,7 +55,7 @@ export function openHelp(pair, { ties, both_bad }, count) {
   const last = letter(count - 1);
   const rows = pair
     ? [['1 A ←', 'A is better'], ['2 B →', 'B is better'], ties && ['T 0 ↓', 'Tie'], both_bad && ['X', 'Both bad']]
-    : [[`A … ${last}`, 'Select a candidate'], [`1 … ${count}`, 'Give it that place'], ['↑ ↓', 'Better or worse by one place'], ties && ['=', 'Tie with the one above'],
+    : [[`A … ${last}`, 'Rank from best to worst; select one that has a place'], [`1 … ${count}`, 'Give the selected one that place'], ['↑ ↓', 'Better or worse by one place'], ties && ['=', 'Tie with the one above'],
       ['Delete', 'Take it out of the ranking'], both_bad && ['X', 'All bad'], ['Mouse, finger', 'Drag a letter into a place']];
   rows.push(['Enter', 'Submit'], ['S', 'Skip'], ['U Ctrl+Z', 'Back to the last answered card'], ['Esc', 'Leave it as it was'], [pair || count < 6 ? 'F' : 'Shift+F', 'Flag'], [pair || count < 3 ? 'C' : 'Shift+C', 'Comment'],
     ['G', 'Guidelines'], ['P', 'Whole prompt'], ['L', 'Scroll together or one by one'], ['Space', 'Scroll on'], ['?', 'This list']);

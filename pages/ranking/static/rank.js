@@ -80,7 +80,7 @@ async function open() {
   if (api.invalid(reply) || reply.code === 404) return endLink();
   if (!api.worked(reply)) {
     state('The server does not answer', 'This page tries again by itself. What you have answered is kept in this browser until it is saved.');
-    return setTimeout(open, Math.min(8000, 500 * 2 ** Math.min(4, app.tries = (app.tries ?? -1) + 1)));
+    return setTimeout(open, Math.min(3000, 500 * 2 ** Math.min(4, app.tries = (app.tries ?? -1) + 1)));
   }
   const { campaign, annotator, status, done, left, pace } = reply.data;
   Object.assign(app, { campaign, annotator, status, done, left, pace: pace?.seconds_per_item ?? null, opened: true });
@@ -94,7 +94,7 @@ async function open() {
   await Promise.all([outbox.flush(), tabs.ask()]);
   await fetchAhead();
   show();
-  if (campaign.guidelines && status === 'open' && !done && !store.get('read')) { store.set('read', true); panels.toggleGuidelines(); }
+  if (campaign.guidelines && status === 'open' && !done && !store.get('read')) { store.set('read', true); panels.openGuidelines(); }
 }
 
 // Looks again from time to time while there is nothing to do or no room to do it.
@@ -130,6 +130,7 @@ function begin(next) {
   $('#flag kbd').textContent = card.pair || card.count < 6 ? 'F' : '⇧F';
   $('#comment-button kbd').textContent = card.pair || card.count < 3 ? 'C' : '⇧C';
   scrollTo(0, 0);
+  $('#main').scrollTop = 0;
   if (!panels.anyModal()) $('#prompt-head').focus({ preventScroll: true });
 }
 function advance() {
@@ -148,7 +149,7 @@ function keepDraft() {
 function submit(skip = null) {
   if (!app.now || app.status !== 'open' || !app.link) return;
   if (!skip && !card.ready) {
-    const sentence = card.pair ? 'Choose first: 1 or 2.' : 'Give every candidate a place first.';
+    const sentence = card.pair ? 'Choose first: 1 or 2.' : 'Give every candidate a place first: press its letters from best to worst.';
     $('#hint').textContent = sentence;
     return say(sentence);
   }
