@@ -79,6 +79,23 @@ def test_a_crafted_upload_reads_no_server_file(served: tuple[httpx.Client, Path]
     assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
 
 
+@pytest.mark.parametrize(
+    ("path", "sent", "status", "words"),
+    [
+        ("v2/echo_file", {"data": [None]}, 422, "`data` is not a valid"),
+        ("v2/echo_file", {"nothing": 1}, 422, "by name"),
+        ("v2/echo_file", {}, 422, "file"),
+        ("v2/nowhere", {}, 404, "no function 'nowhere'"),
+    ],
+)
+def test_a_call_that_names_no_function_or_value_is_one_sentence(
+    served: tuple[httpx.Client, Path], path: str, sent: dict[str, Any], status: int, words: str
+) -> None:
+    answer = served[0].post(f"/gradio_api/call/{path}", json=sent)
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+
+
 def test_an_upload_of_ones_own_comes_back(served: tuple[httpx.Client, Path]) -> None:
     client, _ = served
     [path] = client.post("/gradio_api/upload", files={"files": ("a.txt", b"mine")}).json()

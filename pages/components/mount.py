@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 BODY_LIMIT = 16 * MEGABYTE
 UPLOAD_LIMIT = 1100 * MEGABYTE  # a dataset of 1 GB with what the form adds
 LOOKS = 0.01  # seconds between Gradio's looks for events; its own 1 ms takes a tenth of a core while nobody is there
+
+
+def _refuse_call(request: Request, problem: Exception) -> Response:
+    """What a call by the API could not be made of; any other error is the lab's own."""
+    _, called, name = request.url.path.partition("/gradio_api/call/")
+    if not called:
+        raise problem
+    name = name.removeprefix("v2/").strip("/")
+    if isinstance(problem, KeyError):
+        return doors.refused(f"There is no function {name[:60]!r}; /?view=api lists those there are.", 404)
+    words = str(problem).partition(" Please click")[0][:300].rstrip(".")
+    return doors.refused(f"{words}: send the values of {name[:60]} by name, as /?view=api shows.", 422)
+
+
+_HANDLERS = dict.fromkeys((KeyError, TypeError, ValueError), _refuse_call)
 
 
 def mount(lab: "Lab", build: Callable[["Lab"], gr.Blocks]) -> FastAPI:
@@ -50,7 +65,7 @@ def mount(lab: "Lab", build: Callable[["Lab"], gr.Blocks]) -> FastAPI:
         app,
         demo,
         path="/",
-        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
+        app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None, "exception_handlers": _HANDLERS},
         theme=theme.LabTheme(),
         css=theme.style_sheet(),
         head=theme.head(),
