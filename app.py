@@ -101,6 +101,7 @@ def serve(config: Config, door: socket.socket) -> int:
     import uvicorn
 
     from genai_lab.lab import Lab
+    from genai_lab.services.feedback import warming
     from genai_lab.services.jobs.supervisor import Supervisor
     from pages.components import server
 
@@ -122,6 +123,7 @@ def serve(config: Config, door: socket.socket) -> int:
     lab.supervisor.start()
     try:
         made = create(lab)
+        warming.warm_open(lab)
         gc.freeze()
         gc.enable()
         limits = server.bounds(files, config.trusted_proxies)

@@ -34,6 +34,7 @@ class Lab:
     running: dict[int, Any] = field(default_factory=dict)
     supervisor: Any = None
     desk: Any = None
+    warmth: Any = None
     sessions: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 

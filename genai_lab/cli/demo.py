@@ -21,6 +21,10 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     create.add_argument("--longest", type=int, default=2000, help="characters a prompt (default: 2000)")
     create.add_argument("--a-minute", type=int, default=6, help="prompts of one visitor a minute (default: 6)")
     create.add_argument("--an-hour", type=int, default=600, help="prompts of all visitors an hour (default: 600)")
+    create.add_argument("--subtitle", default="", help="under the title")
+    create.add_argument("--contact", default="", help="shown at the foot of the page")
+    create.add_argument("--reveal", action="store_true", help="tell after a vote which model wrote which answer")
+    create.add_argument("--board", action="store_true", help="show after a vote how the models did so far")
     create.set_defaults(command=_create)
     commands.add_parser("list", parents=[shared], help="demos, newest first").set_defaults(command=_list)
     for name, text in (("link", "its link"), ("close", "visitors are told so"), ("reopen", "it takes visitors again")):
@@ -44,6 +48,10 @@ def _create(lab: Any, options: argparse.Namespace) -> None:
         options.longest,
         options.a_minute,
         options.an_hour,
+        options.subtitle,
+        options.contact,
+        options.reveal,
+        options.board,
     )
     _told([demos.create(lab, plan)], options.json, whole=False)
 

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from genai_lab.errors import LabError, StorageError
 from genai_lab.lab import Lab
-from genai_lab.services.feedback import demos, visits
+from genai_lab.services.feedback import demos, visits, warming
 from pages.components.connections import network
 from pages.components.doors import Number, refused
 from pages.components.throttles import Shares, Throttle
@@ -87,6 +87,7 @@ def routes(lab: Lab) -> APIRouter:
         found = demos.opened(lab, secret)
         if found is None:
             return HTMLResponse(note(GONE), 403)
+        warming.warm(lab, demos.show(lab, found[0]).plan.models)
         return RedirectResponse(f"{demos.ADDRESS}/{found[0]}/with/{secret}", 303)
 
     @router.get("/{demo}/with/{secret}")
@@ -121,14 +122,29 @@ def routes(lab: Lab) -> APIRouter:
         if visitor is None:
             return refused(GONE, 403)
         view = demos.show(lab, demo)
+        if not view.closed:
+            warming.warm(lab, view.plan.models)
         told = {
             "title": view.plan.title,
             "intro": view.plan.intro,
+            "subtitle": view.plan.subtitle,
+            "contact": view.plan.contact,
+            "loading": warming.readiness(lab, view.plan.models).as_dict(),
             "prompts": list(view.plan.prompts),
             "longest": view.plan.longest,
             "closed": view.closed,
             "consented": visits.consented(lab, view, visitor, _cookie(request, demo, CONSENT)),
         }
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    @router.get("/{demo}/loading")
+    def loading(demo: Number, request: Request) -> Response:
+        """How many of the models are in memory, for a visitor who waits for them."""
+        if wait := limits.request(_address(request)):
+            return refused(_later(wait), 429, wait=math.ceil(wait))
+        if demos.visitor(lab, demo, _cookie(request, demo)) is None:
+            return refused(GONE, 403)
+        told = warming.readiness(lab, demos.show(lab, demo).plan.models).as_dict()
         return JSONResponse(told, headers={"cache-control": "no-store"})
 
     @router.post("/{demo}/answer")
@@ -165,11 +181,24 @@ def routes(lab: Lab) -> APIRouter:
             consent = _cookie(request, demo, CONSENT)
             kept = await asyncio.to_thread(visits.vote, lab, demo, visitor, key, verdict, consent)
             await asyncio.wrap_future(kept)
-            return JSONResponse({"saved": True})
+            return JSONResponse(await asyncio.to_thread(_after_vote, lab, demo, key))
 
         return await _asked(lab, limits, demo, request, keep)
 
     return router
+
+
+def _after_vote(lab: Lab, demo: int, key: str) -> dict[str, Any]:
+    """What a visitor is told once the vote is kept: names and results where the demo's maker wants that."""
+    view = demos.show(lab, demo)
+    told: dict[str, Any] = {"saved": True}
+    if view.plan.reveal and (names := visits.wrote(key)):
+        told["names"] = list(names)
+    if view.plan.board:
+        told["board"] = [
+            {"model": one.model, "votes": one.votes, "share": one.share} for one in demos.standings(lab, view)
+        ]
+    return told
 
 
 def _begin(lab: Lab, limits: Limits, demo: int, visitor: str, address: str, prompt: Any) -> "visits.Visit | Response":

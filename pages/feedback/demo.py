@@ -8,7 +8,7 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import models, presets
-from genai_lab.services.feedback import demos
+from genai_lab.services.feedback import demos, fresh, warming
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
 from pages.feedback.progress import LINKS
@@ -42,7 +42,6 @@ class Demos:
     """`offers` are filled when the page opens."""
 
     def __init__(self, lab: Lab) -> None:
-        table = piece({"rows": []}, LIST, "fb-demos", LINKS + CLOSE, sheet="feedback.css")
         with gr.Row():
             title = gr.Textbox(label="Title", max_lines=1, elem_id="fb-demo-title")
             chosen = gr.Dropdown(
@@ -53,26 +52,46 @@ class Demos:
                 info="2 to 6; visitors see two.",
                 elem_id="fb-demo-models",
             )
-            preset = gr.Dropdown([], label="Preset", info="Settings of the playground.", elem_id="fb-demo-preset")
-            temperature = gr.Number(
-                None, label="Temperature", info="Empty: the preset's; 0 is greedy.", elem_id="fb-demo-temperature"
-            )
-            tokens = gr.Number(
-                128, precision=0, label="Max new tokens", info=f"At most {demos.MOST_TOKENS}.", elem_id="fb-demo-tokens"
-            )
         with gr.Row():
             intro = gr.Textbox(label="Introduction", info="A sentence for visitors.", lines=3, elem_id="fb-demo-intro")
             prompts = gr.Textbox(label="Example prompts", info="One a line.", lines=3, elem_id="fb-demo-prompts")
-        with gr.Accordion("Limits", open=False, elem_id="fb-demo-limits"), gr.Row():
-            limits = [
-                gr.Number(2000, precision=0, label="Characters a prompt", elem_id="fb-demo-longest"),
-                gr.Number(6, precision=0, label="Prompts of a visitor a minute", elem_id="fb-demo-minute"),
-                gr.Number(600, precision=0, label="Prompts of all an hour", elem_id="fb-demo-hour"),
-            ]
+        with gr.Row():
+            reveal = gr.Checkbox(
+                True, label="Reveal names", info="After the vote, which model wrote which.", elem_id="fb-demo-reveal"
+            )
+            board = gr.Checkbox(
+                True, label="Show results so far", info="After the vote, a small board.", elem_id="fb-demo-board"
+            )
         make = gr.Button("Make demo", variant="primary", scale=0, min_width=120, elem_id="fb-demo-make")
-        self.offers = [table, chosen, preset, temperature]
-        given = [title, chosen, preset, temperature, tokens, intro, prompts, *limits]
-        make.click(guarded(made, lab), given, [table, title], **PRIVATE)
+        with gr.Accordion("Details", open=False, elem_id="fb-demo-limits"):
+            with gr.Row():
+                preset = gr.Dropdown([], label="Preset", info="Settings of the playground.", elem_id="fb-demo-preset")
+                temperature = gr.Number(
+                    None, label="Temperature", info="Empty: the preset's; 0 is greedy.", elem_id="fb-demo-temperature"
+                )
+                tokens = gr.Number(
+                    128,
+                    precision=0,
+                    label="Max new tokens",
+                    info=f"At most {demos.MOST_TOKENS}.",
+                    elem_id="fb-demo-tokens",
+                )
+            with gr.Row():
+                subtitle = gr.Textbox(
+                    label="Subtitle", info="Under the title.", max_lines=1, elem_id="fb-demo-subtitle"
+                )
+                contact = gr.Textbox(label="Contact", info="Shown at the foot.", max_lines=1, elem_id="fb-demo-contact")
+            with gr.Row():
+                limits = [
+                    gr.Number(2000, precision=0, label="Characters a prompt", elem_id="fb-demo-longest"),
+                    gr.Number(6, precision=0, label="Prompts of a visitor a minute", elem_id="fb-demo-minute"),
+                    gr.Number(600, precision=0, label="Prompts of all an hour", elem_id="fb-demo-hour"),
+                ]
+        table = piece({"rows": []}, LIST, "fb-demos", LINKS + CLOSE, sheet="feedback.css")
+        self.offers = [table, chosen, preset, temperature, prompts]
+        shown = [subtitle, contact, reveal, board]
+        given = [title, chosen, preset, temperature, tokens, intro, prompts, *shown, *limits]
+        make.click(guarded(make_demo, lab), given, [table, title], **PRIVATE)
         table.retry(guarded(renewed, lab), None, table, **PRIVATE)
         table.cancel(guarded(closed, lab), None, table, **PRIVATE)
 
@@ -82,19 +101,35 @@ def offered(lab: Lab) -> Sequence[Update]:
     kept = list(presets.presets(lab))
     preset = gr.update(choices=kept, value="balanced")
     # A number without a value stands as 0 until it is told that it is empty, and 0 would be greedy.
-    return [_list(lab), gr.update(choices=names, value=names[:2]), preset, gr.update(value=None)]
+    pair = list(fresh.comparable(lab))
+    prompts = gr.update(value="\n".join(demos.example_prompts(lab, pair)))
+    return [_list(lab), gr.update(choices=names, value=pair), preset, gr.update(value=None), prompts]
 
 
-def made(lab: Lab, *values: Any) -> Sequence[Update]:
-    title, chosen, preset, temperature, tokens, intro, prompts, *limits = values
+def make_demo(lab: Lab, *values: Any) -> Sequence[Update]:
+    title, chosen, preset, temperature, tokens, intro, prompts, subtitle, contact, reveal, board, *limits = values
     if not (title or "").strip():
         raise LabError("The title is empty; write what visitors are to read first.")
     sampling = demos.sampling(lab, preset or "balanced", int(tokens or 0), temperature)
     texts = tuple(line.strip() for line in (prompts or "").splitlines() if line.strip())
     longest, minute, hour = (int(one or 0) for one in limits)
-    plan = demos.DemoPlan(title, tuple(chosen or ()), texts, intro or "", sampling, longest, minute, hour)
+    plan = demos.DemoPlan(
+        title,
+        tuple(chosen or ()),
+        texts,
+        intro or "",
+        sampling,
+        longest,
+        minute,
+        hour,
+        subtitle or "",
+        contact or "",
+        bool(reveal),
+        bool(board),
+    )
     view = demos.create(lab, plan)
-    notice(f"{view.plan.title} is open; copy its link.")
+    warming.warm(lab, view.plan.models)
+    notice(f"{view.plan.title} is open; copy its link. Its models are being loaded.")
     return [_list(lab), ""]
 
 

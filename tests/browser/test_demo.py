@@ -25,7 +25,16 @@ def link(app_url: str, app_home: Path) -> str:
     for seed, name in enumerate(("shown", "beside")):
         models.add(lab, name, Source("local", str(random_model(app_home / "models" / name, seed=seed))))
     prompts, intro = ("Once upon a time", HOSTILE), "Ask; then say which is better."
-    plan = demos.DemoPlan("Which one do you prefer?", ("shown", "beside"), prompts, intro, {"max_new_tokens": 16})
+    plan = demos.DemoPlan(
+        "Which one do you prefer?",
+        ("shown", "beside"),
+        prompts,
+        intro,
+        {"max_new_tokens": 16},
+        contact=HOSTILE,
+        reveal=True,
+        board=True,
+    )
     made = demos.create(lab, plan)
     lab.close()
     return app_url + made.path
@@ -51,8 +60,11 @@ def test_a_visitor_asks_agrees_and_votes(
     page.get_by_role("button", name="No, thanks").click()
     expect(page.locator("#declined")).to_contain_text("Nothing of this is kept")
     page.locator("#rethink").click()
+    assert "beside" not in page.locator("main").inner_text()
     page.get_by_role("button", name="A is better").click()
-    expect(page.locator("#thanks")).to_be_visible()
+    expect(page.locator("#thanks")).to_contain_text("A was ")
+    expect(page.locator("#board-rows tr")).to_have_count(2)
+    found += serious_violations(page)
     page.locator("#next").click()
     page.locator("#prompt").fill(HOSTILE)
     page.keyboard.press("Enter")

@@ -1,6 +1,7 @@
 """A demo keeps nothing without consent; votes land in its campaign once; limits and links hold."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,8 @@ from genai_lab.cli import main
 from genai_lab.errors import LabError
 from genai_lab.feedback.masking import MASK, Streamed, masked, pattern
 from genai_lab.lab import Lab
-from genai_lab.services import feedback, lineage
-from genai_lab.services.feedback import demos, exporting, figures, visits
+from genai_lab.services import feedback, lineage, models
+from genai_lab.services.feedback import demos, exporting, figures, visits, warming
 from genai_lab.services.feedback.demos import DemoPlan
 from pages.demo import Limits
 from storage.tables import Run
@@ -252,3 +253,57 @@ def test_the_command_sets_settings_and_limits_and_renews_a_link(
     assert demos.opened(lab, link.rpartition("/")[2]) is not None
     assert main([*words, "--a-minute", "0"]) == 2
     assert "Prompts of a visitor a minute is 0, but it must be a whole number" in capsys.readouterr().err
+
+
+def test_a_demo_reveals_names_and_results_after_the_vote_where_its_maker_wants_that(lab: Lab, web: Any) -> None:
+    shows = {"subtitle": "Two of ours", "contact": "lab@example.org", "reveal": True, "board": True}
+    view = demos.create(lab, replace(PLAN, title="Revealing", **shows))
+    client, place = visitor(web, view)
+    state = client.get(f"{place}state").json()
+    assert (state["subtitle"], state["contact"]) == ("Two of ours", "lab@example.org")
+    assert "tiny" not in json.dumps(state)
+    key = asked(client, place)[-1]["key"]
+    agreed(client, place)
+    told = voted(client, place, key, "b").json()
+    assert sorted(told["names"]) == ["other", "tiny"]
+    winner, loser = told["names"][::-1]
+    assert told["board"] == [
+        {"model": winner, "votes": 1, "share": 1.0},
+        {"model": loser, "votes": 1, "share": 0.0},
+    ]
+    key = asked(client, place)[-1]["key"]
+    assert {one["share"] for one in voted(client, place, key, "tie").json()["board"]} == {0.75, 0.25}
+    with pytest.raises(LabError, match="at most 200 characters"):
+        replace(PLAN, subtitle="x" * 201)
+
+
+def test_the_models_of_a_demo_are_loaded_when_its_link_is_opened_and_when_the_app_starts(
+    lab: Lab, web: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tiny", "other"):
+        lab.models.unload(name)
+    view = demos.create(lab, replace(PLAN, title="Warm"))
+    assert warming.readiness(lab, view.plan.models).as_dict() == {"ready": 0, "models": 2}
+    load, go = models.load, threading.Event()
+
+    def slow(lab: Lab, name: str) -> Any:
+        assert go.wait(60)
+        return load(lab, name)
+
+    monkeypatch.setattr(models, "load", slow)
+    client, place = visitor(web, view)
+    assert client.get(f"{place}loading").json() == {"ready": 0, "models": 2}
+    go.set()
+    warming.warmth(lab).wait(60)
+    assert client.get(f"{place}loading").json() == {"ready": 2, "models": 2}
+    lab.models.unload("tiny")
+    warming.warm_open(lab)
+    warming.warmth(lab).wait(60)
+    assert warming.readiness(lab, view.plan.models).complete
+
+
+def test_a_model_that_cannot_be_loaded_holds_nobody_up(lab: Lab) -> None:
+    lab.models.unload("other")
+    warming.warm(lab, ["gone", "other"])
+    warming.warmth(lab).wait(60)
+    assert warming.readiness(lab, ["gone", "other"]).as_dict() == {"ready": 1, "models": 2}

@@ -29,7 +29,10 @@ MOST_TOKENS = 256
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """What a lead decides; `longest` is in characters, `a_minute` bounds a visitor's prompts, `an_hour` everybody's."""
+    """What a lead decides; `longest` is in characters, `a_minute` bounds a visitor's prompts, `an_hour` everybody's.
+
+    After a vote, `reveal` tells which model wrote which answer, and `board` how all of them did so far.
+    """
 
     title: str
     models: tuple[str, ...]
@@ -39,12 +42,19 @@ class DemoPlan:
     longest: int = 2000
     a_minute: int = 6
     an_hour: int = 600
+    subtitle: str = ""
+    contact: str = ""
+    reveal: bool = False
+    board: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.title.strip()) <= 120:
             raise BadSetting("title", self.title[:60], "1 to 120 characters")
         if len(self.intro) > 2000:
             raise BadSetting("intro", "", "a text of at most 2,000 characters")
+        for name, text in (("subtitle", self.subtitle), ("contact", self.contact)):
+            if len(text) > 200:
+                raise BadSetting(name, text[:60], "a text of at most 200 characters")
         if not FEWEST <= len(set(self.models)) <= MOST:
             raise LabError(f"A demo shows {FEWEST} to {MOST} models, not {len(set(self.models))}.")
         for name, value, high in (
@@ -89,6 +99,25 @@ def sampling(lab: Lab, preset: str, max_new_tokens: int, temperature: float | No
     if temperature is not None:
         made |= {"temperature": temperature or 1.0, "greedy": not temperature}
     return made
+
+
+QUESTIONS = (
+    "Write a short thank-you note to a colleague who helped me move.",
+    "Explain in two sentences why the sky is blue.",
+    "Suggest three names for a small bakery by the sea.",
+)
+BEGINNINGS = (
+    "One day, a girl named Lily went to the park.",
+    "Tom found an old key under the bed.",
+    "It was raining, and Anna wanted to play outside.",
+)
+
+
+def example_prompts(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
+    """Prompts that these models do well: questions for those that chat, beginnings of stories for the shipped ones."""
+    cards = [models.show(lab, name).card for name in names]
+    chats = all(card.modes[:1] == ("chat",) for card in cards)
+    return QUESTIONS if cards and chats else BEGINNINGS
 
 
 def create(lab: Lab, plan: DemoPlan) -> DemoView:
@@ -216,6 +245,40 @@ def _mark(lab: Lab, row: Demo, visitor: str) -> str:
     return links.signed(lab, f"demo {row.id} {row.secret} {visitor}")
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How one model did in the votes so far; a tie is half a win."""
+
+    model: str
+    votes: int
+    wins: int
+    ties: int
+
+    @property
+    def share(self) -> float:
+        return (self.wins + self.ties / 2) / self.votes if self.votes else 0.0
+
+
+def standings(lab: Lab, view: DemoView) -> list[Standing]:
+    """Every model of the demo, the best first; answers that were both bad count for none."""
+    with lab.database.reading() as session:
+        votes = records.votes(session, view.campaign)
+        names = {one: system for one, (_, system, _) in records.systems(session, view.campaign).items()}
+    counts = {model: [0, 0, 0] for model in view.plan.models}
+    for vote in votes:
+        if vote.both_bad or vote.skip or vote.status != "done":
+            continue
+        for place, group in enumerate(vote.groups):
+            for one in group:
+                if names[one] in counts:
+                    found = counts[names[one]]
+                    found[0] += 1
+                    found[1] += len(vote.groups) > 1 and place == 0
+                    found[2] += len(vote.groups) == 1
+    made = [Standing(model, *found) for model, found in counts.items()]
+    return sorted(made, key=lambda one: (-one.share, -one.votes, one.model))
+
+
 def _kept(plan: DemoPlan) -> dict[str, Any]:
     return {**asdict(plan), "models": list(dict.fromkeys(plan.models)), "prompts": list(plan.prompts)}
 
@@ -231,6 +294,8 @@ def told(views: Sequence[DemoView]) -> list[dict[str, Any]]:
             "longest": view.plan.longest,
             "a_minute": view.plan.a_minute,
             "an_hour": view.plan.an_hour,
+            "reveal": view.plan.reveal,
+            "board": view.plan.board,
             "closed": view.closed,
             "campaign": view.campaign,
             "votes": view.votes,

@@ -132,8 +132,9 @@ def draw(lab: Lab, view: DemoView, visitor: str, prompt: str) -> Visit:
     try:
         sides = []
         for name in CHANCE.sample(view.plan.models, 2):
-            made = models.prompt_for(lab, name, prompt)
-            sides.append((models.show(lab, name), view.plan.drawing.seeded(), made))
+            side = models.show(lab, name)
+            mode = "chat" if "chat" in side.card.modes else None  # a visitor asks; nobody is to complete the question
+            sides.append((side, view.plan.drawing.seeded(), models.prompt_for(lab, name, prompt, mode)))
         loaded = [models.load(lab, side.card.name) for side, _, _ in sides]
         for generator, (_, sampling, made) in zip(loaded, sides, strict=True):
             streams += generator.submit([Request(made, sampling, 0, False)])
@@ -246,6 +247,12 @@ def _person(session: Session, lab: Lab, view: DemoView, visitor: str) -> Annotat
 def _secret(lab: Lab, view: DemoView, visitor: str) -> str:
     """What the visitor does not know, so that the cookie opens nothing of an annotator's."""
     return links.signed(lab, f"visitor {view.id} {visitor}")
+
+
+def wrote(key: str) -> tuple[str, str] | None:
+    """Which models wrote the two answers, in the order shown; None where they are gone."""
+    one = WAITING.get(key)
+    return (one.sides[0][0].card.name, one.sides[1][0].card.name) if one is not None and one.sides else None
 
 
 def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str, consent: str = "") -> "Future[None]":

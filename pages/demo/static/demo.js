@@ -23,6 +23,9 @@ async function open() {
   $('title').textContent = state.title;
   $('intro').textContent = state.intro;
   $('intro').hidden = !state.intro;
+  $('subtitle').textContent = state.subtitle;
+  $('subtitle').hidden = !state.subtitle;
+  $('contact').textContent = state.contact ? `Questions: ${state.contact}` : '';
   if (state.closed) { trouble('This demo is closed.'); $('problem').className = 'calm'; return; }
   ({ longest, consented } = state);
   $('prompt').maxLength = longest;
@@ -55,9 +58,26 @@ function busy(on) {
 }
 
 function show(side, text) {
+  $('loading').hidden = true;
   const place = $(`text-${side}`);
   const whole = place.textContent + text;
   place.textContent = place.textContent ? whole : whole.trimStart();
+}
+
+// What a visitor waits for: after two seconds without a word the page says whether models are still being loaded.
+const PATIENCE = 2000;
+async function watchLoading(mine) {
+  await wait(PATIENCE);
+  while (writing && turn === mine && !$('text-0').textContent && !$('text-1').textContent) {
+    const { ready, models } = await fetch('loading', { cache: 'no-store' }).then(checked).then(one => one.json()).catch(() => ({}));
+    if (!writing || turn !== mine) break;
+    $('loading-text').textContent = ready < models ? `Loading the models: ${ready} of ${models} ready…` : 'The models are thinking…';
+    $('loading-bar').max = models || 1;
+    if (ready < models) $('loading-bar').value = ready; else $('loading-bar').removeAttribute('value');
+    $('loading').hidden = false;
+    await wait(1000);
+  }
+  if (turn === mine) $('loading').hidden = true;
 }
 
 async function ask() {
@@ -79,6 +99,7 @@ async function ask() {
   $('answers').hidden = false;
   reveal($('answers'), 'start');
   say('Both models are answering.');
+  watchLoading(turn);
   try {
     let ended = false;
     for await (const item of lines((await checked(await post('answer', { prompt }))).body)) {
@@ -120,6 +141,7 @@ async function* lines(body) {
 function judge(thanked = false) {
   const told = thanked ? 'thanks' : key ? (consented ? 'votes' : declined ? 'declined' : 'consent') : note ? 'note' : '';
   for (const name of ['consent', 'votes', 'declined', 'note', 'thanks']) $(name).hidden = name !== told;
+  if (!thanked) { $('board').hidden = true; for (const side of SIDES) $(`head-${side}`).textContent = `Answer ${'AB'[side]}`; }
   $('judge').hidden = !told;
   $('note').textContent = note;
   for (const button of VERDICTS) button.disabled = false;
@@ -135,7 +157,7 @@ async function insist(name, body, still) {
   for (let attempt = 0; still(); attempt += 1) {
     try {
       const answer = await post(name, body);
-      if (answer.status < 500) { await checked(answer); trouble(''); return true; }
+      if (answer.status < 500) { await checked(answer); trouble(''); return answer.json(); }
     } catch (problem) {
       if (problem instanceof Refused) { trouble(problem.message); return false; }
     }
@@ -148,7 +170,7 @@ async function insist(name, body, still) {
 async function agree() {
   const mine = turn;
   $('agree').disabled = true;
-  consented = await insist('consent', { agreed: true }, () => turn === mine) || consented;
+  consented = Boolean(await insist('consent', { agreed: true }, () => turn === mine)) || consented;
   $('agree').disabled = false;
   if (!consented || turn !== mine) return;
   judge();
@@ -165,8 +187,22 @@ async function vote(verdict) {
   const place = { a: 0, b: 1 }[verdict];
   if (place !== undefined) $(`text-${place}`).closest('article').classList.add('chosen');
   judge(true);
+  fillThanks(saved);
   $('next').focus({ preventScroll: true });
-  say('Thank you. Your vote is counted.');
+  say($('thanks-text').textContent);
+}
+
+// Names of the two models and how all of them did, where whoever made the demo wants that.
+function fillThanks({ names, board }) {
+  $('thanks-text').textContent = `Thank you. Your vote is counted.${names ? ` A was ${names[0]}, B was ${names[1]}.` : ''}`;
+  for (const side of SIDES) $(`head-${side}`).textContent = `Answer ${'AB'[side]}${names ? ` · ${names[side]}` : ''}`;
+  $('board').hidden = !board;
+  $('board-rows').replaceChildren(...(board ?? []).map(({ model, share, votes }) => {
+    const row = document.createElement('tr');
+    const cells = [model, votes ? `${Math.round(100 * share)} %` : '–', votes.toLocaleString('en')];
+    row.append(...cells.map(text => { const cell = document.createElement('td'); cell.textContent = text; return cell; }));
+    return row;
+  }));
 }
 
 $('ask').addEventListener('submit', event => { event.preventDefault(); ask(); });
