@@ -5,9 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select, update
-from sqlalchemy.orm import Session, defer, selectinload
+from sqlalchemy.orm import Session, selectinload
 
-from storage.tables import Generation, Model, Run, RunInput
+from storage.feedback_tables import Campaign
+from storage.tables import Dataset, DatasetVersion, Generation, Model, Run, RunInput
+
+PART = "predict"  # the kind of a system; a matrix consists of them
 
 
 def add_run(session: Session, inputs: Sequence[RunInput], **fields: Any) -> Run:
@@ -41,17 +44,26 @@ def runs_of_group(session: Session, group: str) -> list[Run]:
     return list(session.scalars(select(Run).where(Run.group == group).order_by(Run.id).options(*wanted)))
 
 
-def find_runs(session: Session, search: str, limit: int, offset: int) -> tuple[list[Run], int]:
-    """The playground's runs whose model, prompt or completion holds every word of `search`, newest first; how many."""
-    wanted: list[ColumnElement[bool]] = [Run.deleted_at.is_(None), Run.kind == "generate"]
+def find_runs(session: Session, search: str, limit: int, offset: int, kind: str = "generate") -> tuple[list[Run], int]:
+    """Runs of a kind, newest first, and how many; an empty kind stands for all but those that others consist of.
+
+    Each holds every word of `search` in its title, prompt, completion, or in the name of a model or dataset it read.
+    """
+    wanted: list[ColumnElement[bool]] = [Run.deleted_at.is_(None)]
+    wanted.append(Run.kind == kind if kind else or_(Run.kind != PART, Run.parent_id.is_(None)))
     for word in search.split():
         text = f"%{_escaped(word)}%"
+        dataset = DatasetVersion.dataset.has(Dataset.name.ilike(text, escape="\\"))
+        made = select(DatasetVersion.id).where(DatasetVersion.made_by_run_id == Run.id, dataset).exists()
         wanted.append(
             or_(
+                Run.title.ilike(text, escape="\\"),
                 Run.generations.any(
                     or_(Generation.rendered_prompt.ilike(text, escape="\\"), Generation.text.ilike(text, escape="\\"))
                 ),
                 Run.inputs.any(RunInput.model.has(Model.name.ilike(text, escape="\\"))),
+                Run.inputs.any(RunInput.dataset_version.has(dataset)),
+                made,
             )
         )
     total = session.scalar(select(func.count()).select_from(Run).where(*wanted)) or 0
@@ -63,10 +75,43 @@ def find_runs(session: Session, search: str, limit: int, offset: int) -> tuple[l
         .offset(offset)
         .options(
             selectinload(Run.inputs).selectinload(RunInput.model),
-            selectinload(Run.generations).options(defer(Generation.trace)),
+            selectinload(Run.inputs).selectinload(RunInput.dataset_version).selectinload(DatasetVersion.dataset),
         )
     )
     return list(session.scalars(rows)), total
+
+
+def firsts_of(session: Session, run_ids: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """The first completion's text of each run, and the tokens of all its completions; runs without any are left out."""
+    texts = select(Generation.run_id, Generation.text).where(
+        Generation.id.in_(
+            select(func.min(Generation.id)).where(Generation.run_id.in_(run_ids)).group_by(Generation.run_id)
+        )
+    )
+    counts = (
+        select(Generation.run_id, func.sum(Generation.completion_tokens))
+        .where(Generation.run_id.in_(run_ids))
+        .group_by(Generation.run_id)
+    )
+    tokens = {run: int(count or 0) for run, count in session.execute(counts)}
+    return {run: (text or "", tokens.get(run, 0)) for run, text in session.execute(texts)}
+
+
+def datasets_made_by(session: Session, run_ids: Sequence[int]) -> dict[int, str]:
+    """NAME@NUMBER of the dataset version that each of the runs made."""
+    rows = session.scalars(select(DatasetVersion).where(DatasetVersion.made_by_run_id.in_(run_ids)))
+    return {row.made_by_run_id: f"{row.dataset.name}@{row.number}" for row in rows if row.made_by_run_id}
+
+
+def campaigns_made_by(session: Session, run_ids: Sequence[int]) -> dict[int, int]:
+    """The campaign that each of the runs made."""
+    wanted = select(Campaign.made_by_run_id, Campaign.id).where(Campaign.made_by_run_id.in_(run_ids))
+    return {run: campaign for run, campaign in session.execute(wanted) if run is not None}
+
+
+def any_run(session: Session) -> bool:
+    """Whether anything has been run, deleted runs among them."""
+    return session.scalar(select(Run.id).limit(1)) is not None
 
 
 def set_deleted(session: Session, run_ids: Sequence[int], deleted: bool) -> int:

@@ -5,11 +5,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.services.generation import RunView, run
+from genai_lab.services.generation import KIND, RunView, run
 from storage import runs as queries
 from storage.tables import Run
 
@@ -17,11 +18,31 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 SHOWN = 160
 
 
+# Kinds of run, the ones that a person starts, by what they are called.
+KINDS = {
+    "generate": "Completion",
+    "matrix": "Matrix",
+    "predict": "Predictions",
+    "evaluate": "Evaluation",
+    "train": "Training",
+    "merge": "Merge",
+    "study": "Study",
+    "campaign": "Campaign",
+    "import": "Import",
+}
+
+
 @dataclass(frozen=True)
 class RunRow:
-    """A run in one line; `tokens` counts the new ones of all completions."""
+    """A run in one line; `tokens` counts the new ones of all completions.
+
+    `kind` is one of KINDS or another. `prompt_start` is a generation's prompt, else what the run is about. `made` names
+    what it made where that has a page of its own: a dataset's version or a campaign's number; `parent` is the run that
+    it belongs to.
+    """
 
     id: int
+    kind: str
     model: str
     prompt_start: str
     completion_start: str
@@ -31,6 +52,8 @@ class RunRow:
     tokens: int
     created_at: datetime
     group: str | None
+    parent: int | None = None
+    made: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,11 +62,26 @@ class History:
     total: int
 
 
-def history(lab: Lab, search: str = "", limit: int = 50, offset: int = 0) -> History:
-    """Runs in which every word of `search` occurs (model, prompt or completion), newest first."""
+def history(lab: Lab, search: str = "", limit: int = 50, offset: int = 0, kind: str = KIND) -> History:
+    """Runs in which every word of `search` occurs, newest first; an empty kind is all but the cells of matrices."""
     with lab.database.reading() as session:
-        found, total = queries.find_runs(session, search, limit, offset)
-    return History([_row(item) for item in found], total)
+        found, total = queries.find_runs(session, search, limit, offset, kind)
+        ids = [row.id for row in found]
+        firsts = queries.firsts_of(session, ids)
+        made = {run: str(campaign) for run, campaign in queries.campaigns_made_by(session, ids).items()}
+        made |= queries.datasets_made_by(session, ids)
+        return History([_row(row, firsts.get(row.id), made.get(row.id, "")) for row in found], total)
+
+
+def is_new(lab: Lab) -> bool:
+    """Whether nothing has been done in this lab yet: no run, no model but the shipped ones."""
+    from genai_lab.services import models
+
+    with lab.database.reading() as session:
+        if queries.any_run(session):
+            return False
+    every = [*models.catalogue(lab), *models.catalogue(lab, archived=True)]
+    return all(view.card.source.backend == "starter" for view in every)
 
 
 def delete_runs(lab: Lab, run_ids: Sequence[int]) -> int:
@@ -149,19 +187,38 @@ def harmless(cell: object) -> object:
     return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
-def _row(row: Run) -> RunRow:
-    kept, made = row.settings, row.generations
+def _row(row: Run, first: tuple[str, int] | None, made: str) -> RunRow:
+    text, tokens = first or ("", 0)
+    shown: dict[str, Any] = {
+        "id": row.id,
+        "kind": row.kind,
+        "model": ", ".join(dict.fromkeys(one.model.name for one in row.inputs if one.model_id is not None)),
+        "seed": row.seed,
+        "status": row.status,
+        "tokens": tokens,
+        "created_at": row.created_at,
+        "group": row.group,
+        "parent": row.parent_id,
+        "made": made,
+    }
+    if row.kind != KIND:
+        return RunRow(prompt_start=_about(row, made), completion_start=row.error or "", sampling_summary="", **shown)
+    kept = row.settings
     messages = kept["prompt"]["messages"]
     prompt = kept["prompt"]["text"] or (messages[-1].get("content", "") if messages else "")
     return RunRow(
-        id=row.id,
-        model=row.model_input.model.name,
         prompt_start=prompt[:SHOWN],
-        completion_start=made[0].text[:SHOWN] if made else (row.error or "")[:SHOWN],
+        completion_start=(text if first else row.error or "")[:SHOWN],
         sampling_summary=summary(Sampling.from_dict(kept["sampling"])),
-        seed=row.seed,
-        status=row.status,
-        tokens=sum(g.completion_tokens for g in made),
-        created_at=row.created_at,
-        group=row.group,
+        **shown,
     )
+
+
+def _about(row: Run, made: str) -> str:
+    """What a run that is no generation is about: its title, and the datasets it read or made."""
+    title = row.title or row.settings.get("title") or row.settings.get("label") or ""
+    read = [
+        f"{one.dataset_version.dataset.name}@{one.dataset_version.number}" for one in row.inputs if one.dataset_version
+    ]
+    named = [name for name in dict.fromkeys([made if "@" in made else "", *read]) if name and name not in title]
+    return " · ".join([*([str(title)[:SHOWN]] if title else []), *named])[: 2 * SHOWN]

@@ -3,13 +3,17 @@
 import csv
 import io
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
-from genai_lab.services import generation, history
+from genai_lab.services import datasets, generation, history, matrix
+from tests.tiny import open_lab
 
 SHORT = Sampling(max_new_tokens=2, seed=1)
 
@@ -36,6 +40,37 @@ def test_pages_are_newest_first(lab: Lab) -> None:
     first, second = (history.history(lab, "paged", 2, offset) for offset in (0, 2))
     assert first.total == second.total == 3
     assert [row.id for row in first.rows + second.rows] == ids[::-1]
+
+
+def test_every_kind_of_run_is_found_with_what_it_made_or_read(lab: Lab) -> None:
+    (single,) = made(lab, "one of all kinds")
+    rows = [{"input": "a", "reference": "b"}, {"input": "c", "reference": "d"}]
+    name = datasets.import_rows(lab, rows, "kinds", {"kind": "typed"}).name
+    plan = matrix.Plan(dataset=name, models=("tiny",), templates=("plain",), shots=(0,), rows=1, split="train")
+    with pytest.raises(LabError, match="no rows"):
+        matrix.start(lab, replace(plan, split="validation"))
+    parent = matrix.start(lab, replace(plan, split=next(iter(datasets.show(lab, name).splits)))).run_id
+    every = {row.id: row for row in history.history(lab, kind="").rows}
+    assert every[single].kind == "generate"
+    assert every[parent].kind == "matrix"
+    assert "kinds@1" in every[parent].prompt_start
+    imported = next(row for row in every.values() if row.kind == "import" and row.made == name)
+    assert name in imported.prompt_start
+    cells = [row for row in history.history(lab, kind="predict").rows if row.parent == parent]
+    assert [row.model for row in cells] == ["tiny"]
+    assert not any(row.kind == "predict" and row.parent for row in every.values())
+    assert {row.id for row in history.history(lab, "kinds", kind="").rows} >= {parent, imported.id}
+
+
+def test_a_lab_is_new_until_something_is_done_in_it(lab: Lab, tmp_path: Path) -> None:
+    fresh = open_lab(tmp_path)
+    try:
+        assert history.is_new(fresh)
+        datasets.import_rows(fresh, [{"input": "a", "reference": "b"}], "first", {"kind": "typed"})
+        assert not history.is_new(fresh)
+    finally:
+        fresh.close()
+    assert not history.is_new(lab)
 
 
 def test_deleted_runs_come_back(lab: Lab) -> None:
