@@ -17,7 +17,8 @@ from pages.components.stats import NOTHING, stat_row, stat_values
 from pages.prompts import pieces
 from pages.prompts.separators import from_typed
 
-FIGURES = ("Tokens", "Context", "Kept free", "Shots that fit")
+FIGURES = ("Tokens", "Context", "Room for the answer", "Shots that fit")
+SENT_AS = (("as suits the model", "by model"), ("plain text", "plain"), ("chat messages", "chat"))
 INPUTS = 10
 SAMPLES = {
     "summarise": "summary",
@@ -73,18 +74,18 @@ def build(lab: Lab, parts: Sequence[Any]) -> Sight:
             elem_id="prompts-fixed",
         )
         with gr.Row():
-            model = gr.Dropdown([], label="Tokens of", interactive=True, scale=2, elem_id="prompts-model")
+            model = gr.Dropdown([], label="Model", interactive=True, scale=2, elem_id="prompts-model")
             rendering = gr.Dropdown(
-                list(prompting.RENDERINGS),
+                list(SENT_AS),
                 value="by model",
-                label="Form",
+                label="Sent as",
                 interactive=True,
                 scale=1,
                 min_width=100,
                 elem_id="prompts-rendering",
             )
             free = gr.Number(
-                64, label="Keep free", precision=0, minimum=1, scale=1, min_width=90, elem_id="prompts-free"
+                64, label="Answer tokens", precision=0, minimum=1, scale=1, min_width=90, elem_id="prompts-free"
             )
     figures = stat_row(FIGURES, "Size of the filled prompt", elem_id="prompts-figures")
     filled = pieces.filled_prompt("prompts-filled")
@@ -113,7 +114,8 @@ def beginning(lab: Lab, name: str, kept: list[Any] | None, dataset: str = "") ->
     offered = prompting.sources(lab)
     values = kept[-INPUTS:] if kept else [None, 1, "", "random", 2, 0, "", None, "by model", 64]
     known = [value for _, value in offered]
-    source = next((one for one in (dataset, values[0]) if one and one in known), None) or _sample(lab, name)
+    newest = next((one for one in known if dataset and one.partition("@")[0] == dataset), None)
+    source = next((one for one in (dataset, newest, values[0]) if one and one in known), None) or _sample(lab, name)
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
     model = values[7] if values[7] in names else names[0] if names else None
     return [
@@ -137,7 +139,7 @@ def suited(lab: Lab, view: templates.TemplateView, source: str | None) -> Update
 def draw(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[dict[str, Any], str]:
     """The filled prompt, or in one sentence why there is none."""
     try:
-        template, made = _made(lab, kept, *values)
+        template, made = preview_of(lab, kept, *values)
     except LabError as problem:
         return pieces.problem_value(str(problem)), ""
     return pieces.filled_value(made.filled), _slots(template, made)
@@ -148,7 +150,7 @@ def count(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[list[list[s
     nothing = dict.fromkeys(FIGURES, NOTHING)
     *_, model, rendering, free = values
     try:
-        _, made = _made(lab, kept, *values)
+        _, made = preview_of(lab, kept, *values)
         if not model:
             return stat_values(nothing), gr.skip()
         free = int(free or 1)
@@ -159,7 +161,7 @@ def count(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[list[list[s
     figures = {
         "Tokens": NOTHING if fitted.tokens is None else f"{fitted.tokens:,}",
         "Context": NOTHING if context is None else f"{context:,}",
-        "Kept free": f"{free:,}",
+        "Room for the answer": f"{free:,}",
         "Shots that fit": f"{fitted.k} of {fitted.wanted}",
     }
     return stat_values(figures), pieces.filled_value(made.filled, fitted.k, _note(lab, fitted, model, free))
@@ -181,7 +183,8 @@ def by_hand(selector: str) -> Update:
     return gr.update(visible=selector == "fixed")
 
 
-def _made(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[Template, prompting.Preview]:
+def preview_of(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[Template, prompting.Preview]:
+    """The template and its preview that the inputs describe; raises LabError in one sentence."""
     system, instruction, shot, separator, source, place, typed, selector, k, seed, fixed, model, rendering, _ = values
     template = _template(system, instruction, shot, separator)
     if not source:

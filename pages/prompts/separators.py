@@ -2,6 +2,14 @@
 
 import re
 
+# What stands between parts most often, in words, as it is typed.
+CHOICES = (
+    ("an empty line", "\\n\\n"),
+    ("a line break", "\\n"),
+    ("a line of ###", "\\n###\\n"),
+    ("a line of ---", "\\n---\\n"),
+    ("a space", " "),
+)
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t"}
 _PLAIN = {escape: character for character, escape in _ESCAPES.items()}
 

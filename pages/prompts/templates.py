@@ -13,11 +13,11 @@ from genai_lab.prompts import PARTS, Template
 from genai_lab.prompts.library import TASKS
 from genai_lab.services import templates as service
 from pages.components.copying import copy_computed
-from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.errors import PRIVATE, guarded, notice, warned
 from pages.components.head import drawn, section
 from pages.components.opening import on_open
-from pages.prompts import pieces, preview
-from pages.prompts.separators import as_typed, from_typed
+from pages.prompts import pieces, preview, trying
+from pages.prompts.separators import CHOICES, as_typed, from_typed
 
 HELP = {item.name: item.metadata["help"] for item in fields(Template)}
 HINTS = {"shot": "The instruction, a space and {{ reference }}"}
@@ -36,7 +36,7 @@ class Editor:
     system: gr.Textbox
     instruction: gr.Textbox
     shot: gr.Textbox
-    separator: gr.Textbox
+    separator: gr.Dropdown
     message: gr.Textbox
 
     @property
@@ -62,6 +62,7 @@ def build(lab: Lab) -> None:
             table, difference, tag, put_tag, drop_tag = _versions()
         with gr.Column(scale=4, min_width=320):
             sight = preview.build(lab, editor.parts)
+            trying.build(lab, sight)
     listing = [search, task, archived]
     shown = [shelf, *editor.inputs, editor.message, table, difference, archive, restore, state]
     on_open(opened, [*shown, *sight.inputs], lab, inputs=[draft]).then(
@@ -126,8 +127,16 @@ def _editor() -> Editor:
                 elem_classes=["mono"],
                 placeholder=HINTS.get(part),
             )
-            for part, lines, most in (("system", 2, 12), ("instruction", 4, 24), ("shot", 3, 16), ("separator", 1, 1))
+            for part, lines, most in (("system", 2, 12), ("instruction", 4, 24), ("shot", 3, 16))
         }
+        separator = gr.Dropdown(
+            list(CHOICES),
+            label="Separator",
+            info=f"{HELP['separator']} Choose one, or type a text; \\n in it is a line break.",
+            allow_custom_value=True,
+            interactive=True,
+            elem_id="prompts-separator",
+        )
     message = gr.Textbox(
         label="Message",
         placeholder="What is new in this version",
@@ -135,7 +144,7 @@ def _editor() -> Editor:
         interactive=True,
         elem_id="prompts-message",
     )
-    return Editor(name, task, **texts, message=message)
+    return Editor(name, task, **texts, separator=separator, message=message)
 
 
 def _buttons() -> tuple[Any, ...]:
@@ -180,7 +189,10 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
     """What the address asks for (?template=name@2, ?dataset=name@1), else the draft, else the library's first."""
     asked, dataset = (request.query_params.get(name, "") for name in ("template", "dataset"))
     kept = _kept(draft)
-    view = service.show(lab, asked or FIRST)
+    best = _suited(lab, dataset) if dataset and not asked else None
+    view = service.show(lab, asked or best or FIRST)
+    if best and not _has_unsaved(lab, kept):  # a link from a dataset begins with the template that suits it
+        kept = None
     # A draft of the version that is asked for is the same work, taken up again.
     if kept is None or (asked and kept[0] != view.name):
         return [*_shown(lab, view), *preview.beginning(lab, view.name, kept, dataset)]
@@ -334,6 +346,29 @@ def _versions_of(lab: Lab, name: str) -> list[service.TemplateView]:
         return service.versions(lab, name)
     except LabError:
         return []
+
+
+def _has_unsaved(lab: Lab, kept: list[Any] | None) -> bool:
+    """Whether the draft holds a text that is no saved version."""
+    if kept is None:
+        return False
+    state, _, _, *parts = kept[:7]
+    if not state:
+        return parts[1] != NEW.instruction
+    try:
+        return bool(changed(lab, state, *parts))
+    except LabError:
+        return True
+
+
+def _suited(lab: Lab, dataset: str) -> str | None:
+    """The template that suits the dataset best; None where there is no such dataset, or none that it could fill."""
+    try:
+        best = service.for_dataset(lab, dataset)[:1]
+    except LabError as problem:
+        warned(str(problem))
+        return None
+    return best[0].view.template if best and best[0].fits else None
 
 
 def _split(state: str) -> tuple[str, int | None]:
