@@ -28,6 +28,7 @@ def build(lab: "Lab") -> "gr.Blocks":
     first, *rest = modules
     with _unserved():
         with gr.Blocks(title="genai_lab", fill_width=True, analytics_enabled=False) as demo:
+            demo.pages[0] = (first.ROUTE, first.TITLE, True)  # "Home" stands in the bar until the page has loaded
             gr.Navbar(main_page_name=first.TITLE)
             first.build(lab)
         for page in rest:

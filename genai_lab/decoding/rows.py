@@ -54,6 +54,12 @@ class TokenStream:
                 row.close("cancelled")
 
     @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the prompt, known as soon as its rows wait to be read."""
+        with self.lock:
+            return len(self._rows[0].prompt) if self._rows else 0
+
+    @property
     def completions(self) -> tuple[Completion, ...]:
         with self.lock:
             return tuple(self._done[index] for index in sorted(self._done))
@@ -175,8 +181,7 @@ class Row(Reading):
                 return
             self.finished = reason
             if reason != "stop string":
-                # After an error nothing is decoded again: it may be what failed.
-                self._gather(self._held + (self._detokenizer.rest() if reason != "error" else ""))
+                self._gather(self._held + self._detokenizer.rest())
             self._tell()
             self.stream.finish(
                 Completion(

@@ -135,8 +135,7 @@ class Scheduler:
         """A failure ends the rows that it met, and nothing else."""
         try:
             work()
-        except BaseException as problem:
-            # A panic of a library in Rust is no Exception, and without its thread a model answers no one.
+        except Exception as problem:
             error = as_lab_error(problem)
             for row in rows:
                 row.fail(error)

@@ -13,7 +13,7 @@ from typing import Any
 from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
-from genai_lab.models import LONGEST_PROMPT, Card, Prompt, Request, Stream
+from genai_lab.models import Card, Prompt, Request, Stream
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import models, packing
 from storage import runs as queries
@@ -21,6 +21,7 @@ from storage.tables import Generation, Run, RunInput
 
 log = logging.getLogger(__name__)
 KIND = "generate"
+LONGEST_PROMPT = 1_000_000
 TRACED = 8
 
 
@@ -129,13 +130,14 @@ class Live:
 
     @property
     def stats(self) -> Stats:
+        """Figures so far; once it has ended, those that the record gives too."""
         done = self.completions
-        seconds = max((c.seconds for c in done), default=time.perf_counter() - self._began)
-        tokens = max(self._tokens, sum(c.completion_tokens for c in done))
-        first = _first_of(done) if any(c.reasoning_tokens for c in done) else self._first
-        rate = _rate(tokens + sum(c.reasoning_tokens for c in done), seconds, first)
-        prompt = max((c.prompt_tokens for c in done), default=0)
-        return Stats(first, rate, prompt, tokens, self.card.context, seconds)
+        if self._saved and done:
+            return _stats(done, self.card.context)
+        seconds = time.perf_counter() - self._began
+        prompt = max((c.prompt_tokens for c in done), default=0) or getattr(self._stream, "prompt_tokens", 0)
+        rate = _rate(self._tokens, seconds, self._first)
+        return Stats(self._first, rate, prompt, self._tokens, self.card.context, seconds)
 
     def _save(self, error: str | None) -> None:
         """Keeps the run as it ended; where a part of it cannot be kept, the run has failed and its text is kept."""
@@ -270,12 +272,15 @@ def together(lives: Sequence[Live]) -> Iterator[tuple[int, Delta | LabError | No
 
 def stats_of(lab: Lab, view: RunView) -> Stats:
     """The figures of a recorded run, as they were measured."""
-    first = _first_of(view.completions)
-    seconds = max((c.seconds for c in view.completions), default=0.0)
-    tokens = sum(c.completion_tokens for c in view.completions)
-    rate = _rate(tokens + sum(c.reasoning_tokens for c in view.completions), seconds, first)
-    prompt = max((c.prompt_tokens for c in view.completions), default=0)
-    return Stats(first, rate, prompt, tokens, models.show(lab, view.model).card.context, seconds)
+    return _stats(view.completions, models.show(lab, view.model).card.context)
+
+
+def _stats(done: Sequence[Completion], context: int | None) -> Stats:
+    first, seconds = _first_of(done), max((c.seconds for c in done), default=0.0)
+    tokens = sum(c.completion_tokens for c in done)
+    rate = _rate(tokens + sum(c.reasoning_tokens for c in done), seconds, first)
+    prompt = max((c.prompt_tokens for c in done), default=0)
+    return Stats(first, rate, prompt, tokens, context, seconds)
 
 
 def _first_of(done: Sequence[Completion]) -> float | None:
@@ -283,9 +288,11 @@ def _first_of(done: Sequence[Completion]) -> float | None:
 
 
 def _rate(tokens: int, seconds: float, first: float | None) -> float | None:
-    """Tokens a second after the first one."""
+    """Tokens a second after the first one; where all came at once, from the beginning."""
     drawing = seconds - (first or 0.0)
-    return (tokens - 1) / drawing if tokens > 1 and drawing > 0 else None
+    if tokens > 1 and drawing > 0:
+        return (tokens - 1) / drawing
+    return tokens / seconds if tokens and seconds > 0 else None
 
 
 def prefix_text(lab: Lab, view: RunView) -> str:

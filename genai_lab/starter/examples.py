@@ -29,13 +29,15 @@ def examples() -> list[StarterExample]:
     greedy: dict[str, Any] = {"greedy": True, "max_new_tokens": 64}
     one = {"max_new_tokens": 80, "temperature": 0.7}
     text, causal = "starter-seq2seq", "starter-causal"
-    helpful = next(e for e in iter(lambda: TASKS.get("reply").draw(rng, "test"), None) if e.labels["toxic"] == "no")
+    requests = (e for e in iter(lambda: TASKS.get("reply").draw(rng, "test"), None) if e.labels["toxic"] == "no")
+    talk = {"max_new_tokens": 40, "temperature": 0.7}
     return [
         StarterExample("Continue a story", causal, "completion", drawn["story"].source, one),
         StarterExample("Sentiment, 4 shots", causal, "completion", shots.prompt, {**greedy, "stop": ["\n"]}),
-        StarterExample("Ask for help", causal, "chat", helpful.source, {"max_new_tokens": 40, "temperature": 0.7}),
+        StarterExample("Ask for help", causal, "chat", next(requests).source, talk),
+        StarterExample("Another request", causal, "chat", next(requests).source, talk),
         StarterExample("Summarize a dialogue", text, "text-to-text", drawn["summary"].prompt, greedy),
         StarterExample("Translate to French", text, "text-to-text", drawn["translation"].prompt, greedy),
         StarterExample("Sentiment of a review", text, "text-to-text", drawn["sentiment"].prompt, greedy),
-        StarterExample("Answer a question (left out)", text, "text-to-text", drawn["qa"].prompt, greedy),
+        StarterExample("Answer a question (not trained on it)", text, "text-to-text", drawn["qa"].prompt, greedy),
     ]

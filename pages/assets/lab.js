@@ -6,7 +6,10 @@ function mend(node) {
   for (const button of node.querySelectorAll(UPLOAD)) button.removeAttribute('aria-label');
   for (const empty of node.querySelectorAll('.empty[aria-label]:not([role])')) empty.setAttribute('role', 'note');
   const bar = node.closest('.nav-holder nav') ?? node.querySelector('.nav-holder nav');
-  if (bar) {
+  if (bar && !bar.dataset.watched) {
+    bar.dataset.watched = 'yes';
+    bar.addEventListener('scroll', () => hint(bar), { passive: true });
+    new ResizeObserver(() => hint(bar)).observe(bar);
     new ResizeObserver(() => center(bar)).observe(bar.lastElementChild ?? bar);
     document.fonts.ready.then(() => center(bar));
   }
@@ -19,6 +22,7 @@ function mend(node) {
   body.setAttribute('role', 'alert');
   body.removeAttribute('aria-live');
 }
+document.documentElement.dataset.page = location.pathname;
 mend(document.documentElement);  // Gradio adds this script when much of the page is there
 new MutationObserver(changes => {
   for (const change of changes) {
@@ -31,6 +35,13 @@ new MutationObserver(changes => {
 function center(bar) {
   const here = [...bar.querySelectorAll('a')].find(link => link.pathname === location.pathname);
   if (here) bar.scrollLeft = here.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+  hint(bar);
+}
+
+// Where the bar goes on beyond the window: left, right, both or nowhere.
+function hint(bar) {
+  const left = bar.scrollLeft > 4, right = bar.scrollLeft + bar.clientWidth < bar.scrollWidth - 4;
+  bar.dataset.more = left && right ? 'both' : left ? 'left' : right ? 'right' : 'no';
 }
 
 // While an answer is on its way that fills a form, the form takes nothing: what is typed would be overwritten.

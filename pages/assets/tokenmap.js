@@ -1,7 +1,6 @@
 const map = element.querySelector('.tm'), tip = element.querySelector('.tm-tip');
 let tokens = [], spans = [], key = null, completion = 0, current = null, before = '', hideLater = null;
 const CHUNK = 'span[data-n]';
-map.dataset.placeholder = props.placeholder || '';
 
 const visible = text => text === '' ? '(part of a character)' : text.replace(/ /g, '·').replace(/\n/g, '↵').replace(/\t/g, '→').replace(/\r/g, '␍');
 const spoken = text => ({'': 'part of a character', ' ': 'space', '\n': 'line break', '\t': 'tab'})[text];
@@ -35,6 +34,8 @@ function reset(value) {
 
 function apply() {
   const value = props.value || {};
+  map.dataset.placeholder = value.placeholder || props.placeholder || '';
+  map.toggleAttribute('data-busy', Boolean(value.placeholder));
   if (value.key !== key) reset(value);
   completion = value.completion || 0;
   if ((value.before || '') !== before) {
@@ -103,16 +104,19 @@ function show(node) {
   place(node);
 }
 
+// The alternatives stand above the token, so that what a click draws below stays in sight; on a phone at the lower edge.
 function place(node) {
-  const rects = node.getClientRects(), box = rects[rects.length - 1] || node.getBoundingClientRect(), home = element.getBoundingClientRect();
-  if (getComputedStyle(tip).position === 'fixed') {  // a sheet at the lower edge: what was touched moves above it
+  const rects = node.getClientRects(), box = rects[rects.length - 1] || node.getBoundingClientRect();
+  if (matchMedia('(max-width: 640px)').matches) {  // what was touched moves above the sheet
+    tip.style.left = tip.style.top = '';
     const covered = box.bottom + 12 - tip.getBoundingClientRect().top;
     if (covered > 0) scrollBy({ top: covered, behavior: 'instant' });
     return;
   }
-  tip.style.left = Math.max(0, Math.min(box.left - home.left, home.width - tip.offsetWidth - 2)) + 'px';
-  const below = box.bottom - home.top + 2, above = box.top - home.top - tip.offsetHeight - 2;
-  tip.style.top = (box.bottom + tip.offsetHeight > innerHeight && box.top > tip.offsetHeight ? above : below) + 'px';
+  const bar = document.querySelector('.nav-holder')?.getBoundingClientRect().bottom ?? 0;
+  const above = box.top - tip.offsetHeight - 4, beneath = Math.min(box.bottom + 4, innerHeight - tip.offsetHeight - 4);
+  tip.style.left = Math.max(4, Math.min(box.left, document.documentElement.clientWidth - tip.offsetWidth - 4)) + 'px';
+  tip.style.top = (above >= bar ? above : beneath) + 'px';
 }
 
 function hide() { clearTimeout(hideLater); tip.hidden = true; current = null; }
@@ -158,6 +162,9 @@ element.addEventListener('keydown', e => {
   e.preventDefault(); e.stopPropagation();
 });
 
+document.addEventListener('scroll', e => {
+  if (current && !tip.hidden && !tip.contains(e.target) && !matchMedia('(max-width: 640px)').matches) place(current);
+}, { capture: true, passive: true });
 document.addEventListener('pointerdown', e => { if (element.isConnected && !element.contains(e.target)) hide(); });
 document.addEventListener('keydown', e => { if (element.isConnected && e.key === 'Escape') hide(); });
 

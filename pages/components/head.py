@@ -2,7 +2,9 @@
 
 import html
 import re
+from abc import ABCMeta
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import gradio as gr
@@ -16,12 +18,26 @@ def drawn(value: Any = "", **more: Any) -> gr.HTML:
     """What `html_template` draws: `{{value.name}}` is text, whatever it holds; `more` goes to gr.HTML.
 
     Handlebars escapes what it is given for HTML, and Gradio then evaluates the result as a JavaScript template literal:
-    `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading. (A subclass would
-    make Gradio write a stub file beside this one.)
+    `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading.
     """
-    made = gr.HTML(_written(value), apply_default_css=False, **more)
-    made.postprocess, made.preprocess = _written, _read  # type: ignore[method-assign]
-    return made
+    return _escaping()(_written(value), apply_default_css=False, **more)
+
+
+@cache
+def _escaping() -> type[gr.HTML]:
+    """gr.HTML with texts escaped on their way out, and read back on their way in.
+
+    It is a class because Gradio builds a component anew from its class when a property of it is updated. It is made
+    without Gradio's own metaclass, which would write a stub file beside this one, and keeps the name that the browser
+    knows the component by.
+    """
+    methods = {
+        "__module__": gr.HTML.__module__,
+        "__doc__": gr.HTML.__doc__,
+        "postprocess": lambda _, value: _written(value),
+        "preprocess": lambda _, payload: _read(payload),
+    }
+    return ABCMeta.__new__(type(gr.HTML), gr.HTML.__name__, (gr.HTML,), methods)
 
 
 def _written(value: Any) -> Any:

@@ -16,8 +16,8 @@ def build(lab: Lab) -> None:
     with gr.Tabs(elem_id="pg-tabs") as tabs:
         with gr.Tab("Single", id="single"):
             parts = single.build(lab)
-        with gr.Tab("Compare", id="compare"):
-            compare.build(lab, parts, tabs)
+        with gr.Tab("Compare", id="compare") as second:
+            compare.build(lab, parts, tabs, second)
         with gr.Tab("Grid", id="grid"):
             grid.build(lab, parts)
         with gr.Tab("Best of n", id="best"):

@@ -10,13 +10,14 @@ import gradio as gr
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.services import generation, models, rewards
+from genai_lab.services import generation, rewards
 from pages.components.errors import PRIVATE, guarded
 from pages.components.forms import read_settings
 from pages.components.head import PLAIN, empty_state_markup
 from pages.components.opening import on_open
 from pages.components.sending import send_to_ranking
-from pages.playground.grid import NAMES
+from pages.playground import chat
+from pages.playground.settings import NAMES
 
 MOST = next(int(one.metadata["high"]) for one in fields(Sampling) if one.name == "num_completions")
 NONE = empty_state_markup(
@@ -27,7 +28,9 @@ Update = Any
 
 
 def build(lab: Lab, single: Any) -> None:
-    gr.Markdown("Prompt, model and settings are those of the Single tab.", elem_classes=["quiet"])
+    gr.Markdown(
+        "Prompt (in chat the conversation), model and settings are those of the Single tab.", elem_classes=["quiet"]
+    )
     with gr.Row():
         judge = gr.Dropdown(
             [], label="Reward model", info="Higher rewards are better.", interactive=True, elem_id="best-reward"
@@ -38,7 +41,7 @@ def build(lab: Lab, single: Any) -> None:
         send = gr.Button("Send to ranking", scale=0, min_width=130, elem_id="best-send")
     table = gr.HTML(EMPTY, apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="best-table")
     state = gr.State(None)
-    base = [single.model, single.mode, single.prompt, *single.form.values()]
+    base = [*single.question, *single.form.values()]
     flow = {"concurrency_id": "generation", **PRIVATE}
     run.click(guarded(draw, lab), [judge, count, *base], [table, state], **flow)
     send_to_ranking(send, drawn, [state])
@@ -51,7 +54,15 @@ def offered(lab: Lab) -> Sequence[Update]:
 
 
 def draw(
-    lab: Lab, judge: str | None, count: float, model: str, mode: str, prompt: str, *values: Any
+    lab: Lab,
+    judge: str | None,
+    count: float,
+    model: str,
+    mode: str,
+    prompt: str,
+    system: str,
+    talk: dict[str, Any],
+    *values: Any,
 ) -> tuple[str, int]:
     """All completions in one batch, then their order; (table, run)."""
     if not judge:
@@ -63,7 +74,7 @@ def draw(
     sampling = replace(read_settings(Sampling, NAMES, values), num_completions=int(count), beams=1)
     if sampling.greedy or sampling.temperature == 0:
         raise LabError("Greedy decoding gives the same completion each time; turn it off on the Single tab.")
-    made = models.prompt_for(lab, model, prompt or "", mode or None)
+    made = chat.asked_again(lab, model, mode, prompt or "", system, talk)
     view = generation.generate(lab, model, made, sampling)
     texts = [one.text for one in view.completions]
     ranked = rewards.rank(lab, judge, view.rendered, texts)

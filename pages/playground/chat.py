@@ -20,6 +20,9 @@ TALK = """
 {{#if value.messages.length}}<ol class="talk" aria-label="Conversation so far">{{#each value.messages}}
 <li data-role="{{this.role}}"><b>{{this.role}}</b><p>{{this.content}}</p></li>{{/each}}</ol>{{/if}}
 """
+# In chat the message leaves its box as it is sent; what failed before it became a turn comes back.
+SEND = "(mode, prompt) => [mode === 'chat' ? '' : prompt, prompt]"
+RETURN = "(prompt, sent) => prompt || sent"
 Message = dict[str, str]
 Update = Any
 
@@ -28,33 +31,37 @@ def nothing() -> dict[str, Any]:
     return {"messages": [], "last": "", "run": None}
 
 
+def talk_view(elem_id: str) -> gr.HTML:
+    """The turns before the newest answer."""
+    return drawn(nothing(), html_template=TALK, js_on_load=None, elem_classes=PLAIN, elem_id=elem_id)
+
+
+def system_box(elem_id: str, **more: Any) -> gr.Textbox:
+    return gr.Textbox(
+        label="System",
+        info="Said to the model before the conversation; may stay empty.",
+        lines=2,
+        max_lines=6,
+        elem_id=elem_id,
+        **more,
+    )
+
+
 class Chat:
-    """The components; `column` holds what only chat needs beside the settings, `row` its buttons."""
+    """The components: `column` holds what only chat needs beside the settings, `talk` the turns, then its buttons."""
 
     def __init__(self) -> None:
         with gr.Column(visible=False) as self.column:
-            self.system = gr.Textbox(
-                label="System",
-                info="Said to the model before the conversation; may stay empty.",
-                lines=2,
-                max_lines=6,
-                elem_id="pg-system",
-            )
+            self.system = system_box("pg-system")
 
     def build_turns(self) -> None:
-        self.talk = drawn(
-            nothing(),
-            html_template=TALK,
-            js_on_load=None,
-            elem_classes=PLAIN,
-            elem_id="pg-talk",
-        )
+        with gr.Column(visible=False) as self.turns:
+            self.talk = talk_view("pg-talk")
 
     def build_buttons(self) -> None:
-        with gr.Row(elem_classes=["actions"], visible=False) as self.row:
-            self.back = gr.Button("Take back", size="sm", scale=0, min_width=90, elem_id="pg-back")
-            self.anew = gr.Button("New chat", size="sm", scale=0, min_width=90, elem_id="pg-anew")
-            self.undo = gr.Button("Undo new chat", size="sm", scale=0, min_width=110, visible=False, elem_id="pg-unnew")
+        self.back = gr.Button("Take back", scale=0, min_width=90, visible=False, elem_id="pg-back")
+        self.anew = gr.Button("New chat", scale=0, min_width=90, visible=False, elem_id="pg-anew")
+        self.undo = gr.Button("Undo new chat", scale=0, min_width=110, visible=False, elem_id="pg-unnew")
 
 
 def prompt_of(lab: Lab, model: str, mode: str | None, text: str, system: str | None, talk: dict[str, Any]) -> Prompt:
@@ -65,12 +72,39 @@ def prompt_of(lab: Lab, model: str, mode: str | None, text: str, system: str | N
     if not text.strip():
         raise LabError("The message is empty; type one, or press Take back to change the last one.")
     before = [{"role": "system", "content": system}] if system and system.strip() else []
-    return Prompt(messages=(*before, *_all(talk), *made.messages), mode="chat")
+    return Prompt(messages=(*before, *turns_of(talk), *made.messages), mode="chat")
 
 
-def seen(mode: str | None) -> list[Update]:
-    """What of chat is visible: its column, its buttons, its turns."""
-    return [gr.update(visible=mode == "chat") for _ in range(3)]
+def asked_again(
+    lab: Lab, model: str, mode: str | None, text: str, system: str | None, talk: dict[str, Any] | None
+) -> Prompt:
+    """As `prompt_of`, but with an empty box in chat it is the last message that is asked once more."""
+    talk = talk or nothing()
+    if mode == "chat" and not text.strip() and talk["messages"]:
+        text, talk = taken_back(talk)
+    return prompt_of(lab, model, mode, text, system, talk)
+
+
+def switched(mode: str | None) -> list[Update]:
+    """What another mode changes: system box, turns, Take back, New chat, prompt, Generate, Clear, the answer's name."""
+    on = mode == "chat"
+    shown = gr.update(visible=on)
+    prompt = gr.update(
+        label="Message" if on else "Prompt",
+        placeholder="Write a message. Enter sends it, Shift+Enter begins a new line."
+        if on
+        else "Type a prompt, or try an example.",
+        lines=2 if on else 5,
+    )
+    run = gr.update(value="Send" if on else "Generate")
+    answer = gr.update(label="Answer" if on else "Completion")
+    return [shown, shown, shown, shown, prompt, run, gr.update(visible=not on), answer]
+
+
+def chosen(lab: Lab, mode: str | None, talk: dict[str, Any]) -> list[Update]:
+    """What a run shows, once the user has chosen another mode: the conversation's last answer, or nothing."""
+    _, _, view = resumed(lab, "", talk) if mode == "chat" else ("", talk, None)
+    return shown_run(lab, view) if view else blank()
 
 
 def sent(made: Prompt, talk: dict[str, Any], run: int | None) -> dict[str, Any]:
@@ -81,16 +115,17 @@ def sent(made: Prompt, talk: dict[str, Any], run: int | None) -> dict[str, Any]:
 
 
 def settled(lab: Lab, state: dict[str, Any], prompt: str) -> Sequence[Update]:
-    """After a run: its answer is the last one, and without an answer its message is taken back; (prompt, talk)."""
+    """After a run: its answer is the last one; one without an answer gives its message back; (prompt, talk)."""
     if not state.get("run"):
         return gr.skip(), gr.skip()
     view = generation.run(lab, state["run"])
     if view.mode != "chat":
         return gr.skip(), gr.skip()
     _, talk = restored(lab, view, state["completion"])
-    if not view.completions:
-        return gr.skip(), taken_back(talk)[1]
-    return "" if prompt == view.prompt.messages[-1]["content"] else gr.skip(), talk
+    if view.completions:
+        return gr.skip(), talk
+    message, before = taken_back(talk)
+    return prompt if (prompt or "").strip() else message, before
 
 
 def restored(lab: Lab, view: generation.RunView, completion: int = 0) -> tuple[str, dict[str, Any]]:
@@ -111,6 +146,16 @@ def taken_back(talk: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return messages[-1]["content"], {"messages": messages[:-1], "last": "", "run": None}
 
 
+def take_back(talk: dict[str, Any]) -> Sequence[Update]:
+    """The last message in the box again, and nothing of its answer."""
+    return *taken_back(talk), *blank()
+
+
+def begin_anew(talk: dict[str, Any]) -> Sequence[Update]:
+    """An empty conversation; the one before is kept for the undo button."""
+    return nothing(), *blank(), talk, gr.update(visible=True)
+
+
 def resumed(lab: Lab, prompt: str, talk: dict[str, Any]) -> tuple[str, dict[str, Any], generation.RunView | None]:
     """A kept conversation as it ended, also where the page was left meanwhile; with the run of its last answer."""
     try:
@@ -121,7 +166,8 @@ def resumed(lab: Lab, prompt: str, talk: dict[str, Any]) -> tuple[str, dict[str,
     if view is None or now["messages"] != talk["messages"]:
         return prompt, talk, None
     if not view.completions:
-        return prompt, taken_back(now)[1], None
+        message, before = taken_back(now)
+        return prompt if (prompt or "").strip() else message, before, None
     return "" if prompt == now["messages"][-1]["content"] else prompt, now, view
 
 
@@ -131,6 +177,7 @@ def undone(lab: Lab, talk: dict[str, Any]) -> list[Update]:
     return [now, *(shown_run(lab, view) if view else blank()), gr.update(visible=False)]
 
 
-def _all(talk: dict[str, Any]) -> list[Message]:
+def turns_of(talk: dict[str, Any]) -> list[Message]:
+    """Every message so far, the newest answer among them."""
     answer = [{"role": "assistant", "content": talk["last"]}] if talk["last"] else []
     return [*talk["messages"], *answer]

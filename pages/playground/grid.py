@@ -3,7 +3,7 @@
 import html
 import itertools
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -11,13 +11,13 @@ import gradio as gr
 from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
-from genai_lab.services import generation, models
+from genai_lab.services import generation
 from pages.components.errors import PRIVATE, guarded
 from pages.components.forms import label_of, read_settings
 from pages.components.head import PLAIN, empty_state_markup
+from pages.playground import chat
+from pages.playground.settings import NAMES
 
-# As the form draws them: what stands under "More settings" comes last.
-NAMES = [item.name for item in sorted(fields(Sampling), key=lambda item: bool(item.metadata.get("more")))]
 VARIED = ("temperature", "top_p", "top_k", "min_p", "typical_p", "repetition_penalty", "max_new_tokens", "seed")
 MOST_CELLS = 36
 EMPTY = empty_state_markup("No grid yet", "Choose two settings and their values, then press Run grid.")
@@ -25,7 +25,10 @@ EMPTY = empty_state_markup("No grid yet", "Choose two settings and their values,
 
 def build(lab: Lab, single: Any) -> None:
     choices = [(label_of(name), name) for name in VARIED]
-    gr.Markdown("Prompt, model and all other settings are those of the Single tab.", elem_classes=["quiet"])
+    gr.Markdown(
+        "Prompt (in chat the conversation), model and all other settings are those of the Single tab.",
+        elem_classes=["quiet"],
+    )
     with gr.Row():
         rows = gr.Dropdown(
             choices, value="temperature", label="Rows", info="Down the side.", interactive=True, elem_id="grid-rows"
@@ -42,7 +45,7 @@ def build(lab: Lab, single: Any) -> None:
         stop = gr.Button("Stop", scale=0, min_width=80, elem_id="grid-stop")
     table = gr.HTML(EMPTY, apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="grid-table")
     state = gr.State([])
-    base = [single.model, single.mode, single.prompt, *single.form.values()]
+    base = [*single.question, *single.form.values()]
     run.click(
         guarded(run_grid, lab),
         [rows, down, columns, across, *base],
@@ -54,7 +57,17 @@ def build(lab: Lab, single: Any) -> None:
 
 
 def run_grid(
-    lab: Lab, rows: str, down: str, columns: str, across: str, model: str, mode: str, prompt: str, *values: Any
+    lab: Lab,
+    rows: str,
+    down: str,
+    columns: str,
+    across: str,
+    model: str,
+    mode: str,
+    prompt: str,
+    system: str,
+    talk: dict[str, Any],
+    *values: Any,
 ) -> Iterator[tuple[str, Any]]:
     """All cells in one batch; the table fills as they end."""
     if rows == columns:
@@ -65,7 +78,7 @@ def run_grid(
     if len(heads[0]) * len(heads[1]) > MOST_CELLS:
         raise LabError(f"The grid has {len(heads[0]) * len(heads[1])} cells; at most {MOST_CELLS} run at once.")
     base = replace(read_settings(Sampling, NAMES, values), num_completions=1).seeded()
-    made = models.prompt_for(lab, model, prompt or "", mode or None)
+    made = chat.asked_again(lab, model, mode, prompt or "", system, talk)
     cells = list(itertools.product(*heads))
     jobs = [
         generation.Job(model, made, Sampling.from_dict(base.as_dict() | {rows: one, columns: two}))

@@ -34,7 +34,7 @@ def build(lab: Lab, state: gr.State) -> None:
 def wire_replay(lab: Lab, state: gr.State, shown: Sequence[Any], chart: gr.Plot, scope: Sequence[Any]) -> None:
     from gradio.context import Context
 
-    from pages.playground.single import look
+    from pages.playground.running import look
 
     blocks = Context.root_block
     assert blocks is not None

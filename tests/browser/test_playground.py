@@ -174,10 +174,11 @@ def test_a_link_restores_the_run_and_replay_repeats_it(open_page: Opener) -> Non
 def test_every_example_works_at_once(open_page: Opener) -> None:
     page = open_page("/")
     expect(page.locator("#pg-model input")).not_to_have_value("")
-    every = page.locator("#pg-examples button")
-    expect(every).to_have_count(len(examples()))
-    for place, one in enumerate(examples()):
-        every.nth(place).click()
+    expect(page.locator("#pg-examples button")).to_have_count(len(examples()))
+    for one in examples():
+        if one.mode != "chat" and page.locator("#pg-mode input[value='chat']:checked").count():
+            page.locator("#pg-mode").get_by_text("completion").click()  # in chat the chips are messages alone
+        page.locator("#pg-examples").get_by_role("button", name=one.title, exact=True).click()
         expect(page.locator("#pg-prompt textarea")).to_have_value(one.prompt)
         expect(page.locator(f"#pg-mode input[value='{one.mode}']")).to_be_checked()
         before = page.locator("#pg-note").inner_text()
@@ -192,16 +193,28 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener, s
     page = open_page("/?model=starter-causal")
     page.locator("#pg-mode").get_by_text("chat").click()
     page.locator("#pg-system textarea").fill("Be kind.")
+    box = page.locator("#pg-prompt textarea")
+    expect(page.locator("#pg-run")).to_have_text("Send")
     for message in ("Can you help me?", "And <b>tomorrow</b>?"):
-        page.locator("#pg-prompt textarea").fill(message)
-        page.locator("#pg-run").click()
+        box.fill(message[:3])
+        box.press("Shift+Enter")
+        box.press_sequentially(message[3:])
+        expect(box).to_have_value(f"{message[:3]}\n{message[3:]}")
+        box.fill(message)
+        box.press("Enter")
         expect(page.locator("#pg-talk")).to_contain_text(message)
-        expect(page.locator("#pg-prompt textarea")).to_have_value("")
+        expect(box).to_have_value("")
+        expect(status(page)).to_contain_text("finished")
+        expect(page.locator("#pg-note")).to_contain_text("ended by")
     turns = page.locator("#pg-talk li")
     expect(turns).to_have_count(3)
     said, answer = turns.all_inner_texts(), completion(page)
+    places = [page.locator(one).bounding_box() for one in ("#pg-talk", "#pg-tokens", "#pg-prompt", "#pg-run")]
+    tops = [one["y"] for one in places if one]
+    assert tops == sorted(tops)
     assert serious_violations(page) == []
     page.wait_for_timeout(400)  # the draft is written
+    assert page.url.endswith(f"/?run={run_of(page)}")
     page.reload()
     expect(page.locator("#pg-talk li")).to_have_count(3)
     expect(page.locator("#pg-note")).to_contain_text("Run")
