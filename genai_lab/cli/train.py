@@ -135,7 +135,14 @@ def _printed(lab: Any, run_id: int, as_json: bool) -> None:
     print(f"Run {view.id} ({view.title}): {view.status}{f': {view.error}' if view.error else ''}")
     print(f"  learning rate: {view.rate:g}")
     for name, value in view.outcome.items():
-        print(f"  {name.replace('_', ' ')}: {value}")
+        if not isinstance(value, dict):
+            print(f"  {name.replace('_', ' ')}: {value}")
+    for one in view.scores:
+        name = f"step {one['step']:,}" if one["step"] else "base"
+        ends = f"95 % interval {one['low']:.3f} to {one['high']:.3f}, n = {one['n']:,}"
+        print(f"  {name}: {one['figure']} {one['value']:.3f}, {ends}")
+    for sentence in view.sentences:
+        print(f"  {sentence}")
     for note in view.notes:
         print(f"  {note}")
     return None
@@ -156,5 +163,7 @@ def _fields(view: Any) -> dict[str, Any]:
         "outcome": view.outcome,
         "predicted": view.predicted,
         "notes": list(view.notes),
+        "scores": list(view.scores),
+        "verdict": list(view.sentences),
         "inputs": [{"role": role, "name": name, "hash": hash} for role, name, hash in view.inputs],
     }

@@ -96,6 +96,10 @@ class Training:
     )
     patience: int = setting(0, "Stop after so many evaluations without a lower loss; 0 is off.", 0, 1000, more=True)
     validation_rows: int = setting(200, "Rows that the validation loss is measured on.", 1, 100_000, more=True)
+    score_rows: int = setting(
+        50, "Validation rows that are completed and scored by the task's metric at each evaluation; 0 is off.",
+        0, 10_000, more=True,
+    )  # fmt: skip
     processes: int = setting(1, "Processes on this machine (torchrun).", 1, 64, more=True)
     sharding: str = setting(
         "none",

@@ -75,6 +75,13 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
+def ends_of(module: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens at which the model's completions end."""
+    ends = module.generation_config.eos_token_id if getattr(module, "generation_config", None) else None
+    every = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id}
+    return frozenset(token for token in every if token is not None)
+
+
 def start_of(module_config: Any) -> int | None:
     """The token that a decoder begins with."""
     start = getattr(module_config, "decoder_start_token_id", None)

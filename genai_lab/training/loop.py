@@ -20,9 +20,10 @@ from transformers.trainer_pt_utils import safe_globals
 
 from genai_lab.training import IGNORED, Tell
 from genai_lab.training.batches import Draws, validation_draws
-from genai_lab.training.loading import load_module, load_tokenizer
+from genai_lab.training.loading import ends_of, load_module, load_tokenizer
 from genai_lab.training.running import STATE, TRAINED, Running, arguments, checkpoints, step_of
 from genai_lab.training.running import Diverged as Diverged
+from genai_lab.training.scoring import summary
 from genai_lab.training.work import Work
 
 KINDS = ("*.pt", "*.pth")
@@ -49,16 +50,24 @@ class Loop(Running, Trainer):
         return loss if penalty is None else loss + penalty / self.args.gradient_accumulation_steps
 
     def measured(self) -> dict[str, float]:
-        """Loss in nats a learned token over all validation items, and the share of them predicted first."""
-        total, right, count = 0.0, 0, 0
+        """Loss in nats a learned token over all validation items, and the share that is predicted first.
+
+        That is the accuracy of a classifier's classes; of tokens the end is left out, which every model learns first.
+        """
+        classes = self.work.objective.head == "classify"
+        ends = [] if classes else sorted(ends_of(self.accelerator.unwrap_model(self.model), self.tokenizer))
+        total, right, count, learned = 0.0, 0, 0, 0
         for inputs in self.held_batches():
             labels = inputs.pop("labels")
             logits = _aligned(self.model(**inputs).logits, labels).float()
             flat = labels.view(-1)
             total += float(cross_entropy(logits, flat, ignore_index=IGNORED, reduction="sum"))
-            right += int(((logits.argmax(-1) == flat) & (flat != IGNORED)).sum())
-            count += int((flat != IGNORED).sum())
-        return {"loss": total / max(1, count), "accuracy": right / max(1, count)}
+            learned += int((flat != IGNORED).sum())
+            asked = (flat != IGNORED) & ~torch.isin(flat, torch.tensor(ends, device=flat.device, dtype=flat.dtype))
+            right += int(((logits.argmax(-1) == flat) & asked).sum())
+            count += int(asked.sum())
+        name = "accuracy" if classes else "token accuracy"
+        return {"loss": total / max(1, learned), name: right / max(1, count)}
 
 
 def _aligned(logits: Any, labels: Any) -> Any:
@@ -147,8 +156,9 @@ def train(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
     }
     found |= {"stopped_early": loop.state.global_step < work.steps, "trained": trained, **loop.sizes()}
     if loop.is_world_process_zero():
-        if note := worse(loop.state):
-            tell.record({"key": "worse", "note": note})
+        found |= summary(out, loop.state.best_global_step)
+        for note in filter(None, (worse(loop.state), worse_at_task(found))):
+            tell.record({"key": note, "note": note})
         tell.record({"key": f"outcome {loop.state.global_step}", "outcome": found})
     return found
 
@@ -167,6 +177,16 @@ def worse(state: TrainerState) -> str:
     return (
         f"The best validation loss ({best:.4g}, step {state.best_global_step}) is above that of the base "
         f"({first:.4g}), so that this run has made the model worse; lower the learning rate."
+    )
+
+
+def worse_at_task(outcome: dict[str, Any]) -> str:
+    """What to say of a run whose completions a test finds worse than the base's; "" for others."""
+    if not outcome.get("score", {}).get("worse"):
+        return ""
+    return (
+        "This run has made the model worse at its task, whatever the loss says; lower the learning rate, train for "
+        "fewer steps, or look at the first batch."
     )
 
 

@@ -20,6 +20,7 @@ from genai_lab.training import IGNORED, Tell
 from genai_lab.training.batches import Collate, Draws
 from genai_lab.training.loading import start_of
 from genai_lab.training.samples import samples
+from genai_lab.training.scoring import Scorer
 from genai_lab.training.sharding import own, shard, share_out, whole
 from genai_lab.training.work import Work
 
@@ -62,6 +63,7 @@ class Running(_Trainer):
         self.method, self.tokens, self.began = work.method, 0, time.perf_counter()
         self.trained = [name for name, weight in module.named_parameters() if weight.requires_grad]
         self.collate = Collate(tokenizer.pad_token_id, work.architecture, work.objective.head, start_of(module.config))
+        self.scorer = Scorer(work, held, out, tell)
         given: dict[str, Any] = {"train_dataset": draws, "eval_dataset": held, **trainer}
         super().__init__(model=module, data_collator=self.collate, callbacks=[Reporter(self), *stopping(work)], **given)
         self.pop_callback(PrinterCallback)
@@ -110,6 +112,7 @@ class Running(_Trainer):
         # Sharded weights are put together by all processes, which write the same then.
         if self.is_world_process_zero() or self.sharded:
             shown = samples(self.work, self.model, self.tokenizer, self.held, self.collate)
+            self.scorer.score(self.model, self.tokenizer, step, tells=self.is_world_process_zero())
         if self.is_world_process_zero():
             for name, value in measured.items():
                 self.tell.metric(f"validation {name}", step, value)

@@ -65,11 +65,15 @@ def _asked(work: Work, tokenizer: Any, one: Drawn) -> tuple[str, str]:
 
 
 def _written(work: Work, module: Any, tokenizer: Any, drawn: Sequence[Drawn]) -> list[str]:
+    return generated(work, module, tokenizer, [_split(work, one)[0] for one in drawn], LONGEST)
+
+
+def generated(work: Work, module: Any, tokenizer: Any, given: Sequence[list[int]], room: int) -> list[str]:
+    """What transformers' own generation writes for the ids, greedily, at most `room` new tokens each."""
     import torch
 
-    given = [_split(work, one)[0] for one in drawn]
     if work.plan.method in ALONE and len(given) > 1:
-        return [text for one in drawn for text in _written(work, module, tokenizer, [one])]
+        return [text for one in given for text in generated(work, module, tokenizer, [one], room)]
     width = max(map(len, given))
     left = work.architecture == "decoder-only"
     ids = torch.full((len(given), width), tokenizer.pad_token_id, device=module.device)
@@ -81,13 +85,13 @@ def _written(work: Work, module: Any, tokenizer: Any, drawn: Sequence[Drawn]) ->
     out = module.generate(
         input_ids=ids,
         attention_mask=mask,
-        max_new_tokens=LONGEST,
+        max_new_tokens=room,
         do_sample=False,
         use_cache=True,
         pad_token_id=tokenizer.pad_token_id,
     )
     # Virtual tokens make some modules give back the new tokens alone.
-    fresh = [row[width:] if left and len(row) > LONGEST + 1 else row for row in out.tolist()]
+    fresh = [row[width:] if left and len(row) > room + 1 else row for row in out.tolist()]
     keep = work.objective.name == "spans"
     return [tokenizer.decode(row) if keep else _text(tokenizer, row) for row in fresh]
 

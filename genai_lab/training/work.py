@@ -21,7 +21,8 @@ class Work:
     """One run, ready to be done. `base` is the model's folder, `name` its name in the catalogue; `labels` are the
     classes in order; `shown` are the rows of the validation items whose completions are written at each evaluation.
     `turns` and `sizes` of the parts are what `batches.training_draws` is told; `default_rate` is the learning rate
-    where the plan gives none, 0 for the method's own.
+    where the plan gives none, 0 for the method's own. The
+    validation items `scored` are completed at each evaluation and measured by `metric` (see `scoring`).
     """
 
     plan: Plan
@@ -36,6 +37,8 @@ class Work:
     turns: tuple[tuple[int, ...], ...] = ()
     sizes: tuple[int, ...] = ()
     default_rate: float = 0.0
+    scored: tuple[int, ...] = ()
+    metric: str = ""
 
     @property
     def training(self) -> Training:
@@ -73,7 +76,7 @@ class Work:
     @classmethod
     def read(cls, folder: Path) -> "Work":
         kept: dict[str, Any] = json.loads((folder / FILE).read_text())
-        kept |= {name: tuple(kept.get(name, ())) for name in ("labels", "shown", "turns", "sizes")}
+        kept |= {name: tuple(kept.get(name, ())) for name in ("labels", "shown", "turns", "sizes", "scored")}
         return cls(**kept | {"plan": Plan.from_dict(kept["plan"]), "base": Path(kept["base"])})
 
     def draws(self, items: Sequence[Sequence[Item]], tokenizer: Any) -> Draws:

@@ -19,9 +19,10 @@ PANELS = (
     ("Gradient norm", ("gradient norm",)),
     ("Tokens per second", ("tokens per second",)),
     ("Memory (MB)", ("memory",)),
-    ("Validation accuracy", ("validation accuracy",)),
+    ("Task score on validation rows", ("validation exact match", "validation ROUGE-L F1", "validation accuracy")),
 )
-OF_PAIRS = (
+OF_SOME = (
+    ("Token accuracy, the end left out", ("validation token accuracy",)),
     ("Accuracy on training pairs", ("training accuracy",)),
     ("Margin of the rewards", ("training reward margin", "validation reward margin")),
     (
@@ -35,8 +36,11 @@ OF_PAIRS = (
 
 
 def curves(runs: Sequence[tuple[TrainingView, Mapping[str, Points]]]) -> go.Figure:
-    """Six small charts, nine where a run learns from pairs; a run keeps its colour, validation is dashed."""
-    panels = PANELS + tuple(one for one in OF_PAIRS if any(name in found for _, found in runs for name in one[1]))
+    """Six small charts and those of which there is something; a run keeps its colour, validation is dashed.
+
+    The score of the base, which is that of step 0, is a line through the chart of scores.
+    """
+    panels = PANELS + tuple(one for one in OF_SOME if any(name in found for _, found in runs for name in one[1]))
     rows = -(-len(panels) // 3)
     made = layout(height=215 * rows, showlegend=True)
     made["legend"] = {"orientation": "h", "y": 1.12, "x": 0}
@@ -59,7 +63,10 @@ def curves(runs: Sequence[tuple[TrainingView, Mapping[str, Points]]]) -> go.Figu
         for number, (view, found) in enumerate(runs):
             for name in names:
                 if points := found.get(name):
-                    data.append(_curve(view, name, points, PALETTE[number % len(PALETTE)], own, place == 0))
+                    colour = PALETTE[number % len(PALETTE)]
+                    data.append(_curve(view, name, points, colour, own, place == 0))
+                    if title.startswith("Task score") and points[0][0] == 0 and len(points) > 1:
+                        data.append(_base_line(view, points, colour, own))
     made["annotations"] = notes
     return figure(data, made)
 
@@ -89,6 +96,16 @@ def _curve(view: TrainingView, name: str, points: Points, colour: str, own: str,
         "marker": {"size": 5},
         "hovertemplate": f"step %{{x}}<br>{html.escape(name)} %{{y:.4g}}<extra>{html.escape(view.title)}</extra>",
     }
+
+
+def _base_line(view: TrainingView, points: Points, colour: str, own: str) -> dict[str, Any]:
+    value = points[0][1]
+    return {
+        "type": "scatter", "mode": "lines", "name": html.escape(f"{view.title} (base)"), "showlegend": False,
+        "x": [points[0][0], points[-1][0]], "y": [value, value], "xaxis": f"x{own}", "yaxis": f"y{own}",
+        "line": {"color": colour, "width": 1, "dash": "dash"},
+        "hovertemplate": f"base %{{y:.4g}}<extra>{html.escape(view.title)}</extra>",
+    }  # fmt: skip
 
 
 COSTS = (("Prompt tokens", "prompt_tokens", "%{x:,.0f} tokens"), ("Seconds a completion", "seconds", "%{x:.3g} s"))

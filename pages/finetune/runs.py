@@ -302,7 +302,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
         if job
         else "",
         "error": view.error or "",
-        "notes": list(view.notes),
+        "notes": [*view.sentences, *view.notes],
         "facts": [[name, text] for name, text in facts.items() if text],
         "try": view.model if ready and view.plan.objective not in ("classification", "masked", "reward") else "",
     }

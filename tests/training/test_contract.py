@@ -52,7 +52,10 @@ def work_of(
         texts = [Text(one.prompt + one.completion) for one in TEXTS]
     tokenizer = load_tokenizer(base)
     items = OBJECTIVES.get(plan.objective).items(texts, tokenizer, architecture, plan.training, labels)
-    made = Work(plan, base, "base", architecture, plan.training.steps, "cpu", labels, (0, 1))
+    metric = "rouge" if plan.objective == "instruction" else ""
+    made = Work(
+        plan, base, "base", architecture, plan.training.steps, "cpu", labels, (0, 1), scored=(0, 2, 3), metric=metric
+    )
     made.write(folder, [items[4:]], items[:4])
     return Work.read(folder)
 
@@ -68,6 +71,12 @@ def test_a_method_trains_what_it_says_and_its_artefact_says_the_same(
     assert 0 < outcome["trained"] <= outcome["parameters"]
     assert [step for step, _ in told.metrics["validation loss"]] == [0, 1, 2, 3]
     assert {item["sample"]["place"] for item in told.records if "sample" in item} == {0, 1}
+    if work.metric:
+        assert [step for step, _ in told.metrics["validation ROUGE-L F1"]] == [0, 1, 2, 3]
+        scores = {item["score"]["step"]: item["score"] for item in told.records if "score" in item}
+        assert outcome["base"] == scores[0]
+        assert outcome["score"] == scores[outcome["best_step"]]
+        assert {one["n"] for one in scores.values()} == {3}
     after, *_ = prepared(work, tmp_path)
     best = best_of(tmp_path / "out")
     assert best is not None

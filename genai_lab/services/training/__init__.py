@@ -3,8 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,21 @@ from genai_lab.models.adapter import unmergeable
 from genai_lab.provenance import provenance
 from genai_lab.services import jobs, models
 from genai_lab.services.training import preparing
+from genai_lab.services.training.views import TrainingView as TrainingView
+from genai_lab.services.training.views import view_of
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from storage import evaluation as queries
 from storage import models as model_queries
 from storage import runs
-from storage.tables import Run, RunInput
+from storage.tables import RunInput
 
 TRAIN = "train"
 KEEP = "keep"
 MERGE = "merge"
 ATTEMPTS = 50
+OLD_NAMES = {"validation accuracy": "validation token accuracy"}
 
 
 @dataclass(frozen=True)
@@ -35,39 +37,6 @@ class Started:
     run_id: int
     job_id: int
     model: str
-
-
-@dataclass(frozen=True)
-class TrainingView:
-    """One run. `outcome` is what came of it (steps, best_step, best_loss, seconds, tokens, trained, parameters, peak
-    in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met; `rate`
-    is the learning rate, the default where the plan gives none; `report` is how rewards did on held-out pairs
-    (`reward_report`), {} for runs that do not learn from pairs.
-    """
-
-    id: int
-    title: str
-    tags: tuple[str, ...]
-    plan: Plan
-    model: str | None
-    status: str
-    error: str | None
-    created_at: datetime
-    seed: int
-    job: jobs.JobView | None
-    outcome: dict[str, Any]
-    predicted: dict[str, Any]
-    notes: tuple[str, ...]
-    inputs: tuple[tuple[str, str, str], ...]
-    code_revision: str
-    dirty: bool
-    parent: int | None
-    report: dict[str, Any] = field(default_factory=dict)
-    rate: float = 0.0
-
-    @property
-    def method(self) -> str:
-        return METHODS.get(self.plan.method).title
 
 
 @dataclass(frozen=True)
@@ -215,7 +184,7 @@ def show(lab: Lab, run_id: int) -> TrainingView:
             raise LabError(f"There is no fine-tuning run {run_id}; the Fine-tune page lists those there are.")
         made = model_queries.made_by(session, [run_id]).get(run_id)
         job = queries.job_of_run(session, run_id)
-    return _view(lab, run, made.name if made else None, job)
+    return view_of(lab, run, made.name if made else None, job)
 
 
 def find(lab: Lab, *, parent: int | None = None, limit: int = 100) -> list[TrainingView]:
@@ -224,7 +193,7 @@ def find(lab: Lab, *, parent: int | None = None, limit: int = 100) -> list[Train
         found = queries.runs_of_kind(session, TRAIN, parent=parent, limit=limit)
         made = model_queries.made_by(session, [run.id for run in found])
         job_ids = {run.id: queries.job_of_run(session, run.id) for run in found}
-    return [_view(lab, run, made[run.id].name if run.id in made else None, job_ids[run.id]) for run in found]
+    return [view_of(lab, run, made[run.id].name if run.id in made else None, job_ids[run.id]) for run in found]
 
 
 def rename(lab: Lab, run_id: int, title: str, tags: Sequence[str]) -> TrainingView:
@@ -243,7 +212,12 @@ def rename(lab: Lab, run_id: int, title: str, tags: Sequence[str]) -> TrainingVi
 
 def curves(lab: Lab, view: TrainingView) -> dict[str, list[tuple[int, float]]]:
     """Its curves by name: training loss, validation loss, learning rate and more."""
-    return jobs.metrics(lab, view.job.id) if view.job else {}
+    found = jobs.metrics(lab, view.job.id) if view.job else {}
+    objective = OBJECTIVES.get(view.plan.objective)
+    if objective.head in ("lm", "masked") and objective.needs != "pairs":
+        # What earlier runs called accuracy was that of tokens, the end among them.
+        found = {OLD_NAMES.get(name, name): points for name, points in found.items()}
+    return found
 
 
 def samples(lab: Lab, run_id: int) -> list[dict[str, Any]]:
@@ -344,41 +318,6 @@ def export_file(lab: Lab, run_id: int) -> Path:
         with atomic_write(path) as draft:
             shutil.make_archive(str(draft.with_suffix("")), "zip", card.path.parent, card.path.name)
     return path
-
-
-def _view(lab: Lab, run: Run, model: str | None, job_id: int | None) -> TrainingView:
-    job = jobs.show(lab, job_id) if job_id is not None else None
-    result = (job.result if job else None) or {}
-    plan = Plan.from_dict(run.settings["plan"])
-    return TrainingView(
-        id=run.id,
-        title=run.title or model or f"run {run.id}",
-        tags=tuple(run.tags or ()),
-        plan=plan,
-        model=model,
-        status="queued" if job is not None and job.status == "queued" and run.status == "running" else run.status,
-        error=run.error,
-        created_at=run.created_at,
-        seed=run.seed,
-        job=job,
-        outcome=result.get("outcome", {}),
-        predicted=run.settings.get("predicted") or {},
-        notes=tuple(result.get("notes", ())),
-        inputs=tuple((one.role, _input_name(one), (one.content_hash or "")[:12]) for one in run.inputs),
-        code_revision=run.code_revision,
-        dirty=run.dirty,
-        parent=run.parent_id,
-        report=result.get("report", {}),
-        rate=run.settings.get("rate") or plan.training.learning_rate or METHODS.get(plan.method).rate,
-    )
-
-
-def _input_name(one: RunInput) -> str:
-    if one.model_id is not None:
-        return one.model.name
-    if one.dataset_version_id is not None:
-        return f"{one.dataset_version.dataset.name}@{one.dataset_version.number}"
-    return f"{one.template_version.template.name}@{one.template_version.number}"
 
 
 def _under_a_name(lab: Lab, asked: str, stem: str, begin: Callable[[str], Started]) -> Started:

@@ -51,6 +51,9 @@ def write_card(lab: Lab, run_id: int, name: str, folder: Path, step: int) -> Non
             f"{held.get(step, min(held.values())):.4f} nats a {'pair' if objective.needs == 'pairs' else 'token'} "
             f"(before: {held[min(held)]:.4f})"
         )
+    score = next((one for one in view.scores if one["step"] == step), None)
+    if score is not None:
+        rows["Completions"] = f"{score['figure']} {score['value']:.3f}. {score['words']}"
     text = CARD.format(
         base=view.plan.model,
         method=view.plan.method,

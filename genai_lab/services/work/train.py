@@ -16,6 +16,8 @@ from genai_lab.services import jobs, models
 from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparing
 from genai_lab.services.work import KINDS, Report
 from genai_lab.training import Plan, architecture_of
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.scoring import metric_for, rows_for
 from genai_lab.training.work import FILE, SHOWN, Work
 from storage import evaluation as queries
 from storage import models as model_queries
@@ -61,9 +63,12 @@ class Train:
         return result
 
     def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
-        """What it wrote on the way, as completions of the run."""
+        """What it wrote on the way, as completions of the run, and what these were worth."""
         found = [item["sample"] for item in items if "sample" in item]
         queries.add_generations(session, [(job.run_id or 0, _generation(one)) for one in found])
+        if scores := {str(item["score"]["step"]): item["score"] for item in items if "score" in item}:
+            run = session.get_one(Run, job.run_id)
+            run.settings = run.settings | {"scores": run.settings.get("scores", {}) | scores}
 
     def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         _made(session, result)
@@ -146,6 +151,7 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
     found = preparing.known(lab, plan)
     folder = preparing.folder_of(found)
     made = preparing.prepare(lab, plan, found, load_tokenizer(folder))
+    tasks = plan.training.score_rows and OBJECTIVES.get(plan.objective).needs == "reference"
     work = Work(
         plan,
         folder,
@@ -158,6 +164,8 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
         turns=made.turns,
         sizes=made.sizes,
         default_rate=found.rate(plan),
+        scored=rows_for(made.validation, plan.training.score_rows, plan.training.seed) if tasks else (),
+        metric=metric_for([*made.validation, *(item for part in made.train for item in part)]) if tasks else "",
     )
     numbers = {"rows": made.rows, "left_out": made.left_out, "cut": made.cut, "held": len(made.validation)}
     place.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,93 @@
+"""A fine-tuning run as pages and the command line read it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from genai_lab.lab import Lab
+from genai_lab.services import jobs
+from genai_lab.training import Plan
+from genai_lab.training.methods import METHODS
+from storage.tables import Run, RunInput
+
+
+@dataclass(frozen=True)
+class TrainingView:
+    """One run. `outcome` is what came of it (steps, best_step, best_loss, seconds, tokens, trained, parameters, peak
+    in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met; `rate`
+    is the learning rate, the default where the plan gives none; `scores` are what its completions were worth at each
+    evaluation, as fields of `training.scoring.Score`, the base's first; `report` is how rewards did on held-out pairs
+    (`reward_report`), {} for runs that do not learn from pairs.
+    """
+
+    id: int
+    title: str
+    tags: tuple[str, ...]
+    plan: Plan
+    model: str | None
+    status: str
+    error: str | None
+    created_at: datetime
+    seed: int
+    job: jobs.JobView | None
+    outcome: dict[str, Any]
+    predicted: dict[str, Any]
+    notes: tuple[str, ...]
+    inputs: tuple[tuple[str, str, str], ...]
+    code_revision: str
+    dirty: bool
+    parent: int | None
+    report: dict[str, Any] = field(default_factory=dict)
+    rate: float = 0.0
+    scores: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """How the completions compare with the base's: of the step that is kept, or of the last one so far."""
+        kept = self.outcome.get("step", self.outcome.get("best_step"))
+        chosen = next((one for one in self.scores if one["step"] == kept), self.scores[-1] if self.scores else None)
+        if chosen is None:
+            return ()
+        spent = sum(one["seconds"] for one in self.scores)
+        cost = f"Scoring {chosen['n']:,} completions at {len(self.scores)} evaluations took {spent:.1f} s."
+        return tuple(filter(None, (chosen["words"], chosen["same"], cost)))
+
+    @property
+    def method(self) -> str:
+        return METHODS.get(self.plan.method).title
+
+
+def view_of(lab: Lab, run: Run, model: str | None, job_id: int | None) -> TrainingView:
+    job = jobs.show(lab, job_id) if job_id is not None else None
+    result = (job.result if job else None) or {}
+    plan = Plan.from_dict(run.settings["plan"])
+    return TrainingView(
+        id=run.id,
+        title=run.title or model or f"run {run.id}",
+        tags=tuple(run.tags or ()),
+        plan=plan,
+        model=model,
+        status="queued" if job is not None and job.status == "queued" and run.status == "running" else run.status,
+        error=run.error,
+        created_at=run.created_at,
+        seed=run.seed,
+        job=job,
+        outcome=result.get("outcome", {}),
+        predicted=run.settings.get("predicted") or {},
+        notes=tuple(result.get("notes", ())),
+        inputs=tuple((one.role, _input_name(one), (one.content_hash or "")[:12]) for one in run.inputs),
+        code_revision=run.code_revision,
+        dirty=run.dirty,
+        parent=run.parent_id,
+        report=result.get("report", {}),
+        rate=run.settings.get("rate") or plan.training.learning_rate or METHODS.get(plan.method).rate,
+        scores=tuple(sorted(run.settings.get("scores", {}).values(), key=lambda one: one["step"])),
+    )
+
+
+def _input_name(one: RunInput) -> str:
+    if one.model_id is not None:
+        return one.model.name
+    if one.dataset_version_id is not None:
+        return f"{one.dataset_version.dataset.name}@{one.dataset_version.number}"
+    return f"{one.template_version.template.name}@{one.template_version.number}"
