@@ -181,7 +181,8 @@ class Row(Reading):
                 return
             self.finished = reason
             if reason != "stop string":
-                self._gather(self._held + self._detokenizer.rest())
+                # After an error nothing is decoded again: it may be what failed.
+                self._gather(self._held + (self._detokenizer.rest() if reason != "error" else ""))
             self._tell()
             self.stream.finish(
                 Completion(

@@ -135,7 +135,8 @@ class Scheduler:
         """A failure ends the rows that it met, and nothing else."""
         try:
             work()
-        except Exception as problem:
+        except BaseException as problem:
+            # A panic of a library in Rust is no Exception, and without its thread a model answers no one.
             error = as_lab_error(problem)
             for row in rows:
                 row.fail(error)

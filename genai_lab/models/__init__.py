@@ -14,6 +14,7 @@ from genai_lab.errors import BadSetting
 from genai_lab.registry import Registry
 
 CACHED = 8192
+LONGEST_PROMPT = 1_000_000
 Family = Literal["decoder-only", "encoder-decoder", "classifier", "encoder", "endpoint"]
 Mode = Literal["completion", "chat", "text-to-text"]
 

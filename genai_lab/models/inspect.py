@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from genai_lab.errors import ModelError
 from genai_lab.models import CACHED, Card, Family, Options, Source
+from genai_lab.models.chat import check_template, stored_template
 from genai_lab.models.checks import DTYPES, Tensor, read_json, safetensors_header, weight_files
 from genai_lab.provenance import content_hash
 
@@ -65,6 +66,10 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
     check_sizes(config, parameters, str(folder))
     room = context(config, tokenizer_config)
     about, licence = _readme(folder)
+    completes, template = is_starter_template(folder), stored_template(folder, tokenizer_config)
+    # A starter's template is the lab's own and needs no look, nor the process that takes it.
+    if template and not completes and (unreadable := check_template(template, folder)):
+        template, about = "", f"Completion only: its chat template {unreadable}. {about}".strip()
     return Card(
         name=name,
         source=source,
@@ -78,8 +83,8 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
         context=room,
         licence=licence,
         content_hash=content_hash(hashed_files(folder, weights), folder),
-        chat=has_chat_template(folder, tokenizer_config),
-        completes=is_starter_template(folder),
+        chat=bool(template),
+        completes=completes,
         path=folder,
         about=about,
     )
@@ -241,11 +246,6 @@ def cached_numbers(config: dict[str, Any], room: int | None) -> int:
 
 def _first(config: dict[str, Any], names: tuple[str, ...]) -> int:
     return next((config[name] for name in names if isinstance(config.get(name), int) and config[name] > 0), 0)
-
-
-def has_chat_template(folder: Path, tokenizer_config: dict[str, Any]) -> bool:
-    files = ("chat_template.jinja", "chat_template.json")
-    return bool(tokenizer_config.get("chat_template")) or any((folder / name).is_file() for name in files)
 
 
 def is_starter_template(folder: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
+from genai_lab.models.panics import clear_panics
 
 BATCH = 32
 LOGITS = 2**26
@@ -123,6 +124,7 @@ class Judge:
             own = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0] * mask
         return [LogProbability(*one) for one in zip(own.sum(-1).tolist(), mask.sum(-1).tolist(), strict=True)]
 
+    @clear_panics("The tokenizer")
     def _coded(self, texts: Sequence[str]) -> Any:
         coded = self._tokenizer(
             list(texts), padding=len(texts) > 1, truncation=True, max_length=self._longest, return_tensors="pt"

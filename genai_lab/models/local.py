@@ -9,6 +9,7 @@ from genai_lab.errors import LabError, ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Source
 from genai_lab.models.checks import check_links, folder_within
 from genai_lab.models.inspect import inspect_folder, quick_check
+from genai_lab.models.panics import clear_panics
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ def load_folder(card: Card, options: Options) -> Generator:
 def clear_errors(name: str) -> Iterator[None]:
     """Turns what libraries raise while they read the files of `name` into one sentence."""
     try:
-        yield
+        with clear_panics(f"The tokenizer of {name}"):
+            yield
     except LabError:
         raise
     except Exception as problem:

@@ -9,11 +9,13 @@ from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
+from genai_lab.models.panics import clear_panics
 
 BATCH_TOKENS = 8192
 LONGEST = 1024
 
 
+@clear_panics("The tokenizer")
 def paired(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[list[int], list[int], bool]:
     """(tokens of the prompt, tokens of the completion, whether some were cut) for a decoder, at most `length` in all.
 
@@ -32,6 +34,7 @@ def paired(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[l
     return first[-max(1, length - len(last)) :], last, cut
 
 
+@clear_panics("The tokenizer")
 def joined(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[list[int], bool]:
     """(tokens of the two as an encoder reads a pair of texts, whether some were cut), cut as `paired` does."""
     coded = tokenizer(prompt, completion, truncation=False, verbose=False)

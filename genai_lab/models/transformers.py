@@ -1,5 +1,6 @@
 """A loaded transformers model as a Generator: rendering, tokens, the scheduler."""
 
+import json
 import logging
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.decoding import Token
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
+from genai_lab.models.chat import check_length, render_messages
+from genai_lab.models.panics import clear_panics
 
 if TYPE_CHECKING:
     from genai_lab.decoding.rows import Row
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 DECODED = 50_000
 ENCODED = 2048
+CHATS, KEPT_CHAT = 1024, 20_000
 
 
 class LocalGenerator:
@@ -42,6 +46,10 @@ class LocalGenerator:
         self._tokenizing = threading.Lock()
         # A prompt is counted before it is sent, and rows of a call begin alike.
         self._encoded = lru_cache(maxsize=ENCODED)(self._encode_anew)
+        # A chat is rendered to be counted, and again to be read.
+        self._chats = lru_cache(maxsize=CHATS)(
+            lambda key: render_messages(self.tokenizer, json.loads(key), self.card.name)
+        )
         # A stream decodes its last two tokens at every step, and texts repeat their pairs.
         self._decoded = lru_cache(maxsize=DECODED)(self._decode_anew)
 
@@ -62,13 +70,12 @@ class LocalGenerator:
         """The text that the model reads: the prompt itself, or the messages in the chat template."""
         if prompt.mode != "chat":
             return prompt.text
-        if not getattr(self.tokenizer, "chat_template", None):
-            raise ModelError(f"{self.card.name} has no chat template; use completion mode.")
         messages = list(prompt.messages) or [{"role": "user", "content": prompt.text}]
-        try:
-            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        except Exception as problem:
-            raise ModelError(f"The chat template of {self.card.name} refuses these messages: {problem}.") from problem
+        key = json.dumps(messages, sort_keys=True)
+        # A template that asks for the time says something else later, and a long chat is not worth its memory.
+        if len(key) > KEPT_CHAT or "strftime_now" in str(self.tokenizer.chat_template):
+            return render_messages(self.tokenizer, messages, self.card.name)
+        return self._chats(key)
 
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._encode(self.render(prompt), prompt.mode)) + len(prompt.prefix)
@@ -152,22 +159,25 @@ class LocalGenerator:
         return list(self._encoded(text, special and mode != "chat"))
 
     def _encode_anew(self, text: str, special: bool) -> tuple[int, ...]:
-        with self._tokenizing:
+        check_length(text)
+        with self._tokenizing, clear_panics(f"The tokenizer of {self.card.name}"):
             return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
 
     def _decode(self, ids: list[int]) -> str:
         return self._decoded(tuple(ids))
 
     def _decode_anew(self, ids: tuple[int, ...]) -> str:
-        if self._backend is not None:
-            return str(self._backend.decode(list(ids), skip_special_tokens=True))
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        with clear_panics(f"The tokenizer of {self.card.name}"):
+            if self._backend is not None:
+                return str(self._backend.decode(list(ids), skip_special_tokens=True))
+            return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _token_text(self, token_id: int) -> str:
-        piece = self.tokenizer.convert_ids_to_tokens(token_id)
-        if isinstance(piece, str) and piece.startswith("▁"):
-            return piece.replace("▁", " ")
-        return str(self.tokenizer.decode([token_id], skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        with clear_panics(f"The tokenizer of {self.card.name}"):
+            piece = self.tokenizer.convert_ids_to_tokens(token_id)
+            if isinstance(piece, str) and piece.startswith("▁"):
+                return piece.replace("▁", " ")
+            return str(self.tokenizer.decode([token_id], skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def _beam_search(self, rows: "list[Row]") -> None:
         """transformers' own beam search, in the scheduler's thread; the texts come when it is done."""

@@ -10,15 +10,21 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, BinaryIO
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
 
 TEXT_LIMIT = 50_000
+CHAT_TEXT_LIMIT = 500_000
 OUTPUT_LIMIT = 1_000_000
 MEMORY_LIMIT = 384 * 2**20
 BACKSTOP_SECONDS = 15.0
@@ -68,9 +74,103 @@ def _names(part: str, text: str) -> set[str]:
     return meta.find_undeclared_variables(tree) - set(made.globals)
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """{"slots": {part: names}} for op "slots"; the filled texts for op "fill"; else {"problem", "part", "row"}."""
+class GenerationTag(Extension):
+    """`{% generation %}` marks what the assistant says, for training; the text in it is written as it is."""
+
+    tags = {"generation"}  # noqa: RUF012 - Jinja2 reads it from the class
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("_written"), [], [], body).set_lineno(line)
+
+    def _written(self, caller: Callable[[], str]) -> str:
+        return caller()
+
+
+class ChatNamespace(Namespace):
+    """Jinja2's namespace without names that begin with an underscore; a value of it may be called self."""
+
+    def __init__(*args: Any, **values: Any) -> None:
+        self, names = args[0], dict(*args[1:], **values)
+        for name in names:
+            _check_attribute(name)
+        Namespace.__init__(self, names)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _check_attribute(name)
+        super().__setitem__(name, value)
+
+
+def _check_attribute(name: Any) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise SecurityError(f"a namespace cannot hold {name!r}")
+
+
+class Dictionary:
+    """What `dict` is in a chat template: the call and `fromkeys`, not the type."""
+
+    def __call__(self, *args: Any, **values: Any) -> dict[Any, Any]:
+        return dict(*args, **values)
+
+    def fromkeys(self, *args: Any) -> dict[Any, Any]:
+        return dict.fromkeys(*args)
+
+
+@lru_cache(maxsize=1)
+def chat_environment() -> ImmutableSandboxedEnvironment:
+    """What transformers gives to the chat templates of models: lenient, with a few names of its own."""
+    made = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, "jinja2.ext.loopcontrols"]
+    )
+    made.filters["tojson"] = _to_json
+    made.globals |= {"raise_exception": _refuse, "dict": Dictionary(), "namespace": ChatNamespace}
+    return made
+
+
+def _to_json(
+    value: Any, ensure_ascii: bool = False, indent: Any = None, separators: Any = None, sort_keys: bool = False
+) -> str:
+    """Unlike Jinja2's own it escapes no HTML."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _refuse(message: Any) -> None:
+    raise JinjaError(str(message))
+
+
+def _chat(request: dict[str, Any]) -> dict[str, Any]:
+    """The messages in a model's chat template; `now` is the local time of whoever asks, in ISO form."""
+    now = datetime.fromisoformat(request["now"])
+    template = _chat_template(request["template"])
+    values = {**request["values"], "strftime_now": now.strftime}
     try:
+        return {"text": _one("", template, values)}
+    except Problem as problem:
+        # The one thing that a template says itself is why it refuses the messages.
+        problem.words = problem.words.removeprefix("fails: ")
+        raise
+
+
+@lru_cache(maxsize=16)
+def _chat_template(text: str) -> Template:
+    if len(text) > CHAT_TEXT_LIMIT:
+        raise Problem(f"has {len(text):,} characters, but at most {CHAT_TEXT_LIMIT:,} are allowed")
+    try:
+        return chat_environment().from_string(text)
+    except TemplateSyntaxError as problem:
+        raise Problem(f"cannot be read at line {problem.lineno}: {_clipped(problem.message or '')}", "syntax") from None
+    except (RecursionError, SyntaxError, ValueError):
+        raise Problem("is nested too deeply", "syntax") from None
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """{"slots": {part: names}} for op "slots", the filled texts for op "fill", {"text"} for op "chat"; else
+    {"problem", "part", "row"}.
+    """
+    try:
+        if request["op"] == "chat":
+            return _chat(request)
         if request["op"] == "slots":
             return {"slots": {part: slots_of(part, text) for part, text in request["parts"].items()}}
         return _fill_all(request)

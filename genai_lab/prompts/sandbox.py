@@ -1,4 +1,4 @@
-"""Talks to the processes that fill templates: keeps them warm, ends those that take too long."""
+"""Talks to the processes that fill templates, the lab's own and models': keeps them warm, ends slow ones."""
 
 import json
 import os
@@ -24,6 +24,14 @@ START_SECONDS = 20.0
 PATIENCE_SECONDS, HAD_ITS_TIME = 10.0, 0.5
 MOST_PROCESSES = 4
 LONGEST_ANSWER = 400 * 2**20
+
+
+class Ended(TemplateError):
+    """A template was stopped together with its process; `words` say why, as in "took longer than 1 s"."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"The template {words}; simplify it.")
+        self.words = words
 
 
 class Sandbox:
@@ -127,7 +135,7 @@ class _Process:
         began = time.monotonic()
         (size,) = struct.unpack(">I", self._read(4, began, seconds))
         if size > LONGEST_ANSWER:
-            raise TemplateError("The template writes too much; shorten it.")
+            raise Ended("writes too much")
         return dict(json.loads(self._read(size, began, seconds)))
 
     def _read(self, size: int, began: float, seconds: float) -> bytes:
@@ -136,12 +144,12 @@ class _Process:
         while left:
             if not self._ready.select(max(0.0, until - time.monotonic())):
                 if self._had_its_time(seconds) or time.monotonic() - began > max(seconds, PATIENCE_SECONDS):
-                    raise TemplateError(f"The template took longer than {seconds:g} s and was stopped; simplify it.")
+                    raise Ended(f"took longer than {seconds:g} s and was stopped")
                 until = time.monotonic() + 0.05
                 continue
             piece = os.read(self._child.stdout.fileno(), min(left, 2**20))
             if not piece:
-                raise TemplateError("The template broke the process that filled it; simplify it.")
+                raise Ended("broke the process that filled it")
             pieces.append(piece)
             left -= len(piece)
         return b"".join(pieces)

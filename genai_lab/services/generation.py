@@ -13,7 +13,7 @@ from typing import Any
 from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
-from genai_lab.models import Card, Prompt, Request, Stream
+from genai_lab.models import LONGEST_PROMPT, Card, Prompt, Request, Stream
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import models, packing
 from storage import runs as queries
@@ -21,7 +21,6 @@ from storage.tables import Generation, Run, RunInput
 
 log = logging.getLogger(__name__)
 KIND = "generate"
-LONGEST_PROMPT = 1_000_000
 TRACED = 8
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Regex, pre_tokenizers
 
 from genai_lab.decoding import Sampling, Token
 from genai_lab.decoding.filters import filter_stages
@@ -227,3 +228,35 @@ def test_an_unloaded_model_says_so() -> None:
     assert stream.completions
     with pytest.raises(ModelError, match="unloaded"):
         generator.submit([Request(Prompt("Once"))])
+
+
+def test_a_tokenizer_that_panics_costs_one_sentence_and_the_model_goes_on() -> None:
+    """Oniguruma gives up on a pattern that backtracks without end, and tokenizers panics, which is no Exception."""
+    generator = generator_of(tiny_llama())
+    pattern = pre_tokenizers.Split(Regex("(a+)+$"), "isolated")
+    generator.tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pattern, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    with pytest.raises(ModelError, match=r"The tokenizer of tiny failed on this text \(.*retry-limit.*\); change the"):
+        generator.submit([Request(Prompt("a" * 24 + "b"), Sampling(max_new_tokens=2))])
+    [stream] = generator.submit([Request(Prompt("ab"), Sampling(max_new_tokens=2))])
+    assert list(stream)
+    generator.close()
+
+
+def test_a_panic_in_the_decoding_thread_ends_its_rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        pass
+
+    def panic(ids: list[int]) -> str:
+        raise PanicException("index out of range")
+
+    generator = generator_of(tiny_llama())
+    with monkeypatch.context() as patch:
+        patch.setattr(generator, "_decode", panic)
+        [broken] = generator.submit([Request(Prompt("ab"), Sampling(max_new_tokens=2))])
+        with pytest.raises(ModelError, match="failed while generating"):
+            list(broken)
+    [stream] = generator.submit([Request(Prompt("ab"), Sampling(max_new_tokens=2))])
+    assert list(stream)
+    generator.close()

@@ -112,6 +112,29 @@ def test_chat_template_makes_a_chat_model(folder: Path) -> None:
     assert inspect(folder).modes == ("chat", "completion")
 
 
+def test_a_chat_template_without_bounds_is_refused_when_its_model_is_added(folder: Path) -> None:
+    (folder / "chat_template.jinja").write_text("{% for i in range(99999) %}{{ 'abcdefghij ' * 1000 }}{% endfor %}")
+    with pytest.raises(ModelError, match=r"writes more than 1,000,000 characters for a message of one word; repair it"):
+        inspect(folder)
+
+
+@pytest.mark.parametrize(
+    ("template", "modes", "about"),
+    [
+        ("{% if %}", ("completion",), "Completion only: its chat template cannot be read at line 1"),
+        ("{{ raise_exception('A system message is needed') }}", ("chat", "completion"), ""),
+        ("", ("completion",), ""),
+    ],
+)
+def test_a_chat_template_that_cannot_be_read_leaves_completion(
+    template: str, modes: tuple[str, ...], about: str, folder: Path
+) -> None:
+    (folder / "chat_template.jinja").write_text(template)
+    card = inspect(folder)
+    assert card.modes == modes
+    assert card.about.startswith(about)
+
+
 def test_a_starter_and_what_is_made_of_it_complete_by_default(folder: Path) -> None:
     starter = BACKENDS.get("starter").inspect(Source("starter", "starter-causal"), "starter-causal", Options())
     shutil.copy(WEIGHTS / "starter-causal" / "chat_template.jinja", folder)

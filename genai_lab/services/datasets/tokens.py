@@ -5,6 +5,7 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
+from genai_lab.models.panics import clear_panics
 from genai_lab.services import models
 
 BATCH = 1_000
@@ -21,12 +22,16 @@ def counter(lab: Lab, model: str) -> Callable[[Sequence[str]], list[int]]:
     from tokenizers import Tokenizer
 
     try:
-        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        with clear_panics(f"The tokenizer of {model}"):
+            tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+    except LabError:
+        raise
     except Exception as problem:  # the library raises bare Exception for a damaged file
         raise LabError(f"The tokenizer of {model} cannot be read ({problem}).") from problem
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
+    @clear_panics(f"The tokenizer of {model}")
     def count(texts: Sequence[str]) -> list[int]:
         made: list[int] = []
         for start in range(0, len(texts), BATCH):
@@ -44,4 +49,9 @@ def _slow(path: Any, model: str) -> Callable[[Sequence[str]], list[int]]:
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError, ImportError) as problem:
         raise LabError(f"{model} has no tokenizer that can be read; choose another model.") from problem
-    return lambda texts: [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+
+    @clear_panics(f"The tokenizer of {model}")
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+
+    return count

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from genai_lab.models.panics import clear_panics
 from genai_lab.registry import Registry
 from genai_lab.training import Architecture, Training
 
@@ -101,6 +102,7 @@ def end_of(tokenizer: Any) -> list[int]:
     return [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
 
 
+@clear_panics("The tokenizer")
 def encoded(tokenizer: Any, text: str, special: bool = False) -> list[int]:
     return list(tokenizer(text, add_special_tokens=special, truncation=False, verbose=False)["input_ids"])
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genai_lab.models.panics import clear_panics
 from genai_lab.training import Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
 
@@ -37,8 +38,9 @@ class Classification:
         for text in texts:
             if text.completion not in known or not text.prompt.strip():
                 continue
-            whole = tokenizer(text.prompt, truncation=False, verbose=False)["input_ids"]
-            ids = tokenizer(text.prompt, truncation=True, max_length=training.length)["input_ids"]
+            with clear_panics("The tokenizer"):
+                whole = tokenizer(text.prompt, truncation=False, verbose=False)["input_ids"]
+                ids = tokenizer(text.prompt, truncation=True, max_length=training.length)["input_ids"]
             made.append(Item(list(ids), [known[text.completion]], len(whole) > len(ids)))
         return made
 

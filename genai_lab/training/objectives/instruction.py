@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genai_lab.models.chat import render_messages
 from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text, encoded, end_of
 
@@ -58,8 +59,7 @@ def _pair(text: Text, tokenizer: Any, training: Training) -> Item | None:
 
 def _line(text: Text, tokenizer: Any, training: Training) -> Item | None:
     if text.messages:
-        rendered = tokenizer.apply_chat_template(list(text.messages), tokenize=False, add_generation_prompt=True)
-        ids = encoded(tokenizer, rendered)
+        ids = encoded(tokenizer, render_messages(tokenizer, text.messages, "the base"))
     else:
         ids = encoded(tokenizer, text.prompt, special=True)
         # Some tokenizers end every text; the completion goes on here.
