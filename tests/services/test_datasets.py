@@ -260,18 +260,18 @@ def test_only_hub_ids_name_a_place(repo: str) -> None:
 def test_the_command_line_imports_lists_shows_and_exports(call: Call, tmp_path: Path) -> None:
     rows = [{"dialogue": f"A: {n}", "summary": str(n), "id": n} for n in range(20)]
     path = written(tmp_path / "talk.jsonl", rows)
-    words = ["import", str(path), "--name", "talk", "--map", "input=dialogue", "--map", "reference=summary"]
+    words = ["import", str(path), "--name", "small-talk", "--map", "input=dialogue", "--map", "reference=summary"]
     code, out, err = call("datasets", *words, "--split", "ratio", "--seed", "3", "--json")
     assert code == 0, err
     made = json.loads(out)
-    assert (made["name"], made["rows"], made["roles"]["input"]) == ("talk@1", 20, ["dialogue"])
+    assert (made["name"], made["rows"], made["roles"]["input"]) == ("small-talk@1", 20, ["dialogue"])
     assert made["splits"] == {"train": 16, "validation": 2, "test": 2}
-    listed = json.loads(call("datasets", "list", "--search", "talk", "--json")[1])
-    assert [one["name"] for one in listed["versions"]] == ["talk@1"]
-    shown = json.loads(call("datasets", "show", "talk", "--profile", "--json")[1])
+    listed = json.loads(call("datasets", "list", "--search", "small-talk", "--json")[1])
+    assert [one["name"] for one in listed["versions"]] == ["small-talk@1"]
+    shown = json.loads(call("datasets", "show", "small-talk", "--profile", "--json")[1])
     assert shown["profile"]["rows"] == 20
     file = tmp_path / "out.jsonl"
-    assert call("datasets", "export", "talk", str(file))[0] == 0
+    assert call("datasets", "export", "small-talk", str(file))[0] == 0
     assert len(file.read_text().splitlines()) == 20
 
 

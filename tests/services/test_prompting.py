@@ -51,13 +51,21 @@ def test_a_dataset_fills_the_template_and_its_shots_come_from_train(lab: Lab, da
 def test_every_shipped_template_suits_the_sample_of_its_task(lab: Lab) -> None:
     samples = {"summarise": "summary", "classify": "sentiment", "translate": "translation", "dialogue": "reply"}
     for view in templates.find(lab):
-        if view.message != "Shipped with the lab" or "input" not in view.slots:
+        if view.message != "Shipped with the lab" or "input" not in view.slots or "context" in view.slots:
             continue
         rows = prompting.rows_of(lab, prompting.SAMPLE + samples.get(view.task, "qa"))
         for chat in (False, True):
             made = prompting.preview(view.value, rows, chat=chat, shots=ShotSettings("random", 2))
             assert made.filled.instruction.replace(made.example.fields["input"], "").count("{{") == 0
             assert bool(made.rendered.messages) is chat
+
+
+def test_the_context_of_an_instruction_is_shown_where_there_is_one(lab: Lab) -> None:
+    view = templates.show(lab, "instruction-context")
+    asked = {"input": "Name the capital.", "context": "France"}
+    for context, text in (("France", "Name the capital.\n\nFrance"), ("", "Name the capital.")):
+        rows = prompting.rows_of(lab, prompting.TYPED, asked | {"context": context})
+        assert prompting.preview(view.value, rows).filled.instruction == text
 
 
 def test_a_typed_row_goes_on_over_lines(lab: Lab) -> None:
