@@ -7,7 +7,7 @@ reads all annotators of a transaction at once: its answers share these statement
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
@@ -26,6 +26,7 @@ ANNOTATORS, CAMPAIGNS, ITEMS = _table(Annotator), _table(Campaign), _table(Item)
 CANDIDATES, ASSIGNMENTS, RANKINGS = _table(Candidate), _table(Assignment), _table(Ranking)
 _PEOPLE, _CAMPAIGNS, _ITEMS = ANNOTATORS.c, CAMPAIGNS.c, ITEMS.c
 _CANDIDATES, _GIVEN, _RANKINGS = CANDIDATES.c, ASSIGNMENTS.c, RANKINGS.c
+CLOCK_SLACK = 60  # seconds by which clocks may differ
 _NAMES = ("id", "name", "secret", "revoked_at", "cursor", "given", "done", "skipped", "seconds", "campaign_id")
 _ID: Any = bindparam("one")
 _IDS: Any = bindparam("ids", expanding=True)
@@ -82,7 +83,9 @@ _BEFORE = _NEXT.where(_ITEMS.place <= bindparam("cursor"))
 _TAKE = update(ITEMS).where(_ITEMS.id == _ID, _ITEMS.room > 0).values(room=_ITEMS.room - 1)
 _GIVE_BACK = update(ITEMS).where(_ITEMS.id == _ID).values(room=_ITEMS.room + 1)
 _LATE = select(_GIVEN.id, _GIVEN.item_id, _GIVEN.repeat).where(
-    _GIVEN.campaign_id == _ID, _GIVEN.status == "held", _GIVEN.held_until < bindparam("moment")
+    _GIVEN.campaign_id == _ID,
+    _GIVEN.status == "held",
+    or_(_GIVEN.held_until < bindparam("moment"), _GIVEN.held_until > bindparam("latest")),
 )
 _TEXTS = (
     select(_ITEMS.id, _ITEMS.prompt, _CANDIDATES.id, func.coalesce(_CANDIDATES.shown, _CANDIDATES.text))
@@ -189,11 +192,14 @@ def give_room(session: Session, item_id: int) -> None:
     session.connection().execute(_GIVE_BACK, {"one": item_id})
 
 
-def expire(session: Session, campaign_id: int, now: datetime) -> int:
-    """Items whose holders have left get their room back; how many."""
+def expire(session: Session, campaign_id: int, now: datetime, lease: int) -> int:
+    """Items whose holders have left get their room back; how many. What is held for longer than a lease can last was
+    held before the clock was set back.
+    """
     flush(session)
     session.info.pop("ahead", None)
-    late = session.connection().execute(_LATE, {"one": campaign_id, "moment": now}).all()
+    latest = now + timedelta(seconds=lease + CLOCK_SLACK)
+    late = session.connection().execute(_LATE, {"one": campaign_id, "moment": now, "latest": latest}).all()
     if late:
         wanted = update(ASSIGNMENTS).where(_GIVEN.id.in_([one.id for one in late]))
         session.connection().execute(wanted.values(status="expired"))

@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from genai_lab.config import Config
 from genai_lab.lab import Lab
+from genai_lab.services import sessions
 from pages.components import server
 from pages.components.connections import BoundedProtocol, Bounds, network
 from pages.components.doors import BROWSER, LEAD
@@ -356,6 +357,17 @@ def test_throttles_do_not_follow_the_clock_on_the_wall(monkeypatch: pytest.Monke
     all_of_them.count()
     assert all_of_them.left() == 0.0
     assert few.wait("a") == 0.0
+
+
+def test_a_cookie_of_another_clock_opens_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 2_000_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    cookie = sessions.issue(lab)
+    valid = []
+    for jump in (0, -3600, 29 * 86_400, -30 * 86_400, 31 * 86_400):
+        now = 2_000_000_000.0 + jump
+        valid.append(sessions.is_valid(lab, cookie))
+    assert valid == [True, True, True, False, False]
 
 
 def test_a_repeated_traceback_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:

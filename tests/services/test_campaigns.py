@@ -110,19 +110,30 @@ def test_an_answer_that_cannot_be_is_one_sentence(lab: Lab, sent: dict[str, Any]
         ranking.answer(lab, ann, {"key": key, "revision": 0, **sent}).result(20)
 
 
-def test_an_item_of_somebody_who_left_comes_back_and_a_late_answer_is_kept(lab: Lab) -> None:
+@pytest.mark.parametrize("held", [timedelta(seconds=-1), timedelta(days=365)], ids=["late", "clock set back"])
+def test_an_item_of_somebody_who_left_comes_back_and_a_late_answer_is_kept(lab: Lab, held: timedelta) -> None:
     number = campaign(lab, items=1)
     ann, bob = (links.invite(lab, number, name).annotator for name in ("ann", "bob"))
     late = dealt(lab, ann)[0]["key"]
     assert dealt(lab, bob) == []
     with lab.database.session() as session:
-        session.query(Assignment).update({"held_until": queries.now() - timedelta(seconds=1)})
+        session.query(Assignment).update({"held_until": queries.now() + held})
     other = dealt(lab, bob)[0]["key"]
     answer(lab, bob, other)
     answer(lab, ann, late)
     with lab.database.reading() as session:
         assert sorted(one.status for one in queries.votes(session, number)) == ["done", "surplus"]
     assert len(exporting.pairs(lab, number)) == 1
+
+
+def test_a_lease_from_before_the_clock_was_set_back_is_made_anew(lab: Lab) -> None:
+    number = campaign(lab, items=1)
+    ann, bob = (links.invite(lab, number, name).annotator for name in ("ann", "bob"))
+    dealt(lab, ann)
+    with lab.database.session() as session:
+        session.query(Assignment).update({"held_until": queries.now() + timedelta(days=365)})
+    assert len(dealt(lab, ann)) == 1
+    assert dealt(lab, bob) == []
 
 
 def test_a_skip_gives_the_item_to_somebody_else_and_can_be_taken_back(lab: Lab) -> None:

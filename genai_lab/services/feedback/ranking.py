@@ -235,7 +235,7 @@ def _dealt(
         plan, now = CampaignPlan(**who.plan), records.now()
         until = now + timedelta(seconds=plan.lease)
         soon = until - timedelta(seconds=plan.lease / 10)
-        if late := [row.id for row in rows if row.held_until is None or row.held_until < soon]:
+        if late := [row.id for row in rows if row.held_until is None or not soon <= row.held_until <= until]:
             queries.hold(session, late, until)
         lacking = [(row.key, row.shown, row.item_id) for row in rows if row.key not in have]
         wanted = min(want, MOST_AT_ONCE)
@@ -264,9 +264,9 @@ def _new(
     and what is to be noted of the annotator."""
     if time.monotonic() - place.looked.get(who.campaign_id, 0.0) > LOOKED_FOR:
         place.looked[who.campaign_id] = time.monotonic()
-        queries.expire(session, who.campaign_id, records.now())
+        queries.expire(session, who.campaign_id, records.now(), plan.lease)
     found = queries.next_items(session, who, count)
-    if not found and queries.expire(session, who.campaign_id, records.now()):
+    if not found and queries.expire(session, who.campaign_id, records.now(), plan.lease):
         found = queries.next_items(session, who, count)
     if not found:
         return [], {}
