@@ -55,7 +55,7 @@ def test_a_run_that_the_list_no_longer_shows_is_opened_by_its_number(lab: Lab, m
     begun = training.start(lab, LORA, title="An old one")
     monkeypatch.setattr(training, "find", lambda *_, **__: [])
     drawn = runs.draw(lab, begun.run_id, [])
-    assert drawn[3]["title"] == "An old one"
+    assert drawn[2]["title"] == "An old one"
     assert runs.words(lab, begun.run_id)[0] == "An old one"
-    assert runs.draw(lab, 999_999, [])[3] == {}
+    assert runs.draw(lab, 999_999, [])[2] == {}
     training.cancel(lab, begun.run_id)
