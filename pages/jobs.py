@@ -208,15 +208,8 @@ def _row(view: service.JobView, chosen: bool) -> dict[str, Any]:
         "time": left if view.live else took or NOTHING,
         "memory": size_text(view.peak_memory),
         "begun": f"{view.started_at:%Y-%m-%d %H:%M:%S}" if view.started_at else NOTHING,
-        "message": (view.message or _waiting(view)) if view.live else "",
+        "message": (view.message or view.waiting) if view.live else "",
     }
-
-
-def _waiting(view: service.JobView) -> str:
-    if view.status != "queued":
-        return ""
-    others = [str(one) for one in (view.depends_on_id, *(view.after or ())) if one]
-    return f"waits for job{'s' if len(others) > 1 else ''} {', '.join(others)}" if others else "waits for its turn"
 
 
 def _detail(view: service.JobView) -> dict[str, Any]:
@@ -226,7 +219,7 @@ def _detail(view: service.JobView) -> dict[str, Any]:
         "Time left": seconds_text(view.seconds_left) if view.live else "",
         "Took": seconds_text(view.seconds) if not view.live and view.seconds is not None else "",
         "Peak memory": size_text(view.peak_memory),
-        "Attempt": str(view.attempt or NOTHING),
+        "Attempt": view.attempts.removeprefix("attempt ") or str(view.attempt or NOTHING),
         "Priority": str(view.priority) if view.priority else "",
         "Needs": f"job {view.depends_on_id}" if view.depends_on_id else "",
         "Part of": f"job {view.parent_id}" if view.parent_id else "",
@@ -235,7 +228,7 @@ def _detail(view: service.JobView) -> dict[str, Any]:
         "Ended": f"{view.ended_at:%Y-%m-%d %H:%M:%S} UTC" if view.ended_at else "",
     }
     return jobstrip.row(view) | {
-        "message": view.message or _waiting(view),
+        "message": view.message or view.waiting,
         "facts": [[name, text] for name, text in facts.items() if text],
     }
 

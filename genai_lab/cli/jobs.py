@@ -8,6 +8,7 @@ from typing import Any
 from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, progress, with_lab
 
 TELL_EVERY = 1.0
+END_WITHIN = 15.0
 
 
 @COMMANDS.register("jobs")
@@ -48,7 +49,8 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
         print_json({"total": total, "jobs": [as_dict(view) for view in found]})
         return
     for view in found:
-        print(f"{view.id:>5}  {view.exit_reason or view.status:<13}{_share(view):>6}  {view.kind:<10} {view.title}")
+        more = f" ({view.waiting})" if view.waiting else f" ({view.attempts})" if view.attempts else ""
+        print(f"{view.id:>5}  {view.state:<13}{_share(view):>6}  {view.kind:<10} {view.title}{more}")
     if not found:
         print("No jobs.")
 
@@ -70,8 +72,7 @@ def _show(lab: Any, options: argparse.Namespace) -> None:
 def _cancel(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
-    view = jobs.cancel(lab, options.job)
-    _told(jobs.wait(lab, view.id, timeout=15) if view.live else view, options.json)
+    _told(ending(lab, jobs.cancel(lab, options.job)), options.json)
 
 
 @with_lab
@@ -116,12 +117,23 @@ def watched(lab: Any, job_id: int, timeout: float | None = None) -> Any:
 
     def tell(view: Any) -> None:
         nonlocal last, told
-        line = f"job {job_id}: {_share(view) or view.status} {view.message}".rstrip()
+        line = f"job {job_id}: {_share(view) or view.status} {view.message or view.waiting}".rstrip()
         if line != last and time.monotonic() - told >= TELL_EVERY:
             last, told = line, time.monotonic()
             progress(line)
 
     return jobs.wait(lab, job_id, timeout, seen=tell)
+
+
+def ending(lab: Any, view: Any) -> Any:
+    """A job whose end has been asked for: as it ended, or after END_WITHIN seconds as one that is cancelling."""
+    from genai_lab.errors import LabError
+    from genai_lab.services import jobs
+
+    try:
+        return jobs.wait(lab, view.id, timeout=END_WITHIN) if view.live else view
+    except LabError:
+        return jobs.show(lab, view.id)
 
 
 def as_dict(view: Any) -> dict[str, Any]:
@@ -133,7 +145,9 @@ def _told(view: Any, as_json: bool) -> None:
     if as_json:
         print_json(as_dict(view))
     else:
-        print(f"Job {view.id} ({view.title}) is {view.status}{f': {view.error}' if view.error else '.'}")
+        status = view.status if not view.live else view.state
+        waiting = f"; it {view.waiting}" if view.waiting else ""
+        print(f"Job {view.id} ({view.title}) is {status}{f': {view.error}' if view.error else f'{waiting}.'}")
 
 
 def _share(view: Any) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, text_of, with_lab
-from genai_lab.cli.jobs import waited
+from genai_lab.cli.jobs import ending, waited
 
 
 @COMMANDS.register("train")
@@ -76,7 +76,7 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
     for view in found:
         loss = view.outcome.get("best_loss")
         shown = f"{loss:.4f}" if loss is not None else "-"
-        print(f"{view.id:>5}  {view.status:<10} {shown:>8}  {view.method:<22} {view.title}")
+        print(f"{view.id:>5}  {view.state:<10} {shown:>8}  {view.method:<22} {view.title}")
     if not found:
         print("No runs.")
     return None
@@ -92,6 +92,9 @@ def _cancel(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     training.cancel(lab, options.run)
+    job = training.show(lab, options.run).job
+    if job is not None:
+        ending(lab, job)
     _printed(lab, options.run, options.json)
 
 
@@ -132,7 +135,7 @@ def _printed(lab: Any, run_id: int, as_json: bool) -> None:
     view = training.show(lab, run_id)
     if as_json:
         return print_json(_fields(view) | {"curves": training.curves(lab, view)})
-    print(f"Run {view.id} ({view.title}): {view.status}{f': {view.error}' if view.error else ''}")
+    print(f"Run {view.id} ({view.title}): {view.state}{f': {view.error}' if view.error else ''}")
     print(f"  learning rate: {view.rate:g}")
     for name, value in view.outcome.items():
         if not isinstance(value, dict):

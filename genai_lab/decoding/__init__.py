@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from genai_lab.errors import BadSetting
 
+# Parameters up to which float32 models on a CPU get a traced step, and up to which it reads packed weights.
+TRACED_UP_TO, PACKED_UP_TO = 200_000_000, 30_000_000
 # A chat ends by itself; this bounds one that does not.
 CHAT_TOKENS = 512
 FinishReason = Literal["end of text", "stop string", "length", "cancelled", "error", "content filter"]

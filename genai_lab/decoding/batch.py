@@ -1,6 +1,7 @@
 """Rows that take their steps together: one forward pass a step, rows that join and rows that leave."""
 
 import logging
+import sys
 from contextlib import nullcontext
 from typing import Any
 
@@ -8,8 +9,9 @@ import torch
 
 from genai_lab.decoding.cache import joined, picked
 from genai_lab.decoding.fusing import fused
-from genai_lab.decoding.quick import CLOSE, LARGEST, can_be_traced, tables_of, traced
+from genai_lab.decoding.quick import FEW_ROWS, LARGEST, can_be_traced, packs, same_logits, tables_of, traced
 from genai_lab.decoding.reading import Network, Reading, additive, read
+from genai_lab.memory import release
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,18 @@ class Batch:
         self._seen: list[int] = []
         self._mask: torch.Tensor | None = None
         self._source: torch.Tensor | None = None
+
+    @property
+    def width(self) -> int:
+        """Columns that each row takes in the cache."""
+        if self._cache is None:
+            return 0
+        return max(_width(self._own()), self._source.shape[-1] if self._source is not None else 0)
+
+    def growth(self) -> int:
+        """Bytes by which the next step makes the buffers longer, which grow by half (see `BufferLayer.make_room`)."""
+        layers = self._own().layers if self._cache is not None else ()
+        return sum(layer.keys.nbytes for layer in layers if layer.size >= layer.keys.shape[2])
 
     def join(self, rows: list[Any]) -> torch.Tensor:
         """Reads the rows' prompts and takes them in; logits (len(rows), V) for their first tokens."""
@@ -51,7 +65,8 @@ class Batch:
 
     def step(self) -> torch.Tensor:
         """Reads `next_ids`; logits (B, V) for the tokens after them."""
-        logits = self._quick_step() if self.network.quick is not None else self._plain_step()
+        quick = self.network.quick is not None and len(self.rows) <= self.network.quick_rows
+        logits = self._quick_step() if quick else self._plain_step()
         self._seen = [seen + 1 for seen in self._seen]
         return logits
 
@@ -131,17 +146,19 @@ def quicken(network: Network, largest: int = LARGEST) -> None:
         plain = _probes(network)
         batch = Batch(network)
         batch.join(_texts((2, 4)))
+        network.quick_rows = sys.maxsize if packs(network.module) else FEW_ROWS
         for way in (fused, nullcontext):
             with way(network.module):
                 network.quick = traced(network.module, network.seq2seq, network.positions, batch.inputs())
             if network.quick is not None and _same(network, plain):
                 return
-    network.quick = None
+            network.quick = None
+            release()
 
 
 def _same(network: Network, plain: list[torch.Tensor]) -> bool:
     try:
-        return all(torch.allclose(a, b, atol=CLOSE, rtol=CLOSE) for a, b in zip(plain, _probes(network), strict=True))
+        return same_logits(plain, _probes(network))
     except RuntimeError:
         log.info("the traced step of %s fails", type(network.module).__name__, exc_info=True)
         return False

@@ -1,5 +1,6 @@
 """Fewer operations for the same numbers: what a step of one token loses between its matrix products."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,8 +63,8 @@ class _Together:
     """The first of the siblings computes for all; the others take their share of the same input."""
 
     def __init__(self, layers: list[Any]) -> None:
-        self._weight = torch.cat([layer.weight for layer in layers]).detach()
-        self._bias = None if layers[0].bias is None else torch.cat([layer.bias for layer in layers]).detach()
+        self._weight = _joint([layer.weight for layer in layers])
+        self._bias = None if layers[0].bias is None else _joint([layer.bias for layer in layers])
         self._sizes = [layer.out_features for layer in layers]
         self._input: torch.Tensor | None = None
         self._outputs: tuple[torch.Tensor, ...] = ()
@@ -76,3 +77,19 @@ class _Together:
             self._input = x
             self._outputs = torch.nn.functional.linear(x, self._weight, self._bias).split(self._sizes, -1)
         return self._outputs[place]
+
+
+def _joint(parts: list[Any]) -> torch.Tensor:
+    """The parameters as one tensor, of which each becomes a view: joining them takes no second copy of the weights."""
+    first, storage = parts[0], parts[0].untyped_storage()
+    ends = itertools.accumulate((part.numel() for part in parts), initial=first.storage_offset())
+    if all(
+        part.untyped_storage().data_ptr() == storage.data_ptr() and part.storage_offset() == begin
+        for part, begin in zip(parts, ends, strict=False)
+    ):
+        size = (sum(part.shape[0] for part in parts), *first.shape[1:])
+        return first.detach().as_strided(size, first.stride())
+    joint = torch.cat([part.detach() for part in parts])
+    for part, view in zip(parts, joint.split([part.shape[0] for part in parts]), strict=True):
+        part.data = view
+    return joint

@@ -1,21 +1,30 @@
 """One decoding step as a traced graph: the same numbers as the module's forward, without Python between its layers.
 
-A small model on a CPU spends most of a step in Python and in unpacked weights. TorchScript removes both; for large
-models or an accelerator the gain is small, so that they keep the module's own forward.
+A small model on a CPU spends most of a step in Python and in unpacked weights. TorchScript removes both, at the price
+of a packed copy of the weights. A larger one gains only for a few rows, and no more with packed weights than without,
+so that its graph reads the module's own. Beyond that, or on an accelerator, models keep the module's own forward.
 """
 
 import logging
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from transformers import EncoderDecoderCache
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from genai_lab.decoding import PACKED_UP_TO, TRACED_UP_TO
+
 log = logging.getLogger(__name__)
-# The packed weights are a second copy, which a large model cannot afford and does not need.
-LARGEST = 200_000_000
+LARGEST, PACKED = TRACED_UP_TO, PACKED_UP_TO
+# Rows up to which the graph over unpacked weights is faster than the module.
+FEW_ROWS = 4
+# How far logits of the graph may lie from the module's, as a share of the largest.
 CLOSE = 1e-3
+_TRACING = threading.Lock()
 
 
 class _Written(CacheLayerMixin):
@@ -127,14 +136,44 @@ def can_be_traced(module: Any, largest: int = LARGEST) -> bool:
     return plain and sum(p.numel() for p in module.parameters()) <= largest
 
 
+def packs(module: Any) -> bool:
+    """Whether the graph of the module's step holds a packed copy of the weights."""
+    return bool(sum(p.numel() for p in module.parameters()) <= PACKED)
+
+
+def same_logits(expected: list[torch.Tensor], found: list[torch.Tensor]) -> bool:
+    """Whether both choose the same tokens and differ by rounding only."""
+    largest = max(float(one.abs().max()) for one in expected)
+    return all(
+        torch.equal(a.argmax(-1), b.argmax(-1)) and float((a - b).abs().max()) <= CLOSE * largest
+        for a, b in zip(expected, found, strict=True)
+    )
+
+
 def traced(module: Any, seq2seq: bool, positions: bool, example: tuple[torch.Tensor, ...]) -> Any:
-    """The step as a graph with packed weights; None where the model cannot be traced."""
+    """The step as a graph; None where the model cannot be traced."""
     step = _PairStep(module) if seq2seq else _Step(module, positions)
     try:
-        with torch.no_grad(), warnings.catch_warnings():
+        with torch.no_grad(), warnings.catch_warnings(), _types_of_its_own():
             warnings.simplefilter("ignore")
-            graph = torch.jit.trace(step.eval(), example, check_trace=False)
-            return torch.jit.optimize_for_inference(graph.eval())
+            graph = torch.jit.trace(step.eval(), example, check_trace=False).eval()
+            if packs(module):
+                return torch.jit.optimize_for_inference(graph)
+            return torch.jit.freeze(graph, optimize_numerics=False)
     except Exception:
         log.info("%s decodes without a traced step", type(module).__name__, exc_info=True)
         return None
+
+
+@contextmanager
+def _types_of_its_own() -> Iterator[None]:
+    """What is compiled meanwhile is freed with its graph; torch's own tables would keep it, weights and all."""
+    from torch.jit import _recursive, _state
+
+    with _TRACING:
+        unit, types = _state._python_cu, _recursive.concrete_type_store
+        _state._python_cu, _recursive.concrete_type_store = torch._C.CompilationUnit(), type(types)()
+        try:
+            yield
+        finally:
+            _state._python_cu, _recursive.concrete_type_store = unit, types

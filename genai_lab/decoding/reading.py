@@ -1,6 +1,7 @@
 """Prompts read into a cache: what rows share is computed once, and the first logits come with it."""
 
 import inspect
+import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from transformers import EncoderDecoderCache
 
 from genai_lab.decoding.cache import SLACK, expanded, new_cache, picked
 from genai_lab.decoding.soft import Soft
+from genai_lab.memory import machine_memory
+from genai_lab.models.sizing import cached_numbers
 
 PREFIXES_KEPT = 8
 
@@ -54,6 +57,9 @@ class Network:
         self.joins = self.positions if not self.seq2seq else hasattr(config, "relative_attention_num_buckets")
         self.device, self.dtype = module.device, module.dtype
         self.quick: Any = None
+        self.quick_rows = 0  # the most rows for which `quick` is used
+        # Keys and values of one token of one row, 0 where the configuration does not tell.
+        self.token_bytes = cached_numbers(module.config.to_dict(), 1) * module.dtype.itemsize
         self._prefixes: OrderedDict[tuple[Soft | None, tuple[int, ...]], Any] = OrderedDict()
 
     def prefix(self, ids: tuple[int, ...], soft: Soft | None = None) -> Any:
@@ -75,6 +81,11 @@ class Network:
         """So that what rows share is read anew."""
         self._prefixes.clear()
 
+    def close(self) -> None:
+        """Frees the module, its graph and what has been read."""
+        self.module = self.quick = None
+        self.forget_prefixes()
+
     def _begun(self, ids: tuple[int, ...], soft: Soft | None) -> Any:
         cache = new_cache(self.layers, 0)
         if ids:
@@ -87,6 +98,12 @@ class Network:
             given = soft.embeddings.to(self.device, self.dtype)[None]
             self.module(inputs_embeds=given, past_key_values=cache, use_cache=True, **self.last_only)
         return cache
+
+    def free_bytes(self) -> int:
+        """What is left for keys and values on the device."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.mem_get_info(self.device)[0])
+        return machine_memory() if self.device.type == "cpu" else sys.maxsize
 
     def table(self, rows: list[list[int]]) -> torch.Tensor:
         return torch.tensor(rows, device=self.device)

@@ -15,11 +15,17 @@ from genai_lab.decoding.quick import LARGEST
 from genai_lab.decoding.reading import Network
 from genai_lab.decoding.rows import Row, as_lab_error
 from genai_lab.errors import ModelError
+from genai_lab.models.checks import size_text
 
 MOST_ROWS = 64
 # Longer readings are taken in parts, so that the rows under way take a step in between.
 READ_AT_ONCE = 4096
 SMALL = 30_000_000
+# Bytes of keys and values up to which rows of any lengths share a batch. Beyond that, a row joins only where neither it
+# nor the batch is more than twice as long as the other: each row of a batch takes as many columns as the longest.
+SHARED = 128 * 2**20
+# Allocations below this are not held against what is free.
+UNNOTICED = 32 * 2**20
 
 
 class Scheduler:
@@ -148,6 +154,10 @@ class Scheduler:
     def _join(self, rows: list[Row]) -> None:
         rows = [row for row in rows if row.finished is None]
         for (key, _), part in self._split(rows).items():
+            self._guarded(part, partial(self._refuse_beyond_memory, part))
+            part = [row for row in part if row.finished is None]
+            if not part:
+                continue
             batch = self._batches.setdefault(key, Batch(self.network))
             first = len(batch.rows)
             self._advance(batch, part, batch.join(part), first)
@@ -159,15 +169,53 @@ class Scheduler:
         Behind a soft prompt decoders begin with equally many ids, because its columns must stand next to theirs.
         """
         parts: dict[tuple[Any, Any], list[Row]] = {}
-        start = None if self.network.joins else next(self._starts)
-        for row in rows:
+        start = next(self._starts)
+        sizes = {key: (len(batch.rows), batch.width) for key, batch in self._batches.items()}
+        for row in sorted(rows, key=_length) if self.network.joins else rows:
             soft = (row.soft, len(row.begun)) if row.soft is not None else None
-            alone = None if self.network.joins else (start, soft, *row.prompt, -1, *row.begun)
-            parts.setdefault((alone, soft), []).append(row)
+            if not self.network.joins:
+                parts.setdefault(((start, soft, *row.prompt, -1, *row.begun), soft), []).append(row)
+                continue
+            key = next((key for key, size in sizes.items() if self._suits(row, *size)), (start, len(sizes)))
+            count, width = sizes.get(key, (0, 0))
+            sizes[key] = count + 1, max(width, _length(row))
+            parts.setdefault((key, soft), []).append(row)
         return parts
+
+    def _suits(self, row: Row, rows: int, width: int) -> bool:
+        """Whether the row may join a batch of `rows` rows that take `width` columns each."""
+        own = _length(row)
+        longest = max(own, width)
+        return (rows + 1) * longest * self.network.token_bytes <= SHARED or longest <= 2 * min(own, width)
+
+    def _refuse_beyond_memory(self, rows: list[Row]) -> None:
+        longest = max(map(_length, rows))
+        needed = len(rows) * longest * self.network.token_bytes
+        if needed > UNNOTICED and needed > (free := self.network.free_bytes()):
+            raise ModelError(
+                f"The model would need {size_text(needed)} of memory to read a text of {longest:,} tokens"
+                f"{f' and {len(rows) - 1} others' if len(rows) > 1 else ''}, and {size_text(free)} are free; shorten "
+                "the text, send fewer at once, or unload another model."
+            )
+
+    def _end_longest_beyond_memory(self, batch: Batch) -> None:
+        """Before a step that cannot get its memory, the row that has most tokens ends with what it has."""
+        needed = batch.growth()
+        if needed > UNNOTICED and needed > (free := self.network.free_bytes()):
+            longest = max(batch.rows, key=lambda row: _length(row) + len(row.tokens))
+            longest.fail(
+                ModelError(
+                    f"Memory ran short after {len(longest.tokens):,} tokens: the next ones would need "
+                    f"{size_text(needed)} of memory, and {size_text(free)} are free; ask for fewer tokens, send fewer "
+                    "texts at once, or unload another model."
+                )
+            )
 
     def _step(self, batch: Batch) -> None:
         self._let_go(batch)
+        if batch.rows:
+            self._end_longest_beyond_memory(batch)
+            self._let_go(batch)
         if not batch.rows:
             return
         self.steps += 1
@@ -189,3 +237,8 @@ class Scheduler:
         for place, (row, token) in enumerate(zip(rows, next_tokens(rows, logits, self._text), strict=True)):
             batch.next_ids[first + place] = token.id or 0
             row.push(token)
+
+
+def _length(row: Row) -> int:
+    """Columns that the row takes when it has been read."""
+    return len(row.prompt) + len(row.begun) + (row.soft.size if row.soft is not None else 0)

@@ -39,7 +39,8 @@ class Source:
 class Card:
     """What is known of a model without loading it. Bytes are whole numbers; None where a place does not tell.
 
-    `memory_bytes` are the weights in the dtype that they are loaded in, and the cache of keys and values of one text
+    `dtype` is that of the weights on file, `loaded_dtype` what they are loaded in here. `memory_bytes` is what the
+    process takes for the model as foreseen (see `sizing`); of these, `cache_bytes` are the keys and values of one text
     that fills the context (`CACHED` tokens of it where it is longer). `completes` marks a model with a chat template
     whose training was mostly plain text, so that completion is what it does best.
     """
@@ -60,6 +61,8 @@ class Card:
     path: Path | None = None
     about: str = ""
     completes: bool = False
+    loaded_dtype: str | None = None
+    cache_bytes: int | None = None
 
     @property
     def modes(self) -> tuple[Mode, ...]:

@@ -11,8 +11,9 @@ from typing import Any, cast
 from genai_lab.errors import ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Source
 from genai_lab.models.checks import Tensor, check_links, folder_within, read_json, safetensors_header, weight_files
-from genai_lab.models.inspect import SIZES, count, hashed_files, inspect_folder, joined_hash
+from genai_lab.models.inspect import count, hashed_files, inspect_folder, joined_hash
 from genai_lab.models.local import clear_errors
+from genai_lab.models.sizing import SIZES, packed_bytes
 from genai_lab.provenance import content_hash
 
 BOTTLENECK = "HOULSBY"
@@ -47,6 +48,9 @@ class Adapter:
         _check_fit(folder, config, tensors, base)
         parameters, stored = count(list(tensors))
         files = hashed_files(folder, weight_files(folder, "adapter_model"))
+        # An adapter in the layers has a decoding step of its own; a soft prompt shares its base's.
+        graph = base.loaded_dtype == "float32" and config["peft_type"] not in SOFT
+        packed = packed_bytes(base.parameters or 0) if graph and base.role == "generate" else 0
         kind, virtual = config["peft_type"], config["num_virtual_tokens"] if config["peft_type"] in SOFT else 0
         return replace(
             base,
@@ -54,7 +58,8 @@ class Adapter:
             parameters=(base.parameters or 0) + parameters,
             dtype=stored,
             disk_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
-            memory_bytes=parameters * WIDTH,
+            memory_bytes=parameters * WIDTH + packed,
+            cache_bytes=0,
             context=base.context - virtual if base.context else base.context,
             content_hash=joined_hash(content_hash(files, folder), base.content_hash),
             path=folder,

@@ -8,22 +8,27 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from genai_lab.decoding import Completion, Delta
 from genai_lab.errors import LabError, ModelError
+from genai_lab.memory import import_engine, release, resident
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.checks import size_text
+from genai_lab.models.sizing import judge_bytes
 
 Loader = Callable[[Card, Options, Generator | None], Generator]
 
 
 @dataclass(frozen=True)
 class LoadedState:
-    """`last_used` in seconds since the epoch; `rows_together` is the most rows that have shared a step."""
+    """`memory_bytes` is what loading took (as foreseen, unless `measured`) and the cache of one text that fills the
+    context. `last_used` in seconds since the epoch; `rows_together` is the most rows that have shared a step.
+    """
 
     memory_bytes: int
+    measured: bool
     busy: bool
     last_used: float
     seconds_to_load: float
@@ -34,6 +39,7 @@ class LoadedState:
 class _Entry:
     card: Card
     memory: int
+    measured: bool = False
     below: "_Entry | None" = None
     generator: Generator | None = None
     error: LabError | None = None
@@ -65,6 +71,7 @@ class ModelCache:
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
         self._closed = False
+        self._loading = 0
 
     def acquire(self, card: Card, base: Card | None = None) -> Generator:
         """The model, loaded if need be, and below an adapter its `base` first.
@@ -80,20 +87,20 @@ class ModelCache:
 
         Nothing happens if it is not loaded.
         """
-        with self._changed:
-            entry = self._entries.get(name)
-            while entry is not None and any(one.loading for one in self._with_above(entry)):
-                self._changed.wait()
-            if entry is None or self._entries.get(name) is not entry:
-                return
-            gone = self._taken_out(entry)
-        for one in gone:
-            _end(one)
+        for key in (name, judging(name)):
+            with self._changed:
+                entry = self._entries.get(key)
+                while entry is not None and any(one.loading for one in self._with_above(entry)):
+                    self._changed.wait()
+                if entry is None or self._entries.get(key) is not entry:
+                    continue
+                gone = self._taken_out(entry)
+            _end(gone)
 
     def loaded(self) -> dict[str, LoadedState]:
         with self._changed:
             return {
-                name: LoadedState(e.memory, self._busy(e), e.last_used, e.seconds, e.rows_together())
+                name: LoadedState(e.memory, e.measured, self._busy(e), e.last_used, e.seconds, e.rows_together())
                 for name, e in self._entries.items()
                 if e.generator is not None
             }
@@ -111,9 +118,20 @@ class ModelCache:
             self.unload(name)
 
     @contextmanager
-    def _using(self, card: Card, base: Card | None = None) -> Iterator[_Entry]:
+    def using(self, card: Card, load: Callable[..., Any]) -> Iterator[Any]:
+        """A model that does not generate, such as a judge, as `load` makes it: in the same budget, loaded once.
+
+        It cannot make room for others before the block ends. A model that can generate is loaded once more for it.
+        """
+        if card.role == "generate":
+            card = replace(card, name=judging(card.name), memory_bytes=judge_bytes(card.parameters or 0), cache_bytes=0)
+        with self._using(card, load=load) as entry:
+            yield entry.generator
+
+    @contextmanager
+    def _using(self, card: Card, base: Card | None = None, load: Callable[..., Any] | None = None) -> Iterator[_Entry]:
         """The loaded entry, which cannot make room for others meanwhile, nor can what is below it."""
-        entry = self._enter(card) if base is None else self._enter_above(card, base)
+        entry = self._enter(card, load=load) if base is None else self._enter_above(card, base)
         try:
             yield entry
         finally:
@@ -133,7 +151,7 @@ class ModelCache:
             with self._using(base) as below, suppress(_Gone):
                 return self._enter(card, below)
 
-    def _enter(self, card: Card, below: _Entry | None = None) -> _Entry:
+    def _enter(self, card: Card, below: _Entry | None = None, load: Callable[..., Any] | None = None) -> _Entry:
         """Raises _Gone where `below` has been unloaded meanwhile."""
         with self._changed:
             while True:
@@ -151,13 +169,11 @@ class ModelCache:
                 elif above := [one for one in self._with_above(entry) if one.loading]:
                     self._wait(above[0])
                 else:
-                    for one in self._taken_out(entry):
-                        _end(one)
+                    _end(self._taken_out(entry))
             gone = self._make_room(card)
-            entry = self._entries[card.name] = _Entry(card, card.memory_bytes or 0, below, users=1)
-        for other in gone:
-            _end(other)
-        self._fill(entry)
+            entry = self._entries[card.name] = _Entry(card, card.memory_bytes or 0, below=below, users=1)
+        _end(gone)
+        self._fill(entry, load or self._load)
         return entry
 
     def _wait(self, entry: _Entry) -> None:
@@ -166,19 +182,28 @@ class ModelCache:
         if entry.error is not None:
             raise entry.error
 
-    def _fill(self, entry: _Entry) -> None:
+    def _fill(self, entry: _Entry, load: Callable[..., Any]) -> None:
+        with self._changed:
+            self._loading += 1
+            alone = self._loading == 1
         began = time.perf_counter()
         try:
-            generator = self._load(entry.card, self.options, entry.below.generator if entry.below else None)
+            before = _engine_memory() if entry.card.path is not None else 0
+            generator = load(entry.card, self.options, entry.below.generator if entry.below else None)
         except BaseException as problem:
             with self._changed:
                 told = f"{entry.card.name} could not be loaded."
                 entry.error = problem if isinstance(problem, LabError) else ModelError(told)
                 self._entries.pop(entry.card.name, None)
+                self._loading -= 1
                 self._changed.notify_all()
             raise
+        measured = _measured(entry.card, generator, before)
         with self._changed:
+            if measured is not None and alone and self._loading == 1:
+                entry.memory, entry.measured = measured, True
             entry.generator, entry.seconds = generator, time.perf_counter() - began
+            self._loading -= 1
             self._changed.notify_all()
 
     def _make_room(self, card: Card) -> list[_Entry]:
@@ -311,9 +336,38 @@ def _same(one: Card, other: Card) -> bool:
     return (one.source, one.content_hash, one.path) == (other.source, other.content_hash, other.path)
 
 
-def _end(entry: _Entry) -> None:
-    for ref in entry.streams:
-        if (stream := ref()) is not None and not stream.ended:
-            stream.cancel()
-    if entry.generator is not None:
-        entry.generator.close()
+def judging(name: str) -> str:
+    """The entry of a model that generates, loaded once more to judge texts."""
+    return f"{name} (judge)"
+
+
+def _end(entries: list[_Entry]) -> None:
+    for entry in entries:
+        for ref in entry.streams:
+            if (stream := ref()) is not None and not stream.ended:
+                stream.cancel()
+        if entry.generator is not None:
+            entry.generator.close()
+    if any(entry.card.path is not None for entry in entries):
+        release()
+
+
+def _engine_memory() -> int:
+    """Bytes of this process before a model is loaded, with the libraries that all models need."""
+    import_engine()
+    release()
+    return resident()
+
+
+def _measured(card: Card, generator: Any, before: int) -> int | None:
+    """What loading took, with the cache that one text may need; None where this process does not hold the model.
+
+    What other threads do meanwhile would count too, so the figure is kept between the tensors and twice the estimate.
+    """
+    tensors = getattr(generator, "tensor_bytes", None)
+    if tensors is None or card.path is None:
+        return None
+    release()
+    cache = card.cache_bytes or 0
+    foreseen = max(tensors, (card.memory_bytes or 0) - cache)
+    return int(min(max(tensors, resident() - before), 2 * foreseen)) + cache

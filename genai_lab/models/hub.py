@@ -19,15 +19,13 @@ from genai_lab.models import BACKENDS, Card, Generator, Options, Source, connect
 from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, parse_object
 from genai_lab.models.inspect import (
     TOKENIZER_FILES,
-    cached_numbers,
     classify,
     context,
     inspect_folder,
-    load_dtype,
     role_of,
-    width,
 )
 from genai_lab.models.local import load_folder
+from genai_lab.models.sizing import foreseen, load_dtype
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 REVISION = re.compile(r"[\w./-]{1,120}")
@@ -239,7 +237,10 @@ def _card(found: HubModel, name: str, source: Source, options: Options) -> Card:
     family, architecture = classify(found.config, found.repo)
     dtype = found.dtype or found.config.get("dtype") or found.config.get("torch_dtype")
     room = context(found.config, {})
-    numbers = found.parameters + cached_numbers(found.config, room) if found.parameters else None
+    known = found.parameters
+    size = (
+        foreseen(found.config, family, known, room, load_dtype(options, str(dtype), family), options) if known else None
+    )
     return Card(
         name=name,
         source=source,
@@ -249,7 +250,9 @@ def _card(found: HubModel, name: str, source: Source, options: Options) -> Card:
         parameters=found.parameters,
         dtype=dtype if isinstance(dtype, str) else None,
         disk_bytes=found.bytes,
-        memory_bytes=numbers * width(load_dtype(options, str(dtype))) if numbers else None,
+        memory_bytes=size.total if size else None,
+        cache_bytes=size.cache if size else None,
+        loaded_dtype=size.dtype if size else None,
         context=room,
         licence=found.licence,
     )

@@ -4,16 +4,16 @@ import ast
 import hashlib
 import importlib.util
 import re
-import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from genai_lab.errors import ModelError
-from genai_lab.models import CACHED, Card, Family, Options, Source
+from genai_lab.models import Card, Family, Options, Source, sizing
 from genai_lab.models.chat import check_template, stored_template
 from genai_lab.models.checks import DTYPES, Tensor, read_json, safetensors_header, weight_files
+from genai_lab.models.sizing import SIZES, load_dtype
 from genai_lab.provenance import content_hash
 
 FAMILIES: dict[str, Family] = {
@@ -33,19 +33,6 @@ TOKENIZER_FILES = {name for names in TOKENIZERS for name in names} | {
 }  # fmt: skip
 CONTEXT = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length", "sliding_window")
 RELATIVE = ("t5", "mt5", "umt5")
-SIZES = {
-    "number of layers": ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers"),
-    "width": ("hidden_size", "d_model", "n_embd", "dim"),
-    "vocabulary size": ("vocab_size",),
-    "inner width": ("intermediate_size", "d_ff", "n_inner", "ffn_dim", "encoder_ffn_dim"),
-}
-HEADS = (
-    ("num_decoder_layers", "decoder_layers", *SIZES["number of layers"]),
-    ("decoder_attention_heads", "num_attention_heads", "num_heads", "n_head", "n_heads"),
-    ("num_key_value_heads", "num_kv_heads"),
-    ("head_dim", "d_kv"),
-    SIZES["width"],
-)
 LICENCES = ("MIT License", "Apache License", "BSD", "GNU", "Mozilla Public License", "Creative Commons")
 NO_LIMIT = 10**9
 
@@ -70,6 +57,7 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
     # A starter's template is the lab's own and needs no look, nor the process that takes it.
     if template and not completes and (unreadable := check_template(template, folder)):
         template, about = "", f"Completion only: its chat template {unreadable}. {about}".strip()
+    size = sizing.foreseen(config, family, parameters, room, load_dtype(options, stored, family), options, folder)
     return Card(
         name=name,
         source=source,
@@ -79,7 +67,9 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
         parameters=parameters,
         dtype=stored,
         disk_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
-        memory_bytes=(parameters + cached_numbers(config, room)) * width(load_dtype(options, stored)),
+        memory_bytes=size.total,
+        cache_bytes=size.cache,
+        loaded_dtype=size.dtype,
         context=room,
         licence=licence,
         content_hash=content_hash(hashed_files(folder, weights), folder),
@@ -198,26 +188,6 @@ def check_sizes(config: dict[str, Any], parameters: int, where: str) -> None:
         )
 
 
-def load_dtype(options: Options, stored: str) -> str:
-    """The dtype that weights are loaded in: as set, else float32 on a CPU and as stored on an accelerator."""
-    if options.dtype != "auto":
-        return options.dtype
-    device = options.device if options.device != "auto" else likely_device()
-    return "float32" if device == "cpu" or stored == "float64" else stored
-
-
-def likely_device() -> str:
-    """What torch will most likely choose, without importing it."""
-    if Path("/dev/nvidiactl").exists() or Path("/dev/nvidia0").exists():
-        return "cuda"
-    return "mps" if sys.platform == "darwin" else "cpu"
-
-
-def width(dtype: str) -> int:
-    """Bytes of one number."""
-    return {"float64": 8, "float32": 4}.get(dtype, 2)
-
-
 def context(config: dict[str, Any], tokenizer_config: dict[str, Any]) -> int | None:
     """Length of the context in tokens, None where the model has no limit of its own."""
     sizes = [config[key] for key in CONTEXT if isinstance(config.get(key), int) and config[key] > 0]
@@ -231,21 +201,6 @@ def context(config: dict[str, Any], tokenizer_config: dict[str, Any]) -> int | N
         found -= (padding if isinstance(padding, int) and 0 <= padding < found - 1 else 1) + 1
     longest = tokenizer_config.get("model_max_length")
     return found or (int(longest) if isinstance(longest, int | float) and 0 < longest < NO_LIMIT else None)
-
-
-def cached_numbers(config: dict[str, Any], room: int | None) -> int:
-    """Keys and values of one text of `room` tokens, at most CACHED; 0 where the configuration tells no sizes.
-
-    A decoder keeps both for each of its layers, and one below an encoder keeps the encoder's beside its own.
-    """
-    layers, heads, kept, size, width = (_first(config, names) for names in HEADS)
-    size = size or (width // heads if heads else 0)
-    sides = 2 if config.get("is_encoder_decoder") else 1
-    return 2 * sides * layers * (kept or heads) * size * min(room or CACHED, CACHED)
-
-
-def _first(config: dict[str, Any], names: tuple[str, ...]) -> int:
-    return next((config[name] for name in names if isinstance(config.get(name), int) and config[name] > 0), 0)
 
 
 def is_starter_template(folder: Path) -> bool:

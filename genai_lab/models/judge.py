@@ -8,6 +8,7 @@ from typing import Any
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
 from genai_lab.models.panics import clear_panics
+from genai_lab.models.transformers import bytes_of
 
 BATCH = 32
 LOGITS = 2**26
@@ -53,6 +54,7 @@ class Judge:
         self._tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
         self._module = kinds[card.family].from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **kept)
         self._module.eval()
+        self.tensor_bytes = bytes_of(self._module)
         limit = getattr(self._module.config, "max_position_embeddings", 512)
         self._longest = min(int(limit), int(self._tokenizer.model_max_length)) - 2
         self._tokenizer.padding_side = "right"
@@ -105,6 +107,9 @@ class Judge:
             for place, one in zip(places, self._judged(texts, places), strict=True):
                 found[place] = one
         return found
+
+    def close(self) -> None:
+        self._module = None
 
     def _judged(self, texts: Sequence[str], places: Sequence[int]) -> list[LogProbability]:
         """One batch, padded on the right."""

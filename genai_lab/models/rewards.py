@@ -10,6 +10,7 @@ from typing import Any
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
 from genai_lab.models.panics import clear_panics
+from genai_lab.models.transformers import bytes_of
 
 BATCH_TOKENS = 8192
 LONGEST = 1024
@@ -75,9 +76,13 @@ class RewardModel:
         if module.config.num_labels != 1:
             raise ModelError(f"{card.name} has {module.config.num_labels} outputs, and a reward model has one.")
         self.module = module.to(device).eval()
+        self.tensor_bytes = bytes_of(module)
         self.pad = int(module.config.pad_token_id or 0)
         self.decoder = reads_forward(module)
         self.longest = min(card.context or LONGEST, LONGEST)
+
+    def close(self) -> None:
+        self.module = None
 
     def coded(self, prompt: str, completion: str) -> list[int]:
         """The tokens that the model reads."""
@@ -112,7 +117,7 @@ class RewardModel:
 class PromptedReward:
     """A reward model beside the prompts of the rows that it is to score, as a metric asks it."""
 
-    def __init__(self, model: RewardModel, prompts: Sequence[str]) -> None:
+    def __init__(self, model: Any, prompts: Sequence[str]) -> None:
         self.model, self.prompts, self.hash = model, prompts, model.hash
 
     @property

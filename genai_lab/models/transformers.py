@@ -31,7 +31,7 @@ class LocalGenerator:
     """
 
     def __init__(self, card: Card, module: Any, tokenizer: Any, context: int, variant: bool = False) -> None:
-        from genai_lab.decoding.quick import LARGEST
+        from genai_lab.decoding.quick import FEW_ROWS, LARGEST
         from genai_lab.decoding.scheduler import SMALL, Scheduler
 
         self.card, self.module, self.tokenizer, self.context = card, module, tokenizer, context
@@ -40,6 +40,10 @@ class LocalGenerator:
         # A traced step packs a copy of the weights, which would undo the sharing of large ones.
         self.scheduler = Scheduler(module, self.token_text, traced=SMALL if variant else LARGEST)
         self.owned: Generator | None = None
+        # A variant's tensors are its base's but for a few; a packed graph holds a copy.
+        network = self.scheduler.network
+        copies = 2 if network.quick is not None and network.quick_rows > FEW_ROWS else 1
+        self.tensor_bytes = None if variant else copies * bytes_of(module)
         self._ends = _end_ids(module, tokenizer)
         # The tokenizer's own core does the same without the checks that transformers makes on every call.
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -93,7 +97,8 @@ class LocalGenerator:
 
     def close(self) -> None:
         self.scheduler.close()
-        self.module = self.scheduler.network.module = None
+        self.module = None
+        self.scheduler.network.close()
         if self.owned is not None:
             self.owned.close()
 
@@ -222,6 +227,12 @@ class LocalGenerator:
                 row.close("length")
         except Exception as problem:
             first.stream.fail(as_lab_error(problem))
+
+
+def bytes_of(module: Any) -> int:
+    """Of all tensors of a module, each storage once."""
+    storages = {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in module.parameters()}
+    return sum(storages.values()) + sum(part.nbytes for part in module.buffers())
 
 
 def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:

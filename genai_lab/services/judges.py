@@ -1,13 +1,13 @@
 """The model that a metric asks, found in the catalogue by the name in the metric's settings."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from contextlib import AbstractContextManager
 from typing import Any
 
 from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS, Classifier
 from genai_lab.models import Card
-from genai_lab.models.judge import Judge
+from genai_lab.models.judge import Judge, LogProbability
 from genai_lab.models.rewards import PromptedReward
 from genai_lab.services import models, rewards
 
@@ -20,11 +20,29 @@ def judge_of(lab: Lab, metric: str, settings: Any, sources: Sequence[str] = ()) 
     if METRICS.get(metric).needs != "model":
         return None
     if getattr(METRICS.get(metric), "reads", "") == "pairs":
-        return PromptedReward(rewards.loaded(models.show(lab, settings.model).card), sources)
-    return _loaded(models.show(lab, settings.model).card).given(sources)
+        return PromptedReward(rewards.SharedReward(lab, models.show(lab, settings.model).card), sources)
+    return SharedJudge(lab, models.show(lab, settings.model).card, sources)
 
 
-@lru_cache(2)
-def _loaded(card: Card) -> Judge:
-    """Kept between the systems of one evaluation; small, since judges live outside the memory budget."""
-    return Judge(card)
+class SharedJudge:
+    """A judge in the lab's memory budget, loaded when it is made and kept loaded between the systems of an evaluation.
+
+    Raises ModelError where the model cannot be loaded or is of another family.
+    """
+
+    def __init__(self, lab: Lab, card: Card, sources: Sequence[str]) -> None:
+        self._lab, self._sources = lab, tuple(sources)
+        self.card, self.hash = card, card.content_hash or card.name
+        with self._judge() as judge:
+            self.reads_input = judge.reads_input
+
+    def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
+        with self._judge() as judge:
+            return list(judge.scores(texts, label))
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
+        with self._judge() as judge:
+            return list(judge.given(self._sources).log_probabilities(texts))
+
+    def _judge(self) -> AbstractContextManager[Any]:
+        return self._lab.models.using(self.card, lambda card, options, base: Judge(card))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from sqlalchemy.exc import IntegrityError
 
 from genai_lab.errors import BadSetting, DuplicateName, ModelError, UnknownName
+from genai_lab.memory import resident
 from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt, Source
 from genai_lab.models.cache import LoadedState
 from genai_lab.models.checks import size_text
@@ -56,11 +57,15 @@ class HubPlan:
 
 @dataclass(frozen=True)
 class Budget:
-    """Memory of the loaded models in bytes; `loaded` maps their names to their states."""
+    """Memory of the loaded models in bytes; `loaded` maps their names to their states.
+
+    `process_bytes` is what this whole process takes now: its own part (Python, torch, the app) and its models.
+    """
 
     used_bytes: int
     budget_bytes: int
     loaded: dict[str, LoadedState]
+    process_bytes: int = 0
 
 
 def register_starters(lab: "Lab") -> None:
@@ -193,7 +198,7 @@ def unload(lab: "Lab", name: str) -> None:
 
 
 def budget(lab: "Lab") -> Budget:
-    return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded())
+    return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded(), resident())
 
 
 def prompt_for(lab: "Lab", model: str, text: str, mode: str | None = None) -> Prompt:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
-from genai_lab.errors import LabError
+from genai_lab.errors import LabError, ModelError
 from genai_lab.lab import Lab
-from genai_lab.models import Card
+from genai_lab.models import Card, Options
 from genai_lab.models.rewards import RewardModel
 from genai_lab.models.transformers import choose_device
 from genai_lab.services import models
@@ -43,7 +43,7 @@ def score(lab: Lab, model: str, prompts: Sequence[str], completions: Sequence[st
         raise LabError(f"{model} is no reward model; choose one, or train one on preferences.")
     if view.status not in ("ready", "loaded"):
         raise LabError(f"{model} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
-    return loaded(view.card, choose_device(lab.config.device)).scores(prompts, completions)
+    return SharedReward(lab, view.card).scores(prompts, completions)
 
 
 def rank(lab: Lab, model: str, prompt: str, completions: Sequence[str]) -> list[tuple[int, float]]:
@@ -74,7 +74,17 @@ def of_runs(lab: Lab, model: str, run_ids: Sequence[int]) -> list[Scored]:
     return sorted(made, key=lambda one: (order[one.prompt], -one.reward))
 
 
-@lru_cache(2)
-def loaded(card: Card, device: str = "cpu") -> RewardModel:
-    """Kept between calls; reward models live outside the memory budget."""
-    return RewardModel(card, device)
+class SharedReward:
+    """A reward model in the lab's memory budget, loaded when it is asked."""
+
+    def __init__(self, lab: Lab, card: Card) -> None:
+        if card.role != "reward":
+            raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
+        self._lab, self.card, self.hash = lab, card, card.content_hash or card.name
+
+    def scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+        def load(card: Card, options: Options, base: object) -> Any:
+            return RewardModel(card, choose_device(options.device))
+
+        with self._lab.models.using(self.card, load) as model:
+            return list(model.scores(prompts, completions))

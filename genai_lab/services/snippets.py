@@ -67,7 +67,7 @@ def as_python(lab: Lab, run_id: int, library: str = "transformers") -> str:
         auto="AutoModelForSeq2SeqLM" if seq2seq else "AutoModelForCausalLM",
         location=card.source.location if hub else str(card.path),
         revision=f", revision={card.source.revision!r}" if hub and card.source.revision else "",
-        dtype=load_dtype(lab.options, card.dtype or "auto"),
+        dtype=load_dtype(lab.options, card.dtype or "auto", card.family),
         inputs=_inputs(view, seq2seq),
         seed=view.seed,
         settings=_generate_settings(view),

@@ -13,17 +13,18 @@ and deaths of the first three steps are gone through by the heap's own arithmeti
 """
 
 import contextlib
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from genai_lab.memory import machine_memory
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["GPUS", "MemoryPlan", "batch_of", "machine_memory", "plan", "token_loss"]
 MIB = 2**20
 # What nvidia-smi gives as a card's total.
 GPUS: dict[str, int] = {
@@ -200,33 +201,6 @@ def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str,
     if family in ("decoder-only", "masked"):
         return {**made, "labels": tokens(length)}
     raise ValueError(f"{family!r} is no family that is trained")
-
-
-def machine_memory(root: Path = Path("/")) -> int:
-    """Bytes that this process can still take: what the machine has free, or what is left to its control group."""
-    import psutil
-
-    room = psutil.virtual_memory().available
-    with contextlib.suppress(OSError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, inside = line.split(":", 2)
-            if controllers in ("", "memory"):
-                top = root / "sys/fs/cgroup" / controllers
-                folder = top / inside.lstrip("/")
-                for place in (folder, *folder.parents):
-                    if place.is_relative_to(top):
-                        room = min(room, _left(place))
-    return max(0, room)
-
-
-def _left(group: Path) -> int:
-    """What a control group (of either version) allows beyond what is in use and cannot be dropped."""
-    for limit, usage in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-        with contextlib.suppress(OSError, ValueError):
-            allowed, used = int((group / limit).read_text()), int((group / usage).read_text())
-            lines = (group / "memory.stat").read_text().splitlines()
-            return allowed - used + sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-    return sys.maxsize
 
 
 def _with_states(trained: list[Any], ledger: "_Ledger") -> tuple[Any, list[int]]:

@@ -24,6 +24,7 @@ data-status="{{this.status}}"><div class="row"><a href="/jobs?job={{this.id}}"><
 {{#if this.again}}<button type="button" data-do="retry">Try again</button>{{/if}}</div>
 {{#if this.live}}<div class="bar" role="progressbar" aria-label="Progress of {{this.title}}" aria-valuemin="0"
 aria-valuemax="100" aria-valuenow="{{this.percent}}"><i style="width:{{this.percent}}%"></i></div>{{/if}}
+{{#if this.attempts}}<p class="attempts">{{this.attempts}}</p>{{/if}}
 {{#if this.error}}<p class="problem">{{this.error}}</p>{{/if}}</li>{{/each}}</ul>{{/if}}
 """
 _SCRIPT = """
@@ -103,8 +104,9 @@ def row(view: jobs.JobView) -> dict[str, Any]:
         "id": view.id,
         "title": view.title,
         "status": view.status,
-        "state": view.exit_reason or view.status,
-        "message": view.message if view.live else "",
+        "state": view.state,
+        "message": (view.message or view.waiting) if view.live else "",
+        "attempts": view.attempts,
         "figures": " · ".join(figures),
         "percent": round(100 * (view.share or 0.0)),
         "live": view.live,

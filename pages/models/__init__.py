@@ -157,7 +157,7 @@ def _row(view: service.ModelView, selected: bool) -> dict[str, Any]:
         "name": card.name,
         "family": card.family,
         "parameters": count_text(card.parameters),
-        "dtype": card.dtype or NOTHING,
+        "dtype": _dtype(card),
         "disk": size_text(card.disk_bytes),
         "memory": size_text(card.memory_bytes),
         "context": f"{card.context:,}" if card.context else NOTHING,
@@ -183,8 +183,9 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
         "Architecture": f"{card.architecture} ({card.family})",
         "Modes": ", ".join(card.modes) or "none: it classifies",
         "Parameters": f"{card.parameters:,}" if card.parameters else NOTHING,
-        "Dtype": card.dtype or NOTHING,
-        "Disk / memory": f"{size_text(card.disk_bytes)} / {size_text(card.memory_bytes)}",
+        "Dtype": _dtype(card),
+        "Disk": size_text(card.disk_bytes),
+        "Memory": _memory(card, state),
         "Context": f"{card.context:,} tokens" if card.context else NOTHING,
         "Licence": card.licence or NOTHING,
         "Source": _origin(card.source),
@@ -202,6 +203,19 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
         "detail": view.detail if view.status in ("missing", "failed", "training") else "",
         "facts": [[name, text] for name, text in facts.items() if text],
     }
+
+
+def _dtype(card: Any) -> str:
+    """The dtype on file, and the one that it is loaded in where that is another."""
+    if not card.dtype or card.loaded_dtype in (None, card.dtype):
+        return card.dtype or NOTHING
+    return f"{card.dtype} on file, {card.loaded_dtype} loaded"
+
+
+def _memory(card: Any, state: service.LoadedState | None) -> str:
+    cache = f", {size_text(card.cache_bytes)} of it for a text that fills the context" if card.cache_bytes else ""
+    foreseen = f"about {size_text(card.memory_bytes)} foreseen{cache}" if card.memory_bytes else NOTHING
+    return f"{size_text(state.memory_bytes)} measured; {foreseen}" if state and state.measured else foreseen
 
 
 def _buttons(view: service.ModelView | None) -> tuple[Update, ...]:
@@ -225,7 +239,8 @@ def _budget(lab: Lab) -> dict[str, Any]:
         "budget": size_text(state.budget_bytes),
         "percent": round(100 * share, 1),
         "loaded": " · ".join(f"{name} {size_text(one.memory_bytes)}" for name, one in state.loaded.items()),
-        "note": f"device {lab.config.device}, dtype {lab.config.dtype}; the least recently used model makes room",
+        "note": f"device {lab.config.device}, dtype {lab.config.dtype}; the least recently used model makes room; the "
+        f"whole process takes {size_text(state.process_bytes)}",
     }
 
 

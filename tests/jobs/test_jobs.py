@@ -16,8 +16,9 @@ from genai_lab.lab import Lab
 from genai_lab.services import jobs
 from genai_lab.services.jobs import process, supervisor
 from genai_lab.services.jobs.supervisor import Supervisor
+from pages.components import jobstrip
 from storage import jobs as queries
-from storage.tables import Preset
+from storage.tables import Job, Preset
 from tests.waiting import until, until_ended
 
 
@@ -199,6 +200,47 @@ def test_what_depends_on_a_failed_job_fails_with_it(lab: Lab) -> None:
     done = until_ended(lab, then)
     assert done.status == "failed"
     assert "which this one needs, failed; try that one again" in str(done.error)
+
+
+class Brief:
+    """A kind that takes a moment."""
+
+    name, resource, small = "brief", "device", True
+
+
+def test_small_jobs_pass_long_ones_and_others_say_what_they_wait_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(jobs.KINDS._items, "brief", Brief())
+    supervisor, begun = Supervisor(lab), []
+    monkeypatch.setattr(supervisor, "_spawn", lambda job_id, order: begun.append(job_id))
+    first, second, third = (count(lab, name=name) for name in "abc")
+    small, smaller = (jobs.enqueue(lab, "brief", {}, title=title) for title in ("Keep it", "Merge it"))
+    behind = jobs.enqueue(lab, "count", {}, title="Later", depends_on=third)
+    assert jobs.show(lab, first).waiting == "waits to be started"
+    supervisor._start_next()
+    assert begun == [first, second, small]
+    assert jobs.show(lab, third).waiting == f"waits for its turn behind job {first} (Count to 3) and 1 more"
+    assert jobs.show(lab, smaller).waiting == f"waits for its turn behind job {small} (Keep it)"
+    assert jobs.show(lab, behind).waiting == f"waits for job {third} (Count to 3)"
+    assert jobs.show(lab, first).waiting == ""
+    assert (jobs.cancel(lab, first).state, jobs.show(lab, second).state) == ("cancelling", "running")
+    supervisor._claim.close()
+    supervisor._lock.close()
+
+
+def test_a_job_tells_its_attempts_and_why_they_ended(lab: Lab) -> None:
+    job = count(lab)
+    assert jobs.show(lab, job).attempts == ""
+    with lab.database.session() as session:
+        queries.mark_running(session.get_one(Job, job), "cpu")
+        failed = {"attempt": 1, "reason": "out of memory", "records": True, "peak_memory": 3_400_000_000}
+        queries.add_failed_attempt(session, job, failed)
+        queries.queue_again(session, job, "Memory ran out; attempt 2 goes on.")
+    assert jobs.show(lab, job).attempts == "attempt 2: memory ran out in attempt 1 (peak 3.4 GB)"
+    with lab.database.session() as session:
+        queries.mark_running(session.get_one(Job, job), "cpu")
+    view = jobs.show(lab, job)
+    assert (view.state, view.attempts) == ("running", "attempt 2: memory ran out in attempt 1 (peak 3.4 GB)")
+    assert jobstrip.row(view)["attempts"] == view.attempts
 
 
 def test_the_urgent_go_first_and_only_so_many_at_once(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_job_of_the_device_takes_the_gpu_where_the_lab_computes_on_one(
 def test_one_job_a_gpu_and_as_many_on_the_cpu_as_is_set(tmp_path: Path) -> None:
     config = Config(home=tmp_path, cpu_jobs=3)
     assert [resources.slots(name, config, ("0", "1")) for name in ("gpu", "cpu", "network")] == [2, 3, 4]
-    assert resources.slots("gpu", config, ()) == 1
+    assert resources.slots("gpu", config, ()) == resources.slots("side", config, ()) == 1
 
 
 def test_the_gpus_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:

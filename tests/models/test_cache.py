@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,8 +82,8 @@ class Loader:
         return self.made[-1]
 
 
-def card(name: str, memory: int | None = 40, **more: Any) -> Card:
-    return Card(name, Source("local", name), "generate", "decoder-only", "Fake", memory_bytes=memory, **more)
+def card(name: str, memory: int | None = 40, role: Any = "generate", **more: Any) -> Card:
+    return Card(name, Source("local", name), role, "decoder-only", "Fake", memory_bytes=memory, **more)
 
 
 @pytest.fixture
@@ -283,3 +284,44 @@ def test_endpoints_take_no_memory_and_closing_frees_everything(cache: ModelCache
     assert all(generator.closed for generator in loader.made)
     with pytest.raises(ModelError, match="closing"):
         held.token_text(1)
+
+
+class Measured(FakeGenerator):
+    """A generator whose tensors this process holds."""
+
+    tensor_bytes = 30 * 2**20
+
+
+def test_measured_memory_takes_the_place_of_the_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([200 * 2**20, 250 * 2**20, 250 * 2**20, 251 * 2**20])
+    monkeypatch.setattr("genai_lab.models.cache.resident", lambda: next(now))
+    monkeypatch.setattr("genai_lab.models.cache.import_engine", lambda: None)
+    cache = ModelCache(2**30, Options(), lambda card, options, base: Measured(card))
+    for name, foreseen, expected in (("a", 40 * 2**20, 50 * 2**20), ("b", 90 * 2**20, 30 * 2**20)):
+        cache.acquire(card(name, foreseen + 7, path=tmp_path, cache_bytes=7))
+        state = cache.loaded()[name]
+        assert (state.memory_bytes, state.measured) == (expected + 7, True)
+    cache.close()
+
+
+def test_a_judge_is_in_the_same_budget_and_makes_room(cache: ModelCache, loader: Loader) -> None:
+    cache.acquire(card("a", 60))
+    judge = card("toxicity", 60, role="classify")
+    with cache.using(judge, loader) as first:
+        assert set(cache.loaded()) == {"toxicity"}
+        with pytest.raises(ModelError, match="only 40 bytes can be freed while toxicity is in use"):
+            cache.acquire(card("a", 60))
+    with cache.using(judge, loader) as again:
+        assert again is first
+    cache.acquire(card("a", 60))
+    assert set(cache.loaded()) == {"a"}
+    assert first.closed
+
+
+def test_a_generator_that_judges_is_loaded_once_more_and_goes_with_its_name(loader: Loader) -> None:
+    cache = ModelCache(2**30, Options(), loader)
+    cache.acquire(card("a"))
+    with cache.using(card("a", parameters=10), loader):
+        assert set(cache.loaded()) == {"a", "a (judge)"}
+    cache.unload("a")
+    assert cache.loaded() == {}

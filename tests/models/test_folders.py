@@ -13,7 +13,8 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, ModelError
 from genai_lab.models import BACKENDS, Card, Options, Prompt, Request, Source
 from genai_lab.models.checks import parse_object
-from genai_lab.models.inspect import cached_numbers, classify, known_classes
+from genai_lab.models.inspect import classify, known_classes
+from genai_lab.models.sizing import cached_numbers
 from genai_lab.models.starter import WEIGHTS
 from tests.models.folders import SIZE, STORIES, config, lora, small_llama, tensors
 
@@ -51,18 +52,24 @@ def test_card_tells_everything_without_torch(folder: Path) -> None:
     count = sum(value.size for value in tensors().values())
     assert (card.family, card.architecture, card.role) == ("decoder-only", "LlamaForCausalLM", "generate")
     assert (card.parameters, card.dtype, card.context) == (count, "float32", 64)
-    assert card.memory_bytes == 4 * (count + 2 * 64 * SIZE), "weights, and keys and values of 64 tokens"
+    assert card.cache_bytes == 4 * 2 * 64 * SIZE, "keys and values of 64 tokens"
+    assert card.loaded_dtype == "float32"
+    rest = (card.memory_bytes or 0) - card.cache_bytes - 8 * count
+    assert 0 < rest < 60e6, "weights, the packed copy that a small model's step reads, code and tokenizer"
     assert card.disk_bytes == sum(path.stat().st_size for path in folder.iterdir())
     assert (card.licence, card.about, card.chat) == ("cc-by-4.0", "A random model for tests.", False)
 
 
 def test_memory_follows_the_dtype(folder: Path) -> None:
-    assert inspect(folder, dtype="bfloat16").memory_bytes == inspect(folder).memory_bytes // 2  # type: ignore[operator]
+    small, large = inspect(folder, dtype="bfloat16"), inspect(folder)
+    assert (small.dtype, small.loaded_dtype) == ("float32", "bfloat16")
+    assert 2 * (small.cache_bytes or 0) == large.cache_bytes
+    assert (small.memory_bytes or 0) < (large.memory_bytes or 0)
 
 
 def test_a_context_without_end_does_not_fill_the_memory_before_it_is_used(tmp_path: Path) -> None:
     card = inspect(small_llama(tmp_path / "long", max_position_embeddings=10**6))
-    assert card.memory_bytes == 4 * ((card.parameters or 0) + 2 * 8192 * SIZE)
+    assert card.cache_bytes == 4 * 2 * 8192 * SIZE
 
 
 def test_seq2seq_keeps_the_encoders_keys_beside_its_own() -> None:

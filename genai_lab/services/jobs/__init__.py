@@ -6,7 +6,7 @@ starts workers, reads what they report and writes it down. See `supervisor`.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,23 @@ from sqlalchemy.orm import Session
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
-from genai_lab.services.jobs import process
+from genai_lab.models.checks import size_text
+from genai_lab.services.jobs import process, resources
 from genai_lab.services.work import KINDS
 from storage import jobs as queries
 from storage.tables import Job
 
 STATUSES = ("queued", "running", "finished", "cancelled", "failed")
 LIVE = queries.LIVE
+HOW_ENDED = {"out of memory": "memory ran out", "killed": "its worker was killed"}
 
 
 @dataclass(frozen=True)
 class JobView:
-    """One job, ready to be shown. `done` of `total` in the body's own units; times in seconds, memory in bytes."""
+    """One job, ready to be shown. `done` of `total` in the body's own units; times in seconds, memory in bytes.
+
+    `waiting` says what a queued job waits for.
+    """
 
     id: int
     kind: str
@@ -55,10 +60,31 @@ class JobView:
     run_id: int | None
     cancel_requested: bool
     result: dict[str, Any] | None
+    waiting: str = ""
 
     @property
     def live(self) -> bool:
         return self.status in LIVE
+
+    @property
+    def state(self) -> str:
+        """One or two words: the status, "cancelling" where its end has been asked for, or how it ended."""
+        return "cancelling" if self.live and self.cancel_requested else self.exit_reason or self.status
+
+    @property
+    def attempts(self) -> str:
+        """Which attempt this is, and how the ones before it ended; empty for a first one."""
+        earlier = [
+            one for one in self.failed_attempts or () if one["attempt"] < self.attempt or self.status == "queued"
+        ]
+        if not earlier:
+            return ""
+        ends = [
+            f"{HOW_ENDED.get(one['reason'], one['reason'])} in attempt {one['attempt']}"
+            + (f" (peak {size_text(one['peak_memory'])})" if one["peak_memory"] else "")
+            for one in earlier
+        ]
+        return f"attempt {max(self.attempt, earlier[-1]['attempt'] + 1)}: {', '.join(ends)}"
 
     @property
     def share(self) -> float | None:
@@ -108,7 +134,7 @@ def show(lab: Lab, job_id: int) -> JobView:
         row = session.get(Job, job_id)
     if row is None:
         raise LabError(f"There is no job {job_id}; the Jobs page lists those there are.")
-    return view_of(row)
+    return _told_to_wait(lab, [view_of(row)])[0]
 
 
 def find(
@@ -125,7 +151,7 @@ def find(
         raise LabError(f"There is no status {status!r}. Known: {', '.join(STATUSES)}.")
     with lab.database.reading() as session:
         rows, total = queries.find_jobs(session, status, kinds, search, limit, offset)
-    return [view_of(row) for row in rows], total
+    return _told_to_wait(lab, [view_of(row) for row in rows]), total
 
 
 def cancel(lab: Lab, job_id: int) -> JobView:
@@ -134,7 +160,7 @@ def cancel(lab: Lab, job_id: int) -> JobView:
         row = _row(session, job_id)
         if row.status in LIVE:
             row.cancel_requested = True
-            row.message = "Cancelling"
+            row.message = "Cancelling: its processes are asked to end"
     return show(lab, job_id)
 
 
@@ -205,8 +231,35 @@ def folder(lab: Lab, job_id: int) -> Path:
 def view_of(row: Job) -> JobView:
     now = datetime.now(UTC)
     seconds = ((row.ended_at or now) - row.started_at).total_seconds() if row.started_at else None
-    kept = {name: getattr(row, name) for name in JobView.__dataclass_fields__ if name != "seconds"}
+    kept = {name: getattr(row, name) for name in JobView.__dataclass_fields__ if name not in ("seconds", "waiting")}
     return JobView(**kept, seconds=seconds)
+
+
+def _told_to_wait(lab: Lab, views: list[JobView]) -> list[JobView]:
+    """The views, of which queued ones say what they wait for."""
+    if not any(view.status == "queued" for view in views):
+        return views
+    with lab.database.reading() as session:
+        live = {job.id: job for job in queries.jobs_of_status(session, *LIVE)}
+    return [replace(view, waiting=_waiting(lab, view, live)) if view.status == "queued" else view for view in views]
+
+
+def _waiting(lab: Lab, view: JobView, live: dict[int, Job]) -> str:
+    needed = [live[one] for one in (view.depends_on_id, *(view.after or ())) if one in live]
+    if needed:
+        return f"waits for {_named(needed)}"
+    kind = KINDS.get(view.kind) if view.kind in KINDS else None
+    found = resources.gpus()
+    resource = resources.place_of(kind, lab.config.device, found) if kind is not None else view.resource
+    running = [job for job in live.values() if job.status == "running" and job.resource == resource]
+    if len(running) >= resources.slots(resource, lab.config, found):
+        return f"waits for its turn behind {_named(running)}"
+    return "waits to be started"
+
+
+def _named(others: Sequence[Job]) -> str:
+    first = f"job {others[0].id} ({others[0].title})"
+    return f"{first} and {len(others) - 1} more" if len(others) > 1 else first
 
 
 def _row(session: Session, job_id: int) -> Job:

@@ -1,4 +1,7 @@
-"""What jobs occupy: "cpu", "gpu", "network", or "device", which is the GPU where the lab computes on one."""
+"""What jobs occupy: "cpu", "gpu", "network", or "device", which is the GPU where the lab computes on one.
+
+Small jobs, such as an import, have a place of their own ("side") and so pass long ones.
+"""
 
 import os
 from pathlib import Path
@@ -23,11 +26,16 @@ def resolved(resource: str, device: str, found: tuple[str, ...]) -> str:
     return "gpu" if device in ("cuda", "mps") or (device == "auto" and found) else "cpu"
 
 
+def place_of(kind: Any, device: str, found: tuple[str, ...]) -> str:
+    """What a job of the kind occupies."""
+    return "side" if getattr(kind, "small", False) else resolved(kind.resource, device, found)
+
+
 def gpus_of(kind: Any, settings: dict[str, Any]) -> int:
     """How many a job of the kind asks for."""
     return int(kind.gpus(settings)) if hasattr(kind, "gpus") else 1
 
 
 def slots(resource: str, config: Config, found: tuple[str, ...]) -> int:
-    """How many jobs may occupy it at once: one a GPU, as many on the CPU as the configuration says."""
+    """How many jobs may occupy it at once: one a GPU, as many on the CPU as the configuration says, one on the side."""
     return {"cpu": config.cpu_jobs, "gpu": max(1, len(found)), "network": NETWORK}.get(resource, 1)

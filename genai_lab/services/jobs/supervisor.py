@@ -159,7 +159,7 @@ class Supervisor:
                 if job.cancel_requested or not queries.may_start(session, job):
                     continue
                 kind = KINDS.get(job.kind)
-                resource = resources.resolved(kind.resource, self.lab.config.device, self._gpus)
+                resource = resources.place_of(kind, self.lab.config.device, self._gpus)
                 if busy.count(resource) >= resources.slots(resource, self.lab.config, self._gpus):
                     continue
                 gpus = min(resources.gpus_of(kind, job.settings), len(self._gpus)) if resource == "gpu" else 0

@@ -42,6 +42,11 @@ class TrainingView:
     scores: tuple[dict[str, Any], ...] = ()
 
     @property
+    def state(self) -> str:
+        """The status, or "cancelling" where its end has been asked for."""
+        return "cancelling" if self.job is not None and self.job.state == "cancelling" else self.status
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """How the completions compare with the base's: of the step that is kept, or of the last one so far."""
         kept = self.outcome.get("step", self.outcome.get("best_step"))

@@ -36,7 +36,8 @@ class Report(Protocol):
 class Kind(Protocol):
     """`resource` is what a job occupies: cpu, gpu, network, or device: the GPU where the lab computes on one.
 
-    A kind with a method `gpus(settings)` is given as many GPUs as that says, others one.
+    A kind with a method `gpus(settings)` is given as many GPUs as that says, others one. A kind that has `small` set
+    takes a moment on the CPU whatever its resource, and need not wait behind long ones.
     """
 
     name: str

@@ -24,6 +24,7 @@ BLOCK = 200
 class Collect:
     name = "campaign"
     resource = "cpu"
+    small = True
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         plan = CampaignPlan(**settings["plan"])

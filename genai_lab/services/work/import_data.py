@@ -17,7 +17,7 @@ class Import:
     """Writes the version's file; its row is made in the transaction that ends the job, so that it is there once."""
 
     def __init__(self, name: str, resource: str) -> None:
-        self.name, self.resource = name, resource
+        self.name, self.resource, self.small = name, resource, resource == "cpu"
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         order = importing.Order.from_dict(settings)
@@ -43,6 +43,7 @@ class Import:
 class Profile:
     name = "profile"
     resource = "cpu"
+    small = True
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         def told(done: int, total: int) -> None:

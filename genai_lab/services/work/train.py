@@ -79,6 +79,7 @@ class Train:
 class Keep:
     name = KEEP
     resource = "device"
+    small = True
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.training.loop import progress_of
@@ -102,6 +103,7 @@ class Keep:
 class Merge:
     name = MERGE
     resource = "cpu"
+    small = True
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.training.artefacts import merge

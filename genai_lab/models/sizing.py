@@ -1,0 +1,114 @@
+"""What a model takes in memory once it is loaded, foreseen from its files without importing torch.
+
+The weights as they are loaded; for a small one the packed copy that its decoding step reads; the step's graph; the
+tokenizer; code. The rest of the process (Python, torch, the app) is no model's and counts once.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genai_lab.decoding import PACKED_UP_TO, TRACED_UP_TO
+from genai_lab.models import CACHED, Family, Options
+
+SIZES = {
+    "number of layers": ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers"),
+    "width": ("hidden_size", "d_model", "n_embd", "dim"),
+    "vocabulary size": ("vocab_size",),
+    "inner width": ("intermediate_size", "d_ff", "n_inner", "ffn_dim", "encoder_ffn_dim"),
+}
+HEADS = (
+    ("num_decoder_layers", "decoder_layers", *SIZES["number of layers"]),
+    ("decoder_attention_heads", "num_attention_heads", "num_heads", "n_head", "n_heads"),
+    ("num_key_value_heads", "num_kv_heads"),
+    ("head_dim", "d_kv"),
+    SIZES["width"],
+)
+GENERATING = ("decoder-only", "encoder-decoder")
+# Measured by `python -m benchmarks.models`: bytes of code and scratch that a model's first texts need, bytes of the
+# graph of one layer's step, and bytes in memory for each byte of a tokenizer's file.
+CODE = 20_000_000
+GRAPH = 3_000_000
+TOKENIZER = 12
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes; `total` holds `cache`, the keys and values of one text that fills the context."""
+
+    total: int
+    cache: int
+    dtype: str
+
+
+def foreseen(
+    config: dict[str, Any],
+    family: Family,
+    parameters: int,
+    room: int | None,
+    dtype: str,
+    options: Options,
+    folder: Path | None = None,
+) -> Size:
+    """Of a model whose weights are loaded in `dtype`; without a folder the tokenizer counts nothing."""
+    weights, cache = parameters * width(dtype), 0
+    file = folder / "tokenizer.json" if folder is not None else None
+    code = CODE + TOKENIZER * (file.stat().st_size if file is not None and file.is_file() else 0)
+    if family in GENERATING:
+        cache = cached_numbers(config, room) * width(dtype)
+        if dtype == "float32" and device_of(options) == "cpu":
+            weights += packed_bytes(parameters)
+            code += GRAPH * _first(config, HEADS[0]) if parameters <= TRACED_UP_TO else 0
+    return Size(weights + cache + code, cache, dtype)
+
+
+def judge_bytes(parameters: int) -> int:
+    """Of a model that only judges texts, which is loaded in float32 without a decoding step."""
+    return 4 * parameters + CODE
+
+
+def packed_bytes(parameters: int) -> int:
+    """The second copy of float32 weights that the decoding step of a small model reads on a CPU."""
+    return 4 * parameters if parameters <= PACKED_UP_TO else 0
+
+
+def load_dtype(options: Options, stored: str, family: Family) -> str:
+    """The dtype that weights are loaded in: as set, else float32 on a CPU and as stored on an accelerator.
+
+    Classifiers and reward models are always loaded in float32.
+    """
+    if family not in GENERATING:
+        return "float32"
+    if options.dtype != "auto":
+        return options.dtype
+    return "float32" if device_of(options) == "cpu" or stored == "float64" else stored
+
+
+def device_of(options: Options) -> str:
+    """The device as set, or what torch will most likely choose, without importing it."""
+    if options.device != "auto":
+        return options.device
+    if Path("/dev/nvidiactl").exists() or Path("/dev/nvidia0").exists():
+        return "cuda"
+    return "mps" if sys.platform == "darwin" else "cpu"
+
+
+def width(dtype: str) -> int:
+    """Bytes of one number."""
+    return {"float64": 8, "float32": 4}.get(dtype, 2)
+
+
+def cached_numbers(config: dict[str, Any], room: int | None) -> int:
+    """Keys and values of one text of `room` tokens, at most CACHED; 0 where the configuration tells no sizes.
+
+    A decoder keeps both for each of its layers, and one below an encoder keeps the encoder's beside its own.
+    """
+    layers, heads, kept, size, width = (_first(config, names) for names in HEADS)
+    size = size or (width // heads if heads else 0)
+    sides = 2 if config.get("is_encoder_decoder") else 1
+    return 2 * sides * layers * (kept or heads) * size * min(room or CACHED, CACHED)
+
+
+def _first(config: dict[str, Any], names: tuple[str, ...]) -> int:
+    return next((config[name] for name in names if isinstance(config.get(name), int) and config[name] > 0), 0)

@@ -1,0 +1,98 @@
+"""When a traced step is taken, which weights it reads, and that its memory comes back."""
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from genai_lab.decoding import Sampling, batch, quick
+from genai_lab.decoding.fusing import fused
+from genai_lab.decoding.reading import Network
+from genai_lab.memory import release, resident
+from genai_lab.models import Prompt, Request
+from genai_lab.models.transformers import LocalGenerator
+from tests.decoding.conftest import generator_of, tiny_llama
+
+
+def texts(generator: LocalGenerator, count: int, **settings: Any) -> list[str]:
+    sampling = [Sampling(max_new_tokens=12, seed=seed, **settings) for seed in range(count)]
+    streams = generator.submit([Request(Prompt("Once upon" + " a" * n), one) for n, one in enumerate(sampling)])
+    for stream in streams:
+        list(stream)
+    return [stream.completions[0].text for stream in streams]
+
+
+def test_logits_are_compared_by_their_size_and_their_choice() -> None:
+    plain = [torch.tensor([[31.0, 2.0, -30.0]]), torch.tensor([[1.0, 3.0, 2.0]])]
+    near = [one + 0.02 for one in plain]
+    assert quick.same_logits(plain, near)
+    assert not quick.same_logits(plain, [one + 0.04 for one in plain])
+    assert not quick.same_logits([torch.tensor([[31.0, 30.99]])], [torch.tensor([[30.99, 31.0]])])
+
+
+def test_a_model_of_large_logits_is_traced() -> None:
+    module = tiny_llama().eval()
+    with torch.no_grad():
+        module.lm_head.weight *= 3000
+    network = Network(module)
+    batch.quicken(network)
+    assert network.quick is not None
+
+
+def test_a_larger_model_has_a_graph_over_its_own_weights_for_a_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = generator_of(tiny_llama())
+    plain.scheduler.network.quick = None
+    monkeypatch.setattr(quick, "PACKED", 0)
+    generator, used = generator_of(tiny_llama()), []
+    network = generator.scheduler.network
+    graph = network.quick
+    assert network.quick_rows == quick.FEW_ROWS
+
+    def counted(*inputs: Any) -> Any:
+        used.append(len(inputs[0]))
+        return graph(*inputs)
+
+    network.quick = counted
+    for count in (1, 8):
+        assert texts(generator, count, greedy=True) == texts(plain, count, greedy=True)
+        assert texts(generator, count, temperature=0.9) == texts(plain, count, temperature=0.9)
+    assert used
+    assert max(used) <= quick.FEW_ROWS
+    generator.close()
+    plain.close()
+
+
+def test_joined_siblings_share_the_memory_of_the_module() -> None:
+    module, ids = tiny_llama().eval(), torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        before = module(ids).logits
+        for _ in range(2):
+            with fused(module):
+                module(ids)
+        assert torch.equal(module(ids).logits, before)
+    attention = module.model.layers[0].self_attn
+    storages = {getattr(attention, name).weight.untyped_storage().data_ptr() for name in ("q_proj", "k_proj", "v_proj")}
+    assert len(storages) == 1
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+def test_what_a_graph_takes_comes_back(rejected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if rejected:
+        monkeypatch.setattr(batch, "same_logits", lambda expected, found: False)
+    sizes = {"vocab_size": 500, "hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 1}
+    module = LlamaForCausalLM(LlamaConfig(**sizes, num_attention_heads=8)).eval()
+    bytes_of = 4 * module.num_parameters()
+    network = Network(module)
+
+    def traced_once() -> None:
+        batch.quicken(network)
+        assert (network.quick is None) == rejected
+        network.quick = None
+        release()
+
+    traced_once()
+    before = resident()
+    for _ in range(2):
+        traced_once()
+    assert resident() - before < bytes_of
