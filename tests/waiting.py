@@ -30,4 +30,4 @@ def until(true: Callable[[], Any]) -> None:
     end = time.monotonic() + SILENCE
     while not true():
         assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
+        time.sleep(0.005)
