@@ -15,6 +15,17 @@ KIND = "download"
 
 
 @dataclass(frozen=True)
+class HubPlan:
+    """What a download would fetch: number of files, bytes, and the commit that the revision names now."""
+
+    files: int
+    bytes: int
+    revision: str
+    licence: str | None
+    gated: bool
+
+
+@dataclass(frozen=True)
 class Download:
     """`error` is a sentence for the user; `id` is the job's."""
 
@@ -86,3 +97,11 @@ def checked(view: jobs.JobView) -> None:
     """Raises ModelError where the download did not finish."""
     if view.status != "finished":
         raise ModelError(view.error or f"{view.title} was cancelled.")
+
+
+def hub_size(lab: "Lab", repo_id: str, revision: str | None = None, key_env: str | None = None) -> HubPlan:
+    """What a download would fetch; nothing is fetched but descriptions. Raises ModelError."""
+    from genai_lab.models.hub import describe
+
+    found = describe(repo_id, revision, key_env, lab.options.timeout)
+    return HubPlan(len(found.files), found.bytes, found.revision, found.licence, found.gated)

@@ -21,6 +21,8 @@ from genai_lab.models.inspect import is_starter_template
 from genai_lab.services import downloads as fetching
 from genai_lab.services import jobs
 from genai_lab.services.downloads import Download
+from genai_lab.services.downloads import HubPlan as HubPlan
+from genai_lab.services.downloads import hub_size as hub_size
 from storage import models as queries
 from storage.tables import Model
 
@@ -42,17 +44,6 @@ class ModelView:
     detail: str
     made_by_run: int | None
     created_at: datetime
-
-
-@dataclass(frozen=True)
-class HubPlan:
-    """What a download would fetch: number of files, bytes, and the commit that the revision names now."""
-
-    files: int
-    bytes: int
-    revision: str
-    licence: str | None
-    gated: bool
 
 
 @dataclass(frozen=True)
@@ -215,14 +206,6 @@ def prompt_for(lab: "Lab", model: str, text: str, mode: str | None = None) -> Pr
 
 
 # Downloads
-
-
-def hub_size(lab: "Lab", repo_id: str, revision: str | None = None, key_env: str | None = None) -> HubPlan:
-    """What a download would fetch; nothing is fetched but descriptions. Raises ModelError."""
-    from genai_lab.models.hub import describe
-
-    found = describe(repo_id, revision, key_env, lab.options.timeout)
-    return HubPlan(len(found.files), found.bytes, found.revision, found.licence, found.gated)
 
 
 def start_download(lab: "Lab", name: str, source: Source) -> Download:
