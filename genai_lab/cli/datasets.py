@@ -10,9 +10,10 @@ from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, progress, with_
 
 @COMMANDS.register("datasets")
 def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    from genai_lab.data import ROLES, SPLITS
+    from genai_lab.data import ROLES
+    from genai_lab.data.sniffing import ENCODINGS
 
-    group = parts.add_parser("datasets", help="tables of examples: import, list, show, export, archive")
+    group = parts.add_parser("datasets", help="tables of examples: import, list, show, split, export, archive")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     bring = commands.add_parser(
         "import",
@@ -24,11 +25,10 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     bring.add_argument(
         "--map", action="append", default=[], metavar="ROLE=COLUMN", help=f"roles: {', '.join(ROLES)}; default: guessed"
     )
-    bring.add_argument("--split", choices=["none", "ratio", "column", "group"], default="none")
-    bring.add_argument("--ratios", default="0.8,0.1,0.1", help="train, validation, test (default: 0.8,0.1,0.1)")
-    bring.add_argument("--split-column", default="", help="for --split column and group")
-    bring.add_argument("--only", choices=SPLITS, default="test", help="the split of all rows without --split")
-    bring.add_argument("--seed", type=int, default=0)
+    _split_options(bring, "auto")
+    bring.add_argument("--encoding", default="", help=f"of a text file, such as cp1252 (of: {', '.join(ENCODINGS)})")
+    bring.add_argument("--separator", default="", help="between the cells of a CSV file (default: found)")
+    bring.add_argument("--as-is", action="store_true", help="also where all of the file is one column or one row")
     bring.add_argument("--drop-bad", action="store_true", help="leave out rows that cannot be read")
     bring.add_argument("--configuration", default="", help="of a Hub dataset (default: its only one)")
     bring.add_argument("--hub-split", default="", help="of a Hub dataset (default: all, kept in the column 'split')")
@@ -47,6 +47,10 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     one.add_argument("--profile", action="store_true", help="empty cells, labels, duplicates, overlap between splits")
     one.add_argument("--tokens", default="", metavar="MODEL", help="the profile with lengths in this model's tokens")
     one.set_defaults(command=_show)
+    again = commands.add_parser("split", parents=[shared], help="the rows of a version in other splits, as a new one")
+    again.add_argument("name", help="NAME or NAME@2")
+    _split_options(again, "ratio")
+    again.set_defaults(command=_split)
     out = commands.add_parser("export", parents=[shared], help="all rows to a file")
     out.add_argument("name")
     out.add_argument("file", metavar="FILE")
@@ -58,11 +62,53 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         parser.set_defaults(command=_archive, archived=name == "archive")
 
 
+def _split_options(parser: Parser, default: str) -> None:
+    from genai_lab.data import SPLITS
+
+    ways = ["auto", "ratio", "column", "group", "none"]
+    parser.add_argument(
+        "--split", choices=ways, help=f"default: {default}; auto is by a column of splits, else by ratio"
+    )
+    parser.add_argument("--ratios", default="0.8,0.1,0.1", help="train, validation, test (default: 0.8,0.1,0.1)")
+    parser.add_argument("--split-column", default="", help="for --split column and group")
+    parser.add_argument("--only", choices=SPLITS, default="", help="put all rows into this split")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(default_split=default)
+
+
+def _plan(options: argparse.Namespace) -> Any:
+    from genai_lab.data import SplitPlan
+
+    by: Any = options.split or ("none" if options.only else options.default_split)
+    return SplitPlan(by, _ratios(options.ratios), options.split_column, options.seed, options.only or "test")
+
+
 @with_lab
-def _import(lab: Any, options: argparse.Namespace) -> None:
+def _split(lab: Any, options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
-    order = _order(options)
+    view = datasets.split_again(lab, options.name, _plan(options))
+    if options.json:
+        return print_json(as_dict(view))
+    words = "is there already as" if view.again else "kept as"
+    return print(f"{view.rows:,} rows {words} {view.name}; splits: {_splits(view)}.")
+
+
+@with_lab
+def _import(lab: Any, options: argparse.Namespace) -> None:
+    from genai_lab.errors import LabError
+    from genai_lab.services import datasets
+
+    try:
+        _carry_out(lab, options, _order(options))
+    except datasets.NeedsChoice as problem:
+        option = "--as-is" if problem.option == "as_is" else f"--{problem.option} {problem.value}"
+        raise LabError(f"{problem} Add {option} if so.") from None
+
+
+def _carry_out(lab: Any, options: argparse.Namespace, order: Any) -> None:
+    from genai_lab.services import datasets
+
     if options.queue:
         job = datasets.start(lab, order)
         print_json({"job": job}) if options.json else print(f"Job {job} imports {order.name}.")
@@ -73,6 +119,8 @@ def _import(lab: Any, options: argparse.Namespace) -> None:
         return
     words = "is there already as" if view.again else "imported as"
     print(f"{view.rows:,} rows {words} {view.name}; roles: {_roles(view)}; splits: {_splits(view)}.")
+    for note in view.notes:
+        print(f"note: {note}")
     for bad in view.left_out:
         print(f"left out: {bad}")
     if view.left_out_count > len(view.left_out):
@@ -81,7 +129,6 @@ def _import(lab: Any, options: argparse.Namespace) -> None:
 
 def _order(options: argparse.Namespace) -> Any:
     """What the options ask for; raises LabError."""
-    from genai_lab.data import SplitPlan
     from genai_lab.data.hub import Place
     from genai_lab.errors import LabError
     from genai_lab.services import datasets
@@ -90,7 +137,8 @@ def _order(options: argparse.Namespace) -> Any:
     if kind == "starter":
         return datasets.starter_order(rest, options.name, seed=options.seed or 1)
     roles = mapping(options.map) if options.map else None
-    split = SplitPlan(options.split, _ratios(options.ratios), options.split_column, options.seed, options.only)
+    split = _plan(options)
+    reading = datasets.FileOptions(_encoding(options.encoding), options.separator.replace("\\t", "\t"), options.as_is)
     if kind == "hub":
         place = Place(rest, options.configuration, options.hub_split, options.revision)
         name = options.name or rest.rpartition("/")[2]
@@ -99,7 +147,16 @@ def _order(options: argparse.Namespace) -> Any:
     if not path.is_file():
         raise LabError(f"There is no file {options.file}; give the path of a table.")
     name = options.name or path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return datasets.file_order(path.resolve(), name, mapping=roles, split=split, drop_bad=options.drop_bad)
+    return datasets.file_order(
+        path.resolve(), name, mapping=roles, split=split, drop_bad=options.drop_bad, options=reading
+    )
+
+
+def _encoding(name: str) -> str:
+    """The lab's name of an encoding, for what others call it."""
+    low = name.lower().replace("_", "-")
+    known = {"utf8": "utf-8", "utf16": "utf-16", "windows-1252": "cp1252", "latin-1": "cp1252", "latin1": "cp1252"}
+    return known.get(low, low)
 
 
 @with_lab
@@ -155,7 +212,8 @@ def _archive(lab: Any, options: argparse.Namespace) -> None:
 
 
 def mapping(pairs: list[str]) -> dict[str, list[str]]:
-    """ROLE=COLUMN pairs as roles; raises LabError for a pair without an equals sign."""
+    """ROLE=COLUMN pairs as roles, also under names that others use; raises LabError for one without an equals sign."""
+    from genai_lab.data.guessing import ALIASES
     from genai_lab.errors import LabError
 
     made: dict[str, list[str]] = {}
@@ -163,7 +221,8 @@ def mapping(pairs: list[str]) -> dict[str, list[str]]:
         role, found, column = pair.partition("=")
         if not found or not role or not column:
             raise LabError(f"{pair!r} maps nothing; write ROLE=COLUMN, such as input=dialogue.")
-        made.setdefault(role.strip(), []).append(column)
+        name = role.strip()
+        made.setdefault(ALIASES.get(name.lower(), name), []).append(column)
     return made
 
 

@@ -43,6 +43,13 @@ class BadRow:
 
 
 @dataclass(frozen=True)
+class Note:
+    """How a file was read where that is worth a sentence: a separator that was found, cells read as null."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Column:
     """`kind` "json": the cells are JSON, not text. `sparse`: an empty cell means that the row has no such column."""
 
@@ -73,12 +80,13 @@ class Example:
 @dataclass(frozen=True)
 class SplitPlan:
     """How rows are told apart. `by` "ratio" draws them with the seed, "group" draws whole groups of `column`'s value,
-    "column" takes the split's name from `column`, "none" puts all rows into `ratios`' first split.
+    "column" takes the split's name from `column`, "none" puts all rows into the split `only`; "auto" is by the column
+    that names splits where there is one, and otherwise by ratio, with pairs of one prompt together.
 
     `ratios` are the shares of train, validation and test.
     """
 
-    by: Literal["ratio", "column", "group", "none"] = "none"
+    by: Literal["auto", "ratio", "column", "group", "none"] = "none"
     ratios: tuple[float, float, float] = (0.8, 0.1, 0.1)
     column: str = ""
     seed: int = 0

@@ -22,6 +22,14 @@ WORDS: dict[str, tuple[str, ...]] = {
         "sentence", "passage", "context", "content", "en", "query",
     ),
 }  # fmt: skip
+# What others call the roles.
+ALIASES = {
+    **dict.fromkeys(("prompt", "text", "question", "instruction", "source"), "input"),
+    **dict.fromkeys(("completion", "target", "output", "response", "answer", "references"), "reference"),
+    **dict.fromkeys(("class", "labels"), "label"),
+    **dict.fromkeys(("conversation", "conversations"), "messages"),
+    "system_prompt": "system",
+}
 TWO_PARTS = (("instruction", "input"), ("instruction", "context"), ("question", "context"))
 
 

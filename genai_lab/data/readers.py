@@ -6,21 +6,25 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from genai_lab.data import SPLIT, BadRow
+from genai_lab.data import SPLIT, BadRow, BadRows, Note
+from genai_lab.data.formulas import GUARD, release
+from genai_lab.data.header import MOST_COLUMNS, OLD_SPLIT, checked_names, with_names
+from genai_lab.data.json_files import LARGEST_JSON, by_lines, check_size, parsed, rows_by_line, single_line, table_of
+from genai_lab.data.sniffing import LOOKED_AT, FileOptions, NeedsChoice, encoding_of, layout_of, no_text
+from genai_lab.data.sniffing import NAMES as SEPARATOR_NAMES
 from genai_lab.errors import LabError
 
-Item = dict[str, Any] | BadRow
+Item = dict[str, Any] | BadRow | Note
 FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt")
 LONGEST_CELL = 10_000_000
-LARGEST_JSON = 256_000_000
-DEEPEST = 100
-OLD_SPLIT = "exported_split"
-MOST_COLUMNS = 1_000
+LONGEST_ROW = 40_000_000
+SUSPICIOUS, MOST_UNPACKED = 64_000_000, 1_000
+ROWS_A_BATCH, LARGE_BATCH = 64, 16_000_000
 
 
 class _BadCell(LabError):
@@ -31,36 +35,89 @@ class _BadCell(LabError):
         self.column = column
 
 
-def read(path: Path, name: str = "") -> Iterator[Item]:
-    """Every row as {column: value}, or what is wrong with it; raises LabError where the whole file cannot be read.
+def read(path: Path, name: str = "", options: FileOptions | None = None) -> Iterator[Item]:
+    """Every row as {column: value}, or what is wrong with it, and notes on how the file was read; raises LabError
+    where the whole file cannot be read, and NeedsChoice where it can after a word.
 
     `name` is the file's name where `path` is a temporary one. CSV cells are text; other values are as in the file. The
     column SPLIT of an export comes as OLD_SPLIT, so that an export can be imported again.
     """
     suffix, packed = kind_of(name or path.name)
+    options = options or FileOptions()
+    encoding = "utf-8"
     try:
         if suffix == ".parquet":
-            yield from _parquet(path, packed)
+            yield from _bounded(_parquet(path, packed), path)
             return
-        with _opened(path, packed, "" if suffix in (".csv", ".tsv") else "\n") as stream:
-            if suffix in (".csv", ".tsv"):
-                yield from _delimited(stream, "\t" if suffix == ".tsv" else ",")
-            elif suffix == ".json":
-                yield from _json(stream)
-            elif suffix == ".txt":
-                yield from _text_lines(stream)
-            else:
-                yield from _json_lines(stream)
+        encoding = encoding_of(_head(path, packed), options)
+        if encoding.startswith("utf-16") and not options.encoding:
+            yield Note("The file is in UTF-16.")
+        with _opened(path, packed, encoding, "" if suffix in (".csv", ".tsv") else "\n") as stream:
+            yield from _bounded(_rows(stream, suffix, options), path)
     except UnicodeDecodeError as problem:
-        raise LabError(
-            f"The file is not UTF-8 text (it holds the byte {problem.object[problem.start]:#04x}); save it as UTF-8."
-        ) from None
+        raise no_text(problem, encoding) from None
+    except UnicodeError:
+        raise LabError(f"The file is not {encoding.upper()} text; choose another encoding.") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise LabError("The gzip file is damaged or cut short; compress it again.") from None
     except IsADirectoryError:
         raise LabError("That is a folder; give one of its files.") from None
     except OSError as problem:
         raise LabError(f"The file cannot be read ({problem.strerror or problem}).") from None
+
+
+def rows(path: Path, name: str = "", options: FileOptions | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a file without notes; raises BadRows at the first that cannot be read."""
+    return only_rows(read(path, name, options))
+
+
+def only_rows(items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+    """The rows alone; raises BadRows at the first that cannot be read."""
+    for item in items:
+        if isinstance(item, BadRow):
+            raise BadRows((item,), 1)
+        if isinstance(item, dict):
+            yield item
+
+
+def text_of(value: Any) -> str:
+    """A cell for reading: text as it is, everything else as JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _rows(stream: IO[str], suffix: str, options: FileOptions) -> Iterator[Item]:
+    if suffix in (".csv", ".tsv"):
+        return _delimited(stream, "\t" if suffix == ".tsv" else ",", options)
+    if suffix == ".txt":
+        return _text_lines(stream)
+    head = stream.read(LOOKED_AT)
+    stream.seek(0)
+    if not by_lines(head, suffix != ".json"):
+        return _json(stream, options)
+    alone = len(head) < LOOKED_AT and not head.strip().partition("\n")[2]
+    return _json_lines(stream, options, alone)
+
+
+def _bounded(items: Iterator[Item], path: Path) -> Iterator[Item]:
+    """Refuses rows, and files, that hold far more than their bytes do."""
+    size, total, number = max(1, path.stat().st_size), 0, 0
+    for item in items:
+        if isinstance(item, dict):
+            number += 1
+            long = sum(len(value) for value in item.values() if isinstance(value, str))
+            total += long
+            if long > LONGEST_ROW:
+                item = BadRow(number, None, f"it has {long:,} characters, and at most {LONGEST_ROW:,} can be used")
+            if total > SUSPICIOUS and total > MOST_UNPACKED * size:
+                raise LabError(
+                    f"The file unpacks to more than {MOST_UNPACKED:,} times its size, as no table does; "
+                    "look where it comes from."
+                )
+        elif isinstance(item, BadRow):
+            number = item.number
+        yield item
 
 
 def kind_of(name: str) -> tuple[str, bool]:
@@ -76,23 +133,14 @@ def kind_of(name: str) -> tuple[str, bool]:
     return suffix, packed
 
 
-def parsed(text: str) -> Any:
-    """JSON as the standard has it: no NaN, no Infinity, no more than DEEPEST levels; raises LabError."""
-    try:
-        found = json.loads(text, parse_constant=_constant, parse_float=_float, parse_int=_int)
-    except json.JSONDecodeError as problem:
-        where = f"line {problem.lineno:,}, " if problem.lineno > 1 else ""
-        raise LabError(f"{problem.msg[0].lower()}{problem.msg[1:]} at {where}character {problem.colno:,}") from None
-    except RecursionError:
-        raise LabError(f"it is nested more than {DEEPEST} levels deep") from None
-    if text.count("[") + text.count("{") > DEEPEST and _depth(found) > DEEPEST:
-        raise LabError(f"it is nested more than {DEEPEST} levels deep")
-    return found
+def _head(path: Path, packed: bool) -> bytes:
+    with (gzip.open if packed else open)(path, "rb") as stream:
+        return stream.read(4096)
 
 
-def _opened(path: Path, packed: bool, newline: str) -> IO[str]:
+def _opened(path: Path, packed: bool, encoding: str, newline: str) -> IO[str]:
     opened = gzip.open if packed else open
-    return io.TextIOWrapper(opened(path, "rb"), encoding="utf-8-sig", newline=newline)  # type: ignore[arg-type]
+    return io.TextIOWrapper(opened(path, "rb"), encoding=encoding, newline=newline)  # type: ignore[arg-type]
 
 
 def _lines(stream: IO[str]) -> Iterator[str]:
@@ -100,15 +148,28 @@ def _lines(stream: IO[str]) -> Iterator[str]:
     return iter(partial(stream.readline, LONGEST_CELL + 1), "")
 
 
-def _delimited(stream: IO[str], delimiter: str) -> Iterator[Item]:
+def _delimited(stream: IO[str], default: str, options: FileOptions) -> Iterator[Item]:
     csv.field_size_limit(LONGEST_CELL)
-    lines = csv.reader(_lines(stream), delimiter=delimiter, strict=True)
+    layout = layout_of(stream, default, options)
+    lines = csv.reader(_lines(stream), delimiter=layout.separator, strict=True)
     try:
-        names = next(lines, None)
+        given = next(lines, None)
     except csv.Error as problem:
         raise LabError(f"The header cannot be read ({problem}); look for an open quotation mark.") from None
-    names = _checked(names)
-    number = 0
+    names = checked_names(with_names([release(name) for name in given or ()]))
+    if layout.separator != default and not options.separator:
+        yield Note(f"The cells are separated by {SEPARATOR_NAMES.get(layout.separator, repr(layout.separator))}.")
+    if unnamed := [name for name, old in zip(names, given or (), strict=True) if not old.strip()]:
+        yield Note(f"The header gives no name to {', '.join(unnamed)}.")
+    if len(names) == 1 and not options.as_is:
+        raise NeedsChoice(
+            f"The file would become one column, called {names[0][:80]!r}; is it to be read so? "
+            "Otherwise name the character between its cells.",
+            "as_is",
+            True,
+            "Import as one column",
+        )
+    number = guarded = 0
     while True:
         number += 1
         try:
@@ -119,6 +180,9 @@ def _delimited(stream: IO[str], delimiter: str) -> Iterator[Item]:
                 return
             continue
         if cells is None:
+            if guarded:
+                told = "1 cell begins" if guarded == 1 else f"{guarded:,} cells begin"
+                yield Note(f"{told} with an apostrophe that guards a formula; it is taken off.")
             return
         if not cells:
             number -= 1
@@ -128,25 +192,9 @@ def _delimited(stream: IO[str], delimiter: str) -> Iterator[Item]:
         elif len(cells) > len(names):
             yield BadRow(number, None, f"it has {len(cells)} cells, but the header names {len(names)} columns")
         else:
-            yield dict(zip(names, cells, strict=True))
-
-
-def _checked(names: Sequence[str] | None) -> list[str]:
-    """The names of the columns, of which each must have its own; raises LabError."""
-    if not names or not any(names):
-        raise LabError("The file is empty or has no header; its first line must name the columns.")
-    if len(names) > MOST_COLUMNS:
-        raise LabError(f"The table has {len(names):,} columns, and at most {MOST_COLUMNS:,} can be used.")
-    for place, name in enumerate(names, 1):
-        if not name.strip():
-            raise LabError(f"Column {place} has no name in the header; give it one.")
-        if len(name) > 200:
-            raise LabError(f"The name of column {place} has {len(name):,} characters; the header may be missing.")
-    made = [OLD_SPLIT if name == SPLIT else name for name in names]
-    twice = sorted(name for name in set(made) if made.count(name) > 1)
-    if twice:
-        raise LabError(f"The column {twice[0]!r} occurs more than once in the header; rename one of them.")
-    return made
+            freed = [release(cell) if cell.startswith(GUARD) else cell for cell in cells]
+            guarded += sum(old != new for old, new in zip(cells, freed, strict=True))
+            yield dict(zip(names, freed, strict=True))
 
 
 def _text_lines(stream: IO[str]) -> Iterator[Item]:
@@ -159,79 +207,64 @@ def _text_lines(stream: IO[str]) -> Iterator[Item]:
             yield {"text": text}
 
 
-def _json_lines(stream: IO[str]) -> Iterator[Item]:
-    number, skipping = 0, False
-    for line in _lines(stream):
-        whole = line.endswith("\n")
-        if skipping:
-            skipping = not whole
-            continue
-        if not line.strip(" \t\r\n"):
-            continue
-        number += 1
-        if len(line) > LONGEST_CELL and not whole:
-            skipping = True
+def _json_lines(stream: IO[str], options: FileOptions, alone: bool = False) -> Iterator[Item]:
+    """`alone` where the file is one line."""
+    nulls = _Nulls()
+    for number, line in rows_by_line(_lines(stream), LONGEST_CELL):
+        if line is None:
             yield BadRow(number, None, f"it has more than {LONGEST_CELL:,} characters")
             continue
-        yield _item(line, number)
+        item = _item(line, number, nulls)
+        if alone and isinstance(item, dict):
+            single_line(item, options)
+        yield item
+    yield from nulls.notes()
 
 
-def _item(line: str, number: int) -> Item:
+def _item(line: str, number: int, nulls: "_Nulls") -> Item:
     try:
-        return _object(parsed(line))
+        return _object(parsed(line, lambda: nulls.add(number)))
     except LabError as problem:
         return BadRow(number, getattr(problem, "column", None), str(problem))
 
 
-def _json(stream: IO[str]) -> Iterator[Item]:
+def _json(stream: IO[str], options: FileOptions) -> Iterator[Item]:
     text = stream.read(LARGEST_JSON + 1)
-    if len(text) > LARGEST_JSON:
-        raise LabError(f"A JSON file may have {LARGEST_JSON:,} characters; save larger ones as JSON Lines.")
+    check_size(text)
     if not text.strip():
         raise LabError("The file is empty; it must hold a list of objects.")
+    nulls = _Nulls()
     try:
-        found = parsed(text)
+        found = parsed(text, lambda: nulls.add(0))
     except LabError as problem:
-        raise LabError(f"The file is no valid JSON: {problem}.") from None
+        if not str(problem).startswith("extra data"):
+            raise LabError(f"The file is no valid JSON: {problem}.") from None
+        yield from _json_lines(io.StringIO(text), options)
+        return
     del text
-    if isinstance(found, dict):
-        lists = [value for value in found.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
-        found = lists[0] if len(lists) == 1 else [found]
-    if not isinstance(found, list):
-        raise LabError("The JSON file must hold a list of objects, one a row.")
-    if found and all(isinstance(one, str) for one in found):
-        found = [{"text": one} for one in found]
-    for number, one in enumerate(found, 1):
+    for number, one in enumerate(table_of(found, options), 1):
         try:
             yield _object(one)
         except LabError as problem:
             yield BadRow(number, getattr(problem, "column", None), str(problem))
+    yield from nulls.notes()
 
 
-def _constant(word: str) -> Any:
-    raise LabError(f"it holds {word}, which JSON does not have")
+class _Nulls:
+    """Counts the cells that hold NaN, which are read as null."""
 
+    def __init__(self) -> None:
+        self.count = self.first = 0
 
-def _float(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):
-        raise LabError(f"the number {text[:30]} is too large")
-    return value
+    def add(self, row: int) -> None:
+        self.first = self.first or row
+        self.count += 1
 
-
-def _int(text: str) -> int:
-    if len(text) > 1_000:
-        raise LabError(f"a number has {len(text):,} digits, and at most 1,000 can be kept")
-    return int(text)
-
-
-def _depth(found: Any) -> int:
-    """How many levels of lists and objects it has; without recursion."""
-    level, depth = [found], 0
-    while level := [one for one in level if isinstance(one, list | dict)]:
-        depth += 1
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
-    return depth
+    def notes(self) -> Iterator[Note]:
+        if self.count:
+            where = f", the first in row {self.first:,}" if self.first else ""
+            cells = "1 cell holds" if self.count == 1 else f"{self.count:,} cells hold"
+            yield Note(f"{cells} NaN{where}, read as null.")
 
 
 def _object(found: Any) -> dict[str, Any]:
@@ -278,22 +311,39 @@ def _parquet(path: Path, packed: bool) -> Iterator[Item]:
         table = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as problem:
         raise LabError(f"The Parquet file cannot be read ({_short(problem)}).") from None
-    _checked(table.schema_arrow.names)
-    number = 0
+    checked_names(table.schema_arrow.names)
+    number, nulls = 0, _Nulls()
     try:
-        for batch in table.iter_batches(1_000):
-            for row in batch.to_pylist():
+        for batch in table.iter_batches(ROWS_A_BATCH):
+            for row in _one_by_one(batch):
                 number += 1
-                yield plain_row(row, number)
+                yield plain_row(row, number, nulls.add)
+        yield from nulls.notes()
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError, ValueError) as problem:
         raise LabError(f"The Parquet file is damaged after row {number:,} ({_short(problem)}).") from None
 
 
-def plain_row(row: dict[str, Any], number: int) -> Item:
-    """The row with values that JSON can hold; parsed text has been looked at already."""
-    made, column = {}, None
+def _one_by_one(batch: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a batch; where they are large, one is in memory beside it."""
+    if batch.nbytes < LARGE_BATCH:
+        yield from batch.to_pylist()
+        return
+    for place in range(len(batch)):
+        yield from batch.slice(place, 1).to_pylist()
+
+
+def plain_row(row: dict[str, Any], number: int, on_nan: Callable[[int], None] | None = None) -> Item:
+    """The row with values that JSON can hold, NaN as null, told by `on_nan`; parsed text has been looked at already."""
+    made: dict[str, Any] = {}
+    column = None
     try:
         for column, value in row.items():
+            if isinstance(value, float) and math.isnan(value):
+                value = None
+                if on_nan is not None:
+                    on_nan(number)
             made[column] = plain(value)
         return _object(made)
     except LabError as problem:

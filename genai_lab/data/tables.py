@@ -12,8 +12,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from genai_lab.data import SPLIT, SPLITS, BadRow, BadRows, Column, SplitPlan
+from genai_lab.data import SPLIT, SPLITS, BadRow, BadRows, Column, Note, SplitPlan
 from genai_lab.data.readers import Item
+from genai_lab.data.splits import chosen_plan, marks_of
 from genai_lab.errors import LabError
 
 BLOCK = 5_000
@@ -38,6 +39,8 @@ class Written:
     splits: dict[str, int]
     left_out: tuple[BadRow, ...]
     left_out_count: int
+    notes: tuple[str, ...] = ()
+    plan: SplitPlan = field(default_factory=SplitPlan)
 
 
 @dataclass
@@ -61,10 +64,11 @@ class _Shape:
 
 @dataclass
 class _Bad:
-    """The rows that cannot be read: the first SHOWN_BAD of them, and how many."""
+    """The rows that cannot be read: the first SHOWN_BAD of them, and how many; and notes on the others."""
 
     first: list[BadRow] = field(default_factory=list)
     count: int = 0
+    notes: list[str] = field(default_factory=list)
 
     def add(self, row: BadRow) -> None:
         self.count += 1
@@ -96,8 +100,9 @@ def write(
         rows, bad, first, columns = _first_pass(items(), columns, draft, drop_bad, progress)
         if not rows:
             raise LabError("There are no rows to import.")
-        chosen = {role: tuple(names) for role, names in roles([column.name for column in columns], first).items()}
-        return _second_pass(draft, folder, plan, rows, columns, chosen, bad)
+        names = [column.name for column in columns]
+        chosen = {role: tuple(own) for role, own in roles(names, first).items()}
+        return _second_pass(draft, folder, chosen_plan(plan, names, first, chosen), rows, columns, chosen, bad)
     finally:
         draft.unlink(missing_ok=True)
         draft.with_suffix(".new").unlink(missing_ok=True)
@@ -174,6 +179,21 @@ def blocks(path: Path, columns: Sequence[str] | None = None) -> Iterator[list[di
         yield table.to_pylist()
 
 
+def empty_cells(path: Path, column: Column) -> int:
+    """How many cells of a column hold nothing but white space."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nothing = pa.array(["", "null", '""', "[]"] if column.kind == "json" else [""], pa.string())
+
+    count = 0
+    for block in arrow_blocks(path, [column.name]):
+        cells = pc.utf8_trim_whitespace(pc.fill_null(block[column.name], ""))
+        blank = pc.is_in(cells, value_set=nothing)
+        count += int(pc.sum(blank).as_py() or 0)
+    return count
+
+
 def arrow_blocks(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
     """All rows as Arrow tables, a block at a time; one block is in memory."""
     import pyarrow.parquet as pq
@@ -191,7 +211,7 @@ def _starts(table: Any) -> list[int]:
 def _shape(items: Iterable[Item]) -> tuple[Column, ...]:
     shape = _Shape()
     for item in items:
-        if isinstance(item, BadRow):
+        if not isinstance(item, dict):
             continue
         shape.rows += 1
         for name, value in item.items():
@@ -209,7 +229,7 @@ def _first_pass(
     items: Iterable[Item], columns: tuple[Column, ...] | None, draft: Path, drop_bad: bool, progress: Progress | None
 ) -> tuple[int, _Bad, list[dict[str, Any]], tuple[Column, ...]]:
     """Rows as text cells into the draft: how many, the bad ones, the first ones as they came, the columns."""
-    bad, rows, size = _Bad(), 0, 0
+    bad, rows, size, shown = _Bad(), 0, 0, 0
     first: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
     draw = _Draft(draft)
@@ -218,12 +238,17 @@ def _first_pass(
             if isinstance(item, BadRow):
                 bad.add(item)
                 continue
+            if isinstance(item, Note):
+                bad.notes.append(item.text)
+                continue
             columns = columns or tuple(Column(name) for name in item)
-            if len(first) < GUESSED_FROM:
+            long = sum(len(value) if isinstance(value, str) else 64 for value in item.values())
+            if len(first) < GUESSED_FROM and shown < BLOCK_CHARACTERS:
                 first.append(item)
+                shown += long
             waiting.append(item)
             rows += 1
-            size += sum(len(value) if isinstance(value, str) else 64 for value in item.values())
+            size += long
             if len(waiting) == BLOCK or size > BLOCK_CHARACTERS:
                 draw.write(waiting, columns)
                 waiting, size = [], 0
@@ -281,7 +306,7 @@ def _second_pass(
 
     table = pq.ParquetFile(draft)
     schema = table.schema_arrow.append(pa.field(SPLIT, pa.string()))
-    marks = _marks(table, plan, rows)
+    marks = marks_of(table, plan, rows)
     digest = hashlib.sha256(
         json.dumps([[asdict(one) for one in columns], sorted(roles.items())], ensure_ascii=False).encode()
     )
@@ -304,7 +329,7 @@ def _second_pass(
     _settle(folder)
     counts = np.bincount(marks, minlength=len(SPLITS))
     splits = {split: int(count) for split, count in zip(SPLITS, counts, strict=True) if count}
-    return Written(path, name, rows, columns, roles, splits, tuple(bad.first), bad.count)
+    return Written(path, name, rows, columns, roles, splits, tuple(bad.first), bad.count, tuple(bad.notes), plan)
 
 
 def _add_to(digest: Any, part: Any) -> None:
@@ -325,48 +350,3 @@ def _settle(folder: Path) -> None:
         os.fsync(place)
     finally:
         os.close(place)
-
-
-def _marks(table: Any, plan: SplitPlan, rows: int) -> Any:
-    """The split of every row, as its place in SPLITS: int8 (rows,)."""
-    import numpy as np
-
-    if plan.by == "none":
-        return np.full(rows, SPLITS.index(plan.only), dtype=np.int8)
-    if plan.by == "ratio":
-        return _shares(rows, plan)
-    if plan.column not in table.schema_arrow.names:
-        raise LabError(f"There is no column {plan.column!r} to split by; choose one of the table's.")
-    groups: dict[str, int] = {}
-    codes = np.empty(rows, dtype=np.int64)
-    place = 0
-    for group in range(table.num_row_groups):
-        for value in table.read_row_group(group, columns=[plan.column])[plan.column].to_pylist():
-            codes[place] = groups.setdefault(value or "", len(groups))
-            place += 1
-    if plan.by == "column":
-        named = [_split_of(value) for value in groups]
-        if None in named:
-            wrong = named.index(None)
-            where = f"Row {int((codes == wrong).argmax()) + 1:,}, column {plan.column!r}"
-            raise LabError(f"{where}: {list(groups)[wrong][:60]!r} is no split; use train, validation or test.")
-        return np.array(named, dtype=np.int8)[codes]
-    ordered = {value: rank for rank, value in enumerate(sorted(groups))}
-    return _shares(len(groups), plan)[np.array([ordered[value] for value in groups])][codes]
-
-
-def _split_of(value: str) -> int | None:
-    known = {"val": "validation", "valid": "validation", "dev": "validation", "eval": "validation", "training": "train"}
-    word = value.strip().strip('"').lower()
-    word = known.get(word, word)
-    return SPLITS.index(word) if word in SPLITS else None
-
-
-def _shares(count: int, plan: SplitPlan) -> Any:
-    """Splits in the plan's shares, as even as whole numbers allow, in an order drawn with its seed: int8 (count,)."""
-    import numpy as np
-
-    ends = [round(count * sum(plan.ratios[: place + 1])) for place in range(3)]
-    marks = np.searchsorted(ends, np.arange(count), side="right").clip(max=2).astype(np.int8)
-    np.random.default_rng([plan.seed % 2**32, 7]).shuffle(marks)
-    return marks

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from genai_lab.data import BadRow, readers
+from genai_lab.data import guarded, readers
 from genai_lab.errors import LabError
 
 
@@ -16,21 +16,19 @@ def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tu
         raise LabError(f"There is no file {path}; give the path of a table of predictions.")
     made: list[str] = []
     wanted: list[list[str]] = []
-    for number, item in enumerate(readers.read(path), 1):
-        if isinstance(item, BadRow):
-            raise LabError(f"{item}; mend the file.")
+    for number, item in enumerate(readers.only_rows(guarded.read(path)), 1):
         for name in (prediction, *references):
             if name not in item:
                 raise LabError(f"Row {number:,} has no column {name!r}. It has: {', '.join(item)}.")
-        if not isinstance(item[prediction], str):
-            raise LabError(f"Row {number:,}, column {prediction!r}: a prediction must be text.")
+        if item[prediction] is None or isinstance(item[prediction], list | dict):
+            raise LabError(f"Row {number:,}, column {prediction!r}: a prediction must be a text or a number.")
         own: list[str] = []
         for name in references:
             value = item[name]
-            own += [str(one) for one in value] if isinstance(value, list) else [] if value is None else [str(value)]
+            own += [readers.text_of(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
         if references and not own:
             raise LabError(f"Row {number:,} has no reference in {', '.join(references)}.")
-        made.append(item[prediction])
+        made.append(readers.text_of(item[prediction]))
         wanted.append(own)
     if not made:
         raise LabError("The file has no rows.")

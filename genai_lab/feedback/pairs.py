@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import comb
 from typing import Any
 
+from genai_lab.data.conversations import read_turns
 from genai_lab.errors import BadSetting
 from genai_lab.feedback import verdicts
 
@@ -75,7 +76,7 @@ def formed(pair: Mapping[str, Any], form: str) -> dict[str, Any]:
         raise BadSetting("form", form, f"one of {', '.join(FORMS)}")
     rest = {name: value for name, value in pair.items() if name not in ("prompt", "chosen", "rejected")}
     prompt, chosen, rejected = pair["prompt"], pair["chosen"], pair["rejected"]
-    asked = [{"role": "user", "content": prompt}]
+    asked = [one.as_dict() for one in read_turns(prompt, "user")]
     told = [[{"role": "assistant", "content": text}] for text in (chosen, rejected)]
     if form == "explicit":
         return {"prompt": prompt, "chosen": chosen, "rejected": rejected, **rest}

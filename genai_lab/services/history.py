@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from genai_lab.data.formulas import guard
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
@@ -14,7 +15,6 @@ from genai_lab.services.generation import KIND, RunView, run
 from storage import runs as queries
 from storage.tables import Run
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 SHOWN = 160
 
 
@@ -184,7 +184,7 @@ def _views(lab: Lab, run_ids: Sequence[int]) -> list[RunView]:
 
 def harmless(cell: object) -> object:
     """The cell, made so that no spreadsheet takes it for a formula."""
-    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+    return guard(cell)
 
 
 def _row(row: Run, first: tuple[str, int] | None, made: str) -> RunRow:

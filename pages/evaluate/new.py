@@ -193,8 +193,8 @@ def columns(file: str | None) -> Sequence[Update]:
     """The file's columns, with a guess at what they are."""
     if not file:
         return [gr.update(choices=[], value=None)] * 3
-    rows, _, roles = datasets.preview(Path(file))
-    names = list(rows[0]) if rows else []
+    preview = datasets.preview(Path(file))
+    names, roles = preview.columns, preview.roles
     guess = [
         name for name in names if name.lower() in ("prediction", "predictions", "output", "completion", "hypothesis")
     ]

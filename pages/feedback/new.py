@@ -356,7 +356,7 @@ def read_columns(file: str | None) -> Sequence[Update]:
     """The file's columns, with a guess at what they are."""
     if not file:
         return [*[gr.update(choices=[], value=[])] * 4, "_", gr.update(choices=[], value=None)]
-    rows, _, _ = datasets.preview(Path(file))
+    rows = datasets.preview(Path(file)).rows
     names = list(rows[0]) if rows else []
     try:
         guess = sources.guess_systems(rows, sources.guessed(sources.Columns(), rows[0] if rows else {}))

@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from genai_lab.data import BadRow, SplitPlan, tables
+from genai_lab.data import BadRow, Note, SplitPlan, tables
 from genai_lab.data.guessing import guess
 from genai_lab.data.readers import read
+from genai_lab.data.sniffing import FileOptions, NeedsChoice
 from genai_lab.errors import LabError
 from tests.data.malformed import files
 
@@ -110,10 +111,126 @@ def test_a_bad_row_is_named_by_number_and_column(tmp_path: Path) -> None:
 
 def test_a_bad_cell_of_json_lines_is_named_too(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"a": "x", "b": 1}\n\n{"a": "\\ud800", "b": 2}\n{"a": NaN}\n[1]\n{"a": "y"}\n')
+    path.write_text('{"a": "x", "b": 1}\n\n{"a": "\\ud800", "b": 2}\n{"a": Infinity}\n[1]\n{"a": "y"}\n')
     bad = [item for item in read(path) if isinstance(item, BadRow)]
     assert [(item.number, item.column) for item in bad] == [(2, "a"), (3, None), (4, None)]
-    assert "NaN" in bad[1].reason
+    assert "Infinity" in bad[1].reason
+
+
+def plain(path: Path, options: FileOptions | None = None) -> tuple[list[dict[str, Any]], list[str]]:
+    """(rows, notes) of a file without bad rows."""
+    found = list(read(path, "", options))
+    assert not [item for item in found if isinstance(item, BadRow)]
+    return [item for item in found if isinstance(item, dict)], [item.text for item in found if isinstance(item, Note)]
+
+
+TWO = [{"input": "Say 0, please", "output": "done 0"}, {"input": "Say 1, please", "output": "done 1"}]
+LINES = [f"{row['input']}{{0}}{row['output']}" for row in TWO]
+
+
+def delimited(separator: str, first: str = "") -> str:
+    return first + "\n".join(line.format(separator) for line in [f"input{separator}output", *LINES]) + "\n"
+
+
+PANDAS = json.dumps({name: {str(n): row[name] for n, row in enumerate(TWO)} for name in TWO[0]})
+BY_COLUMNS = json.dumps({name: [row[name] for row in TWO] for name in TWO[0]})
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("semicolon.csv", delimited(";").encode("utf-8-sig")),
+        ("bars.csv", delimited("|").encode()),
+        ("tabs.csv", delimited("\t").encode()),
+        ("semicolon.tsv", delimited(";").encode()),
+        ("sep_line.csv", delimited(";", "sep=;\n").encode()),
+        ("quoted_sep_line.csv", delimited("\t", '"sep=\t"\r\n').encode("utf-8-sig")),
+        ("bom.csv", delimited(";").encode("utf-16")),
+        ("utf16le.csv", delimited(";").encode("utf-16-le")),
+        ("utf16be.tsv", delimited("\t").encode("utf-16-be")),
+        ("utf16.jsonl", "\n".join(map(json.dumps, TWO)).encode("utf-16")),
+        ("columns_pandas.json", PANDAS.encode()),
+        ("columns_lists.json", BY_COLUMNS.encode()),
+        ("wrapped.json", json.dumps({"data": json.loads(PANDAS)}).encode()),
+        ("pandas_split.json", json.dumps({"columns": list(TWO[0]), "index": [0, 1],
+                                          "data": [list(row.values()) for row in TWO]}).encode()),
+        ("lines_in_a.json", "\n".join(map(json.dumps, TWO)).encode()),
+        ("array_in_a.jsonl", json.dumps(TWO, indent=1).encode()),
+        ("array_on_a_line.jsonl", json.dumps(TWO).encode()),
+        ("array_begun_on_a_line.jsonl", ("[" + ",\n".join(map(json.dumps, TWO)) + "]").encode()),
+    ],
+)  # fmt: skip
+def test_a_file_is_told_by_what_is_in_it(name: str, data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert plain(path)[0] == TWO
+
+
+def test_objects_by_id_and_by_split_are_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"x1": TWO[0], "x2": TWO[1]}))
+    assert plain(path)[0] == [{"id": "x1", **TWO[0]}, {"id": "x2", **TWO[1]}]
+    path.write_text(json.dumps({"train": [TWO[0]], "test": {name: [text] for name, text in TWO[1].items()}}))
+    assert plain(path)[0] == [{**TWO[0], "split": "train"}, {**TWO[1], "split": "test"}]
+
+
+def test_a_column_without_a_name_is_called_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(",input,label\n0,hello,a\n1,there,b\n")
+    rows, notes = plain(path)
+    assert rows[1] == {"column 1": "1", "input": "there", "label": "b"}
+    assert notes == ["The header gives no name to column 1."]
+
+
+def test_nan_is_null_and_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": "x", "score": 0.5}\n{"a": "y", "score": NaN}\n{"a": "z", "score": NaN}\n')
+    rows, notes = plain(path)
+    assert [row["score"] for row in rows] == [0.5, None, None]
+    assert notes == ["2 cells hold NaN, the first in row 2, read as null."]
+    table = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": ["x", "y"], "score": [0.5, float("nan")]}), table)
+    rows, notes = plain(table)
+    assert [row["score"] for row in rows] == [0.5, None]
+    assert notes == ["1 cell holds NaN, the first in row 2, read as null."]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "option", "value"),
+    [
+        ("a.csv", b"text\nhello\nthere\n", "as_is", True),
+        ("a.csv", "text,label\nfa\xe7ade,1\n".encode("cp1252"), "encoding", "cp1252"),
+        ("a.json", b'{"model": "x", "sizes": [1, 2]}', "as_is", True),
+        ("a.jsonl", b'{"a": ["x", "y"], "b": ["1", "2"]}\n', "as_is", True),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_asked_first(
+    name: str, data: bytes, option: str, value: str | bool, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(NeedsChoice) as asked:
+        list(read(path))
+    assert (asked.value.option, asked.value.value) == (option, value)
+    assert str(asked.value).endswith((".", "?"))
+    rows, _ = plain(path, FileOptions(**{option: value}))
+    assert rows
+    assert "fa\xe7ade" in {row.get("text") for row in rows} or option == "as_is"
+
+
+def test_one_conversation_on_a_line_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    row = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}]}
+    path.write_text(json.dumps(row))
+    assert plain(path)[0] == [row]
+
+
+def test_a_comma_file_with_bad_rows_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text;note,label\na;b,1\nc\nd;e,2\n")
+    found = list(read(path))
+    assert next(item for item in found if isinstance(item, dict)) == {"text;note": "a;b", "label": "1"}
+    assert [item.number for item in found if isinstance(item, BadRow)] == [2]
 
 
 def test_values_that_json_lacks_become_text_or_are_refused(tmp_path: Path) -> None:

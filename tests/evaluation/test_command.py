@@ -88,7 +88,7 @@ def test_bad_input_is_one_sentence(score, data, changed, sentence):
     assert len(said.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("bad", ["", "{", '{"made": 3, "one": "a"}\n', '{"made": "a", "one": null}\n', "[1]\n"])
+@pytest.mark.parametrize("bad", ["", "{", '{"made": [3], "one": "a"}\n', '{"made": "a", "one": null}\n', "[1]\n"])
 def test_a_bad_file_is_one_sentence(score, tmp_path, bad):
     path = tmp_path / "bad.jsonl"
     path.write_text(bad)
@@ -101,3 +101,12 @@ def test_a_metric_that_needs_references_says_so(score, data):
     code, _, said = score("--metric", "bleu", "--data", data, "--prediction", "made")
     assert code == 2
     assert "--reference" in said
+
+
+def test_predictions_that_are_numbers_are_read_as_references_are(score, tmp_path):
+    path = tmp_path / "numbers.jsonl"
+    path.write_text('{"made": 1, "one": 1}\n{"made": 0.5, "one": "0.5"}\n{"made": true, "one": [true, 3]}\n')
+    words = ("--metric", "exact_match", "--data", path, "--prediction", "made", "--reference", "one")
+    code, printed, _ = score(*words)
+    assert code == 0
+    assert "1.0000" in printed

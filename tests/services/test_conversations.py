@@ -1,14 +1,18 @@
 """Datasets of conversations: what is asked, what is answered, what is preferred, and rows that cannot be read."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from genai_lab.data import BadRows
 from genai_lab.data.conversations import Message
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.prompts import Template, bind, render
 from genai_lab.services import datasets
+from genai_lab.services.feedback import sources
 from genai_lab.services.training import preferences
 
 TALK = [
@@ -89,9 +93,46 @@ def test_pairs_keep_their_system_text(lab: Lab, row: dict[str, Any]) -> None:
     assert [one.role for one in vote.turns.prompt] == ["system", "user"]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Tea?", "chosen": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes."}],
+         "rejected": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "No."}]},
+        {"chosen": "\n\nHuman: Tea?\n\nAssistant: Yes.", "rejected": "\n\nHuman: Tea?\n\nAssistant: No."},
+        {"conversations": [{"from": "human", "value": "Tea?"}], "chosen": {"from": "gpt", "value": "Yes."},
+         "rejected": {"from": "gpt", "value": "No."}},
+        {"prompt": [{"role": "user", "content": "Tea?"}],
+         "completions": [[{"role": "assistant", "content": "Yes."}], [{"role": "assistant", "content": "No."}]]},
+    ],
+    ids=["UltraFeedback", "HH", "LLaMA-Factory", "TRL"],
+)  # fmt: skip
+def test_annotators_see_texts_of_every_form(row: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join([json.dumps(row)] * 2))
+    for task in sources.read(path, sources.Columns())[0]:
+        assert (task.prompt, [one.text for one in task.options]) == ("Tea?", ["Yes.", "No."])
+
+
+def test_what_annotators_cannot_be_shown_is_a_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": "Tea?", "chosen": "Yes.", "rejected": [{"role": "narrator", "content": "x"}]}] * 2
+    path.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(LabError, match=r"^Row 1: message 1 has the role 'narrator'"):
+        list(sources.read(path, sources.Columns())[0])
+
+
+def test_an_import_names_conversations_that_cannot_be_read(lab: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    rows: list[dict[str, Any]] = [{"messages": TALK}] * 4
+    path.write_text("\n".join(map(json.dumps, [*rows, {"messages": [{"role": "user"}]}])))
+    with pytest.raises(BadRows, match=r"Row 5, column 'messages': message 1 has no content"):
+        datasets.import_file(lab, path, "talk-bad")
+    view = datasets.import_file(lab, path, "talk-bad", drop_bad=True)
+    assert (view.rows, view.left_out_count) == (4, 1)
+
+
 def test_a_pair_that_cannot_be_read_is_named_by_its_row(lab: Lab) -> None:
     rows: list[dict[str, Any]] = [{"prompt": f"{n}?", "chosen": [TALK[2]], "rejected": [TALK[4]]} for n in range(4)]
     rows[2]["chosen"] = [{"role": "assistant", "content": [{"type": "image_url"}]}]
-    view = imported(lab, rows, "unreadable-pair")
-    with pytest.raises(LabError, match=r"Row 3 of unreadable-pair@1 cannot be read: message 1 holds a part"):
-        preferences.votes(view, datasets.examples(lab, view.id))
+    with pytest.raises(BadRows, match=r"Row 3, column 'chosen': message 1 holds a part"):
+        imported(lab, rows, "unreadable-pair")

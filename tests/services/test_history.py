@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab.data.formulas import FORMULA_STARTS
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
@@ -94,8 +95,8 @@ def test_jsonl_loses_nothing(lab: Lab) -> None:
     assert lines[0]["model_hash"] == view.model_hash
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1 x", "-x", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1"])
 def test_no_csv_cell_is_a_formula(lab: Lab, text: str) -> None:
     [row] = csv.DictReader(io.StringIO(history.to_csv(lab, made(lab, text)), newline=""))
     assert row["prompt"] == f"'{text}"
-    assert not any((cell or "").startswith(history.FORMULA_STARTS) for cell in row.values())
+    assert not any((cell or "").startswith(FORMULA_STARTS) for cell in row.values())

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.data import SPLIT, Example, SplitPlan, tables
+from genai_lab.data.guarded import warm
+from genai_lab.data.sniffing import FileOptions, NeedsChoice
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
@@ -26,6 +28,7 @@ from genai_lab.services.datasets.importing import (
     pasted,
     preview_hub,
     preview_starter,
+    split_order,
     starter_order,
 )
 from genai_lab.services.datasets.importing import make_rows as import_rows
@@ -36,6 +39,8 @@ from storage import datasets as queries
 
 __all__ = [
     "SMALL",
+    "FileOptions",
+    "NeedsChoice",
     "Order",
     "Preview",
     "Stuck",
@@ -63,12 +68,15 @@ __all__ = [
     "preview_starter",
     "profile",
     "show",
+    "split_again",
+    "split_order",
     "start",
     "start_profile",
     "starter_order",
     "stuck",
     "text_of",
     "versions",
+    "warm",
     "without_bad",
 ]
 
@@ -85,6 +93,7 @@ def import_file(
     mapping: Mapping[str, Sequence[str]] | None = None,
     split: SplitPlan | None = None,
     drop_bad: bool = False,
+    options: FileOptions | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> VersionView:
     """A new version of the dataset `name` from a file; the version that stands where one holds the same.
@@ -92,7 +101,7 @@ def import_file(
     `mapping` gives columns to roles; without it they are guessed. Raises LabError, and BadRows where rows cannot be
     read and `drop_bad` is not set; then nothing is kept.
     """
-    order = file_order(path, name, filename=filename, mapping=mapping, split=split, drop_bad=drop_bad)
+    order = file_order(path, name, filename=filename, mapping=mapping, split=split, drop_bad=drop_bad, options=options)
     return make(lab, order, progress)
 
 
@@ -103,9 +112,18 @@ def import_starter(
     return make(lab, starter_order(task, name, seed=seed, rows=rows))
 
 
-def preview(path: Path, filename: str = "", limit: int = importing.PREVIEWED) -> Preview:
-    """The first rows of a file, the bad ones among them, and a guess at the roles; raises LabError."""
-    return importing.preview(path, filename, limit)
+def preview(
+    path: Path, filename: str = "", limit: int = importing.PREVIEWED, options: FileOptions | None = None
+) -> Preview:
+    """The first rows of a file, the bad ones among them, and a guess at the roles; raises LabError, and NeedsChoice
+    where it can be read after a word.
+    """
+    return importing.preview(path, filename, limit, options)
+
+
+def split_again(lab: Lab, which: str | int, split: SplitPlan) -> VersionView:
+    """The same rows in other splits, as a new version; the version that stands where one is the same."""
+    return make(lab, split_order(show(lab, which), split))
 
 
 def show(lab: Lab, which: str | int) -> VersionView:

@@ -5,9 +5,8 @@ transaction of whoever calls it. Between the two nothing is there but a file tha
 """
 
 import hashlib
-import itertools
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -15,22 +14,24 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from genai_lab.data import BadRow, SplitPlan, hub, readers, tables
+from genai_lab.data import SPLIT, BadRow, SplitPlan, guarded, hub, readers, tables
 from genai_lab.data.guessing import Roles, checked, guess
 from genai_lab.data.hub import Place
+from genai_lab.data.sniffing import SEPARATORS, FileOptions
+from genai_lab.data.splits import split_column
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
-from genai_lab.services.datasets.views import VersionView, folder, view_of
+from genai_lab.services.datasets.checking import Mapped, empty_columns, first_rows, with_turns
+from genai_lab.services.datasets.views import VersionView, file_of, folder, restored, view_of
 from storage import datasets as queries
 from storage import runs
-from storage.tables import DatasetVersion
+from storage.tables import DatasetVersion, RunInput
 
 STARTER_ROWS = {"train": 2000, "validation": 300, "test": 300}
 AT_ONCE = 8_000_000
 PREVIEWED = 20
-Mapped = Mapping[str, Sequence[str]]
 Progress = Callable[[int], None]
 
 
@@ -57,11 +58,15 @@ class Order:
 
 
 class Preview(NamedTuple):
-    """The first rows, the bad ones among them, and a guess at the roles."""
+    """The first rows, the bad ones among them, a guess at the roles, notes on how the file was read, and the column
+    that names each row's split ("" for none).
+    """
 
     rows: list[dict[str, Any]]
     bad: list[BadRow]
     roles: Roles
+    notes: list[str]
+    split: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -77,11 +82,14 @@ def file_order(
     mapping: Mapped | None = None,
     split: SplitPlan | None = None,
     drop_bad: bool = False,
+    options: FileOptions | None = None,
 ) -> Order:
     """An order for a file of this machine; raises LabError where its format or the dataset's name cannot be used."""
     filename = filename or path.name
     readers.kind_of(filename)
-    source = {"kind": kind, "name": filename, "sha256": file_hash(path)}
+    source: dict[str, Any] = {"kind": kind, "name": filename, "sha256": file_hash(path)}
+    if options is not None and options != FileOptions():
+        source["options"] = asdict(options)
     return Order(named(name), source, split or SplitPlan(), _plain(mapping), str(path), drop_bad)
 
 
@@ -104,9 +112,15 @@ def starter_order(task: str, name: str = "", *, seed: int = 1, rows: Mapping[str
     return Order(named(name or task), source, SplitPlan(by="column", column="split"), roles)
 
 
+def split_order(view: VersionView, split: SplitPlan) -> Order:
+    """An order for the same rows in other splits, as a new version of the same dataset."""
+    source = {"kind": "split", "version": view.id, "of": view.name, "split": asdict(split)}
+    return Order(view.dataset, source, split, _plain(view.roles))
+
+
 def make(lab: Lab, order: Order, progress: Progress | None = None) -> VersionView:
     """Carries the order out here and now; raises LabError, and BadRows where rows cannot be read."""
-    made = written(lab, order, progress)
+    made = written(lab, order, progress, guard=not long(order))
     with lab.database.session() as session:
         row, again = adopt(session, made)
     bad = tuple(BadRow(**one) for one in made["left_out"])
@@ -129,9 +143,13 @@ def make_rows(
     return view_of(row, again=again)
 
 
-def written(lab: Lab, order: Order, progress: Progress | None = None) -> dict[str, Any]:
-    """The version's file, and everything that its row will hold, as JSON."""
-    items, text_only = _items(order)
+def written(lab: Lab, order: Order, progress: Progress | None = None, *, guard: bool = False) -> dict[str, Any]:
+    """The version's file, and everything that its row will hold, as JSON; with `guard` the file is read in a process
+    of little memory and time.
+    """
+    if order.source["kind"] == "split":
+        return _written(lab, order, partial(_rows_of_version, lab, order.source["version"]), False, progress)
+    items, text_only = _items(order, guard)
     return _written(lab, order, items, text_only, progress)
 
 
@@ -146,7 +164,9 @@ def adopt(session: Session, made: Mapping[str, Any]) -> tuple[DatasetVersion, bo
     if row is not None:
         row.dataset.archived_at = None
         return row, True
-    run = runs.add_run(session, [], **made["run"])
+    source = made["version"]["source"]
+    inputs = [RunInput(role="dataset", dataset_version_id=source["version"])] if source["kind"] == "split" else []
+    run = runs.add_run(session, inputs, **made["run"])
     return queries.add_version(session, made["name"], made_by_run_id=run.id, **made["version"]), False
 
 
@@ -155,9 +175,11 @@ def long(order: Order) -> bool:
     return order.source["kind"] == "hub" or bool(order.file and Path(order.file).stat().st_size > AT_ONCE)
 
 
-def preview(path: Path, filename: str = "", limit: int = PREVIEWED) -> Preview:
-    """What a file holds, read no further than needed; raises LabError where the whole file cannot be read."""
-    return _preview(readers.read(path, filename), limit)
+def preview(path: Path, filename: str = "", limit: int = PREVIEWED, options: FileOptions | None = None) -> Preview:
+    """What a file holds, read no further than needed; raises LabError where the whole file cannot be read, and
+    NeedsChoice where it can after a word.
+    """
+    return _preview(guarded.read(path, filename, options), limit)
 
 
 def preview_hub(place: Place, limit: int = PREVIEWED) -> Preview:
@@ -167,7 +189,7 @@ def preview_hub(place: Place, limit: int = PREVIEWED) -> Preview:
 def preview_starter(task: str, limit: int = PREVIEWED) -> Preview:
     order = starter_order(task, rows={"train": limit})
     made = _preview(_items(order)[0](), limit)
-    return Preview(made.rows, made.bad, {role: tuple(names) for role, names in (order.mapping or {}).items()})
+    return made._replace(roles={role: tuple(names) for role, names in (order.mapping or {}).items()})
 
 
 def known(lab: Lab, path: Path) -> tuple[str, ...]:
@@ -187,7 +209,7 @@ def pasted(lab: Lab, text: str) -> Path:
     elif first.startswith("{"):
         suffix = ".jsonl" if first.rstrip().endswith("}") else ".json"
     else:
-        suffix = ".tsv" if "\t" in first else ".csv" if "," in first else ".txt"
+        suffix = ".tsv" if "\t" in first else ".csv" if any(one in first for one in SEPARATORS) else ".txt"
     try:
         data = text.encode()
     except UnicodeEncodeError as problem:
@@ -215,20 +237,14 @@ def named(name: str) -> str:
 
 
 def _preview(items: Iterable[readers.Item], limit: int) -> Preview:
-    rows: list[dict[str, Any]] = []
-    bad: list[BadRow] = []
-    for item in itertools.islice(items, max(limit, tables.GUESSED_FROM)):
-        if isinstance(item, BadRow):
-            bad.append(item)
-        else:
-            rows.append(item)
+    rows, bad, notes = first_rows(items, max(limit, tables.GUESSED_FROM))
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    return Preview(rows[:limit], bad, guess(columns, rows))
+    return Preview(rows[:limit], bad, guess(columns, rows), notes, split_column(columns, rows))
 
 
-def _items(order: Order) -> tuple[Callable[[], Iterable[readers.Item]], bool]:
+def _items(order: Order, guard: bool = False) -> tuple[Callable[[], Iterable[readers.Item]], bool]:
     """The rows, again at every call, and whether all cells are text from the start."""
-    source = order.source
+    source, read = order.source, guarded.read if guard else readers.read
     if source["kind"] == "starter":
         return cache(partial(_drawn, source)), False
     if source["kind"] == "hub":
@@ -237,7 +253,20 @@ def _items(order: Order) -> tuple[Callable[[], Iterable[readers.Item]], bool]:
     path, filename = Path(order.file), source["name"]
     if not path.is_file():
         raise LabError(f"The file {filename} is gone; upload it again.")
-    return lambda: readers.read(path, filename), readers.kind_of(filename)[0] in (".csv", ".tsv")
+    options = FileOptions(**source.get("options", {}))
+    return lambda: read(path, filename, options), readers.kind_of(filename)[0] in (".csv", ".tsv")
+
+
+def _rows_of_version(lab: Lab, version_id: int) -> Iterator[dict[str, Any]]:
+    with lab.database.reading() as session:
+        row = queries.version(session, version_id)
+    if row is None:
+        raise LabError("The dataset version that is to be split again is gone; choose another.")
+    view = view_of(row)
+    for block in tables.blocks(file_of(lab, view)):
+        for cells in block:
+            cells.pop(SPLIT)
+            yield restored(view, cells)
 
 
 def _drawn(source: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -269,8 +298,15 @@ def _written(
         return checked(order.mapping, columns) if order.mapping is not None else guess(columns, rows)
 
     made = tables.write(
-        items, folder(lab), order.split, roles=roles, text_only=text_only, drop_bad=order.drop_bad, progress=progress
+        with_turns(items, order.mapping),
+        folder(lab),
+        order.split,
+        roles=roles,
+        text_only=text_only,
+        drop_bad=order.drop_bad,
+        progress=progress,
     )
+    notes = [*made.notes, *empty_columns(made)]
     version = {
         "content_hash": made.content_hash,
         "source_hash": order.source.get("sha256"),
@@ -280,7 +316,7 @@ def _written(
         "columns": [asdict(column) for column in made.columns],
         "roles": {role: list(names) for role, names in made.roles.items()},
         "splits": made.splits,
-        "source": order.source,
+        "source": order.source | ({"notes": notes} if notes else {}),
     }
     left_out = [asdict(row) for row in made.left_out]
     return {

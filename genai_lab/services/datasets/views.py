@@ -9,6 +9,7 @@ from typing import Any
 
 from genai_lab.data import SPLIT, SPLITS, BadRow, Column, Example, conversations
 from genai_lab.data.guessing import Roles
+from genai_lab.data.readers import text_of
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from storage.tables import DatasetVersion
@@ -36,6 +37,11 @@ class VersionView:
     again: bool = False
     left_out: tuple[BadRow, ...] = field(default=())
     left_out_count: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How its source was read, and what is empty."""
+        return tuple(self.source.get("notes", ()))
 
     @property
     def name(self) -> str:
@@ -152,10 +158,3 @@ def _shown(value: Any) -> str:
     except conversations.Unreadable:
         found = None
     return text_of(value) if found is None else found
-
-
-def text_of(value: Any) -> str:
-    """A cell for reading: text as it is, everything else as JSON."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)

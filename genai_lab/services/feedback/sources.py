@@ -1,42 +1,27 @@
 """Where a campaign's items come from: runs that answered the same prompts, or a file."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from genai_lab.data import BadRow, BadRows, readers
+from genai_lab.data import BadRow, BadRows, guarded, readers
 from genai_lab.decoding import NO_ANSWER, Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, Task
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback, generation
 from genai_lab.services.feedback import Made, Sources
+from genai_lab.services.feedback.file_rows import IMPORTED, PAIR, BadCell, Columns, split_names, task_of
 from storage import evaluation as evaluations
 from storage import runs
 from storage.tables import Run, RunInput
 
-PROMPTS = ("prompt", "instruction", "question", "input")
+PROMPTS = ("prompt", "instruction", "question", "input", "messages", "conversations", "conversation")
 STARTS = ("completion", "response", "candidate", "answer", "output")
-IMPORTED = "import"
 SEPARATORS = (" vs. ", " vs ", "|", ";", ",", "/", "_")
 TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_completions"))
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a file say what. `systems` has a name for each candidate, or one column that joins them by the
-    `separator`; `votes` are columns of annotators: 0 for a tie, the number of the better of two candidates, or groups
-    as JSON; `gold` is the same, and may name the best of more than two.
-    """
-
-    prompt: tuple[str, ...] = ()
-    completions: tuple[str, ...] = ()
-    systems: tuple[str, ...] = ()
-    votes: tuple[str, ...] = ()
-    gold: str = ""
-    separator: str = "_"
 
 
 def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
@@ -172,14 +157,14 @@ def _said(value: Any) -> str:
 
 def from_file(lab: Lab, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
-    tasks, named = _read(_numbered(path, filename), columns)
+    tasks, named = read(path, columns, filename)
     return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name, "unnamed": not named}))
 
 
 def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> Made:
     """A campaign from a dataset version."""
     view = datasets.show(lab, name)
-    rows = (row.fields for row in datasets.examples(lab, view.id))
+    rows = (dict(row.values) for row in datasets.examples(lab, view.id))
     tasks, named = _read(enumerate(rows, 1), columns)
     inputs = (RunInput(role="dataset", dataset_version_id=view.id, content_hash=view.content_hash),)
     return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name, "unnamed": not named}))
@@ -198,11 +183,9 @@ def _imported(lab: Lab, plan: CampaignPlan, tasks: Sequence[Task], found: Source
     return replace(made, unnamed=bool((found.told or {}).get("unnamed")))
 
 
-def _numbered(path: Path, filename: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, item in enumerate(readers.read(path, filename or path.name), 1):
-        if isinstance(item, BadRow):
-            raise BadRows((item,), 1)
-        yield number, item
+def read(path: Path, columns: Columns, filename: str = "") -> tuple[list[Task], bool]:
+    """The items of a file, and whether a column names their systems; raises BadRows or LabError."""
+    return _read(enumerate(readers.only_rows(guarded.read(path, filename or path.name)), 1), columns)
 
 
 def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> tuple[list[Task], bool]:
@@ -213,8 +196,8 @@ def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> tuple
         if known is None:
             known = guessed(columns, row)
         try:
-            tasks.append(_task(row, known))
-        except _Bad as problem:
+            tasks.append(task_of(row, known))
+        except BadCell as problem:
             raise BadRows((BadRow(number, problem.column, problem.reason),), 1) from None
         except LabError as problem:
             raise BadRows((BadRow(number, None, str(problem).rstrip(".")),), 1) from None
@@ -233,16 +216,12 @@ def guess_systems(rows: Sequence[dict[str, Any]], known: Columns) -> Columns:
         if name in taken:
             continue
         for separator in SEPARATORS:
-            found = [_split(row.get(name), separator) for row in rows]
+            found = [split_names(row.get(name), separator) for row in rows]
             names = [part for parts in found for part in parts]
             short = all(0 < len(part) <= 60 for part in names)
             if short and all(len(parts) == size for parts in found) and 1 < len(set(names)) < len(names):
                 return replace(known, systems=(name,), separator=separator)
     return known
-
-
-def _split(value: Any, separator: str) -> list[str]:
-    return [part.strip() for part in value.split(separator)] if isinstance(value, str) else []
 
 
 def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
@@ -252,7 +231,7 @@ def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
     completions = columns.completions
     if not completions and "completions" in names:
         completions = ("completions",)
-    if not completions and {"chosen", "rejected"} <= set(names):
+    if not completions and set(names) >= PAIR:
         completions = ("chosen", "rejected")
     if not completions:
         start = next((word for word in STARTS if sum(name.startswith(word) for name in names) > 1), None)
@@ -260,7 +239,7 @@ def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
     for name in (*prompt, *completions, *columns.systems, *columns.votes, *((columns.gold,) if columns.gold else ())):
         if name not in names:
             raise LabError(f"There is no column {name!r}. There are: {', '.join(names)}.")
-    if not prompt or not completions:
+    if not completions or not (prompt or set(completions) == PAIR):
         lacking = "prompt" if not prompt else "completions"
         raise LabError(f"No column was found for the {lacking}; name it. There are: {', '.join(names)}.")
     systems = columns.systems or tuple(name for name in ("systems",) if name in names)
@@ -273,102 +252,3 @@ def _prompts(names: Sequence[str]) -> tuple[str, ...]:
     if "instruction" in names:
         return tuple(name for name in ("instruction", "input") if name in names)
     return tuple(name for name in PROMPTS if name in names)[:1]
-
-
-class _Bad(Exception):
-    def __init__(self, column: str, reason: str) -> None:
-        self.column, self.reason = column, reason
-
-
-def _task(row: dict[str, Any], columns: Columns) -> Task:
-    prompt = "\n\n".join(text for name in columns.prompt if (text := _text(row, name)))
-    texts = _texts(row, columns.completions)
-    size = len(texts)
-    names = _systems(row, columns, size)
-    gold = _groups(row.get(columns.gold), size, columns.gold) if columns.gold and row.get(columns.gold) else None
-    votes = tuple(
-        (name, groups)
-        for name in columns.votes
-        if row.get(name) not in (None, "") and (groups := _vote(row[name], size, name))
-    )
-    if set(columns.completions) == {"chosen", "rejected"} and not columns.votes:
-        votes = ((IMPORTED, ((0,), (1,)) if columns.completions[0] == "chosen" else ((1,), (0,))),)
-    options = tuple(Option(name, text) for name, text in zip(names, texts, strict=True))
-    return Task(prompt, options, gold, votes)
-
-
-def _text(row: dict[str, Any], name: str) -> str:
-    value = row.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        value = datasets.text_of(value)
-    if len(value) > LONGEST_TEXT:
-        raise _Bad(name, f"has {len(value):,} characters; at most {LONGEST_TEXT:,} can be shown")
-    return value
-
-
-def _texts(row: dict[str, Any], names: Sequence[str]) -> list[str]:
-    if len(names) > 1:
-        return [_text(row, name) for name in names if row.get(name) is not None]
-    value = _parsed(row.get(names[0]))
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise _Bad(names[0], "is no list of completions")
-    if any(len(one) > LONGEST_TEXT for one in value):
-        raise _Bad(names[0], f"has a completion of more than {LONGEST_TEXT:,} characters")
-    return list(value)
-
-
-def _systems(row: dict[str, Any], columns: Columns, size: int) -> list[str]:
-    if len(columns.systems) == size:
-        return [_text(row, name) or f"candidate {n}" for n, name in enumerate(columns.systems, 1)]
-    if len(columns.systems) == 1:
-        value = _parsed(row.get(columns.systems[0]))
-        parts = value if isinstance(value, list) else _split(str(value or ""), columns.separator)
-        if len(parts) == size and all(parts):
-            return [str(part) for part in parts]
-        how = "" if isinstance(value, list) else f" when it is split at {columns.separator!r}"
-        raise _Bad(columns.systems[0], f"names {len(parts)} systems for {size} completions{how}")
-    if columns.systems:
-        raise _Bad(columns.systems[0], f"there are {len(columns.systems)} system columns for {size} completions")
-    return (
-        list(columns.completions) if len(columns.completions) == size else [f"candidate {n + 1}" for n in range(size)]
-    )
-
-
-def _vote(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:
-    """As `_groups`; but who names the best of many has not said that the others tie, and would be counted so."""
-    groups = _groups(value, size, column)
-    if size > 2 and len(groups) > 1 and not isinstance(_parsed(value), list):
-        raise _Bad(
-            column,
-            f"names the best of {size} alone; write the whole order as groups counted from 0, such as [[1], [0, 2]]",
-        )
-    return groups
-
-
-def _groups(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:
-    """Groups of places from what a cell says: 0 a tie, 1 to k the best one, or groups from 0 as JSON."""
-    from genai_lab.feedback import checked_groups
-
-    found = _parsed(value)
-    if isinstance(found, list):
-        try:
-            return checked_groups(found, size, ties=True)
-        except LabError as problem:
-            raise _Bad(column, str(problem).rstrip(".")) from None
-    if isinstance(found, bool) or not isinstance(found, int | float) or int(found) != found or not 0 <= found <= size:
-        raise _Bad(column, f"is {str(value)[:40]!r}, but must be 0 for a tie or 1 to {size} for the best")
-    best = int(found) - 1
-    if best < 0:
-        return (tuple(range(size)),)
-    return ((best,), tuple(place for place in range(size) if place != best))
-
-
-def _parsed(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return readers.parsed(value)
-    except (LabError, ValueError, RecursionError):
-        return value

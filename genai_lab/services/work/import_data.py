@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from genai_lab.data import BadRows
+from genai_lab.data.child import limit_memory
 from genai_lab.lab import Lab
 from genai_lab.services.datasets import importing, profiling, queued
 from genai_lab.services.work import KINDS, Report
@@ -21,6 +22,8 @@ class Import:
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         order = importing.Order.from_dict(settings)
+        if self.name == "import":
+            limit_memory()
         try:
             return importing.written(lab, order, lambda rows: report.progress(rows, None, f"{rows:,} rows"))
         except BadRows as problem:

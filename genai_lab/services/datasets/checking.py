@@ -1,0 +1,71 @@
+"""What is looked at in rows before they are kept: conversations that can be read, cells that are empty."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from genai_lab.data import BadRow, Note, readers, tables
+from genai_lab.data.conversations import Unreadable, read_cell, read_messages
+from genai_lab.data.guessing import guess
+
+TURNS = ("input", "messages", "chosen", "rejected")
+MOST_CHARACTERS = 4_000_000
+Mapped = Mapping[str, Sequence[str]]
+
+
+def first_rows(items: Iterable[readers.Item], limit: int) -> tuple[list[dict[str, Any]], list[BadRow], list[str]]:
+    """The first rows as far as they are not too large, with bad ones and notes among them."""
+    rows: list[dict[str, Any]] = []
+    bad: list[BadRow] = []
+    notes: list[str] = []
+    size = 0
+    for item in items:
+        if isinstance(item, BadRow):
+            bad.append(item)
+        elif isinstance(item, Note):
+            notes.append(item.text)
+        else:
+            rows.append(item)
+            size += sum(len(cell) for cell in item.values() if isinstance(cell, str))
+        if len(rows) + len(bad) >= limit or size > MOST_CHARACTERS:
+            break
+    return rows, bad, notes
+
+
+def with_turns(
+    items: Callable[[], Iterable[readers.Item]], mapping: Mapped | None
+) -> Callable[[], Iterable[readers.Item]]:
+    """The rows, of which those whose conversation or preference cannot be read are bad ones."""
+    if mapping is None:
+        rows, _, _ = first_rows(items(), tables.GUESSED_FROM)
+        mapping = guess(list(dict.fromkeys(name for row in rows for name in row)), rows)
+    names = {name: role for role in TURNS for name in mapping.get(role, ())}
+    if not names:
+        return items
+
+    def looked_at() -> Iterator[readers.Item]:
+        number = 0
+        for item in items():
+            number += not isinstance(item, Note)
+            yield _readable(item, number, names) if isinstance(item, dict) else item
+
+    return looked_at
+
+
+def _readable(row: dict[str, Any], number: int, names: Mapping[str, str]) -> readers.Item:
+    for name, role in names.items():
+        try:
+            (read_cell if role == "input" else read_messages)(row.get(name))
+        except Unreadable as problem:
+            return BadRow(number, name, str(problem))
+    return row
+
+
+def empty_columns(made: tables.Written) -> list[str]:
+    """How many rows have nothing in a column that is read or learned."""
+    found = []
+    columns = {column.name: column for column in made.columns}
+    for role in ("input", "reference", "label", "messages", "chosen", "rejected"):
+        for name in made.roles.get(role, ()):
+            if count := tables.empty_cells(made.path, columns[name]):
+                found.append(f"{count:,} of {made.rows:,} rows have an empty {role} (column {name!r}).")
+    return found
