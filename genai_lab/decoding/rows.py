@@ -3,7 +3,7 @@
 import logging
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from genai_lab.decoding import Completion, Delta, FinishReason, Sampling, Token
+from genai_lab.decoding.detokenizing import Detokenizer
 from genai_lab.decoding.reading import Reading
 from genai_lab.errors import LabError, ModelError
 
 log = logging.getLogger(__name__)
-BROKEN = "\ufffd"
 LOGITS_BUDGET = 64 * 2**20
 # Seconds for which new text may wait for more, so that watchers wake less often than the model steps.
 GATHER = 0.02
@@ -89,38 +89,11 @@ class TokenStream:
                 row.close("error")
 
 
-class Detokenizer:
-    """Text from ids, a piece at a time, in constant time a token; incomplete characters are held back."""
-
-    def __init__(self, decode: Callable[[list[int]], str], before: list[int]) -> None:
-        self._decode = decode
-        self._ids = list(before[-8:])
-        self._from, self._read = 0, len(self._ids)
-
-    def push(self, token_id: int) -> str:
-        self._ids.append(token_id)
-        text = self._decode(self._ids[self._from :])
-        if text.endswith(BROKEN) and len(self._ids) - self._read < 8:
-            return ""
-        new = self._new(text)
-        self._from, self._read = self._read, len(self._ids)
-        return new
-
-    def rest(self) -> str:
-        """What is left at the end, an incomplete character as U+FFFD."""
-        return self._new(self._decode(self._ids[self._from :]))
-
-    def _new(self, text: str) -> str:
-        known = self._decode(self._ids[self._from : self._read])
-        # A character that the ids before left incomplete is new as a whole.
-        return text[len(known if text.startswith(known) else known.rstrip(BROKEN)) :]
-
-
 @dataclass(eq=False)
 class Row(Reading):
     """One completion. `context` are the ids that repetition filters look back on, `before` those that the text follows.
 
-    `room` is the number of tokens that may come.
+    `room` is the number of tokens that may come, `byte_of` the value of each token that stands for a single byte.
     """
 
     stream: TokenStream = field(kw_only=True)
@@ -133,6 +106,7 @@ class Row(Reading):
     room: int = field(kw_only=True)
     trace: int = 0
     keep_logits: bool = False
+    byte_of: Mapping[int, int] = field(default_factory=dict)
     submitted: float = field(default_factory=time.perf_counter)
     tokens: list[Token] = field(default_factory=list)
     finished: FinishReason | None = None
@@ -142,7 +116,7 @@ class Row(Reading):
     def __post_init__(self) -> None:
         self.seed = ((self.sampling.seed or 0) + self.index) % 2**31
         self._random = np.random.Generator(np.random.PCG64(self.seed))
-        self._detokenizer = Detokenizer(self.decode, self.before)
+        self._detokenizer = Detokenizer(self.decode, self.before, self.byte_of)
         self._said: list[str] = []
         self._held, self._pending, self._pending_tokens = "", "", []  # type: ignore[var-annotated]
         self._told = 0.0

@@ -158,6 +158,11 @@ class Generator(Protocol):
     def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
         """The token ids that repetition filters look back on: the prompt's (decoder-only) and the prefix's."""
 
+    def prefix_text(self, prompt: Prompt) -> str:
+        """The prompt's prefix as text, without a character that its last tokens leave incomplete: the completion brings
+        it as a whole.
+        """
+
     def token_text(self, token_id: int) -> str:
         """One vocabulary entry as readable text."""
 

@@ -286,6 +286,9 @@ class _Held:
     def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
         return self._call("context_ids", prompt)
 
+    def prefix_text(self, prompt: Prompt) -> str:
+        return self._call("prefix_text", prompt)
+
     def token_text(self, token_id: int) -> str:
         return self._call("token_text", token_id)
 

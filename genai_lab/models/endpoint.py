@@ -143,6 +143,9 @@ class EndpointGenerator:
     def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
         return ()
 
+    def prefix_text(self, prompt: Prompt) -> str:
+        return ""
+
     def token_text(self, token_id: int) -> str:
         return ""
 

@@ -33,6 +33,9 @@ class FakeGenerator:
     def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
         return (*(token for token, _ in self.tokenize(rendered(prompt))), *prompt.prefix)
 
+    def prefix_text(self, prompt: Prompt) -> str:
+        return "".join(map(self.token_text, prompt.prefix))
+
     def token_text(self, token_id: int) -> str:
         return WORDS[token_id % len(WORDS)] + " "
 

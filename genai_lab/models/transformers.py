@@ -4,11 +4,13 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.decoding import Token
+from genai_lab.decoding.detokenizing import Detokenizer
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.chat import check_length, render_messages
@@ -45,6 +47,7 @@ class LocalGenerator:
         copies = 2 if network.quick is not None and network.quick_rows > FEW_ROWS else 1
         self.tensor_bytes = None if variant else copies * bytes_of(module)
         self._ends = _end_ids(module, tokenizer)
+        self._byte_of = byte_tokens(tokenizer)
         # The tokenizer's own core does the same without the checks that transformers makes on every call.
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
         self._tokenizing = threading.Lock()
@@ -91,6 +94,11 @@ class LocalGenerator:
         own = [] if self.seq2seq else self._encode(self.render(prompt), prompt.mode)
         return (*self._decoder_start(), *own, *prompt.prefix)
 
+    def prefix_text(self, prompt: Prompt) -> str:
+        before = self.context_ids(replace(prompt, prefix=()))
+        detokenizer = Detokenizer(self._decode, before, self._byte_of)
+        return "".join(map(detokenizer.push, prompt.prefix))
+
     @property
     def busy(self) -> bool:
         return self.scheduler.busy
@@ -131,6 +139,7 @@ class LocalGenerator:
                 context=list(begun) if self.seq2seq else list(ids),
                 before=begun if self.seq2seq else ids,
                 decode=self._decode,
+                byte_of=self._byte_of,
                 ends=self._ends,
                 room=min(sampling.max_new_tokens, self.context - written),
                 trace=request.trace,
@@ -292,6 +301,19 @@ def context_of(module: Any, tokenizer: Any) -> int:
         sizes.append(1024)
     found = [size for size in sizes if isinstance(size, int) and size > 0]
     return min(found, default=min(getattr(tokenizer, "model_max_length", 2048), 2048))
+
+
+def byte_tokens(tokenizer: Any) -> dict[int, int]:
+    """The values of the tokens that stand for single bytes ("<0xE6>"), {} for a tokenizer that has none."""
+    found = {}
+    for byte in range(256):
+        token = tokenizer.convert_tokens_to_ids(f"<0x{byte:02X}>")
+        if token is None or token == tokenizer.unk_token_id:
+            return {}
+        found[token] = byte
+    # Others may have such a text as a word.
+    letter = next(token for token, byte in found.items() if byte == ord("A"))
+    return found if tokenizer.decode([letter]).strip() == "A" else {}
 
 
 def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:

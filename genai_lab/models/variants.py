@@ -92,6 +92,9 @@ class SoftGenerator:
     def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
         return self.base.context_ids(prompt)
 
+    def prefix_text(self, prompt: Prompt) -> str:
+        return self.base.prefix_text(prompt)
+
     def token_text(self, token_id: int) -> str:
         return str(self.base.token_text(token_id))
 

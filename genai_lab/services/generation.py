@@ -295,11 +295,8 @@ def _rate(tokens: int, seconds: float, first: float | None) -> float | None:
 
 
 def prefix_text(lab: Lab, view: RunView) -> str:
-    """What the completion was given to go on from, as text."""
-    if not view.prompt.prefix:
-        return ""
-    generator = models.load(lab, view.model)
-    return "".join(generator.token_text(token) for token in view.prompt.prefix)
+    """The beginning that the completion goes on from, as text; the two together are the whole."""
+    return models.load(lab, view.model).prefix_text(view.prompt) if view.prompt.prefix else ""
 
 
 def generate(lab: Lab, model: str, prompt: Prompt, sampling: Sampling, *, trace: int = 0) -> RunView:

@@ -9,8 +9,9 @@ import torch
 from tokenizers import Regex, pre_tokenizers
 
 from genai_lab.decoding import Sampling, Token
+from genai_lab.decoding.detokenizing import Detokenizer
 from genai_lab.decoding.filters import filter_stages
-from genai_lab.decoding.rows import Detokenizer, Row, TokenStream
+from genai_lab.decoding.rows import Row, TokenStream
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Prompt, Request
 from genai_lab.models.transformers import LocalGenerator
