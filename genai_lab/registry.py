@@ -30,8 +30,12 @@ class Registry(Generic[T]):
         return keep
 
     def get(self, name: str) -> T:
-        """The object called `name`; raises UnknownName, which lists those there are."""
-        self._load()
+        """The object called `name`; raises UnknownName, which lists those there are.
+
+        One that lies in the module of its own name is found without importing the others, some of which are heavy.
+        """
+        if name not in self._items and not self._load_alone(name):
+            self._load()
         try:
             return self._items[name]
         except KeyError:
@@ -44,6 +48,12 @@ class Registry(Generic[T]):
     def __len__(self) -> int:
         self._load()
         return len(self._items)
+
+    def _load_alone(self, name: str) -> bool:
+        folders = importlib.import_module(self.package).__path__
+        if name.isidentifier() and any(name == module.name for module in pkgutil.iter_modules(folders)):
+            importlib.import_module(f"{self.package}.{name}")
+        return name in self._items
 
     def _load(self) -> None:
         if not self._loaded:

@@ -6,15 +6,20 @@ options that all commands share (`--json`, `--home`); a command is set with `set
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from genai_lab.config import Config
 from genai_lab.errors import LabError
 from genai_lab.registry import Registry
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,24 +30,55 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+LARGEST = 2**31 - 1
+UNFORESEEN = "This ended in a way that was not foreseen"
+# As the services and the prompts have them, whose import takes longer than parsing may.
+STATUSES = ("queued", "running", "finished", "cancelled", "failed")
+SELECTORS = ("balanced", "diverse", "first", "fixed", "random", "similar")
 Parsers = argparse._SubParsersAction
 Command = Callable[[argparse.Namespace], int | None]
 COMMANDS: Registry[Callable[["Parsers[Parser]", Parser], None]] = Registry("command", __name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character shows its number; it must not end the command.
+        with suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
+        _check_text(given)
+        options = parser().parse_args(given)
         return int(options.command(options) or 0)
     except LabError as problem:
-        print(f"genai_lab: {problem}", file=sys.stderr)
-        return 2
+        return _refused(str(problem))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Whoever reads has gone, as head does; closing standard output must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as problem:
+        place = f"{problem.filename} " if problem.filename else "A file "
+        return _refused(f"{place}cannot be used ({problem.strerror or problem}); choose another or mend it.")
+    except Exception as problem:
+        if os.environ.get("GENAI_LAB_TRACEBACK"):
+            raise
+        words = " ".join(str(problem).split())[:200]
+        _refused(f"{UNFORESEEN} ({type(problem).__name__}: {words}); GENAI_LAB_TRACEBACK=1 shows where.")
+        return 1
+
+
+def _refused(sentence: str) -> int:
+    print(f"genai_lab: {' '.join(sentence.split())}", file=sys.stderr)
+    return 2
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raises LabError for an argument that is no text: nothing could show, keep or send it."""
+    for place, text in enumerate(arguments, 1):
+        if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise LabError(f"Argument {place} holds bytes that are no UTF-8 text; type it again.")
 
 
 def folder(text: str) -> Path:
@@ -59,6 +95,28 @@ def number(text: str) -> int:
     return int(text)
 
 
+def integer(text: str) -> int:
+    """A whole number that everything behind can hold."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = LARGEST + 1
+    if abs(value) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from -{LARGEST:,} to {LARGEST:,}")
+    return value
+
+
+def real(text: str) -> float:
+    """A number that is neither infinite nor none."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number")
+    return value
+
+
 def parser() -> Parser:
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print JSON alone; progress goes to standard error")
@@ -70,7 +128,7 @@ def parser() -> Parser:
     return whole
 
 
-def with_lab(run: Callable[[Any, argparse.Namespace], int | None]) -> Command:
+def with_lab(run: "Callable[[Lab, argparse.Namespace], int | None]") -> Command:
     """A command from a function of (lab, options), which may give an exit code: opens the lab, and closes it."""
 
     def command(options: argparse.Namespace) -> int:
@@ -87,11 +145,11 @@ def with_lab(run: Callable[[Any, argparse.Namespace], int | None]) -> Command:
 
 def text_of(path: Path, what: str) -> str:
     """The text of a file that an option names; raises LabError."""
-    if path.is_dir():
-        raise LabError(f"{path} is a folder; name the file within it that holds the {what}.")
-    if not path.exists():
-        raise LabError(f"There is no file {path} to read the {what} from; name one that is there.")
     try:
+        if path.is_dir():
+            raise LabError(f"{path} is a folder; name the file within it that holds the {what}.")
+        if not path.exists():
+            raise LabError(f"There is no file {path} to read the {what} from; name one that is there.")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as problem:
         byte = f"0x{problem.object[problem.start]:02x}"

@@ -2,10 +2,14 @@
 
 import argparse
 import dataclasses
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, progress, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, integer, print_json, progress, with_lab
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 @COMMANDS.register("datasets")
@@ -23,7 +27,11 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     bring.add_argument("file", metavar="FILE")
     bring.add_argument("--name", default="", help="default: the file's name")
     bring.add_argument(
-        "--map", action="append", default=[], metavar="ROLE=COLUMN", help=f"roles: {', '.join(ROLES)}; default: guessed"
+        "--map",
+        action="append",
+        default=[],
+        metavar="ROLE=COLUMN",
+        help=f"roles: {', '.join(ROLES)}, or other names that people use for them; default: guessed",
     )
     _split_options(bring, "auto")
     bring.add_argument("--encoding", default="", help=f"of a text file, such as cp1252 (of: {', '.join(ENCODINGS)})")
@@ -43,7 +51,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     listing.set_defaults(command=_list)
     one = commands.add_parser("show", parents=[shared], help="one version: NAME or NAME@2")
     one.add_argument("name")
-    one.add_argument("--rows", type=int, default=3, help="first rows to print (default: 3)")
+    one.add_argument("--rows", type=integer, default=3, help="first rows to print (default: 3)")
     one.add_argument("--profile", action="store_true", help="empty cells, labels, duplicates, overlap between splits")
     one.add_argument("--tokens", default="", metavar="MODEL", help="the profile with lengths in this model's tokens")
     one.set_defaults(command=_show)
@@ -72,7 +80,7 @@ def _split_options(parser: Parser, default: str) -> None:
     parser.add_argument("--ratios", default="0.8,0.1,0.1", help="train, validation, test (default: 0.8,0.1,0.1)")
     parser.add_argument("--split-column", default="", help="for --split column and group")
     parser.add_argument("--only", choices=SPLITS, default="", help="put all rows into this split")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=integer, default=0)
     parser.set_defaults(default_split=default)
 
 
@@ -84,7 +92,7 @@ def _plan(options: argparse.Namespace) -> Any:
 
 
 @with_lab
-def _split(lab: Any, options: argparse.Namespace) -> None:
+def _split(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     view = datasets.split_again(lab, options.name, _plan(options))
@@ -95,7 +103,7 @@ def _split(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _import(lab: Any, options: argparse.Namespace) -> None:
+def _import(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.errors import LabError
     from genai_lab.services import datasets
 
@@ -106,7 +114,7 @@ def _import(lab: Any, options: argparse.Namespace) -> None:
         raise LabError(f"{problem} Add {option} if so.") from None
 
 
-def _carry_out(lab: Any, options: argparse.Namespace, order: Any) -> None:
+def _carry_out(lab: "Lab", options: argparse.Namespace, order: Any) -> None:
     from genai_lab.services import datasets
 
     if options.queue:
@@ -160,7 +168,7 @@ def _encoding(name: str) -> str:
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     found, total = datasets.find(lab, options.search, 1000, 0, options.archived)
@@ -174,7 +182,7 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: Any, options: argparse.Namespace) -> None:
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     view = datasets.show(lab, options.name)
@@ -182,11 +190,21 @@ def _show(lab: Any, options: argparse.Namespace) -> None:
         datasets.profile(lab, view.id, options.tokens)
         view = datasets.show(lab, view.id)
     rows = datasets.page(lab, view.id, 0, max(0, options.rows))
-    print_json(as_dict(view) | {"first_rows": rows})
+    if options.json:
+        return print_json(as_dict(view) | {"first_rows": rows})
+    print(f"{view.name}: {view.rows:,} rows; roles: {_roles(view)}; splits: {_splits(view)}")
+    fields = as_dict(view)
+    for name, value in (fields["profile"] or {}).items() if options.profile or options.tokens else ():
+        print(f"  {name.replace('_', ' ')}: {json.dumps(value, ensure_ascii=False, default=str)}")
+    for number, row in enumerate(rows, 1):
+        print(f"row {number}")
+        for name, value in row.items():
+            print(f"  {name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    return None
 
 
 @with_lab
-def _export(lab: Any, options: argparse.Namespace) -> None:
+def _export(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.errors import LabError
     from genai_lab.services import datasets
 
@@ -201,7 +219,7 @@ def _export(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _archive(lab: Any, options: argparse.Namespace) -> None:
+def _archive(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     datasets.archive(lab, options.name, options.archived)
@@ -213,7 +231,7 @@ def _archive(lab: Any, options: argparse.Namespace) -> None:
 
 def mapping(pairs: list[str]) -> dict[str, list[str]]:
     """ROLE=COLUMN pairs as roles, also under names that others use; raises LabError for one without an equals sign."""
-    from genai_lab.data.guessing import ALIASES
+    from genai_lab.data.aliases import role_named
     from genai_lab.errors import LabError
 
     made: dict[str, list[str]] = {}
@@ -221,8 +239,7 @@ def mapping(pairs: list[str]) -> dict[str, list[str]]:
         role, found, column = pair.partition("=")
         if not found or not role or not column:
             raise LabError(f"{pair!r} maps nothing; write ROLE=COLUMN, such as input=dialogue.")
-        name = role.strip()
-        made.setdefault(ALIASES.get(name.lower(), name), []).append(column)
+        made.setdefault(role_named(role), []).append(column)
     return made
 
 

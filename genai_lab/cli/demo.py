@@ -1,9 +1,12 @@
 """`demo`: a page that shows chosen models to visitors, blind, whose votes land in a campaign."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, integer, number, print_json, real, with_lab
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 @COMMANDS.register("demo")
@@ -16,11 +19,11 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     create.add_argument("--prompt", action="append", default=[], help="an example; may be repeated")
     create.add_argument("--intro", default="")
     create.add_argument("--preset", default="balanced", help="sampling: a preset's name")
-    create.add_argument("--temperature", type=float, default=None, help="in place of the preset's; 0 is greedy")
-    create.add_argument("--max-new-tokens", type=int, default=128)
-    create.add_argument("--longest", type=int, default=2000, help="characters a prompt (default: 2000)")
-    create.add_argument("--a-minute", type=int, default=6, help="prompts of one visitor a minute (default: 6)")
-    create.add_argument("--an-hour", type=int, default=600, help="prompts of all visitors an hour (default: 600)")
+    create.add_argument("--temperature", type=real, default=None, help="in place of the preset's; 0 is greedy")
+    create.add_argument("--max-new-tokens", type=integer, default=128)
+    create.add_argument("--longest", type=integer, default=2000, help="characters a prompt (default: 2000)")
+    create.add_argument("--a-minute", type=integer, default=6, help="prompts of one visitor a minute (default: 6)")
+    create.add_argument("--an-hour", type=integer, default=600, help="prompts of all visitors an hour (default: 600)")
     create.add_argument("--subtitle", default="", help="under the title")
     create.add_argument("--contact", default="", help="shown at the foot of the page")
     create.add_argument("--reveal", action="store_true", help="tell after a vote which model wrote which answer")
@@ -36,7 +39,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _create(lab: Any, options: argparse.Namespace) -> None:
+def _create(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import demos
 
     plan = demos.DemoPlan(
@@ -57,14 +60,14 @@ def _create(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import demos
 
     _told(demos.find(lab), options.json, whole=True)
 
 
 @with_lab
-def _one(lab: Any, options: argparse.Namespace) -> None:
+def _one(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import demos
 
     if options.renew:

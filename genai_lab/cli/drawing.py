@@ -3,32 +3,35 @@
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from genai_lab.cli import Parser, print_json, text_of, with_lab
+from genai_lab.cli import Parser, integer, print_json, real, text_of, with_lab
 from genai_lab.feedback import MOST
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 def add(parser: Parser) -> None:
     """Its own options; the plan's come from the caller."""
     parser.add_argument("--model", action="append", required=True, help="may be repeated")
-    parser.add_argument("--temperature", type=float, action="append", help="may be repeated; 0 is greedy (default: 1)")
+    parser.add_argument("--temperature", type=real, action="append", help="may be repeated; 0 is greedy (default: 1)")
     parser.add_argument(
-        "--samples", type=int, default=1, help=f"of each model at each temperature; 2 to {MOST} an item in all"
+        "--samples", type=integer, default=1, help=f"of each model at each temperature; 2 to {MOST} an item in all"
     )
-    parser.add_argument("--max-new-tokens", type=int, default=64)
+    parser.add_argument("--max-new-tokens", type=integer, default=64)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--prompts", type=Path, metavar="FILE", help="text, one prompt a line")
     source.add_argument("--dataset", metavar="NAME", help="NAME or NAME@VERSION, whose rows are the prompts")
     parser.add_argument("--template", default="plain", help="fills the prompts of a dataset (default: plain)")
     parser.add_argument("--split", default="", help="of the dataset (default: its first)")
-    parser.add_argument("--rows", type=int, default=50, help="drawn from the split with the seed (default: 50)")
+    parser.add_argument("--rows", type=integer, default=50, help="drawn from the split with the seed (default: 50)")
     parser.add_argument("--wait", action="store_true", help="stay until the items are made")
     parser.set_defaults(command=_draw)
 
 
 @with_lab
-def _draw(lab: Any, options: Namespace) -> None:
+def _draw(lab: "Lab", options: Namespace) -> None:
     from genai_lab.cli.feedback import plan_of
     from genai_lab.cli.jobs import waited
     from genai_lab.services import feedback

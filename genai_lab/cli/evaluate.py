@@ -4,9 +4,12 @@ import argparse
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, integer, number, print_json, with_lab
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 @COMMANDS.register("evaluate")
@@ -20,7 +23,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     score.add_argument("--reference", action="append", default=[], metavar="COLUMN", help="may be repeated")
     score.add_argument("--input", metavar="COLUMN", help="what an encoder-decoder reads, for --metric perplexity")
     score.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the metric")
-    score.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    score.add_argument("--seed", type=integer, default=0, help="of the bootstrap (default: 0)")
     score.add_argument("--per-example", type=Path, metavar="OUT.jsonl")
     score.set_defaults(command=_score)
     run = commands.add_parser("run", parents=[shared], help="a model with a template on a dataset")
@@ -28,19 +31,19 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--dataset", required=True)
     run.add_argument("--template", required=True)
     run.add_argument("--metrics", required=True, help="comma-separated, such as rouge,bleu")
-    run.add_argument("--shots", type=int, default=0)
+    run.add_argument("--shots", type=integer, default=0)
     run.add_argument("--selector", default="random")
-    run.add_argument("--rows", type=int, default=100)
+    run.add_argument("--rows", type=integer, default=100)
     run.add_argument("--split", default="test")
-    run.add_argument("--max-new-tokens", type=int, default=128)
-    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--max-new-tokens", type=integer, default=128)
+    run.add_argument("--seed", type=integer, default=0)
     run.add_argument("--wait", action="store_true", help="stay until it has ended")
     run.set_defaults(command=_run)
     compare = commands.add_parser("compare", parents=[shared], help="systems (runs of the prompt lab) side by side")
     compare.add_argument("systems", type=number, nargs="+")
     compare.add_argument("--metrics", required=True)
     compare.add_argument("--baseline", type=number)
-    compare.add_argument("--seed", type=int, default=0)
+    compare.add_argument("--seed", type=integer, default=0)
     compare.add_argument("--wait", action="store_true")
     compare.set_defaults(command=_compare)
     suite = commands.add_parser("suite", parents=[shared], help="a suite on models, or all suites")
@@ -53,9 +56,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     harness.add_argument("--model", action="append", default=[], help="may be repeated: systems side by side")
     harness.add_argument("--tasks", default="", help="comma-separated, such as arc_easy,hellaswag")
     harness.add_argument("--tasks-folder", type=Path, metavar="FOLDER", help="YAML files of further tasks")
-    harness.add_argument("--shots", type=int, help="default: each task's own")
-    harness.add_argument("--limit", type=int, help="at most so many documents a task")
-    harness.add_argument("--seed", type=int, default=0)
+    harness.add_argument("--shots", type=integer, help="default: each task's own")
+    harness.add_argument("--limit", type=integer, help="at most so many documents a task")
+    harness.add_argument("--seed", type=integer, default=0)
     harness.add_argument("--wait", action="store_true", help="stay until it has ended")
     harness.set_defaults(command=_harness)
     listing = commands.add_parser("list", parents=[shared], help="evaluations, newest first")
@@ -109,7 +112,7 @@ def _score(options: argparse.Namespace) -> int:
 
 
 @with_lab
-def _run(lab: Any, options: argparse.Namespace) -> None:
+def _run(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.decoding import Sampling
     from genai_lab.services import evaluation, matrix
 
@@ -132,7 +135,7 @@ def _run(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _suite(lab: Any, options: argparse.Namespace) -> None:
+def _suite(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.evaluation import suites
 
     if options.name:
@@ -148,7 +151,7 @@ def _suite(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _harness(lab: Any, options: argparse.Namespace) -> None:
+def _harness(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.cli.jobs import waited
     from genai_lab.evaluation.harness import task_names
     from genai_lab.services import jobs
@@ -176,7 +179,7 @@ def _harness(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _compare(lab: Any, options: argparse.Namespace) -> None:
+def _compare(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import evaluation
 
     begun = evaluation.start(
@@ -186,7 +189,7 @@ def _compare(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import evaluation
 
     found = evaluation.find(lab)
@@ -200,12 +203,12 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: Any, options: argparse.Namespace) -> None:
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     _printed(lab, options.evaluation, options.json)
 
 
 @with_lab
-def _report(lab: Any, options: argparse.Namespace) -> None:
+def _report(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.errors import LabError
     from genai_lab.services import evaluation
     from genai_lab.services.evaluation import report
@@ -221,7 +224,7 @@ def _report(lab: Any, options: argparse.Namespace) -> None:
     print_json({"evaluation": view.id, "file": str(options.file)}) if options.json else print(f"Wrote {options.file}.")
 
 
-def _told(lab: Any, begun: Any, options: argparse.Namespace) -> None:
+def _told(lab: "Lab", begun: Any, options: argparse.Namespace) -> None:
     if options.wait:
         from genai_lab.cli.jobs import waited
 
@@ -233,7 +236,7 @@ def _told(lab: Any, begun: Any, options: argparse.Namespace) -> None:
         print(f"Evaluation {begun.run_id} is queued as job {begun.job_id}; `jobs wait {begun.job_id}` stays with it.")
 
 
-def _printed(lab: Any, run_id: int, as_json: bool) -> None:
+def _printed(lab: "Lab", run_id: int, as_json: bool) -> None:
     from genai_lab.metrics import title_of
     from genai_lab.services import evaluation
     from genai_lab.services.evaluation.comparing import compare

@@ -2,12 +2,17 @@
 
 import argparse
 import dataclasses
+import itertools
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, number, print_json, text_of, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, integer, number, print_json, real, text_of, with_lab
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 @COMMANDS.register("feedback")
@@ -18,7 +23,18 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     draw = commands.add_parser("draw", parents=[shared], help="a campaign of fresh completions of models, as a job")
     _add_plan(draw)
     drawing.add(draw)
-    _add_import(commands.add_parser("import", parents=[shared], help="as create, from a file with annotators' votes"))
+    _add_import(
+        commands.add_parser(
+            "import",
+            parents=[shared],
+            help="as create, from a file with annotators' votes",
+            description="A row of the file is an item: a column with the prompt, two to six columns with completions "
+            "(or one with a list of them), and a column for each annotator's vote. --vote COLUMN names such a column: "
+            "0 is a tie, 1 or 2 the better completion, or groups as JSON such as [[1],[0,2]]. --system COLUMN names "
+            "who wrote the completions: one such option for each completion, or one alone whose cells are a list of "
+            "names or names joined by _. Without options the columns are guessed from their names.",
+        )
+    )
     commands.add_parser("list", parents=[shared], help="campaigns, newest first").set_defaults(command=_list)
     for name, status in (("open", "open"), ("pause", "paused"), ("close", "closed")):
         parser = commands.add_parser(name, parents=[shared], help=f"the campaign is {status} from now on")
@@ -64,8 +80,8 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     source.add_argument("--dataset", help="NAME or NAME@VERSION with prompt, chosen and rejected")
     reward.add_argument("--base", default="starter-toxicity", help="the model that it starts from")
     reward.add_argument("--method", choices=("full", "lora"), default="full")
-    reward.add_argument("--steps", type=int, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
-    reward.add_argument("--seed", type=int, default=0, help="draws held-out pairs, order and the new head")
+    reward.add_argument("--steps", type=integer, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
+    reward.add_argument("--seed", type=integer, default=0, help="draws held-out pairs, order and the new head")
     reward.add_argument("--votes", default="kept", help="kept or majority")
     reward.add_argument("--name", default="", help="of the reward model")
     reward.add_argument("--wait", action="store_true", help="stay until it has ended, and print its report")
@@ -77,18 +93,19 @@ def _add_plan(parser: Parser) -> None:
     parser.add_argument("--criterion", default="helpful", help="helpful, honest, harmless, or a question of your own")
     parser.add_argument("--guidelines", type=Path, metavar="FILE", help="text that annotators have at hand")
     parser.add_argument("--kind", default="pairwise", choices=("pairwise", "ranking"))
-    parser.add_argument("--overlap", type=int, default=1, help="annotators an item")
-    parser.add_argument("--repeats", type=float, default=0.05, help="share of items shown twice, sides swapped")
+    parser.add_argument("--overlap", type=integer, default=1, help="annotators an item")
+    parser.add_argument("--repeats", type=real, default=0.05, help="share of items shown twice, sides swapped")
     parser.add_argument("--no-ties", action="store_true")
     parser.add_argument("--no-both-bad", action="store_true")
-    parser.add_argument("--seed", type=int, default=0, help="draws order and sides")
+    parser.add_argument("--seed", type=integer, default=0, help="draws order and sides")
     parser.add_argument("--open", action="store_true", help="open it at once")
 
 
 def _add_columns(parser: Parser) -> None:
     parser.add_argument("--prompt", action="append", default=[], metavar="COLUMN", help="may be repeated: joined")
     parser.add_argument("--completion", action="append", default=[], metavar="COLUMN", help="one for each candidate")
-    parser.add_argument("--system", action="append", default=[], metavar="COLUMN", help="who wrote each candidate")
+    writer = "with the name of who wrote it: one for each completion, or one that holds the names"
+    parser.add_argument("--system", action="append", default=[], metavar="COLUMN", help=writer)
     parser.add_argument(
         "--system-separator", default="_", metavar="TEXT", help="where one --system column joins the names"
     )
@@ -116,7 +133,7 @@ def _add_import(parser: Parser) -> None:
 
 
 @with_lab
-def _create(lab: Any, options: argparse.Namespace) -> None:
+def _create(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
     from genai_lab.services.feedback import sources
 
@@ -166,7 +183,7 @@ def _named(options: argparse.Namespace) -> str:
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
 
     found = feedback.find(lab)
@@ -195,7 +212,7 @@ def _fields(view: Any) -> dict[str, Any]:
 
 
 @with_lab
-def _move(lab: Any, options: argparse.Namespace) -> None:
+def _move(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
 
     view = feedback.move(lab, options.campaign, options.status)
@@ -203,7 +220,7 @@ def _move(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _link(lab: Any, options: argparse.Namespace) -> None:
+def _link(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import links
 
     made = links.invite(lab, options.campaign, options.annotator)
@@ -217,7 +234,7 @@ def _link(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _status(lab: Any, options: argparse.Namespace) -> None:
+def _status(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
     from genai_lab.services.feedback import figures
 
@@ -238,7 +255,7 @@ def _status(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _agreement(lab: Any, options: argparse.Namespace) -> None:
+def _agreement(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import figures
 
     found = figures.agreement(lab, options.campaign)
@@ -268,7 +285,7 @@ def _figure(one: Any) -> str:
 
 
 @with_lab
-def _leaderboard(lab: Any, options: argparse.Namespace) -> None:
+def _leaderboard(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import figures
 
     found = figures.leaderboard(lab, options.campaign, length_control=options.length_control)
@@ -284,7 +301,7 @@ def _leaderboard(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _export(lab: Any, options: argparse.Namespace) -> None:
+def _export(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import exporting
 
     if options.out is None:
@@ -303,11 +320,22 @@ def _export(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _train_reward(lab: Any, options: argparse.Namespace) -> None:
+def _train_reward(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.cli.reward import trained
     from genai_lab.services.feedback import exporting
 
     dataset = options.dataset
     if options.campaign is not None:
         dataset = exporting.to_dataset(lab, options.campaign, votes=options.votes).name
+        options.name = options.name or _reward_name(lab, options.campaign)
     trained(lab, dataset, options)
+
+
+def _reward_name(lab: "Lab", campaign: str) -> str:
+    """A free name that tells what the reward model learned from."""
+    from genai_lab.services import feedback, models
+
+    stem = re.sub(r"[^\w.-]+", "-", feedback.show(lab, campaign).name).strip("-._")[:80] or "campaign"
+    taken = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
+    names = itertools.chain([f"{stem}-reward"], (f"{stem}-reward-{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)

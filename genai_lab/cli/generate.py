@@ -3,9 +3,12 @@
 import argparse
 import dataclasses
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, progress, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, integer, print_json, progress, real, with_lab
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 @COMMANDS.register("generate")
@@ -20,7 +23,9 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         choices=["completion", "chat", "text-to-text"],
         help="default: chat where the model has a chat template",
     )
-    parser.add_argument("--trace", nargs="?", type=int, const=8, default=0, metavar="N", help="N alternatives a token")
+    parser.add_argument(
+        "--trace", nargs="?", type=integer, const=8, default=0, metavar="N", help="N alternatives a token"
+    )
     for item in dataclasses.fields(Sampling):
         flag, help_text = "--" + item.name.replace("_", "-"), item.metadata["help"].replace("%", "%%")
         if item.name == "greedy":
@@ -28,7 +33,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         elif item.name == "stop":
             parser.add_argument(flag, action="append", help=help_text)
         else:
-            kind = float if isinstance(item.default, float) else int
+            kind = real if isinstance(item.default, float) else integer
             usual = "" if item.default is None else f" (default: the model's own, else {item.default})"
             if item.name == "max_new_tokens":
                 usual = f" (default: the model's own, else {item.default}, and {CHAT_TOKENS} in chat)"
@@ -37,7 +42,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _generate(lab: Any, options: argparse.Namespace) -> None:
+def _generate(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.decoding import Sampling
     from genai_lab.services import defaults, generation, models
 

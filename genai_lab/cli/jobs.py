@@ -3,9 +3,13 @@
 import argparse
 import dataclasses
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, progress, with_lab
+from genai_lab.cli import COMMANDS, STATUSES, Parser, Parsers, number, print_json, progress, real, with_lab
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
+    from genai_lab.services.jobs import JobView
 
 TELL_EVERY = 1.0
 END_WITHIN = 15.0
@@ -13,8 +17,6 @@ END_WITHIN = 15.0
 
 @COMMANDS.register("jobs")
 def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    from genai_lab.services.jobs import STATUSES
-
     group = parts.add_parser("jobs", help="long work: list, show, cancel, retry, logs, wait")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     listing = commands.add_parser("list", parents=[shared], help="the newest jobs")
@@ -35,12 +37,12 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         if name == "logs":
             parser.add_argument("--lines", type=number, default=200)
         if name == "wait":
-            parser.add_argument("--timeout", type=float, metavar="SECONDS")
+            parser.add_argument("--timeout", type=real, metavar="SECONDS")
         parser.set_defaults(command=command)
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     wanted = {"status": options.status, "kinds": options.kind, "search": options.search}
@@ -56,7 +58,7 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: Any, options: argparse.Namespace) -> None:
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     view = jobs.show(lab, options.job)
@@ -69,35 +71,38 @@ def _show(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _cancel(lab: Any, options: argparse.Namespace) -> None:
+def _cancel(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     _told(ending(lab, jobs.cancel(lab, options.job)), options.json)
 
 
 @with_lab
-def _retry(lab: Any, options: argparse.Namespace) -> None:
+def _retry(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     _told(jobs.retry(lab, options.job), options.json)
 
 
 @with_lab
-def _logs(lab: Any, options: argparse.Namespace) -> None:
+def _logs(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     text = jobs.log(lab, options.job, max(1, options.lines))
-    print_json({"job": options.job, "log": text}) if options.json else print(text)
+    if options.json:
+        return print_json({"job": options.job, "log": text})
+    print(text) if text.strip() else progress(f"The worker of job {options.job} has written nothing.")
+    return None
 
 
 @with_lab
-def _wait(lab: Any, options: argparse.Namespace) -> int:
+def _wait(lab: "Lab", options: argparse.Namespace) -> int:
     view = watched(lab, options.job, options.timeout)
     _told(view, options.json)
     return 0 if view.status == "finished" else 1
 
 
-def waited(lab: Any, job_id: int, as_json: bool | None, timeout: float | None = None) -> Any:
+def waited(lab: "Lab", job_id: int, as_json: bool | None, timeout: float | None = None) -> Any:
     """Stays until the job has finished and prints it unless `as_json` is None; raises LabError where it did not."""
     from genai_lab.errors import LabError
 
@@ -109,13 +114,13 @@ def waited(lab: Any, job_id: int, as_json: bool | None, timeout: float | None = 
     return view
 
 
-def watched(lab: Any, job_id: int, timeout: float | None = None) -> Any:
+def watched(lab: "Lab", job_id: int, timeout: float | None = None) -> Any:
     """Stays until the job has ended, and tells on standard error how far it is."""
     from genai_lab.services import jobs
 
     last, told = "", 0.0
 
-    def tell(view: Any) -> None:
+    def tell(view: "JobView") -> None:
         nonlocal last, told
         line = f"job {job_id}: {_share(view) or view.status} {view.message or view.waiting}".rstrip()
         if line != last and time.monotonic() - told >= TELL_EVERY:
@@ -125,7 +130,7 @@ def watched(lab: Any, job_id: int, timeout: float | None = None) -> Any:
     return jobs.wait(lab, job_id, timeout, seen=tell)
 
 
-def ending(lab: Any, view: Any) -> Any:
+def ending(lab: "Lab", view: Any) -> Any:
     """A job whose end has been asked for: as it ended, or after END_WITHIN seconds as one that is cancelling."""
     from genai_lab.errors import LabError
     from genai_lab.services import jobs

@@ -2,10 +2,13 @@
 
 import argparse
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import Parser, Parsers, number, print_json, progress, with_lab
+from genai_lab.cli import SELECTORS, Parser, Parsers, integer, number, print_json, progress, with_lab
 from genai_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 def add(commands: "Parsers[Parser]", shared: Parser) -> None:
@@ -23,20 +26,18 @@ def add(commands: "Parsers[Parser]", shared: Parser) -> None:
 
 
 def _plan_options(run: Parser) -> None:
-    from genai_lab.prompts.few_shot import SELECTORS
-
     run.add_argument("--dataset", required=True, help="NAME or NAME@2")
     run.add_argument("--models", required=True, help="names with commas between them")
     run.add_argument("--template", required=True, action="append", help="NAME, NAME@2 or NAME@TAG; may be repeated")
     run.add_argument("--shots", default="0", help="how many solved examples: 0,1,4 (default: 0)")
     run.add_argument("--selector", default="random", help=f"how they are chosen, of: {', '.join(SELECTORS)}")
     run.add_argument("--fixed", default="", metavar="ROWS", help="row numbers from 1, for --selector fixed: 3,8")
-    run.add_argument("--rows", type=int, default=100, help="drawn from the split (default: 100)")
+    run.add_argument("--rows", type=integer, default=100, help="drawn from the split (default: 100)")
     run.add_argument("--split", default="test", help="whose rows are answered (default: test)")
     run.add_argument("--shot-split", default="train", help="where shots come from (default: train)")
     run.add_argument("--seed", default="0", help="one or several, with commas: 1,2,3 (default: 0)")
     run.add_argument("--temperature", default="", help="one or several; greedy without it")
-    run.add_argument("--max-new-tokens", type=int, default=64)
+    run.add_argument("--max-new-tokens", type=integer, default=64)
     run.add_argument("--metric", action="append", default=[], help="may be repeated (default: exact_match)")
     run.add_argument("--form", default="by model", choices=("by model", "plain", "chat"))
     run.add_argument("--no-cache", action="store_true", help="ask again what is remembered")
@@ -74,7 +75,7 @@ def plan_of(options: argparse.Namespace) -> Any:
 
 
 @with_lab
-def _run(lab: Any, options: argparse.Namespace) -> None:
+def _run(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import matrix
     from genai_lab.services.matrix.estimating import estimate
 
@@ -90,19 +91,19 @@ def _run(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _rerun(lab: Any, options: argparse.Namespace) -> None:
+def _rerun(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import matrix
 
     _told(lab, matrix.rerun(lab, options.matrix), options)
 
 
 @with_lab
-def _show(lab: Any, options: argparse.Namespace) -> None:
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     _printed(lab, options.matrix, options.json)
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import matrix
 
     found = matrix.find(lab)
@@ -115,7 +116,7 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
     return None
 
 
-def _told(lab: Any, begun: Any, options: argparse.Namespace) -> None:
+def _told(lab: "Lab", begun: Any, options: argparse.Namespace) -> None:
     if options.wait:
         from genai_lab.cli.jobs import waited
 
@@ -127,7 +128,7 @@ def _told(lab: Any, begun: Any, options: argparse.Namespace) -> None:
         print(f"Matrix {begun.run_id} is queued as job {begun.job_id}; `jobs wait {begun.job_id}` stays with it.")
 
 
-def _printed(lab: Any, run_id: int, as_json: bool) -> None:
+def _printed(lab: "Lab", run_id: int, as_json: bool) -> None:
     from genai_lab.services import matrix
 
     view = matrix.show(lab, run_id)

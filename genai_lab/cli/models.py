@@ -2,9 +2,18 @@
 
 import argparse
 import dataclasses
-from typing import Any
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, progress, with_lab
+from genai_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
+    from genai_lab.models import Source
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @COMMANDS.register("models")
@@ -14,23 +23,36 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     every = verbs.add_parser("list", parents=[shared], help="every model in the catalogue")
     every.add_argument("--archived", action="store_true", help="those that were put away instead")
     every.set_defaults(command=_list)
-    one = verbs.add_parser("add", parents=[shared], help="put a model into the catalogue")
-    one.add_argument("name")
-    one.add_argument("--backend", required=True, choices=["local", "hub", "adapter", "endpoint"])
-    one.add_argument("--location", required=True, help="folder, Hub id or endpoint address")
-    one.add_argument("--revision", help="Hub revision")
-    one.add_argument("--base", help="name of the base model (adapter)")
-    one.add_argument("--remote-name", help="the model's name at the endpoint")
-    one.add_argument("--key-env", help="name of the environment variable that holds the key or token")
-    one.set_defaults(command=_add)
+    _add_options(
+        verbs.add_parser(
+            "add",
+            parents=[shared],
+            help="put a model into the catalogue: a folder, a Hub id or an endpoint's address",
+            description="A folder that exists is a local model, or an adapter where it holds adapter_config.json; "
+            "OWNER/NAME is downloaded from the Hub; an address that begins with http is an OpenAI-compatible endpoint.",
+        )
+    )
     for verb, run in (("show", _show), ("archive", _archive), ("restore", _restore), ("remove", _remove)):
         one = verbs.add_parser(verb, parents=[shared], help=f"{verb} one model")
         one.add_argument("name")
         one.set_defaults(command=run)
 
 
+def _add_options(parser: Parser) -> None:
+    parser.add_argument("place", metavar="PATH|OWNER/NAME|URL")
+    parser.add_argument("--name", help="its name here (default: the last part of the place)")
+    parser.add_argument("--remote-name", help="the model's name at the endpoint (default: the only one that it lists)")
+    parser.add_argument("--base", help="name of the base model (adapter)")
+    parser.add_argument("--revision", help="Hub revision")
+    parser.add_argument("--key-env", help="name of the environment variable that holds the key or token")
+    parser.add_argument("--new-host", action="store_true", help="the key may go to a host that it was not used at yet")
+    parser.add_argument("--backend", choices=["local", "hub", "adapter", "endpoint"], help="where the place is unclear")
+    parser.add_argument("--location", help="the place, with the name in its stead: models add NAME --location PLACE")
+    parser.set_defaults(command=_add)
+
+
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     views = models.catalogue(lab, archived=options.archived)
@@ -42,27 +64,80 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _add(lab: Any, options: argparse.Namespace) -> None:
-    from genai_lab.models import Source
-    from genai_lab.services import models
+def _add(lab: "Lab", options: argparse.Namespace) -> None:
+    from dataclasses import replace
 
-    source = Source(
-        options.backend, options.location, options.revision, options.base, options.remote_name, options.key_env
-    )
-    if options.backend == "hub":
+    from genai_lab.services import endpoints, models
+
+    source, name = _source(options)
+    if source.backend == "endpoint" and not source.remote_name:
+        endpoints.check_key_host(lab, source, options.new_host)
+        source = replace(source, remote_name=endpoints.remote_name(lab, source))
+    name = name or _name_for(source)
+    models.checked_name(lab, name)
+    if source.backend == "hub":
         models.download(lab, source, progress=progress)
-    _print(models.add(lab, options.name, source), options)
+    _print(models.add(lab, name, source, new_host=options.new_host), options)
+
+
+def _source(options: argparse.Namespace) -> "tuple[Source, str]":
+    """The place that the options name, and the model's name, "" where it is to follow from the place."""
+    from genai_lab.models import Source
+
+    place, name, backend = options.place, options.name or "", options.backend
+    if options.location is not None:
+        # The place is then the name, as `models add NAME --backend KIND --location PLACE` has it.
+        place, name = options.location, name or options.place
+    elif backend is not None and not place.strip():
+        raise LabError("The place of the model is empty; give a folder, OWNER/NAME or an address.")
+    backend = backend or _kind(place, bool(options.base))
+    if backend in ("local", "adapter"):
+        place = _absolute(place)
+    if backend == "adapter" and not options.base:
+        raise LabError(f"{place} is an adapter; name the model that it stands on with --base.")
+    source = Source(backend, place, options.revision, options.base, options.remote_name, options.key_env)
+    return source, name
+
+
+def _kind(place: str, based: bool) -> str:
+    """What kind of place it is; raises LabError where it is none."""
+    if place.lower().startswith(("http://", "https://")):
+        return "endpoint"
+    folder = Path(_absolute(place)) if place.strip() else None
+    if folder is not None and folder.is_dir():
+        return "adapter" if based or (folder / "adapter_config.json").is_file() else "local"
+    if HUB_ID.fullmatch(place):
+        return "hub"
+    raise LabError(
+        f"{place[:200]!r} is no folder that exists, no Hub id (OWNER/NAME) and no address (http://...); correct it."
+    )
+
+
+def _absolute(place: str) -> str:
+    """The folder as it is found from anywhere, not from where the command was typed alone."""
+    try:
+        found = Path(place).expanduser().resolve()
+        found.is_dir()
+    except (OSError, RuntimeError) as problem:
+        raise LabError(f"The path {place[:200]!r} cannot be followed ({problem}); give another.") from None
+    return str(found) if place.strip() else place
+
+
+def _name_for(source: "Source") -> str:
+    """The last part of the place, in letters that a name may have."""
+    last = source.remote_name or source.location
+    return re.sub(r"[^\w.:@+-]+", "-", last.rstrip("/").rsplit("/", 1)[-1]).strip("-._:@+")[:100]
 
 
 @with_lab
-def _show(lab: Any, options: argparse.Namespace) -> None:
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     _print(models.show(lab, options.name), options)
 
 
 @with_lab
-def _archive(lab: Any, options: argparse.Namespace) -> None:
+def _archive(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     models.archive(lab, options.name)
@@ -70,7 +145,7 @@ def _archive(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _restore(lab: Any, options: argparse.Namespace) -> None:
+def _restore(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     models.restore(lab, options.name)
@@ -78,7 +153,7 @@ def _restore(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _remove(lab: Any, options: argparse.Namespace) -> None:
+def _remove(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     models.remove(lab, options.name)

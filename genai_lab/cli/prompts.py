@@ -4,10 +4,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Command, Parser, Parsers, matrix, print_json, with_lab
+from genai_lab.cli import COMMANDS, SELECTORS, Command, Parser, Parsers, integer, matrix, print_json, with_lab
 from genai_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 LARGEST_FILE = 1_000_000
 
@@ -64,21 +67,19 @@ def _add_options(parser: Parser) -> None:
 
 
 def _fill_options(parser: Parser) -> None:
-    from genai_lab.prompts.few_shot import SELECTORS
-
     parser.add_argument("name")
     parser.add_argument("--dataset", required=True, help="a dataset (NAME or NAME@2) or sample:TASK")
-    parser.add_argument("--row", type=int, default=1, help="row of the evaluated part, from 1 (default: 1)")
-    parser.add_argument("--shots", type=int, default=0, help="solved examples (default: 0)")
-    parser.add_argument("--selector", choices=list(SELECTORS), default="random", help="how they are chosen")
+    parser.add_argument("--row", type=integer, default=1, help="row of the evaluated part, from 1 (default: 1)")
+    parser.add_argument("--shots", type=integer, default=0, help="solved examples (default: 0)")
+    parser.add_argument("--selector", choices=SELECTORS, default="random", help="how they are chosen")
     parser.add_argument("--fixed", default="", metavar="ROWS", help="row numbers from 1, for --selector fixed: 3,8")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=integer, default=0)
     parser.add_argument("--model", help="counts its tokens, and leaves out shots that do not fit")
-    parser.add_argument("--max-new-tokens", type=int, default=64, help="kept free in the context (default: 64)")
+    parser.add_argument("--max-new-tokens", type=integer, default=64, help="kept free in the context (default: 64)")
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     views = templates.find(lab, search=options.search, task=options.task, archived=options.archived)
@@ -89,7 +90,7 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _add(lab: Any, options: argparse.Namespace) -> None:
+def _add(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.prompts import Template
     from genai_lab.services import templates
 
@@ -106,7 +107,7 @@ def _add(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: Any, options: argparse.Namespace) -> None:
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     if options.versions:
@@ -127,7 +128,7 @@ def _show(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _diff(lab: Any, options: argparse.Namespace) -> None:
+def _diff(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     text = templates.diff(lab, options.name, options.other)
@@ -138,7 +139,7 @@ def _diff(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _tag(lab: Any, options: argparse.Namespace) -> None:
+def _tag(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     name, _, number = options.name.partition("@")
@@ -149,7 +150,7 @@ def _tag(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _archive(lab: Any, options: argparse.Namespace) -> None:
+def _archive(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     templates.archive(lab, options.name)
@@ -157,7 +158,7 @@ def _archive(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _restore(lab: Any, options: argparse.Namespace) -> None:
+def _restore(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     templates.restore(lab, options.name)
@@ -165,7 +166,7 @@ def _restore(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _fill(lab: Any, options: argparse.Namespace) -> None:
+def _fill(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.prompts.few_shot import ShotSettings
     from genai_lab.services import models, prompting, templates
 

@@ -4,11 +4,14 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, text_of, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, integer, print_json, text_of, with_lab
 from genai_lab.cli.jobs import waited
 from genai_lab.errors import LabError
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 MOST_LINES = 1_000_000
 
@@ -21,8 +24,8 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     train.add_argument("--dataset", required=True, metavar="NAME@V", help="pairs of chosen and rejected completions")
     train.add_argument("--base", required=True, metavar="MODEL", help="the model that becomes one")
     train.add_argument("--method", choices=("full", "lora"), default="full")
-    train.add_argument("--steps", type=int, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
-    train.add_argument("--seed", type=int, default=0, help="draws held-out pairs, order and the new head")
+    train.add_argument("--steps", type=integer, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
+    train.add_argument("--seed", type=integer, default=0, help="draws held-out pairs, order and the new head")
     train.add_argument("--name", default="", help="of the model that it makes")
     train.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
     train.set_defaults(command=_train)
@@ -30,18 +33,18 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     score.add_argument("--model", required=True)
     source = score.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", type=Path, metavar="FILE", help="JSON lines")
-    source.add_argument("--run", type=int, action="append", help="a run of the history; may be repeated")
+    source.add_argument("--run", type=integer, action="append", help="a run of the history; may be repeated")
     score.add_argument("--prompt", default="prompt", metavar="COLUMN")
     score.add_argument("--completion", default="completion", metavar="COLUMN")
     score.set_defaults(command=_score)
 
 
 @with_lab
-def _train(lab: Any, options: argparse.Namespace) -> None:
+def _train(lab: "Lab", options: argparse.Namespace) -> None:
     trained(lab, options.dataset, options)
 
 
-def trained(lab: Any, dataset: str, options: argparse.Namespace) -> None:
+def trained(lab: "Lab", dataset: str, options: argparse.Namespace) -> None:
     """Begins the run that `options` name, and tells what came of it where they say to wait."""
     from dataclasses import replace
 
@@ -73,7 +76,7 @@ def _told(model: str | None, report: dict[str, Any]) -> None:
 
 
 @with_lab
-def _score(lab: Any, options: argparse.Namespace) -> None:
+def _score(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import rewards
 
     if options.run:

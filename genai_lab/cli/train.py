@@ -3,10 +3,13 @@
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, number, print_json, text_of, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, integer, number, print_json, text_of, with_lab
 from genai_lab.cli.jobs import ending, waited
+
+if TYPE_CHECKING:
+    from genai_lab.lab import Lab
 
 
 @COMMANDS.register("train")
@@ -17,7 +20,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--title", default="", help="of the run")
     run.add_argument("--tag", action="append", default=[], help="may be repeated")
     gate = "an evaluation of the base that runs again with the model afterwards; may be repeated"
-    run.add_argument("--gate", action="append", default=[], type=int, metavar="ID", help=gate)
+    run.add_argument("--gate", action="append", default=[], type=integer, metavar="ID", help=gate)
     run.add_argument("--check", action="store_true", help="only tell what it would take")
     run.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
     run.set_defaults(command=_train)
@@ -47,7 +50,7 @@ def add_tuning(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _train(lab: Any, options: argparse.Namespace) -> None:
+def _train(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import training
     from genai_lab.services.training import studies
     from genai_lab.training import Plan
@@ -67,7 +70,7 @@ def _train(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _list(lab: Any, options: argparse.Namespace) -> None:
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     found = training.find(lab)
@@ -83,12 +86,12 @@ def _list(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: Any, options: argparse.Namespace) -> None:
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     _printed(lab, options.run, options.json)
 
 
 @with_lab
-def _cancel(lab: Any, options: argparse.Namespace) -> None:
+def _cancel(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     training.cancel(lab, options.run)
@@ -99,7 +102,7 @@ def _cancel(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _resume(lab: Any, options: argparse.Namespace) -> None:
+def _resume(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     training.resume(lab, options.run)
@@ -110,7 +113,7 @@ def _resume(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _keep(lab: Any, options: argparse.Namespace) -> None:
+def _keep(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     job = training.keep(lab, options.run)
@@ -120,7 +123,7 @@ def _keep(lab: Any, options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _merge(lab: Any, options: argparse.Namespace) -> None:
+def _merge(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     begun = training.merge(lab, options.adapter, options.name)
@@ -129,7 +132,7 @@ def _merge(lab: Any, options: argparse.Namespace) -> None:
     print_json(dataclasses.asdict(begun)) if options.json else print(f"Job {begun.job_id} makes {begun.model}.")
 
 
-def _printed(lab: Any, run_id: int, as_json: bool) -> None:
+def _printed(lab: "Lab", run_id: int, as_json: bool) -> None:
     from genai_lab.services import training
 
     view = training.show(lab, run_id)

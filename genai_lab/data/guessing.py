@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genai_lab.data import ROLES
+from genai_lab.data.aliases import ALIASES, role_named
 from genai_lab.errors import LabError
 
 Roles = dict[str, tuple[str, ...]]
@@ -22,14 +23,6 @@ WORDS: dict[str, tuple[str, ...]] = {
         "sentence", "passage", "context", "content", "en", "query",
     ),
 }  # fmt: skip
-# What others call the roles.
-ALIASES = {
-    **dict.fromkeys(("prompt", "text", "question", "instruction", "source"), "input"),
-    **dict.fromkeys(("completion", "target", "output", "response", "answer", "references"), "reference"),
-    **dict.fromkeys(("class", "labels"), "label"),
-    **dict.fromkeys(("conversation", "conversations"), "messages"),
-    "system_prompt": "system",
-}
 TWO_PARTS = (("instruction", "input"), ("instruction", "context"), ("question", "context"))
 
 
@@ -40,7 +33,8 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]] = ()) -> Rol
     """
     low = {name.lower().strip(): name for name in columns}
     found: Roles = _asked_in_two(low)
-    for role, words in WORDS.items():
+    for role, known in WORDS.items():
+        words = tuple(dict.fromkeys((*known, *ALIASES.get(role, ()))))
         if role in found:
             continue
         fitting = [low[word] for word in words if word in low and not _mostly_empty(low[word], rows)]
@@ -94,9 +88,12 @@ def _like_labels(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 def checked(roles: Mapping[str, Sequence[str]], columns: Sequence[str]) -> Roles:
     """The roles as given; raises LabError for an unknown role or column, or two columns where one is wanted."""
     made: Roles = {}
-    for role, names in roles.items():
+    wanted: dict[str, list[str]] = {}
+    for named, names in roles.items():
+        wanted.setdefault(role_named(named), []).extend(names)
+    for role, names in wanted.items():
         if role not in ROLES:
-            raise LabError(f"There is no role {role!r}. Known: {', '.join(ROLES)}.")
+            raise LabError(f"There is no role {role[:100]!r}. Known: {', '.join(map(_with_aliases, ROLES))}.")
         for name in names:
             if name not in columns:
                 raise LabError(f"There is no column {name!r} for {role}. Known: {', '.join(columns)}.")
@@ -105,3 +102,7 @@ def checked(roles: Mapping[str, Sequence[str]], columns: Sequence[str]) -> Roles
         if names:
             made[role] = tuple(dict.fromkeys(names))
     return made
+
+
+def _with_aliases(role: str) -> str:
+    return f"{role} (or {', '.join(ALIASES[role])})" if role in ALIASES else role

@@ -28,11 +28,10 @@ class Endpoint:
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         """Asks the server for its models; a server without such a list is believed."""
-        address, headers = base_url(source), bearer(source.key_env)
+        address = base_url(source)
         if not source.remote_name:
             raise ModelError("The model's name at the endpoint is empty; give the one that the server lists.")
-        refuse_link_local(address, options.allow_link_local)
-        listed = _listed_models(address, headers, options.timeout, source)
+        listed = listed_models(source, options)
         if listed and source.remote_name not in listed:
             raise ModelError(
                 f"{address} has no model called {source.remote_name!r}. It lists: {', '.join(sorted(listed)[:8])}."
@@ -68,8 +67,10 @@ def base_url(source: Source) -> str:
     return text if parts.path else f"{text}/v1"
 
 
-def _listed_models(address: str, headers: dict[str, str], timeout: float, source: Source) -> dict[str, int | None]:
+def listed_models(source: Source, options: Options) -> dict[str, int | None]:
     """{model: context length where told}; {} where the server keeps no list."""
+    address, headers, timeout = base_url(source), bearer(source.key_env), options.timeout
+    refuse_link_local(address, options.allow_link_local)
     body = b""
     with (
         clear_errors(address, timeout),

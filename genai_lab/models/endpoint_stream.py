@@ -99,10 +99,11 @@ class _Draft:
 
 def _said_of(text: str, thought: int, reason: FinishReason) -> Iterator[str]:
     """What a reader should know of an answer that is not what it seems."""
+    counted = f"{thought:,} token{'s' if thought != 1 else ''}"
     if thought and not text and reason == "length":
-        yield f"All {thought:,} tokens went into reasoning, which is no part of the answer; allow more new tokens."
+        yield f"All {counted} went into reasoning, which is no part of the answer; allow more new tokens."
     elif thought:
-        yield f"{thought:,} tokens of reasoning came before the answer{'' if text else ', which is empty'}."
+        yield f"{counted} of reasoning came before the answer{'' if text else ', which is empty'}."
     if reason == "content filter":
         yield f"The server's content filter {'cut the answer off' if text else 'held the answer back'}."
 

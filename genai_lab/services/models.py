@@ -23,6 +23,7 @@ from genai_lab.services import jobs
 from genai_lab.services.downloads import Download
 from genai_lab.services.downloads import HubPlan as HubPlan
 from genai_lab.services.downloads import hub_size as hub_size
+from genai_lab.services.endpoints import check_key_host
 from storage import models as queries
 from storage.tables import Model
 
@@ -95,9 +96,10 @@ def show(lab: "Lab", name: str) -> ModelView:
     return _view(row, _coming(lab, [row]), lab.models.loaded(), making)
 
 
-def add(lab: "Lab", name: str, source: Source, *, made_by_run: int | None = None) -> ModelView:
+def add(lab: "Lab", name: str, source: Source, *, made_by_run: int | None = None, new_host: bool = False) -> ModelView:
     """Inspects the model and puts it into the catalogue; raises LabError, changing nothing, where it cannot be used."""
     name = _free_name(lab, name)
+    check_key_host(lab, source, new_host)
     card = BACKENDS.get(source.backend).inspect(source, name, options(lab))
     if card.path is None and card.family != "endpoint":
         raise ModelError(f"{source.location} is not on this machine yet; download it first.")

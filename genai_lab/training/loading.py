@@ -30,11 +30,10 @@ def head_settings(head: Head, labels: Sequence[str]) -> dict[str, Any]:
     """What a classifier's configuration is told; a reward model is one with a single output."""
     if head == "reward":
         names: dict[str, Any] = {"id2label": {0: "reward"}, "label2id": {"reward": 0}}
-        return {"num_labels": 1, **names, "problem_type": "regression", "ignore_mismatched_sizes": True}
+        return {**names, "problem_type": "regression", "ignore_mismatched_sizes": True}
     if head != "classify":
         return {}
     return {
-        "num_labels": len(labels),
         "id2label": dict(enumerate(labels)),
         "label2id": {label: place for place, label in enumerate(labels)},
         "problem_type": "single_label_classification",

@@ -59,12 +59,18 @@ def tabs(lab: Lab) -> tuple[dict[str, Any], list[tuple[gr.Button, Any, list[Any]
                 remote = _text("Model name there", "llama3.2", "endpoint-remote")
                 endpoint_key = _text("Key variable", "none", "endpoint-key", "The variable's name, not the key.")
                 endpoint_name = _text("Name here", "as there", "endpoint-name")
+                new_host = gr.Checkbox(
+                    False,
+                    label="The key may go to a host that it was not used at before",
+                    elem_id="endpoint-new-host",
+                    interactive=True,
+                )
             endpoint = gr.Button("Add endpoint", variant="primary", scale=0, min_width=110, elem_id="endpoint-add")
     hub = {"repo": repo, "revision": revision, "key": key, "name": name, "check": check, "start": start, "plan": told}
     added: list[tuple[gr.Button, Any, list[Any]]] = [
         (local, add_local, [local_name, path]),
         (adapter, add_adapter, [adapter_name, adapter_path, base]),
-        (endpoint, add_endpoint, [endpoint_name, address, remote, endpoint_key]),
+        (endpoint, add_endpoint, [endpoint_name, address, remote, endpoint_key, new_host]),
     ]
     return hub, added, base
 
@@ -87,18 +93,18 @@ def add_adapter(lab: Lab, name: str, path: str, base: str | None) -> str:
     return _add(lab, name, Source("adapter", _needed(path, "PEFT folder"), base=_needed(base, "Base model")))
 
 
-def add_endpoint(lab: Lab, name: str, address: str, remote: str, key: str) -> str:
+def add_endpoint(lab: Lab, name: str, address: str, remote: str, key: str, new_host: bool) -> str:
     source = Source(
         "endpoint",
         _needed(address, "Address"),
         remote_name=_needed(remote, "Model name there"),
         key_env=key.strip() or None,
     )
-    return _add(lab, name, source)
+    return _add(lab, name, source, new_host)
 
 
-def _add(lab: Lab, name: str, source: Source) -> str:
-    view = service.add(lab, _named(name, source), source)
+def _add(lab: Lab, name: str, source: Source, new_host: bool = False) -> str:
+    view = service.add(lab, _named(name, source), source, new_host=new_host)
     notice(f"{view.card.name} is in the catalogue.")
     return view.card.name
 

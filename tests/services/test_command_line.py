@@ -67,3 +67,37 @@ def test_bad_input_is_one_sentence_and_code_2(call: Call, words: list[str], said
     assert (code, out) == (2, "")
     assert said in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_dataset_is_shown_in_words_unless_json_is_asked_for(lab: Lab, call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "pairs.csv"
+    table.write_text("question,answer\nWho?,Ann\n")
+    assert (
+        call("datasets", "import", str(table), "--name", "shown", "--map", "prompt=question", "--map", "target=answer")[
+            0
+        ]
+        == 0
+    )
+    code, out, _ = call("datasets", "show", "shown")
+    assert code == 0
+    assert out.splitlines()[0].startswith("shown@1: 1 rows; roles: input=question, reference=answer")
+    assert "question: Who?" in out
+    assert json.loads(call("datasets", "show", "shown", "--json")[1])["first_rows"][0]["answer"] == "Ann"
+
+
+def test_job_without_a_log_says_so(lab: Lab, call: Call, tmp_path: Path) -> None:
+    table = tmp_path / "queued.csv"
+    table.write_text("question,answer\nWho?,Ann\n")
+    job = json.loads(call("datasets", "import", str(table), "--name", "queued", "--queue", "--json")[1])["job"]
+    assert call("jobs", "logs", str(job)) == (0, "", f"The worker of job {job} has written nothing.\n")
+    assert call("jobs", "cancel", str(job))[0] == 0
+
+
+def test_campaign_of_one_completion_says_what_to_choose(lab: Lab, call: Call) -> None:
+    run = json.loads(call("generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "2", "--json")[1])[
+        "run"
+    ]
+    code, _, err = call("feedback", "create", "--from-run", str(run))
+    assert code == 2
+    assert f"Run {run} has one completion" in err
+    assert "--num-completions" in err

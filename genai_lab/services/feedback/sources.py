@@ -32,6 +32,11 @@ def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
     """
     found = _opened(lab, run_ids)
     tasks, cut = _tasks(lab, found)
+    if not tasks and len(found) == 1 and len(_completions(lab, found[0])) < 2:
+        raise LabError(
+            f"Run {found[0].id} has one completion, and a campaign compares two at least; name another run of the same "
+            "prompt beside it, or draw several completions (--num-completions 4, or Compare on the page)."
+        )
     if not tasks:
         raise LabError(
             "These runs have no two different completions of the same prompt or dataset row; choose runs that answer "
@@ -40,6 +45,12 @@ def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
     inputs = tuple(RunInput(role=f"source {n}", source_run_id=run.id) for n, run in enumerate(found, 1))
     made = feedback.create(lab, plan, tasks, Sources(inputs, {"runs": [run.id for run in found]}))
     return replace(made, cut=cut)
+
+
+def _completions(lab: Lab, run: Run) -> list[Any]:
+    with lab.database.reading() as session:
+        whole = runs.run_with_all(session, run.id)
+        return list(whole.generations) if whole is not None else []
 
 
 def from_group(lab: Lab, plan: CampaignPlan, group: str) -> Made:

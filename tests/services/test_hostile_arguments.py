@@ -1,0 +1,97 @@
+"""Every command with arguments that nobody should give: one sentence and an exit code, never a traceback."""
+
+import argparse
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from genai_lab.cli import SELECTORS, STATUSES, UNFORESEEN, parser
+from tests.services.conftest import Call
+
+HOSTILE = (
+    "", " ", "-", "--", ".", "..", "/", "~", "~nobody/x", "/dev/null", "/etc/hosts", "no/such/file", "a" * 5000,
+    "x/" * 3000, "\ud800", "\udcff", "\0", "\n\n", "\x1b[31m", "😀", "café", "٣", "%s%n", "{{ 1/0 }}", "{% for %}",
+    "${HOME}", "'; DROP TABLE runs; --", "<script>", "NaN", "inf", "-1", "0", "1", "2", "1e999", "-1e-999", "9" * 40,
+    "9" * 5000, "0x10", "1_000", "true", "null", "[1, 2", "[[0],[1]]", "{}", "a=b", "=", "=x", "x=", "a=b=c", "a,b,,",
+    ",", "@", "tiny", "tiny@1", "tiny@99999999999999999999", "plain", "plain@0", "plain@-1", "starter-causal",
+    "starter:", "starter:none", "hub:", "hub:owner/name", "hub:../..", "sample:none", "owner/name", "owner/../name",
+    "http://127.0.0.1:9", "http://", "https://user:word@host", "http://[::1", "http://\r\nx", "file:///etc/passwd",
+    "input=text", "rouge", "exact_match", "use_stemmer=maybe", "0.5,0.5,0.5", "1,2,x", "random", "test",
+)  # fmt: skip
+# What would run for long or write where it is told to; their arguments are tried as far as the parser and no further.
+NOT_RUN = ("bench", "starter build")
+LEFT_OUT = ("--wait", "--timeout", "--home", "--help")
+
+
+def leaves(
+    whole: argparse.ArgumentParser, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], list[argparse.Action]]]:
+    """Every command with its arguments."""
+    below = [action for action in whole._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield path, [one for one in whole._actions if not set(one.option_strings) & set(LEFT_OUT)]
+    for action in below:
+        for name, child in action.choices.items():
+            yield from leaves(child, (*path, name))
+
+
+COMMANDS = {" ".join(path): actions for path, actions in leaves(parser())}
+
+
+def drawn(actions: list[argparse.Action], draw: random.Random) -> list[str]:
+    words: list[str] = []
+    for action in actions:
+        needed = action.required or not action.option_strings
+        if not needed and draw.random() > 0.35:
+            continue
+        own = [] if action.nargs == 0 else [draw.choice(HOSTILE)]
+        if action.choices and draw.random() < 0.8:
+            own = [str(draw.choice(sorted(action.choices)))]
+        words += (
+            [f"{action.option_strings[-1]}={own[0]}" if own else action.option_strings[-1]]
+            if action.option_strings
+            else own
+        )
+    return words
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_argument_ends_in_a_traceback(
+    name: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("GENAI_LAB_TRACEBACK", "1")
+    draw = random.Random(name)
+    for _ in range(6):
+        words = drawn(COMMANDS[name], draw)
+        if name in NOT_RUN:
+            words = [*words, "--no-such-option"]
+        code, _, err = call(*name.split(), *words)
+        assert code in (0, 1, 2), words
+        assert UNFORESEEN not in err, words
+        assert "Traceback" not in err, words
+        if code == 2:
+            assert err.strip(), words
+            assert len([line for line in err.strip().splitlines() if ": " in line]) >= 1, words
+
+
+def test_unforeseen_error_is_one_sentence(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr("genai_lab.services.models.catalogue", broken)
+    monkeypatch.delenv("GENAI_LAB_TRACEBACK", raising=False)
+    code, out, err = call("models", "list")
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert f"{UNFORESEEN} (RuntimeError: first line second line)" in err
+
+
+def test_names_that_the_parser_knows_are_those_that_there_are() -> None:
+    from genai_lab.prompts.few_shot import SELECTORS as known
+    from genai_lab.services.jobs import STATUSES as statuses
+
+    assert tuple(known) == SELECTORS
+    assert statuses == STATUSES
