@@ -64,6 +64,8 @@ def _engine(url: str) -> Engine:
         more["connect_args"] = {"check_same_thread": False, "timeout": 30}
         if make_url(url).database in (None, "", ":memory:"):
             more["poolclass"] = StaticPool
+    else:
+        more["pool_pre_ping"] = True  # a server that was started again has closed what the pool holds
     engine = create_engine(url, **more)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare)

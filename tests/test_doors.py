@@ -7,16 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
 import app as program
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.lab import Lab
-from genai_lab.services import feedback
+from genai_lab.services import databases, feedback
 from genai_lab.services.feedback import demos, links
 from pages import PAGES
 from pages.components.doors import LEAD, OPEN
@@ -164,6 +167,37 @@ def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[Lab, FastAPI]) -> 
         "error": "This link is no longer valid; ask whoever sent it for a new one."
     }
     assert browser(web).get("/rank/with/nothing").status_code == 403
+
+
+def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple[Lab, FastAPI]) -> None:
+    lab, web = guarded
+    client, place = annotator(lab, web, "patient")
+    card = client.post(f"{place}next", json={"have": [], "want": 1}).json()["cards"][0]
+    sent = {"key": card["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0}
+
+    def only_read(connection: Any, *_: object) -> None:
+        connection.execute("PRAGMA query_only = ON")
+
+    event.listen(lab.database.writer, "checkout", only_read)
+    try:
+        refused = client.post(f"{place}answer", json=sent)
+        assert client.get(f"{place}state").status_code == 200
+    finally:
+        event.remove(lab.database.writer, "checkout", only_read)
+        lab.database.writer.dispose()
+    assert (refused.status_code, "can only be read" in refused.json()["error"]) == (503, True)
+    assert client.post(f"{place}answer", json=sent).json()["saved"] is True
+
+
+def test_a_database_that_is_away_is_one_sentence(guarded: tuple[Lab, FastAPI], monkeypatch: pytest.MonkeyPatch) -> None:
+    client, place = annotator(*guarded, "steady")
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused, port 5432"))
+
+    monkeypatch.setattr(links, "allowed", away)
+    for got in (client.get(place), client.get(f"{place}state"), client.post(f"{place}next", json={})):
+        assert (got.status_code, got.json()["error"]) == (503, databases.UNREACHABLE)
 
 
 def test_passwords_are_not_tried_without_end(guarded: tuple[Lab, FastAPI]) -> None:

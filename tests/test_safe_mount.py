@@ -80,6 +80,33 @@ def test_a_crafted_upload_reads_no_server_file(served: tuple[httpx.Client, Path]
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["../../out.txt", "/etc/out.txt", "..", "a/../../b.txt", "a\\..\\b.txt", "x" * 900 + ".txt", "<b>.csv", "=1+1"],
+)
+def test_a_hostile_name_of_an_upload_stays_in_the_folder_of_uploads(
+    served: tuple[httpx.Client, Path], name: str
+) -> None:
+    client, secret = served
+    answer = client.post("/gradio_api/upload", files={"files": (name, b"mine")})
+    if name == "..":
+        assert 400 <= answer.status_code < 500
+        return
+    [path] = answer.json()
+    place = Path(path)
+    assert place.resolve().is_relative_to(secret.parent / "home" / "uploads")
+    assert (place.is_symlink(), place.read_bytes()) == (False, b"mine")
+
+
+def test_a_link_in_the_folder_of_uploads_gives_no_file_away(served: tuple[httpx.Client, Path]) -> None:
+    client, secret = served
+    [path] = client.post("/gradio_api/upload", files={"files": ("a.txt", b"mine")}).json()
+    for planted, target in ((Path(path).with_name("link.txt"), secret), (Path(path).with_name("out"), secret.parent)):
+        planted.symlink_to(target)
+    for planted in (Path(path).with_name("link.txt"), Path(path).with_name("out") / secret.name):
+        assert client.get(f"/gradio_api/file={planted}").status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
     ("path", "sent", "status", "words"),
     [
         ("v2/echo_file", {"data": [None]}, 422, "`data` is not a valid"),

@@ -16,6 +16,7 @@ HEADER_SECONDS = 10.0
 LARGEST_HEADERS = 65_536  # bytes
 BODY_SECONDS, BODY_PACE = 20.0, 1024  # a body has to bring so many bytes in each such span
 REST_SECONDS = 30.0  # for what is left of a body whose answer is complete
+LATE_SECONDS = 1.0
 READ_SECONDS = 60.0  # for a browser that takes nothing of its answer
 
 
@@ -199,15 +200,22 @@ class BoundedProtocol(HttpToolsProtocol):
             self._body_bytes = 0
             self._deadline = self.loop.call_later(self._bounds.body_seconds, self._check_body)
 
+    def _is_late(self, deadline: asyncio.TimerHandle | None) -> bool:
+        """Whether the server was too busy to look in time; then whoever is connected may have done their part."""
+        return deadline is not None and self.loop.time() - deadline.when() > LATE_SECONDS
+
     def _end_headers(self) -> None:
-        if self._header_bytes:
+        if self._is_late(self._deadline):
+            self._deadline = self.loop.call_later(self._bounds.header_seconds, self._end_headers)
+        elif self._header_bytes:
             self._refuse(b"408 Request Timeout")
         else:
             self.drop()
 
     def _check_body(self) -> None:
         """Ends a body that stalls; not one that waits because the lab has not read it yet."""
-        if self._body_bytes < BODY_PACE and not self.flow.read_paused and not self.cycle.waiting_for_100_continue:
+        stalls = self._body_bytes < BODY_PACE and not self.flow.read_paused and not self.cycle.waiting_for_100_continue
+        if stalls and not self._is_late(self._deadline):
             self.drop()
             return
         self._body_bytes = 0

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from genai_lab.errors import LabError
+from genai_lab.services import databases
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,9 @@ def _readable() -> Iterator[None]:
     except gr.Error:
         raise
     except Exception as problem:
+        if told := databases.sentence(problem):
+            log.warning("the database cannot be used: %s", databases.reason(problem))
+            raise shown(told, "That did not work") from problem
         code = secrets.token_hex(2)
         log.exception("error %s", code)
         raise shown(

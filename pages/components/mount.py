@@ -1,9 +1,10 @@
 """The pages as a web application that gives away nothing else: no server file, no foreign page, no foreign host."""
 
+import logging
 import os
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from fastapi import FastAPI, Request, Response
@@ -11,6 +12,7 @@ from fastapi.responses import FileResponse
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
+from genai_lab.services import databases
 from pages import demo as demos
 from pages import ranking
 from pages.components import doors, theme
@@ -18,6 +20,8 @@ from pages.components.safety import MEGABYTE, Gate
 
 if TYPE_CHECKING:
     from genai_lab.lab import Lab
+
+log = logging.getLogger(__name__)
 
 BODY_LIMIT = 16 * MEGABYTE
 UPLOAD_LIMIT = 1100 * MEGABYTE  # a dataset of 1 GB with what the form adds
@@ -36,14 +40,23 @@ def _refuse_call(request: Request, problem: Exception) -> Response:
     return doors.refused(f"{words}: send the values of {name[:60]} by name, as /?view=api shows.", 422)
 
 
-_HANDLERS = dict.fromkeys((KeyError, TypeError, ValueError), _refuse_call)
+def _refuse_without_database(request: Request, problem: Exception) -> Response:
+    told = databases.sentence(problem)
+    if told is None:
+        raise problem
+    log.warning("the database cannot be used: %s", databases.reason(problem))
+    return doors.refused(told, 503)
+
+
+_LOST: dict[int | type[Exception], Any] = {databases.ERROR: _refuse_without_database}
+_HANDLERS = {KeyError: _refuse_call, TypeError: _refuse_call, ValueError: _refuse_call, **_LOST}
 
 
 def mount(lab: "Lab", build: Callable[["Lab"], gr.Blocks]) -> FastAPI:
     """The FastAPI application that serves what `build` draws for `lab`."""
     os.environ["GRADIO_TEMP_DIR"] = str(lab.config.uploads)  # components note it when they are made
     demo = build(lab)
-    app = FastAPI(title="genai_lab", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="genai_lab", openapi_url=None, docs_url=None, redoc_url=None, exception_handlers=_LOST)
     app.add_middleware(CORSMiddleware, allow_origins=[])  # Gradio's own would reflect any origin with credentials
     app.add_middleware(doors.Doors, lab=lab)
     app.add_middleware(Gate, hosts=lab.config.allowed_hosts, body_limit=BODY_LIMIT, upload_limit=UPLOAD_LIMIT)

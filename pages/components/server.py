@@ -48,6 +48,7 @@ def settings(app: Any, config: Config, limits: Bounds) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         backlog=512,
+        timeout_keep_alive=20,
         timeout_graceful_shutdown=2,
         server_header=False,
     )

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from genai_lab.errors import LabError, StorageError
+from genai_lab.services import databases
 from storage.answering import flush, look_ahead
 from storage.database import Database
 
@@ -95,8 +96,5 @@ def _told(problem: Exception) -> Exception:
     if not isinstance(problem, SQLAlchemyError):
         log.exception("an answer was not written")
         return problem
-    reason = str(getattr(problem, "orig", None) or problem).splitlines()[0]
-    log.error("an answer was not written: %s", reason)
-    if "full" in reason or "No space" in reason:
-        return StorageError("The disk of the lab is full, so this was not saved; free some space, and it will be.")
-    return StorageError(f"The database did not take this ({reason}); it is tried again.")
+    log.error("an answer was not written: %s", databases.reason(problem))
+    return StorageError(databases.sentence(problem) or "The database did not take this; it is tried again.")
