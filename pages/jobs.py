@@ -82,7 +82,7 @@ def build(lab: Lab) -> None:
     with gr.Row(elem_classes=["actions"]):
         cancel = gr.Button("Cancel job", size="sm", scale=0, min_width=90, visible=False, elem_id="jobs-cancel")
         again = gr.Button("Try again", size="sm", scale=0, min_width=90, visible=False, elem_id="jobs-retry")
-    surely = Confirm("Cancel job", "jobs-confirm")
+    surely = Confirm("Cancel job", "jobs-confirm", "Go on")
     curves = gr.Plot(show_label=False, container=False, visible=False, elem_id="jobs-curves")
     with gr.Accordion("Log", open=False, elem_id="jobs-log-shelf", visible=False) as shelf:
         log = gr.Textbox(

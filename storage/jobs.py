@@ -13,6 +13,7 @@ from storage.tables import Job, JobMetric, Run
 
 LIVE = ("queued", "running")
 CLAIM = 7_426_001
+MetricPoint = tuple[int, float]
 
 
 def add_job(session: Session, **fields: Any) -> Job:
@@ -56,6 +57,39 @@ def metrics(session: Session, job_id: int) -> dict[str, list[tuple[int, float]]]
     for point in session.scalars(wanted):
         found.setdefault(point.name, []).append((point.step, point.value))
     return found
+
+
+def extremes(session: Session, job_ids: Sequence[int], name: str) -> dict[int, tuple[MetricPoint, MetricPoint]]:
+    """By job, the last and the lowest point of a curve as (step, value); of equal ones the first is the lowest."""
+    late = func.row_number().over(partition_by=JobMetric.job_id, order_by=JobMetric.step.desc())
+    low = func.row_number().over(partition_by=JobMetric.job_id, order_by=(JobMetric.value, JobMetric.step))
+    ranked = (
+        select(JobMetric.job_id, JobMetric.step, JobMetric.value, late.label("late"), low.label("low"))
+        .where(JobMetric.job_id.in_(job_ids), JobMetric.name == name)
+        .subquery()
+    )
+    last: dict[int, MetricPoint] = {}
+    lowest: dict[int, MetricPoint] = {}
+    for job, step, value, place, rank in session.execute(
+        select(ranked).where((ranked.c.late == 1) | (ranked.c.low == 1))
+    ):
+        if place == 1:
+            last[job] = (step, value)
+        if rank == 1:
+            lowest[job] = (step, value)
+    return {job: (last[job], lowest[job]) for job in last}
+
+
+def last_values(session: Session, job_ids: Sequence[int], name: str) -> dict[int, MetricPoint]:
+    """By job, the last point of a curve as (step, value)."""
+    newest = (
+        select(JobMetric.job_id, func.max(JobMetric.step).label("step"))
+        .where(JobMetric.job_id.in_(job_ids), JobMetric.name == name)
+        .group_by(JobMetric.job_id)
+        .subquery()
+    )
+    wanted = select(JobMetric).join(newest, (JobMetric.job_id == newest.c.job_id) & (JobMetric.step == newest.c.step))
+    return {one.job_id: (one.step, one.value) for one in session.scalars(wanted.where(JobMetric.name == name))}
 
 
 def may_start(session: Session, job: Job) -> bool:

@@ -9,12 +9,12 @@ from pages.components.head import drawn
 
 
 class Confirm:
-    """A row that asks; `yes` is the button to wire, 'Keep' closes the row.
+    """A row that asks; `yes` is the button to wire, the other one, called `keep`, closes the row.
 
     `ask(sentence)` gives the updates for `outputs`, `close()` those that take the row away again.
     """
 
-    def __init__(self, action: str, elem_id: str) -> None:
+    def __init__(self, action: str, elem_id: str, keep: str = "Keep") -> None:
         with gr.Row(visible=False, elem_classes=["confirm"], elem_id=elem_id) as self.row:
             self.sentence = drawn(
                 html_template='<p role="alertdialog" aria-label="Please confirm">{{value}}</p>',
@@ -22,9 +22,9 @@ class Confirm:
                 js_on_load=None,
             )
             self.yes = gr.Button(action, variant="stop", size="sm", scale=0, min_width=90, elem_id=f"{elem_id}-yes")
-            keep = gr.Button("Keep", size="sm", scale=0, min_width=70, elem_id=f"{elem_id}-keep")
+            leave = gr.Button(keep, size="sm", scale=0, min_width=70, elem_id=f"{elem_id}-keep")
         self.outputs = [self.row, self.sentence]
-        keep.click(self.close, None, self.outputs, queue=False, **PRIVATE)
+        leave.click(self.close, None, self.outputs, queue=False, **PRIVATE)
 
     def ask(self, sentence: str) -> tuple[Any, Any]:
         return gr.update(visible=True), sentence

@@ -19,9 +19,13 @@ VISITORS = 2000  # whose choices are remembered; the visitor that was seen longe
 
 
 class Selection:
-    """The choice of every visitor of one page, by Gradio's session."""
+    """The choice of every visitor of one page, by Gradio's session.
 
-    def __init__(self) -> None:
+    `key` makes it of the free arguments of a handler; without one the first argument is the choice.
+    """
+
+    def __init__(self, key: Callable[[tuple[Any, ...]], Any] = lambda given: given[0]) -> None:
+        self._key = key
         self._choices: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -53,10 +57,11 @@ class Selection:
         inner = guarded(fn, *bound)
 
         def answer(visitor: gr.Request, *given: Any) -> Any:
+            choice = self._key(given)
             if choosing:
-                self.choose(visitor.session_hash, given[0])
+                self.choose(visitor.session_hash, choice)
             made = inner(*given)
-            return made if self.holds(visitor.session_hash, given[0]) else gr.skip()
+            return made if self.holds(visitor.session_hash, choice) else gr.skip()
 
         free = list(inspect.signature(inner).parameters.values())
         asked = inspect.Parameter("visitor", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)

@@ -25,7 +25,7 @@ def build(lab: Lab) -> None:
     opened, begun = gr.State(None), gr.State(None)
     with gr.Tabs(elem_id="ft-tabs") as tabs:
         with gr.Tab("New", id="new"):
-            made = new.New(lab, begun)
+            made = new.New(lab, begun, tabs)
         with gr.Tab("Runs", id="runs"):
             shown = runs.Runs(lab, opened)
         with gr.Tab("Studies", id="studies"):
@@ -43,8 +43,11 @@ def build(lab: Lab) -> None:
 
 
 def arrived(lab: Lab, count: int, draft: str | None, request: gr.Request) -> Sequence[Update]:
-    """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, else the form as it was left."""
-    asked, study, model = (request.query_params.get(name, "") for name in ("run", "study", "model"))
+    """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, ?dataset=NAME to learn from, else
+    the form as it was left.
+    """
+    names = ("run", "study", "model", "dataset")
+    asked, study, model, dataset = (request.query_params.get(name, "") for name in names)
     newest = training.find(lab, limit=1)
     named = number_of(asked)
     run = named if named is not None else newest[0].id if newest else None
@@ -52,6 +55,8 @@ def arrived(lab: Lab, count: int, draft: str | None, request: gr.Request) -> Seq
     made = new.arrived(lab, draft, count)
     if model:
         made[0] = gr.update(choices=made[0].get("choices"), value=model) if isinstance(made[0], dict) else model
+    if dataset:
+        made[3], made[4] = forms.named_dataset(lab, dataset, made[3], made[4])
     return [gr.update(selected=tab) if tab else gr.skip(), run, *made, *studies.arrived(lab, study)]
 
 

@@ -1,7 +1,7 @@
 """The form of a plan: one declaration a setting, a group a method and an objective, of which the chosen ones show."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,7 +10,8 @@ import gradio as gr
 from genai_lab.data import SPLITS
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
-from genai_lab.services import datasets, models, templates
+from genai_lab.services import datasets, models, prompting, templates
+from genai_lab.services.training.estimating import GPUS
 from genai_lab.training import MIXING, Part, Plan, Training, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
@@ -19,13 +20,15 @@ from pages.components.forms import read_settings, settings_form, show_settings
 
 FIRST = ("steps", "batch", "learning_rate", "length", "target_length", "seed")
 PRESETS = {"Quick look": (60, 8), "Standard": (300, 16), "Thorough": (1500, 16)}
+NO_GPU = "any GPU"
+RENDERED = 12  # templates whose first row is shown in the list
 Update = Any
 
 
 @dataclass
 class Form:
     """`inputs` in the order that `plan_of` reads; `groups` are shown by name of (family, member); `pace` are steps and
-    batch, which presets set.
+    batch, which presets set; `words` are title, tags and gate of the run, `gpu` the one that memory is compared with.
     """
 
     inputs: list[Any]
@@ -33,8 +36,12 @@ class Form:
     objective: Any
     method: Any
     model: Any
-    about: Any
+    dataset: Any
+    templates: Any
+    preset: Any
     pace: list[Any]
+    words: list[Any]
+    gpu: Any
 
 
 def own_settings(family: Any) -> list[tuple[str, list[str]]]:
@@ -42,10 +49,16 @@ def own_settings(family: Any) -> list[tuple[str, list[str]]]:
     return [(name, [item.name for item in fields(family.get(name).settings)]) for name in family]
 
 
-def build() -> Form:
-    """Draws the form."""
+def build(between: Callable[[], Any]) -> tuple[Form, Any]:
+    """Draws the form: what every run chooses, then what `between` draws (the start), then everything else, closed."""
     with gr.Row():
         model = gr.Dropdown([], label="Base model", interactive=True, elem_id="ft-model")
+        dataset = gr.Dropdown([], label="Dataset", interactive=True, elem_id="ft-dataset")
+        chosen = gr.Dropdown(
+            [], label="Templates", info="Suited ones first, with the dataset's first row.", multiselect=True,
+            allow_custom_value=True, interactive=True, elem_id="ft-templates",
+        )  # fmt: skip
+    with gr.Row():
         objective = gr.Dropdown(
             [(OBJECTIVES.get(name).title, name) for name in OBJECTIVES],
             value="instruction", label="Objective", interactive=True, elem_id="ft-objective",
@@ -54,28 +67,43 @@ def build() -> Form:
             [(METHODS.get(name).title, name) for name in METHODS],
             value="lora", label="Method", interactive=True, elem_id="ft-method",
         )  # fmt: skip
-    about = gr.HTML("", apply_default_css=False, elem_classes=["plain"], js_on_load=None, elem_id="ft-about")
-    data = [*_data(), *_mixture()]
-    groups, extra = _own()
-    training = settings_form(Training, FIRST, prefix="ft", more="", across=6)
-    rest = [item.name for item in fields(Training) if item.name not in FIRST]
-    with gr.Accordion("More settings", open=False, elem_id="ft-more-settings"):
-        training |= settings_form(Training, rest, prefix="ft", more="", across=4)
-    inputs = [model, objective, method, *data, *extra, *training.values()]
-    return Form(inputs, groups, objective, method, model, about, [training["steps"], training["batch"]])
-
-
-def _data() -> list[Any]:
-    with gr.Row():
-        dataset = gr.Dropdown([], label="Dataset", interactive=True, elem_id="ft-dataset")
-        chosen = gr.Dropdown(
-            [], label="Templates", info="Several: each row is put into all of them by turns.", multiselect=True,
-            allow_custom_value=True, interactive=True, elem_id="ft-templates",
+        preset = gr.Dropdown(
+            [(f"{name}: {steps:,} steps of {batch} rows", name) for name, (steps, batch) in PRESETS.items()],
+            value=None, label="Preset", interactive=True, elem_id="ft-preset",
         )  # fmt: skip
+    drawn = between()
+    with gr.Accordion("Details", open=False, elem_id="ft-details"):
+        training = settings_form(Training, FIRST, prefix="ft", more="", across=6)
+        groups, extra = _own()
+        name, words, gpu = _names()
+        mixture = _mixture()
+        rest = [item.name for item in fields(Training) if item.name not in FIRST]
+        with gr.Accordion("More settings", open=False, elem_id="ft-more-settings"):
+            training |= settings_form(Training, rest, prefix="ft", more="", across=4)
+    inputs = [model, objective, method, dataset, chosen, name, *mixture, *extra, *training.values()]
+    pace = [training["steps"], training["batch"]]
+    return Form(inputs, groups, objective, method, model, dataset, chosen, preset, pace, words, gpu), drawn
+
+
+def _names() -> tuple[Any, list[Any], Any]:
+    """(the name of the model, the words of the run, the GPU that memory is compared with)."""
+    with gr.Row():
         name = gr.Textbox(
             "", label="Name of the model", info="Empty: made of base and method.", max_lines=1, elem_id="ft-name"
         )
-    return [dataset, chosen, name]
+        title = gr.Textbox(
+            "", label="Title of the run", info="Empty: the model's name.", max_lines=1, elem_id="ft-title"
+        )
+        tags = gr.Textbox("", label="Tags", info="With commas.", max_lines=1, elem_id="ft-tags")
+        gate = gr.Dropdown(
+            [], label="Gate", info="Evaluations of the base that run again afterwards.", multiselect=True,
+            interactive=True, elem_id="ft-gate",
+        )  # fmt: skip
+        gpu = gr.Dropdown(
+            [NO_GPU, *GPUS], value=NO_GPU, label="GPU", info="What it takes is compared with.", interactive=True,
+            elem_id="ft-gpu",
+        )  # fmt: skip
+    return name, [title, tags, gate], gpu
 
 
 def _mixture() -> list[Any]:
@@ -204,7 +232,6 @@ def offered(lab: Lab, values: Sequence[Any] | None) -> list[Update]:
     """What can be chosen now, with these values where they are still there; what is not is left empty and told."""
     tunable = [view.card.name for view in models.catalogue(lab) if _tunable(view)]
     sets = [view.name for view in datasets.find(lab, "", 200)[0]]
-    kept = [view.template for view in templates.find(lab)]
     made = list(values or values_of(Plan("starter-seq2seq", (Part(""),))))
     model = made[0] if made[0] in tunable else None
     dataset = next((one for one in sets if made[3] in (one, one.partition("@")[0])), None)
@@ -216,8 +243,51 @@ def offered(lab: Lab, values: Sequence[Any] | None) -> list[Update]:
         warned(f"The dataset {made[3]} is not in use here; the field Dataset is left empty.")
     made[0] = gr.update(choices=tunable, value=model)
     made[3] = gr.update(choices=sets, value=dataset)
-    made[4] = gr.update(choices=kept, value=made[4])
+    choices, best = template_choices(lab, dataset)
+    made[4] = gr.update(choices=choices, value=best if values is None and made[1] == "instruction" else made[4])
     return made
+
+
+def template_choices(lab: Lab, dataset: str | None) -> tuple[list[tuple[str, str]], list[str]]:
+    """(label, name) of every template, those that suit the dataset first with its first row in them; and the best."""
+    try:
+        found = templates.for_dataset(lab, dataset) if dataset else []
+        rows = prompting.rows_of(lab, dataset) if dataset else None
+    except LabError:
+        found, rows = [], None
+    if rows is None:
+        return [(view.template, view.template) for view in templates.find(lab)], []
+    choices = []
+    for place, one in enumerate(found):
+        text = _first_row(one.view.value, rows) if one.fits and place < RENDERED else ""
+        choices.append((f"{one.view.template}: {text}" if text else one.view.template, one.view.template))
+    return choices, [one.view.template for one in found[:1] if one.suits]
+
+
+def _first_row(template: Any, rows: prompting.Rows) -> str:
+    """The beginning of the filled prompt, in one line."""
+    try:
+        text = " ".join(prompting.preview(template, rows).rendered.text.split())
+    except LabError:
+        return ""
+    return text if len(text) <= 70 else f"{text[:69]}…"
+
+
+def named_dataset(lab: Lab, name: str, dataset: Update, chosen: Update) -> tuple[Update, Update]:
+    """The fields of dataset and templates for a dataset that the address names; as they are where there is none."""
+    known = [view.name for view in datasets.find(lab, "", 200)[0]]
+    found = next((one for one in known if name in (one, one.partition("@")[0])), None)
+    if found is None:
+        warned(f"There is no dataset {name[:60]} here.")
+        return dataset, chosen
+    choices, best = template_choices(lab, found)
+    return gr.update(choices=known, value=found), gr.update(choices=choices, value=best)
+
+
+def dataset_chosen(lab: Lab, dataset: str | None, objective: str) -> Update:
+    """The templates for a dataset that was chosen by hand: the best one is taken."""
+    choices, best = template_choices(lab, dataset)
+    return gr.update(choices=choices, value=best if objective == "instruction" else [])
 
 
 def _why_not(lab: Lab, name: str) -> str:

@@ -1,7 +1,7 @@
 """The tab "New": what is trained on what, what it will take, how the model will see it; then the start."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -9,7 +9,7 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, evaluation
-from genai_lab.services.training import estimating, preparing, studies, telling
+from genai_lab.services.training import estimating, following, preparing, studies, telling
 from genai_lab.services.training.first_batch import FirstBatch, first_batch
 from genai_lab.training import Part, Plan, Training
 from genai_lab.training.methods import METHODS
@@ -18,12 +18,12 @@ from pages.components.copying import copy_computed, download_computed
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import piece
 from pages.components.opening import fills
+from pages.components.selection import Selection
 from pages.components.stats import count_text, share_text, size_text
 from pages.finetune import form as forms
 
 FILE = "plan.yaml"
 KEEP = "(...values) => JSON.stringify(values)"
-NO_GPU = "any GPU"
 Update = Any
 QA = Part("starter-qa", ("answer-passage", "answer-reading"))
 EXAMPLES: dict[str, Plan] = {
@@ -53,6 +53,7 @@ EXAMPLES: dict[str, Plan] = {
     ),
 }  # fmt: skip
 TOKENS = """
+{{#if value.waiting}}<p class="panel-note" role="status">{{value.waiting}}</p>{{/if}}
 {{#if value.rows.length}}<div class="seen"><p class="panel-note" role="status">{{value.note}}</p>
 <p class="legend">{{#each value.legend}}<span class="tok {{this.[0]}}">{{this.[1]}}</span>{{/each}}</p>
 {{#each value.rows}}<div class="row"><pre>{{#each this.tokens}}<span class="tok {{this.[1]}}">{{this.[0]}}</span>
@@ -61,67 +62,65 @@ TOKENS = """
 {{~/each}}</pre>{{/if}}<p class="panel-note">Learned: <b>{{this.label}}</b></p></div>{{/each}}</div>{{/if}}
 """
 MEMORY = """
+{{#if value.waiting}}<p class="panel-note" role="status">{{value.waiting}}</p>{{/if}}
 {{#if value.bars.length}}<div class="memory"><p class="panel-note" role="status">{{value.note}}</p>
 <ul>{{#each value.bars}}<li><span>{{this.name}}</span><div class="bar"><i style="width:{{this.percent}}%"></i></div>
 <b>{{this.size}}</b></li>{{/each}}</ul>
-<p class="panel-note {{value.tone}}">{{value.fits}}</p><p class="panel-note">{{value.gpus}}</p></div>{{/if}}
+<p class="panel-note {{value.tone}}">{{value.fits}}</p><p class="panel-note">{{value.gpus}}</p>
+{{#if value.passes}}<p class="panel-note">{{value.passes}}</p>{{/if}}</div>
+{{/if}}
 """
 
 
 class New:
-    """The tab; `begun` is set to the id of a run when it has been started."""
+    """The tab; `begun` is set to the id of a run when it has been started, `tabs` are those of the page."""
 
-    def __init__(self, lab: Lab, begun: gr.State) -> None:
+    def __init__(self, lab: Lab, begun: gr.State, tabs: gr.Tabs) -> None:
         with gr.Row(elem_classes=["chips"]):
             chips = [gr.Button(name, size="sm", elem_id=f"ft-example-{n}") for n, name in enumerate(EXAMPLES)]
-        self.form = forms.build()
-        self.draft = gr.BrowserState(None, storage_key="genai-lab-finetune", secret="genai-lab")
-        with gr.Row():
-            preset = gr.Dropdown(
-                list(forms.PRESETS), value=None, label="Preset", info="Sets steps and batch.", interactive=True,
-                elem_id="ft-preset",
-            )  # fmt: skip
-            self.title = gr.Textbox(
-                "", label="Title of the run", info="Empty: the model's name.", max_lines=1, elem_id="ft-title"
+            quick = gr.Button(
+                "Start", variant="primary", size="sm", scale=0, min_width=70, interactive=False, elem_id="ft-quick"
             )
-            self.tags = gr.Textbox("", label="Tags", info="With commas.", max_lines=1, elem_id="ft-tags")
-            self.gate = gr.Dropdown(
-                [], label="Gate", info="Evaluations of the base that run again afterwards.", multiselect=True,
-                interactive=True, elem_id="ft-gate",
-            )  # fmt: skip
-        with gr.Row(elem_classes=["actions"]):
-            start = gr.Button("Start run", variant="primary", size="sm", scale=0, min_width=110, elem_id="ft-start")
-            look = gr.Button("First batch", size="sm", scale=0, min_width=100, elem_id="ft-look")
-            weigh = gr.Button("Memory", size="sm", scale=0, min_width=90, elem_id="ft-memory")
-            gpu = gr.Dropdown(
-                [NO_GPU, *estimating.GPUS], value=NO_GPU, show_label=False, label="GPU", container=False, scale=0,
-                min_width=160, interactive=True, elem_id="ft-gpu",
-            )  # fmt: skip
-            reset = gr.Button("Start over", size="sm", scale=0, min_width=90, elem_id="ft-reset")
-        memory = piece({"bars": []}, MEMORY, "ft-plan", sheet="finetune.css")
-        seen = piece({"rows": []}, TOKENS, "ft-batch", sheet="finetune.css")
-        words = [self.title, self.tags, self.gate]
-        _yaml(lab, words, self.form.inputs)
-        inputs, form = self.form.inputs, self.form
+        self.form, (start, look, weigh, reset, about, memory, seen) = forms.build(_actions)
+        form = self.form
+        self.draft = gr.BrowserState(None, storage_key="genai-lab-finetune", secret="genai-lab")
+        words, inputs = form.words, form.inputs
+        self.gate = words[-1]
+        _yaml(lab, words, inputs)
         choice = [form.objective, form.method, *form.groups.values()]
         for chip, name in zip(chips, EXAMPLES, strict=True):
-            fills(chip.click, example, inputs, lab, name)
+            fills(chip.click, example, [*inputs, quick], lab, name)
+        picked, told = [form.model, form.objective, form.method], Selection(tuple)
         for event in (form.model.change, form.objective.change, form.method.change):
-            event(guarded(forms.suited, lab), [form.model, form.objective, form.method], choice, queue=False, **PRIVATE)
-            event(guarded(about, lab), [form.model, form.objective, form.method], form.about, queue=False, **PRIVATE)
-        look.click(guarded(looked, lab), inputs, seen, concurrency_id="models", **PRIVATE)
-        weigh.click(guarded(weighed, lab), [gpu, *inputs], memory, concurrency_id="models", **PRIVATE)
-        start.click(
-            guarded(started, lab),
-            [*words, *inputs],
-            begun,
-            concurrency_id="models",
-            **PRIVATE,
+            event(guarded(forms.suited, lab), picked, choice, queue=False, **PRIVATE)
+            event(told.on_choice(about_words, lab), picked, about, **PRIVATE).success(
+                told.for_choice(about_share, lab), picked, about, **PRIVATE
+            )
+        form.dataset.input(
+            guarded(forms.dataset_chosen, lab), [form.dataset, form.objective], form.templates, **PRIVATE
         )
-        preset.input(preset_values, preset, form.pace, queue=False, **PRIVATE)
+        busy = {"concurrency_id": "models", **PRIVATE}
+        look.click(guarded(look_at_batch, lab), inputs, [seen, look], **busy)
+        weigh.click(guarded(weigh_plan, lab), [form.gpu, *inputs], [memory, weigh], **busy)
+        for button in (start, quick):
+            button.click(guarded(start_run, lab), [*words, *inputs], [begun, tabs, start, quick], **busy)
+        form.preset.input(preset_values, form.preset, form.pace, queue=False, **PRIVATE)
         fills(reset.click, forms.offered, inputs, lab, None)
         for one in inputs:
             one.change(None, inputs, self.draft, js=KEEP, queue=False, **PRIVATE)
+
+
+def _actions() -> tuple[Any, ...]:
+    """The buttons, and what they show below them."""
+    with gr.Row(elem_classes=["actions"]):
+        start = gr.Button("Start run", variant="primary", size="sm", scale=0, min_width=110, elem_id="ft-start")
+        weigh = gr.Button("What it takes", size="sm", scale=0, min_width=110, elem_id="ft-memory")
+        look = gr.Button("First batch", size="sm", scale=0, min_width=100, elem_id="ft-look")
+        reset = gr.Button("Start over", size="sm", scale=0, min_width=90, elem_id="ft-reset")
+    about = gr.HTML("", apply_default_css=False, elem_classes=["plain"], js_on_load=None, elem_id="ft-about")
+    memory = piece({"bars": []}, MEMORY, "ft-plan", sheet="finetune.css")
+    seen = piece({"rows": []}, TOKENS, "ft-first-batch", sheet="finetune.css")
+    return start, look, weigh, reset, about, memory, seen
 
 
 def _yaml(lab: Lab, words: list[Any], inputs: list[Any]) -> None:
@@ -164,33 +163,90 @@ def example(lab: Lab, name: str) -> Sequence[Update]:
     for part in plan.data:
         if not any(view.dataset == part.dataset for view in datasets.find(lab, part.dataset, 50)[0]):
             datasets.import_starter(lab, part.dataset.removeprefix("starter-"), part.dataset)
-    return forms.offered(lab, forms.values_of(plan))
+    return [*forms.offered(lab, forms.values_of(plan)), gr.update(interactive=True)]
 
 
-def about(lab: Lab, model: str | None, objective: str, method: str) -> str:
-    """What is learned and what is trained, in lines, with the share of the weights where it can be told."""
+def about_words(lab: Lab, model: str | None, objective: str, method: str) -> str:
+    """What is learned and what is trained, in lines, at once; how much of it is counted in `about_share`."""
+    return _about(objective, method, "Counting what is trained…" if model else "")
+
+
+def about_share(lab: Lab, model: str | None, objective: str, method: str) -> str:
+    """The same with the share of the weights, where it can be told."""
+    share = estimating.share_of(lab, model, objective, method) if model else None
+    if share is None:
+        return _about(objective, method, "")
+    rate = estimating.rate_of(lab, model or "", objective, method)
+    line = f"<b>{html.escape(model or '')}</b>: trains <b>{share_text(*share)}</b> parameters"
+    return _about(objective, method, f"{line}; an empty learning rate means {rate:g}.")
+
+
+def _about(objective: str, method: str, last: str) -> str:
     goal, way = OBJECTIVES.get(objective), METHODS.get(method)
     lines = [
         f"<b>{html.escape(goal.title)}.</b> {html.escape(goal.about)} <small>{html.escape(goal.source)}</small>",
         f"<b>{html.escape(way.title)}.</b> {html.escape(way.about)} <small>{html.escape(way.source)}</small>",
+        last,
     ]
-    share = estimating.share_of(lab, model, objective, method) if model else None
-    if share is not None:
-        rate = estimating.rate_of(lab, model or "", objective, method)
-        lines.append(f"Trains <b>{share_text(*share)}</b> parameters; an empty learning rate means {rate:g}.")
-    return "".join(f'<p class="panel-note about">{line}</p>' for line in lines)
+    return "".join(f'<p class="panel-note about">{line}</p>' for line in lines if line)
 
 
-def started(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> int:
+PRESSED, FREE = gr.update(interactive=False), gr.update(interactive=True)
+
+
+def start_run(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> Iterator[Sequence[Update]]:
+    """To the list of runs at once, where the run stands as being checked; back to the form where it is refused."""
     plan, name = forms.plan_of(*values)
-    begun = studies.start_gated(lab, plan, gate or [], name=name, title=title or "", tags=(tags or "").split(","))
-    gr.Info(f"Run {begun.run_id} is queued.", duration=4, title="Started")
-    return begun.run_id
+    yield gr.skip(), gr.update(selected="runs"), PRESSED, PRESSED
+    try:
+        with following.starting(lab, plan, title or name):
+            run = studies.start_gated(lab, plan, gate or [], name=name, title=title or "", tags=(tags or "").split(","))
+    except BaseException:
+        yield gr.skip(), gr.update(selected="new"), FREE, FREE
+        raise
+    gr.Info(f"Run {run.run_id} is queued.", duration=4, title="Started")
+    yield run.run_id, gr.skip(), FREE, FREE
 
 
-def looked(lab: Lab, *values: Any) -> dict[str, Any]:
-    made = first_batch(lab, forms.plan_of(*values)[0])
-    return batch_value(made)
+def look_at_batch(lab: Lab, *values: Any) -> Iterator[Sequence[Update]]:
+    plan = forms.plan_of(*values)[0]
+    yield from _computed(
+        {"rows": []}, "Reading the rows of the first batch…", lambda: batch_value(first_batch(lab, plan))
+    )
+
+
+def weigh_plan(lab: Lab, gpu: str, *values: Any) -> Iterator[Sequence[Update]]:
+    plan = forms.plan_of(*values)[0]
+
+    def weigh() -> dict[str, Any]:
+        found = preparing.known(lab, plan)
+        return memory_value(estimating.estimate(lab, plan, found), gpu) | {"passes": passes_text(plan, found)}
+
+    yield from _computed({"bars": []}, f"Weighing one step of {plan.model}…", weigh)
+
+
+def _computed(empty: dict[str, Any], waiting: str, compute: Callable[[], dict[str, Any]]) -> Iterator[Sequence[Update]]:
+    """The panel and its button while something is computed: words and a button that cannot be pressed again."""
+    yield {**empty, "waiting": waiting}, PRESSED
+    try:
+        made = compute()
+    except BaseException:
+        yield empty, FREE
+        raise
+    yield made, FREE
+
+
+def passes_text(plan: Plan, found: preparing.Known) -> str:
+    """The steps as passes over the rows that are learned from."""
+    rows = sum(version.splits.get(plan.split, 0) for version in found.versions)
+    settings = plan.training
+    if settings.epochs or not rows:
+        return ""
+    passes = settings.steps * settings.rows_a_step / rows
+    return (
+        f"{settings.steps:,} steps of {settings.rows_a_step:,} rows: {passes:.2g} passes over the {rows:,} rows "
+        f"of {plan.split}."
+    )
 
 
 def batch_value(made: FirstBatch) -> dict[str, Any]:
@@ -221,11 +277,6 @@ def _shown(tokens: Sequence[tuple[str, str]]) -> list[list[str]]:
 
 def preset_values(name: str | None) -> Sequence[Update]:
     return forms.PRESETS.get(name or "", (gr.skip(), gr.skip()))
-
-
-def weighed(lab: Lab, gpu: str, *values: Any) -> dict[str, Any]:
-    plan, _ = forms.plan_of(*values)
-    return memory_value(estimating.estimate(lab, plan, preparing.known(lab, plan)), gpu)
 
 
 def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:

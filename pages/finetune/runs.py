@@ -1,6 +1,7 @@
 """The tab "Runs": every run, one of them watched, several of them overlaid and compared."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
@@ -8,27 +9,32 @@ import gradio as gr
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import models, training
-from genai_lab.services.training import TrainingView, telling
+from genai_lab.services.training import TrainingView, following, telling
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
 from pages.components.selection import Selection
 from pages.components.stats import NOTHING, seconds_text, share_text, size_text
-from pages.finetune import charts, report
+from pages.finetune import charts, report, samples
 
 Update = Any
 LIST = """
-{{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Runs">
+{{#if value.any}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Runs">
 <table class="grid run-table" data-ready="yes"><thead><tr><th scope="col">Run</th><th scope="col">Title</th>
-<th scope="col">Base</th><th scope="col">Method</th><th scope="col">State</th><th scope="col">Loss</th>
-<th scope="col">Time</th></tr></thead><tbody>{{#each value.rows}}<tr data-run="{{this.id}}"
+<th scope="col">Base</th><th scope="col">Method</th><th scope="col">State</th><th scope="col">Step</th>
+<th scope="col">Validation loss</th><th scope="col">Tokens/s</th><th scope="col">Time</th></tr></thead><tbody>
+{{#each value.checking}}<tr class="checking"><td>–</td><td><span>{{this.title}}</span></td><td>{{this.base}}</td>
+<td>{{this.method}}</td><td><span class="state queued" role="status">queued, checking</span></td><td>–</td><td>–</td>
+<td>–</td><td>–</td></tr>{{/each}}{{#each value.rows}}<tr data-run="{{this.id}}"
 data-status="{{this.status}}" class="{{#if this.chosen}}picked{{/if}}"><td><button type="button"
 aria-label="Open run {{this.id}}">{{this.id}}</button></td><td><span>{{this.title}}</span>{{#each this.tags}}
 <i class="tag">{{this}}</i>{{/each}}</td><td>{{this.base}}</td><td>{{this.method}}</td>
 <td><span class="state {{this.status}}">{{this.state}}</span>{{#if this.live}}<div class="bar" role="progressbar"
 aria-label="Progress of run {{this.id}}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{{this.percent}}">
-<i style="width:{{this.percent}}%"></i></div>{{/if}}</td><td>{{this.loss}}</td><td>{{this.time}}</td></tr>{{/each}}
+<i style="width:{{this.percent}}%"></i></div>{{/if}}</td><td>{{this.step}}</td><td>{{this.loss}}
+{{#if this.best}}<small>{{this.best}}</small>{{/if}}</td>
+<td>{{this.speed}}</td><td>{{this.time}}</td></tr>{{/each}}
 </tbody></table></div>
 {{else}}<div class="empty-state" data-ready="yes"><b>No runs yet</b><p>Choose an example on the tab New and start it;
 its curves appear here while it learns.</p></div>{{/if}}
@@ -45,19 +51,13 @@ DETAIL = """
 {{#if value.waiting}}<p class="panel-note" role="status">Reading run {{value.waiting}}…</p>
 {{else if value.id}}<div class="job-detail run-detail"><h2>{{value.title}} <span class="state {{value.status}}"
 data-status="{{value.status}}">{{value.state}}</span></h2>
-{{#if value.error}}<p class="problem">{{value.error}}</p>{{/if}}
+{{#if value.error}}<p class="problem">{{value.error}}</p>{{/if}}{{#if value.ended}}<p>{{value.ended}}</p>{{/if}}
 {{#if value.live}}<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div><p>{{value.message}}</p>{{/if}}
 {{#each value.notes}}<p>{{this}}</p>{{/each}}
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl>
 {{#if value.try}}<p><a class="try" href="/?model={{value.try}}">Try {{value.try}} in the playground</a></p>{{/if}}</div>
 {{/if}}
-"""
-SAMPLES = """
-{{#if value.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Sample completions">
-<table class="grid samples"><thead><tr><th scope="col">Step</th><th scope="col">Prompt</th>
-<th scope="col">Reference</th><th scope="col">Completion</th></tr></thead><tbody>{{#each value}}<tr>
-<td>{{this.step}}</td><td><p>{{this.prompt}}</p></td><td><p>{{this.reference}}</p></td><td><p>{{this.text}}</p></td></tr>{{/each}}</tbody></table></div>{{/if}}
 """
 DIFFERENCES = """
 {{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Settings that differ">
@@ -89,7 +89,7 @@ class Runs:
             self.export = gr.DownloadButton(
                 "Export", size="sm", scale=0, min_width=80, visible=False, elem_id="ft-export"
             )
-        self.surely = Confirm("Cancel run", "ft-confirm")
+        self.surely = Confirm("Cancel run", "ft-confirm", "Go on")
         self.plot = gr.Plot(
             show_label=False, container=False, visible=False, elem_id="ft-curves", elem_classes=["chart-scroll"]
         )
@@ -97,7 +97,7 @@ class Runs:
         self.differences = piece({"rows": []}, DIFFERENCES, "ft-differences", sheet="finetune.css")
         with gr.Accordion("Sample completions", open=True, visible=False, elem_id="ft-samples-shelf") as self.shelf:
             self.all = gr.Checkbox(False, label="All evaluations, not only the first and the last", elem_id="ft-all")
-            self.samples = piece([], SAMPLES, "ft-samples", sheet="finetune.css")
+            self.samples = piece({}, samples.TABLE, "ft-samples", sheet="finetune.css")
         with gr.Accordion("Title and tags", open=False, visible=False, elem_id="ft-words") as self.words:
             with gr.Row():
                 self.title = gr.Textbox(label="Title", max_lines=1, elem_id="ft-rename")
@@ -148,7 +148,7 @@ def switched(lab: Lab, run: int | None) -> Sequence[Update]:
     """
     hidden = gr.update(visible=False)
     return (
-        {"rows": [row(one, run) for one in training.find(lab)]},
+        listed(lab, training.find(lab), run),
         {"waiting": run},
         *[hidden] * 5,
         gr.update(visible=False, value=None),
@@ -156,7 +156,7 @@ def switched(lab: Lab, run: int | None) -> Sequence[Update]:
         *report.draw({}),
         {"rows": []},
         hidden,
-        [],
+        {},
         hidden,
         *words(lab, run),
     )
@@ -168,9 +168,10 @@ def tick(lab: Lab, run: int | None, beside: list[int] | None, every: bool, seen:
 
 def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:
     every = training.find(lab)
-    told = [
+    told: list[Any] = [
         (view.id, view.title, view.status, view.tags, view.job and (view.job.done, view.job.message)) for view in every
     ]
+    told += [repr(one) for one in following.being_checked(lab)]
     view = found(lab, run)
     if view is None:
         return repr((run, beside, told))
@@ -205,8 +206,8 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
     small = ready and model is not None and (model.card.disk_bytes or 0) < LARGEST_EXPORT
     return (
         mark(lab, run, beside),
-        {"rows": [row(one, run) for one in every]},
-        detail(lab, view, ready) if view else {},
+        listed(lab, every, run),
+        detail(lab, view, ready, dict(curves[0][1])) if view else {},
         gr.update(visible=live),
         gr.update(visible=ended and not ready),
         gr.update(visible=ended and not ready and bool(rows)),
@@ -217,22 +218,13 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
         *(report.draw(view.report, view.plan.objective == "dpo") if view else report.draw({})),
         _differences(shown),
         gr.update(visible=bool(rows)),
-        sorted(rows, key=lambda one: (one["place"], one["step"])) if whole else _last(rows),
+        samples.table(rows, whole),
         gr.update(visible=view is not None),
     )  # fmt: skip
 
 
 LARGEST_EXPORT = 200_000_000
 MERGED = ("lora", "dora", "adalora", "ia3")
-
-
-def _last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each prompt before and after: its first and its last completion, side by side."""
-    if not rows:
-        return []
-    steps = sorted({one["step"] for one in rows})
-    shown = [steps[0], steps[-1]] if len(steps) > 1 else steps
-    return sorted((one for one in rows if one["step"] in shown), key=lambda one: (one["place"], one["step"]))
 
 
 def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
@@ -244,8 +236,16 @@ def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
     }
 
 
-def row(view: TrainingView, run: int | None) -> dict[str, Any]:
-    job, loss = view.job, view.outcome.get("best_loss")
+def listed(lab: Lab, views: Sequence[TrainingView], run: int | None) -> dict[str, Any]:
+    """The table: starts that are being checked, then every run with how far it is."""
+    standings = following.standings(lab, views)
+    checking = [asdict(one) for one in following.being_checked(lab)]
+    rows = [row(view, standings[view.id], run) for view in views]
+    return {"rows": rows, "checking": checking, "any": bool(rows or checking)}
+
+
+def row(view: TrainingView, at: following.Standing, run: int | None) -> dict[str, Any]:
+    job = view.job
     strip = jobstrip.row(job) if job else {}
     live = view.status in ("running", "queued")
     left = f"{seconds_text(job.seconds_left)} left" if job and job.seconds_left is not None else NOTHING
@@ -259,14 +259,18 @@ def row(view: TrainingView, run: int | None) -> dict[str, Any]:
         "state": view.status if not live else strip.get("message") or view.status,
         "live": live,
         "percent": strip.get("percent", 0),
-        "loss": f"{loss:.3f}" if loss is not None else NOTHING,
-        "time": left if live else seconds_text(view.outcome.get("seconds")),
+        "step": f"{at.step:,} of {at.steps:,}" if at.steps and at.step is not None else NOTHING,
+        "loss": f"{at.last:.3f}" if at.last is not None else NOTHING,
+        "best": f"best {at.best:.3f} at {at.best_step:,}" if at.best is not None and at.best_step is not None else "",
+        "speed": f"{at.speed:,.0f}" if at.speed else NOTHING,
+        "time": left if live else seconds_text(at.seconds),
         "chosen": view.id == run,
     }
 
 
-def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
+def detail(lab: Lab, view: TrainingView, ready: bool, curves: dict[str, list[tuple[int, float]]]) -> dict[str, Any]:
     job, out = view.job, view.outcome
+    measured = out.get("peak") or int(max((value for _, value in curves.get("memory", ())), default=0)) or None
     memory = view.predicted.get("memory") or {}
     foreseen = out.get("foreseen") or memory.get("peak")
     trained, whole = out.get("trained") or memory.get("trained"), out.get("parameters") or memory.get("parameters")
@@ -281,7 +285,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
         "Validation loss": f"{out['best_loss']:.4f}" if out.get("best_loss") is not None else "",
         "Took": seconds_text(out.get("seconds")) if out.get("seconds") else "",
         "Speed": f"{out['tokens'] / out['seconds']:,.0f} tokens/s" if out.get("tokens") and out.get("seconds") else "",
-        "Memory": f"foreseen {size_text(foreseen)}, measured {size_text(out.get('peak'))}" if foreseen else "",
+        "Memory": f"foreseen {size_text(foreseen)}, measured {size_text(measured)}" if foreseen else "",
         "On disk": size_text(out.get("bytes")) if out.get("bytes") else "",
         "Folder": training.place_of(lab, view) if ready else "",
         "Seed": str(view.seed),
@@ -302,16 +306,31 @@ def detail(lab: Lab, view: TrainingView, ready: bool) -> dict[str, Any]:
         if job
         else "",
         "error": view.error or "",
+        "ended": _ended(lab, view),
         "notes": [*view.sentences, *view.notes],
         "facts": [[name, text] for name, text in facts.items() if text],
         "try": view.model if ready and view.plan.objective not in ("classification", "masked", "reward") else "",
     }
 
 
+def _ended(lab: Lab, view: TrainingView) -> str:
+    """Where a run that was cancelled or failed stood, and what it can be kept from."""
+    if view.status not in ("cancelled", "failed"):
+        return ""
+    at = following.standings(lab, [view])[view.id]
+    where = f"{view.status.capitalize()} at step {at.step:,} of {at.steps:,}" if at.steps else view.status.capitalize()
+    kept = following.best_checkpoint(lab, view)
+    if kept is None:
+        return f"{where}; no checkpoint yet."
+    loss = f", validation loss {at.best:.3f}" if at.best is not None and at.best_step == kept else ""
+    return f"{where}; best checkpoint: step {kept:,}{loss}."
+
+
 def ask(lab: Lab, surely: Confirm, run: int | None) -> Sequence[Update]:
     view = training.show(lab, _some(run))
     return surely.ask(
-        f"Cancel run {view.id} ({view.title})? Its checkpoints stay: resume it later, or keep the best one as a model."
+        f"Cancel run {view.id} ({view.title})? Its checkpoints stay: the run can be resumed later, or its "
+        "best checkpoint kept as a model."
     )
 
 

@@ -23,6 +23,8 @@ def prepared(page: Page, example: int, **values: str) -> None:
     page.locator(f"#ft-example-{example}").click()
     expect(main).not_to_have_attribute("data-filled", before)
     expect(page.locator("#ft-dataset input")).to_have_value("starter-qa@1")
+    if page.locator("#ft-steps").is_hidden():
+        page.locator("#ft-details > button").click()
     for name, text in values.items():
         field(page, f"ft-{name}", text)
 
@@ -39,13 +41,18 @@ def test_a_soft_prompt_is_learned_behind_a_closed_tab_and_switched_on_in_the_pla
     run = page.url.rpartition("=")[2]
     page.close()
     page = open_page(f"/finetune?run={run}")
-    expect(page.locator("#ft-samples tbody tr").nth(5)).to_be_visible()
+    expect(page.locator("#ft-samples thead th")).to_have_count(4)  # prompt, reference, the first and the last step
+    expect(page.locator("#ft-runs tr.picked")).to_contain_text(" of 600")
     expect(page.locator("#ft-curves .js-plotly-plot")).to_be_visible()
     page.locator("#ft-cancel").click()
     expect(page.locator("#ft-confirm")).to_contain_text("Its checkpoints stay")
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
     page.locator("#ft-confirm-yes").click()
     state = page.locator("#ft-detail h2 .state")
     expect(state).to_have_text("cancelled")
+    expect(page.locator("#ft-detail")).to_contain_text(
+        re.compile(r"Cancelled at step \d+ of 600; best checkpoint: step")
+    )
     page.locator("#ft-resume").click()
     expect(page.locator("#ft-detail")).to_contain_text("step")
     page.locator("#ft-cancel").click()
@@ -83,7 +90,7 @@ def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_pa
     field(page, "ft-evaluate-every", "2")
     field(page, "ft-validation-rows", "8")
     page.locator("#ft-look").click()
-    expect(page.locator("#ft-batch .tok.trained").first).to_be_visible()
+    expect(page.locator("#ft-first-batch .tok.trained").first).to_be_visible()
     page.locator("#ft-memory").click()
     expect(page.locator("#ft-plan")).to_contain_text("Fits into this machine")
     page.locator("#ft-yaml-shelf > button").click()
@@ -103,9 +110,12 @@ def test_the_page_fits_and_is_accessible(
     open_page: Opener, serious_violations: Callable[[Page], list[str]], size: str, scheme: str
 ) -> None:
     page = open_page("/finetune", size=size, scheme=scheme)
+    start = page.locator("#ft-start").bounding_box() or {"y": 9999.0}
+    assert size == "phone" or start["y"] < 900  # seen without scrolling
     prepared(page, 0)
     for tab in ("New", "Runs", "Studies"):
-        page.get_by_role("tab", name=tab, exact=True).click()
-        page.wait_for_timeout(300)
+        shown = page.get_by_role("tab", name=tab, exact=True)
+        shown.click()
+        expect(shown).to_have_attribute("aria-selected", "true")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert serious_violations(page) == []

@@ -1,0 +1,107 @@
+"""How far runs are, live and after their end: steps, losses, speed; and starts that are still being checked."""
+
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from genai_lab.lab import Lab
+from genai_lab.services import jobs
+from genai_lab.services.training import TrainingView
+from genai_lab.training import Plan
+from genai_lab.training.methods import METHODS
+from storage import jobs as queries
+
+LOSS, SPEED = "validation loss", "tokens per second"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run is or ended. `last` and `best` are validation losses, `best_step` where the lowest was measured;
+    `speed` in tokens per second; None for what has not been measured yet.
+    """
+
+    step: int | None = None
+    steps: int | None = None
+    last: float | None = None
+    best: float | None = None
+    best_step: int | None = None
+    speed: float | None = None
+    seconds: float | None = None
+
+
+def standings(lab: Lab, views: Sequence[TrainingView]) -> dict[int, Standing]:
+    """The standing of each run, by its id."""
+    ids = [view.job.id for view in views if view.job is not None]
+    with lab.database.reading() as session:
+        losses = queries.extremes(session, ids, LOSS)
+        speeds = queries.last_values(session, ids, SPEED)
+    return {view.id: _standing(view, losses, speeds) for view in views}
+
+
+def _standing(
+    view: TrainingView,
+    losses: dict[int, tuple[queries.MetricPoint, queries.MetricPoint]],
+    speeds: dict[int, queries.MetricPoint],
+) -> Standing:
+    job, out = view.job, view.outcome
+    if job is None:
+        return Standing()
+    last, best = losses.get(job.id, ((None, None), (None, None)))
+    whole = int(job.total) if job.total else None
+    done = int(job.done) if job.total else None
+    speed = out["tokens"] / out["seconds"] if out.get("tokens") and out.get("seconds") else None
+    return Standing(
+        step=out.get("steps", done),
+        steps=whole,
+        last=last[1],
+        best=out["best_loss"] if out.get("best_loss") is not None else best[1],
+        best_step=best[0],
+        speed=speed or speeds.get(job.id, (0, None))[1],
+        seconds=out.get("seconds") or job.seconds,
+    )
+
+
+def best_checkpoint(lab: Lab, view: TrainingView) -> int | None:
+    """The step of the checkpoint that a cancelled or failed run can be kept from, or None."""
+    from genai_lab.training.loop import best_of, step_of
+
+    if view.job is None or view.status not in ("cancelled", "failed"):
+        return None
+    found = best_of(jobs.folder(lab, view.job.id) / "out")
+    return step_of(found) if found is not None else None
+
+
+@dataclass(frozen=True)
+class Starting:
+    """A run whose plan is being checked; it has no number yet."""
+
+    title: str
+    base: str
+    method: str
+
+
+_NUMBERS = itertools.count()
+_STARTING: dict[tuple[str, int], Starting] = {}
+_LOCK = threading.Lock()
+
+
+@contextmanager
+def starting(lab: Lab, plan: Plan, title: str) -> Iterator[None]:
+    """While the block runs, the plan is listed as a run that is being checked."""
+    key = (str(lab.config.home), next(_NUMBERS))
+    one = Starting(title.strip() or f"{plan.model}-{plan.method}", plan.model, METHODS.get(plan.method).title)
+    with _LOCK:
+        _STARTING[key] = one
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _STARTING.pop(key, None)
+
+
+def being_checked(lab: Lab) -> list[Starting]:
+    """Starts whose plan is being checked, the newest first."""
+    with _LOCK:
+        return [one for (home, _), one in reversed(_STARTING.items()) if home == str(lab.config.home)]
