@@ -120,6 +120,7 @@ def compared(house: House, page: Page) -> list[str]:
 def campaign(page: Page, runs: list[str]) -> dict[str, str]:
     """Makes and opens it; the two annotators' links."""
     page.locator("#fb-runs input, #fb-runs textarea").first.fill(", ".join(runs))
+    page.locator("#fb-more > button").click()
     page.locator("#fb-new-name input, #fb-new-name textarea").first.fill("Stories <b>of</b> ours")
     page.locator("#fb-from-runs").click()
     expect(page.locator("#fb-heading h2")).to_contain_text("Stories <b>of</b> ours")
