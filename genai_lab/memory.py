@@ -3,8 +3,11 @@
 import ctypes
 import gc
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
+
+_IMPORTING = threading.Lock()
 
 
 def resident() -> int:
@@ -40,7 +43,19 @@ def forget_peak() -> bool:
 
 
 def import_engine() -> None:
-    """Imports what every model needs, so that its memory is not taken for the first model's."""
+    """Imports what every model needs, so that its memory is not taken for the first model's.
+
+    transformers puts another module in its place while it is imported. A thread that waits for that import gets the
+    first one, which lacks nearly everything; asking again gives the whole one.
+    """
+    with _IMPORTING:
+        try:
+            _import_engine()
+        except ImportError:
+            _import_engine()
+
+
+def _import_engine() -> None:
     import torch
     from transformers import (  # noqa: F401
         AutoConfig,
