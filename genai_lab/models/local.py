@@ -8,6 +8,7 @@ from typing import cast
 from genai_lab.errors import LabError, ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Source
 from genai_lab.models.checks import check_links, folder_within
+from genai_lab.models.folders import MARKS, names_below
 from genai_lab.models.inspect import inspect_folder, quick_check
 from genai_lab.models.panics import clear_panics
 
@@ -20,6 +21,8 @@ class LocalFolder:
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         folder = folder_within(source.location, options.roots)
+        if not any((folder / mark).is_file() for mark in MARKS) and (below := names_below(folder)):
+            raise ModelError(f"{folder} has no config.json, but there are models below it: {below}. Give one of these.")
         check_links(folder, options.roots)
         return inspect_folder(folder, name, source, options)
 

@@ -190,6 +190,13 @@ def unload(lab: "Lab", name: str) -> None:
     lab.models.unload(name)
 
 
+def folders(lab: "Lab", mark: str = "config.json") -> list[str]:
+    """Folders with `mark` not far below the places that models may come from, for a choice."""
+    from genai_lab.models.folders import model_folders
+
+    return [str(path) for path in model_folders(lab.options.roots, mark)]
+
+
 def budget(lab: "Lab") -> Budget:
     return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded(), resident())
 

@@ -1,6 +1,7 @@
 """The models page: what can be used, what it needs, where it came from; adding, loading and putting away."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -49,12 +50,13 @@ def build(lab: Lab) -> None:
                 readme = gr.Markdown(elem_id="models-readme", elem_classes=["prose-small"])
         with gr.Column(scale=2, min_width=300):
             section("Add a model")
-            hub, added, base = adding.tabs(lab)
+            offers = adding.tabs(lab)
+            hub, added, base = offers.hub, offers.added, offers.base
             downloads = pieces.download_list("models-downloads")
     shown = [table, budget, detail, shelf, readme, load_, unload, play, archive, restore, downloads, base, chosen]
     now = [chosen, archived]
 
-    on_open(opened, shown, lab)
+    on_open(opened, [offers.tabs, *shown], lab)
     table.select(guarded(choose, lab), [archived], shown, **PRIVATE)
     archived.input(guarded(draw, lab), now, shown, **PRIVATE)
     load_.click(guarded(loading, lab), now, shown, concurrency_id="models", concurrency_limit=2, **PRIVATE)
@@ -71,9 +73,10 @@ def build(lab: Lab) -> None:
     restore.click(guarded(brought_back, lab), now, shown, **PRIVATE)
 
     for button, fn, inputs in added:
-        button.click(guarded(fn, lab), inputs, [chosen], concurrency_id="models", **PRIVATE).success(
-            guarded(draw, lab), now, shown, **PRIVATE
-        )
+        begun = button.click(adding.busy, None, button, queue=False, **PRIVATE)
+        made = begun.then(guarded(fn, lab), inputs, [chosen], concurrency_id="models", **PRIVATE)
+        made.then(partial(adding.idle, str(button.value)), None, button, queue=False, **PRIVATE)
+        made.success(guarded(draw, lab), now, shown, **PRIVATE)
     where = [hub["repo"], hub["revision"], hub["key"]]
     hub["check"].click(guarded(adding.plan, lab), where, [hub["plan"], hub["start"], planned], **PRIVATE)
     gr.on(
@@ -97,8 +100,10 @@ def build(lab: Lab) -> None:
 
 
 def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
-    """The page as its address asks for it: ?model=NAME."""
-    return draw(lab, request.query_params.get("model", ""), False)
+    """The page as its address asks for it: ?model=NAME, and ?add=local (hub, adapter, endpoint) for a way of adding."""
+    way = request.query_params.get("add", "")
+    tab = gr.update(selected=way) if way in ("hub", "local", "adapter", "endpoint") else gr.skip()
+    return tab, *draw(lab, request.query_params.get("model", ""), False)
 
 
 def choose(lab: Lab, archived: bool, event: gr.EventData) -> Sequence[Update]:

@@ -1,6 +1,7 @@
 """Adding a model: one tab for each kind of place, and what its button does."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -9,17 +10,27 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import models as service
-from pages.components.errors import notice
+from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import drawn
 from pages.components.stats import size_text
 
 Update = Any
 
 
-def tabs(lab: Lab) -> tuple[dict[str, Any], list[tuple[gr.Button, Any, list[Any]]], gr.Dropdown]:
-    """The tabs: the Hub's inputs by name, for the others (button, handler, inputs), and the choice of a base."""
-    roots = " or ".join(str(root) for root in lab.config.model_roots)
-    with gr.Tabs(elem_id="models-add"):
+@dataclass
+class Adding:
+    """The tabs, the Hub's inputs by name, for the others (button, handler, inputs), and the choice of a base."""
+
+    tabs: gr.Tabs
+    hub: dict[str, Any]
+    added: list[tuple[gr.Button, Any, list[Any]]]
+    base: gr.Dropdown
+
+
+def tabs(lab: Lab) -> Adding:
+    """Draws the tabs here."""
+    roots = " or ".join(str(root) for root in lab.options.roots)
+    with gr.Tabs(elem_id="models-add") as every:
         with gr.Tab("Hub", id="hub"):
             with gr.Group():
                 repo = _text("Hub id", "owner/name", "hub-repo")
@@ -40,14 +51,22 @@ def tabs(lab: Lab) -> tuple[dict[str, Any], list[tuple[gr.Button, Any, list[Any]
                 js_on_load=None,
                 elem_id="hub-plan",
             )
-        with gr.Tab("Local folder", id="local"):
+        with gr.Tab("Local folder", id="local") as local_tab:
             with gr.Group():
-                path = _text("Folder", "path with config.json and safetensors", "local-path", f"Inside {roots}.")
+                path = _folder(
+                    "Folder",
+                    "local-path",
+                    f"With config.json and safetensors; choose one or type its path, inside {roots}.",
+                )
                 local_name = _text("Name here", "the folder's name", "local-name")
             local = gr.Button("Add folder", variant="primary", scale=0, min_width=110, elem_id="local-add")
-        with gr.Tab("Adapter", id="adapter"):
+        with gr.Tab("Adapter", id="adapter") as adapter_tab:
             with gr.Group():
-                adapter_path = _text("PEFT folder", "path with adapter_config.json", "adapter-path", f"Inside {roots}.")
+                adapter_path = _folder(
+                    "PEFT folder",
+                    "adapter-path",
+                    f"With adapter_config.json; choose one or type its path, inside {roots}.",
+                )
                 base = gr.Dropdown(bases(lab), label="Base model", interactive=True, elem_id="adapter-base")
                 adapter_name = _text("Name here", "the folder's name", "adapter-name")
             adapter = gr.Button("Add adapter", variant="primary", scale=0, min_width=110, elem_id="adapter-add")
@@ -66,19 +85,39 @@ def tabs(lab: Lab) -> tuple[dict[str, Any], list[tuple[gr.Button, Any, list[Any]
                     interactive=True,
                 )
             endpoint = gr.Button("Add endpoint", variant="primary", scale=0, min_width=110, elem_id="endpoint-add")
+    local_tab.select(guarded(found_folders, lab, "config.json"), None, path, queue=False, **PRIVATE)
+    adapter_tab.select(guarded(found_folders, lab, "adapter_config.json"), None, adapter_path, queue=False, **PRIVATE)
     hub = {"repo": repo, "revision": revision, "key": key, "name": name, "check": check, "start": start, "plan": told}
     added: list[tuple[gr.Button, Any, list[Any]]] = [
         (local, add_local, [local_name, path]),
         (adapter, add_adapter, [adapter_name, adapter_path, base]),
         (endpoint, add_endpoint, [endpoint_name, address, remote, endpoint_key, new_host]),
     ]
-    return hub, added, base
+    return Adding(every, hub, added, base)
+
+
+def _folder(label: str, elem_id: str, info: str) -> gr.Dropdown:
+    return gr.Dropdown([], label=label, info=info, allow_custom_value=True, elem_id=elem_id, interactive=True)
+
+
+def found_folders(lab: Lab, mark: str) -> Update:
+    """The folders that can be chosen, looked for when the tab is opened."""
+    return gr.update(choices=service.folders(lab, mark))
 
 
 def _text(label: str, placeholder: str, elem_id: str, info: str | None = None) -> gr.Textbox:
     return gr.Textbox(
         label=label, placeholder=placeholder, info=info, elem_id=elem_id, interactive=True, max_lines=1, max_length=1000
     )
+
+
+def busy() -> Update:
+    """The button while a model is read and its files are hashed, which takes seconds where they are large."""
+    return gr.update(value="Reading its files…", interactive=False)
+
+
+def idle(label: str) -> Update:
+    return gr.update(value=label, interactive=True)
 
 
 def bases(lab: Lab) -> list[str]:

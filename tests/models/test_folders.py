@@ -13,6 +13,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, ModelError
 from genai_lab.models import BACKENDS, Card, Options, Prompt, Request, Source
 from genai_lab.models.checks import parse_object
+from genai_lab.models.folders import model_folders
 from genai_lab.models.inspect import classify, known_classes
 from genai_lab.models.sizing import cached_numbers
 from genai_lab.models.starter import WEIGHTS
@@ -45,6 +46,18 @@ def test_every_backend_is_registered_under_its_name_and_refuses_nonsense_in_one_
             backend.inspect(Source(name, nonsense), "model", Options(roots=(tmp_path,), cache=tmp_path))
         assert str(caught.value).endswith(".")
         assert "\n" not in str(caught.value)
+
+
+def test_a_parent_folder_is_answered_with_the_models_below_it(folder: Path) -> None:
+    second = small_llama(folder.parent / "deeper" / "second")
+    (folder.parent / "deeper" / ".hidden").mkdir()
+    with pytest.raises(ModelError, match=r"has no config\.json, but .* below it: small, deeper/second\."):
+        inspect(folder.parent)
+    (folder.parent / "bare").mkdir()
+    with pytest.raises(ModelError, match=r"has no config\.json; it is not a complete model folder"):
+        inspect(folder.parent / "bare", roots=(folder.parent,))
+    assert model_folders([folder.parent], "config.json") == [folder, second]
+    assert model_folders([folder.parent], "adapter_config.json") == []
 
 
 def test_card_tells_everything_without_torch(folder: Path) -> None:
