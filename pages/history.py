@@ -45,8 +45,11 @@ LOOK = """
 table.runs td:first-child, table.runs th:first-child { width: 1%; min-width: 0; padding-right: 0; }
 table.runs input { width: 16px; height: 16px; margin: 1px 0; accent-color: var(--color-accent); vertical-align: top; }
 table.runs tr.picked { background: color-mix(in srgb, var(--color-accent) 8%, transparent); }
-table.runs td:nth-child(4) { white-space: nowrap; }
-@media (max-width: 640px) { table.runs :is(th, td):is(:nth-child(4), :nth-child(n + 8)) { display: none; } }
+table.runs td:is(:nth-child(3), :nth-child(4)) { white-space: nowrap; }
+table.runs td:nth-child(3) span { overflow-wrap: normal; }
+@media (max-width: 640px) {
+  table.runs :is(th, td):is(:nth-child(4), :nth-child(5), :nth-child(n + 8)) { display: none; }
+}
 """
 
 

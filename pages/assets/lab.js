@@ -4,6 +4,8 @@ const UPLOAD = 'button.upload-container[aria-label]';
 function mend(node) {
   if (node.matches(UPLOAD)) node.removeAttribute('aria-label');
   for (const button of node.querySelectorAll(UPLOAD)) button.removeAttribute('aria-label');
+  for (const chart of node.querySelectorAll('.chart-scroll')) reachable(chart);
+  if (node.matches('.chart-scroll')) reachable(node);
   for (const empty of node.querySelectorAll('.empty[aria-label]:not([role])')) empty.setAttribute('role', 'note');
   const bar = node.closest('.nav-holder nav') ?? node.querySelector('.nav-holder nav');
   if (bar && !bar.dataset.watched) {
@@ -21,6 +23,13 @@ function mend(node) {
   if (!body.classList.contains('error')) return;
   body.setAttribute('role', 'alert');
   body.removeAttribute('aria-live');
+}
+// What scrolls sideways can be scrolled by keyboard.
+function reachable(chart) {
+  if (chart.tabIndex === 0) return;
+  chart.tabIndex = 0;
+  chart.setAttribute('role', 'group');
+  chart.setAttribute('aria-label', 'Chart');
 }
 document.documentElement.dataset.page = location.pathname;
 mend(document.documentElement);  // Gradio adds this script when much of the page is there

@@ -33,16 +33,16 @@ def build(lab: Lab) -> None:
     opened, seen = gr.State(None), gr.State("")
     jobstrip.build(lab, ("evaluate", "matrix", "harness"))
     listed = gr.HTML("", js_on_load=OPEN, apply_default_css=False, elem_classes=PLAIN, elem_id="ev-list")
-    with gr.Tabs(elem_id="ev-tabs"):
+    with gr.Tabs(elem_id="ev-tabs") as tabs:
         with gr.Tab("Figures", id="figures"):
             shown = results.Results(lab, opened)
         with gr.Tab("Read", id="read"):
             inputs, drawn, sides = reading.build(lab, opened, shown.figure)
         with gr.Tab("New", id="new"):
-            new.build(lab, opened)
+            new.build(lab, opened, tabs)
     outputs = [opened, seen, listed, *shown.outputs, *sides]
 
-    on_open(arrived, outputs, lab)
+    on_open(arrived, [tabs, *outputs], lab)
     listed.select(guarded(chosen, lab), None, outputs, **PRIVATE)
     opened.change(guarded(switched, lab), opened, outputs, **PRIVATE)
     # A tick that is late must not undo a choice, so it never says what is open.
@@ -55,12 +55,12 @@ def build(lab: Lab) -> None:
 
 
 def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
-    """The page as its address asks for it: ?evaluation=ID, else the newest."""
+    """The page as its address asks for it: ?evaluation=ID, else the newest; New where there is none, or ?dataset=."""
     asked = number_of(request.query_params.get("evaluation"))
-    if asked is not None:
-        return drawing(lab, asked)
     found = service.find(lab, 1)
-    return drawing(lab, found[0].id if found else None)
+    run = asked if asked is not None else found[0].id if found else None
+    begin = run is None or (asked is None and request.query_params.get("dataset"))
+    return gr.update(selected="new" if begin else "figures"), *drawing(lab, run)
 
 
 def chosen(lab: Lab, event: gr.EventData) -> Sequence[Update]:

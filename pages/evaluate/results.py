@@ -21,7 +21,7 @@ from pages.components.sending import send_to_ranking
 
 EMPTY = empty_state_markup(
     "No evaluation is open",
-    "Choose one in the list, or start one under New: a suite to try it at once, or systems of your own.",
+    "Start one under New: a suite to try it at once, or systems of your own. Its figures appear here.",
 )
 VIEWS = (
     ("Intervals", "intervals"),

@@ -4,7 +4,7 @@ import gradio as gr
 
 from genai_lab.lab import Lab
 from pages.components.head import page_head
-from pages.playground import api, best, compare, grid, single
+from pages.playground import api, best, compare, grid, single, welcome
 
 TITLE = "Playground"
 ROUTE = ""
@@ -13,6 +13,7 @@ ROUTE = ""
 def build(lab: Lab) -> None:
     page_head(TITLE, "Stream a completion, see why each token was chosen, and compare settings side by side.")
     api.build(lab)  # first, or the page's own handlers would take the public names
+    welcome.build(lab)
     with gr.Tabs(elem_id="pg-tabs") as tabs:
         with gr.Tab("Single", id="single"):
             parts = single.build(lab)

@@ -15,8 +15,10 @@ def build(lab: Lab) -> None:
         TITLE,
         "Write a prompt once, keep every version, and learn which one is best with which model and how many shots.",
     )
+    # Outside of the tabs, which are drawn when they are first opened: what the browser kept is read on arrival.
+    draft = gr.BrowserState(None, storage_key="genai-lab-matrix", secret="genai-lab")
     with gr.Tabs(elem_id="prompts-tabs") as tabs:
         with gr.Tab("Templates", id="templates"):
             templates.build(lab)
         with gr.Tab("Matrix", id="matrix"):
-            matrix.build(lab, tabs)
+            matrix.build(lab, tabs, draft)

@@ -87,7 +87,7 @@ def predictions(elem_id: str) -> gr.HTML:
 def empty_value() -> dict[str, Any]:
     return {
         "title": "No matrix yet",
-        "next": "Press Try it for a small one on starter reviews, or choose a dataset, models and templates and run.",
+        "next": "Press Fill in an example for a small one, or choose a dataset, models and templates and run.",
     }
 
 

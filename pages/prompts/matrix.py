@@ -10,7 +10,7 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.prompts.few_shot import SELECTORS
-from genai_lab.services import datasets, models, presets, prompting, templates
+from genai_lab.services import datasets, models, presets, prompting, proposing, templates
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix.estimating import estimate
@@ -19,6 +19,7 @@ from pages.components.errors import PRIVATE, guarded
 from pages.components.head import drawn, section
 from pages.components.opening import fills, number_of, on_open
 from pages.prompts import results
+from pages.prompts.preview import SENT_AS
 
 EXAMPLE, EXAMPLE_MODEL, EXAMPLE_TEMPLATE = "starter-sentiment", "starter-causal", "classify-review"
 SPLITS = ["test", "validation", "train"]
@@ -37,16 +38,15 @@ class Form:
     selectors: gr.Dropdown
 
 
-def build(lab: Lab, tabs: gr.Tabs) -> None:
+def build(lab: Lab, tabs: gr.Tabs, draft: gr.BrowserState) -> None:
     opened, seen = gr.State(None), gr.State("")
-    draft = gr.BrowserState(None, storage_key="genai-lab-matrix", secret="genai-lab")
     jobstrip.build(lab, ("matrix",))
     with gr.Accordion("New matrix", open=True, elem_id="mx-new"):
-        form = _form()
+        main = _main_fields()
         with gr.Row(elem_classes=["actions"]):
             run = gr.Button("Run matrix", variant="primary", size="sm", scale=0, min_width=110, elem_id="mx-run")
             cost = gr.Button("Estimate", size="sm", scale=0, min_width=90, elem_id="mx-estimate")
-            sample = gr.Button("Try it", size="sm", scale=0, min_width=80, elem_id="mx-try")
+            sample = gr.Button("Fill in an example", size="sm", scale=0, min_width=80, elem_id="mx-try")
         told = drawn(
             "",
             html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
@@ -54,6 +54,7 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
             js_on_load=None,
             elem_id="mx-cost",
         )
+        form = _details(main)
     section("Results")
     shown = results.Results(lab, opened)
     # The timer draws what it was asked for, which may be late: it never says what is open.
@@ -63,6 +64,8 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
     shown.follow(on_open(arrived, [tabs, *form.inputs, *anew], lab, inputs=[draft]))
     cost.click(guarded(estimated, lab), form.inputs, told, concurrency_id="models", **PRIVATE)
     fills(sample.click, example, form.inputs, lab, inputs=form.inputs)
+    dataset, kept, metrics, length = (form.inputs[place] for place in (0, 2, 6, 9))
+    dataset.input(guarded(proposed, lab), dataset, [kept, metrics, length], queue=False, **PRIVATE)
     for event in (
         run.click(guarded(started, lab), form.inputs, anew, **PRIVATE),
         shown.rerun.click(guarded(rerun, lab), [opened], anew, **PRIVATE),
@@ -76,14 +79,15 @@ def build(lab: Lab, tabs: gr.Tabs) -> None:
         one.change(None, form.inputs, draft, js=KEEP, queue=False, **PRIVATE)
 
 
-def _form() -> Form:
+def _main_fields() -> list[Any]:
+    """What every matrix asks for: dataset, models, templates, shots, rows, metrics."""
     with gr.Row():
         dataset = gr.Dropdown([], label="Dataset", interactive=True, elem_id="mx-dataset")
         chosen = gr.Dropdown([], label="Models", multiselect=True, interactive=True, elem_id="mx-models")
         kept = gr.Dropdown(
             [],
             label="Templates",
-            info="The newest version, or NAME@2, NAME@tag.",
+            info="Those that suit the dataset first; the newest version, or NAME@2, NAME@tag.",
             multiselect=True,
             allow_custom_value=True,
             interactive=True,
@@ -91,27 +95,37 @@ def _form() -> Form:
         )
     with gr.Row():
         shots = gr.Textbox("0, 1, 4", label="Shots", info="Solved examples, with commas.", elem_id="mx-shots")
-        selectors = gr.Dropdown(
-            [(SELECTORS.get(name).title, name) for name in SELECTORS],
-            value=["random"],
-            label="Shots chosen",
-            multiselect=True,
-            interactive=True,
-            elem_id="mx-selectors",
-        )
         rows = gr.Number(100, label="Rows", info="Drawn from the split.", precision=0, minimum=1, elem_id="mx-rows")
         metrics = gr.Dropdown(
             [(METRICS.get(name).title, name) for name in METRICS],
             value=DEFAULT_METRICS,
             label="Metrics",
+            info="Those of the dataset's task are proposed.",
             multiselect=True,
             interactive=True,
             elem_id="mx-metrics",
         )
-    fixed = gr.Textbox(
-        "", label="Rows fixed by hand", info="Row numbers, with commas.", visible=False, elem_id="mx-fix"
-    )
-    with gr.Accordion("Sampling, seeds and splits", open=False):
+    return [dataset, chosen, kept, shots, rows, metrics]
+
+
+def _details(main: Sequence[Any]) -> Form:
+    """Everything else, closed; with it the form is whole."""
+    dataset, chosen, kept, shots, rows, metrics = main
+    with gr.Accordion("Details", open=False, elem_id="mx-details"):
+        with gr.Row():
+            selectors = gr.Dropdown(
+                [(SELECTORS.get(name).title, name) for name in SELECTORS],
+                value=["random"],
+                label="Shots chosen",
+                multiselect=True,
+                interactive=True,
+                elem_id="mx-selectors",
+            )
+            source = gr.Dropdown(SPLITS, value="train", label="Shots from", interactive=True, elem_id="mx-shot-split")
+            split = gr.Dropdown(SPLITS, value="test", label="Rows from", interactive=True, elem_id="mx-split")
+        fixed = gr.Textbox(
+            "", label="Rows fixed by hand", info="Row numbers, with commas.", visible=False, elem_id="mx-fix"
+        )
         with gr.Row():
             samplings = gr.Dropdown(
                 ["greedy"],
@@ -124,10 +138,8 @@ def _form() -> Form:
             length = gr.Number(16, label="Max new tokens", precision=0, minimum=1, elem_id="mx-tokens")
             seeds = gr.Textbox("0", label="Seeds", info="Draw rows, shots and tokens.", elem_id="mx-seeds")
         with gr.Row():
-            split = gr.Dropdown(SPLITS, value="test", label="Rows from", interactive=True, elem_id="mx-split")
-            source = gr.Dropdown(SPLITS, value="train", label="Shots from", interactive=True, elem_id="mx-shot-split")
             rendering = gr.Dropdown(
-                list(prompting.RENDERINGS), value="by model", label="Form", interactive=True, elem_id="mx-form"
+                list(SENT_AS), value="by model", label="Sent as", interactive=True, elem_id="mx-form"
             )
             cache = gr.Checkbox(True, label="Use remembered answers", elem_id="mx-cache")
     inputs = [dataset, chosen, kept, shots, selectors, rows, metrics, fixed]
@@ -139,7 +151,7 @@ def plan_of(lab: Lab, *values: Any) -> service.Plan:
     (dataset, chosen, kept, shots, selectors, rows, metrics, fixed, *rest) = values
     samplings, length, seeds, split, source, rendering, cache = rest
     if not dataset:
-        raise LabError("No dataset is chosen; press Try it, or import one on the Datasets page.")
+        raise LabError("No dataset is chosen; press Fill in an example, or import one on the Datasets page.")
     known = presets.presets(lab)
     gone = [name for name in samplings or () if name not in known]
     if gone:
@@ -176,43 +188,84 @@ def numbers(name: str, text: str | None) -> tuple[int, ...]:
 
 
 def arrived(lab: Lab, draft: str | None, request: gr.Request) -> Sequence[Update]:
-    """The page as its address asks for it: ?matrix=RUN and &cell=CELL, else the newest; the form as it was left."""
-    asked, cell = request.query_params.get("matrix", ""), request.query_params.get("cell", "")
+    """The page as its address asks for it: ?matrix=RUN and &cell=CELL, else the newest; the form as it was left.
+
+    ?tab=matrix opens this tab, ?dataset=NAME chooses it with what suits it, ?example=yes fills the example in.
+    """
+    asked = {name: request.query_params.get(name, "") for name in ("matrix", "cell", "dataset", "tab", "example")}
     found = service.find(lab, 1)
-    named = number_of(asked)
+    named = number_of(asked["matrix"])
     run = named if named is not None else found[0].id if found else None
-    chosen = number_of(cell) if named is not None else None
-    tab = gr.update(selected="matrix") if asked else gr.skip()
-    return tab, *offered(lab, draft, request.query_params.get("dataset", "")), *_fresh(lab, run, chosen)
+    chosen = number_of(asked["cell"]) if named is not None else None
+    here = asked["matrix"] or asked["example"] or asked["tab"] == "matrix"
+    tab = gr.update(selected="matrix") if here else gr.skip()
+    form = offered(lab, draft, asked["dataset"])
+    if asked["example"]:
+        form = list(example(lab, *form))
+    return tab, *form, *_fresh(lab, run, chosen)
 
 
 def offered(lab: Lab, draft: str | None, dataset: str = "") -> list[Update]:
-    """What can be chosen now, with the values of the draft where they are still there."""
+    """What can be chosen now, with the values of the draft where they are still there; of `dataset` if it is asked for.
+
+    Without a draft, and for a dataset that is asked for, what suits the dataset is proposed.
+    """
     import json
 
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
     sets = [view.name for view in datasets.find(lab, "", 200)[0]]
-    kept = [view.template for view in templates.find(lab)]
     ways = list(presets.presets(lab))
     try:
-        values = json.loads(draft) if draft else None
+        left = json.loads(draft) if draft else None
     except ValueError:
-        values = None
-    if not isinstance(values, list) or len(values) != 15:
+        left = None
+    drafted = isinstance(left, list) and len(left) == 15
+    values: list[Any] = list(left or []) if drafted else []
+    if not drafted:
         first = [EXAMPLE_MODEL] if EXAMPLE_MODEL in names else names[:1]
         values = [None, first, [EXAMPLE_TEMPLATE], "0, 1, 4", ["random"], 100, DEFAULT_METRICS, ""]
         values += [["greedy"], 16, "0", "test", "train", "by model", True]
-    wanted = next((one for one in (dataset, values[0]) if one in sets), sets[0] if sets else None)
+    asked = dataset if dataset in sets else next((one for one in sets if one.partition("@")[0] == dataset), None)
+    wanted = next((one for one in (asked, values[0]) if one in sets), sets[0] if sets else None)
+    choices = _suited(lab, wanted)
+    if wanted and (asked or not drafted):
+        values[2], values[6], values[9] = _proposal(lab, wanted)
+        if not _has_split(lab, wanted, "train"):
+            values[3] = "0"
     picked = [name for name in values[1] or [] if name in names]
     made: list[Update] = [
         gr.update(choices=sets, value=wanted),
         gr.update(choices=names, value=picked),
-        gr.update(choices=kept, value=values[2]),
+        gr.update(choices=choices, value=values[2]),
         *values[3:7],
         gr.update(value=values[7], visible="fixed" in (values[4] or [])),
         gr.update(choices=ways, value=[name for name in values[8] or [] if name in ways]),
     ]
     return [*made, *values[9:]]
+
+
+def proposed(lab: Lab, dataset: str | None) -> Sequence[Update]:
+    """Templates, metrics and length that suit a dataset which has just been chosen."""
+    if not dataset:
+        return gr.skip()
+    made = _proposal(lab, dataset)
+    return gr.update(choices=_suited(lab, dataset), value=made[0]), *made[1:]
+
+
+def _proposal(lab: Lab, dataset: str) -> tuple[list[str], list[str], int]:
+    found = proposing.for_dataset(lab, dataset)
+    return [found.best] if found.best else [], list(found.metrics), found.max_new_tokens
+
+
+def _suited(lab: Lab, dataset: str | None) -> list[str]:
+    """The names of all templates, those that suit the dataset first."""
+    if dataset is None:
+        return [view.template for view in templates.find(lab)]
+    return [one.view.template for one in templates.for_dataset(lab, dataset)]
+
+
+def _has_split(lab: Lab, dataset: str, split: str) -> bool:
+    return bool(datasets.show(lab, dataset).splits.get(split))
 
 
 def example(lab: Lab, *values: Any) -> Sequence[Update]:
@@ -222,7 +275,7 @@ def example(lab: Lab, *values: Any) -> Sequence[Update]:
     every = [view.name for view in datasets.find(lab, "", 200)[0]]
     made = list(values)
     made[0] = gr.update(choices=every, value=name)
-    made[1:7] = [[EXAMPLE_MODEL], [EXAMPLE_TEMPLATE], "0, 1, 4", ["random"], 60, DEFAULT_METRICS]
+    made[1:7] = [[EXAMPLE_MODEL], [EXAMPLE_TEMPLATE], "0, 1, 4", ["random"], 60, ["classification"]]
     made[8:10] = [["greedy"], 8]
     return made
 

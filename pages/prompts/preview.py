@@ -18,7 +18,7 @@ from pages.prompts import pieces
 from pages.prompts.separators import from_typed
 
 FIGURES = ("Tokens", "Context", "Room for the answer", "Shots that fit")
-SENT_AS = (("as suits the model", "by model"), ("plain text", "plain"), ("chat messages", "chat"))
+SENT_AS = (("the model's way", "by model"), ("plain text", "plain"), ("chat", "chat"))
 INPUTS = 10
 SAMPLES = {
     "summarise": "summary",
@@ -80,8 +80,8 @@ def build(lab: Lab, parts: Sequence[Any]) -> Sight:
                 value="by model",
                 label="Sent as",
                 interactive=True,
-                scale=1,
-                min_width=100,
+                scale=2,
+                min_width=140,
                 elem_id="prompts-rendering",
             )
             free = gr.Number(

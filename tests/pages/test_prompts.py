@@ -11,7 +11,7 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, generation, prompting
 from pages.playground import single
-from pages.prompts import templates, trying
+from pages.prompts import matrix, templates, trying
 
 ROWS = [{"text": "Win a prize", "label": "spam"}, {"text": "See you at six", "label": "ham"}]
 
@@ -71,3 +71,32 @@ def test_a_link_from_a_dataset_opens_with_it_and_the_template_that_suits(lab: La
     work = [state, "summarise-dialogue", "summarise", "", "A text that is not saved {{ input }}", "", "\\n\\n"]
     rest = [None, 1, "", "random", 2, 0, "", None, "by model", 64]
     assert opened(lab, [*work, *rest], dataset=spam)[4] == work[4]
+
+
+def named(made: list[Any]) -> dict[str, Any]:
+    """The matrix form's values by name."""
+    names = ["dataset", "models", "templates", "shots", "selectors", "rows", "metrics", "fixed", "samplings", "length"]
+    return {name: one["value"] if isinstance(one, dict) else one for name, one in zip(names, made, strict=False)}
+
+
+def test_the_matrix_proposes_what_suits_the_dataset_and_keeps_what_was_left(lab: Lab, spam: str) -> None:
+    fresh = named(matrix.offered(lab, None, spam))
+    assert (fresh["dataset"], fresh["metrics"], fresh["length"]) == (spam, ["classification"], 16)
+    assert fresh["templates"] == ["classify-labels"]
+    left = [spam, ["tiny"], ["plain"], "0", ["random"], 33, ["rouge"], "", ["greedy"], 8, "0", "test", "train"]
+    draft = json.dumps([*left, "plain", True])
+    again = named(matrix.offered(lab, draft))
+    assert (again["templates"], again["rows"], again["metrics"], again["length"]) == (["plain"], 33, ["rouge"], 8)
+    linked = named(matrix.offered(lab, draft, "tried-spam"))
+    assert (linked["rows"], linked["metrics"]) == (33, ["classification"])
+    templates_, metrics, _ = matrix.proposed(lab, spam)
+    assert templates_["choices"][0] == "classify-labels"
+    assert metrics == ["classification"]
+
+
+@pytest.mark.parametrize(("params", "tab"), [({}, None), ({"tab": "matrix"}, "matrix"), ({"example": "yes"}, "matrix")])
+def test_a_link_opens_the_matrix(lab: Lab, params: dict[str, str], tab: str | None) -> None:
+    made = matrix.arrived(lab, None, SimpleNamespace(query_params=params))  # type: ignore[arg-type]
+    assert made[0].get("selected") == tab
+    if "example" in params:
+        assert named(list(made[1:]))["metrics"] == ["classification"]

@@ -1,0 +1,82 @@
+"""The first page of a new lab: what the lab is for, and three ways in. It leaves once the lab is in use."""
+
+import html
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.lab import Lab
+from genai_lab.services import history
+from pages.components.head import PLAIN
+from pages.components.opening import on_open
+
+WHAT_FOR = (
+    "A lab for experiments with language models: look into single answers, find out which prompt or model is better "
+    "and how sure that is, teach a model from your data or from rankings by people, and keep every run as it was."
+)
+# Title, sentence, words of the link, address.
+DOORS = (
+    (
+        "See why it chose a word",
+        "Run a story with a small model that is here already, and point at any word: what else it could have been, and "
+        "what each setting did to the choice.",
+        "Open the example",
+        "/?example=Continue+a+story",
+    ),
+    (
+        "Which prompt is best?",
+        "Try prompts, models and numbers of solved examples on the same rows: scores with intervals, and a verdict in "
+        "words.",
+        "Set up a small comparison",
+        "/prompts?example=yes",
+    ),
+    (
+        "Bring your model",
+        "A folder on this machine, an id of the Hub, an adapter, or a server such as vLLM, Ollama or llama.cpp.",
+        "Add a model",
+        "/models?add=local",
+    ),
+)
+LOOK = """
+.welcome { display: grid; gap: 10px; }
+.welcome > p { margin: 0; font-size: 13px; color: var(--body-text-color); max-width: 96ch; }
+.welcome ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 10px;
+  grid-template-columns: repeat(3, 1fr); }
+.welcome li { margin: 0; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 12px 14px;
+  background: var(--block-background-fill); display: flex; flex-direction: column; gap: 4px; }
+.welcome h2 { font-size: 14px; font-weight: 600; margin: 0; color: var(--body-text-color); }
+.welcome li p { font-size: 13px; margin: 0; flex: 1; color: var(--body-text-color-subdued); }
+.welcome a { color: var(--link-text-color); font-size: 13px; font-weight: 500; }
+@media (max-width: 640px) {
+  .welcome ul { grid-template-columns: 1fr; gap: 6px; }
+  .welcome li { padding: 8px 12px; }
+  .welcome li p, .welcome > p { display: none; }
+}
+"""
+Update = Any
+
+
+def build(lab: Lab) -> None:
+    shown = gr.HTML(
+        _markup(),
+        css_template=LOOK,
+        visible=False,
+        apply_default_css=False,
+        elem_classes=PLAIN,
+        js_on_load=None,
+        elem_id="pg-welcome",
+    )
+    on_open(arrived, [shown], lab)
+
+
+def arrived(lab: Lab) -> Update:
+    return gr.update(visible=history.is_new(lab))
+
+
+def _markup() -> str:
+    doors = "".join(
+        f"<li><h2>{html.escape(title)}</h2><p>{html.escape(words)}</p>"
+        f'<a href="{html.escape(address, quote=True)}">{html.escape(link)}</a></li>'
+        for title, words, link, address in DOORS
+    )
+    return f'<div class="welcome"><p>{html.escape(WHAT_FOR)}</p><ul>{doors}</ul></div>'

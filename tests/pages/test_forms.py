@@ -1,0 +1,95 @@
+"""Every form that starts something shows at most seven fields before its button; the rest stands under Details."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+
+import pages
+from genai_lab.lab import Lab
+
+MOST = 7
+# The buttons that start something new, by elem_id.
+STARTS = (
+    "mx-run", "ev-suite-run", "ev-run", "ev-systems-run", "ev-file-run", "local-add", "adapter-add", "endpoint-add",
+    "grid-run", "best-run",   "ft-start", "fb-draw", "fb-from-runs", "fb-import", "fb-demo-make",
+    "ds-import",
+)  # fmt: skip
+FIELDS = (
+    gr.Textbox, gr.Dropdown, gr.Number, gr.Slider, gr.Checkbox, gr.CheckboxGroup, gr.Radio, gr.File,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def every(lab: Lab) -> list[Any]:
+    """All blocks of all pages, in the order in which they stand."""
+    demo = pages.build(lab)
+    return list(_walk(demo))
+
+
+def _walk(block: Any) -> Iterator[Any]:
+    for child in getattr(block, "children", []):
+        yield child
+        yield from _walk(child)
+
+
+def _above(block: Any) -> list[Any]:
+    found = []
+    while (block := block.parent) is not None:
+        found.append(block)
+    return found
+
+
+def _scope(button: Any) -> Any:
+    """The part of the page that the form fills: the tab or the open accordion that its button stands in, or all."""
+    above = _above(button)
+    return next((one for one in above if isinstance(one, gr.Tab) or _opened(one)), above[-1])
+
+
+def _opened(block: Any) -> bool:
+    return isinstance(block, gr.Accordion) and block.open
+
+
+def _seen(field: Any, scope: Any, button: Any) -> bool:
+    """Whether it is shown as the page opens: nothing closed, hidden or in another tab between it and the scope."""
+    above = _above(field)
+    between = above[: above.index(scope)]
+    beside = [one for one in between if isinstance(one, gr.Tab) and one not in _above(button)]
+    closed = any(isinstance(one, gr.Accordion) and not one.open for one in between)
+    hidden = any(getattr(one, "visible", True) is not True for one in [field, *between])
+    return not (beside or closed or hidden)
+
+
+def _fields_before(every: list[Any], button: Any) -> list[str]:
+    scope = _scope(button)
+    before = every[: every.index(button)]
+    return [
+        str(one.label)
+        for one in before
+        if isinstance(one, FIELDS) and scope in _above(one) and one.label and _seen(one, scope, button)
+    ]
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_at_most_seven_fields_stand_before_the_start(every: list[Any], name: str) -> None:
+    button = next((one for one in every if getattr(one, "elem_id", None) == name), None)
+    assert button is not None, f"no button {name}; a form that was renamed or left belongs in this list"
+    found = _fields_before(every, button)
+    assert len(found) <= MOST, found
+
+
+def test_the_walk_counts_what_is_seen_and_nothing_else() -> None:
+    with gr.Blocks() as demo, gr.Tabs():
+        with gr.Tab("One"):
+            gr.Textbox(label="elsewhere")
+        with gr.Tab("Two"):
+            gr.Textbox(label="first")
+            gr.Textbox(label="hidden", visible=False)
+            with gr.Accordion("Details", open=False):
+                gr.Textbox(label="closed")
+            with gr.Row():
+                gr.Number(label="second")
+            button = gr.Button("Start")
+            gr.Textbox(label="after")
+    assert _fields_before(list(_walk(demo)), button) == ["first", "second"]
