@@ -151,6 +151,24 @@ class Delta:
     tokens: tuple[Token, ...] = ()
 
 
+def why_empty(reason: str, tokens: int = 0, reasoning: int = 0) -> str:
+    """In a sentence, why a completion that ended for `reason` after so many tokens has no text."""
+    if reasoning:
+        counted = f"{reasoning:,} token{'s' if reasoning != 1 else ''}"
+        return f"All {counted} went into reasoning, which is no part of the answer; allow more new tokens."
+    if reason == "stop string":
+        return "The completion is empty: the model began with a stop string, before which the text ends."
+    if reason == "cancelled":
+        return "It was stopped before its first character."
+    if reason == "content filter":
+        return "The server's content filter held the answer back."
+    if reason == "length":
+        return "The completion is empty: all of its tokens are white space or special; allow more new tokens."
+    if tokens:
+        return "The completion is empty: the model wrote only white space or special tokens before it ended."
+    return "The completion is empty: the model ended it at once. Try another prompt, mode or temperature."
+
+
 @dataclass(frozen=True)
 class Completion:
     """One finished completion. Times in seconds from the submission; seed = (settings' seed + index) modulo 2**31.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.decoding import Completion, Delta, FinishReason, Sampling, Token
+from genai_lab.decoding import Completion, Delta, FinishReason, Sampling, Token, why_empty
 from genai_lab.decoding.detokenizing import Detokenizer
 from genai_lab.decoding.reading import Reading
 from genai_lab.errors import LabError, ModelError
@@ -93,7 +93,8 @@ class TokenStream:
 class Row(Reading):
     """One completion. `context` are the ids that repetition filters look back on, `before` those that the text follows.
 
-    `room` is the number of tokens that may come, `byte_of` the value of each token that stands for a single byte.
+    `room` is the number of tokens that may come, `byte_of` the value of each token that stands for a single byte;
+    `notes` are those of the completion.
     """
 
     stream: TokenStream = field(kw_only=True)
@@ -107,6 +108,7 @@ class Row(Reading):
     trace: int = 0
     keep_logits: bool = False
     byte_of: Mapping[int, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     submitted: float = field(default_factory=time.perf_counter)
     tokens: list[Token] = field(default_factory=list)
     finished: FinishReason | None = None
@@ -158,16 +160,19 @@ class Row(Reading):
                 # After an error nothing is decoded again: it may be what failed.
                 self._gather(self._held + (self._detokenizer.rest() if reason != "error" else ""))
             self._tell()
+            text = "".join(self._said)
+            empty = () if text.strip() or reason == "error" else (why_empty(reason, len(self.tokens)),)
             self.stream.finish(
                 Completion(
                     index=self.index,
-                    text="".join(self._said),
+                    text=text,
                     tokens=tuple(self.tokens),
                     finish_reason=reason,
                     prompt_tokens=len(self.prompt),
                     seed=self.seed,
                     seconds=time.perf_counter() - self.submitted,
                     first_token_seconds=self.first,
+                    notes=(*empty, *self.notes),
                 )
             )
 

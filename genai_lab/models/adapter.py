@@ -32,6 +32,7 @@ TASKS = {"CAUSAL_LM": "decoder-only", "SEQ_2_SEQ_LM": "encoder-decoder", "SEQ_CL
 # These beginnings of `init_lora_weights` take something away from the base's own weights.
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 NEEDS_MORE = ("megatron_config", "alora_invocation_tokens", "arrow_config")
+EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight", "wte.weight", "shared.weight", "word_embeddings.weight")
 RANK = 1024
 WIDTH = 4
 
@@ -172,6 +173,7 @@ def _check_fit(folder: Path, config: dict[str, Any], tensors: tuple[Tensor, ...]
         _check_width(folder, tensors[0].shape[1], read_json(base.path / "config.json"))
     shapes = {t.name: t.shape for path in weight_files(base.path) for t in safetensors_header(path)}
     for tensor in tensors:
+        _check_whole(folder, tensor, shapes)
         stem, size = _changed(tensor)
         if not stem:
             continue
@@ -182,6 +184,35 @@ def _check_fit(folder: Path, config: dict[str, Any], tensors: tuple[Tensor, ...]
                 f"{folder} does not fit its base: it changes {stem} with size {size}, and the base {found}; choose the "
                 "base that it was trained on."
             )
+
+
+def _check_whole(folder: Path, tensor: Tensor, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Compares a whole weight that the adapter brings, such as an output layer or resized embeddings, with the base's.
+
+    A tied output layer is not in the base's files; its embeddings have its shape.
+    """
+    name = tensor.name.removeprefix("base_model.model.").replace(".base_layer.", ".").replace(".modules_to_save.", ".")
+    embeds = name.endswith(EMBEDDINGS)
+    shape = _shape(shapes, name)
+    if shape is None and embeds:
+        shape = next((own for other, own in shapes.items() if other.endswith(EMBEDDINGS)), None)
+    size = tensor.shape
+    if name.endswith(".lora_embedding_A"):
+        # (r, words): what it adds to the embeddings is one column a word.
+        shape = _shape(shapes, f"{name.removesuffix('.lora_embedding_A')}.weight")
+        embeds, size = True, (tensor.shape[-1], *(shape or ())[1:])
+    if shape is None or size == shape:
+        return
+    if embeds and len(size) == len(shape) == 2 and size[1] == shape[1]:
+        raise ModelError(
+            f"{folder} does not fit its base: it brings embeddings of {size[0]:,} words, and the base has "
+            f"{shape[0]:,}, so it was trained after the vocabulary was resized. Resize the base to {size[0]:,} "
+            "(resize_token_embeddings), save it with the adapter's tokenizer, add it and choose it as the base."
+        )
+    raise ModelError(
+        f"{folder} does not fit its base: it brings {name} as {'x'.join(map(str, tensor.shape))}, and the base has "
+        f"{'x'.join(map(str, shape))} there; choose the base that it was trained on."
+    )
 
 
 def _check_width(folder: Path, size: int, config: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from genai_lab.decoding import Completion, Delta, FinishReason, Token
+from genai_lab.decoding import Completion, Delta, FinishReason, Token, why_empty
 from genai_lab.errors import LabError, ModelError
 from genai_lab.models import Card, Request
 from genai_lab.models.connections import clear_errors, proxy_of, refuse_encoded
@@ -99,13 +99,14 @@ class _Draft:
 
 def _said_of(text: str, thought: int, reason: FinishReason) -> Iterator[str]:
     """What a reader should know of an answer that is not what it seems."""
-    counted = f"{thought:,} token{'s' if thought != 1 else ''}"
-    if thought and not text and reason == "length":
-        yield f"All {counted} went into reasoning, which is no part of the answer; allow more new tokens."
-    elif thought:
-        yield f"{counted} of reasoning came before the answer{'' if text else ', which is empty'}."
-    if reason == "content filter":
-        yield f"The server's content filter {'cut the answer off' if text else 'held the answer back'}."
+    empty = not text.strip()
+    if thought and not (empty and reason == "length"):
+        counted = f"{thought:,} token{'s' if thought != 1 else ''}"
+        yield f"{counted} of reasoning came before the answer{', which is empty' if empty else ''}."
+    if empty and reason != "error" and not (thought and reason == "end of text"):
+        yield why_empty(reason, reasoning=thought if reason == "length" else 0)
+    elif reason == "content filter":
+        yield "The server's content filter cut the answer off."
 
 
 class EndpointStream:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 DECODED = 50_000
 ENCODED = 2048
 CHATS, KEPT_CHAT = 1024, 20_000
+COARSE = "Computed in {}, where rounding follows what else is in the batch: a replay may give another text."
 
 
 class LocalGenerator:
@@ -48,6 +49,8 @@ class LocalGenerator:
         self.tensor_bytes = None if variant else copies * bytes_of(module)
         self._ends = _end_ids(module, tokenizer)
         self._byte_of = byte_tokens(tokenizer)
+        dtype = str(module.dtype).removeprefix("torch.")
+        self._notes = (COARSE.format(dtype),) if dtype in ("bfloat16", "float16") else ()
         # The tokenizer's own core does the same without the checks that transformers makes on every call.
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
         self._tokenizing = threading.Lock()
@@ -140,6 +143,7 @@ class LocalGenerator:
                 before=begun if self.seq2seq else ids,
                 decode=self._decode,
                 byte_of=self._byte_of,
+                notes=self._notes,
                 ends=self._ends,
                 room=min(sampling.max_new_tokens, self.context - written),
                 trace=request.trace,

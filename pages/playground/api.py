@@ -54,7 +54,8 @@ def generate(lab: Lab, model: str, prompt: str, mode: str = "", settings: dict[s
             model's own (its generation_config.json), else the lab's.
 
     Returns:
-        run (its id, for /?run=ID), seed, settings, and completions with text, finish_reason and token counts.
+        run (its id, for /?run=ID), seed, settings, and completions with text, finish_reason, token counts and
+            notes, such as why a completion is empty.
     """
     asked = models.prompt_for(lab, model, prompt, mode or None)
     sampling = defaults.sampling_for(lab, model, settings or {}, asked.mode)
@@ -67,6 +68,7 @@ def generate(lab: Lab, model: str, prompt: str, mode: str = "", settings: dict[s
             "completion_tokens": one.completion_tokens,
             "seconds": one.seconds,
             "seed": one.seed,
+            "notes": list(one.notes),
         }
         for one in view.completions
     ]

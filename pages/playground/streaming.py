@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.decoding import Completion, Token
+from genai_lab.decoding import Completion, Token, why_empty
 from genai_lab.lab import Lab
 from genai_lab.services import generation, models
 from pages.components.stats import NOTHING, seconds_text, size_text, stat_values
@@ -118,24 +118,8 @@ def note_of(run_id: int, model: str, done: Sequence[Completion], status: str, lo
 
 
 def notes_of(done: Completion) -> tuple[str, ...]:
-    """What its model had to say about a completion, else why there is nothing in it."""
-    return done.notes or (() if done.text.strip() else (why_empty(done),))
-
-
-def why_empty(done: Completion) -> str:
-    """In a sentence, why a completion has no text."""
-    if done.finish_reason == "stop string":
-        return "Nothing stands before the first stop string: the model began with it."
-    if done.finish_reason == "cancelled":
-        return "It was stopped before its first token."
-    if done.finish_reason == "content filter":
-        return "The server's content filter took the answer away."
-    if done.finish_reason == "length":
-        return "All of its tokens are white space or parts of characters."
-    return (
-        "The completion is empty: the model's first choice was to end the text. "
-        "Try chat mode, another prompt or a higher temperature."
-    )
+    """What a reader should know of a completion; one recorded without a word on why it is empty gets it here."""
+    return done.notes or (() if done.text.strip() else (why_empty(done.finish_reason, done.completion_tokens),))
 
 
 def _choice(done: Sequence[Completion]) -> Update:

@@ -53,6 +53,35 @@ def test_characters_of_several_tokens_come_whole() -> None:
     assert not any("\ufffd" in delta for delta in deltas)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason", "words"),
+    [
+        ("", "end of text", "the model ended it at once"),
+        (" \n", "end of text", "only white space or special tokens before it ended"),
+        ("  ", "length", "allow more new tokens"),
+        ("###", "stop string", "began with a stop string"),
+        ("", "cancelled", "stopped before its first character"),
+        ("a", "end of text", None),
+    ],
+)
+def test_an_empty_completion_says_why(text: str, reason: Any, words: str | None) -> None:
+    row = row_of(Sampling(stop=("###",)))
+    for byte in text.encode():
+        row.push(Token(4 + byte, "?"))
+    row.close(reason)
+    notes = row.stream.completions[0].notes
+    assert words in notes[0] if words else notes == ()
+
+
+def test_a_coarse_dtype_says_that_a_replay_may_differ() -> None:
+    generator = generator_of(tiny_llama().bfloat16())
+    [stream] = generator.submit([Request(Prompt("ab"), Sampling(max_new_tokens=2, seed=1))])
+    assert list(stream)
+    assert "bfloat16" in stream.completions[0].notes[-1]
+    assert "a replay may give another text" in stream.completions[0].notes[-1]
+    generator.close()
+
+
 def test_an_incomplete_character_at_the_end_is_shown_as_such() -> None:
     row = row_of(Sampling())
     for byte in "a🎉".encode()[:-1]:

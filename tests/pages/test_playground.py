@@ -163,8 +163,8 @@ def test_every_panel_has_its_own_mode_and_system(lab: Lab) -> None:
     [
         ("A story", "length", "Cut at 3 tokens, its limit.", True),
         ("A story", "end of text", "ended by end of text.", False),
-        ("", "end of text", "the model's first choice was to end the text", False),
-        ("", "stop string", "before the first stop string", False),
+        ("", "end of text", "only white space or special tokens before it ended", False),
+        ("", "stop string", "the model began with a stop string", False),
         (" ", "length", "white space", False),
     ],
 )
