@@ -1,6 +1,6 @@
 """The matrix tab: what is tried, what it will cost, the grid that fills, and what becomes of a good cell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from genai_lab.prompts.few_shot import SELECTORS
 from genai_lab.services import datasets, models, presets, prompting, proposing, templates
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Choice
-from genai_lab.services.matrix.estimating import estimate
+from genai_lab.services.matrix.estimating import Estimating
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import drawn, section
@@ -27,6 +27,8 @@ DEFAULT_METRICS = ["exact_match"]
 KEEP = "(...values) => JSON.stringify(values)"
 ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.pathname}?matrix=${run}`); return run; }"""
 Update = Any
+# Under way, by browser session.
+_ESTIMATES: dict[str, Estimating] = {}
 
 
 @dataclass
@@ -46,6 +48,9 @@ def build(lab: Lab, tabs: gr.Tabs, draft: gr.BrowserState) -> None:
         with gr.Row(elem_classes=["actions"]):
             run = gr.Button("Run matrix", variant="primary", size="sm", scale=0, min_width=110, elem_id="mx-run")
             cost = gr.Button("Estimate", size="sm", scale=0, min_width=90, elem_id="mx-estimate")
+            halt = gr.Button(
+                "Stop estimating", size="sm", scale=0, min_width=120, visible=False, elem_id="mx-estimate-stop"
+            )
             sample = gr.Button("Fill in an example", size="sm", scale=0, min_width=80, elem_id="mx-try")
         told = drawn(
             "",
@@ -62,7 +67,8 @@ def build(lab: Lab, tabs: gr.Tabs, draft: gr.BrowserState) -> None:
     address = gr.Textbox("", visible="hidden", show_label=False, container=False)
     anew = [opened, address, shown.cell, *live]
     shown.follow(on_open(arrived, [tabs, *form.inputs, *anew], lab, inputs=[draft]))
-    cost.click(guarded(estimated, lab), form.inputs, told, concurrency_id="models", **PRIVATE)
+    cost.click(guarded(estimated, lab), form.inputs, [told, halt], concurrency_limit=None, **PRIVATE)
+    halt.click(guarded(stop_estimating), None, halt, queue=False, **PRIVATE)
     fills(sample.click, example, form.inputs, lab, inputs=form.inputs)
     dataset, kept, metrics, length = (form.inputs[place] for place in (0, 2, 6, 9))
     dataset.input(guarded(proposed, lab), dataset, [kept, metrics, length], queue=False, **PRIVATE)
@@ -284,9 +290,35 @@ def by_hand(selectors: list[str]) -> Update:
     return gr.update(visible="fixed" in (selectors or []))
 
 
-def estimated(lab: Lab, *values: Any) -> str:
-    found = estimate(lab, plan_of(lab, *values))
-    return " ".join((found.sentence, *(f"{one}." for one in found.fewer)))
+def estimated(lab: Lab, request: gr.Request, *values: Any) -> Iterator[Sequence[Update]]:
+    """The number of requests at once, tokens and time as they are found; Stop ends it."""
+    key = str(request.session_hash)
+    if before := _ESTIMATES.pop(key, None):
+        before.stop()
+    found = _ESTIMATES[key] = Estimating(lab, plan_of(lab, *values))
+    shown = ""
+    try:
+        while True:
+            done, latest = found.done, found.latest
+            text = " ".join((latest.sentence, *(f"{one}." for one in latest.fewer)))
+            if text != shown or done:
+                shown = text
+                yield text, gr.update(visible=not done)
+            if done and found.problem is not None:
+                raise found.problem
+            if done:
+                return
+            found.wait(0.5)
+    finally:
+        found.stop()
+        if _ESTIMATES.get(key) is found:
+            del _ESTIMATES[key]
+
+
+def stop_estimating(request: gr.Request) -> Update:
+    if found := _ESTIMATES.get(str(request.session_hash)):
+        found.stop()
+    return gr.update(visible=False)
 
 
 def started(lab: Lab, *values: Any) -> Sequence[Update]:

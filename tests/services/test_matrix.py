@@ -1,5 +1,6 @@
 """The matrix: cells as runs, answers remembered, a refused row that ends nothing else, reading, rating, promoting."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, matrix, models, presets, templates
 from genai_lab.services.evaluation import Choice
-from genai_lab.services.matrix import promoting, reading
-from genai_lab.services.matrix.estimating import estimate
+from genai_lab.services.matrix import estimating, promoting, reading
+from genai_lab.services.matrix.estimating import Estimating, estimate
 from genai_lab.services.work.matrix import Matrix
 from storage import jobs as job_queries
 from storage.tables import Job
 from tests.tiny import random_model
+from tests.waiting import until
 
 ROWS = 12
 LONG = 5
@@ -215,6 +217,36 @@ def test_the_cost_is_told_before(lab: Lab, reviews: str) -> None:
     assert found.minutes is not None
     assert found.sentence.startswith(f"2 cells x {ROWS} rows = {2 * ROWS} requests, about ")
     assert any(word in found.source for word in ("earlier runs", "measured now"))
+
+
+def test_requests_are_counted_at_once_and_the_rest_can_be_stopped(
+    lab: Lab, reviews: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def slow(*args: Any, **more: Any) -> Iterator[Any]:
+        go.wait(60)
+        yield from ()
+
+    monkeypatch.setattr(estimating, "answers", slow)
+    monkeypatch.setattr(estimating.queries, "speed", lambda *args: None)
+    begun = Estimating(lab, plan(reviews))
+    assert begun.latest.sentence.startswith(f"2 cells x {ROWS} rows = {2 * ROWS} requests")
+    until(lambda: "tokens to read; timing" in begun.latest.sentence)
+    assert not begun.done
+    begun.stop()
+    assert begun.done
+    assert begun.wait(0).sentence.endswith("tokens to read; stopped before the time was known.")
+    go.set()
+
+
+def test_an_estimate_in_the_background_ends_with_the_same_figures(lab: Lab, reviews: str) -> None:
+    begun = Estimating(lab, plan(reviews))
+    until(lambda: begun.done)
+    found = estimate(lab, plan(reviews))
+    assert begun.latest.pending == ""
+    assert (begun.latest.requests, begun.latest.prompt_tokens) == (found.requests, found.prompt_tokens)
+    assert begun.problem is None
 
 
 @pytest.mark.parametrize(

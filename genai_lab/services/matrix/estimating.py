@@ -1,8 +1,14 @@
-"""What a matrix will cost before it runs: prompts counted on a few rows, speeds recorded or measured on them."""
+"""What a matrix will cost before it runs: prompts counted on a few rows, speeds recorded or measured on them.
 
+`estimate` does it all and may take minutes, since it loads models; an `Estimating` tells the number of requests at
+once and the rest as it comes, from a thread that can be stopped.
+"""
+
+import logging
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
@@ -12,13 +18,16 @@ from genai_lab.services.matrix import Cell, Plan, cell_settings, checked
 from genai_lab.services.matrix.predicting import Asked, CellPlan, answers, asked
 from storage import matrix as queries
 
+log = logging.getLogger(__name__)
 PROBED = 8
+STOPPED = "stopped before the time was known"
 
 
 @dataclass(frozen=True)
 class Estimate:
     """`prompt_tokens` are exact on a few rows and scaled up; `completion_tokens` what models wrote before or in the
-    probe. `minutes` is None where the speed of a model is not known; `source` says where speeds come from.
+    probe. `minutes` is None where the speed of a model is not known; `source` says where speeds come from, `pending`
+    what is still being found out.
     """
 
     cells: int
@@ -29,10 +38,15 @@ class Estimate:
     minutes: float | None
     source: str
     fewer: tuple[str, ...]
+    pending: str = ""
 
     @property
     def sentence(self) -> str:
         """One line for a person."""
+        if self.pending:
+            cells = f"{self.cells} cell{'s' if self.cells != 1 else ''}"
+            read = f", about {self.prompt_tokens:,} tokens to read" if self.prompt_tokens is not None else ""
+            return f"{cells} x {self.rows:,} rows = {self.requests:,} requests{read}; {self.pending}."
         tokens = f"{self.prompt_tokens + self.completion_tokens:,}" if self.prompt_tokens is not None else "unknown"
         cells = f"{self.cells} cell{'s' if self.cells != 1 else ''}"
         return (
@@ -56,26 +70,115 @@ def minutes_text(minutes: float | None) -> str:
     return f"about {minutes * 60:.0f} s" if minutes < 2 else f"about {minutes:.0f} minutes"
 
 
-def estimate(lab: Lab, plan: Plan) -> Estimate:
-    """Raises LabError where the matrix could not start. Models without recorded speed are tried on a few rows."""
+class Estimating:
+    """An estimate under way. `latest` has the number of requests from the beginning; raises LabError as `estimate`.
+
+    `wait` comes back with the latest figures when there are new ones, or after the given seconds.
+    """
+
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        cells, version = checked(lab, plan)
+        self.latest = _counted(plan, cells, version)
+        self.problem: LabError | None = None
+        self._news, self._stopped, self._done = threading.Event(), threading.Event(), threading.Event()
+        threading.Thread(target=self._work, args=(lab, plan), name="estimate", daemon=True).start()
+
+    @property
+    def done(self) -> bool:
+        return self._done.is_set()
+
+    def stop(self) -> None:
+        """Ends it with what is known; texts that a model is writing for it are cancelled."""
+        self._stopped.set()
+        if not self.done:
+            self.latest = replace(self.latest, pending=STOPPED)
+        self._done.set()
+        self._news.set()
+
+    def wait(self, seconds: float) -> Estimate:
+        self._news.wait(seconds)
+        self._news.clear()
+        return self.latest
+
+    def _work(self, lab: Lab, plan: Plan) -> None:
+        try:
+            self._tell(estimate(lab, plan, self._tell, self._stopped))
+        except _Stopped:
+            pass
+        except LabError as problem:
+            self.problem = problem
+        except Exception:
+            log.exception("an estimate failed")
+            self.problem = LabError("The estimate failed; the app's log holds the details.")
+        self._done.set()
+        self._news.set()
+
+    def _tell(self, found: Estimate) -> None:
+        if not self._stopped.is_set():
+            self.latest = found
+            self._news.set()
+
+
+class _Stopped(Exception):
+    """Nobody waits for the estimate any more."""
+
+
+def estimate(
+    lab: Lab, plan: Plan, tell: Callable[[Estimate], None] | None = None, stopped: threading.Event | None = None
+) -> Estimate:
+    """Raises LabError where the matrix could not start. Models without recorded speed are tried on a few rows.
+
+    `tell` gets what is known on the way; once `stopped` is set, it ends with an exception of its own.
+    """
+    tell, stopped = tell or (lambda _: None), stopped or threading.Event()
     cells, version = checked(lab, plan)
-    rows = min(plan.rows, version.splits[plan.split])
+    found = _counted(plan, cells, version)
     prompts: dict[tuple[str, str, int], list[Asked]] = {}
     for cell in cells:
         key = (cell.model, cell.template, cell.k)
         if key not in prompts:
+            _end_where(stopped)
+            tell(replace(found, pending=f"counting tokens with {cell.model}"))
             prompts[key] = asked(lab, _probe_plan(plan, cell, version))
-    paces = {name: _pace(lab, plan, cells, version, prompts, name) for name in plan.models}
+    paces = {}
+    for name in plan.models:
+        _end_where(stopped)
+        tell(replace(_summed(plan, cells, version, prompts, {}), pending=f"timing {name} on {PROBED} rows"))
+        paces[name] = _pace(lab, plan, cells, version, prompts, name, stopped)
+    return _summed(plan, cells, version, prompts, paces)
+
+
+def _end_where(stopped: threading.Event) -> None:
+    if stopped.is_set():
+        raise _Stopped
+
+
+def _counted(plan: Plan, cells: Sequence[Cell], version: VersionView) -> Estimate:
+    """Without a look at any model."""
+    rows = min(plan.rows, version.splits[plan.split])
+    pending = "counting tokens"
+    return Estimate(len(cells), rows, len(cells) * rows, None, 0, None, "not known yet", (), pending)
+
+
+def _summed(
+    plan: Plan,
+    cells: Sequence[Cell],
+    version: VersionView,
+    prompts: dict[tuple[str, str, int], list[Asked]],
+    paces: dict[str, "_Pace"],
+) -> Estimate:
+    """All cells together; the time is None where `paces` lacks a model."""
+    rows = min(plan.rows, version.splits[plan.split])
     read, written, seconds, known = 0.0, 0.0, 0.0, True
     for cell in cells:
         sizes = [one.fitted.tokens for one in prompts[cell.model, cell.template, cell.k]]
         known = known and None not in sizes
         mean = sum(size or 0 for size in sizes) / len(sizes)
-        pace = paces[cell.model]
+        pace = paces.get(cell.model) or _Pace(None, 0.0, probed=False)
         length = min(pace.written or cell.sampling.max_new_tokens, cell.sampling.max_new_tokens)
         read, written = read + rows * mean, written + rows * length
         seconds += rows * (mean + length) * (pace.seconds or 0.0)
-    timed = all(pace.seconds is not None for pace in paces.values())
+    timed = bool(paces) and all(pace.seconds is not None for pace in paces.values())
     return Estimate(
         cells=len(cells),
         rows=rows,
@@ -100,6 +203,7 @@ def _pace(
     version: VersionView,
     prompts: dict[tuple[str, str, int], list[Asked]],
     name: str,
+    stopped: threading.Event,
 ) -> _Pace:
     view = models.show(lab, name)
     with lab.database.reading() as session:
@@ -111,7 +215,10 @@ def _pace(
         return _Pace(None, 0.0, probed=False)
     cell = max((one for one in cells if one.model == name), key=lambda one: one.k)
     began = time.perf_counter()
-    made = list(answers(lab, _probe_plan(plan, cell, version), prompts[name, cell.template, cell.k], use_cache=False))
+    made = []
+    for one in answers(lab, _probe_plan(plan, cell, version), prompts[name, cell.template, cell.k], use_cache=False):
+        _end_where(stopped)
+        made.append(one)
     seconds = time.perf_counter() - began
     problem = next((one.error for one in made if one.error), None)
     if problem:
