@@ -16,11 +16,17 @@ LOOKED_AT = 500_000
 
 
 def foresee(
-    asked: Plan, base: Path, architecture: Architecture, labels: Sequence[str], length: int, target: int
+    asked: Plan,
+    base: Path,
+    architecture: Architecture,
+    labels: Sequence[str],
+    length: int,
+    target: int,
+    device: str = "cpu",
 ) -> MemoryPlan:
     """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch.
 
-    Of pairs both sides are read in one batch.
+    Of pairs both sides are read in one batch. On the CPU the peak is of the whole process, on a GPU of its memory.
     """
     method, objective = METHODS.get(asked.method), OBJECTIVES.get(asked.objective)
     head, sides = objective.head, 2 if objective.needs == "pairs" else 1
@@ -38,12 +44,13 @@ def foresee(
         module = class_of(architecture, head).from_config(config)
         return method.apply(module, architecture, settings, asked.training.steps)
 
-    return plan(
+    found = plan(
         build,
         lambda: batch_of(family, sides * asked.training.batch, length, target),
         gradient_checkpointing=asked.training.checkpointing,
         autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(asked.training.precision),
     )
+    return found.of_a_process() if device == "cpu" else found
 
 
 def longest(draws: Draws, batch: int) -> tuple[int, int]:

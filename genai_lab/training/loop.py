@@ -18,6 +18,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
+from genai_lab import memory
 from genai_lab.training import IGNORED, Tell
 from genai_lab.training.batches import Draws, validation_draws
 from genai_lab.training.loading import ends_of, load_module, load_tokenizer
@@ -153,6 +154,7 @@ def train(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
         "seconds": seconds,
         "tokens": loop.tokens * loop.args.world_size,
         "peak": peak.bytes(),
+        "process": peak.before,
     }
     found |= {"stopped_early": loop.state.global_step < work.steps, "trained": trained, **loop.sizes()}
     if loop.is_world_process_zero():
@@ -225,44 +227,15 @@ def best_of(out: Path) -> Path | None:
 
 
 class Peak:
-    """The most memory since it was made, beyond what was held then, in bytes."""
+    """The most memory since it was made, in bytes: on the CPU of the whole process, on a GPU of its tensors."""
 
     def __init__(self) -> None:
-        self.before = _rss()
-        self._fresh = _forget_peak()
+        self.before = memory.resident()
+        memory.forget_peak()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
 
     def bytes(self) -> int:
         if torch.cuda.is_available():
             return int(torch.cuda.max_memory_allocated())
-        return max(0, _high() - self.before)
-
-
-def _rss() -> int:
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
-def _high() -> int:
-    """Peak resident memory, since the last `_forget_peak` where the system knows it."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    import resource
-    import sys
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _forget_peak() -> bool:
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return False
-    return True
+        return memory.peak()

@@ -16,7 +16,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from genai_lab.memory import machine_memory
@@ -52,6 +52,8 @@ GPUS: dict[str, int] = {
 # Bytes that a process gains by its first step beside all tensors: code of models, kernels and their scratch. Measured
 # on the CPU as 27 to 33 MB in every float32 case (37 with bfloat16) of benchmarks/memory.py.
 CODE = 28_000_000
+# What a worker takes before it loads a model (measured as 531 to 542 MB).
+PROCESS = 535_000_000
 STEPS = 3
 # What glibc's heap takes beyond the best fit that `Heap` reckons with: 0.97 to 1.34 of it, measured in the 20 cases of
 # benchmarks/memory.py.
@@ -67,7 +69,8 @@ class MemoryPlan:
     `weights` (with buffers), `gradients` and `optimiser` are what each takes when all of it is there; `activations`
     (made by the forward pass) and `temporaries` (made by the backward pass or the optimiser) are what is alive at the
     moment of the peak. Gradients come while activations go, so that `peak` is less than the sum of all five; it holds
-    what the allocator keeps (`held`) and the code of kernels.
+    what the allocator keeps (`held`) and the code of kernels. On the CPU it is of the whole process, of which `process`
+    is what it takes before the model is loaded: Python, torch and the lab.
     """
 
     weights: int
@@ -79,11 +82,16 @@ class MemoryPlan:
     trained: int
     parameters: int
     held: int = 0
+    process: int = 0
 
     @property
     def needed(self) -> int:
-        """The peak without what glibc holds, as another allocator would need it."""
-        return self.peak - self.held
+        """The peak without what glibc holds and the process itself, as another allocator would need it."""
+        return self.peak - self.held - self.process
+
+    def of_a_process(self) -> "MemoryPlan":
+        """The same of the whole process that trains on the CPU."""
+        return replace(self, process=PROCESS, peak=self.peak + PROCESS)
 
     @property
     def share(self) -> float:

@@ -284,7 +284,8 @@ def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
     memory = made.memory
     kinds = {
         "Weights": memory.weights, "Gradients": memory.gradients, "Optimiser states": memory.optimiser,
-        "Activations": memory.activations, "Temporaries": memory.temporaries, "Peak": memory.peak,
+        "Activations": memory.activations, "Temporaries": memory.temporaries, "Process": memory.process,
+        "Peak": memory.peak,
     }  # fmt: skip
     most = max(memory.peak, 1)
     needed = made.on_gpu

@@ -270,7 +270,6 @@ def row(view: TrainingView, at: following.Standing, run: int | None) -> dict[str
 
 def detail(lab: Lab, view: TrainingView, ready: bool, curves: dict[str, list[tuple[int, float]]]) -> dict[str, Any]:
     job, out = view.job, view.outcome
-    measured = out.get("peak") or int(max((value for _, value in curves.get("memory", ())), default=0)) or None
     memory = view.predicted.get("memory") or {}
     foreseen = out.get("foreseen") or memory.get("peak")
     trained, whole = out.get("trained") or memory.get("trained"), out.get("parameters") or memory.get("parameters")
@@ -285,7 +284,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool, curves: dict[str, list[tup
         "Validation loss": f"{out['best_loss']:.4f}" if out.get("best_loss") is not None else "",
         "Took": seconds_text(out.get("seconds")) if out.get("seconds") else "",
         "Speed": f"{out['tokens'] / out['seconds']:,.0f} tokens/s" if out.get("tokens") and out.get("seconds") else "",
-        "Memory": f"foreseen {size_text(foreseen)}, measured {size_text(measured)}" if foreseen else "",
+        "Memory": f"foreseen {size_text(foreseen)}, measured {size_text(view.measured)}" if foreseen else "",
         "On disk": size_text(out.get("bytes")) if out.get("bytes") else "",
         "Folder": training.place_of(lab, view) if ready else "",
         "Seed": str(view.seed),

@@ -1,6 +1,8 @@
 """What a plan reads: mixtures, templates, draws, and what the machine must have for it."""
 
-from dataclasses import replace
+import json
+import subprocess
+from dataclasses import asdict, replace
 from itertools import islice
 
 import pytest
@@ -10,7 +12,7 @@ from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, training
 from genai_lab.services.training import estimating, first_batch, preparing
-from genai_lab.training import Part
+from genai_lab.training import Part, Plan, Training, timing
 from genai_lab.training.loading import load_tokenizer
 from tests.training.test_services import LORA, TRAINING
 
@@ -75,3 +77,55 @@ def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: Lab, monkeypatch: 
     monkeypatch.setattr(estimating, "machine_memory", lambda: made.peak - 1)
     with pytest.raises(LabError, match="of memory for its 2 processes"):
         training.start(lab, two)
+
+
+@pytest.mark.parametrize(
+    ("objective", "model"), [("instruction", "llama"), ("instruction", "t5"), ("classification", "roberta")]
+)
+def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, objective: str, model: str
+) -> None:
+    orders: list[timing.Timed] = []
+
+    def counted(order: timing.Timed) -> timing.StepTime:
+        orders.append(order)
+        return timing.time_steps(order)
+
+    monkeypatch.setattr(estimating, "steps_timed", counted)
+    estimating._step_time.cache_clear()
+    own = Training(steps=36, batch=4, length=64, target_length=24, validation_rows=6)
+    plan = Plan(model, (Part("pairs", ("plain",)),), objective, "full", training=own)
+    found = preparing.known(lab, plan)
+    made = estimating.timed(lab, plan, found)
+    assert (made.steps, made.rows, made.passes) == (36, 36, 4.0)
+    assert made.seconds > 36 * made.seconds_a_step > 0
+    assert made.tokens_a_second > 0
+    assert "36 steps are 4 passes over 36 rows." in made.sentence
+    longer = replace(plan, training=replace(own, steps=72, seed=5, learning_rate=1e-3))
+    assert estimating.timed(lab, longer, found).seconds > 1.5 * made.seconds
+    epochs = replace(plan, training=replace(own, epochs=2.0))
+    assert (estimating.timed(lab, epochs, found).steps, len(orders)) == (18, 1)
+    estimating.timed(lab, replace(plan, training=replace(own, batch=8)), found)
+    assert len(orders) == 2
+
+
+def test_steps_that_cannot_be_timed_are_one_sentence(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = timing.Timed(Plan("none", (Part("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu")
+    assert timing.main([json.dumps(asdict(order))]) == 0
+    said = json.loads(capsys.readouterr().out)["error"]
+    assert said.startswith("The base in nowhere cannot be loaded")
+    for output, told in ((json.dumps({"error": said}), "cannot be loaded"), ("", "for want of memory")):
+        done = subprocess.CompletedProcess([], 0, stdout=output)
+        monkeypatch.setattr(timing.subprocess, "run", lambda *args, done=done, **more: done)
+        with pytest.raises(LabError, match=told):
+            timing.timed(order)
+
+
+def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: Lab) -> None:
+    plan = Plan("llama", (Part("pairs", ("plain",)),), "instruction", "full", training=Training(steps=1, batch=4))
+    memory = estimating.estimate(lab, plan, preparing.known(lab, plan)).memory
+    assert memory.process > 400e6
+    assert memory.peak > memory.process + memory.weights
+    assert memory.needed < memory.process

@@ -1,22 +1,51 @@
-"""What a run will take, before it begins: memory by kind, disk; refused where it does not fit."""
+"""What a run will take, before it begins: memory by kind, disk, time; refused where it does not fit.
 
+`estimate` tells memory and disk in some seconds. `timed` times two steps in a process of its own and remembers them for
+plans that differ only in what no step depends on, such as their number, so that a page can show both and Start at once.
+"""
+
+import math
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
 from genai_lab.models.checks import size_text
-from genai_lab.services.training.preparing import Known, device_of, folder_of, prepare, together
+from genai_lab.services.training.preparing import HELD, Known, device_of, folder_of, prepare, together
 from genai_lab.training import Part, Plan
 from genai_lab.training.batches import longest
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item
 from genai_lab.training.rates import default_rate
+from genai_lab.training.timing import StepTime, Timed
+from genai_lab.training.timing import timed as steps_timed
 
 LOOKED_AT = 400
+
+
+@dataclass(frozen=True)
+class Duration:
+    """How long a run will take, foreseen from timed steps; `passes` over its `rows` rows. Scoring is not in it."""
+
+    seconds: float
+    seconds_a_step: float
+    tokens_a_second: float
+    steps: int
+    rows: int
+    passes: float
+
+    @property
+    def sentence(self) -> str:
+        """One line for a person."""
+        minutes = f"{self.seconds / 60:,.0f} min" if self.seconds >= 120 else f"{self.seconds:,.0f} s"
+        return (
+            f"About {minutes} here, {self.tokens_a_second:,.0f} tokens/s; {self.steps:,} steps are {self.passes:.2g} "
+            f"passes over {self.rows:,} rows."
+        )
 
 
 @dataclass(frozen=True)
@@ -60,12 +89,13 @@ class Estimate:
 
 def estimate(lab: Lab, plan: Plan, found: Known) -> Estimate:
     """From the longest of some rows; raises LabError where the data cannot be learned from."""
-    length, target = _longest(lab, plan, found)
+    length, target = _sizes(lab, plan, found)[0]
     key = plan.to_yaml()
-    memory = _memory(key, str(folder_of(found)), found.architecture, found.labels, length, target)
+    device = device_of(lab)
+    memory = _memory(key, str(folder_of(found)), found.architecture, found.labels, length, target, device)
     free_disk = shutil.disk_usage(lab.config.home).free
     many = plan.training.processes
-    processes = many if many > 1 and device_of(lab) == "cpu" else 1  # a GPU each has one
+    processes = many if many > 1 and device == "cpu" else 1  # a GPU each has one
     return Estimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target, processes)
 
 
@@ -87,30 +117,94 @@ def checked(lab: Lab, plan: Plan, found: Known) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _memory(key: str, base: str, architecture: Any, labels: tuple[str, ...], length: int, target: int) -> MemoryPlan:
+def _memory(
+    key: str, base: str, architecture: Any, labels: tuple[str, ...], length: int, target: int, device: str = "cpu"
+) -> MemoryPlan:
     from pathlib import Path
 
     from genai_lab.training.foresight import foresee
 
-    return foresee(Plan.from_yaml(key), Path(base), architecture, labels, length, target)
+    return foresee(Plan.from_yaml(key), Path(base), architecture, labels, length, target, device)
 
 
-def _longest(lab: Lab, plan: Plan, found: Known) -> tuple[int, int]:
-    """Of blocks the length that is asked for; of rows what the longest of LOOKED_AT have."""
-    from dataclasses import replace
+def timed(lab: Lab, plan: Plan, found: Known) -> Duration:
+    """Times two steps unless that has been done; raises LabError where they cannot be made, or do not fit into memory.
 
+    Call it after `estimate`, from a handler that may take a minute: it loads the base in a process of its own.
+    """
+    checked(lab, plan, found)
+    training, (length, target) = plan.training, _sizes(lab, plan, found)[1]
+    # What a step does not depend on is left out, so that the same steps are timed once.
+    kept = replace(
+        training, steps=1, epochs=0.0, learning_rate=None, seed=0, evaluate_every=0, patience=0, processes=1,
+        sharding="none", accumulation=1,
+    )  # fmt: skip
+    key = replace(plan, training=kept, data=(Part("none"),), split=Plan.split, validation_split=Plan.validation_split)
+    step = _step_time(
+        Timed(key.to_yaml(), str(folder_of(found)), found.architecture, found.labels, length, target, device_of(lab))
+    )
+    rows = _learned_rows(plan, found)
+    steps = math.ceil(training.epochs * rows / training.rows_a_step) if training.epochs else training.steps
+    steps = max(1, steps)
+    looks = steps // training.every(steps) + 1
+    held = min(training.validation_rows, rows) / training.batch
+    # Reading without learning takes about a third of a step.
+    seconds = steps * training.accumulation * step.seconds + looks * held * step.seconds / 3
+    return Duration(
+        seconds=seconds,
+        seconds_a_step=training.accumulation * step.seconds,
+        tokens_a_second=step.tokens * training.processes / step.seconds,
+        steps=steps,
+        rows=rows,
+        passes=steps * training.rows_a_step / rows,
+    )
+
+
+@lru_cache(maxsize=64)
+def _step_time(order: Timed) -> StepTime:
+    return steps_timed(order)
+
+
+def _learned_rows(plan: Plan, found: Known) -> int:
+    """Rows of one pass: those of the split, less those held out where there is no split to validate on."""
+    rows = 0
+    for version in found.versions:
+        size = version.splits[plan.split]
+        own = plan.validation_split in version.splits and plan.validation_split != plan.split
+        held = 0 if own else max(1, min(plan.training.validation_rows // len(found.versions), round(HELD * size)))
+        rows += max(1, size - held)
+    return rows
+
+
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _sizes(lab: Lab, plan: Plan, found: Known) -> Sizes:
+    """(tokens of the longest row and its completion, of a usual batch's): of LOOKED_AT rows, or what blocks have."""
     if OBJECTIVES.get(plan.objective).needs == "text":
-        return plan.training.length, plan.training.length if found.architecture == "encoder-decoder" else 0
+        block = plan.training.length, plan.training.length if found.architecture == "encoder-decoder" else 0
+        return block, block
     from genai_lab.training.loading import load_tokenizer
 
     few = replace(plan.training, steps=max(1, LOOKED_AT // plan.training.rows_a_step), epochs=0.0)
     made = prepare(lab, replace(plan, training=few), found, load_tokenizer(folder_of(found)))
     items: list[Item] = [item for part in made.train for item in part]
     if found.architecture == "encoder-decoder":
-        return max(len(one.ids) for one in items), max(len(one.target) for one in items)
-    if plan.objective == "classification":
-        return max(len(one.ids) for one in items), 0
-    return max(longest(one) for one in items), 0
+        pairs = [(len(one.ids), len(one.target)) for one in items]
+    elif plan.objective == "classification":
+        pairs = [(len(one.ids), 0) for one in items]
+    else:
+        pairs = [(longest(one), 0) for one in items]
+    lengths, targets = zip(*pairs, strict=True)
+    return (max(lengths), max(targets)), (_usual(plan, lengths), _usual(plan, targets))
+
+
+def _usual(plan: Plan, lengths: Sequence[int]) -> int:
+    """The mean width of batches: rows of similar length share one, or they come as they are."""
+    ordered = sorted(lengths) if plan.training.grouping else list(lengths)
+    size = plan.training.batch
+    widths = [max(ordered[start : start + size]) for start in range(0, len(ordered), size)]
+    return round(sum(widths) / len(widths))
 
 
 def _disk(plan: Plan, memory: MemoryPlan) -> int:

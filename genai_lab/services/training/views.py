@@ -42,6 +42,13 @@ class TrainingView:
     scores: tuple[dict[str, Any], ...] = ()
 
     @property
+    def measured(self) -> int | None:
+        """The most memory so far, as `predicted` counts it: live on the CPU, on a GPU at the end; None before that."""
+        whole = (self.predicted.get("memory") or {}).get("process")
+        live = self.job.peak_memory if self.job is not None and whole else None
+        return max(self.outcome.get("peak") or 0, live or 0) or None
+
+    @property
     def state(self) -> str:
         """The status, or "cancelling" where its end has been asked for."""
         return "cancelling" if self.job is not None and self.job.state == "cancelling" else self.status

@@ -184,7 +184,7 @@ def _foreseen(work: Work, place: Path) -> int:
     items, _ = work.items(place)
     draws = work.draws(items, load_tokenizer(work.base))
     length, target = longest(draws, work.training.batch)
-    return foresee(work.plan, work.base, work.architecture, work.labels, length, target).peak
+    return foresee(work.plan, work.base, work.architecture, work.labels, length, target, work.device).peak
 
 
 def exported(lab: Lab, plan: Plan, work: Work, out: Path, settings: dict[str, Any]) -> tuple[Card, int]:
