@@ -36,6 +36,7 @@ class Lab:
     desk: Any = None
     warmth: Any = None
     sessions: Any = None
+    worker: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -56,17 +57,20 @@ class Lab:
         # What runs make lies in the data home, wherever else models may come from.
         roots = tuple(dict.fromkeys((*config.model_roots, config.home / "models")))
         options = Options(
-            config.device, config.dtype, roots, config.hub_cache, allow_link_local=config.allow_link_local
-        )
+            config.device, config.dtype, roots, config.hub_cache, allow_link_local=config.allow_link_local,
+            hashes=config.home / "hashes.json", hash_all=worker,
+        )  # fmt: skip
         lab = cls(config, database, ModelCache(config.memory_budget, options), options)
+        lab.worker = worker
         if worker:
             return lab
-        from genai_lab.services import generation, models, templates
+        from genai_lab.services import generation, hashes, models, templates
         from genai_lab.services.jobs import supervisor
 
         if supervisor.nobody_supervises(config.home):
             generation.end_interrupted(lab)
         models.register_starters(lab)
+        hashes.hash_in_background(lab)
         templates.register_library(lab)
         return lab
 

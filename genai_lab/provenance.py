@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from genai_lab import __version__
+from genai_lab.hashing import Digests
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "gradio", "sqlalchemy")
 
@@ -43,13 +44,12 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def content_hash(files: Iterable[Path], root: Path) -> str:
+def content_hash(files: Iterable[Path], root: Path, known: Digests | None = None) -> str:
     """SHA-256 over the sorted relative names and contents of `files`, as 64 hexadecimal digits."""
-    total = hashlib.sha256()
+    total, known = hashlib.sha256(), known or Digests(None)
     for path in sorted(files):
         total.update(str(path.relative_to(root)).encode() + b"\0")
-        with path.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
+        total.update(known.digest(path))
     return total.hexdigest()
 
 

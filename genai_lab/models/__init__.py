@@ -189,6 +189,9 @@ class Options:
 
     `base_paths` are the folders of the models that an adapter can stand on, by name. Endpoints at link-local addresses
     are refused unless `allow_link_local`.
+
+    `hashes` is the file that remembers hashes of weights; large ones that it does not hold are left for later, unless
+    `hash_all` is set.
     """
 
     device: str = "auto"
@@ -197,6 +200,8 @@ class Options:
     cache: Path | None = None
     timeout: float = 30.0
     base_paths: tuple[tuple[str, Path], ...] = ()
+    hashes: Path | None = None
+    hash_all: bool = False
     allow_link_local: bool = False
 
 

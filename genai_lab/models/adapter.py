@@ -11,10 +11,9 @@ from typing import Any, cast
 from genai_lab.errors import ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Source
 from genai_lab.models.checks import Tensor, check_links, folder_within, read_json, safetensors_header, weight_files
-from genai_lab.models.inspect import count, hashed_files, inspect_folder, joined_hash
+from genai_lab.models.inspect import count, hash_of, hashed_files, inspect_folder, joined_hash
 from genai_lab.models.local import clear_errors
 from genai_lab.models.sizing import SIZES, packed_bytes
-from genai_lab.provenance import content_hash
 
 BOTTLENECK = "HOULSBY"
 SOFT = frozenset({"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"})
@@ -62,7 +61,7 @@ class Adapter:
             memory_bytes=parameters * WIDTH + packed,
             cache_bytes=0,
             context=base.context - virtual if base.context else base.context,
-            content_hash=joined_hash(content_hash(files, folder), base.content_hash),
+            content_hash=joined_hash(hash_of(files, folder, options), base.content_hash) if base.content_hash else None,
             path=folder,
             about=f"{kind} adapter with {parameters:,} parameters on {source.base}",
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genai_lab.errors import ModelError
+from genai_lab.hashing import AT_ONCE, digests
 from genai_lab.models import Card, Family, Options, Source, sizing
 from genai_lab.models.chat import check_template, stored_template
 from genai_lab.models.checks import DTYPES, Tensor, read_json, safetensors_header, weight_files
@@ -72,12 +73,20 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
         loaded_dtype=size.dtype,
         context=room,
         licence=licence,
-        content_hash=content_hash(hashed_files(folder, weights), folder),
+        content_hash=hash_of(hashed_files(folder, weights), folder, options),
         chat=bool(template),
         completes=completes,
         path=folder,
         about=about,
     )
+
+
+def hash_of(files: list[Path], folder: Path, options: Options) -> str | None:
+    """The content's hash; None where counting it would keep a user waiting, unless `hash_all` is set."""
+    known = digests(options.hashes)
+    if not options.hash_all and known.unread(files) > AT_ONCE:
+        return None
+    return content_hash(files, folder, known)
 
 
 def role_of(family: Family, config: dict[str, Any]) -> Literal["generate", "reward", "classify"]:

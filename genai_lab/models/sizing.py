@@ -26,10 +26,10 @@ HEADS = (
     SIZES["width"],
 )
 GENERATING = ("decoder-only", "encoder-decoder")
-# Measured by `python -m benchmarks.models`: bytes of code and scratch that a model's first texts need, bytes of the
-# graph of one layer's step, and bytes in memory for each byte of a tokenizer's file.
-CODE = 20_000_000
-GRAPH = 3_000_000
+# Measured by `python -m benchmarks.models`: bytes of code and scratch that a model's first texts need, bytes that the
+# first graph of a step takes and those of one layer of it, and bytes in memory for each byte of a tokenizer's file.
+CODE = 30_000_000
+GRAPH, GRAPH_LAYER = 10_000_000, 3_000_000
 TOKENIZER = 12
 
 
@@ -59,7 +59,7 @@ def foreseen(
         cache = cached_numbers(config, room) * width(dtype)
         if dtype == "float32" and device_of(options) == "cpu":
             weights += packed_bytes(parameters)
-            code += GRAPH * _first(config, HEADS[0]) if parameters <= TRACED_UP_TO else 0
+            code += GRAPH + GRAPH_LAYER * _first(config, HEADS[0]) if parameters <= TRACED_UP_TO else 0
     return Size(weights + cache + code, cache, dtype)
 
 

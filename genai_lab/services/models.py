@@ -104,6 +104,9 @@ def add(lab: "Lab", name: str, source: Source, *, made_by_run: int | None = None
     if card.path is None and card.family != "endpoint":
         raise ModelError(f"{source.location} is not on this machine yet; download it first.")
     _insert(lab, card, made_by_run)
+    from genai_lab.services import hashes
+
+    hashes.hash_in_background(lab)
     return show(lab, name)
 
 
@@ -166,7 +169,10 @@ def load(lab: "Lab", name: str) -> Generator:
         raise ModelError(f"{name} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
     if view.card.role != "generate":
         raise ModelError(f"{name} classifies texts and cannot generate; choose a model that generates.")
-    return lab.models.acquire(view.card, _base(lab, view.card))
+    from genai_lab.services import hashes
+
+    card = hashes.hashed(lab, view.card)
+    return lab.models.acquire(card, _base(lab, card))
 
 
 def load_apart(lab: "Lab", name: str) -> Generator:

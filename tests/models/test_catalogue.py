@@ -1,6 +1,7 @@
 """The catalogue service: adding, downloading, loading, putting away; on real folders and the tests' own Hub."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError, ModelError, UnknownName
 from genai_lab.lab import Lab
 from genai_lab.models import Generator, Prompt, Request, Source, starter
-from genai_lab.services import generation, models
+from genai_lab.services import generation, hashes, models
 from genai_lab.services.jobs.supervisor import stand_in
 from tests.models.folders import lora, small_llama, soft_prompt
 from tests.models.servers import SHA, SmallEndpoint, SmallHub, serving
@@ -280,3 +281,20 @@ def test_command_line_downloads_and_waits(lab: Lab, small_hub: SmallHub) -> None
     assert "owner/small at 0123456789" in told[0]
     assert models.add(lab, "small", HUB).status == "ready"
     assert models.downloads(lab) == []
+
+
+def test_a_large_model_is_hashed_beside_other_work_and_before_it_is_used(
+    lab: Lab, local: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = models.add(lab, "known", local).card.content_hash
+    monkeypatch.setattr("genai_lab.models.inspect.AT_ONCE", 0)
+    go = threading.Event()
+    own = hashes._hash_all
+    monkeypatch.setattr(hashes, "_hash_all", lambda lab, cards: (go.wait(60), own(lab, cards)))
+    assert models.add(lab, "large", local).card.content_hash is None
+    go.set()
+    until(lambda: models.show(lab, "large").card.content_hash == expected)
+    monkeypatch.setattr(hashes, "_hash_all", lambda lab, cards: None)
+    models.add(lab, "used", local)
+    models.load(lab, "used")
+    assert models.show(lab, "used").card.content_hash == expected

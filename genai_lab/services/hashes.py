@@ -1,0 +1,45 @@
+"""Hashes of what models are made of, counted beside other work where the weights are large."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from genai_lab.lab import Lab
+from genai_lab.models import BACKENDS, Card
+from genai_lab.services import models
+from storage import models as queries
+
+log = logging.getLogger(__name__)
+
+
+def hash_in_background(lab: Lab) -> None:
+    """Hashes the content of models that was too large for it while a user waited; nothing happens without any."""
+    with lab.database.reading() as session:
+        rows = [row for row in queries.all_models(session) if row.path and row.content_hash is None]
+        waiting = [models.card_of({**row.card, "name": row.name}) for row in rows]
+    if waiting:
+        threading.Thread(target=_hash_all, args=(lab, waiting), name="hashing", daemon=True).start()
+
+
+def hashed(lab: Lab, card: Card) -> Card:
+    """The card with its content's hash, counted now if it is not known yet; raises LabError."""
+    if card.content_hash is not None or card.path is None:
+        return card
+    wanted = replace(models.options(lab), hash_all=True)
+    found = BACKENDS.get(card.source.backend).inspect(card.source, card.name, wanted)
+    made = replace(card, content_hash=found.content_hash)
+    if not lab.worker:
+        with lab.database.session() as session:
+            row = queries.model_named(session, card.name)
+            if row is not None and row.content_hash is None:
+                models.take_over(row, made)
+    return made
+
+
+def _hash_all(lab: Lab, cards: Sequence[Card]) -> None:
+    for card in cards:
+        try:
+            hashed(lab, card)
+        except Exception:
+            log.warning("the content of %s cannot be hashed", card.name, exc_info=True)
