@@ -124,7 +124,8 @@ def test_steps_that_cannot_be_timed_are_one_sentence(
 
 
 def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: Lab) -> None:
-    plan = Plan("llama", (Part("pairs", ("plain",)),), "instruction", "full", training=Training(steps=1, batch=4))
+    own = Training(steps=1, batch=4, length=64)
+    plan = Plan("llama", (Part("pairs", ("plain",)),), "instruction", "full", training=own)
     memory = estimating.estimate(lab, plan, preparing.known(lab, plan)).memory
     assert memory.process > 400e6
     assert memory.peak > memory.process + memory.weights

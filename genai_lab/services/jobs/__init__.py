@@ -160,7 +160,7 @@ def cancel(lab: Lab, job_id: int) -> JobView:
         row = _row(session, job_id)
         if row.status in LIVE:
             row.cancel_requested = True
-            row.message = "Cancelling: its processes are asked to end"
+            row.message = "Cancelling"
     return show(lab, job_id)
 
 
