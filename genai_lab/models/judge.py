@@ -7,6 +7,7 @@ from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
+from genai_lab.models.loading import READING
 from genai_lab.models.panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
@@ -52,7 +53,9 @@ class Judge:
         kept = {"trust_remote_code": False, "local_files_only": True}
         self.card, self.hash = card, card.content_hash or card.name
         self._tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
-        self._module = kinds[card.family].from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **kept)
+        kind = kinds[card.family]
+        with READING:
+            self._module = kind.from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **kept)
         self._module.eval()
         self.tensor_bytes = bytes_of(self._module)
         limit = getattr(self._module.config, "max_position_embeddings", 512)

@@ -9,6 +9,7 @@ from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
+from genai_lab.models.loading import READING
 from genai_lab.models.panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
@@ -70,9 +71,10 @@ class RewardModel:
         kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
         self.card, self.hash = card, card.content_hash or card.name
         self.tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
-        module = AutoModelForSequenceClassification.from_pretrained(
-            card.path, use_safetensors=True, dtype=torch.float32, **kept
-        )
+        with READING:
+            module = AutoModelForSequenceClassification.from_pretrained(
+                card.path, use_safetensors=True, dtype=torch.float32, **kept
+            )
         if module.config.num_labels != 1:
             raise ModelError(f"{card.name} has {module.config.num_labels} outputs, and a reward model has one.")
         self.module = module.to(device).eval()

@@ -14,6 +14,7 @@ from genai_lab.decoding.detokenizing import Detokenizer
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.chat import check_length, render_messages
+from genai_lab.models.loading import READING
 from genai_lab.models.panics import clear_panics
 
 if TYPE_CHECKING:
@@ -263,7 +264,8 @@ def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
         config = AutoConfig.from_pretrained(path, **kept)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         wanted = getattr(torch, dtype) if dtype != "auto" else (torch.float32 if device == "cpu" else "auto")
-        made: Any = kind.from_pretrained(path, use_safetensors=True, dtype=wanted, output_loading_info=True, **kept)
+        with READING:
+            made: Any = kind.from_pretrained(path, use_safetensors=True, dtype=wanted, output_loading_info=True, **kept)
         module, told = made
         _refuse_missing(card, sorted(told["missing_keys"]))
         module = module.to(device).eval()

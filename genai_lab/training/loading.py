@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.errors import LabError, ModelError
+from genai_lab.models.loading import READING
 from genai_lab.training import Architecture
 from genai_lab.training.objectives import Head
 
@@ -49,9 +50,10 @@ def load_module(folder: Path, architecture: Architecture, head: Head, labels: Se
     talk.set_verbosity_error()
     talk.disable_progress_bar()
     try:
-        module = class_of(architecture, head).from_pretrained(
-            folder, use_safetensors=True, dtype=torch.float32, **SAFE, **head_settings(head, labels), **more
-        )
+        with READING:
+            module = class_of(architecture, head).from_pretrained(
+                folder, use_safetensors=True, dtype=torch.float32, **SAFE, **head_settings(head, labels), **more
+            )
     except LabError:
         raise
     except Exception as problem:
