@@ -26,14 +26,15 @@ def build(lab: "Lab") -> "gr.Blocks":
 
     modules: list[Any] = [importlib.import_module(f"pages.{name}") for name in PAGES]
     first, *rest = modules
+    more = [("Sign out", "lead")] if lab.config.lead_password else None
     with _unserved():
         with gr.Blocks(title="genai_lab", fill_width=True, analytics_enabled=False) as demo:
             demo.pages[0] = (first.ROUTE, first.TITLE, True)  # "Home" stands in the bar until the page has loaded
-            gr.Navbar(main_page_name=first.TITLE)
+            gr.Navbar(more, main_page_name=first.TITLE)
             first.build(lab)
         for page in rest:
             with demo.route(page.TITLE, page.ROUTE):
-                gr.Navbar(main_page_name=first.TITLE)
+                gr.Navbar(more, main_page_name=first.TITLE)
                 page.build(lab)
         return demo.queue(default_concurrency_limit=8)
 

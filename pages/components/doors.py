@@ -176,7 +176,7 @@ def _page(target: str, problem: str = "") -> str:
 
 def _sign_out_page() -> str:
     return _framed(
-        f"""<p>You are signed in as the lead of this lab. <a href="/">Open the lab</a></p>
+        f"""<p>You are signed in as the lead. <a href="/">Open the lab</a></p>
 <form method="post" action="{LOGIN}/out"><button type="submit">Sign out</button></form>
 <form method="post" action="{LOGIN}/out/everywhere"><button type="submit">Sign out everywhere</button></form>"""
     )
