@@ -97,6 +97,15 @@ class Prompt:
     shared: int = 0
 
     @property
+    def asked(self) -> str:
+        """What people and reward models read as the prompt: the text, or the messages without a chat template."""
+        if self.mode != "chat" or not self.messages:
+            return self.text
+        if len(self.messages) == 1:
+            return self.messages[0]["content"]
+        return "\n\n".join(f"{message['role']}: {message['content']}" for message in self.messages)
+
+    @property
     def said(self) -> str:
         """The text, or in chat mode the last message."""
         return self.text or (self.messages[-1]["content"] if self.messages else "")

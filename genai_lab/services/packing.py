@@ -5,9 +5,21 @@ import zlib
 from typing import Any
 
 from genai_lab.decoding import Completion, Stage, Token
+from genai_lab.models import Prompt
 from storage.tables import Generation
 
 LARGEST = 2**31 - 1
+
+
+def asked_of(settings: dict[str, Any], rendered: str) -> str:
+    """The prompt of a recorded completion as people and reward models read it.
+
+    Models render the same chat each in its own template, so that the rendered text would make other prompts of it.
+    """
+    kept = settings.get("prompt")
+    if isinstance(kept, dict) and kept.get("mode") == "chat" and kept.get("messages"):
+        return Prompt(messages=tuple(kept["messages"]), mode="chat").asked
+    return rendered
 
 
 def row_of(completion: Completion, rendered: str) -> Generation:

@@ -10,6 +10,7 @@ from genai_lab.models import Card, Options
 from genai_lab.models.rewards import RewardModel
 from genai_lab.models.transformers import choose_device
 from genai_lab.services import models
+from genai_lab.services.packing import asked_of
 from storage import runs
 
 MOST = 2000
@@ -65,7 +66,7 @@ def of_runs(lab: Lab, model: str, run_ids: Sequence[int]) -> list[Scored]:
             if run is None or not mine:
                 raise LabError(f"Run {run_id} has no completions to score; choose runs that have ended.")
             by = next((one.model.name for one in run.inputs if one.model is not None), "")
-            found += [(run_id, by, one.rendered_prompt, one.text) for one in mine]
+            found += [(run_id, by, asked_of(run.settings, one.rendered_prompt), one.text) for one in mine]
     if len(found) > MOST:
         raise LabError(f"These runs have {len(found):,} completions; at most {MOST:,} are scored at once.")
     values = score(lab, model, [one[2] for one in found], [one[3] for one in found])

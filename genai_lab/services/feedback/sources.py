@@ -14,6 +14,7 @@ from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback, generation
 from genai_lab.services.feedback import Made, Sources
 from genai_lab.services.feedback.file_rows import IMPORTED, PAIR, BadCell, Columns, split_names, task_of
+from genai_lab.services.packing import asked_of
 from storage import evaluation as evaluations
 from storage import runs
 from storage.tables import Run, RunInput
@@ -95,10 +96,11 @@ def _tasks(lab: Lab, found: Sequence[Run]) -> tuple[list[Task], int]:
             for one in whole.generations if whole else ():
                 if (one.detail or {}).get("error") or one.finish_reason in NO_ANSWER:
                     continue
+                prompt = asked_of(run.settings, one.rendered_prompt)
                 # Row 5 of another dataset is another prompt.
-                key = (version, one.example) if version and one.example is not None else one.rendered_prompt
+                key = (version, one.example) if version and one.example is not None else prompt
                 option = Option(names[run.id], one.text[:LONGEST_TEXT], one.id)
-                grouped.setdefault(key, []).append((one.rendered_prompt, option))
+                grouped.setdefault(key, []).append((prompt, option))
     texts = _asked(lab, [key for key in grouped if isinstance(key, tuple)])
     made, cut = [], 0
     for key, members in grouped.items():

@@ -1,0 +1,31 @@
+"""A chat's prompt is what was asked, in campaigns and for reward models; its model's template is no part of it."""
+
+from genai_lab.decoding import Sampling
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt
+from genai_lab.services import generation
+from genai_lab.services.feedback import sources
+from genai_lab.services.packing import asked_of
+from storage import runs
+
+HI = Prompt(messages=({"role": "user", "content": "Hi"},), mode="chat")
+
+
+def test_a_message_stands_alone_and_a_conversation_with_its_roles() -> None:
+    assert HI.asked == "Hi"
+    assert Prompt("Once").asked == "Once"
+    system = Prompt(messages=({"role": "system", "content": "Be kind."}, *HI.messages), mode="chat")
+    assert system.asked == "system: Be kind.\n\nuser: Hi"
+    assert asked_of({}, "rendered") == asked_of({"prompt": {"mode": "completion", "messages": []}}, "rendered")
+
+
+def test_models_of_different_templates_answer_one_item(lab: Lab) -> None:
+    jobs = [generation.Job(name, HI, Sampling(max_new_tokens=6, seed=1)) for name in ("tiny", "starter-causal")]
+    lives = generation.start_many(lab, jobs)
+    for live in lives:
+        live.wait()
+    assert len({live.rendered for live in lives}) == 2
+    with lab.database.reading() as session:
+        found = [run for live in lives if (run := runs.run_with_all(session, live.run_id))]
+    tasks, _ = sources._tasks(lab, found)
+    assert [(task.prompt, len(task.options)) for task in tasks] == [("Hi", 2)]
