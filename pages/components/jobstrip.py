@@ -1,6 +1,7 @@
 """The job strip: live and recent work of some kinds, the same after a reload, in a second browser, after a restart."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import gradio as gr
@@ -15,13 +16,16 @@ from pages.components.theme import ASSETS
 
 EVERY = 1.0
 RECENT = 3
+RECENTLY = timedelta(hours=1)
 _TEMPLATE = """
 {{#if value.length}}<ul class="jobs tabular" aria-label="Jobs">{{#each value}}<li data-job="{{this.id}}"
-data-status="{{this.status}}"><div class="row"><a href="/jobs?job={{this.id}}"><b>{{this.title}}</b></a>
+data-status="{{this.status}}"><div class="row"><a href="{{this.link}}"><b>{{this.title}}</b></a>
 <span class="state {{this.status}}">{{this.state}}</span><span class="grow">{{this.message}}</span>
 <span>{{this.figures}}</span>
 {{#if this.stoppable}}<button type="button" data-do="cancel">Cancel</button>{{/if}}
-{{#if this.again}}<button type="button" data-do="retry">Try again</button>{{/if}}</div>
+{{#if this.again}}<button type="button" data-do="retry">Try again</button>{{/if}}
+{{#unless this.live}}<button type="button" data-do="dismiss" aria-label="Dismiss {{this.title}}"
+title="Dismiss">×</button>{{/unless}}</div>
 {{#if this.live}}<div class="bar" role="progressbar" aria-label="Progress of {{this.title}}" aria-valuemin="0"
 aria-valuemax="100" aria-valuenow="{{this.percent}}"><i style="width:{{this.percent}}%"></i></div>{{/if}}
 {{#if this.attempts}}<p class="attempts">{{this.attempts}}</p>{{/if}}
@@ -29,7 +33,16 @@ aria-valuemax="100" aria-valuenow="{{this.percent}}"><i style="width:{{this.perc
 """
 _SCRIPT = """
 let asked = null;
+const KEY = 'genai-lab-dismissed';
+const dismissed = () => { try { return JSON.parse(localStorage.getItem(KEY)) ?? []; } catch (e) { return []; } };
+const dismiss = id => {
+  try { localStorage.setItem(KEY, JSON.stringify([...dismissed(), id].slice(-200))); } catch (e) { /* stays */ }
+};
 const mark = () => {
+  const gone = dismissed();
+  for (const row of element.querySelectorAll('li[data-job]')) {
+    row.hidden = gone.includes(row.dataset.job) && !['running', 'queued'].includes(row.dataset.status);
+  }
   const button = asked && element.querySelector(`li[data-job="${asked}"] [data-do=cancel]`);
   if (button) button.textContent = 'Really cancel?'; else asked = null;
 };
@@ -37,11 +50,13 @@ element.addEventListener('click', e => {
   const button = e.target.closest('button[data-do]');
   if (!button) return;
   const id = button.closest('li').dataset.job;
-  if (button.dataset.do === 'retry') trigger('retry', { id });
+  if (button.dataset.do === 'dismiss') { dismiss(id); button.closest('li').hidden = true; }
+  else if (button.dataset.do === 'retry') trigger('retry', { id });
   else if (asked === id) { asked = null; trigger('cancel', { id }); }
   else { asked = id; mark(); }
 });
 watch('value', mark);
+mark();
 """
 
 
@@ -85,10 +100,25 @@ def retried(lab: Lab, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[A
 
 
 def rows(lab: Lab, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Everything that is live, and the newest of the rest."""
+    """Everything that is live, and the newest of what has ended within RECENTLY."""
     live = [view for status in ("running", "queued") for view in jobs.find(lab, status=status, kinds=kinds)[0]]
-    recent = [view for view in jobs.find(lab, kinds=kinds, limit=RECENT)[0] if not view.live]
+    since = datetime.now(UTC) - RECENTLY
+    newest = jobs.find(lab, kinds=kinds, limit=RECENT)[0]
+    recent = [view for view in newest if not view.live and (view.ended_at or view.created_at) > since]
     return [row(view) for view in [*live, *recent]]
+
+
+def link_of(view: jobs.JobView) -> str:
+    """Where the work is looked at: what the job makes, or the job itself where that is nothing or has failed."""
+    places = {
+        "matrix": ("/prompts?matrix=", view.run_id),
+        "evaluate": ("/evaluate?evaluation=", view.run_id),
+        "train": ("/finetune?run=", view.run_id),
+        "keep": ("/finetune?run=", view.settings.get("run")),
+        "campaign": ("/feedback?campaign=", view.settings.get("campaign")),
+    }
+    place, number = places.get(view.kind, ("", None))
+    return f"{place}{number}" if number and view.status != "failed" else f"/jobs?job={view.id}"
 
 
 def row(view: jobs.JobView) -> dict[str, Any]:
@@ -103,6 +133,7 @@ def row(view: jobs.JobView) -> dict[str, Any]:
     return {
         "id": view.id,
         "title": view.title,
+        "link": link_of(view),
         "status": view.status,
         "state": view.state,
         "message": (view.message or view.waiting) if view.live else "",
