@@ -34,7 +34,8 @@ _TABLE = """
 <th scope="col">Progress</th><th scope="col">Time</th><th scope="col">Peak memory</th><th scope="col">Begun (UTC)</th>
 </tr></thead><tbody>{{#each value.rows}}<tr data-job="{{this.id}}" data-status="{{this.status}}"
 class="{{#if this.chosen}}picked{{/if}}"><td><button type="button" aria-label="Open job {{this.id}}">{{this.id}}
-</button></td><td><span>{{this.title}}</span></td><td>{{this.kind}}</td>
+</button></td><td><span>{{this.title}}</span>{{#if this.run}}<small>run {{this.run}}</small>{{/if}}</td>
+<td>{{this.kind}}</td>
 <td><span class="state {{this.status}}">{{this.state}}</span></td>
 <td>{{#if this.live}}<div class="bar" role="progressbar" aria-label="Progress of job {{this.id}}" aria-valuemin="0"
 aria-valuemax="100" aria-valuenow="{{this.percent}}"><i style="width:{{this.percent}}%"></i></div>{{/if}}
@@ -204,6 +205,7 @@ def _row(view: service.JobView, chosen: bool) -> dict[str, Any]:
     took = seconds_text(view.seconds) if view.seconds is not None and not view.live else ""
     return jobstrip.row(view) | {
         "kind": view.kind,
+        "run": view.run_id or "",
         "chosen": chosen,
         "time": left if view.live else took or NOTHING,
         "memory": size_text(view.peak_memory),
