@@ -133,8 +133,7 @@ def draw(lab: Lab, view: DemoView, visitor: str, prompt: str) -> Visit:
         sides = []
         for name in CHANCE.sample(view.plan.models, 2):
             side = models.show(lab, name)
-            mode = "chat" if "chat" in side.card.modes else None  # a visitor asks; nobody is to complete the question
-            sides.append((side, view.plan.drawing.seeded(), models.prompt_for(lab, name, prompt, mode)))
+            sides.append((side, view.plan.drawing.seeded(), models.prompt_for(lab, name, prompt)))
         loaded = [models.load(lab, side.card.name) for side, _, _ in sides]
         for generator, (_, sampling, made) in zip(loaded, sides, strict=True):
             streams += generator.submit([Request(made, sampling, 0, False)])
