@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 from genai_lab.data import SPLITS
 from genai_lab.data.conversations import Unreadable, read_cell
@@ -12,6 +12,7 @@ from genai_lab.errors import LabError
 
 LARGEST_JSON = 256_000_000
 MOST_VALUES = 10_000_000
+READ_AT_ONCE = 4_000_000
 DEEPEST = 100
 LONGEST_FIRST_LINE = 1_000_000
 SPLIT_NAMES = {*SPLITS, "val", "valid", "dev", "eval", "training", "testing"}
@@ -157,12 +158,18 @@ def _alike(inner: list[dict[str, Any]]) -> bool:
     return bool(common) and 2 * len(common) >= max(map(len, inner))
 
 
-def check_size(text: str) -> None:
-    """Refuses a document whose values would take far more memory than its characters; raises LabError."""
-    if len(text) > LARGEST_JSON:
-        raise LabError(f"A JSON file may have {LARGEST_JSON:,} characters; save larger ones as JSON Lines.")
-    if text.count(",") + text.count("[") + text.count("{") > MOST_VALUES:
-        raise LabError(f"The JSON file holds more than {MOST_VALUES:,} values; save it as JSON Lines.")
+def read_document(stream: IO[str]) -> str:
+    """All of a JSON file; raises LabError where it, or its values in memory, would be too large."""
+    pieces, size, values = [], 0, 0
+    while piece := stream.read(READ_AT_ONCE):
+        pieces.append(piece)
+        size += len(piece)
+        values += piece.count(",") + piece.count("[") + piece.count("{")
+        if size > LARGEST_JSON:
+            raise LabError(f"A JSON file may have {LARGEST_JSON:,} characters; save larger ones as JSON Lines.")
+        if values > MOST_VALUES:
+            raise LabError(f"The JSON file holds more than {MOST_VALUES:,} values; save it as JSON Lines.")
+    return "".join(pieces)
 
 
 def _whole(line: str) -> bool:

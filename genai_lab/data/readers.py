@@ -14,7 +14,7 @@ from typing import IO, Any
 from genai_lab.data import SPLIT, BadRow, BadRows, Note
 from genai_lab.data.formulas import GUARD, release
 from genai_lab.data.header import MOST_COLUMNS, OLD_SPLIT, checked_names, with_names
-from genai_lab.data.json_files import LARGEST_JSON, by_lines, check_size, parsed, rows_by_line, single_line, table_of
+from genai_lab.data.json_files import by_lines, parsed, read_document, rows_by_line, single_line, table_of
 from genai_lab.data.sniffing import LOOKED_AT, FileOptions, NeedsChoice, encoding_of, layout_of, no_text
 from genai_lab.data.sniffing import NAMES as SEPARATOR_NAMES
 from genai_lab.errors import LabError
@@ -164,7 +164,7 @@ def _delimited(stream: IO[str], default: str, options: FileOptions) -> Iterator[
     if len(names) == 1 and not options.as_is:
         raise NeedsChoice(
             f"The file would become one column, called {names[0][:80]!r}; is it to be read so? "
-            "Otherwise name the character between its cells.",
+            "A table has commas, semicolons, tabs or vertical bars between its cells.",
             "as_is",
             True,
             "Import as one column",
@@ -229,8 +229,7 @@ def _item(line: str, number: int, nulls: "_Nulls") -> Item:
 
 
 def _json(stream: IO[str], options: FileOptions) -> Iterator[Item]:
-    text = stream.read(LARGEST_JSON + 1)
-    check_size(text)
+    text = read_document(stream)
     if not text.strip():
         raise LabError("The file is empty; it must hold a list of objects.")
     nulls = _Nulls()

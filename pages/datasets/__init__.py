@@ -24,7 +24,7 @@ LISTED = 100
 AT_SIGHT = 5_000
 KINDS = ("import", "import-hub", "profile")
 ALL = "all rows"
-SHOWN, TABLE, PROFILE = 11, 0, 9  # how many outputs draw() gives, and the places of two of them
+SHOWN, TABLE, PROFILE = 12, 0, 9  # how many outputs draw() gives, and the places of two of them
 _FETCH = """(path) => new Promise(done => setTimeout(() => {
   document.querySelector('#ds-file-out a, a#ds-file-out, #ds-file-out')?.click(); done();
 }, 300))"""
@@ -52,13 +52,16 @@ def build(lab: Lab) -> None:
     with gr.Column(visible=False, elem_id="ds-one") as one:
         detail = pieces.detail("ds-detail")
         csv, jsonl, file, archive, restore = _buttons()
+        with gr.Accordion("Split again", open=False, elem_id="ds-again"):
+            fields = importing.split_fields("ds-again")
+            again = gr.Button("Split again", variant="primary", size="sm", scale=0, min_width=110, elem_id="ds-resplit")
         with gr.Tabs(elem_id="ds-tabs"):
             with gr.Tab("Rows", id="rows"):
                 split, place, newer, older, goto, rows = _rows()
             with gr.Tab("Profile", id="profile"):
                 model, run, profile = _profile()
     listing = [search, archived]
-    shown = [table, one, detail, archive, restore, split, place, rows, model, profile, chosen]
+    shown = [table, one, detail, archive, restore, split, place, rows, model, profile, fields[4], chosen]
     on_open(opened, shown, lab)
     table.select(guarded(choose, lab), listing, shown, **PRIVATE)
     detail.select(guarded(choose, lab), listing, shown, **PRIVATE)
@@ -77,6 +80,8 @@ def build(lab: Lab) -> None:
         button.click(guarded(exported, lab, form), [chosen, split], file, **PRIVATE).success(
             None, file, None, js=_FETCH, **PRIVATE
         )
+    fields[0].change(importing.way_chosen, fields[0], fields[1:], queue=False, **PRIVATE)
+    again.click(guarded(split_again, lab), [chosen, *listing, *fields], shown, **PRIVATE)
     archive.click(guarded(put_away, lab), [chosen, *listing], shown, **PRIVATE)
     restore.click(guarded(brought_back, lab), [chosen, *listing], shown, **PRIVATE)
     drop.click(guarded(drop_stuck, lab), waiting, [stuck, waiting, wait], **PRIVATE)
@@ -133,7 +138,8 @@ def _profile() -> tuple[Any, ...]:
 
 
 def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
-    """The page as its address asks for it: ?dataset=NAME or NAME@2."""
+    """The page as its address asks for it: ?dataset=NAME or NAME@2; a first file is then read at once."""
+    service.warm()
     return draw(lab, request.query_params.get("dataset", ""), "", False)
 
 
@@ -152,7 +158,7 @@ def draw(lab: Lab, name: str, search: str, archived: bool) -> Sequence[Update]:
     view = _known(lab, name) if name else (views[0] if views and not search else None)
     table = pieces.listing(views, total, search)
     if view is None:
-        return (table, gr.update(visible=False), {}, *[gr.skip()] * 7, "")
+        return (table, gr.update(visible=False), {}, *[gr.skip()] * 8, "")
     known = [card.name for card in _countable(lab)]
     return (
         table,
@@ -165,6 +171,7 @@ def draw(lab: Lab, name: str, search: str, archived: bool) -> Sequence[Update]:
         _page(lab, view, ALL, 0),
         gr.update(choices=known, value=_measured(view) or (known[0] if known else None)),
         _sight(lab, view),
+        gr.update(choices=list(view.column_names)),
         view.name,
     )
 
@@ -285,6 +292,19 @@ def _countable(lab: Lab) -> list[Any]:
 def exported(lab: Lab, form: str, name: str, split: str) -> str:
     view = _one(lab, name)
     return str(service.export_file(lab, view.id, form, split if split in SPLITS else None))
+
+
+def split_again(lab: Lab, name: str, search: str, archived: bool, *fields: Any) -> Sequence[Update]:
+    """The chosen version's rows in other splits, here and now or by a job."""
+    view, plan = _one(lab, name), importing.plan_of(*fields)
+    if view.rows > service.SMALL:
+        service.start(lab, service.split_order(view, plan))
+        notice(f"{view.dataset} is being split again; you may leave this page.")
+        return [gr.skip()] * SHOWN
+    made = service.split_again(lab, name, plan)
+    told = ", ".join(f"{split} {count:,}" for split, count in made.splits.items())
+    notice(f"These splits are here already as {made.name}." if made.again else f"Split again as {made.name}: {told}.")
+    return draw(lab, made.name, search, archived)
 
 
 def put_away(lab: Lab, name: str, search: str, archived: bool) -> Sequence[Update]:

@@ -32,6 +32,7 @@ HELP = {
     "metadata": "Kept, and good for buckets",
 }
 Update = Any
+CERTAIN = ("", gr.update(visible=False), gr.skip())  # no question about the file: its sentence, buttons, the yes
 
 
 @dataclass
@@ -49,13 +50,17 @@ class Form:
     seed: gr.Number
 
     @property
+    def split(self) -> list[Any]:
+        return [self.by, *self.ratios, self.column, self.only, self.seed]
+
+    @property
     def filled(self) -> list[Any]:
         """What a preview fills, after the state."""
         return [self.panel, self.preview, self.name, *self.roles, self.by, self.column, self.seed]
 
     @property
     def values(self) -> list[Any]:
-        return [self.name, *self.roles, self.by, *self.ratios, self.column, self.only, self.seed]
+        return [self.name, *self.roles, *self.split]
 
 
 def build(lab: Lab) -> tuple[gr.Textbox, list[Any]]:
@@ -68,19 +73,25 @@ def build(lab: Lab) -> tuple[gr.Textbox, list[Any]]:
     with gr.Row(visible=False, elem_classes=["actions"]) as ask:
         drop = gr.Button("Drop these rows", variant="primary", size="sm", scale=0, min_width=120, elem_id="ds-drop")
         stop = gr.Button("Stop", size="sm", scale=0, min_width=70, elem_id="ds-stop")
-    filled = [state, *form.filled, bad, ask]
+    doubt = pieces.markup("ds-doubt")
+    with gr.Row(visible=False, elem_classes=["actions"]) as sure:
+        confirm = gr.Button("Go on", variant="primary", size="sm", scale=0, min_width=160, elem_id="ds-confirm")
+        leave = gr.Button("Leave it", size="sm", scale=0, min_width=90, elem_id="ds-leave")
+    filled = [state, *form.filled, bad, ask, doubt, sure, confirm]
+    busy = {"concurrency_id": "datasets", **PRIVATE}
     for trigger, fn, inputs in sources:
         trigger(guarded(fn, lab), inputs, filled, concurrency_id="datasets", concurrency_limit=2, **PRIVATE)
-    form.by.change(way_chosen, form.by, [*form.ratios, form.column, form.only, form.seed], queue=False, **PRIVATE)
-    ended = [made, form.panel, bad, ask]
+    confirm.click(guarded(confirmed, lab), state, filled, **busy)
+    leave.click(_nothing, None, filled, queue=False, **PRIVATE)
+    form.by.change(way_chosen, form.by, form.split[1:], queue=False, **PRIVATE)
+    ended = [made, form.panel, bad, ask, state, doubt, sure, confirm]
     with form.panel:
         run = gr.Button("Import", variant="primary", scale=0, min_width=110, elem_id="ds-import")
-    busy = {"concurrency_id": "datasets", **PRIVATE}
     events = [
         run.click(guarded(imported, lab), [state, *form.values], ended, **busy),
         drop.click(guarded(dropped, lab), [state, *form.values], ended, **busy),
     ]
-    stop.click(stopped, None, ended, queue=False, **PRIVATE)
+    stop.click(stopped, None, ended[:4], queue=False, **PRIVATE)
     return made, events
 
 
@@ -145,18 +156,24 @@ def _form() -> Form:
                 roles.append(_role(role))
         with gr.Accordion("More roles: preference pairs, conversations, metadata", open=False), gr.Row():
             roles += [_role(role) for role in ROLES[len(roles) :]]
-        with gr.Row():
-            by = gr.Dropdown(WAYS, value="none", label="Split", interactive=True, min_width=140, elem_id="ds-by")
-            ratios = [
-                gr.Number(share, label=split.capitalize(), minimum=0, maximum=1, step=0.05, visible=False, min_width=80)
-                for split, share in zip(SPLITS, (0.8, 0.1, 0.1), strict=True)
-            ]
-            column = gr.Dropdown(
-                [], label="Split column", visible=False, interactive=True, min_width=140, elem_id="ds-split-column"
-            )
-            only = gr.Dropdown(list(SPLITS), value="test", label="Which", interactive=True, min_width=110)
-            seed = gr.Number(0, label="Seed", precision=0, visible=False, min_width=80, elem_id="ds-seed")
+        by, *ratios, column, only, seed = split_fields("ds")
     return Form(panel, preview, name, roles, by, ratios, column, only, seed)
+
+
+def split_fields(start: str) -> list[Any]:
+    """How rows are split: the way, three shares, the column, the one split of all rows, the seed."""
+    with gr.Row():
+        by = gr.Dropdown(WAYS, value="ratio", label="Split", interactive=True, min_width=140, elem_id=f"{start}-by")
+        ratios = [
+            gr.Number(share, label=split.capitalize(), minimum=0, maximum=1, step=0.05, min_width=80)
+            for split, share in zip(SPLITS, (0.8, 0.1, 0.1), strict=True)
+        ]
+        column = gr.Dropdown(
+            [], label="Split column", visible=False, interactive=True, min_width=140, elem_id=f"{start}-split-column"
+        )
+        only = gr.Dropdown(list(SPLITS), value="test", label="Which", visible=False, interactive=True, min_width=110)
+        seed = gr.Number(0, label="Seed", precision=0, min_width=80, elem_id=f"{start}-seed")
+    return [by, *ratios, column, only, seed]
 
 
 def _role(role: str) -> gr.Dropdown:
@@ -179,14 +196,36 @@ def uploaded(lab: Lab, file: str | None) -> Sequence[Update]:
     if not file:
         return _nothing()
     path = Path(file)
-    state = {"kind": "file", "file": file, "filename": path.name}
-    return _shown(lab, state, service.preview(path), path.name)
+    return _read(lab, {"kind": "file", "file": file, "filename": path.name})
 
 
 def pasted(lab: Lab, text: str) -> Sequence[Update]:
     path = service.pasted(lab, text or "")
-    state = {"kind": "paste", "file": str(path), "filename": path.name}
-    return _shown(lab, state, service.preview(path), "pasted")
+    return _read(lab, {"kind": "paste", "file": str(path), "filename": path.name})
+
+
+def confirmed(lab: Lab, state: dict[str, Any]) -> Sequence[Update]:
+    """The file again, read in the way that was asked about."""
+    if not state.get("asked"):
+        return _nothing()
+    return _read(lab, {**state, "options": {**state.get("options", {}), **state["asked"]}})
+
+
+def _read(lab: Lab, state: dict[str, Any]) -> Sequence[Update]:
+    """The preview of a file, or the question that comes before it."""
+    path = Path(state["file"])
+    try:
+        made = service.preview(path, options=service.FileOptions(**state.get("options", {})))
+    except service.NeedsChoice as problem:
+        waiting, *question = _asked(state, problem)
+        return (waiting, *_nothing()[1:-3], *question)
+    return _shown(lab, state, made, "pasted" if state["kind"] == "paste" else path.name)
+
+
+def _asked(state: dict[str, Any], problem: service.NeedsChoice) -> tuple[Update, ...]:
+    """The question about a file: (state, sentence, row of buttons, the button that says yes)."""
+    doubt = pieces.question_markup(problem.sentence)
+    return {**state, "asked": {problem.option: problem.value}}, doubt, gr.update(visible=True), problem.action
 
 
 def from_hub(lab: Lab, repo: str, configuration: str, split: str, revision: str) -> Sequence[Update]:
@@ -207,7 +246,7 @@ def _shown(
     state: dict[str, Any],
     made: service.Preview,
     title: str,
-    by: str = "none",
+    by: str = "",
     column: str = "",
     seed: int = 0,
 ) -> Sequence[Update]:
@@ -222,9 +261,13 @@ def _shown(
         note = f"These very bytes are here already as {', '.join(known)}. {note}"
     if made.bad:
         note += f" {len(made.bad)} of the first rows cannot be read; Import names them all."
+    note = " ".join([note, *made.notes])
     roles = {name: role for role, names in made.roles.items() for name in names}
     looked = pieces.note_markup(note) + pieces.short(pieces.grid(rows, columns, "Preview of the rows", roles))
-    column = column or next((name for name in columns if name.lower() in ("split", "set", "fold", "part")), "")
+    column = column or made.split
+    by = by or ("column" if column else "group" if "chosen" in made.roles and made.roles.get("input") else "ratio")
+    if by == "group":
+        column = made.roles["input"][0]
     return (
         state,
         gr.update(visible=True),
@@ -238,6 +281,7 @@ def _shown(
         seed,
         "",
         gr.update(visible=False),
+        *CERTAIN,
     )
 
 
@@ -254,7 +298,10 @@ def _guessed(role: str, names: Sequence[str], columns: Sequence[str]) -> Update:
 
 
 def _nothing() -> Sequence[Update]:
-    return ({}, gr.update(visible=False), "", *[gr.skip()] * (len(ROLES) + 4), "", gr.update(visible=False))
+    return (
+        *({}, gr.update(visible=False), "", *[gr.skip()] * (len(ROLES) + 4), "", gr.update(visible=False)),
+        *CERTAIN,
+    )
 
 
 def way_chosen(by: str) -> Sequence[Update]:
@@ -287,7 +334,7 @@ def stopped() -> Sequence[Update]:
 def _imported(lab: Lab, state: dict[str, Any], values: Sequence[Any], drop_bad: bool) -> Sequence[Update]:
     """Imports here and now, or as a job where it may take long: (name, panel, bad rows, their question)."""
     order = _order(state, values, drop_bad)
-    closed = gr.update(visible=False), "", gr.update(visible=False)
+    closed = gr.update(visible=False), "", gr.update(visible=False), gr.skip(), *CERTAIN
     if service.long(order):
         service.start(lab, order)
         notice(f"{order.name} is being imported; you may leave this page.")
@@ -295,7 +342,10 @@ def _imported(lab: Lab, state: dict[str, Any], values: Sequence[Any], drop_bad: 
     try:
         view = service.make(lab, order)
     except BadRows as problem:
-        return gr.skip(), gr.skip(), pieces.bad_markup(problem.rows, problem.count), gr.update(visible=True)
+        bad = pieces.bad_markup(problem.rows, problem.count)
+        return gr.skip(), gr.skip(), bad, gr.update(visible=True), gr.skip(), *CERTAIN
+    except service.NeedsChoice as problem:
+        return gr.skip(), *closed[:3], *_asked(state, problem)
     left = f" without {view.left_out_count:,} bad rows" if view.left_out_count else ""
     same = f"These rows are here already as {view.name}; nothing was added."
     notice(same if view.again else f"{view.rows:,} rows imported as {view.name}{left}.")
@@ -312,8 +362,7 @@ def _order(state: dict[str, Any], values: Sequence[Any], drop_bad: bool) -> serv
     }
     if state["kind"] == "starter":
         return service.starter_order(state["task"], name, seed=int(seed or 1))
-    shares = tuple(float(one or 0) for one in ratios)
-    plan = SplitPlan(by, shares if by in ("ratio", "group") else (0.8, 0.1, 0.1), column or "", int(seed or 0), only)  # type: ignore[arg-type]
+    plan = plan_of(by, *ratios, column, only, seed)
     if state["kind"] == "hub":
         return service.hub_order(Place(*state["place"]), name, mapping=given, split=plan, drop_bad=drop_bad)
     return service.file_order(
@@ -324,4 +373,12 @@ def _order(state: dict[str, Any], values: Sequence[Any], drop_bad: bool) -> serv
         mapping=given,
         split=plan,
         drop_bad=drop_bad,
+        options=service.FileOptions(**state.get("options", {})),
     )
+
+
+def plan_of(by: str, *values: Any) -> SplitPlan:
+    """The fields of `split_fields` as a plan; raises LabError."""
+    *ratios, column, only, seed = values
+    shares = tuple(float(one or 0) for one in ratios) if by in ("ratio", "group") else (0.8, 0.1, 0.1)
+    return SplitPlan(by, shares, column or "", int(seed or 0), only)  # type: ignore[arg-type]

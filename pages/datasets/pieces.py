@@ -3,6 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -13,6 +14,11 @@ from pages.components.stats import size_text
 from pages.components.theme import ASSETS
 
 SHOWN = 1_500
+USES = (
+    ("Use in matrix", "/prompts?tab=matrix&dataset="),
+    ("Evaluate", "/evaluate?dataset="),
+    ("Fine-tune", "/finetune?dataset="),
+)
 _TABLE = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the datasets</b><p>One moment.</p></div>
 {{else if value.rows.length}}<table class="sets" data-ready="yes"><caption class="unseen">Datasets</caption>
@@ -47,8 +53,10 @@ _DETAIL = """
 {{#if value.name}}<div class="set-detail" data-ready="{{value.name}}"><h2>{{value.name}}</h2>
 {{#if value.note}}<p class="problem">{{value.note}}</p>{{/if}}
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}
-<dt>Versions</dt><dd>{{#each value.versions}}<button type="button" data-name="{{this.name}}"
-aria-pressed="{{this.selected}}">@{{this.number}}: {{this.rows}} rows</button>{{/each}}</dd></dl></div>{{/if}}
+<dt>Versions</dt><dd><ul class="versions">{{#each value.versions}}<li><button type="button"
+data-name="{{this.name}}" aria-pressed="{{this.selected}}">@{{this.number}}: {{this.rows}} rows</button>
+{{#each this.uses}}<a href="{{this.address}}" aria-label="{{this.label}}">{{this.title}}</a>{{/each}}</li>{{/each}}
+</ul></dd></dl></div>{{/if}}
 """
 OPEN_ROWS = """
 element.addEventListener('click', e => {
@@ -66,7 +74,9 @@ def table(elem_id: str) -> gr.HTML:
 
 
 def detail(elem_id: str) -> gr.HTML:
-    """{name, note, facts: [[name, text]], versions: [{name, number, rows, selected}]}; `select` brings {name}."""
+    """{name, note, facts: [[name, text]], versions: [{name, number, rows, selected, uses: [{title, address, label}]}]};
+    `select` brings {name}.
+    """
     return piece({}, _DETAIL, elem_id, _SELECT, sheet="datasets.css")
 
 
@@ -120,12 +130,24 @@ def facts(view: VersionView, versions: Sequence[VersionView]) -> dict[str, Any]:
         "Hash": view.content_hash,
         "Made": f"{view.created_at:%Y-%m-%d %H:%M} UTC by run {view.made_by_run_id}",
     }
+    if view.notes:
+        told["Notes"] = " ".join(view.notes)
     kept = [
-        {"name": one.name, "number": one.number, "rows": f"{one.rows:,}", "selected": one.id == view.id}
+        {
+            "name": one.name,
+            "number": one.number,
+            "rows": f"{one.rows:,}",
+            "selected": one.id == view.id,
+            "uses": [] if view.archived else [_use(one, title, address) for title, address in USES],
+        }
         for one in versions
     ]
     note = "This dataset is archived; Undo archive brings it back." if view.archived else ""
     return {"name": view.name, "note": note, "facts": [[name, text] for name, text in told.items()], "versions": kept}
+
+
+def _use(view: VersionView, title: str, address: str) -> dict[str, str]:
+    return {"title": title, "address": f"{address}{quote(view.name)}", "label": f"{title}: {view.name}"}
 
 
 def rows_markup(view: VersionView, rows: Sequence[Mapping[str, Any]], first: int, total: int) -> str:
@@ -175,6 +197,10 @@ def bad_markup(bad: Sequence[BadRow], count: int, about: str = "") -> str:
     )
 
 
+def question_markup(sentence: str) -> str:
+    return f'<div class="bad" role="alert"><b>{html.escape(sentence)}</b></div>'
+
+
 def note_markup(text: str) -> str:
     return f'<p class="panel-note" role="status">{html.escape(text)}</p>' if text else ""
 
@@ -190,6 +216,8 @@ def source_text(source: Mapping[str, Any]) -> str:
         return f"Hub: {source.get('repo')}" + "".join(f" / {part}" for part in parts if part)
     if kind == "starter":
         return f"starter task {source.get('task')}, seed {source.get('seed')}"
+    if kind == "split":
+        return f"{source.get('of')} in other splits"
     return f"{kind}: {source['name']}" if source.get("name") else kind
 
 

@@ -39,12 +39,18 @@ def test_a_file_is_looked_at_mapped_split_imported_and_taken_along(open_page: Op
     expect(page.locator("#ds-role-input input")).to_have_value("review")
     expect(page.locator("#ds-role-label input")).to_have_value("label")
     expect(page.locator("#ds-name input, #ds-name textarea")).to_have_value(table.stem)
-    page.locator("#ds-by input").click()
-    page.get_by_role("option", name="By ratio").click()
+    expect(page.locator("#ds-by input")).to_have_value("By ratio")
     page.locator("#ds-import").click()
     name = f"{table.stem}@1"
     expect(page.locator(f"#ds-detail [data-ready='{name}']")).to_be_visible()
     expect(page.locator("#ds-detail")).to_contain_text("train 48, validation 6, test 6")
+    for title, address in (
+        ("Use in matrix", "/prompts?tab=matrix&"),
+        ("Evaluate", "/evaluate?"),
+        ("Fine-tune", "/finetune?"),
+    ):
+        link = page.locator("#ds-detail").get_by_role("link", name=f"{title}: {name}")
+        assert (link.get_attribute("href") or "").startswith(f"{address}dataset={table.stem}")
     expect(page.locator("#ds-rows")).to_contain_text("Rows 1 to 20 of 60")
     expect(page.locator("#ds-rows tbody tr").first).to_contain_text(NAUGHTY)
     page.locator("#ds-next").click()
@@ -65,6 +71,12 @@ def test_a_file_is_looked_at_mapped_split_imported_and_taken_along(open_page: Op
     expect(page.locator("#ds-profile")).to_contain_text("2 different labels")
     page.locator("#ds-profile-run").click()
     expect(page.locator("#ds-profile svg").first).to_be_visible()
+
+    page.locator("#ds-again > button").click()
+    page.locator("#ds-again-seed input").fill("5")
+    page.locator("#ds-resplit").click()
+    expect(page.locator(f"#ds-detail [data-ready='{table.stem}@2']")).to_be_visible()
+    expect(page.locator("#ds-detail")).to_contain_text(f"{name} in other splits")
 
     page.locator("#ds-archive").click()
     expect(page.locator("#ds-detail")).to_contain_text("This dataset is archived")
@@ -104,6 +116,14 @@ def test_what_cannot_be_read_is_one_sentence(open_page: Opener, tmp_path: Path) 
     page = open_page("/datasets")
     page.locator("#ds-file input[type=file]").set_input_files(path)
     expect(page.get_by_role("alert")).to_contain_text("levels deep")
+    path = tmp_path / "column.csv"
+    path.write_text("text\nfine\ngood\n")
+    page = open_page("/datasets")
+    page.locator("#ds-file input[type=file]").set_input_files(path)
+    expect(page.locator("#ds-doubt")).to_contain_text("The file would become one column, called 'text'")
+    page.get_by_role("button", name="Import as one column").click()
+    expect(page.locator("#ds-preview tbody tr")).to_have_count(2)
+    expect(page.locator("#ds-doubt")).to_be_empty()
 
 
 def test_a_large_file_is_imported_by_a_job_that_outlives_the_tab(open_page: Opener, tmp_path: Path) -> None:
