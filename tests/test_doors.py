@@ -171,7 +171,10 @@ def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[Lab, FastAPI]) -> 
 
 def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple[Lab, FastAPI]) -> None:
     lab, web = guarded
-    client, place = annotator(lab, web, "patient")
+    feedback.create(lab, CampaignPlan("only read"), [Task("p", (Option("a", "x"), Option("b", "y")))])
+    feedback.move(lab, "only read", "open")
+    client = browser(web)
+    place = client.get(links.invite(lab, "only read", "ann").path).headers["location"]
     card = client.post(f"{place}next", json={"have": [], "want": 1}).json()["cards"][0]
     sent = {"key": card["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0}
 
