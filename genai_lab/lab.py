@@ -14,7 +14,7 @@ from genai_lab.errors import LabError, StorageError
 from genai_lab.models import Options
 from genai_lab.models.cache import ModelCache
 from genai_lab.services.kept import KeptLogits
-from storage.database import Database
+from storage.database import Database, OtherVersion
 
 
 @dataclass
@@ -121,7 +121,6 @@ def _import(plugins: tuple[str, ...]) -> None:
 
 
 def _open(url: str, upgrade: bool) -> Database:
-    from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = url.split("@")[-1]
@@ -134,7 +133,7 @@ def _open(url: str, upgrade: bool) -> Database:
     except (SQLAlchemyError, ImportError, ValueError) as problem:
         reason = str(getattr(problem, "orig", None) or problem).splitlines()[0]
         raise StorageError(f"The database {shown} cannot be opened: {reason}. Check DATABASE_URL or --home.") from None
-    except CommandError as problem:
+    except OtherVersion as problem:
         raise StorageError(
             f"The database {shown} was made by another version of the lab ({problem}); use that version, or another "
             "--home."

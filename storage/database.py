@@ -6,14 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import StaticPool
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000")
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class OtherVersion(Exception):
+    """The database has a revision that this version of the lab does not know."""
 
 
 class Database:
@@ -46,12 +51,32 @@ class Database:
             yield session
 
     def upgrade(self) -> None:
-        """Bring the tables to the newest revision, creating them where there are none."""
-        settings = AlembicConfig()
-        settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self.writer.begin() as connection:
-            settings.attributes["connection"] = connection
-            command.upgrade(settings, "head")
+        """Bring the tables to the newest revision, creating them where there are none; raises OtherVersion.
+
+        Alembic, whose import takes longer than most commands, is left alone where there is nothing to do.
+        """
+        if self._revision() == max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")):
+            return
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        settings = Config()
+        settings.set_main_option("script_location", str(MIGRATIONS))
+        try:
+            with self.writer.begin() as connection:
+                settings.attributes["connection"] = connection
+                command.upgrade(settings, "head")
+        except CommandError as problem:
+            raise OtherVersion(str(problem)) from problem
+
+    def _revision(self) -> str | None:
+        """The revision of the tables; None where there are none yet."""
+        try:
+            with self.reader.connect() as connection:
+                return connection.scalar(text("SELECT version_num FROM alembic_version"))
+        except SQLAlchemyError:
+            return None
 
     def close(self) -> None:
         self.writer.dispose()

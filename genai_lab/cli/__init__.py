@@ -75,8 +75,13 @@ def _refused(sentence: str) -> int:
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    """Raises LabError for an argument that is no text: nothing could show, keep or send it."""
+    """Raises LabError for an argument that is no text: nothing could show, keep or send it.
+
+    An option's value `--` is refused too, of which argparse makes an empty list.
+    """
     for place, text in enumerate(arguments, 1):
+        if text.startswith("-") and text.endswith("=--"):
+            raise LabError(f"{text[:-3][:100]} has no value; write one after the equals sign.")
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             raise LabError(f"Argument {place} holds bytes that are no UTF-8 text; type it again.")
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alembic.util import CommandError
 from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
@@ -28,7 +27,7 @@ from genai_lab.files import atomic_write
 from genai_lab.lab import Lab
 from genai_lab.services.archive import DATABASE, FILES, FOLDERS, MANIFEST, unpack
 from storage import whole
-from storage.database import Database
+from storage.database import Database, OtherVersion
 
 BLOCK = 1000
 BROKEN = (
@@ -120,7 +119,7 @@ def _check_rows(path: Path, copy: Path, told: dict[str, int]) -> None:
     database = Database(f"sqlite:///{copy}")
     try:
         database.upgrade()
-    except CommandError as problem:
+    except OtherVersion as problem:
         raise LabError(f"{path} comes from a newer version of the lab; restore it with that version.") from problem
     finally:
         database.close()

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Source
-from genai_lab.models.connections import host_of
 from storage import models as queries
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ def check_key_host(lab: "Lab", source: Source, confirmed: bool) -> None:
     """Raises ModelError where a key would go to another host than those that it was used at, unless `confirmed`."""
     if confirmed or source.backend != "endpoint" or not source.key_env:
         return
+    from genai_lab.models.connections import host_of
+
     with lab.database.reading() as session:
         rows = [row for archived in (False, True) for row in queries.all_models(session, archived=archived)]
     hosts = {_host(row.source) for row in rows if row.source.get("key_env") == source.key_env}
@@ -38,6 +39,7 @@ def check_key_host(lab: "Lab", source: Source, confirmed: bool) -> None:
 
 
 def _host(source: dict[str, str]) -> str:
+    from genai_lab.models.connections import host_of
     from genai_lab.models.hub import endpoint
 
     return host_of(endpoint() if source["backend"] == "hub" else source["location"])

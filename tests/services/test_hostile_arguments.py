@@ -78,6 +78,15 @@ def test_no_argument_ends_in_a_traceback(
             assert len([line for line in err.strip().splitlines() if ": " in line]) >= 1, words
 
 
+@pytest.mark.parametrize(
+    "words", [("jobs", "list", "--search=--"), ("train", "--config=--"), ("prompts", "run", "--title=--")]
+)
+def test_value_that_argparse_takes_for_the_end_of_options_is_refused(words: tuple[str, ...], call: Call) -> None:
+    code, _, err = call(*words)
+    assert code == 2
+    assert "has no value; write one after the equals sign." in err
+
+
 def test_unforeseen_error_is_one_sentence(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("first line\nsecond line")
