@@ -18,8 +18,11 @@ LONGEST = 300
 
 
 def score_row(lab: Lab, runs_of: Callable[..., Sequence[int]], inputs: Sequence[Any], prefix: str) -> None:
-    """`runs_of(*inputs)` gives numbers of runs; raises LabError where there are none."""
-    with gr.Row(elem_classes=["actions"]):
+    """`runs_of(*inputs)` gives numbers of runs; raises LabError where there are none.
+
+    Without a reward model nothing is shown.
+    """
+    with gr.Row(elem_classes=["actions"], visible=False) as row:
         judge = gr.Dropdown(
             [], label="Reward model", info="Scores the completions.", interactive=True, elem_id=f"{prefix}-reward"
         )
@@ -27,12 +30,12 @@ def score_row(lab: Lab, runs_of: Callable[..., Sequence[int]], inputs: Sequence[
     table = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id=f"{prefix}-rewards")
 
     button.click(guarded(scored, lab, runs_of), [judge, *inputs], table, concurrency_id="generation", **PRIVATE)
-    on_open(offered, [judge], lab)
+    on_open(offered, [row, judge], lab)
 
 
-def offered(lab: Lab) -> Any:
+def offered(lab: Lab) -> Sequence[Any]:
     names = rewards.names(lab)
-    return gr.update(choices=names, value=names[0] if names else None)
+    return gr.update(visible=bool(names)), gr.update(choices=names, value=names[0] if names else None)
 
 
 def scored(lab: Lab, runs_of: Callable[..., Sequence[int]], judge: str | None, *values: Any) -> str:

@@ -1,7 +1,6 @@
 """The models page: what can be used, what it needs, where it came from; adding, loading and putting away."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -75,7 +74,7 @@ def build(lab: Lab) -> None:
     for button, fn, inputs in added:
         begun = button.click(adding.busy, None, button, queue=False, **PRIVATE)
         made = begun.then(guarded(fn, lab), inputs, [chosen], concurrency_id="models", **PRIVATE)
-        made.then(partial(adding.idle, str(button.value)), None, button, queue=False, **PRIVATE)
+        made.then(guarded(adding.idle, str(button.value)), None, button, queue=False, **PRIVATE)
         made.success(guarded(draw, lab), now, shown, **PRIVATE)
     where = [hub["repo"], hub["revision"], hub["key"]]
     hub["check"].click(guarded(adding.plan, lab), where, [hub["plan"], hub["start"], planned], **PRIVATE)

@@ -18,7 +18,7 @@ from pages.components.copying import copy_computed
 from pages.components.errors import PRIVATE, guarded
 from pages.components.forms import label_of, read_settings, settings_form, show_settings
 from pages.components.head import PLAIN
-from pages.components.opening import on_open
+from pages.components.opening import fills, on_open
 from pages.components.scoring import score_row
 from pages.components.sending import send_to_ranking
 from pages.components.stats import seconds_text
@@ -86,7 +86,7 @@ def build(lab: Lab, single: Any, tabs: gr.Tabs, tab: gr.Tab) -> None:
     single_values = [*single.question, *single.form.values()]
     take.click(guarded(take_over, lab), single_values, filled, **PRIVATE)
     # The first look brings what stands in Single; later ones leave the comparison as it is.
-    tab.select(guarded(first_look, lab), [touched, state, prompt, *single_values], filled, **PRIVATE)
+    fills(tab.select, first_look, filled, lab, inputs=[touched, state, prompt, *single_values])
     copy_computed(link, group_link, [state], lab)
     send_to_ranking(rank, compared, [state])
     names = ["model", "mode", *(name.replace("_", "-") for name in SHOWN)]
