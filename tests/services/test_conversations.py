@@ -131,6 +131,15 @@ def test_an_import_names_conversations_that_cannot_be_read(lab: Lab, tmp_path: P
     assert (view.rows, view.left_out_count) == (4, 1)
 
 
+def test_pairs_that_teach_nothing_are_counted(lab: Lab) -> None:
+    rows = [{"question": f"{n}?", "chosen": "yes", "rejected": "yes" if n == 2 else "no"} for n in range(4)]
+    view = imported(lab, rows, "equal-pairs")
+    assert view.notes == (
+        "1 of 4 rows prefer a text to itself, so that nothing is learned of them; the first is row 3.",
+    )
+    assert len(preferences.votes(view, datasets.examples(lab, view.id))) == 3
+
+
 def test_a_pair_that_cannot_be_read_is_named_by_its_row(lab: Lab) -> None:
     rows: list[dict[str, Any]] = [{"prompt": f"{n}?", "chosen": [TALK[2]], "rejected": [TALK[4]]} for n in range(4)]
     rows[2]["chosen"] = [{"role": "assistant", "content": [{"type": "image_url"}]}]

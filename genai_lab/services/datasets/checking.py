@@ -42,11 +42,18 @@ def with_turns(
     if not names:
         return items
 
+    sides = [name for role in ("chosen", "rejected") for name in mapping.get(role, ())]
+
     def looked_at() -> Iterator[readers.Item]:
-        number = 0
+        number, same = 0, []
         for item in items():
             number += not isinstance(item, Note)
+            if isinstance(item, dict) and len(sides) == 2 and item.get(sides[0]) == item.get(sides[1]):
+                same.append(number)
             yield _readable(item, number, names) if isinstance(item, dict) else item
+        if same:
+            told = f"{len(same):,} of {number:,} rows prefer a text to itself, so that nothing is learned of them"
+            yield Note(f"{told}; the first is row {same[0]:,}.")
 
     return looked_at
 
