@@ -4,26 +4,44 @@ The reward is the one output of a sequence classifier, without unit; only differ
 mean something (Ouyang et al., 2022, section 3.5).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genai_lab.data.conversations import Message, write_text
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
+from genai_lab.models.chat_tokens import chat_pair
 from genai_lab.models.loading import READING
 from genai_lab.models.panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
 BATCH_TOKENS = 8192
 LONGEST = 1024
+CHAT = "prompt_format"  # of a reward model's settings: "chat" or "plain"
+Asked = str | Sequence[Mapping[str, Any]]  # a prompt, or the messages of one
+
+
+def plain(prompt: Asked) -> str:
+    """A prompt of messages as text, as conversations are written out."""
+    if isinstance(prompt, str):
+        return prompt
+    return write_text([Message(one["role"], one["content"]) for one in prompt], cue=True)
+
+
+def as_messages(prompt: Asked) -> Sequence[Mapping[str, Any]]:
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
 
 
 @clear_panics("The tokenizer")
-def paired(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[list[int], list[int], bool]:
+def paired(tokenizer: Any, prompt: Asked, completion: str, length: int) -> tuple[list[int], list[int], bool]:
     """(tokens of the prompt, tokens of the completion, whether some were cut) for a decoder, at most `length` in all.
 
-    The completion ends with the end token and begins with a space where nothing else parts it from the prompt. What is
-    too long loses the beginning of the prompt first, then the end of the completion.
+    Messages are read in the chat template. After a text the completion ends with the end token and begins with a space
+    where nothing else parts it from the prompt. What is too long loses the beginning of the prompt first, then the end
+    of the completion.
     """
+    if not isinstance(prompt, str):
+        return chat_pair(tokenizer, prompt, completion, length)
     first = list(tokenizer(prompt, truncation=False, verbose=False)["input_ids"])
     # Some tokenizers end every text; the completion goes on here.
     while len(first) > 1 and first[-1] == tokenizer.eos_token_id:
@@ -81,19 +99,24 @@ class RewardModel:
         self.tensor_bytes = bytes_of(module)
         self.pad = int(module.config.pad_token_id or 0)
         self.decoder = reads_forward(module)
+        told = getattr(module.config, CHAT, None)
+        by_template = bool(self.tokenizer.chat_template) and not card.completes
+        self.chat = self.decoder and (told == "chat" if told in ("chat", "plain") else by_template)
         self.longest = min(card.context or LONGEST, LONGEST)
 
     def close(self) -> None:
         self.module = None
 
-    def coded(self, prompt: str, completion: str) -> list[int]:
-        """The tokens that the model reads."""
+    def coded(self, prompt: Asked, completion: str) -> list[int]:
+        """The tokens that the model reads: in its chat template where it was trained in it, or has one."""
         if self.decoder:
-            first, last, _ = paired(self.tokenizer, prompt, completion, self.longest)
+            asked = as_messages(prompt) if self.chat else plain(prompt)
+            first, last, _ = paired(self.tokenizer, asked, completion, self.longest)
             return first + last
+        prompt = plain(prompt)
         return joined(self.tokenizer, prompt, completion, self.longest)[0]
 
-    def scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
         """The reward of each completion of its prompt, in order; batches of similar length, the same every time."""
         import torch
 

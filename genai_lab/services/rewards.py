@@ -7,7 +7,7 @@ from typing import Any
 from genai_lab.errors import LabError, ModelError
 from genai_lab.lab import Lab
 from genai_lab.models import Card, Options
-from genai_lab.models.rewards import RewardModel
+from genai_lab.models.rewards import Asked, RewardModel
 from genai_lab.models.transformers import choose_device
 from genai_lab.services import models
 from genai_lab.services.packing import asked_of
@@ -34,7 +34,7 @@ def names(lab: Lab) -> list[str]:
     ]
 
 
-def score(lab: Lab, model: str, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+def score(lab: Lab, model: str, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
     """The reward of each completion of its prompt, in order, without unit.
 
     Raises LabError for a model that is no reward model or not ready, or where the two are not equally many.
@@ -47,7 +47,7 @@ def score(lab: Lab, model: str, prompts: Sequence[str], completions: Sequence[st
     return SharedReward(lab, view.card).scores(prompts, completions)
 
 
-def rank(lab: Lab, model: str, prompt: str, completions: Sequence[str]) -> list[tuple[int, float]]:
+def rank(lab: Lab, model: str, prompt: Asked, completions: Sequence[str]) -> list[tuple[int, float]]:
     """(place in `completions`, reward), the best first; equal ones in the order given. Raises LabError as `score`."""
     found = score(lab, model, [prompt] * len(completions), completions)
     return sorted(enumerate(found), key=lambda one: (-one[1], one[0]))
@@ -59,6 +59,7 @@ def of_runs(lab: Lab, model: str, run_ids: Sequence[int]) -> list[Scored]:
     Raises LabError for a run without completions, more than 2,000 of them, and as `score`.
     """
     found: list[tuple[int, str, str, str]] = []
+    asked: list[Asked] = []
     with lab.database.reading() as session:
         for run_id in dict.fromkeys(run_ids):
             run = runs.run_with_all(session, run_id)
@@ -67,12 +68,20 @@ def of_runs(lab: Lab, model: str, run_ids: Sequence[int]) -> list[Scored]:
                 raise LabError(f"Run {run_id} has no completions to score; choose runs that have ended.")
             by = next((one.model.name for one in run.inputs if one.model is not None), "")
             found += [(run_id, by, asked_of(run.settings, one.rendered_prompt), one.text) for one in mine]
+            asked += [messages_of(run.settings.get("prompt"), one.rendered_prompt) for one in mine]
     if len(found) > MOST:
         raise LabError(f"These runs have {len(found):,} completions; at most {MOST:,} are scored at once.")
-    values = score(lab, model, [one[2] for one in found], [one[3] for one in found])
+    values = score(lab, model, asked, [one[3] for one in found])
     made = [Scored(*one, value) for one, value in zip(found, values, strict=True)]
     order = {prompt: n for n, prompt in enumerate(dict.fromkeys(one.prompt for one in made))}
     return sorted(made, key=lambda one: (order[one.prompt], -one.reward))
+
+
+def messages_of(prompt: Any, rendered: str) -> Asked:
+    """What a run asked: its messages where it was in chat, since the rendered text has its own model's template."""
+    if not isinstance(prompt, dict) or prompt.get("mode") != "chat":
+        return rendered
+    return prompt.get("messages") or [{"role": "user", "content": prompt.get("text", "")}]
 
 
 class SharedReward:
@@ -83,7 +92,7 @@ class SharedReward:
             raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
         self._lab, self.card, self.hash = lab, card, card.content_hash or card.name
 
-    def scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
         def load(card: Card, options: Options, base: object) -> Any:
             return RewardModel(card, choose_device(options.device))
 

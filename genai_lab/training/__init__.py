@@ -136,12 +136,18 @@ class Part:
             raise BadSetting("weight", self.weight, "a number above 0")
 
 
+BY_MODEL = "by model"
+FORMATS = (BY_MODEL, "chat", "plain")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run trains, on what, and how.
 
     `mixing` tells how often each part is drawn: by its number of rows (at most `cap` of them count, 0: all), by that
     number to the power 1 / `temperature`, or by its weight (Wei et al., 2022; Raffel et al., 2020, section 3.5.2).
+    `format` is the form in which prompts and pairs are read: in the base's chat template, as plain text, or by model:
+    in the template where the base has one.
     """
 
     model: str
@@ -155,6 +161,7 @@ class Plan:
     temperature: float = 2.0
     split: str = "train"
     validation_split: str = "validation"
+    format: str = field(default=BY_MODEL, metadata={"choices": FORMATS})
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:

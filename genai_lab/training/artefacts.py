@@ -7,6 +7,7 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_folder
+from genai_lab.models.rewards import CHAT
 from genai_lab.training.loading import load_module, load_tokenizer
 from genai_lab.training.loop import best_of, resume, step_of
 from genai_lab.training.work import Work
@@ -22,6 +23,8 @@ def export_best(work: Work, out: Path, folder: Path) -> int:
         raise LabError("The run has no checkpoint yet, so there is nothing to keep; let it go on.")
     module = restored(work, best)
     _usable(module)
+    if work.objective.head == "reward":
+        setattr(module.config, CHAT, "chat" if work.chat else "plain")
     with atomic_folder(folder) as draft:
         work.method.export(module, draft)
         if (draft / "config.json").is_file():

@@ -230,18 +230,27 @@ def write_items(path: Path, items: Sequence[Item]) -> None:
         targets=np.concatenate([*targets, np.empty(0, np.int32)]),
         target_ends=np.cumsum([len(one) for one in targets], dtype=np.int64),
         cut=np.asarray([one.cut for one in sides], dtype=bool),
+        learned=np.concatenate([*(np.not_equal(one.labels, IGNORED) for one in sides), np.empty(0, bool)]),
         weights=np.asarray([one.weight for one in items]),
         margins=np.asarray([one.margin for one in items]),
         pairs=len(pairs),
     )
 
 
+def _runs(marked: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """(start, end) of each run of places that are marked."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))
+
+
 def read_items(path: Path) -> list[Item]:
     with np.load(path, allow_pickle=False) as kept:
         ids, targets = np.split(kept["ids"], kept["ends"]), np.split(kept["targets"], kept["target_ends"])
+        learned = kept["learned"] if "learned" in kept else np.ones(len(kept["targets"]), bool)
+        marks = np.split(learned, kept["target_ends"])
         sides = [
-            Item(one.tolist(), target.tolist(), bool(cut))
-            for one, target, cut in zip(ids, targets, kept["cut"], strict=False)
+            Item(one.tolist(), target.tolist(), bool(cut), unlearned=_runs(~mark))
+            for one, target, cut, mark in zip(ids, targets, kept["cut"], marks, strict=False)
         ]
         count = int(kept["pairs"])
         if not count:

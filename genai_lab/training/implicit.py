@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genai_lab.models.rewards import BATCH_TOKENS, paired
+from genai_lab.models.rewards import BATCH_TOKENS, Asked, as_messages, paired, plain
 from genai_lab.training.artefacts import restored
 from genai_lab.training.loading import load_module, load_tokenizer
 from genai_lab.training.loop import best_of
@@ -25,11 +25,12 @@ class ImplicitReward:
         self._policy = restored(work, best).to(device).eval()
         self._base = load_module(work.base, work.architecture, work.objective.head).to(device).eval()
         self._device = device
+        self._asked = as_messages if work.chat else plain
 
-    def scores(self, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
+    def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
         """In order; batches of similar length, the same every time."""
         rows = [
-            paired(self._tokenizer, prompt, completion, self._length)[:2]
+            paired(self._tokenizer, self._asked(prompt), completion, self._length)[:2]
             for prompt, completion in zip(prompts, completions, strict=True)
         ]
         found = [0.0] * len(rows)

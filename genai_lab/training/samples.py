@@ -42,13 +42,17 @@ def _place(held: Draws, item: int) -> int:
 
 def _split(work: Work, one: Drawn) -> tuple[list[int], list[int]]:
     """(what is given, what is to be written)."""
-    learned = [label for label in one.labels if label != IGNORED]
+    learned = [place for place, label in enumerate(one.labels) if label != IGNORED]
     if work.architecture == "encoder-decoder":
-        return one.ids, learned
+        return one.ids, [one.labels[place] for place in learned]
     if work.objective.needs == "text":
         half = max(1, min(len(one.ids) // 2, len(one.ids) - LONGEST))
         return one.ids[:half], one.ids[half : half + LONGEST]
-    return one.ids[: len(one.ids) - len(learned)], learned
+    # A label stands at the place that predicts it; of several answers the last one is written.
+    first = learned[-1]
+    while first - 1 in learned:
+        first -= 1
+    return one.ids[: first + 1], one.ids[first + 1 : learned[-1] + 2]
 
 
 def _asked(work: Work, tokenizer: Any, one: Drawn) -> tuple[str, str]:

@@ -52,7 +52,7 @@ class Score:
 
 def metric_for(items: Sequence[Item]) -> str:
     """Exact match where a few completions come again and again, as labels do; ROUGE for texts."""
-    kinds = {tuple(item.target) for item in items}
+    kinds = {tuple(item.last_answer()[1]) for item in items}
     labels = len(kinds) <= MOST_LABELS and len(items) >= ROWS_A_LABEL * len(kinds)
     return "exact_match" if labels else "rouge"
 
@@ -78,7 +78,7 @@ class Scorer:
         texts = completions(self.work, module, tokenizer, self.items)
         if not tells:
             return
-        wanted = [decoded(tokenizer, item.target) for item in self.items]
+        wanted = [decoded(tokenizer, item.last_answer()[1]) for item in self.items]
         metric = METRICS.get(self.work.metric)
         rows = metric.rows(texts, [[one] for one in wanted], metric.settings(**SETTINGS[metric.name]))
         figure = figure_of(metric.name, FIGURES[metric.name])
@@ -139,7 +139,7 @@ def completions(work: Work, module: Any, tokenizer: Any, items: Sequence[Item]) 
     """What the module writes for the items' prompts, greedily."""
     from genai_lab.training.samples import ALONE, generated
 
-    prompts, room = [item.ids for item in items], _room(items)
+    prompts, room = [item.last_answer()[0] for item in items], _room(items)
     if work.plan.method in ALONE or work.training.sharding != "none":
         return [text.strip() for text in generated(work, module, tokenizer, prompts, room)]
     from genai_lab.decoding.greedy import greedy
@@ -160,7 +160,7 @@ def decoded(tokenizer: Any, ids: Sequence[int]) -> str:
 
 def _room(items: Sequence[Item]) -> int:
     """New tokens that a completion may have: some more than the longest one that is wanted."""
-    return min(LONGEST, max(len(item.target) for item in items) + BEYOND)
+    return min(LONGEST, max(len(item.last_answer()[1]) for item in items) + BEYOND)
 
 
 def _kept(file: Path) -> dict[str, Any]:

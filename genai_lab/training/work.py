@@ -23,6 +23,7 @@ class Work:
     `turns` and `sizes` of the parts are what `batches.training_draws` is told; `default_rate` is the learning rate
     where the plan gives none, 0 for the method's own. The
     validation items `scored` are completed at each evaluation and measured by `metric` (see `scoring`).
+    `chat` says that prompts are read in the base's chat template.
     """
 
     plan: Plan
@@ -39,6 +40,7 @@ class Work:
     default_rate: float = 0.0
     scored: tuple[int, ...] = ()
     metric: str = ""
+    chat: bool = False
 
     @property
     def training(self) -> Training:

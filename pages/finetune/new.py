@@ -258,12 +258,12 @@ def batch_value(made: FirstBatch) -> dict[str, Any]:
     items = sum(map(len, some.train))
     learned = f"{made.trained_tokens:,} tokens learned. " if made.trained_tokens else ""
     note = (
-        f"{made.batch} rows of {made.width} tokens in the first batch, {100 * made.padding:.0f} % padding, "
+        f"{made.form} {made.batch} rows of {made.width} tokens in the first batch, {100 * made.padding:.0f} % padding, "
         f"{learned}In the run: {items:,} items of {some.rows:,} rows, {some.cut:,} cut "
         f"to length, {some.left_out:,} left out, {len(some.validation):,} for validation, {some.steps:,} steps."
     )
     return {
-        "note": note,
+        "note": note.strip(),
         "legend": [[kind, word] for kind, word in words.items() if kind in kinds],
         "rows": [
             {"tokens": _shown(row.tokens), "target": _shown(row.target), "label": row.label or "–"} for row in made.rows

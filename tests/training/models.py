@@ -16,15 +16,24 @@ TEXTS = [
 random.Random(0).shuffle(TEXTS)
 
 
-def tiny(folder: Path, kind: str, seed: int = 0) -> Path:
-    """`kind` is llama, gpt2, t5 or roberta; about 20,000 random parameters."""
+CHAT = ["<|im_start|>", "<|im_end|>"]
+CHATML = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>' + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+def tiny(folder: Path, kind: str, seed: int = 0, chat: bool = False) -> Path:
+    """`kind` is llama, gpt2, t5 or roberta; about 20,000 random parameters. `chat` ones have a ChatML template."""
     import torch
     import transformers as hf
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     torch.manual_seed(seed)
     letters = sorted({letter for text in TEXTS for letter in text.prompt + text.completion} | set("?.,\n"))
-    vocabulary = {token: place for place, token in enumerate([*SPECIAL, *letters, *WORDS])}
+    if chat:
+        letters = sorted({*letters, *"system user assistant tool"})
+    vocabulary = {token: place for place, token in enumerate([*SPECIAL, *letters, *WORDS, *(CHAT if chat else ())])}
     raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     if kind == "roberta":
@@ -33,7 +42,11 @@ def tiny(folder: Path, kind: str, seed: int = 0) -> Path:
         tokenizer_object=raw, eos_token="</s>", pad_token="<pad>", mask_token="<mask>", bos_token="<s>",
         unk_token="<unk>", cls_token="<s>", sep_token="</s>",
     )  # fmt: skip
-    ends: dict[str, Any] = {"pad_token_id": 1, "eos_token_id": 0, "bos_token_id": 3, "vocab_size": len(vocabulary)}
+    if chat:
+        tokenizer.add_special_tokens({"eos_token": CHAT[1], "additional_special_tokens": CHAT[:1]})
+        tokenizer.chat_template = CHATML
+    end = tokenizer.eos_token_id
+    ends: dict[str, Any] = {"pad_token_id": 1, "eos_token_id": end, "bos_token_id": 3, "vocab_size": len(vocabulary)}
     sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
     made: Any
     if kind == "llama":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from genai_lab.lab import Lab
-from genai_lab.services.training.preparing import Known, Prepared, folder_of, known, prepare
+from genai_lab.services.training.preparing import Known, Prepared, folder_of, format_words, known, prepare
 from genai_lab.training import IGNORED, Plan, settings_from
 from genai_lab.training.batches import Draws, training_draws
 from genai_lab.training.objectives import OBJECTIVES, Drawn
@@ -26,7 +26,10 @@ class Row:
 
 @dataclass(frozen=True)
 class FirstBatch:
-    """`padding` is the share of the batch's tokens that are padding; the rest counts rows of the whole run."""
+    """`padding` is the share of the batch's tokens that are padding; the rest counts rows of the whole run.
+
+    `form` says whether the rows are read in a chat template.
+    """
 
     rows: tuple[Row, ...]
     batch: int
@@ -34,6 +37,7 @@ class FirstBatch:
     padding: float
     prepared: Prepared
     trained_tokens: int
+    form: str = ""
 
 
 def first_batch(lab: Lab, plan: Plan) -> FirstBatch:
@@ -55,7 +59,7 @@ def first_batch(lab: Lab, plan: Plan) -> FirstBatch:
     learned = sum(sum(label != IGNORED for label in one.labels) for one in sides)
     rows = tuple(_row(one, width, tokenizer, found, plan, draws) for one in drawn[:SHOWN_ROWS])
     padding = 1 - sum(len(one.ids) for one in sides) / (width * len(sides))
-    return FirstBatch(rows, size, width, padding, made, learned)
+    return FirstBatch(rows, size, width, padding, made, learned, format_words(plan, found))
 
 
 def _row(one: Drawn, width: int, tokenizer: Any, found: Known, plan: Plan, draws: Draws) -> Row:

@@ -42,6 +42,12 @@ class Vote:
     criterion: str = ""
     turns: Preference | None = None
 
+    @property
+    def messages(self) -> tuple[dict[str, str], ...]:
+        """The prompt as a chat."""
+        asked = self.turns.prompt if self.turns is not None else ()
+        return tuple(turn.as_dict() for turn in asked) or ({"role": "user", "content": self.prompt},)
+
 
 @dataclass(frozen=True)
 class Division:
@@ -91,7 +97,9 @@ def divided(lab: Lab, plan: Plan, version: VersionView) -> Division:
     return Division(tuple(train), tuple(kept), tuple(held), len(overlap))
 
 
-def texts(lab: Lab, plan: Plan, version: VersionView, count: int, held: int) -> tuple[list[Text], list[Text], int]:
+def texts(
+    lab: Lab, plan: Plan, version: VersionView, count: int, held: int, chat: bool = False
+) -> tuple[list[Text], list[Text], int]:
     """(at most `count` pairs to learn, at most `held` to validate on, rows that were there for training)."""
     made = divided(lab, plan, version)
     learned, kept = learned_of(plan, version, made.train), voted(plan, made.validation)
@@ -100,7 +108,7 @@ def texts(lab: Lab, plan: Plan, version: VersionView, count: int, held: int) -> 
         learned = [learned[place] for place in sorted(rng.sample(range(len(learned)), count))]
     if held < len(kept):
         kept = [kept[place] for place in sorted(rng.sample(range(len(kept)), held))]
-    return [_text(one) for one in learned], [_text(one) for one in kept], len(made.train) + made.moved
+    return [_text(one, chat) for one in learned], [_text(one, chat) for one in kept], len(made.train) + made.moved
 
 
 def learned_of(plan: Plan, version: VersionView, train: Sequence[Vote]) -> list[Vote]:
@@ -229,8 +237,9 @@ def _turned(one: Vote) -> Vote:
     return replace(one, chosen=one.rejected, rejected=one.chosen)
 
 
-def _text(one: Vote) -> Text:
-    return Text(one.prompt, one.chosen, row=one.row, rejected=one.rejected, weight=one.weight, margin=one.margin)
+def _text(one: Vote, chat: bool) -> Text:
+    prompt, messages = ("", one.messages) if chat else (one.prompt, ())
+    return Text(prompt, one.chosen, messages, one.row, one.rejected, one.weight, one.margin)
 
 
 def _settings(plan: Plan) -> Any:

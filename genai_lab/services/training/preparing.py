@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.data import Example
-from genai_lab.data.conversations import Message, write_text
+from genai_lab.data.conversations import Message, read_exchanges, write_text
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
 from genai_lab.models import Card
@@ -23,6 +23,7 @@ from genai_lab.services.training import preferences
 from genai_lab.training import Architecture, Part, Plan, Training, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
+from genai_lab.training.objectives.instruction import Settings as InstructionSettings
 from genai_lab.training.rates import default_rate
 
 MOST_ROWS = 100_000
@@ -34,13 +35,17 @@ VIRTUAL = ("prompt_tuning", "p_tuning", "prefix_tuning")
 
 @dataclass(frozen=True)
 class Known:
-    """What a plan names, found and fitting: a version and its templates for each part."""
+    """What a plan names, found and fitting: a version and its templates for each part.
+
+    `chat` says that prompts and pairs are read in the base's chat template.
+    """
 
     card: Card
     architecture: Architecture
     versions: tuple[VersionView, ...]
     templates: tuple[tuple[TemplateView, ...], ...]
     labels: tuple[str, ...]
+    chat: bool = False
 
     def rate(self, plan: Plan) -> float:
         """The learning rate of the run: the plan's, or what suits method, objective and size."""
@@ -88,7 +93,28 @@ def known(lab: Lab, plan: Plan) -> Known:
     chosen = tuple(tuple(templates.show(lab, name) for name in part.templates) for part in plan.data)
     for part, version, own in zip(plan.data, versions, chosen, strict=True):
         _readable(plan, objective, part, version, own)
-    return Known(view.card, architecture, versions, chosen, _labels(lab, objective, versions))
+    chat = in_chat(plan, view.card)
+    return Known(view.card, architecture, versions, chosen, _labels(lab, objective, versions), chat)
+
+
+def in_chat(plan: Plan, card: Card) -> bool:
+    """Whether the run reads the base's chat template; raises LabError where the plan asks for one that cannot be."""
+    objective = OBJECTIVES.get(plan.objective)
+    able = objective.needs in ("reference", "pairs") and card.family == "decoder-only"
+    if plan.format == "chat" and not able:
+        what = card.name if objective.needs in ("reference", "pairs") else objective.title
+        raise BadSetting("format", plan.format, f"plain or by model: {what} reads no chat template")
+    return able and prompting.mode_of(card, plan.format) == "chat"  # type: ignore[arg-type]
+
+
+def format_words(plan: Plan, found: Known) -> str:
+    """In which form the run reads its prompts, as a sentence; empty where there is no choice."""
+    if found.chat:
+        return f"Read in the chat template of {plan.model}."
+    if OBJECTIVES.get(plan.objective).needs in ("reference", "pairs"):
+        more = f", without the chat template of {plan.model}" if found.card.chat else ""
+        return f"Read as plain text{more}."
+    return ""
 
 
 def together(objective: str, method: str) -> str | None:
@@ -157,7 +183,7 @@ def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own:
         raise LabError(
             f"{version.name} has no column for the role {wanted[0]}, which {objective.title} needs; import it with one."
         )
-    if objective.needs == "reference" and not own:
+    if objective.needs == "reference" and not own and "messages" not in version.roles:
         raise LabError(f"{version.name} has no template; choose at least one, such as 'plain'.")
     if objective.needs != "reference" and not own and not {"input", "messages"} & set(version.roles):
         raise LabError(f"{version.name} has no column for the role input, whose text is read; import it with one.")
@@ -224,7 +250,7 @@ def _both(
     version, own = found.versions[place], found.templates[place]
     needs = OBJECTIVES.get(plan.objective).needs
     if needs == "pairs":
-        pairs, checks, count = preferences.texts(lab, plan, version, min(wanted_rows, MOST_ROWS), held)
+        pairs, checks, count = preferences.texts(lab, plan, version, min(wanted_rows, MOST_ROWS), held, found.chat)
         return [pairs], checks, count
     learned, kept = _split(lab, plan, version, wanted_rows if needs != "text" else MOST_ROWS, held)
     passes = math.ceil(plan.training.epochs or wanted_rows / max(1, len(learned)))
@@ -289,6 +315,9 @@ def _texts(
 ) -> Iterator[list[Text]]:
     """Every row once a pass, each in its own order of the templates, until it has been in all of them."""
     needs = OBJECTIVES.get(plan.objective).needs
+    if not own and needs == "reference":
+        yield [text for row in rows for text in _conversation(plan, found, row)]
+        return
     if not own:
         made = []
         for row in rows:
@@ -299,7 +328,7 @@ def _texts(
         return
     rng = random.Random(f"templates {plan.training.seed}")
     turns = [rng.sample(range(len(own)), len(own)) for _ in rows]
-    chat = needs == "reference" and prompting.mode_of(found.card) == "chat"
+    chat = needs == "reference" and found.chat
     for number in range(min(passes, len(own))):
         filled: dict[int, Text] = {}
         for place, view in enumerate(own):
@@ -307,6 +336,24 @@ def _texts(
             texts = _filled(view, version, [rows[n] for n in members], needs, found, chat)
             filled |= dict(zip(members, texts, strict=True))
         yield [filled[n] for n in range(len(rows))]
+
+
+def _conversation(plan: Plan, found: Known, row: Example) -> list[Text]:
+    """A row of messages: in chat one text, in plain form one for each answer that is learned."""
+    every = settings_from(InstructionSettings, plan.objective_settings, "instruction").turns == "all"
+    if not row.messages or not row.references:
+        return [Text("", row=row.key)]
+    turns = (*row.messages, Message("assistant", row.references[0]))
+    if found.chat:
+        whole = tuple(one.as_dict() for one in turns)
+        return (
+            [Text("", messages=whole, whole=True, row=row.key)]
+            if every
+            else [Text("", row.references[0], whole[:-1], row.key)]
+        )
+    parts = read_exchanges(turns) if every else read_exchanges(turns)[-1:]
+    space = "" if found.architecture == "encoder-decoder" else " "
+    return [Text(write_text(one.prompt, cue=True), f"{space}{one.answer}", row=row.key) for one in parts if one.answer]
 
 
 def _filled(

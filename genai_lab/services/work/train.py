@@ -166,6 +166,7 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
         turns=made.turns,
         sizes=made.sizes,
         default_rate=found.rate(plan),
+        chat=found.chat,
         scored=rows_for(made.validation, plan.training.score_rows, plan.training.seed) if tasks else (),
         metric=metric_for([*made.validation, *(item for part in made.train for item in part)]) if tasks else "",
     )

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from genai_lab.models.panics import clear_panics
 from genai_lab.registry import Registry
-from genai_lab.training import Architecture, Training
+from genai_lab.training import IGNORED, Architecture, Training
 
 Head = Literal["lm", "masked", "classify", "reward"]
 
@@ -21,8 +21,9 @@ Head = Literal["lm", "masked", "classify", "reward"]
 class Text:
     """What a row says: in rows the filled `prompt` and its `completion`; in blocks `prompt` alone is read.
 
-    `messages` is the prompt as a chat, and then `prompt` is empty. In pairs `completion` is the chosen one, `rejected`
-    the other; `weight` says how much the pair counts, `margin` how far apart the two are.
+    `messages` is the prompt as a chat, in which it is read then; with `whole` they are a conversation that ends with
+    an answer, and all of its answers are learned. In pairs `completion` is the chosen one, `rejected` the other;
+    `weight` says how much the pair counts, `margin` how far apart the two are.
     """
 
     prompt: str
@@ -32,6 +33,7 @@ class Text:
     rejected: str = ""
     weight: float = 1.0
     margin: float = 0.0
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Item:
     """Tokens before they are drawn: `ids` of the prompt or block, `target` of the completion (or one class).
 
     `cut` says that tokens were left out to keep to the length. A pair has a second Item, `rejected`, its own weight and
-    its margin.
+    its margin. `unlearned` are the places in `target` that are read and not learned, as (start, end).
     """
 
     ids: list[int]
@@ -48,6 +50,22 @@ class Item:
     rejected: "Item | None" = None
     weight: float = 1.0
     margin: float = 0.0
+    unlearned: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def labels(self) -> list[int]:
+        """The target, IGNORED where nothing is learned."""
+        made = list(self.target)
+        for start, end in self.unlearned:
+            made[start:end] = [IGNORED] * (end - start)
+        return made
+
+    def last_answer(self) -> tuple[list[int], list[int]]:
+        """(all before the last answer, the last answer): what is given, and what is to be written."""
+        labels = self.labels
+        end = next((place for place in range(len(labels), 0, -1) if labels[place - 1] != IGNORED), 0)
+        start = next((place for place in range(end, 0, -1) if labels[place - 1] == IGNORED), 0)
+        return self.ids + self.target[:start], self.target[start:end]
 
 
 @dataclass(frozen=True)

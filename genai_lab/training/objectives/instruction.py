@@ -5,14 +5,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.models.chat import render_messages
-from genai_lab.training import IGNORED, Architecture, Training
+from genai_lab.models.chat_tokens import mark_answers
+from genai_lab.training import IGNORED, Architecture, Training, check_range, setting
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text, encoded, end_of
+
+TURNS = ("all", "last")
 
 
 @dataclass(frozen=True)
 class Settings:
-    pass
+    turns: str = setting("all", "Of conversations without a template: the answers that are learned.", choices=TURNS)
+
+    def __post_init__(self) -> None:
+        check_range(self)
 
 
 class Instruction:
@@ -41,7 +46,7 @@ class Instruction:
         if architecture == "encoder-decoder":
             return Drawn(item.ids, item.target)
         ids = item.ids + item.target
-        labels = [IGNORED] * (len(item.ids) - 1) + item.target + [IGNORED]
+        labels = [IGNORED] * (len(item.ids) - 1) + item.labels + [IGNORED]
         return Drawn(ids, labels)
 
 
@@ -59,12 +64,11 @@ def _pair(text: Text, tokenizer: Any, training: Training) -> Item | None:
 
 def _line(text: Text, tokenizer: Any, training: Training) -> Item | None:
     if text.messages:
-        ids = encoded(tokenizer, render_messages(tokenizer, text.messages, "the base"))
-    else:
-        ids = encoded(tokenizer, text.prompt, special=True)
-        # Some tokenizers end every text; the completion goes on here.
-        while ids and ids[-1] == tokenizer.eos_token_id and len(ids) > 1:
-            ids.pop()
+        return _chat(text, tokenizer, training.length)
+    ids = encoded(tokenizer, text.prompt, special=True)
+    # Some tokenizers end every text; the completion goes on here.
+    while ids and ids[-1] == tokenizer.eos_token_id and len(ids) > 1:
+        ids.pop()
     target = encoded(tokenizer, text.completion) + end_of(tokenizer)
     if not ids or not text.completion:
         return None
@@ -72,6 +76,28 @@ def _line(text: Text, tokenizer: Any, training: Training) -> Item | None:
     target = target[: max(1, training.length - 1)]
     room = training.length - len(target)
     return Item(ids[-room:], target, cut)
+
+
+def _chat(text: Text, tokenizer: Any, length: int) -> Item | None:
+    """A conversation in the chat template; one that is too long is cut around its last answer."""
+    messages: list[dict[str, str]] = list(text.messages)
+    if not text.whole:
+        if not text.completion:
+            return None
+        messages.append({"role": "assistant", "content": text.completion})
+    made = mark_answers(tokenizer, messages, last=not text.whole)
+    begin, end = made.answers[-1]
+    cut = end > length
+    # What is left of a long conversation ends with its last answer, or with as much of that as there is room for.
+    stop = min(len(made.ids), max(length, end))
+    stop = min(stop, max(1, begin) - 1 + length) if end - begin >= length else stop
+    start = max(0, stop - length)
+    ids = made.ids[start:stop]
+    answers = [(max(1, a - start), min(b, stop) - start) for a, b in made.answers if min(b, stop) - start > 1]
+    first = answers[0][0]
+    edges = [0, *(edge - first for pair in answers for edge in pair), len(ids) - first]
+    unlearned = tuple((a, b) for a, b in zip(edges[2::2], edges[3::2], strict=True) if b > a)
+    return Item(ids[:first], ids[first:], cut, unlearned=unlearned)
 
 
 OBJECTIVES.register("instruction")(Instruction())

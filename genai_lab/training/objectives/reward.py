@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.models.rewards import joined, paired
+from genai_lab.models.rewards import Asked, joined, paired
 from genai_lab.training import IGNORED, Architecture, Training, check_range, setting
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
 
@@ -72,16 +72,15 @@ def pairs(texts: Iterable[Text], tokenizer: Any, training: Training, make: Any) 
     for text in texts:
         if text.weight <= 0 or not text.completion.strip() or not text.rejected.strip():
             continue
-        chosen, rejected = (
-            make(tokenizer, text.prompt, one, training.length) for one in (text.completion, text.rejected)
-        )
+        asked = text.messages or text.prompt
+        chosen, rejected = (make(tokenizer, asked, one, training.length) for one in (text.completion, text.rejected))
         if (chosen.ids, chosen.target) != (rejected.ids, rejected.target):
             cut = chosen.cut or rejected.cut
             made.append(Item(chosen.ids, chosen.target, cut, rejected, text.weight, text.margin))
     return made
 
 
-def side(tokenizer: Any, prompt: str, completion: str, length: int) -> Item:
+def side(tokenizer: Any, prompt: Asked, completion: str, length: int) -> Item:
     """Prompt and completion as a decoder reads them."""
     return Item(*paired(tokenizer, prompt, completion, length))
 

@@ -1,0 +1,228 @@
+"""Models with a chat template are tuned in it: the very tokens that a chat sends, and only answers are learned."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai_lab.data import SplitPlan
+from genai_lab.errors import BadSetting, LabError, ModelError
+from genai_lab.lab import Lab
+from genai_lab.models import Prompt
+from genai_lab.models.chat_tokens import chat_pair, mark_answers
+from genai_lab.models.rewards import RewardModel
+from genai_lab.services import datasets, models, training
+from genai_lab.services.training import preparing
+from genai_lab.services.training.first_batch import first_batch
+from genai_lab.training import IGNORED, Part, Plan, Training
+from genai_lab.training.batches import read_items, write_items
+from genai_lab.training.loading import load_tokenizer
+from genai_lab.training.objectives import OBJECTIVES, Drawn, Text
+from genai_lab.training.scoring import metric_for
+from tests.tiny import open_lab
+from tests.training.models import CHATML, WORDS, tiny
+
+TALK = (
+    {"role": "system", "content": "red"},
+    {"role": "user", "content": "one and two?"},
+    {"role": "assistant", "content": "two one"},
+    {"role": "user", "content": "yes?"},
+    {"role": "assistant", "content": "no"},
+)
+SHORT = Training(steps=4, batch=4, length=120, seed=2, validation_rows=6, score_rows=4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny(tmp_path_factory.mktemp("chat") / "chat", "llama", chat=True)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Any:
+    return load_tokenizer(folder)
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    place = tmp_path_factory.mktemp("plain")
+    made = open_lab(tmp_path_factory.mktemp("home"), chat=folder, plain=tiny(place / "plain", "llama"))
+    pairs = [
+        {"ask": f"{a} and {b}", "answer": f"{b} {a}", "worse": f"{a} {b}", "split": "test" if n % 4 == 0 else "train"}
+        for n, (a, b) in enumerate((a, b) for a in WORDS[:6] for b in WORDS[6:12])
+    ]
+    split = SplitPlan(by="column", column="split")
+    roles = {"input": ["ask"], "reference": ["answer"]}
+    datasets.import_rows(made, pairs, "pairs", {"kind": "test"}, mapping=roles, split=split)
+    roles = {"input": ["ask"], "chosen": ["answer"], "rejected": ["worse"]}
+    datasets.import_rows(made, pairs, "votes", {"kind": "test"}, mapping=roles, split=split)
+    talks = [{"talk": [*TALK[:-1], {"role": "assistant", "content": word}]} for word in WORDS]
+    datasets.import_rows(
+        made, talks, "talks", {"kind": "test"}, mapping={"messages": ["talk"]}, split=SplitPlan(by="ratio")
+    )
+    yield made
+    made.close()
+
+
+def rendered(tokenizer: Any, messages: Any, ask: bool = False) -> list[int]:
+    """transformers' own."""
+    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=ask)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def learned(one: Drawn) -> list[int]:
+    return [label for label in one.labels if label != IGNORED]
+
+
+def draw(text: Text, tokenizer: Any, training: Training = SHORT, objective: str = "instruction") -> Drawn:
+    own = OBJECTIVES.get(objective)
+    [item] = own.items([text], tokenizer, "decoder-only", training, ())
+    return own.draw(item, tokenizer, "decoder-only", None, own.settings())  # type: ignore[arg-type]
+
+
+def test_an_instruction_is_learned_as_the_template_writes_it(tokenizer: Any) -> None:
+    asked = TALK[:2]
+    one = draw(Text("", "two one", asked), tokenizer)
+    answer = [*tokenizer("two one", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    assert one.ids == rendered(tokenizer, TALK[:3])
+    assert learned(one) == answer
+    prefix = rendered(tokenizer, asked, ask=True)
+    assert one.ids[: len(prefix)] == prefix
+    assert one.ids[len(prefix) : len(prefix) + len(answer)] == answer
+    assert one.labels[len(prefix) - 1] == answer[0]
+
+
+@pytest.mark.parametrize(("whole", "answers"), [(True, ["two one", "no"]), (False, ["no"])])
+def test_of_a_conversation_all_answers_or_the_last_one_are_learned(
+    tokenizer: Any, whole: bool, answers: list[str]
+) -> None:
+    text = Text("", messages=TALK, whole=True) if whole else Text("", "no", TALK[:-1])
+    one = draw(text, tokenizer)
+    assert one.ids == rendered(tokenizer, TALK)
+    ends = [[*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for answer in answers]
+    assert learned(one) == [token for answer in ends for token in answer]
+    for place, answer in zip((2, 4) if whole else (4,), ends, strict=True):
+        start = len(rendered(tokenizer, TALK[:place], ask=True))
+        assert one.labels[start - 1 : start - 1 + len(answer)] == answer
+
+
+def test_marks_stay_with_the_items_that_a_run_keeps(tokenizer: Any, tmp_path: Path) -> None:
+    items = OBJECTIVES.get("instruction").items(
+        [Text("", messages=TALK, whole=True), Text("one", " two")], tokenizer, "decoder-only", SHORT, ()
+    )
+    write_items(tmp_path / "items.npz", items)
+    assert read_items(tmp_path / "items.npz") == items
+    given, wanted = items[0].last_answer()
+    assert given == rendered(tokenizer, TALK[:-1], ask=True)
+    assert wanted == [*tokenizer("no", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    assert metric_for(items) == "rouge"
+
+
+@pytest.mark.parametrize("length", [8, 20, 40, 60, 200])
+def test_what_is_too_long_is_cut_around_its_last_answer(tokenizer: Any, length: int) -> None:
+    for text in (Text("", messages=TALK, whole=True), Text("", "two one " * 6, TALK[:2])):
+        one = draw(text, tokenizer, replace(SHORT, length=length))
+        assert len(one.ids) <= length
+        assert learned(one)
+        assert len(one.labels) == len(one.ids)
+
+
+def test_both_sides_of_a_pair_are_read_in_the_template(tokenizer: Any) -> None:
+    text = Text("", "two one", TALK[:2], rejected="one two")
+    for objective in ("dpo", "reward"):
+        one = draw(text, tokenizer, objective=objective)
+        assert one.rejected is not None
+        for side, answer in ((one, "two one"), (one.rejected, "one two")):
+            whole = rendered(tokenizer, [*TALK[:2], {"role": "assistant", "content": answer}])
+            assert side.ids == whole[: len(side.ids)]
+            assert side.ids[-1] == tokenizer.eos_token_id
+            if objective == "dpo":
+                assert learned(side) == side.ids[len(rendered(tokenizer, TALK[:2], ask=True)) :]
+
+
+def test_a_template_without_an_end_is_given_the_end_token(tokenizer: Any) -> None:
+    plain = load_tokenizer(Path(tokenizer.name_or_path))
+    plain.chat_template = (
+        CHATML.replace("'<|im_start|>' +", "").replace("+ '<|im_end|>'", "").replace("<|im_start|>", "")
+    )
+    made = mark_answers(plain, TALK[:3])
+    assert made.ids[-1] == plain.eos_token_id
+    assert made.answers[-1][1] == len(made.ids)
+
+
+def test_a_template_that_answers_elsewhere_than_it_asks_is_one_sentence(tokenizer: Any) -> None:
+    other = load_tokenizer(Path(tokenizer.name_or_path))
+    other.chat_template = CHATML.replace("assistant\\n", "tool\\n")
+    with pytest.raises(ModelError, match="choose the format plain"):
+        chat_pair(other, TALK[:2], "two one", 60)
+
+
+def plan(model: str, dataset: str, objective: str = "instruction", **more: Any) -> Plan:
+    templates = ("plain",) if dataset == "pairs" else ()
+    return Plan(model, (Part(dataset, templates),), objective, training=SHORT, **more)
+
+
+@pytest.mark.parametrize(("dataset", "objective"), [("pairs", "instruction"), ("votes", "dpo"), ("votes", "reward")])
+def test_by_default_a_chat_model_is_tuned_in_chat_and_others_in_plain_text(
+    lab: Lab, dataset: str, objective: str
+) -> None:
+    shown = first_batch(lab, plan("chat", dataset, objective))
+    assert shown.form == "Read in the chat template of chat."
+    assert "".join(text for text, _ in shown.rows[0].tokens).startswith("<|im_start|>user\n")
+    plain = first_batch(lab, plan("chat", dataset, objective, format="plain"))
+    assert plain.form == "Read as plain text, without the chat template of chat."
+    assert "<|im_start|>" not in "".join(text for text, _ in plain.rows[0].tokens)
+    assert first_batch(lab, plan("plain", dataset, objective)).form == "Read as plain text."
+    with pytest.raises(LabError, match="no chat template"):
+        preparing.known(lab, plan("plain", dataset, objective, format="chat"))
+
+
+def test_what_is_learned_begins_with_what_a_chat_sends(lab: Lab) -> None:
+    generator = models.load(lab, "chat")
+    tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
+    asked = plan("chat", "pairs")
+    made = preparing.prepare(lab, asked, preparing.known(lab, asked), tokenizer)
+    asks = [f"{a} and {b}" for a in WORDS[:6] for b in WORDS[6:12]]
+    chats = [Prompt(messages=({"role": "user", "content": ask},), mode="chat") for ask in asks]
+    sent = {generator.context_ids(one) for one in chats}
+    assert {tuple(item.ids) for item in made.train[0]} <= sent
+
+
+def test_conversations_are_learned_without_a_template_of_prompts(lab: Lab) -> None:
+    tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
+    for more, count in (({}, 2), ({"objective_settings": {"turns": "last"}}, 1)):
+        asked = plan("chat", "talks", **more)
+        made = preparing.prepare(lab, asked, preparing.known(lab, asked), tokenizer)
+        item = made.train[0][0]
+        talks = [rendered(tokenizer, [*TALK[:-1], {"role": "assistant", "content": word}]) for word in WORDS]
+        assert item.ids + item.target in talks
+        assert item.labels.count(tokenizer.eos_token_id) == count
+    asked = plan("plain", "talks", objective_settings={"turns": "last"})
+    own = load_tokenizer(models.show(lab, "plain").card.path or Path())
+    made = preparing.prepare(lab, asked, preparing.known(lab, asked), own)
+    written = own("\n\nUser: yes?\n\nAssistant:", add_special_tokens=False)["input_ids"]
+    assert made.train[0][0].ids[-len(written) :] == written
+
+
+def test_a_reward_model_scores_in_the_form_that_it_was_trained_in(
+    lab: Lab, done: Callable[[int], Any], tmp_path: Path
+) -> None:
+    for form in ("by model", "plain"):
+        begun = training.start(lab, plan("chat", "votes", "reward", method="full", format=form))
+        done(begun.job_id)
+        model = RewardModel(models.show(lab, begun.model).card)
+        ids = model.coded("one and two", "two one")
+        chat = [{"role": "user", "content": "one and two"}, {"role": "assistant", "content": "two one"}]
+        assert (ids == rendered(model.tokenizer, chat)[:-1]) == (form == "by model")
+        assert model.coded([chat[0]], "two one") == ids
+
+
+def test_a_form_that_is_none_is_refused_and_old_plans_load() -> None:
+    with pytest.raises(BadSetting, match="one of by model, chat, plain"):
+        plan("chat", "pairs", format="markdown")
+    old = {"model": "m", "data": ["d"], "objective": "instruction", "training": {"steps": 3}}
+    assert Plan.from_dict(old).format == "by model"
+    assert Plan.from_yaml("{model: m, data: [d], format: chat}").format == "chat"
+    assert "format" not in Plan.from_dict(old).to_yaml()
+    assert "format: plain" in replace(Plan.from_dict(old), format="plain").to_yaml()
