@@ -21,6 +21,8 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--tag", action="append", default=[], help="may be repeated")
     gate = "an evaluation of the base that runs again with the model afterwards; may be repeated"
     run.add_argument("--gate", action="append", default=[], type=integer, metavar="ID", help=gate)
+    form = "in which prompts are read, instead of the plan's own: chat, plain or 'by model'"
+    run.add_argument("--format", metavar="FORMAT", help=form)
     run.add_argument("--check", action="store_true", help="only tell what it would take")
     run.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
     run.set_defaults(command=_train)
@@ -52,12 +54,16 @@ def add_tuning(parts: "Parsers[Parser]", shared: Parser) -> None:
 @with_lab
 def _train(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.services import training
-    from genai_lab.services.training import studies
+    from genai_lab.services.training import preparing, studies
     from genai_lab.training import Plan
 
     plan = Plan.from_yaml(text_of(options.config, "plan"))
+    if options.format:
+        plan = dataclasses.replace(plan, format=options.format)
     if options.check:
-        return print_json(training.checked(lab, plan).predicted)
+        ready = training.checked(lab, plan)
+        more = {"learning_rate": ready.found.rate(plan), "format": preparing.format_words(plan, ready.found)}
+        return print_json(ready.predicted | more)
     words = {"name": options.name, "title": options.title, "tags": options.tag}
     begun = studies.start_gated(lab, plan, options.gate, **words)
     if options.wait:

@@ -12,7 +12,7 @@ from genai_lab.errors import BadSetting, LabError
 from genai_lab.lab import Lab
 from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.services.training.estimating import GPUS
-from genai_lab.training import MIXING, Part, Plan, Training, architecture_of, settings_from
+from genai_lab.training import BY_MODEL, MIXING, Part, Plan, Training, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from pages.components.errors import warned
@@ -107,6 +107,11 @@ def _names() -> tuple[Any, list[Any], Any]:
 
 
 def _mixture() -> list[Any]:
+    form = gr.Dropdown(
+        [("By model", BY_MODEL), ("Chat template", "chat"), ("Plain text", "plain")], value=BY_MODEL,
+        label="Prompt format", info="By model: its chat template, where it has one.", interactive=True,
+        elem_id="ft-format",
+    )  # fmt: skip
     with gr.Accordion("More datasets (multi-task) and splits", open=False, elem_id="ft-mixture"):
         more = gr.Textbox(
             "", label="More datasets", lines=2, max_lines=8, elem_id="ft-more", elem_classes=["mono"],
@@ -142,7 +147,7 @@ def _mixture() -> list[Any]:
                 interactive=True,
                 elem_id="ft-held",
             )
-    return [more, weight, mixing, cap, warmth, split, held]
+    return [more, weight, mixing, cap, warmth, split, held, form]
 
 
 def _own() -> tuple[dict[tuple[str, str], Any], list[Any]]:
@@ -160,7 +165,9 @@ def _own() -> tuple[dict[tuple[str, str], Any], list[Any]]:
 
 def plan_of(*values: Any) -> tuple[Plan, str]:
     """(the plan that the inputs describe, the model's name); raises LabError in one sentence."""
-    model, objective, method, dataset, chosen, name, more, weight, mixing, cap, warmth, split, held, *rest = values
+    model, objective, method, dataset, chosen, name, more, weight, mixing, cap, warmth, split, held, form, *rest = (
+        values
+    )
     if not dataset:
         raise LabError("No dataset is chosen; press an example, or import one on the Datasets page.")
     own: dict[tuple[str, str], dict[str, Any]] = {}
@@ -186,6 +193,7 @@ def plan_of(*values: Any) -> tuple[Plan, str]:
         temperature=float(warmth or 0),
         split=split,
         validation_split=held,
+        format=form or BY_MODEL,
         training=read_settings(Training, order, rest),
     )
     return plan, (name or "").strip()
@@ -216,7 +224,7 @@ def values_of(plan: Plan, name: str = "") -> list[Any]:
     lines = [f"{one.dataset} | {', '.join(one.templates)} | {one.weight:.12g}" for one in others]
     made: list[Any] = [
         *(plan.model, plan.objective, plan.method, first.dataset, list(first.templates), name, "\n".join(lines)),
-        *(first.weight, plan.mixing, plan.cap, plan.temperature, plan.split, plan.validation_split),
+        *(first.weight, plan.mixing, plan.cap, plan.temperature, plan.split, plan.validation_split, plan.format),
     ]
     for family, chosen, given in (
         (OBJECTIVES, plan.objective, plan.objective_settings), (METHODS, plan.method, plan.method_settings),
