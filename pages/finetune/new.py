@@ -216,13 +216,22 @@ def look_at_batch(lab: Lab, *values: Any) -> Iterator[Sequence[Update]]:
 
 
 def weigh_plan(lab: Lab, gpu: str, *values: Any) -> Iterator[Sequence[Update]]:
+    """Memory first, then how long it will take, from two timed steps."""
     plan = forms.plan_of(*values)[0]
-
-    def weigh() -> dict[str, Any]:
+    yield {"bars": [], "waiting": f"Weighing one step of {plan.model}…"}, PRESSED
+    try:
         found = preparing.known(lab, plan)
-        return memory_value(estimating.estimate(lab, plan, found), gpu) | {"passes": passes_text(plan, found)}
-
-    yield from _computed({"bars": []}, f"Weighing one step of {plan.model}…", weigh)
+        made = memory_value(estimating.estimate(lab, plan, found), gpu) | {"passes": passes_text(plan, found)}
+    except BaseException:
+        yield {"bars": []}, FREE
+        raise
+    yield {**made, "waiting": "Timing two steps, to tell how long it will take…"}, PRESSED
+    try:
+        made["passes"] = estimating.timed(lab, plan, found).sentence
+    except BaseException:
+        yield made, FREE
+        raise
+    yield made, FREE
 
 
 def _computed(empty: dict[str, Any], waiting: str, compute: Callable[[], dict[str, Any]]) -> Iterator[Sequence[Update]]:

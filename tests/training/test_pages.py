@@ -1,6 +1,7 @@
 """The Fine-tune page without a browser: plans through the form and back, runs by their number."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,13 +102,16 @@ def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
     assert runs.listed(lab, [], None) == {"rows": [], "checking": [], "any": False}
 
 
-def test_what_is_computed_says_so_in_words_and_its_button_waits(lab: Lab) -> None:
+def test_what_is_computed_says_so_in_words_and_its_button_waits(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new.estimating, "timed", lambda *_: SimpleNamespace(sentence="About 25 min here."))
     steps = new.weigh_plan(lab, form.NO_GPU, *form.values_of(LORA))
     panel, button = next(steps)
     assert ("Weighing" in panel["waiting"], button["interactive"]) == (True, False)
     panel, button = next(steps)
-    assert (bool(panel["bars"]), button["interactive"]) == (True, True)
+    assert (bool(panel["bars"]), "Timing" in panel["waiting"], button["interactive"]) == (True, True, False)
     assert panel["passes"].startswith("4 steps of 4 rows: ")
+    panel, button = next(steps)
+    assert (panel["passes"], "waiting" in panel, button["interactive"]) == ("About 25 min here.", False, True)
 
 
 def test_samples_stand_in_one_row_a_prompt_with_what_changed_marked() -> None:
