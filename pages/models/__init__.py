@@ -72,9 +72,7 @@ def build(lab: Lab) -> None:
     restore.click(guarded(brought_back, lab), now, shown, **PRIVATE)
 
     for button, fn, inputs in added:
-        begun = button.click(adding.busy, None, button, queue=False, **PRIVATE)
-        made = begun.then(guarded(fn, lab), inputs, [chosen], concurrency_id="models", **PRIVATE)
-        made.then(guarded(adding.idle, str(button.value)), None, button, queue=False, **PRIVATE)
+        made = button.click(guarded(fn, lab), inputs, [chosen], concurrency_id="models", **PRIVATE)
         made.success(guarded(draw, lab), now, shown, **PRIVATE)
     where = [hub["repo"], hub["revision"], hub["key"]]
     hub["check"].click(guarded(adding.plan, lab), where, [hub["plan"], hub["start"], planned], **PRIVATE)

@@ -111,15 +111,6 @@ def _text(label: str, placeholder: str, elem_id: str, info: str | None = None) -
     )
 
 
-def busy() -> Update:
-    """The button while a model is read and its files are hashed, which takes seconds where they are large."""
-    return gr.update(value="Reading its files…", interactive=False)
-
-
-def idle(label: str) -> Update:
-    return gr.update(value=label, interactive=True)
-
-
 def bases(lab: Lab) -> list[str]:
     return [view.card.name for view in service.catalogue(lab, role="generate") if view.card.family != "endpoint"]
 
