@@ -12,6 +12,7 @@ from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, page_head
 from pages.components.opening import number_of, on_open
+from pages.components.selection import Selection
 from pages.evaluate import new, reading, results
 
 TITLE = "Evaluate"
@@ -43,15 +44,19 @@ def build(lab: Lab) -> None:
     outputs = [opened, seen, listed, *shown.outputs, *sides]
 
     on_open(arrived, [tabs, *outputs], lab)
-    listed.select(guarded(chosen, lab), None, outputs, **PRIVATE)
-    opened.change(guarded(switched, lab), opened, outputs, **PRIVATE)
-    # A tick that is late must not undo a choice, so it never says what is open.
-    gr.Timer(2).tick(guarded(ticked, lab), [opened, seen], outputs[1:], **PRIVATE)
-    # Only what is new is drawn again, so that a row that is being read stays.
-    seen.change(guarded(results.draw, lab), [*shown.chosen, shown.view], shown.drawn, **PRIVATE).success(
-        guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE
+    selection = Selection()
+    listed.select(guarded(chosen), None, opened, **PRIVATE)
+    cleared = [*outputs[1:], *shown.drawn, *drawn]
+    figures = (selection.for_choice(results.draw, lab), [*shown.chosen, shown.view], shown.drawn)
+    rows = (selection.for_choice(reading.draw, lab, 0), inputs, drawn)
+    opened.change(selection.on_choice(switched, lab), opened, cleared, **PRIVATE).success(*figures, **PRIVATE).success(
+        *rows, **PRIVATE
     )
-    shown.figure.input(guarded(reading.draw, lab, 0), inputs, drawn, **PRIVATE)
+    # A tick that is late must not undo a choice, so it never says what is open.
+    gr.Timer(2).tick(selection.for_choice(ticked, lab), [opened, seen], outputs[1:], **PRIVATE)
+    # Only what is new is drawn again, so that a row that is being read stays.
+    seen.change(*figures, **PRIVATE).success(*rows, **PRIVATE)
+    shown.figure.input(*rows, **PRIVATE)
 
 
 def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
@@ -63,12 +68,13 @@ def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
     return gr.update(selected="new" if begin else "figures"), *drawing(lab, run)
 
 
-def chosen(lab: Lab, event: gr.EventData) -> Sequence[Update]:
-    return drawing(lab, int(event.id))
+def chosen(event: gr.EventData) -> int:
+    return int(event.id)
 
 
 def switched(lab: Lab, run_id: int | None) -> Sequence[Update]:
-    return drawing(lab, run_id)
+    """The evaluation that was chosen, over panels without the figures and rows of the last one."""
+    return [*drawing(lab, run_id)[1:], "", gr.update(value=None), reading.EMPTY, "", 0]
 
 
 def ticked(lab: Lab, run_id: int | None, seen: str) -> Sequence[Update]:
