@@ -322,11 +322,12 @@ def test_the_page_s_form_and_charts_take_pairs(lab: Lab, objective: str) -> None
     begun = training.start(lab, plan)
     view = training.show(lab, begun.run_id)
     names = ["training loss", "validation accuracy", "training reward margin", "validation chosen reward"]
-    drawn = charts.curves([(view, {name: [(0, 0.5), (1, 0.6)] for name in names})])
+    curves: dict[str, list[tuple[int, float]]] = {name: [(0, 0.5), (1, 0.6)] for name in names}
+    drawn = charts.curves([(view, curves)])
     assert len(drawn.data) == len(names) + 1  # the accuracy of the base is a line
     measured = reward_report.measured(held_out(), held_out(), np.ones(120), np.zeros(120))
     table, plot, _ = report.draw(measured)
     assert (table["rows"][0]["value"], table["rows"][0]["n"]) == ("1.000", "120")
     assert plot["value"] is not None
-    assert runs.detail(lab, replace(view, report=measured), ready=False)["facts"]
+    assert runs.detail(lab, replace(view, report=measured), ready=False, curves=curves)["facts"]
     training.cancel(lab, begun.run_id)

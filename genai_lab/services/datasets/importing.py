@@ -165,7 +165,7 @@ def adopt(session: Session, made: Mapping[str, Any]) -> tuple[DatasetVersion, bo
         row.dataset.archived_at = None
         return row, True
     source = made["version"]["source"]
-    inputs = [RunInput(role="dataset", dataset_version_id=source["version"])] if source["kind"] == "split" else []
+    inputs = [RunInput(role="dataset", dataset_version_id=source["version"])] if source.get("kind") == "split" else []
     run = runs.add_run(session, inputs, **made["run"])
     return queries.add_version(session, made["name"], made_by_run_id=run.id, **made["version"]), False
 
