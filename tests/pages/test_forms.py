@@ -14,7 +14,7 @@ MOST = 7
 STARTS = (
     "mx-run", "ev-suite-run", "ev-run", "ev-systems-run", "ev-file-run", "local-add", "adapter-add", "endpoint-add",
     "grid-run", "best-run",   "ft-start", "fb-draw", "fb-from-runs", "fb-import", "fb-demo-make",
-    "ds-import",
+    "ds-import",  "st-bake",  "st-start-shots", "st-sweep", "st-forgot", "st-gate",
 )  # fmt: skip
 FIELDS = (
     gr.Textbox, gr.Dropdown, gr.Number, gr.Slider, gr.Checkbox, gr.CheckboxGroup, gr.Radio, gr.File,
