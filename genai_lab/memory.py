@@ -74,6 +74,9 @@ def _import_engine() -> None:
 def release() -> None:
     """Frees what only cycles hold, and gives what the allocator keeps back to the system."""
     gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 

@@ -100,9 +100,10 @@ class Network:
         return cache
 
     def free_bytes(self) -> int:
-        """What is left for keys and values on the device."""
+        """What is left for keys and values on the device; blocks that torch keeps for reuse are free."""
         if self.device.type == "cuda":
-            return int(torch.cuda.mem_get_info(self.device)[0])
+            reusable = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+            return int(torch.cuda.mem_get_info(self.device)[0]) + reusable
         return machine_memory() if self.device.type == "cpu" else sys.maxsize
 
     def table(self, rows: list[list[int]]) -> torch.Tensor:

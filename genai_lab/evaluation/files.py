@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genai_lab.data import guarded, readers
+from genai_lab.data.sniffing import FileOptions
 from genai_lab.errors import LabError
+
+WHOLE = FileOptions(as_is=True)  # a column of predictions alone is enough for some metrics
 
 
 def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
@@ -16,7 +19,7 @@ def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tu
         raise LabError(f"There is no file {path}; give the path of a table of predictions.")
     made: list[str] = []
     wanted: list[list[str]] = []
-    for number, item in enumerate(readers.only_rows(guarded.read(path)), 1):
+    for number, item in enumerate(readers.only_rows(guarded.read(path, options=WHOLE)), 1):
         for name in (prediction, *references):
             if name not in item:
                 raise LabError(f"Row {number:,} has no column {name!r}. It has: {', '.join(item)}.")

@@ -103,7 +103,9 @@ class Prompt:
             return self.text
         if len(self.messages) == 1:
             return self.messages[0]["content"]
-        return "\n\n".join(f"{message['role']}: {message['content']}" for message in self.messages)
+        from genai_lab.data.conversations import Message, write_text
+
+        return write_text([Message(one["role"], one["content"]) for one in self.messages])
 
     @property
     def said(self) -> str:

@@ -99,7 +99,8 @@ class RewardModel:
         self.tensor_bytes = bytes_of(module)
         self.pad = int(module.config.pad_token_id or 0)
         self.decoder = reads_forward(module)
-        told = getattr(module.config, CHAT, None)
+        trained_here = module.config.id2label.get(0) == "reward"  # in plain text, where it does not name its form
+        told = getattr(module.config, CHAT, None) or ("plain" if trained_here else None)
         by_template = bool(self.tokenizer.chat_template) and not card.completes
         self.chat = self.decoder and (told == "chat" if told in ("chat", "plain") else by_template)
         self.longest = min(card.context or LONGEST, LONGEST)

@@ -9,7 +9,7 @@ from genai_lab.metrics import METRICS, Classifier
 from genai_lab.models import Card
 from genai_lab.models.judge import Judge, LogProbability
 from genai_lab.models.rewards import PromptedReward
-from genai_lab.services import models, rewards
+from genai_lab.services import hashes, models, rewards
 
 
 def judge_of(lab: Lab, metric: str, settings: Any, sources: Sequence[str] = ()) -> Classifier | None:
@@ -32,7 +32,8 @@ class SharedJudge:
 
     def __init__(self, lab: Lab, card: Card, sources: Sequence[str]) -> None:
         self._lab, self._sources = lab, tuple(sources)
-        self.card, self.hash = card, card.content_hash or card.name
+        self.card = hashes.hashed(lab, card)
+        self.hash = self.card.content_hash or card.name
         with self._judge() as judge:
             self.reads_input = judge.reads_input
 

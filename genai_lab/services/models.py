@@ -172,7 +172,8 @@ def load(lab: "Lab", name: str) -> Generator:
     from genai_lab.services import hashes
 
     card = hashes.hashed(lab, view.card)
-    return lab.models.acquire(card, _base(lab, card))
+    below = _base(lab, card)
+    return lab.models.acquire(card, None if below is None else hashes.hashed(lab, below))
 
 
 def load_apart(lab: "Lab", name: str) -> Generator:

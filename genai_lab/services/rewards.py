@@ -9,7 +9,7 @@ from genai_lab.lab import Lab
 from genai_lab.models import Card, Options
 from genai_lab.models.rewards import Asked, RewardModel
 from genai_lab.models.transformers import choose_device
-from genai_lab.services import models
+from genai_lab.services import hashes, models
 from genai_lab.services.packing import asked_of
 from storage import runs
 
@@ -90,7 +90,8 @@ class SharedReward:
     def __init__(self, lab: Lab, card: Card) -> None:
         if card.role != "reward":
             raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
-        self._lab, self.card, self.hash = lab, card, card.content_hash or card.name
+        self._lab, self.card = lab, hashes.hashed(lab, card)
+        self.hash = self.card.content_hash or card.name
 
     def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
         def load(card: Card, options: Options, base: object) -> Any:

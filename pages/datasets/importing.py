@@ -285,12 +285,6 @@ def _shown(
     )
 
 
-def _name(title: str) -> str:
-    """A dataset's name out of a file's or a repository's."""
-    bare = re.sub(r"(\.(csv|tsv|jsonl?|ndjson|parquet|txt))?(\.gz)?$", "", title, flags=re.IGNORECASE)
-    return re.sub(r"[^\w .:-]+", "-", bare)[:80]
-
-
 def _guessed(role: str, names: Sequence[str], columns: Sequence[str]) -> Update:
     if role in SEVERAL:
         return gr.update(choices=list(columns), value=list(names))

@@ -245,11 +245,9 @@ def columns(file: str | None) -> Sequence[Update]:
     """The file's columns, with a guess at what they are."""
     if not file:
         return [gr.update(choices=[], value=None)] * 3
-    preview = datasets.preview(Path(file))
+    preview = datasets.preview(Path(file), options=datasets.FileOptions(as_is=True))
     names, roles = preview.columns, preview.roles
-    guess = [
-        name for name in names if name.lower() in ("prediction", "predictions", "output", "completion", "hypothesis")
-    ]
+    guess = [name for name in names if name.lower() in PREDICTIONS]
     source = next((name for name in roles.get("input", ()) if name not in guess), "")
     references = [name for name in roles.get("reference", roles.get("label", ())) if name not in guess]
     return (

@@ -208,7 +208,7 @@ def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = Fals
         mark(lab, run, beside),
         listed(lab, every, run),
         detail(lab, view, ready, dict(curves[0][1])) if view else {},
-        gr.update(visible=live),
+        gr.update(visible=live and view is not None and view.state != "cancelling"),
         gr.update(visible=ended and not ready),
         gr.update(visible=ended and not ready and bool(rows)),
         gr.update(visible=view is not None),
@@ -294,7 +294,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool, curves: dict[str, list[tup
         "id": view.id,
         "title": view.title,
         "status": view.status,
-        "state": view.status,
+        "state": view.state,
         "live": view.status in ("running", "queued"),
         "percent": round(100 * ((job.share if job else 0) or 0)),
         "message": " · ".join(

@@ -295,11 +295,15 @@ def _taken_up(lab: Lab, names: list[str], wanted: str | None, kept: _Draft | Non
 def _restored(lab: Lab, names: list[str], run_id: int) -> list[Update]:
     view = generation.run(lab, run_id)
     known = [*names, *([] if view.model in names else [view.model])]
+    prompt, (system, talk) = view.prompt.text, chat.restored(lab, view)
+    if talk["messages"] and not view.completions:  # a message without an answer is asked again
+        prompt, talk = chat.taken_back(talk)
     return [
         gr.update(choices=known, value=view.model),
         settings.modes_of(lab, view.model, view.mode),
-        view.prompt.text,
-        *chat.restored(lab, view),
+        prompt,
+        system,
+        talk,
         *show_settings(view.sampling, NAMES),
         f"Settings: those of run {run_id}.",
         *shown_run(lab, view),

@@ -13,6 +13,7 @@ import pages  # noqa: F401  (turns Gradio's analytics off)
 from genai_lab.decoding import Completion, Sampling, Token
 from genai_lab.errors import LabError
 from genai_lab.lab import Lab
+from genai_lab.models import Prompt
 from genai_lab.services import generation
 from pages.components.forms import show_settings
 from pages.components.head import drawn
@@ -20,6 +21,7 @@ from pages.playground import chat, compare, examples, running, settings, single,
 from pages.playground.settings import NAMES
 
 SHORT = show_settings(Sampling(max_new_tokens=4, seed=1), NAMES)
+HELLO = Prompt(messages=({"role": "user", "content": "Hi"},), mode="chat")
 TALK = {
     "messages": [{"role": "user", "content": "Hi"}],
     "last": "Hello",
@@ -115,6 +117,15 @@ def test_a_run_of_the_address_is_shown_and_a_draft_that_goes_with_it_is_taken_up
     assert (again["prompt"], again["state"]["run"], again["note"]["run"]) == ("Once upon a time", run, run)
     other = opened(lab, [*draft[:-1], {"run": run + 1000}], run=str(run))
     assert other["prompt"] == "Once upon"
+
+
+def test_a_chat_run_without_an_answer_is_asked_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = generation.run(lab, generation.generate(lab, "tiny", HELLO, Sampling(max_new_tokens=2, seed=1)).id)
+    answered = opened(lab, None, run=str(view.id))
+    assert (answered["prompt"], answered["talk"]["messages"]) == ("", [{"role": "user", "content": "Hi"}])
+    monkeypatch.setattr(generation, "run", lambda lab, run_id: replace(view, completions=(), status="failed"))
+    empty = opened(lab, None, run=str(view.id))
+    assert (empty["prompt"], empty["talk"]["messages"]) == ("Hi", [])
 
 
 def test_chips_suit_the_mode_and_the_model() -> None:

@@ -1,5 +1,6 @@
 """A chat's prompt is what was asked, in campaigns and for reward models; its model's template is no part of it."""
 
+from genai_lab.data.conversations import Message, read_cell
 from genai_lab.decoding import Sampling
 from genai_lab.lab import Lab
 from genai_lab.models import Prompt
@@ -15,7 +16,9 @@ def test_a_message_stands_alone_and_a_conversation_with_its_roles() -> None:
     assert HI.asked == "Hi"
     assert Prompt("Once").asked == "Once"
     system = Prompt(messages=({"role": "system", "content": "Be kind."}, *HI.messages), mode="chat")
-    assert system.asked == "system: Be kind.\n\nuser: Hi"
+    assert system.asked == "Be kind.\n\nHi"
+    turns = Prompt(messages=(*HI.messages, {"role": "assistant", "content": "Hello"}, *HI.messages), mode="chat")
+    assert read_cell(turns.asked) == tuple(Message(one["role"], one["content"]) for one in turns.messages)
     assert asked_of({}, "rendered") == asked_of({"prompt": {"mode": "completion", "messages": []}}, "rendered")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from genai_lab.config import Config
 from genai_lab.errors import LabError
+from genai_lab.evaluation.files import predictions_of
 from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation
@@ -128,6 +129,13 @@ def test_systems_of_different_datasets_cannot_be_set_side_by_side(
         evaluation.start(lab, [evaluated.systems[0].id, *other], [Choice("exact_match")])
     with pytest.raises(LabError, match="There is no system 9999"):
         evaluation.start(lab, [9999], [Choice("exact_match")])
+
+
+def test_a_file_of_predictions_alone_is_a_system(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "alone.csv"
+    file.write_text("prediction\nOnce upon a time\nThere was a boy\n")
+    assert len(uploads.systems(lab, file, ["prediction"], [])) == 1
+    assert predictions_of(file, "prediction", [])[0] == ["Once upon a time", "There was a boy"]
 
 
 def test_a_file_with_bad_rows_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:

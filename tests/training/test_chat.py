@@ -1,5 +1,6 @@
 """Models with a chat template are tuned in it: the very tokens that a chat sends, and only answers are learned."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -216,6 +217,11 @@ def test_a_reward_model_scores_in_the_form_that_it_was_trained_in(
         chat = [{"role": "user", "content": "one and two"}, {"role": "assistant", "content": "two one"}]
         assert (ids == rendered(model.tokenizer, chat)[:-1]) == (form == "by model")
         assert model.coded([chat[0]], "two one") == ids
+    config = Path(models.show(lab, begun.model).card.path or "") / "config.json"
+    told = json.loads(config.read_text())
+    assert told.pop("prompt_format") == "plain"
+    config.write_text(json.dumps(told))  # as runs were written before they named their form
+    assert RewardModel(models.show(lab, begun.model).card).coded("one and two", "two one") == ids
 
 
 def test_a_form_that_is_none_is_refused_and_old_plans_load() -> None:

@@ -30,7 +30,7 @@ def systems(
         mapping["input"] = [source]
     name = f"predictions {path.name.split('.')[0]}"[:60]
     name = "".join(letter if letter.isalnum() or letter in " ._-" else "-" for letter in name)
-    version = datasets.import_file(lab, path, name, mapping=mapping)
+    version = datasets.import_file(lab, path, name, mapping=mapping, options=datasets.FileOptions(as_is=True))
     made = provenance()
     rows = datasets.examples(lab, version.id)
     ids = []
