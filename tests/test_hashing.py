@@ -39,6 +39,7 @@ def test_a_file_is_read_once_and_again_where_it_has_changed(
 
 def test_a_file_that_was_just_written_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hashing, "SMALL", 10)
+    monkeypatch.setattr(hashing, "SETTLED", 3600.0)
     path = tmp_path / "fresh"
     path.write_bytes(b"a" * 100)
     known = Digests(None)

@@ -21,7 +21,7 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def inspect(address: str, link_local: bool = False) -> None:
-    options = Options(timeout=2.0, allow_link_local=link_local)
+    options = Options(timeout=20.0, allow_link_local=link_local)
     BACKENDS.get("endpoint").inspect(Source("endpoint", address, remote_name="tiny"), "remote", options)
 
 
@@ -55,7 +55,7 @@ def test_failing_proxy_is_named(proxy: str, words: str, monkeypatch: pytest.Monk
 def test_hub_and_loaded_endpoint_have_the_same_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(SmallEndpoint().handler()) as address:
         backend, source = BACKENDS.get("endpoint"), Source("endpoint", address, remote_name="tiny")
-        card = backend.inspect(source, "remote", Options(timeout=2.0))
+        card = backend.inspect(source, "remote", Options(timeout=20.0))
     monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:9")
     with pytest.raises(ModelError, match=r"The proxy socks5h://127.0.0.1:9 needs a package"):
         describe("owner/small", None, None, 2.0)

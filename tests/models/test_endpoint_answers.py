@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -17,15 +18,15 @@ from genai_lab.models.endpoint_stream import Limits
 from tests.models.servers import SmallEndpoint, begin_events, serving
 
 CHAT = Prompt(messages=({"role": "user", "content": "Hi"},), mode="chat")
-SMALL = Limits(first_token=0.6, whole=0.8, characters=200)
+SMALL = Limits(first_token=60, whole=120, characters=200)
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[SmallEndpoint, EndpointGenerator]]:
     endpoint, backend = SmallEndpoint(), BACKENDS.get("endpoint")
     with serving(endpoint.handler()) as address:
-        card = backend.inspect(Source("endpoint", address, remote_name="tiny"), "remote", Options(timeout=2.0))
-        generator = EndpointGenerator(card, 2.0, limits=SMALL)
+        card = backend.inspect(Source("endpoint", address, remote_name="tiny"), "remote", Options(timeout=20.0))
+        generator = EndpointGenerator(card, 20.0, limits=SMALL)
         yield endpoint, generator
         generator.close()
 
@@ -227,18 +228,20 @@ def test_endless_words_end_at_a_number_of_characters(endpoint: SmallEndpoint, ge
 
 
 def test_trickling_answers_end_in_time_and_keep_what_came(
-    endpoint: SmallEndpoint, generator: EndpointGenerator
+    endpoint: SmallEndpoint, generator: EndpointGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(generator, "limits", replace(SMALL, first_token=0.6))
     endpoint.answer = endless(b": keep-alive\n\n", 0.05)
     done, error = completed(generator)
     assert (done.text, done.finish_reason) == ("", "error")
     assert error is not None
     assert "sent no text for 0.6 s" in error
+    monkeypatch.setattr(generator, "limits", replace(SMALL, whole=3))
     endpoint.answer = endless(data(says("a"), done=False).encode(), 0.05)
     done, error = completed(generator)
     assert done.text.startswith("aaa")
     assert error is not None
-    assert "still sending after 0.8 s" in error
+    assert "still sending after 3 s" in error
 
 
 def test_limits_follow_from_the_settings() -> None:
