@@ -63,6 +63,14 @@ def share_text(part: int | None, whole: int | None) -> str:
     )
 
 
+def left_out_text(count: int, rows: Sequence[int]) -> str:
+    """How many rows were left out, with the numbers of the first of them: 9 left out (rows 2, 4, 6 ...)."""
+    if not count or not rows:
+        return f"{count:,} left out"
+    more = " ..." if count > len(rows) else ""
+    return f"{count:,} left out (row{'s' if count > 1 else ''} {', '.join(f'{row:,}' for row in rows)}{more})"
+
+
 def seconds_text(seconds: float | None) -> str:
     """A time for reading: 84 ms, 2.3 s, 4 min, 2 h 10 min."""
     if seconds is None:

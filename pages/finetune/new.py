@@ -19,7 +19,7 @@ from pages.components.errors import PRIVATE, guarded
 from pages.components.head import piece
 from pages.components.opening import fills
 from pages.components.selection import Selection
-from pages.components.stats import count_text, share_text, size_text
+from pages.components.stats import count_text, left_out_text, share_text, size_text
 from pages.finetune import form as forms
 
 FILE = "plan.yaml"
@@ -269,7 +269,8 @@ def batch_value(made: FirstBatch) -> dict[str, Any]:
     note = (
         f"{made.form} {made.batch} rows of {made.width} tokens in the first batch, {100 * made.padding:.0f} % padding, "
         f"{learned}In the run: {items:,} items of {some.rows:,} rows, {some.cut:,} cut "
-        f"to length, {some.left_out:,} left out, {len(some.validation):,} for validation, {some.steps:,} steps."
+        f"to length, {left_out_text(some.left_out, some.left_rows)}, {len(some.validation):,} for validation, "
+        f"{some.steps:,} steps."
     )
     return {
         "note": note.strip(),

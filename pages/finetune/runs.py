@@ -1,6 +1,6 @@
 """The tab "Runs": every run, one of them watched, several of them overlaid and compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece
 from pages.components.selection import Selection
-from pages.components.stats import NOTHING, seconds_text, share_text, size_text
+from pages.components.stats import NOTHING, left_out_text, seconds_text, share_text, size_text
 from pages.finetune import charts, report, samples
 
 Update = Any
@@ -278,7 +278,7 @@ def detail(lab: Lab, view: TrainingView, ready: bool, curves: dict[str, list[tup
         "Base": view.plan.model,
         "Trained": share_text(trained, whole) if trained else "",
         "Data": "; ".join(f"{one.dataset} ({', '.join(one.templates) or 'plain'})" for one in view.plan.data),
-        "Rows": f"{out['rows']:,}, {out['cut']:,} cut, {out['left_out']:,} left out" if "rows" in out else "",
+        "Rows": _rows(out),
         "Steps": f"{out['steps']:,}{', stopped early' if out.get('stopped_early') else ''}" if "steps" in out else "",
         "Kept": f"step {out['step']:,}" if "step" in out else "",
         "Validation loss": f"{out['best_loss']:.4f}" if out.get("best_loss") is not None else "",
@@ -310,6 +310,12 @@ def detail(lab: Lab, view: TrainingView, ready: bool, curves: dict[str, list[tup
         "facts": [[name, text] for name, text in facts.items() if text],
         "try": view.model if ready and view.plan.objective not in ("classification", "masked", "reward") else "",
     }
+
+
+def _rows(out: Mapping[str, Any]) -> str:
+    if "rows" not in out:
+        return ""
+    return f"{out['rows']:,}, {out['cut']:,} cut, {left_out_text(out['left_out'], out.get('left_rows', ()))}"
 
 
 def _ended(lab: Lab, view: TrainingView) -> str:

@@ -19,7 +19,7 @@ from pages.components.errors import guarded
 from pages.components.forms import label_of, read_settings, settings_form, show_settings
 from pages.components.head import drawn
 from pages.components.plots import microscope_figure, sparkline
-from pages.components.stats import count_text, seconds_text, size_text
+from pages.components.stats import count_text, left_out_text, seconds_text, size_text
 from pages.components.tokenmap import TokenStream, token_value
 from pages.feedback import results
 
@@ -170,6 +170,9 @@ def test_figures_are_written_with_their_units() -> None:
     assert [size_text(n) for n in (None, 12, 40_300_000, 548_000_000)] == ["–", "12 B", "40.3 MB", "548 MB"]
     assert [count_text(n) for n in (260_032, 5_500_000, 124_000_000)] == ["260k", "5.5M", "124M"]
     assert [seconds_text(t) for t in (0.084, 2.34, 74.0, 7800.0)] == ["84 ms", "2.3 s", "74 s", "2 h 10 min"]
+    assert left_out_text(0, ()) == "0 left out"
+    assert left_out_text(1, (4,)) == "1 left out (row 4)"
+    assert left_out_text(9, (2, 4, 6)) == "9 left out (rows 2, 4, 6 ...)"
     assert sparkline([1.0]) == ""
     assert "<polyline" in sparkline([1.0, 2.0])
 

@@ -283,6 +283,8 @@ def test_rows_without_what_is_learned_are_refused_or_counted(lab: Lab) -> None:
     found = preparing.known(lab, plan)
     made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
     assert made.left_out > 0
+    assert 0 < len(made.left_rows) <= 5
+    assert all(number % 2 == 0 for number in made.left_rows)  # counted from 1, every second row has no answer
     assert made.rows + len(made.validation) <= 20
     keep([{"ask": "a", "answer": ""} for _ in range(9)], "empty", **both)
     with pytest.raises(LabError, match=r"None of the .* rows of empty@1 has anything to learn"):

@@ -29,6 +29,7 @@ from genai_lab.training.rates import default_rate
 MOST_ROWS = 100_000
 FEWEST = 4
 HELD = 0.1
+SEARCHED, NAMED = 1_000, 5  # rows that are looked through for those left out, and how many of these are named
 WHOLE = ("adalora", "qlora")
 VIRTUAL = ("prompt_tuning", "p_tuning", "prefix_tuning")
 
@@ -56,6 +57,8 @@ class Known:
 class Prepared:
     """Items of each part and of the validation; `left_out` rows had nothing to learn, `cut` ones were too long.
 
+    `left_rows` are the numbers of the first rows that were left out, counted from 1 as the Datasets page does.
+
     Of each part, `turns` are the numbers of its items that are one pass over its rows each (see `batches.order`), and
     `sizes` the rows that the version has for training, by which parts are mixed.
     """
@@ -68,6 +71,7 @@ class Prepared:
     steps: int
     turns: tuple[tuple[int, ...], ...]
     sizes: tuple[int, ...]
+    left_rows: tuple[int, ...] = ()
 
 
 def known(lab: Lab, plan: Plan) -> Known:
@@ -217,16 +221,22 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
     held = max(1, plan.training.validation_rows // len(plan.data))
     train: list[tuple[Item, ...]] = []
     validation, turns, rows, left_out = [], [], 0, 0
+    left_rows: list[int] = []
+
+    def encode(texts: Sequence[Text]) -> list[Item]:
+        return objective.items(texts, tokenizer, found.architecture, plan.training, found.labels)
+
     for place, (part, version) in enumerate(zip(plan.data, found.versions, strict=True)):
         texts, checks, count = _both(lab, plan, found, place, wanted_rows, held)
-        passes = [objective.items(one, tokenizer, found.architecture, plan.training, found.labels) for one in texts]
-        validation += objective.items(checks, tokenizer, found.architecture, plan.training, found.labels)[:held]
+        passes = [encode(one) for one in texts]
+        validation += encode(checks)[:held]
         items = tuple(item for one in passes for item in one)
         read = sum(map(len, texts))
         if not items:
             raise LabError(_nothing(plan, part, version, read))
-        if objective.needs != "text":
+        if objective.needs != "text" and read > len(items):
             left_out += read - len(items)
+            left_rows += [one.row + 1 for one in texts[0][:SEARCHED] if not encode([one])][:NAMED]
         rows += count
         train.append(items)
         turns.append(tuple(len(one) for one in passes if one))
@@ -240,7 +250,7 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
     if cut == total and objective.needs != "text":
         raise LabError(_all_cut(training, found.architecture, [item for items in train for item in items]))
     sizes = tuple(version.splits[plan.split] for version in found.versions)
-    return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps, tuple(turns), sizes)
+    return Prepared(tuple(train), tuple(validation), rows, left_out, cut, steps, tuple(turns), sizes, tuple(left_rows))
 
 
 def _both(

@@ -170,7 +170,13 @@ def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any
         scored=rows_for(made.validation, plan.training.score_rows, plan.training.seed) if tasks else (),
         metric=metric_for([*made.validation, *(item for part in made.train for item in part)]) if tasks else "",
     )
-    numbers = {"rows": made.rows, "left_out": made.left_out, "cut": made.cut, "held": len(made.validation)}
+    numbers = {
+        "rows": made.rows,
+        "left_out": made.left_out,
+        "left_rows": made.left_rows,
+        "cut": made.cut,
+        "held": len(made.validation),
+    }
     place.mkdir(parents=True, exist_ok=True)
     write_json(counts, numbers)
     work.write(place, made.train, made.validation)
