@@ -15,7 +15,6 @@ from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import empty_state_markup, page_head, section
 from pages.components.opening import on_open
-from pages.components.selection import Selection
 from pages.datasets import importing, pieces, profiles
 
 TITLE = "Datasets"
@@ -71,14 +70,12 @@ def build(lab: Lab) -> None:
     for event in events:
         event.success(guarded(draw_made, lab), [made, chosen, *listing], shown, **PRIVATE)
     turn = [chosen, split, place]
-    selection = Selection()
-    chosen.change(selection.on_choice(note_choice), chosen, None, queue=False, **PRIVATE)
-    split.input(selection.for_choice(first_page, lab), [chosen, split], [place, rows], **PRIVATE)
-    newer.click(selection.for_choice(turned, lab, -1), turn, [place, rows], **PRIVATE)
-    older.click(selection.for_choice(turned, lab, 1), turn, [place, rows], **PRIVATE)
-    goto.submit(selection.for_choice(gone_to, lab), [chosen, split, goto], [place, rows], **PRIVATE)
-    run.click(selection.for_choice(profiled, lab), [chosen, model], profile, **PRIVATE)
-    model.input(selection.for_choice(profile_shown, lab), [chosen, model], profile, queue=False, **PRIVATE)
+    split.input(guarded(first_page, lab), [chosen, split], [place, rows], **PRIVATE)
+    newer.click(guarded(turned, lab, -1), turn, [place, rows], **PRIVATE)
+    older.click(guarded(turned, lab, 1), turn, [place, rows], **PRIVATE)
+    goto.submit(guarded(gone_to, lab), [chosen, split, goto], [place, rows], **PRIVATE)
+    run.click(guarded(profiled, lab), [chosen, model], profile, **PRIVATE)
+    model.input(guarded(profile_shown, lab), [chosen, model], profile, queue=False, **PRIVATE)
     for button, form in ((csv, "csv"), (jsonl, "jsonl")):
         button.click(guarded(exported, lab, form), [chosen, split], file, **PRIVATE).success(
             None, file, None, js=_FETCH, **PRIVATE
@@ -144,10 +141,6 @@ def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?dataset=NAME or NAME@2; a first file is then read at once."""
     service.warm()
     return draw(lab, request.query_params.get("dataset", ""), "", False)
-
-
-def note_choice(_name: str) -> None:
-    """Remembers what is chosen, so that rows and figures of another version that come late are dropped."""
 
 
 def choose(lab: Lab, search: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
