@@ -1,7 +1,7 @@
 """The process that reads a stranger's file: under a limit of memory, a batch at a time, one file after another.
 
-It gets {"path", "name", "options"} and sends {"items", "end"} until the other side says "stop" or the file ends, or
-{"error", "choice"}. Its end of file is its order to go.
+It gets {"path", "name", "options"}, or {"hub"} with the place of a dataset of the Hub. It sends {"items", "end"} until
+the other side says "stop" or the file ends, or {"error", "choice"}. Its end of file is its order to go.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from genai_lab.data import BadRow
+from genai_lab.data import BadRow, hub
 from genai_lab.data.readers import Item, read
 from genai_lab.data.sniffing import FileOptions, NeedsChoice
 from genai_lab.errors import LabError
@@ -29,11 +29,11 @@ NO_MEMORY = (
 
 
 def answer(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The file in batches, or why it cannot be read."""
+    """The file or dataset in batches, or why it cannot be read."""
     batch: list[Any] = []
     size = 0
     try:
-        for item in read(Path(request["path"]), request["name"], FileOptions(**request["options"])):
+        for item in items_of(request):
             batch.append(coded(item))
             size += (
                 sum(len(cell) if isinstance(cell, str) else 16 for cell in item.values())
@@ -51,6 +51,12 @@ def answer(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     except MemoryError:
         batch.clear()
         yield {"error": NO_MEMORY, "ended": True}
+
+
+def items_of(request: dict[str, Any]) -> Iterator[Item]:
+    if "hub" in request:
+        return hub.rows(hub.Place(**request["hub"]))
+    return iter(read(Path(request["path"]), request["name"], FileOptions(**request["options"])))
 
 
 def coded(item: Item) -> Any:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from genai_lab.data import BadRow, Note
+from genai_lab.data.hub import Place
 from genai_lab.data.readers import Item, kind_of
 from genai_lab.data.sniffing import FileOptions, NeedsChoice
 from genai_lab.errors import LabError
@@ -36,20 +37,27 @@ def read(path: Path, name: str = "", options: FileOptions | None = None) -> Iter
     yield from pool().read(request)
 
 
+def read_hub(place: Place) -> Iterator[Item]:
+    """As `hub.rows`, in a process of its own under limits, which knows the environment: tokens, proxies, caches."""
+    yield from Pool(dict(os.environ)).read({"hub": asdict(place)}, once=True)
+
+
 def warm() -> None:
     """Starts a process in the background, so that the first file does not wait for it."""
     threading.Thread(target=pool().warm, name="file reader", daemon=True).start()
 
 
 class Pool:
-    """A few processes that wait for files; safe from any thread."""
+    """A few processes that wait for files; safe from any thread. `more` is their environment beside the least."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: Mapping[str, str] | None = None) -> None:
+        self._more = dict(more or {})
         self._idle: list[Process] = []
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MOST_PROCESSES)
 
-    def read(self, request: dict[str, Any]) -> Iterator[Item]:
+    def read(self, request: dict[str, Any], once: bool = False) -> Iterator[Item]:
+        """The items; with `once` the process ends with them."""
         with self._places:
             process, kept = self._take(), False
             try:
@@ -66,7 +74,7 @@ class Pool:
                 kept = not made.get("ended")
                 raise
             finally:
-                self._give(process) if kept else process.end()
+                self._give(process) if kept and not once else process.end()
         if "error" in made:
             raise NeedsChoice(made["error"], *made["choice"]) if made.get("choice") else LabError(made["error"])
 
@@ -87,7 +95,7 @@ class Pool:
                 if process.alive:
                     return process
                 process.end()
-        return Process()
+        return Process(self._more)
 
     def _give(self, process: "Process") -> None:
         with self._lock:
@@ -97,7 +105,7 @@ class Pool:
 class Process:
     """One reader; `ask` gives its next answer, or raises LabError and leaves it to be ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, more: Mapping[str, str]) -> None:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "genai_lab.data.child"],
             cwd=ROOT,
@@ -105,6 +113,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={
+                **more,
                 "PYTHONPATH": str(ROOT),
                 "PATH": os.environ.get("PATH", ""),
                 "ARROW_DEFAULT_MEMORY_POOL": "system",

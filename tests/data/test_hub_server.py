@@ -27,7 +27,7 @@ configs:
 # The library reads HF_ENDPOINT once, when it is imported.
 PROGRAM = """
 import json
-from genai_lab.data import hub
+from genai_lab.data import guarded, hub
 from genai_lab.errors import LabError
 place = hub.Place("owner/reviews")
 said = []
@@ -37,7 +37,12 @@ for wrong in (hub.Place("owner/none"), hub.Place("owner/reviews", split="dev")):
     except LabError as problem:
         said.append(str(problem))
 rows = [dict(row) for row in hub.rows(place)]
-print(json.dumps([hub.configurations(place), hub.splits(place), rows, said]))
+try:
+    list(guarded.read_hub(hub.Place("owner/none")))
+except LabError as problem:
+    said.append(str(problem))
+apart = [dict(row) for row in guarded.read_hub(place)]
+print(json.dumps([hub.configurations(place), hub.splits(place), rows, said, apart]))
 """
 
 
@@ -102,12 +107,14 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_rows_come_with_their_split_and_refusals_are_one_sentence(address: str, tmp_path: Path) -> None:
     env = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True)
-    configurations, splits, rows, said = json.loads(done.stdout)
+    configurations, splits, rows, said, apart = json.loads(done.stdout)
     assert (configurations, splits) == (["default"], ["train", "test"])
     assert rows == [
         {"text": f"{split} {n}", "label": n % 2, "split": split}
         for split, count in (("train", 6), ("test", 3))
         for n in range(count)
     ]
+    assert apart == rows  # in the process under limits
+    assert said[2] == said[0]
     assert "owner/none was not found on the Hub" in said[0]
     assert "Available splits: ['train', 'test']" in said[1]

@@ -183,7 +183,7 @@ def preview(path: Path, filename: str = "", limit: int = PREVIEWED, options: Fil
 
 
 def preview_hub(place: Place, limit: int = PREVIEWED) -> Preview:
-    return _preview(hub.rows(place), limit)
+    return _preview(guarded.read_hub(place), limit)
 
 
 def preview_starter(task: str, limit: int = PREVIEWED) -> Preview:

@@ -22,7 +22,7 @@ class Import:
 
     def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         order = importing.Order.from_dict(settings)
-        if self.name == "import":
+        if lab.worker:
             limit_memory()
         try:
             return importing.written(lab, order, lambda rows: report.progress(rows, None, f"{rows:,} rows"))
