@@ -11,7 +11,7 @@ from genai_lab.cli import SELECTORS, STATUSES, UNFORESEEN, parser
 from tests.services.conftest import Call
 
 HOSTILE = (
-    "", " ", "-", "--", ".", "..", "/", "~", "~nobody/x", "/dev/null", "/no/such/file", "a" * 5000,
+    "", " ", "-", "--", ".", "..", "/", "~", "~nobody/x", "/dev/null", "/no/such/folder", "no/such/file", "a" * 5000,
     "x/" * 3000, "\ud800", "\udcff", "\0", "\n\n", "\x1b[31m", "😀", "café", "٣", "%s%n", "{{ 1/0 }}", "{% for %}",
     "${HOME}", "'; DROP TABLE runs; --", "<script>", "NaN", "inf", "-1", "0", "1", "2", "1e999", "-1e-999", "9" * 40,
     "9" * 5000, "0x10", "1_000", "true", "null", "[1, 2", "[[0],[1]]", "{}", "a=b", "=", "=x", "x=", "a=b=c", "a,b,,",
