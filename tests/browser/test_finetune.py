@@ -69,8 +69,11 @@ def test_a_soft_prompt_is_learned_behind_a_closed_tab_and_switched_on_in_the_pla
 
 def answered(page: Page, model: str) -> str:
     """What the model writes greedily, chosen in the playground's list."""
+    greedy = page.locator("#pg-greedy input")
+    greedy.check()
     choose(page, "pg-model", model)
-    page.locator("#pg-greedy input").check()
+    expect(greedy).not_to_be_checked()  # the model's own settings have come
+    greedy.check()
     type_number(page, "pg-max-new-tokens", 40)
     page.locator("#pg-prompt textarea").fill(
         "Answer the question.\n\nTina lives here.\nQuestion: Where is Tina?\nAnswer:"
