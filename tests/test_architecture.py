@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-JOINERS = {"services", "lab.py", "__main__.py", "cli", "worker.py", "__pycache__"}
+JOINERS = {"services", "lab.py", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
 ENGINE = sorted(f"genai_lab/{path.name}" for path in (ROOT / "genai_lab").iterdir() if path.name not in JOINERS)
 WALLS = {
     "storage": {"genai_lab", "pages", "gradio", "torch", "transformers"},
