@@ -144,9 +144,14 @@ def rows(lab: Lab) -> str:
     ],
 )
 def test_cell_keeps_what_came_and_scores_whole_answers_alone(
-    change: dict[str, Any], fails: Exception | None, error: str | None, score: float, lab: Lab, odd: type[OddStream],
+    change: dict[str, Any],
+    fails: Exception | None,
+    error: str | None,
+    score: float,
+    lab: Lab,
+    odd: type[OddStream],
     rows: str,
-) -> None:  # fmt: skip
+) -> None:
     odd.change, odd.fails = change, fails
     settings = (Sampling(greedy=True, max_new_tokens=4),)
     plan = matrix.Plan(
