@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from genai_lab.errors import BadSetting, DuplicateName, ModelError, UnknownName
 from genai_lab.memory import resident
-from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt, Source
+from genai_lab.models import BACKENDS, Card, Generator, Mode, Options, Prompt, Source
 from genai_lab.models.cache import LoadedState
 from genai_lab.models.checks import size_text
 from genai_lab.models.inspect import is_starter_template
@@ -399,8 +399,12 @@ def _found(row: Model | None, lab: "Lab", name: str) -> Model:
     return row
 
 
-def options(lab: "Lab") -> Any:
-    return replace(lab.options, base_paths=_base_paths(lab))
+def options(lab: "Lab") -> Options:
+    """How models are loaded, with the folders of the models that an adapter can stand on."""
+    with lab.database.reading() as session:
+        rows = queries.all_models(session) + queries.all_models(session, archived=True)
+    paths = tuple((row.name, Path(row.path)) for row in rows if row.path and row.backend != "adapter")
+    return replace(lab.options, base_paths=paths)
 
 
 def _base(lab: "Lab", card: Card) -> Card | None:
@@ -411,10 +415,3 @@ def _base(lab: "Lab", card: Card) -> Card | None:
     if view.status not in ("ready", "loaded", "archived"):
         raise ModelError(f"The base {view.card.name} of {card.name} is {view.status}: {view.detail}".rstrip(".") + ".")
     return view.card
-
-
-def _base_paths(lab: "Lab") -> tuple[tuple[str, Path], ...]:
-    """Folders of the models that an adapter can stand on."""
-    with lab.database.reading() as session:
-        rows = queries.all_models(session) + queries.all_models(session, archived=True)
-    return tuple((row.name, Path(row.path)) for row in rows if row.path and row.backend != "adapter")
