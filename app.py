@@ -18,7 +18,7 @@ from genai_lab.errors import LabError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 # Seconds. A decoding step asks for the interpreter dozens of times; Python's 5 ms a time, while pages are being
 # updated, would be several times what the step takes.
@@ -85,7 +85,7 @@ def listening(config: Config) -> socket.socket:
     return door
 
 
-def create(lab: "Lab") -> "FastAPI":
+def create(lab: "LabContext") -> "FastAPI":
     """The web application of an open lab."""
     import pages
     from pages.components.mount import mount
@@ -100,7 +100,7 @@ def serve(config: Config, door: socket.socket) -> int:
     gc.disable()  # what is imported and drawn stays: looking through it for garbage would take a tenth of the start
     import uvicorn
 
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
     from genai_lab.services.feedback import warming
     from genai_lab.services.jobs.supervisor import Supervisor
     from pages.components import server
@@ -115,7 +115,7 @@ def serve(config: Config, door: socket.socket) -> int:
             print(f"genai_lab is open at http://{_shown(config.host)}:{config.port} (stop with Ctrl+C)", flush=True)
 
     try:
-        lab = Lab.open(config)
+        lab = LabContext.open(config)
         lab.supervisor = Supervisor(lab)
     except LabError as problem:
         print(f"app.py: {problem}", file=sys.stderr)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.models.starter import WEIGHTS
 from genai_lab.models.transformers import LocalGenerator, load_local
 from genai_lab.services import datasets, models
@@ -43,7 +43,7 @@ def main() -> int:
 
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as home:
-        lab = Lab.open(Config(home=Path(home), device="cpu", dtype="float32"))
+        lab = LabContext.open(Config(home=Path(home), device="cpu", dtype="float32"))
         try:
             found = measured(lab, options)
         finally:
@@ -65,7 +65,7 @@ def main() -> int:
     return 0
 
 
-def measured(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def measured(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Both sides by turns; the first round warms up and is not counted."""
     version = datasets.import_starter(
         lab, "sentiment", "reviews", rows={"train": 200, "validation": 1, "test": options.rows}
@@ -117,7 +117,7 @@ def measured(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def cell(lab: Lab, plan: Plan, matrix: int, run: int, records: list[dict[str, Any]]) -> None:
+def cell(lab: LabContext, plan: Plan, matrix: int, run: int, records: list[dict[str, Any]]) -> None:
     """What a worker does for one cell, and what the app does with its records."""
     counts = {"requests": 0, "cached": 0, "errors": 0}
     records[:] = cell_records(lab, matrix, run, plan, {}, counts)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, evaluation, jobs, matrix, training
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.training import results, studies
@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--methods", default="", help="with commas between them; all that suit without it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        lab = Lab.open(Config(home=Path(home), device="cpu"))
+        lab = LabContext.open(Config(home=Path(home), device="cpu"))
         try:
             found = PARTS[options.part](lab, options)
         finally:
@@ -52,14 +52,14 @@ def main() -> int:
     return 0
 
 
-def ended(lab: Lab, title: str = "") -> None:
+def ended(lab: LabContext, title: str = "") -> None:
     """Waits for every job; tells those that failed."""
     while live := [view for status in ("running", "queued") for view in jobs.find(lab, status=status)[0]]:
         view = jobs.wait(lab, min(one.id for one in live))
         print(f"{view.title}: {view.status} after {view.seconds or 0:.0f} s {view.error or ''}", flush=True)
 
 
-def table(lab: Lab, study: int) -> list[dict[str, Any]]:
+def table(lab: LabContext, study: int) -> list[dict[str, Any]]:
     """One row a system, printed as it goes."""
     view = studies.show(lab, study)
     scores = evaluation.show(lab, view.evaluations["held out"])
@@ -91,7 +91,7 @@ def table(lab: Lab, study: int) -> list[dict[str, Any]]:
     return made
 
 
-def example(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def example(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """The page's first example: from its start to the model in the catalogue, then base and model on test rows."""
     from pages.finetune.new import EXAMPLES
 
@@ -119,7 +119,7 @@ def example(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     return {"seconds": seconds, "rougeL": found, "n": options.rows, "steps": plan.training.steps}
 
 
-def starter(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def starter(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Every method that suits, at equal steps, on the task that starter-seq2seq was not trained on."""
     name = datasets.import_starter(lab, "qa", "starter-qa").name
     every = [one for one in METHODS if "encoder-decoder" in METHODS.get(one).architectures and one != "qlora"]
@@ -133,7 +133,7 @@ def starter(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     return {"steps": options.steps, "batch": 16, "rows": table(lab, study)}
 
 
-def dialogsum(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def dialogsum(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Full tuning and LoRA for a fixed time each, the steps from a measured pace."""
     rows = []
     for split, name in (("train", "dialogsum_train"), ("test", "dialogsum_dev")):
@@ -161,7 +161,7 @@ def dialogsum(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     return {"steps": steps, "batch": 8, "minutes": options.minutes, "rows": table(lab, study)}
 
 
-def pretrain(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def pretrain(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Perplexity a token on a held-out tenth before and after, over blocks; losses on the validation tenth."""
     made: dict[str, Any] = {}
     wanted = (
@@ -195,7 +195,7 @@ def pretrain(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     return made
 
 
-def block_perplexity(lab: Lab, plan: Plan, tuned: str | None) -> dict[str, float]:
+def block_perplexity(lab: LabContext, plan: Plan, tuned: str | None) -> dict[str, float]:
     """exp of the mean loss over test blocks with its interval, for the base or a tuned model.
 
     The checkpoint was chosen on the validation blocks, so that others are measured.
@@ -228,7 +228,7 @@ def block_perplexity(lab: Lab, plan: Plan, tuned: str | None) -> dict[str, float
     return ends | {"blocks": one.n}
 
 
-def paragraphs(lab: Lab, text: str) -> str | None:
+def paragraphs(lab: LabContext, text: str) -> str | None:
     """The text as a dataset, a row a paragraph: eight tenths to learn from, one to validate on, the last to test."""
     path = SHARED / "pretrain" / f"{text}.txt.gz"
     if not path.is_file():
@@ -255,7 +255,7 @@ def lines_of(path: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-PARTS: dict[str, Callable[[Lab, argparse.Namespace], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[LabContext, argparse.Namespace], dict[str, Any]]] = {
     "example": example, "starter": starter, "dialogsum": dialogsum, "pretrain": pretrain,
 }  # fmt: skip
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from benchmarks.methods import ended
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, training
 from genai_lab.services.training import rewarding
 from genai_lab.starter.tasks.reply import preference
@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--seeds", default="0", help="with commas between them; each draws its own held-out pairs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        lab = Lab.open(Config(home=Path(home), device="cpu"))
+        lab = LabContext.open(Config(home=Path(home), device="cpu"))
         try:
             found = PARTS[options.part](lab, options)
         finally:
@@ -48,7 +48,7 @@ def main() -> int:
     return 0
 
 
-def imported(lab: Lab, file: str, name: str) -> str | None:
+def imported(lab: LabContext, file: str, name: str) -> str | None:
     """The pairs as a dataset; None where the file is absent."""
     path = SHARED / f"{file}.jsonl.gz"
     if not path.is_file():
@@ -60,7 +60,7 @@ def imported(lab: Lab, file: str, name: str) -> str | None:
     return datasets.import_rows(lab, rows, name, {"kind": "file"}, mapping=ROLES, split=split).name
 
 
-def generated(lab: Lab, name: str, count: int = 1000) -> str:
+def generated(lab: LabContext, name: str, count: int = 1000) -> str:
     """Requests of the starter world with a helpful reply before a curt or rude one."""
     rng = random.Random("requests")
     made = [preference(rng, "train") for _ in range(count)]
@@ -69,7 +69,7 @@ def generated(lab: Lab, name: str, count: int = 1000) -> str:
     return datasets.import_rows(lab, rows, name, {"kind": "starter"}, mapping=ROLES, split=split).name
 
 
-def accuracy(lab: Lab, file: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
+def accuracy(lab: LabContext, file: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     """Every base by every method, on the pairs of one file, or of the starter world."""
     dataset = imported(lab, file, name) if file else generated(lab, name)
     if dataset is None:
@@ -105,19 +105,19 @@ def line(view: training.TrainingView) -> dict[str, Any]:
     return row
 
 
-def polite(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def polite(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     return accuracy(lab, "polite_pairs_train", "polite", options)
 
 
-def requests(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def requests(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     return accuracy(lab, "", "requests", options)
 
 
-def harmless(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def harmless(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     return accuracy(lab, "hh_harmless_train", "harmless", options)
 
 
-def curve(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+def curve(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Accuracy against the number of polite pairs, for the first base and method."""
     dataset = imported(lab, "polite_pairs_train", "polite")
     if dataset is None:
@@ -134,7 +134,7 @@ def curve(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     return {"dataset": "polite_pairs_train", "base": base, "method": method, "points": points}
 
 
-PARTS: dict[str, Callable[[Lab, argparse.Namespace], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[LabContext, argparse.Namespace], dict[str, Any]]] = {
     "polite": polite, "harmless": harmless, "requests": requests, "curve": curve,
 }  # fmt: skip
 

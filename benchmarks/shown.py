@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, matrix, models
 from genai_lab.services.evaluation import Choice
@@ -102,7 +102,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as home:
         folder = options.data.resolve()
-        lab = Lab.open(Config(home=Path(home), device="cpu", dtype="float32", model_roots=(folder / "models",)))
+        lab = LabContext.open(Config(home=Path(home), device="cpu", dtype="float32", model_roots=(folder / "models",)))
         try:
             known = {CAUSAL, SEQ2SEQ} | _added(lab, folder)
             for case in CASES:
@@ -117,7 +117,7 @@ def main() -> int:
     return 0
 
 
-def shown(lab: Lab, case: Case, folder: Path, known: set[str], most: int | None) -> list[dict[str, Any]]:
+def shown(lab: LabContext, case: Case, folder: Path, known: set[str], most: int | None) -> list[dict[str, Any]]:
     """One row a cell and figure; none where the case's data are not there."""
     names = tuple(name for name in case.models if name in known)
     if "/" in case.source and not (folder / case.source).is_file():
@@ -170,7 +170,7 @@ def line(row: dict[str, Any]) -> str:
     )
 
 
-def _added(lab: Lab, folder: Path) -> set[str]:
+def _added(lab: LabContext, folder: Path) -> set[str]:
     place = folder / "models" / "stories260K-hf"
     if not place.is_dir():
         print(f"{STORIES}: left out, {place.name} is not in the data folder")
@@ -179,7 +179,7 @@ def _added(lab: Lab, folder: Path) -> set[str]:
     return {STORIES}
 
 
-def _imported(lab: Lab, case: Case, folder: Path) -> datasets.VersionView:
+def _imported(lab: LabContext, case: Case, folder: Path) -> datasets.VersionView:
     if "/" not in case.source:
         return datasets.import_starter(lab, case.source)
     split = SplitPlan("ratio", (0.8, 0.1, 0.1), seed=SEED) if max(case.shots) else SplitPlan("none", only="test")

@@ -130,10 +130,10 @@ def _body(folder: Path, order: dict[str, Any], spare: Path) -> dict[str, Any]:
         report = Reporter(folder)
         _beat(report)
         from genai_lab.config import Config
-        from genai_lab.lab import Lab
+        from genai_lab.context import LabContext
         from genai_lab.services.work import KINDS
 
-        lab = Lab.open(Config.from_environment(), worker=True)
+        lab = LabContext.open(Config.from_environment(), worker=True)
         result = KINDS.get(order["kind"]).run(lab, order["settings"], report)
         return {"status": "finished", "reason": "finished", "result": result}
     except LabError as problem:

@@ -15,12 +15,12 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 if TYPE_CHECKING:
     import gradio as gr
 
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 PAGES = ("playground", "prompts", "datasets", "finetune", "evaluate", "feedback", "models", "jobs", "history")
 
 
-def build(lab: "Lab") -> "gr.Blocks":
+def build(lab: "LabContext") -> "gr.Blocks":
     """All pages as one Gradio app with a route each."""
     import gradio as gr
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import history as service
 from pages.components.confirm import Confirm
 from pages.components.copying import download_computed
@@ -53,7 +53,7 @@ table.runs td:nth-child(3) span { overflow-wrap: normal; }
 """
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(TITLE, "Every run with its settings and seed: open it where it belongs, replay it, take it along.")
     place, gone = gr.State(0), gr.State([])
     with gr.Row(elem_classes=["actions"]):
@@ -109,14 +109,14 @@ def build(lab: Lab) -> None:
     undo.click(guarded(undone, lab), [gone, *asked, place], [*shown, gone, undo], **PRIVATE)
 
 
-def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
+def arrived(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?kind=train."""
     kind = request.query_params.get("kind", ALL)
     kind = kind if kind in service.KINDS else ALL
     return [kind, *draw(lab, "", kind, 0)]
 
 
-def draw(lab: Lab, search: str, kind: str, place: int) -> tuple[Update, ...]:
+def draw(lab: LabContext, search: str, kind: str, place: int) -> tuple[Update, ...]:
     """The table, its page, and what can be done with it."""
     found = service.history(lab, search or "", PAGE, place * PAGE, kind or ALL)
     some = kind == "generate" or (not kind and any(row.kind == "generate" for row in found.rows))
@@ -128,11 +128,11 @@ def draw(lab: Lab, search: str, kind: str, place: int) -> tuple[Update, ...]:
     )
 
 
-def searched(lab: Lab, search: str, kind: str) -> tuple[Update, ...]:
+def searched(lab: LabContext, search: str, kind: str) -> tuple[Update, ...]:
     return draw(lab, search, kind, 0)
 
 
-def turned(lab: Lab, way: int, search: str, kind: str, place: int) -> tuple[Update, ...]:
+def turned(lab: LabContext, way: int, search: str, kind: str, place: int) -> tuple[Update, ...]:
     last = max(0, (service.history(lab, search or "", 1, 0, kind or ALL).total - 1) // PAGE)
     return draw(lab, search, kind, min(max(place + way, 0), last))
 
@@ -148,11 +148,11 @@ def selected(picked: list[str]) -> list[int]:
     return [int(one) for one in picked]
 
 
-def to_jsonl(lab: Lab, picked: list[str]) -> str:
+def to_jsonl(lab: LabContext, picked: list[str]) -> str:
     return service.to_jsonl(lab, [int(one) for one in picked])
 
 
-def to_csv(lab: Lab, picked: list[str]) -> str:
+def to_csv(lab: LabContext, picked: list[str]) -> str:
     return service.to_csv(lab, [int(one) for one in picked])
 
 
@@ -162,14 +162,14 @@ def ask(surely: Confirm, picked: list[str]) -> Sequence[Update]:
     return surely.ask(f"Delete {len(picked)} run{'s' if len(picked) > 1 else ''} from the history?")
 
 
-def deleted(lab: Lab, picked: list[str], search: str, kind: str, place: int) -> tuple[Update, ...]:
+def deleted(lab: LabContext, picked: list[str], search: str, kind: str, place: int) -> tuple[Update, ...]:
     ids = [int(one) for one in picked]
     count = service.delete_runs(lab, ids)
     notice(f"Deleted {count} run{'s' if count != 1 else ''}; Undo delete brings them back.")
     return *draw(lab, search, kind, place)[:-1], gr.update(visible=True), ids, gr.update(visible=True)
 
 
-def undone(lab: Lab, gone: list[int], search: str, kind: str, place: int) -> tuple[Update, ...]:
+def undone(lab: LabContext, gone: list[int], search: str, kind: str, place: int) -> tuple[Update, ...]:
     service.undelete_runs(lab, gone)
     return *draw(lab, search, kind, place), [], gr.update(visible=False)
 

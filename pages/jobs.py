@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import jobs as service
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
@@ -69,7 +69,7 @@ figures.</p></div>{{/if}}
 """
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(TITLE, "Long work in the background: it goes on when this page is closed and after the app is restarted.")
     chosen, place, seen = gr.State(0), gr.State(0), gr.State("")
     with gr.Row(elem_classes=["actions"]):
@@ -109,7 +109,7 @@ def build(lab: Lab) -> None:
     gr.Timer(EVERY).tick(answers(tick, lab), [*wanted, seen], shown, **PRIVATE)
 
 
-def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
+def opened(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?job=ID."""
     job = number_of(request.query_params.get("job")) or 0
     return job, *draw(lab, job, "", ALL, 0)
@@ -119,38 +119,38 @@ def choose(event: gr.EventData) -> int:
     return int(event.id)
 
 
-def searched(lab: Lab, chosen: int, search: str, status: str) -> Sequence[Update]:
+def searched(lab: LabContext, chosen: int, search: str, status: str) -> Sequence[Update]:
     return draw(lab, chosen, search, status, 0)
 
 
-def turned(lab: Lab, way: int, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
+def turned(lab: LabContext, way: int, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     last = max(0, (_found(lab, search, status, 0)[1] - 1) // PAGE)
     return draw(lab, chosen, search, status, min(max(place + way, 0), last))
 
 
-def ask(lab: Lab, surely: Confirm, chosen: int) -> Sequence[Update]:
+def ask(lab: LabContext, surely: Confirm, chosen: int) -> Sequence[Update]:
     view = service.show(lab, chosen)
     return surely.ask(f"Cancel job {view.id} ({view.title})? What it has found so far is kept; it can be tried again.")
 
 
-def cancelled(lab: Lab, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
+def cancelled(lab: LabContext, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     service.cancel(lab, chosen)
     return draw(lab, chosen, search, status, place)
 
 
-def retried(lab: Lab, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
+def retried(lab: LabContext, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     service.retry(lab, chosen)
     return draw(lab, chosen, search, status, place)
 
 
-def tick(lab: Lab, chosen: int, search: str, status: str, place: int, seen: str) -> Any:
+def tick(lab: LabContext, chosen: int, search: str, status: str, place: int, seen: str) -> Any:
     """Draws again where something has changed; nothing at all leaves the server otherwise."""
     if seen in ("", _mark(lab, search, status, place, chosen)):
         return gr.skip()
     return draw(lab, chosen, search, status, place)
 
 
-def draw(lab: Lab, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
+def draw(lab: LabContext, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
     """Everything on the page, in the order of `shown`."""
     found, total = _found(lab, search, status, place)
     view = _known(lab, chosen)
@@ -168,19 +168,19 @@ def draw(lab: Lab, chosen: int, search: str, status: str, place: int) -> Sequenc
     )
 
 
-def _found(lab: Lab, search: str, status: str, place: int) -> tuple[list[service.JobView], int]:
+def _found(lab: LabContext, search: str, status: str, place: int) -> tuple[list[service.JobView], int]:
     wanted = None if status in (ALL, "", None) else status
     return service.find(lab, status=wanted, search=search or "", limit=PAGE, offset=place * PAGE)
 
 
-def _known(lab: Lab, chosen: int) -> service.JobView | None:
+def _known(lab: LabContext, chosen: int) -> service.JobView | None:
     try:
         return service.show(lab, chosen) if chosen else None
     except LabError:
         return None
 
 
-def _mark(lab: Lab, search: str, status: str, place: int, chosen: int) -> str:
+def _mark(lab: LabContext, search: str, status: str, place: int, chosen: int) -> str:
     found, total = _found(lab, search, status, place)
     view = _known(lab, chosen)
     return repr((total, [jobstrip.row(one) for one in found], view and _detail(view), view and view.settings))
@@ -235,7 +235,7 @@ def _detail(view: service.JobView) -> dict[str, Any]:
     }
 
 
-def _curves(lab: Lab, view: service.JobView | None) -> Update:
+def _curves(lab: LabContext, view: service.JobView | None) -> Update:
     """The job's curves, thinned out to what a screen can show; no Plotly where there is none."""
     found = service.metrics(lab, view.id) if view else {}
     if not found:

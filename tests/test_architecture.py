@@ -14,7 +14,7 @@ WALLS = {
     "genai_lab": {"pages", "gradio", "app"},
     "pages": {"storage", "torch", "transformers", "sqlalchemy"},
     "app.py": {"storage", "torch", "transformers", "sqlalchemy"},
-} | {room: {"storage", "sqlalchemy", "genai_lab.services", "genai_lab.lab"} for room in ENGINE}
+} | {room: {"storage", "sqlalchemy", "genai_lab.services", "genai_lab.context"} for room in ENGINE}
 # What the command line does not need to read its arguments.
 SLOW = {"numpy", "pandas", "sqlalchemy", "alembic", "httpx", "jinja2", "pyarrow", "gradio"}
 HEAVY = {"torch", "transformers", "peft", "sklearn", "evaluate", "trl"}

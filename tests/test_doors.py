@@ -17,8 +17,8 @@ from starlette.routing import Mount
 from starlette.websockets import WebSocketDisconnect
 
 import app as program
+from genai_lab.context import LabContext
 from genai_lab.feedback import CampaignPlan, Option, Task
-from genai_lab.lab import Lab
 from genai_lab.services import databases, feedback
 from genai_lab.services.feedback import demos, links
 from pages import PAGES
@@ -30,7 +30,7 @@ NAMED = ("/config", "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, FastAPI]]:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabContext, FastAPI]]:
     lab = open_lab(tmp_path_factory.mktemp("home"))
     lab.config = replace(lab.config, lead_password=PASSWORD)
     tasks = [Task(f"p{n}", (Option("a", f"x{n}"), Option("b", f"y{n}"))) for n in range(3)]
@@ -54,14 +54,14 @@ def browser(web: FastAPI) -> TestClient:
     return TestClient(web, base_url="http://127.0.0.1", follow_redirects=False)
 
 
-def annotator(lab: Lab, web: FastAPI, name: str = "ann") -> tuple[TestClient, str]:
+def annotator(lab: LabContext, web: FastAPI, name: str = "ann") -> tuple[TestClient, str]:
     client = browser(web)
     came = client.get(links.invite(lab, "guarded", name).path)
     assert came.status_code == 303
     return client, came.headers["location"]
 
 
-def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[Lab, FastAPI]) -> None:
+def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[LabContext, FastAPI]) -> None:
     client, place = annotator(*guarded)
     cards = client.post(f"{place}next", json={"have": [], "want": 2}).json()["cards"]
     sent = {"key": cards[0]["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0, "have": [], "want": 2}
@@ -78,7 +78,7 @@ def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[Lab, FastA
     assert "script-src 'self';" in client.get(f"{place}state").headers["content-security-policy"]
 
 
-def test_an_answer_that_can_never_be_kept_is_refused_for_good(guarded: tuple[Lab, FastAPI]) -> None:
+def test_an_answer_that_can_never_be_kept_is_refused_for_good(guarded: tuple[LabContext, FastAPI]) -> None:
     lab, web = guarded
     feedback.create(lab, CampaignPlan("odd"), [Task("p", (Option("a", "x"), Option("b", "y")))])
     feedback.move(lab, "odd", "open")
@@ -95,7 +95,7 @@ def test_an_answer_that_can_never_be_kept_is_refused_for_good(guarded: tuple[Lab
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999"])
-def test_numbers_that_nothing_has_open_nothing(guarded: tuple[Lab, FastAPI], number: str) -> None:
+def test_numbers_that_nothing_has_open_nothing(guarded: tuple[LabContext, FastAPI], number: str) -> None:
     client = browser(guarded[1])
     for path in (f"/rank/{number}/", f"/rank/{number}/state", f"/demo/{number}/", f"/demo/{number}/with/x"):
         assert client.get(path).status_code == 403
@@ -104,13 +104,13 @@ def test_numbers_that_nothing_has_open_nothing(guarded: tuple[Lab, FastAPI], num
 
 
 @pytest.mark.parametrize("until", ["²", "٣", "9" * 5000])
-def test_odd_bytes_in_the_leads_cookie_open_nothing(guarded: tuple[Lab, FastAPI], until: str) -> None:
+def test_odd_bytes_in_the_leads_cookie_open_nothing(guarded: tuple[LabContext, FastAPI], until: str) -> None:
     cookie = f"{LEAD}={until}.{'0' * 64}".encode("latin-1", "replace")
     assert browser(guarded[1]).get("/config", headers={"cookie": cookie}).status_code == 403  # type: ignore[dict-item]
     assert browser(guarded[1]).get("/lead?next=http://[").status_code == 200
 
 
-def visitor(lab: Lab, web: FastAPI) -> tuple[TestClient, str]:
+def visitor(lab: LabContext, web: FastAPI) -> tuple[TestClient, str]:
     client = browser(web)
     view = demos.create(lab, demos.DemoPlan("Guarded", ("starter-causal", "starter-seq2seq")))
     came = client.get(client.get(view.path).headers["location"])
@@ -119,7 +119,7 @@ def visitor(lab: Lab, web: FastAPI) -> tuple[TestClient, str]:
 
 
 @pytest.mark.parametrize("come", [annotator, visitor])
-def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[Lab, FastAPI], come: Any) -> None:
+def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[LabContext, FastAPI], come: Any) -> None:
     lab, web = guarded
     client, place = come(lab, web)
     _, other = annotator(lab, web, "bob")
@@ -144,7 +144,7 @@ def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[Lab,
     assert place != other
 
 
-def test_the_lead_signs_in_and_out(guarded: tuple[Lab, FastAPI]) -> None:
+def test_the_lead_signs_in_and_out(guarded: tuple[LabContext, FastAPI]) -> None:
     _, web = guarded
     client = browser(web)
     sent = client.get("/jobs", headers={"accept": "text/html"})
@@ -159,7 +159,7 @@ def test_the_lead_signs_in_and_out(guarded: tuple[Lab, FastAPI]) -> None:
     assert client.get("/config").status_code == 403
 
 
-def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[Lab, FastAPI]) -> None:
+def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[LabContext, FastAPI]) -> None:
     lab, web = guarded
     client, place = annotator(lab, web, "gone")
     links.renew(lab, links.invite(lab, "guarded", "gone").annotator, revoke=True)
@@ -169,7 +169,7 @@ def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[Lab, FastAPI]) -> 
     assert browser(web).get("/rank/with/nothing").status_code == 403
 
 
-def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple[Lab, FastAPI]) -> None:
+def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple[LabContext, FastAPI]) -> None:
     lab, web = guarded
     feedback.create(lab, CampaignPlan("only read"), [Task("p", (Option("a", "x"), Option("b", "y")))])
     feedback.move(lab, "only read", "open")
@@ -192,7 +192,9 @@ def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple
     assert client.post(f"{place}answer", json=sent).json()["saved"] is True
 
 
-def test_a_database_that_is_away_is_one_sentence(guarded: tuple[Lab, FastAPI], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_is_one_sentence(
+    guarded: tuple[LabContext, FastAPI], monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, place = annotator(*guarded, "steady")
 
     def away(*_: object) -> None:
@@ -203,7 +205,7 @@ def test_a_database_that_is_away_is_one_sentence(guarded: tuple[Lab, FastAPI], m
         assert (got.status_code, got.json()["error"]) == (503, databases.UNREACHABLE)
 
 
-def test_passwords_are_not_tried_without_end(guarded: tuple[Lab, FastAPI]) -> None:
+def test_passwords_are_not_tried_without_end(guarded: tuple[LabContext, FastAPI]) -> None:
     client = browser(guarded[1])
     codes = [client.post("/lead", data={"password": str(n)}).status_code for n in range(14)]
     assert codes[-1] == 429

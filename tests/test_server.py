@@ -19,7 +19,7 @@ from starlette.routing import Route
 from uvicorn.server import ServerState
 
 from genai_lab.config import Config
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import sessions
 from pages.components import server
 from pages.components.connections import BoundedProtocol, Bounds, network
@@ -34,7 +34,7 @@ WAIT = 20.0
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     made = open_lab(tmp_path_factory.mktemp("home"))
     made.config = replace(made.config, lead_password=PASSWORD)
     yield made
@@ -49,12 +49,12 @@ def login(address: str, password: str, cookies: dict[str, str] | None = None, **
 
 
 @pytest.fixture(scope="module")
-def web(lab: Lab) -> Any:
+def web(lab: LabContext) -> Any:
     import gradio as gr
 
     from pages.components.mount import mount
 
-    def build(_: Lab) -> gr.Blocks:
+    def build(_: LabContext) -> gr.Blocks:
         with gr.Blocks() as drawn:
             gr.Markdown("the lab")
         return drawn
@@ -63,13 +63,15 @@ def web(lab: Lab) -> Any:
 
 
 @pytest.fixture(scope="module")
-def behind_proxy(lab: Lab, web: Any) -> Iterator[str]:
+def behind_proxy(lab: LabContext, web: Any) -> Iterator[str]:
     """The address of the lab as a reverse proxy on this machine reaches it."""
     with serving(web, replace(lab.config, trusted_proxies=("127.0.0.1",))) as address:
         yield address
 
 
-def test_a_forged_address_does_not_pass_the_throttle_which_keeps_no_known_browser_out(lab: Lab, web: Any) -> None:
+def test_a_forged_address_does_not_pass_the_throttle_which_keeps_no_known_browser_out(
+    lab: LabContext, web: Any
+) -> None:
     with serving(web, lab.config) as address:
         own = [dict(login(address, PASSWORD).cookies) for _ in range(12)][-1]  # no failed tries
         assert set(own) == {LEAD, BROWSER}
@@ -92,7 +94,7 @@ def test_a_listed_proxy_is_believed(behind_proxy: str) -> None:
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-def test_a_copy_of_a_cookie_opens_nothing_after_sign_out(lab: Lab, behind_proxy: str) -> None:
+def test_a_copy_of_a_cookie_opens_nothing_after_sign_out(lab: LabContext, behind_proxy: str) -> None:
     def signed_in() -> dict[str, str]:
         return dict(login(behind_proxy, PASSWORD, x_forwarded_for="10.0.0.3").cookies)
 
@@ -361,7 +363,7 @@ def test_throttles_do_not_follow_the_clock_on_the_wall(monkeypatch: pytest.Monke
     assert few.wait("a") == 0.0
 
 
-def test_a_cookie_of_another_clock_opens_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cookie_of_another_clock_opens_nothing(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 2_000_000_000.0
     monkeypatch.setattr("time.time", lambda: now)
     cookie = sessions.issue(lab)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from genai_lab.config import Config
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.models import Source
 from genai_lab.services import models
 
@@ -37,7 +37,7 @@ def random_model(folder: Path, *, chat: bool = False, seed: int = 0) -> Path:
     return folder
 
 
-def open_lab(home: Path, **folders: Path) -> Lab:
+def open_lab(home: Path, **folders: Path) -> LabContext:
     """A lab with an empty home in which the model folders stand under their names.
 
     Its database is a file there, or what TEST_DATABASE_URL names, which must be empty: so the services' tests run on
@@ -45,7 +45,7 @@ def open_lab(home: Path, **folders: Path) -> Lab:
     """
     url, roots = os.environ.get("TEST_DATABASE_URL", ""), tuple({f.parent for f in folders.values()})
     config = Config(home=home, database_url=url, device="cpu", dtype="float32", model_roots=roots)
-    lab = Lab.open(config)
+    lab = LabContext.open(config)
     for name, folder in folders.items():
         models.add(lab, name, Source("local", str(folder)))
     return lab

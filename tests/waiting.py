@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import jobs
 
 SILENCE = 120.0
 
 
-def until_ended(lab: Lab, job_id: int) -> jobs.JobView:
+def until_ended(lab: LabContext, job_id: int) -> jobs.JobView:
     """The job once it has ended; fails where nothing is heard of it or of any other job for SILENCE seconds."""
     last: Any = None
     since = time.monotonic()

@@ -19,7 +19,7 @@ from genai_lab.errors import LabError
 from genai_lab.registry import Registry
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 class Parser(argparse.ArgumentParser):
@@ -133,13 +133,13 @@ def parser() -> Parser:
     return whole
 
 
-def with_lab(run: "Callable[[Lab, argparse.Namespace], int | None]") -> Command:
+def with_lab(run: "Callable[[LabContext, argparse.Namespace], int | None]") -> Command:
     """A command from a function of (lab, options), which may give an exit code: opens the lab, and closes it."""
 
     def command(options: argparse.Namespace) -> int:
-        from genai_lab.lab import Lab
+        from genai_lab.context import LabContext
 
-        lab = Lab.open(Config.from_environment(home=options.home))
+        lab = LabContext.open(Config.from_environment(home=options.home))
         try:
             return run(lab, options) or 0
         finally:

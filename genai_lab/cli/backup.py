@@ -9,7 +9,7 @@ from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, with_lab
 from genai_lab.config import Config
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @COMMANDS.register("backup")
@@ -34,7 +34,7 @@ def add_lineage(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _backup(lab: "Lab", options: argparse.Namespace) -> None:
+def _backup(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import backup
 
     _told(backup.backup(lab, options.path), options.json)
@@ -55,7 +55,7 @@ def _told(made: Any, as_json: bool) -> None:
 
 
 @with_lab
-def _lineage(lab: "Lab", options: argparse.Namespace) -> None:
+def _lineage(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import lineage
 
     found = lineage.walk(lab, options.model)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.cli import COMMANDS, Parser, Parsers, integer, print_json, progress, with_lab
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @COMMANDS.register("datasets")
@@ -92,7 +92,7 @@ def _plan(options: argparse.Namespace) -> Any:
 
 
 @with_lab
-def _split(lab: "Lab", options: argparse.Namespace) -> None:
+def _split(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     view = datasets.split_again(lab, options.name, _plan(options))
@@ -103,7 +103,7 @@ def _split(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _import(lab: "Lab", options: argparse.Namespace) -> None:
+def _import(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.errors import LabError
     from genai_lab.services import datasets
 
@@ -114,7 +114,7 @@ def _import(lab: "Lab", options: argparse.Namespace) -> None:
         raise LabError(f"{problem} Add {option} if so.") from None
 
 
-def _carry_out(lab: "Lab", options: argparse.Namespace, order: Any) -> None:
+def _carry_out(lab: "LabContext", options: argparse.Namespace, order: Any) -> None:
     from genai_lab.services import datasets
 
     if options.queue:
@@ -168,7 +168,7 @@ def _encoding(name: str) -> str:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     found, total = datasets.find(lab, options.search, 1000, 0, options.archived)
@@ -182,7 +182,7 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: "Lab", options: argparse.Namespace) -> None:
+def _show(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     view = datasets.show(lab, options.name)
@@ -204,7 +204,7 @@ def _show(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _export(lab: "Lab", options: argparse.Namespace) -> None:
+def _export(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.errors import LabError
     from genai_lab.services import datasets
 
@@ -219,7 +219,7 @@ def _export(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _archive(lab: "Lab", options: argparse.Namespace) -> None:
+def _archive(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import datasets
 
     datasets.archive(lab, options.name, options.archived)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.cli import COMMANDS, Parser, Parsers, integer, number, print_json, real, with_lab
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @COMMANDS.register("demo")
@@ -39,7 +39,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _create(lab: "Lab", options: argparse.Namespace) -> None:
+def _create(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import demos
 
     plan = demos.DemoPlan(
@@ -60,14 +60,14 @@ def _create(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import demos
 
     _told(demos.find(lab), options.json, whole=True)
 
 
 @with_lab
-def _one(lab: "Lab", options: argparse.Namespace) -> None:
+def _one(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import demos
 
     if options.renew:

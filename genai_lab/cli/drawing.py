@@ -9,7 +9,7 @@ from genai_lab.cli import Parser, integer, print_json, real, text_of, with_lab
 from genai_lab.feedback import MOST
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 def add(parser: Parser) -> None:
@@ -31,7 +31,7 @@ def add(parser: Parser) -> None:
 
 
 @with_lab
-def _draw(lab: "Lab", options: Namespace) -> None:
+def _draw(lab: "LabContext", options: Namespace) -> None:
     from genai_lab.cli.feedback import plan_of
     from genai_lab.cli.jobs import waited
     from genai_lab.services import feedback

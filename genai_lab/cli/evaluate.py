@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.cli import COMMANDS, Parser, Parsers, integer, number, print_json, with_lab
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @COMMANDS.register("evaluate")
@@ -112,7 +112,7 @@ def _score(options: argparse.Namespace) -> int:
 
 
 @with_lab
-def _run(lab: "Lab", options: argparse.Namespace) -> None:
+def _run(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.decoding import Sampling
     from genai_lab.services import evaluation, matrix
 
@@ -135,7 +135,7 @@ def _run(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _suite(lab: "Lab", options: argparse.Namespace) -> None:
+def _suite(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.evaluation import suites
 
     if options.name:
@@ -151,7 +151,7 @@ def _suite(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _harness(lab: "Lab", options: argparse.Namespace) -> None:
+def _harness(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.cli.jobs import waited
     from genai_lab.evaluation.harness import task_names
     from genai_lab.services import jobs
@@ -179,7 +179,7 @@ def _harness(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _compare(lab: "Lab", options: argparse.Namespace) -> None:
+def _compare(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import evaluation
 
     begun = evaluation.start(
@@ -189,7 +189,7 @@ def _compare(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import evaluation
 
     found = evaluation.find(lab)
@@ -203,12 +203,12 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: "Lab", options: argparse.Namespace) -> None:
+def _show(lab: "LabContext", options: argparse.Namespace) -> None:
     _printed(lab, options.evaluation, options.json)
 
 
 @with_lab
-def _report(lab: "Lab", options: argparse.Namespace) -> None:
+def _report(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.errors import LabError
     from genai_lab.services import evaluation
     from genai_lab.services.evaluation import report
@@ -224,7 +224,7 @@ def _report(lab: "Lab", options: argparse.Namespace) -> None:
     print_json({"evaluation": view.id, "file": str(options.file)}) if options.json else print(f"Wrote {options.file}.")
 
 
-def _told(lab: "Lab", begun: Any, options: argparse.Namespace) -> None:
+def _told(lab: "LabContext", begun: Any, options: argparse.Namespace) -> None:
     if options.wait:
         from genai_lab.cli.jobs import waited
 
@@ -236,7 +236,7 @@ def _told(lab: "Lab", begun: Any, options: argparse.Namespace) -> None:
         print(f"Evaluation {begun.run_id} is queued as job {begun.job_id}; `jobs wait {begun.job_id}` stays with it.")
 
 
-def _printed(lab: "Lab", run_id: int, as_json: bool) -> None:
+def _printed(lab: "LabContext", run_id: int, as_json: bool) -> None:
     from genai_lab.metrics import title_of
     from genai_lab.services import evaluation
     from genai_lab.services.evaluation.comparing import compare
@@ -297,12 +297,12 @@ def _judge(options: argparse.Namespace, settings: Any) -> Any:
     if METRICS.get(options.metric).needs != "model":
         return None
     from genai_lab.config import Config
+    from genai_lab.context import LabContext
     from genai_lab.evaluation.files import predictions_of
-    from genai_lab.lab import Lab
     from genai_lab.services.judges import judge_of
 
     sources = predictions_of(Path(options.data), options.input, [])[0] if options.input else []
-    lab = Lab.open(Config.from_environment(home=options.home))
+    lab = LabContext.open(Config.from_environment(home=options.home))
     try:
         return judge_of(lab, options.metric, settings, sources)
     finally:

@@ -12,7 +12,7 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @COMMANDS.register("feedback")
@@ -133,7 +133,7 @@ def _add_import(parser: Parser) -> None:
 
 
 @with_lab
-def _create(lab: "Lab", options: argparse.Namespace) -> None:
+def _create(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
     from genai_lab.services.feedback import sources
 
@@ -183,7 +183,7 @@ def _named(options: argparse.Namespace) -> str:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
 
     found = feedback.find(lab)
@@ -212,7 +212,7 @@ def _fields(view: Any) -> dict[str, Any]:
 
 
 @with_lab
-def _move(lab: "Lab", options: argparse.Namespace) -> None:
+def _move(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
 
     view = feedback.move(lab, options.campaign, options.status)
@@ -220,7 +220,7 @@ def _move(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _link(lab: "Lab", options: argparse.Namespace) -> None:
+def _link(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import links
 
     made = links.invite(lab, options.campaign, options.annotator)
@@ -234,7 +234,7 @@ def _link(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _status(lab: "Lab", options: argparse.Namespace) -> None:
+def _status(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
     from genai_lab.services.feedback import figures
 
@@ -255,7 +255,7 @@ def _status(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _agreement(lab: "Lab", options: argparse.Namespace) -> None:
+def _agreement(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import figures
 
     found = figures.agreement(lab, options.campaign)
@@ -285,7 +285,7 @@ def _figure(one: Any) -> str:
 
 
 @with_lab
-def _leaderboard(lab: "Lab", options: argparse.Namespace) -> None:
+def _leaderboard(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import figures
 
     found = figures.leaderboard(lab, options.campaign, length_control=options.length_control)
@@ -301,7 +301,7 @@ def _leaderboard(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _export(lab: "Lab", options: argparse.Namespace) -> None:
+def _export(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services.feedback import exporting
 
     if options.out is None:
@@ -320,7 +320,7 @@ def _export(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _train_reward(lab: "Lab", options: argparse.Namespace) -> None:
+def _train_reward(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.cli.reward import trained
     from genai_lab.services.feedback import exporting
 
@@ -331,7 +331,7 @@ def _train_reward(lab: "Lab", options: argparse.Namespace) -> None:
     trained(lab, dataset, options)
 
 
-def _reward_name(lab: "Lab", campaign: str) -> str:
+def _reward_name(lab: "LabContext", campaign: str) -> str:
     """A free name that tells what the reward model learned from."""
     from genai_lab.services import feedback, models
 

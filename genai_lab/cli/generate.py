@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.cli import COMMANDS, Parser, Parsers, integer, print_json, progress, real, with_lab
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @COMMANDS.register("generate")
@@ -42,7 +42,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _generate(lab: "Lab", options: argparse.Namespace) -> None:
+def _generate(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.decoding import Sampling
     from genai_lab.services import defaults, generation, models
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.cli import COMMANDS, STATUSES, Parser, Parsers, number, print_json, progress, real, with_lab
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
     from genai_lab.services.jobs import JobView
 
 TELL_EVERY = 1.0
@@ -42,7 +42,7 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     wanted = {"status": options.status, "kinds": options.kind, "search": options.search}
@@ -58,7 +58,7 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: "Lab", options: argparse.Namespace) -> None:
+def _show(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     view = jobs.show(lab, options.job)
@@ -71,21 +71,21 @@ def _show(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _cancel(lab: "Lab", options: argparse.Namespace) -> None:
+def _cancel(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     _told(ending(lab, jobs.cancel(lab, options.job)), options.json)
 
 
 @with_lab
-def _retry(lab: "Lab", options: argparse.Namespace) -> None:
+def _retry(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     _told(jobs.retry(lab, options.job), options.json)
 
 
 @with_lab
-def _logs(lab: "Lab", options: argparse.Namespace) -> None:
+def _logs(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import jobs
 
     text = jobs.log(lab, options.job, max(1, options.lines))
@@ -96,13 +96,13 @@ def _logs(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _wait(lab: "Lab", options: argparse.Namespace) -> int:
+def _wait(lab: "LabContext", options: argparse.Namespace) -> int:
     view = watched(lab, options.job, options.timeout)
     _told(view, options.json)
     return 0 if view.status == "finished" else 1
 
 
-def waited(lab: "Lab", job_id: int, as_json: bool | None, timeout: float | None = None) -> Any:
+def waited(lab: "LabContext", job_id: int, as_json: bool | None, timeout: float | None = None) -> Any:
     """Stays until the job has finished and prints it unless `as_json` is None; raises LabError where it did not."""
     from genai_lab.errors import LabError
 
@@ -114,7 +114,7 @@ def waited(lab: "Lab", job_id: int, as_json: bool | None, timeout: float | None 
     return view
 
 
-def watched(lab: "Lab", job_id: int, timeout: float | None = None) -> Any:
+def watched(lab: "LabContext", job_id: int, timeout: float | None = None) -> Any:
     """Stays until the job has ended, and tells on standard error how far it is."""
     from genai_lab.services import jobs
 
@@ -130,7 +130,7 @@ def watched(lab: "Lab", job_id: int, timeout: float | None = None) -> Any:
     return jobs.wait(lab, job_id, timeout, seen=tell)
 
 
-def ending(lab: "Lab", view: Any) -> Any:
+def ending(lab: "LabContext", view: Any) -> Any:
     """A job whose end has been asked for: as it ended, or after END_WITHIN seconds as one that is cancelling."""
     from genai_lab.errors import LabError
     from genai_lab.services import jobs

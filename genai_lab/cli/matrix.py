@@ -8,7 +8,7 @@ from genai_lab.cli import SELECTORS, Parser, Parsers, integer, number, print_jso
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 def add(commands: "Parsers[Parser]", shared: Parser) -> None:
@@ -75,7 +75,7 @@ def plan_of(options: argparse.Namespace) -> Any:
 
 
 @with_lab
-def _run(lab: "Lab", options: argparse.Namespace) -> None:
+def _run(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import matrix
     from genai_lab.services.matrix.estimating import estimate
 
@@ -91,19 +91,19 @@ def _run(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _rerun(lab: "Lab", options: argparse.Namespace) -> None:
+def _rerun(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import matrix
 
     _told(lab, matrix.rerun(lab, options.matrix), options)
 
 
 @with_lab
-def _show(lab: "Lab", options: argparse.Namespace) -> None:
+def _show(lab: "LabContext", options: argparse.Namespace) -> None:
     _printed(lab, options.matrix, options.json)
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import matrix
 
     found = matrix.find(lab)
@@ -116,7 +116,7 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
     return None
 
 
-def _told(lab: "Lab", begun: Any, options: argparse.Namespace) -> None:
+def _told(lab: "LabContext", begun: Any, options: argparse.Namespace) -> None:
     if options.wait:
         from genai_lab.cli.jobs import waited
 
@@ -128,7 +128,7 @@ def _told(lab: "Lab", begun: Any, options: argparse.Namespace) -> None:
         print(f"Matrix {begun.run_id} is queued as job {begun.job_id}; `jobs wait {begun.job_id}` stays with it.")
 
 
-def _printed(lab: "Lab", run_id: int, as_json: bool) -> None:
+def _printed(lab: "LabContext", run_id: int, as_json: bool) -> None:
     from genai_lab.services import matrix
 
     view = matrix.show(lab, run_id)

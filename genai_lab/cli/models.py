@@ -10,7 +10,7 @@ from genai_lab.cli import COMMANDS, Parser, Parsers, print_json, progress, with_
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
     from genai_lab.models import Source
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -52,7 +52,7 @@ def _add_options(parser: Parser) -> None:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     views = models.catalogue(lab, archived=options.archived)
@@ -64,7 +64,7 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _add(lab: "Lab", options: argparse.Namespace) -> None:
+def _add(lab: "LabContext", options: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from genai_lab.services import endpoints, models
@@ -130,14 +130,14 @@ def _name_for(source: "Source") -> str:
 
 
 @with_lab
-def _show(lab: "Lab", options: argparse.Namespace) -> None:
+def _show(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     _print(models.show(lab, options.name), options)
 
 
 @with_lab
-def _archive(lab: "Lab", options: argparse.Namespace) -> None:
+def _archive(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     models.archive(lab, options.name)
@@ -145,7 +145,7 @@ def _archive(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _restore(lab: "Lab", options: argparse.Namespace) -> None:
+def _restore(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     models.restore(lab, options.name)
@@ -153,7 +153,7 @@ def _restore(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _remove(lab: "Lab", options: argparse.Namespace) -> None:
+def _remove(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import models
 
     models.remove(lab, options.name)

@@ -10,7 +10,7 @@ from genai_lab.cli import COMMANDS, SELECTORS, Command, Parser, Parsers, integer
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 LARGEST_FILE = 1_000_000
 
@@ -79,7 +79,7 @@ def _fill_options(parser: Parser) -> None:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     views = templates.find(lab, search=options.search, task=options.task, archived=options.archived)
@@ -90,7 +90,7 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _add(lab: "Lab", options: argparse.Namespace) -> None:
+def _add(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.prompts import Template
     from genai_lab.services import templates
 
@@ -107,7 +107,7 @@ def _add(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: "Lab", options: argparse.Namespace) -> None:
+def _show(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     if options.versions:
@@ -128,7 +128,7 @@ def _show(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _diff(lab: "Lab", options: argparse.Namespace) -> None:
+def _diff(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     text = templates.diff(lab, options.name, options.other)
@@ -139,7 +139,7 @@ def _diff(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _tag(lab: "Lab", options: argparse.Namespace) -> None:
+def _tag(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     name, _, number = options.name.partition("@")
@@ -150,7 +150,7 @@ def _tag(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _archive(lab: "Lab", options: argparse.Namespace) -> None:
+def _archive(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     templates.archive(lab, options.name)
@@ -158,7 +158,7 @@ def _archive(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _restore(lab: "Lab", options: argparse.Namespace) -> None:
+def _restore(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import templates
 
     templates.restore(lab, options.name)
@@ -166,7 +166,7 @@ def _restore(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _fill(lab: "Lab", options: argparse.Namespace) -> None:
+def _fill(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.prompts.few_shot import ShotSettings
     from genai_lab.services import models, prompting, templates
 

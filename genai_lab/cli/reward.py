@@ -11,7 +11,7 @@ from genai_lab.cli.jobs import waited
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 MOST_LINES = 1_000_000
 
@@ -40,11 +40,11 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _train(lab: "Lab", options: argparse.Namespace) -> None:
+def _train(lab: "LabContext", options: argparse.Namespace) -> None:
     trained(lab, options.dataset, options)
 
 
-def trained(lab: "Lab", dataset: str, options: argparse.Namespace) -> None:
+def trained(lab: "LabContext", dataset: str, options: argparse.Namespace) -> None:
     """Begins the run that `options` name, and tells what came of it where they say to wait."""
     from dataclasses import replace
 
@@ -76,7 +76,7 @@ def _told(model: str | None, report: dict[str, Any]) -> None:
 
 
 @with_lab
-def _score(lab: "Lab", options: argparse.Namespace) -> None:
+def _score(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import rewards
 
     if options.run:

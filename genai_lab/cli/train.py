@@ -9,7 +9,7 @@ from genai_lab.cli import COMMANDS, Parser, Parsers, integer, number, print_json
 from genai_lab.cli.jobs import ending, waited
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @COMMANDS.register("train")
@@ -52,7 +52,7 @@ def add_tuning(parts: "Parsers[Parser]", shared: Parser) -> None:
 
 
 @with_lab
-def _train(lab: "Lab", options: argparse.Namespace) -> None:
+def _train(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import training
     from genai_lab.services.training import preparing, studies
     from genai_lab.training import Plan
@@ -76,7 +76,7 @@ def _train(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _list(lab: "Lab", options: argparse.Namespace) -> None:
+def _list(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     found = training.find(lab)
@@ -92,12 +92,12 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _show(lab: "Lab", options: argparse.Namespace) -> None:
+def _show(lab: "LabContext", options: argparse.Namespace) -> None:
     _printed(lab, options.run, options.json)
 
 
 @with_lab
-def _cancel(lab: "Lab", options: argparse.Namespace) -> None:
+def _cancel(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     training.cancel(lab, options.run)
@@ -108,7 +108,7 @@ def _cancel(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _resume(lab: "Lab", options: argparse.Namespace) -> None:
+def _resume(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     training.resume(lab, options.run)
@@ -119,7 +119,7 @@ def _resume(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _keep(lab: "Lab", options: argparse.Namespace) -> None:
+def _keep(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     job = training.keep(lab, options.run)
@@ -129,7 +129,7 @@ def _keep(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _merge(lab: "Lab", options: argparse.Namespace) -> None:
+def _merge(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import training
 
     begun = training.merge(lab, options.adapter, options.name)
@@ -138,7 +138,7 @@ def _merge(lab: "Lab", options: argparse.Namespace) -> None:
     print_json(dataclasses.asdict(begun)) if options.json else print(f"Job {begun.job_id} makes {begun.model}.")
 
 
-def _printed(lab: "Lab", run_id: int, as_json: bool) -> None:
+def _printed(lab: "LabContext", run_id: int, as_json: bool) -> None:
     from genai_lab.services import training
 
     view = training.show(lab, run_id)

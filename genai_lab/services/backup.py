@@ -22,9 +22,9 @@ from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
-from genai_lab.lab import Lab
 from genai_lab.services.archive import DATABASE, FILES, FOLDERS, MANIFEST, unpack
 from storage import whole
 from storage.database import Database, OtherVersion
@@ -52,7 +52,7 @@ class Backup:
     bytes: int
 
 
-def backup(lab: Lab, path: Path) -> Backup:
+def backup(lab: LabContext, path: Path) -> Backup:
     """Writes the lab into `path`, which is there as a whole or not at all and its owner's alone; nobody waits."""
     if path.exists():
         raise LabError(f"{path} is there already; choose another name for the backup.")
@@ -128,7 +128,7 @@ def _check_rows(path: Path, copy: Path, told: dict[str, int]) -> None:
         raise LabError(f"{path} holds other rows than it should; take another backup.")
 
 
-def _snapshot(lab: Lab, copy: Path) -> None:
+def _snapshot(lab: LabContext, copy: Path) -> None:
     if lab.database.reader.dialect.name == "sqlite":
         source = sqlite3.connect(f"file:{lab.database.reader.url.database}?mode=ro", uri=True, timeout=30)
         with sqlite3.connect(copy) as target:

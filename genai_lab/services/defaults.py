@@ -10,7 +10,7 @@ from genai_lab.models.own_settings import SHAPES, own_settings
 from genai_lab.services import models
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Defaults:
         return "the model's own" if name in self.own else "the lab's default"
 
 
-def defaults(lab: "Lab", model: str, mode: str | None = None) -> Defaults:
+def defaults(lab: "LabContext", model: str, mode: str | None = None) -> Defaults:
     """What generating with `model` in `mode` (None: the one it does best) starts from; raises UnknownName."""
     card = models.show(lab, model).card
     own = own_settings(_folder(lab, card), encoder_decoder=card.family == "encoder-decoder")
@@ -38,7 +38,7 @@ def defaults(lab: "Lab", model: str, mode: str | None = None) -> Defaults:
     return Defaults(Sampling(**{**own, "max_new_tokens": length}), frozenset(own))
 
 
-def sampling_for(lab: "Lab", model: str, chosen: Mapping[str, Any], mode: str | None = None) -> Sampling:
+def sampling_for(lab: "LabContext", model: str, chosen: Mapping[str, Any], mode: str | None = None) -> Sampling:
     """The chosen settings, by name, and the model's defaults for the rest; raises BadSetting and UnknownName.
 
     A model that is greedy by default samples where a temperature or another setting of sampling is chosen.
@@ -53,6 +53,6 @@ def _is_chat(card: Card, mode: str | None) -> bool:
     return (mode or next(iter(card.modes), None)) == "chat"
 
 
-def _folder(lab: "Lab", card: Card) -> Any:
+def _folder(lab: "LabContext", card: Card) -> Any:
     """The folder whose settings count: an adapter has its base's."""
     return models.show(lab, card.source.base).card.path if card.source.base else card.path

@@ -8,7 +8,7 @@ from genai_lab.models import Source
 from genai_lab.services import jobs
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
     from genai_lab.models.download import Plan
 
 KIND = "download"
@@ -40,14 +40,14 @@ class Download:
     seconds_left: float | None = None
 
 
-def planned(lab: "Lab", name: str, source: Source) -> "Plan":
+def planned(lab: "LabContext", name: str, source: Source) -> "Plan":
     """What there is to fetch; raises ModelError where it cannot be had or the disk has no room for it."""
     from genai_lab.models import download
 
     return download.plan(name, source, lab.options)
 
 
-def begin(lab: "Lab", order: "Plan") -> Download:
+def begin(lab: "LabContext", order: "Plan") -> Download:
     """Queues the download, or tries again the one that stopped; gives the one under way."""
     known = by_source(lab).get((order.source.location, order.source.revision or ""))
     if known is not None and known.status in jobs.LIVE:
@@ -58,18 +58,18 @@ def begin(lab: "Lab", order: "Plan") -> Download:
     return of_job(jobs.show(lab, job))
 
 
-def by_source(lab: "Lab") -> dict[tuple[str, str], Download]:
+def by_source(lab: "LabContext") -> dict[tuple[str, str], Download]:
     """The newest download of every (repository, commit)."""
     views = jobs.find(lab, kinds=(KIND,), limit=1000)[0]
     return {(made.repo, made.revision): made for made in map(of_job, reversed(views))}
 
 
-def cancel(lab: "Lab", download_id: int) -> None:
+def cancel(lab: "LabContext", download_id: int) -> None:
     """Ends it; what has been fetched stays, and starting again goes on from there."""
     jobs.cancel(lab, download_id)
 
 
-def discard(lab: "Lab", made: Download) -> None:
+def discard(lab: "LabContext", made: Download) -> None:
     """Ends the download and deletes what has been fetched of an unfinished model."""
     from genai_lab.models import download
 
@@ -99,7 +99,7 @@ def checked(view: jobs.JobView) -> None:
         raise ModelError(view.error or f"{view.title} was cancelled.")
 
 
-def hub_size(lab: "Lab", repo_id: str, revision: str | None = None, key_env: str | None = None) -> HubPlan:
+def hub_size(lab: "LabContext", repo_id: str, revision: str | None = None, key_env: str | None = None) -> HubPlan:
     """What a download would fetch; nothing is fetched but descriptions. Raises ModelError."""
     from genai_lab.models.hub import describe
 

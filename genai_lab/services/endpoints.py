@@ -7,10 +7,10 @@ from genai_lab.models import Source
 from storage import models as queries
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 
-def remote_name(lab: "Lab", source: Source) -> str:
+def remote_name(lab: "LabContext", source: Source) -> str:
     """The name of the only model that the server lists; raises ModelError where there are others or none."""
     from genai_lab.models.endpoint import listed_models
 
@@ -21,7 +21,7 @@ def remote_name(lab: "Lab", source: Source) -> str:
     raise ModelError(f"Say which model of {source.location[:200]} is meant (its remote name). {known}")
 
 
-def check_key_host(lab: "Lab", source: Source, confirmed: bool) -> None:
+def check_key_host(lab: "LabContext", source: Source, confirmed: bool) -> None:
     """Raises ModelError where a key would go to another host than those that it was used at, unless `confirmed`."""
     if confirmed or source.backend != "endpoint" or not source.key_env:
         return

@@ -10,9 +10,9 @@ from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.models import LONGEST_PROMPT, Card, Prompt, Request, Stream
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import models, packing
@@ -76,7 +76,9 @@ class RunView:
 class Live:
     """A run under way. Iterate for deltas; the record is saved when iteration ends, in whichever way it ends."""
 
-    def __init__(self, lab: Lab, run_id: int, card: Card, sampling: Sampling, stream: Stream, began: float) -> None:
+    def __init__(
+        self, lab: LabContext, run_id: int, card: Card, sampling: Sampling, stream: Stream, began: float
+    ) -> None:
         self.run_id, self.card, self.sampling = run_id, card, sampling
         self._lab, self._stream = lab, stream
         self._began = began
@@ -175,7 +177,7 @@ def _first_words(problem: Exception) -> str:
 
 
 def start(
-    lab: Lab,
+    lab: LabContext,
     model: str,
     prompt: Prompt,
     sampling: Sampling,
@@ -190,7 +192,7 @@ def start(
 
 
 def start_many(
-    lab: Lab,
+    lab: LabContext,
     jobs: Sequence[Job],
     *,
     trace: int = TRACED,
@@ -232,7 +234,7 @@ def start_many(
     return lives
 
 
-def cancel(lab: Lab, run_id: int | None) -> bool:
+def cancel(lab: LabContext, run_id: int | None) -> bool:
     """Stops the run if it is under way; whoever watches it gets its end within 0.3 s."""
     live = lab.running.get(run_id) if run_id is not None else None
     if live is not None:
@@ -269,7 +271,7 @@ def together(lives: Sequence[Live]) -> Iterator[tuple[int, Delta | LabError | No
                 live.cancel()
 
 
-def stats_of(lab: Lab, view: RunView) -> Stats:
+def stats_of(lab: LabContext, view: RunView) -> Stats:
     """The figures of a recorded run, as they were measured."""
     return _stats(view.completions, models.show(lab, view.model).card.context)
 
@@ -294,25 +296,25 @@ def _rate(tokens: int, seconds: float, first: float | None) -> float | None:
     return tokens / seconds if tokens and seconds > 0 else None
 
 
-def prefix_text(lab: Lab, view: RunView) -> str:
+def prefix_text(lab: LabContext, view: RunView) -> str:
     """The beginning that the completion goes on from, as text; the two together are the whole."""
     return models.load(lab, view.model).prefix_text(view.prompt) if view.prompt.prefix else ""
 
 
-def generate(lab: Lab, model: str, prompt: Prompt, sampling: Sampling, *, trace: int = 0) -> RunView:
+def generate(lab: LabContext, model: str, prompt: Prompt, sampling: Sampling, *, trace: int = 0) -> RunView:
     """One run from beginning to end."""
     live = start(lab, model, prompt, sampling, trace=trace, keep_logits=False)
     live.wait()
     return run(lab, live.run_id)
 
 
-def replay(lab: Lab, run_id: int, *, trace: int = TRACED) -> Live:
+def replay(lab: LabContext, run_id: int, *, trace: int = TRACED) -> Live:
     """The same run again: the same settings and seed, so the same text wherever model and packages are the same."""
     view = run(lab, run_id)
     return start(lab, view.model, view.prompt, view.sampling, trace=trace, parent_run_id=run_id)
 
 
-def run(lab: Lab, run_id: int) -> RunView:
+def run(lab: LabContext, run_id: int) -> RunView:
     """The recorded run; raises LabError where there is none."""
     with lab.database.reading() as session:
         row = queries.run_with_all(session, run_id)
@@ -321,7 +323,7 @@ def run(lab: Lab, run_id: int) -> RunView:
     return view_of(row)
 
 
-def group_runs(lab: Lab, group: str) -> list[RunView]:
+def group_runs(lab: LabContext, group: str) -> list[RunView]:
     """The runs that were begun together; raises LabError where there are none."""
     with lab.database.reading() as session:
         rows = queries.runs_of_group(session, group)
@@ -330,7 +332,7 @@ def group_runs(lab: Lab, group: str) -> list[RunView]:
     return [view_of(row) for row in rows]
 
 
-def end_interrupted(lab: Lab) -> int:
+def end_interrupted(lab: LabContext) -> int:
     """Marks the runs that the last process left under way; called when the lab opens."""
     with lab.database.session() as session:
         return queries.end_interrupted(session, "The app ended while this run was under way; replay it.")
@@ -362,7 +364,7 @@ def view_of(row: Run) -> RunView:
 
 
 def fields_of(
-    lab: Lab, job: Job, trace: int, parent: int | None, group: str | None, made: Provenance
+    lab: LabContext, job: Job, trace: int, parent: int | None, group: str | None, made: Provenance
 ) -> dict[str, Any]:
     """What a run of this job remembers of itself."""
     return {

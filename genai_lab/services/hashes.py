@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.models import BACKENDS, Card
 from genai_lab.services import models
 from storage import models as queries
@@ -13,7 +13,7 @@ from storage import models as queries
 log = logging.getLogger(__name__)
 
 
-def hash_in_background(lab: Lab) -> None:
+def hash_in_background(lab: LabContext) -> None:
     """Hashes the content of models that was too large for it while a user waited; nothing happens without any."""
     with lab.database.reading() as session:
         rows = [row for row in queries.all_models(session) if row.path and row.content_hash is None]
@@ -22,7 +22,7 @@ def hash_in_background(lab: Lab) -> None:
         threading.Thread(target=_hash_all, args=(lab, waiting), name="hashing", daemon=True).start()
 
 
-def hashed(lab: Lab, card: Card) -> Card:
+def hashed(lab: LabContext, card: Card) -> Card:
     """The card with its content's hash, counted now if it is not known yet; raises LabError."""
     if card.content_hash is not None or card.path is None:
         return card
@@ -37,7 +37,7 @@ def hashed(lab: Lab, card: Card) -> Card:
     return made
 
 
-def _hash_all(lab: Lab, cards: Sequence[Card]) -> None:
+def _hash_all(lab: LabContext, cards: Sequence[Card]) -> None:
     for card in cards:
         try:
             hashed(lab, card)

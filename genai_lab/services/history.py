@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data.formulas import guard
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services.generation import KIND, RunView, run
 from storage import runs as queries
 from storage.tables import Run
@@ -62,7 +62,7 @@ class History:
     total: int
 
 
-def history(lab: Lab, search: str = "", limit: int = 50, offset: int = 0, kind: str = KIND) -> History:
+def history(lab: LabContext, search: str = "", limit: int = 50, offset: int = 0, kind: str = KIND) -> History:
     """Runs in which every word of `search` occurs, newest first; an empty kind is all but the cells of matrices."""
     with lab.database.reading() as session:
         found, total = queries.find_runs(session, search, limit, offset, kind)
@@ -73,7 +73,7 @@ def history(lab: Lab, search: str = "", limit: int = 50, offset: int = 0, kind: 
         return History([_row(row, firsts.get(row.id), made.get(row.id, "")) for row in found], total)
 
 
-def is_new(lab: Lab) -> bool:
+def is_new(lab: LabContext) -> bool:
     """Whether nothing has been done in this lab yet: no run, no model but the shipped ones."""
     from genai_lab.services import models
 
@@ -84,18 +84,18 @@ def is_new(lab: Lab) -> bool:
     return all(view.card.source.backend == "starter" for view in every)
 
 
-def delete_runs(lab: Lab, run_ids: Sequence[int]) -> int:
+def delete_runs(lab: LabContext, run_ids: Sequence[int]) -> int:
     """Hides the runs from the history; how many. `undelete_runs` brings them back."""
     with lab.database.session() as session:
         return queries.set_deleted(session, run_ids, deleted=True)
 
 
-def undelete_runs(lab: Lab, run_ids: Sequence[int]) -> int:
+def undelete_runs(lab: LabContext, run_ids: Sequence[int]) -> int:
     with lab.database.session() as session:
         return queries.set_deleted(session, run_ids, deleted=False)
 
 
-def to_jsonl(lab: Lab, run_ids: Sequence[int]) -> str:
+def to_jsonl(lab: LabContext, run_ids: Sequence[int]) -> str:
     """One line a completion, lossless: prompt, settings, seed, model hash, code revision, packages, text."""
     lines = []
     for view in _views(lab, run_ids):
@@ -132,7 +132,7 @@ def to_jsonl(lab: Lab, run_ids: Sequence[int]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def to_csv(lab: Lab, run_ids: Sequence[int]) -> str:
+def to_csv(lab: LabContext, run_ids: Sequence[int]) -> str:
     """One row a completion; cells that a spreadsheet would take for a formula begin with an apostrophe.
 
     Lines end as RFC 4180 has it: with a bare line feed, csv would leave a cell with a carriage return unquoted.
@@ -176,7 +176,7 @@ def summary(sampling: Sampling) -> str:
     return ", ".join([*words, f"max {sampling.max_new_tokens}"])
 
 
-def _views(lab: Lab, run_ids: Sequence[int]) -> list[RunView]:
+def _views(lab: LabContext, run_ids: Sequence[int]) -> list[RunView]:
     if not run_ids:
         raise LabError("No run is selected; select at least one to export.")
     return [run(lab, run_id) for run_id in run_ids]

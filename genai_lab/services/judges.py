@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.metrics import METRICS, Classifier
 from genai_lab.models import Card
 from genai_lab.models.judge import Judge, LogProbability
@@ -12,7 +12,7 @@ from genai_lab.models.rewards import PromptedReward
 from genai_lab.services import hashes, models, rewards
 
 
-def judge_of(lab: Lab, metric: str, settings: Any, sources: Sequence[str] = ()) -> Classifier | None:
+def judge_of(lab: LabContext, metric: str, settings: Any, sources: Sequence[str] = ()) -> Classifier | None:
     """The loaded model, None for a metric that asks none; raises UnknownName or ModelError.
 
     `sources` are the inputs of the rows, which an encoder-decoder and a reward model read before they judge.
@@ -30,7 +30,7 @@ class SharedJudge:
     Raises ModelError where the model cannot be loaded or is of another family.
     """
 
-    def __init__(self, lab: Lab, card: Card, sources: Sequence[str]) -> None:
+    def __init__(self, lab: LabContext, card: Card, sources: Sequence[str]) -> None:
         self._lab, self._sources = lab, tuple(sources)
         self.card = hashes.hashed(lab, card)
         self.hash = self.card.content_hash or card.name

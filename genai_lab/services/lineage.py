@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import models
 from storage import evaluation as evaluations
 from storage import feedback as campaigns
@@ -43,7 +43,7 @@ class Lineage:
         }
 
 
-def walk(lab: Lab, model: str) -> Lineage:
+def walk(lab: LabContext, model: str) -> Lineage:
     """Everything that a model of the catalogue came from; raises LabError where there is none of the name."""
     view = models.show(lab, model)
     made = Lineage(f"model {view.id}")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Generator, Prompt, Request
 from genai_lab.services import models
 from genai_lab.services.generation import run
@@ -38,7 +38,7 @@ class Microscope:
     vocabulary: int
 
 
-def microscope(lab: Lab, run_id: int, completion: int, step: int, sampling: Sampling) -> Microscope:
+def microscope(lab: LabContext, run_id: int, completion: int, step: int, sampling: Sampling) -> Microscope:
     """The distribution that token `step` of the run's completion was drawn from, under other settings.
 
     `step` equal to the number of tokens looks at the token that would come next. Kept logits are used where they are
@@ -62,13 +62,13 @@ def microscope(lab: Lab, run_id: int, completion: int, step: int, sampling: Samp
     return _bars(generator, logits, prompt, sampling, ids[step] if step < len(ids) else None)
 
 
-def next_token(lab: Lab, model: str, prompt: Prompt, sampling: Sampling) -> Microscope:
+def next_token(lab: LabContext, model: str, prompt: Prompt, sampling: Sampling) -> Microscope:
     """What would come after the prompt, without generating."""
     generator = models.load(lab, model)
     return _bars(generator, _next_logits(lab, generator, model, prompt), prompt, sampling, None)
 
 
-def _next_logits(lab: Lab, generator: Generator, model: str, prompt: Prompt) -> Any:
+def _next_logits(lab: LabContext, generator: Generator, model: str, prompt: Prompt) -> Any:
     key = (model, prompt.text, str(prompt.messages), prompt.mode, prompt.prefix)
     logits = lab.kept.recall(key)
     if logits is None:

@@ -28,7 +28,7 @@ from storage import models as queries
 from storage.tables import Model
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 NAME = re.compile(r"[^\W_][\w .:@/+-]{0,99}")
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Budget:
     process_bytes: int = 0
 
 
-def register_starters(lab: "Lab") -> None:
+def register_starters(lab: "LabContext") -> None:
     """Puts the shipped models into the catalogue, and takes over what has changed in their weights."""
     from genai_lab.models.starter import starters
 
@@ -78,7 +78,7 @@ def register_starters(lab: "Lab") -> None:
                 take_over(row, card)
 
 
-def catalogue(lab: "Lab", *, archived: bool = False, role: str | None = None) -> list[ModelView]:
+def catalogue(lab: "LabContext", *, archived: bool = False, role: str | None = None) -> list[ModelView]:
     """The models in use, or the archived ones, in the order they were added."""
     with lab.database.reading() as session:
         rows = [row for row in queries.all_models(session, archived=archived) if role in (None, row.role)]
@@ -88,7 +88,7 @@ def catalogue(lab: "Lab", *, archived: bool = False, role: str | None = None) ->
     return [_view(row, under_way, loaded, making) for row in rows]
 
 
-def show(lab: "Lab", name: str) -> ModelView:
+def show(lab: "LabContext", name: str) -> ModelView:
     """One model, archived or not; raises UnknownName."""
     row = _row(lab, name)
     with lab.database.reading() as session:
@@ -96,7 +96,9 @@ def show(lab: "Lab", name: str) -> ModelView:
     return _view(row, _coming(lab, [row]), lab.models.loaded(), making)
 
 
-def add(lab: "Lab", name: str, source: Source, *, made_by_run: int | None = None, new_host: bool = False) -> ModelView:
+def add(
+    lab: "LabContext", name: str, source: Source, *, made_by_run: int | None = None, new_host: bool = False
+) -> ModelView:
     """Inspects the model and puts it into the catalogue; raises LabError, changing nothing, where it cannot be used."""
     name = _free_name(lab, name)
     check_key_host(lab, source, new_host)
@@ -121,24 +123,24 @@ def reserve(session: Any, card: Card, run_id: int) -> Model:
         raise DuplicateName("model", card.name) from None
 
 
-def checked_name(lab: "Lab", name: str) -> str:
+def checked_name(lab: "LabContext", name: str) -> str:
     """A name that a new model may have; raises BadSetting or DuplicateName."""
     return _free_name(lab, name)
 
 
-def archive(lab: "Lab", name: str) -> None:
+def archive(lab: "LabContext", name: str) -> None:
     """Takes the model off the list; its runs keep it."""
     with lab.database.session() as session:
         queries.archive_model(_found(queries.model_named(session, name), lab, name))
     lab.models.unload(name)
 
 
-def restore(lab: "Lab", name: str) -> None:
+def restore(lab: "LabContext", name: str) -> None:
     with lab.database.session() as session:
         queries.restore_model(_found(queries.model_named(session, name), lab, name))
 
 
-def remove(lab: "Lab", name: str) -> None:
+def remove(lab: "LabContext", name: str) -> None:
     """Forgets a model that nothing refers to, with what was downloaded for it; a user's own folder is never touched."""
     row = _row(lab, name)
     if row.backend == "starter":
@@ -162,7 +164,7 @@ def remove(lab: "Lab", name: str) -> None:
         shutil.rmtree(row.path, ignore_errors=True)
 
 
-def load(lab: "Lab", name: str) -> Generator:
+def load(lab: "LabContext", name: str) -> Generator:
     """The loaded model; raises LabError for one that is archived, not there, or that does not fit into the budget."""
     view = show(lab, name)
     if view.status not in ("ready", "loaded"):
@@ -176,7 +178,7 @@ def load(lab: "Lab", name: str) -> Generator:
     return lab.models.acquire(card, None if below is None else hashes.hashed(lab, below))
 
 
-def load_apart(lab: "Lab", name: str) -> Generator:
+def load_apart(lab: "LabContext", name: str) -> Generator:
     """The model outside the shared memory, for a worker that needs its weights themselves; the caller closes it."""
     card = show(lab, name).card
     below = _base(lab, card)
@@ -192,23 +194,23 @@ def load_apart(lab: "Lab", name: str) -> Generator:
     return cast(Generator, made)
 
 
-def unload(lab: "Lab", name: str) -> None:
+def unload(lab: "LabContext", name: str) -> None:
     """Frees its memory; texts that it is generating end where they are."""
     lab.models.unload(name)
 
 
-def folders(lab: "Lab", mark: str = "config.json") -> list[str]:
+def folders(lab: "LabContext", mark: str = "config.json") -> list[str]:
     """Folders with `mark` not far below the places that models may come from, for a choice."""
     from genai_lab.models.folders import model_folders
 
     return [str(path) for path in model_folders(lab.options.roots, mark)]
 
 
-def budget(lab: "Lab") -> Budget:
+def budget(lab: "LabContext") -> Budget:
     return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded(), resident())
 
 
-def prompt_for(lab: "Lab", model: str, text: str, mode: str | None = None) -> Prompt:
+def prompt_for(lab: "LabContext", model: str, text: str, mode: str | None = None) -> Prompt:
     """The text as the model's prompt in `mode`, or in the mode that the model does best; raises LabError."""
     card = show(lab, model).card
     if not card.modes:
@@ -224,7 +226,7 @@ def prompt_for(lab: "Lab", model: str, text: str, mode: str | None = None) -> Pr
 # Downloads
 
 
-def start_download(lab: "Lab", name: str, source: Source) -> Download:
+def start_download(lab: "LabContext", name: str, source: Source) -> Download:
     """Puts the model into the catalogue as one that is coming and queues its download, or goes on with it."""
     row = _known_row(lab, name)
     again = row is not None and row.backend == "hub" and row.source["location"] == source.location
@@ -239,7 +241,7 @@ def start_download(lab: "Lab", name: str, source: Source) -> Download:
     return fetching.begin(lab, order)
 
 
-def downloads(lab: "Lab") -> list[Download]:
+def downloads(lab: "LabContext") -> list[Download]:
     """Those under way and those that stopped, the newest first; finished ones are in the catalogue."""
     with lab.database.reading() as session:
         rows = queries.all_models(session) + queries.all_models(session, archived=True)
@@ -248,12 +250,12 @@ def downloads(lab: "Lab") -> list[Download]:
     return sorted(found, key=lambda made: -made.id)
 
 
-def cancel_download(lab: "Lab", download_id: int) -> None:
+def cancel_download(lab: "LabContext", download_id: int) -> None:
     """Ends it; what has been fetched stays, and starting again goes on from there."""
     fetching.cancel(lab, download_id)
 
 
-def download(lab: "Lab", source: Source, progress: Callable[[str], None] | None = None) -> None:
+def download(lab: "LabContext", source: Source, progress: Callable[[str], None] | None = None) -> None:
     """Downloads and waits; an interrupt from the keyboard ends the download. Raises ModelError."""
     made = fetching.begin(lab, fetching.planned(lab, source.location, source))
     if progress:
@@ -274,13 +276,13 @@ def download(lab: "Lab", source: Source, progress: Callable[[str], None] | None 
         raise
 
 
-def _coming(lab: "Lab", rows: Sequence[Model]) -> dict[tuple[str, str], Download]:
+def _coming(lab: "LabContext", rows: Sequence[Model]) -> dict[tuple[str, str], Download]:
     """The downloads that matter to these models: of those whose files are not here."""
     waiting = any(row.backend == "hub" and not row.path for row in rows)
     return fetching.by_source(lab) if waiting else {}
 
 
-def _delete_files(lab: "Lab", row: Model) -> None:
+def _delete_files(lab: "LabContext", row: Model) -> None:
     made = fetching.by_source(lab).get(_key(row.source))
     if made is not None and not row.path:
         fetching.discard(lab, made)
@@ -363,7 +365,7 @@ def take_over(row: Model, card: Card) -> None:
             setattr(row, name, value)
 
 
-def _insert(lab: "Lab", card: Card, made_by_run: int | None) -> None:
+def _insert(lab: "LabContext", card: Card, made_by_run: int | None) -> None:
     try:
         with lab.database.session() as session:
             base = queries.model_named(session, card.source.base) if card.source.base else None
@@ -373,7 +375,7 @@ def _insert(lab: "Lab", card: Card, made_by_run: int | None) -> None:
         raise DuplicateName("model", card.name) from None
 
 
-def _free_name(lab: "Lab", name: str) -> str:
+def _free_name(lab: "LabContext", name: str) -> str:
     name = name.strip()
     if not NAME.fullmatch(name):
         raise BadSetting("name", name[:100], "1 to 100 letters, digits and .-_:/@+ with a letter or digit first")
@@ -382,16 +384,16 @@ def _free_name(lab: "Lab", name: str) -> str:
     return name
 
 
-def _known_row(lab: "Lab", name: str) -> Model | None:
+def _known_row(lab: "LabContext", name: str) -> Model | None:
     with lab.database.reading() as session:
         return queries.model_named(session, name)
 
 
-def _row(lab: "Lab", name: str) -> Model:
+def _row(lab: "LabContext", name: str) -> Model:
     return _found(_known_row(lab, name), lab, name)
 
 
-def _found(row: Model | None, lab: "Lab", name: str) -> Model:
+def _found(row: Model | None, lab: "LabContext", name: str) -> Model:
     if row is None:
         with lab.database.reading() as session:
             known = [other.name for other in queries.all_models(session)]
@@ -399,7 +401,7 @@ def _found(row: Model | None, lab: "Lab", name: str) -> Model:
     return row
 
 
-def options(lab: "Lab") -> Options:
+def options(lab: "LabContext") -> Options:
     """How models are loaded, with the folders of the models that an adapter can stand on."""
     with lab.database.reading() as session:
         rows = queries.all_models(session) + queries.all_models(session, archived=True)
@@ -407,7 +409,7 @@ def options(lab: "Lab") -> Options:
     return replace(lab.options, base_paths=paths)
 
 
-def _base(lab: "Lab", card: Card) -> Card | None:
+def _base(lab: "LabContext", card: Card) -> Card | None:
     """The card of the model below an adapter, which may be archived; raises ModelError where it is not there."""
     if card.source.base is None:
         return None

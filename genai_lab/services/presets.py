@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from storage import presets as queries
 
 BUILTIN = {
@@ -22,7 +22,7 @@ class Preset:
     builtin: bool
 
 
-def presets(lab: Lab) -> dict[str, Preset]:
+def presets(lab: LabContext) -> dict[str, Preset]:
     """The built-in presets, then the user's own by name."""
     with lab.database.reading() as session:
         own = {
@@ -31,7 +31,7 @@ def presets(lab: Lab) -> dict[str, Preset]:
     return {name: Preset(name, sampling, True) for name, sampling in BUILTIN.items()} | own
 
 
-def save_preset(lab: Lab, name: str, sampling: Sampling) -> None:
+def save_preset(lab: LabContext, name: str, sampling: Sampling) -> None:
     """Keeps the settings under `name`, in place of an own preset of that name; raises LabError for a bad name."""
     name = name.strip()
     if not 1 <= len(name) <= 60:
@@ -42,7 +42,7 @@ def save_preset(lab: Lab, name: str, sampling: Sampling) -> None:
         queries.put_preset(session, name, sampling.as_dict())
 
 
-def delete_preset(lab: Lab, name: str) -> None:
+def delete_preset(lab: LabContext, name: str) -> None:
     if name in BUILTIN:
         raise LabError(f"The preset {name!r} is built in and cannot be deleted.")
     with lab.database.session() as session:

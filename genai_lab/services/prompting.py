@@ -18,7 +18,7 @@ from genai_lab.services import models
 from genai_lab.starter.tasks import TASKS
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 Rendering = Literal["by model", "plain", "chat"]
 RENDERINGS: tuple[Rendering, ...] = ("by model", "plain", "chat")
@@ -56,7 +56,7 @@ class Preview:
         return self.filled.rendered()
 
 
-def sources(lab: "Lab") -> list[tuple[str, str]]:
+def sources(lab: "LabContext") -> list[tuple[str, str]]:
     """(title, value) of everything that a preview can take rows from; datasets first, the newest version of each."""
     from genai_lab.services import datasets
 
@@ -66,7 +66,7 @@ def sources(lab: "Lab") -> list[tuple[str, str]]:
     return [*known, *samples, ("A row typed by hand", TYPED)]
 
 
-def rows_of(lab: "Lab", source: str, typed: Mapping[str, str] | None = None) -> Rows:
+def rows_of(lab: "LabContext", source: str, typed: Mapping[str, str] | None = None) -> Rows:
     """The rows behind a source's value; raises LabError for one that is not there."""
     if source == TYPED:
         return _typed(dict(typed or {}))
@@ -78,7 +78,7 @@ def rows_of(lab: "Lab", source: str, typed: Mapping[str, str] | None = None) -> 
 class KeptRows:
     """The rows of the sources used last, so that looking at one row after another reads each file once."""
 
-    def __init__(self, lab: "Lab", most: int = 8) -> None:
+    def __init__(self, lab: "LabContext", most: int = 8) -> None:
         self._lab, self._most, self._lock = lab, most, Lock()
         self._kept: OrderedDict[str, Rows] = OrderedDict()
 
@@ -117,7 +117,9 @@ def binding_of(template: Template, rows: Rows) -> Binding:
     return bind(template, rows.columns, rows.roles, rows.labels)
 
 
-def measured(lab: "Lab", made: Preview, model: str, max_new_tokens: int, rendering: Rendering = "by model") -> Fitted:
+def measured(
+    lab: "LabContext", made: Preview, model: str, max_new_tokens: int, rendering: Rendering = "by model"
+) -> Fitted:
     """The prompt in the model's tokens, with as many of its shots as the context holds beside the completion."""
     card = models.show(lab, model).card
     generator = models.load(lab, model)
@@ -200,7 +202,7 @@ def read_columns(template: Template, binding: Binding) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for slot in slots for column in binding.columns[slot]))
 
 
-def _dataset(lab: "Lab", name: str) -> Rows:
+def _dataset(lab: "LabContext", name: str) -> Rows:
     from genai_lab.services import datasets
 
     view = datasets.show(lab, name)

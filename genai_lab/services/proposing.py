@@ -7,7 +7,7 @@ from genai_lab.services import datasets, templates
 from genai_lab.services.templates import Suggestion
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 METRICS: dict[str, tuple[str, ...]] = {
     "classify": ("classification",),
@@ -37,7 +37,7 @@ class Proposal:
         return first.view.template if first is not None and first.fits else None
 
 
-def for_dataset(lab: "Lab", dataset: str | int) -> Proposal:
+def for_dataset(lab: "LabContext", dataset: str | int) -> Proposal:
     """What to begin with; raises LabError where there is no such dataset."""
     version = datasets.show(lab, dataset)
     task = templates.task_of(version.dataset, version.column_names, version.roles)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError, ModelError
-from genai_lab.lab import Lab
 from genai_lab.models import Card, Options
 from genai_lab.models.rewards import Asked, RewardModel
 from genai_lab.models.transformers import choose_device
@@ -27,14 +27,14 @@ class Scored:
     reward: float
 
 
-def names(lab: Lab) -> list[str]:
+def names(lab: LabContext) -> list[str]:
     """The reward models that are ready, in the catalogue's order."""
     return [
         view.card.name for view in models.catalogue(lab) if view.card.role == "reward" and view.status != "training"
     ]
 
 
-def score(lab: Lab, model: str, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
+def score(lab: LabContext, model: str, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
     """The reward of each completion of its prompt, in order, without unit.
 
     Raises LabError for a model that is no reward model or not ready, or where the two are not equally many.
@@ -47,13 +47,13 @@ def score(lab: Lab, model: str, prompts: Sequence[Asked], completions: Sequence[
     return SharedReward(lab, view.card).scores(prompts, completions)
 
 
-def rank(lab: Lab, model: str, prompt: Asked, completions: Sequence[str]) -> list[tuple[int, float]]:
+def rank(lab: LabContext, model: str, prompt: Asked, completions: Sequence[str]) -> list[tuple[int, float]]:
     """(place in `completions`, reward), the best first; equal ones in the order given. Raises LabError as `score`."""
     found = score(lab, model, [prompt] * len(completions), completions)
     return sorted(enumerate(found), key=lambda one: (-one[1], one[0]))
 
 
-def of_runs(lab: Lab, model: str, run_ids: Sequence[int]) -> list[Scored]:
+def of_runs(lab: LabContext, model: str, run_ids: Sequence[int]) -> list[Scored]:
     """The rewards of completions that are there already: prompts in the order of the runs, each prompt's best first.
 
     Raises LabError for a run without completions, more than 2,000 of them, and as `score`.
@@ -87,7 +87,7 @@ def messages_of(prompt: Any, rendered: str) -> Asked:
 class SharedReward:
     """A reward model in the lab's memory budget, loaded when it is asked."""
 
-    def __init__(self, lab: Lab, card: Card) -> None:
+    def __init__(self, lab: LabContext, card: Card) -> None:
         if card.role != "reward":
             raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
         self._lab, self.card = lab, hashes.hashed(lab, card)

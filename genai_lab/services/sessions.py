@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from genai_lab import files
+from genai_lab.context import LabContext
 from genai_lab.errors import StorageError
-from genai_lab.lab import Lab
 from genai_lab.services.feedback import links
 
 FILE = "sessions.json"
@@ -29,19 +29,19 @@ class _State:
     ended: dict[str, int] = field(default_factory=dict)  # the last second of sessions by id
 
 
-def issue(lab: Lab) -> str:
+def issue(lab: LabContext) -> str:
     """The cookie of a new session."""
     until, name = int(time.time()) + LIFETIME, secrets.token_hex(8)
     return f"{until}.{name}.{_signature(lab, until, name)}"
 
 
-def is_valid(lab: Lab, cookie: str) -> bool:
+def is_valid(lab: LabContext, cookie: str) -> bool:
     """Whether the cookie was signed for the password of today, and its session has not ended."""
     until, name = _parts(lab, cookie)
     return 0 <= until - time.time() <= LIFETIME + CLOCK_SLACK and name not in _state(lab).ended
 
 
-def end(lab: Lab, cookie: str) -> None:
+def end(lab: LabContext, cookie: str) -> None:
     """Ends the session of this cookie, copies of it included."""
     until, name = _parts(lab, cookie)
     if name:
@@ -51,26 +51,26 @@ def end(lab: Lab, cookie: str) -> None:
             _write(lab, state)
 
 
-def end_all(lab: Lab) -> None:
+def end_all(lab: LabContext) -> None:
     """Ends every session."""
     with lab.lock:
         _write(lab, _State())
 
 
-def browser(lab: Lab) -> str:
+def browser(lab: LabContext) -> str:
     """A mark for a browser that has signed in: its tries are counted apart from those of everybody else."""
     name = secrets.token_hex(8)
     return f"{name}.{links.signed(lab, f'browser {name}')}"
 
 
-def known_browser(lab: Lab, mark: str) -> str:
+def known_browser(lab: LabContext, mark: str) -> str:
     """The browser's name, "" for a mark that was not signed here."""
     name, _, signature = mark.partition(".")
     expected = links.signed(lab, f"browser {name}")
     return name if hmac.compare_digest(signature.encode(), expected.encode()) else ""
 
 
-def _parts(lab: Lab, cookie: str) -> tuple[int, str]:
+def _parts(lab: LabContext, cookie: str) -> tuple[int, str]:
     """(last second, id) of a cookie that this generation has signed; (0, "") of any other."""
     until, _, rest = cookie.partition(".")
     name, _, signature = rest.partition(".")
@@ -80,11 +80,11 @@ def _parts(lab: Lab, cookie: str) -> tuple[int, str]:
     return (int(until), name) if hmac.compare_digest(signature.encode(), expected.encode()) else (0, "")
 
 
-def _signature(lab: Lab, until: int, name: str) -> str:
+def _signature(lab: LabContext, until: int, name: str) -> str:
     return links.signed(lab, f"lead {until} {name} {_state(lab).generation} {lab.config.lead_password}")
 
 
-def _state(lab: Lab) -> _State:
+def _state(lab: LabContext) -> _State:
     """Read once: one process at a time serves a home."""
     if lab.sessions is None:
         try:
@@ -99,7 +99,7 @@ def _state(lab: Lab) -> _State:
     return state
 
 
-def _write(lab: Lab, state: _State) -> None:
+def _write(lab: LabContext, state: _State) -> None:
     path = lab.config.home / FILE
     try:
         files.write_json(path, {"generation": state.generation, "ended": state.ended})

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models.inspect import load_dtype
 from genai_lab.services import models
 from genai_lab.services.generation import RunView, run
@@ -33,7 +33,7 @@ WITH_PACKAGE = '''"""Run {id} of genai_lab with its own engine: the same text.""
 
 from genai_lab.config import Config
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
+from genai_lab.context import Lab
 from genai_lab.models import Prompt
 from genai_lab.services.generation import generate
 
@@ -46,7 +46,7 @@ lab.close()
 '''
 
 
-def as_python(lab: Lab, run_id: int, library: str = "transformers") -> str:
+def as_python(lab: LabContext, run_id: int, library: str = "transformers") -> str:
     """A program that repeats the run; `library` is "transformers" or "genai_lab". Raises LabError for endpoints."""
     view = run(lab, run_id)
     if library == "genai_lab":
@@ -76,7 +76,7 @@ def as_python(lab: Lab, run_id: int, library: str = "transformers") -> str:
     )
 
 
-def as_curl(lab: Lab, run_id: int, base_url: str) -> str:
+def as_curl(lab: LabContext, run_id: int, base_url: str) -> str:
     """Two curl calls: start the run, then read its events. Raises LabError for what `generate` does not take."""
     view = run(lab, run_id)
     if view.prompt.prefix or len(view.prompt.messages) > 1:

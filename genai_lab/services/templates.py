@@ -17,7 +17,7 @@ from storage.tables import Template as TemplateRow
 from storage.tables import TemplateVersion
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 NAME = re.compile(r"[^\W_][\w .:+-]{0,99}")
 TAG = re.compile(r"[^\W\d_][\w.-]{0,39}")
@@ -63,7 +63,7 @@ class TemplateView:
         return f"{self.template}@{self.number}"
 
 
-def save(lab: "Lab", name: str, template: Template, *, task: str = "", message: str = "") -> TemplateView:
+def save(lab: "LabContext", name: str, template: Template, *, task: str = "", message: str = "") -> TemplateView:
     """Keeps the template as the next version of `name`; an equal text that stands is returned instead.
 
     Raises LabError for a bad name and for a template that can never be filled. A template without a task takes
@@ -86,7 +86,7 @@ def save(lab: "Lab", name: str, template: Template, *, task: str = "", message: 
         raise LabError(f"Somebody saved {name!r} at the same moment; save again.") from None
 
 
-def show(lab: "Lab", name: str) -> TemplateView:
+def show(lab: "LabContext", name: str) -> TemplateView:
     """The newest version of "name", or the one that "name@2" or "name@tag" names; raises UnknownName."""
     base, _, which = name.strip().partition("@")
     with lab.database.reading() as session:
@@ -94,7 +94,7 @@ def show(lab: "Lab", name: str) -> TemplateView:
         return _view(row, _version(row, which))
 
 
-def by_id(lab: "Lab", version_id: int) -> TemplateView:
+def by_id(lab: "LabContext", version_id: int) -> TemplateView:
     with lab.database.reading() as session:
         version = queries.version_by_id(session, version_id)
         if version is None:
@@ -102,7 +102,7 @@ def by_id(lab: "Lab", version_id: int) -> TemplateView:
         return _view(version.template, version)
 
 
-def find(lab: "Lab", *, search: str = "", task: str = "", archived: bool = False) -> list[TemplateView]:
+def find(lab: "LabContext", *, search: str = "", task: str = "", archived: bool = False) -> list[TemplateView]:
     """The newest version of every template whose name or task holds all words, by task and name."""
     with lab.database.reading() as session:
         rows = queries.find_templates(session, search, task, archived=archived)
@@ -118,7 +118,7 @@ class Suggestion:
     suits: bool
 
 
-def for_dataset(lab: "Lab", dataset: str | int) -> list[Suggestion]:
+def for_dataset(lab: "LabContext", dataset: str | int) -> list[Suggestion]:
     """Every template's newest version, those that suit the dataset best first; raises LabError for no dataset.
 
     A template suits that the dataset can fill, and whose task is the dataset's. Those that name the dataset's own
@@ -173,7 +173,7 @@ def _closeness(
     return count
 
 
-def versions(lab: "Lab", name: str) -> list[TemplateView]:
+def versions(lab: "LabContext", name: str) -> list[TemplateView]:
     """All versions of a template, the newest first."""
     base = name.strip().partition("@")[0]
     with lab.database.reading() as session:
@@ -181,7 +181,7 @@ def versions(lab: "Lab", name: str) -> list[TemplateView]:
         return [_view(row, version) for version in reversed(row.versions)]
 
 
-def uses(lab: "Lab", name: str) -> dict[int, int]:
+def uses(lab: "LabContext", name: str) -> dict[int, int]:
     """How many runs read each version, by its number; versions that none has read are left out."""
     found = versions(lab, name)
     with lab.database.reading() as session:
@@ -189,7 +189,7 @@ def uses(lab: "Lab", name: str) -> dict[int, int]:
     return {view.number: counts[view.id] for view in found if view.id in counts}
 
 
-def tag(lab: "Lab", name: str, number: int, tag: str) -> TemplateView:
+def tag(lab: "LabContext", name: str, number: int, tag: str) -> TemplateView:
     """Puts the tag on this version and takes it off the one that had it."""
     tag = tag.strip()
     if not TAG.fullmatch(tag):
@@ -204,7 +204,7 @@ def tag(lab: "Lab", name: str, number: int, tag: str) -> TemplateView:
         return _view(row, chosen)
 
 
-def untag(lab: "Lab", name: str, tag: str) -> None:
+def untag(lab: "LabContext", name: str, tag: str) -> None:
     with lab.database.session() as session:
         row = _found(lab, queries.template_named(session, name), name)
         if not any(tag in version.tags for version in row.versions):
@@ -213,7 +213,7 @@ def untag(lab: "Lab", name: str, tag: str) -> None:
             version.tags = [one for one in version.tags if one != tag]
 
 
-def diff(lab: "Lab", a: str, b: str) -> str:
+def diff(lab: "LabContext", a: str, b: str) -> str:
     """What changed from version `a` to version `b`, as a unified diff; empty where they are equal."""
     old, new = show(lab, a), show(lab, b)
     return difference(old.value, new.value, old.name, new.name)
@@ -224,7 +224,7 @@ def difference(old: Template, new: Template, old_name: str, new_name: str) -> st
     return "\n".join(difflib.unified_diff(_lines(old), _lines(new), old_name, new_name, lineterm="", n=3))
 
 
-def copy(lab: "Lab", name: str, new_name: str) -> TemplateView:
+def copy(lab: "LabContext", name: str, new_name: str) -> TemplateView:
     """The version as the first one of a new template; raises DuplicateName."""
     view, new_name = show(lab, name), _checked_name(new_name)
     with lab.database.reading() as session:
@@ -233,18 +233,18 @@ def copy(lab: "Lab", name: str, new_name: str) -> TemplateView:
     return save(lab, new_name, view.value, task=view.task, message=f"Copied from {view.name}")
 
 
-def archive(lab: "Lab", name: str) -> None:
+def archive(lab: "LabContext", name: str) -> None:
     """Takes the template off the lists; its runs keep it, and `restore` brings it back."""
     with lab.database.session() as session:
         queries.archive_template(_found(lab, queries.template_named(session, name), name))
 
 
-def restore(lab: "Lab", name: str) -> None:
+def restore(lab: "LabContext", name: str) -> None:
     with lab.database.session() as session:
         queries.restore_template(_found(lab, queries.template_named(session, name), name))
 
 
-def register_library(lab: "Lab") -> None:
+def register_library(lab: "LabContext") -> None:
     """Puts the shipped templates into the database; what is there already is left alone."""
     from genai_lab.prompts import child
     from genai_lab.prompts.library import LIBRARY, MESSAGE
@@ -305,7 +305,7 @@ def _version(row: TemplateRow, which: str) -> TemplateVersion:
     raise UnknownName(f"version of {row.name}", which, known)
 
 
-def _found(lab: "Lab", row: TemplateRow | None, name: str) -> TemplateRow:
+def _found(lab: "LabContext", row: TemplateRow | None, name: str) -> TemplateRow:
     if row is None or not row.versions:
         raise UnknownName("template", name, [view.template for view in find(lab)])
     return row

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from pydantic import AfterValidator
 
+from genai_lab.context import LabContext
 from genai_lab.errors import StorageError
-from genai_lab.lab import Lab
 from genai_lab.services import sessions
 from pages.components.connections import network
 from pages.components.theme import ASSETS_ROUTE
@@ -33,7 +33,7 @@ class Doors:
     a browser that opens one of the pages). An annotator's or a visitor's cookie opens nothing here.
     """
 
-    def __init__(self, app: Any, lab: Lab) -> None:
+    def __init__(self, app: Any, lab: LabContext) -> None:
         self._app, self._lab = app, lab
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -88,7 +88,7 @@ class Login:
             self._all.count()
 
 
-def routes(lab: Lab) -> APIRouter:
+def routes(lab: LabContext) -> APIRouter:
     """The lead's login and logout."""
     router, tries = APIRouter(), Login()
 

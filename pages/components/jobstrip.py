@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import drawn
@@ -60,7 +60,7 @@ mark();
 """
 
 
-def build(lab: Lab, kinds: tuple[str, ...]) -> gr.HTML:
+def build(lab: LabContext, kinds: tuple[str, ...]) -> gr.HTML:
     """Draws the strip here; it asks every second and is drawn again only where something has changed."""
     name = "-".join(kinds)
     seen = gr.State([])
@@ -79,27 +79,27 @@ def build(lab: Lab, kinds: tuple[str, ...]) -> gr.HTML:
     return strip
 
 
-def draw(lab: Lab, kinds: tuple[str, ...]) -> Sequence[Any]:
+def draw(lab: LabContext, kinds: tuple[str, ...]) -> Sequence[Any]:
     found = rows(lab, kinds)
     return found, found
 
 
-def tick(lab: Lab, kinds: tuple[str, ...], seen: list[Any]) -> Any:
+def tick(lab: LabContext, kinds: tuple[str, ...], seen: list[Any]) -> Any:
     found = rows(lab, kinds)
     return gr.skip() if found == seen else (found, found)
 
 
-def cancelled(lab: Lab, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
+def cancelled(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
     jobs.cancel(lab, int(event.id))
     return draw(lab, kinds)
 
 
-def retried(lab: Lab, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
+def retried(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
     jobs.retry(lab, int(event.id))
     return draw(lab, kinds)
 
 
-def rows(lab: Lab, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
+def rows(lab: LabContext, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
     """Everything that is live, and the newest of what has ended within RECENTLY."""
     live = [view for status in ("running", "queued") for view in jobs.find(lab, status=status, kinds=kinds)[0]]
     since = datetime.now(UTC) - RECENTLY

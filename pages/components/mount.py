@@ -19,7 +19,7 @@ from pages.components import doors, theme
 from pages.components.safety import MEGABYTE, Gate
 
 if TYPE_CHECKING:
-    from genai_lab.lab import Lab
+    from genai_lab.context import LabContext
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ _LOST: dict[int | type[Exception], Any] = {databases.ERROR: _refuse_without_data
 _HANDLERS = {KeyError: _refuse_call, TypeError: _refuse_call, ValueError: _refuse_call, **_LOST}
 
 
-def mount(lab: "Lab", build: Callable[["Lab"], gr.Blocks]) -> FastAPI:
+def mount(lab: "LabContext", build: Callable[["LabContext"], gr.Blocks]) -> FastAPI:
     """The FastAPI application that serves what `build` draws for `lab`."""
     os.environ["GRADIO_TEMP_DIR"] = str(lab.config.uploads)  # components note it when they are made
     demo = build(lab)

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import rewards
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN
@@ -17,7 +17,7 @@ from pages.components.opening import on_open
 LONGEST = 300
 
 
-def score_row(lab: Lab, runs_of: Callable[..., Sequence[int]], inputs: Sequence[Any], prefix: str) -> None:
+def score_row(lab: LabContext, runs_of: Callable[..., Sequence[int]], inputs: Sequence[Any], prefix: str) -> None:
     """`runs_of(*inputs)` gives numbers of runs; raises LabError where there are none.
 
     Without a reward model nothing is shown.
@@ -33,12 +33,12 @@ def score_row(lab: Lab, runs_of: Callable[..., Sequence[int]], inputs: Sequence[
     on_open(offered, [row, judge], lab)
 
 
-def offered(lab: Lab) -> Sequence[Any]:
+def offered(lab: LabContext) -> Sequence[Any]:
     names = rewards.names(lab)
     return gr.update(visible=bool(names)), gr.update(choices=names, value=names[0] if names else None)
 
 
-def scored(lab: Lab, runs_of: Callable[..., Sequence[int]], judge: str | None, *values: Any) -> str:
+def scored(lab: LabContext, runs_of: Callable[..., Sequence[int]], judge: str | None, *values: Any) -> str:
     if not judge:
         raise LabError("No reward model is chosen; train one from human rankings on the Feedback page.")
     return _table(rewards.of_runs(lab, judge, runs_of(*values)))

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.data import SPLITS
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets as service
 from genai_lab.services import models
 from pages.components import jobstrip
@@ -31,7 +31,7 @@ _FETCH = """(path) => new Promise(done => setTimeout(() => {
 Update = Any
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(
         TITLE, "Tables of examples: imported once, never changed, so that every figure can be traced to its rows."
     )
@@ -137,22 +137,22 @@ def _profile() -> tuple[Any, ...]:
 # Drawing
 
 
-def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
+def opened(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?dataset=NAME or NAME@2; a first file is then read at once."""
     service.warm()
     return draw(lab, request.query_params.get("dataset", ""), "", False)
 
 
-def choose(lab: Lab, search: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
+def choose(lab: LabContext, search: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
     return draw(lab, str(event.name), search, archived)
 
 
-def listed(lab: Lab, search: str, archived: bool) -> dict[str, Any]:
+def listed(lab: LabContext, search: str, archived: bool) -> dict[str, Any]:
     views, total = service.find(lab, search or "", LISTED, archived=archived, newest=True)
     return pieces.listing(views, total, search)
 
 
-def draw(lab: Lab, name: str, search: str, archived: bool) -> Sequence[Update]:
+def draw(lab: LabContext, name: str, search: str, archived: bool) -> Sequence[Update]:
     """Everything that depends on the chosen version, in the order of `shown`."""
     views, total = service.find(lab, search or "", LISTED, archived=archived, newest=True)
     view = _known(lab, name) if name else (views[0] if views and not search else None)
@@ -176,12 +176,12 @@ def draw(lab: Lab, name: str, search: str, archived: bool) -> Sequence[Update]:
     )
 
 
-def draw_made(lab: Lab, made: str, chosen: str, search: str, archived: bool) -> Sequence[Update]:
+def draw_made(lab: LabContext, made: str, chosen: str, search: str, archived: bool) -> Sequence[Update]:
     """After an import: its version, or what was there where a job goes on with it."""
     return draw(lab, made or chosen, search, archived)
 
 
-def tick(lab: Lab, seen: list[str], name: str, search: str, archived: bool) -> Sequence[Update]:
+def tick(lab: LabContext, seen: list[str], name: str, search: str, archived: bool) -> Sequence[Update]:
     """Draws again where versions came, went or were profiled, here or elsewhere.
 
     What is chosen stays: an import of this page draws its own version at the same time, and must win. The first tick
@@ -204,14 +204,14 @@ def tick(lab: Lab, seen: list[str], name: str, search: str, archived: bool) -> S
     return (mark, *stuck_now(lab), *shown)
 
 
-def _known(lab: Lab, name: str) -> service.VersionView | None:
+def _known(lab: LabContext, name: str) -> service.VersionView | None:
     try:
         return service.show(lab, name)
     except LabError:
         return None
 
 
-def _one(lab: Lab, name: str) -> service.VersionView:
+def _one(lab: LabContext, name: str) -> service.VersionView:
     if not name:
         raise LabError("No dataset is chosen; choose one in the table.")
     return service.show(lab, name)
@@ -220,11 +220,11 @@ def _one(lab: Lab, name: str) -> service.VersionView:
 # Rows
 
 
-def first_page(lab: Lab, name: str, split: str) -> tuple[int, str]:
+def first_page(lab: LabContext, name: str, split: str) -> tuple[int, str]:
     return 0, _page(lab, _one(lab, name), split, 0)
 
 
-def turned(lab: Lab, way: int, name: str, split: str, place: int) -> tuple[int, str]:
+def turned(lab: LabContext, way: int, name: str, split: str, place: int) -> tuple[int, str]:
     view = _one(lab, name)
     last = max(0, math.ceil(_total(view, split) / PAGE) - 1) * PAGE
     place = min(max(0, int(place) + way * PAGE), max(last, int(place) if way > 0 else last))
@@ -232,13 +232,13 @@ def turned(lab: Lab, way: int, name: str, split: str, place: int) -> tuple[int, 
     return place, _page(lab, view, split, place)
 
 
-def gone_to(lab: Lab, name: str, split: str, row: float) -> tuple[int, str]:
+def gone_to(lab: LabContext, name: str, split: str, row: float) -> tuple[int, str]:
     view = _one(lab, name)
     place = min(max(0, int(row or 1) - 1), max(0, _total(view, split) - 1))
     return place, _page(lab, view, split, place)
 
 
-def _page(lab: Lab, view: service.VersionView, split: str, place: int) -> str:
+def _page(lab: LabContext, view: service.VersionView, split: str, place: int) -> str:
     try:
         rows = service.page(lab, view.id, place, PAGE, split if split in SPLITS else None)
     except LabError as problem:
@@ -253,7 +253,7 @@ def _total(view: service.VersionView, split: str) -> int:
 # Profile
 
 
-def profiled(lab: Lab, name: str, model: str | None) -> str | Update:
+def profiled(lab: LabContext, name: str, model: str | None) -> str | Update:
     """Computed at once where that is quick, else by a job."""
     view = _one(lab, name)
     if view.rows > service.SMALL:
@@ -263,11 +263,11 @@ def profiled(lab: Lab, name: str, model: str | None) -> str | Update:
     return profiles.markup(service.profile(lab, view.id, model or ""), model or "")
 
 
-def profile_shown(lab: Lab, name: str, model: str | None) -> str:
+def profile_shown(lab: LabContext, name: str, model: str | None) -> str:
     return profiles.markup(_one(lab, name).profile, model or "")
 
 
-def _sight(lab: Lab, view: service.VersionView) -> str:
+def _sight(lab: LabContext, view: service.VersionView) -> str:
     """The profile that is known; a small version's is computed at sight."""
     try:
         known = service.profile(lab, view.id) if view.profile is None and view.rows <= AT_SIGHT else view.profile
@@ -281,7 +281,7 @@ def _measured(view: service.VersionView) -> str:
     return next(iter((view.profile or {}).get("lengths", {})), "")
 
 
-def _countable(lab: Lab) -> list[Any]:
+def _countable(lab: LabContext) -> list[Any]:
     """Models whose tokenizer lies on this machine."""
     return [view.card for view in models.catalogue(lab) if view.card.path is not None]
 
@@ -289,12 +289,12 @@ def _countable(lab: Lab) -> list[Any]:
 # Out and away
 
 
-def exported(lab: Lab, form: str, name: str, split: str) -> str:
+def exported(lab: LabContext, form: str, name: str, split: str) -> str:
     view = _one(lab, name)
     return str(service.export_file(lab, view.id, form, split if split in SPLITS else None))
 
 
-def split_again(lab: Lab, name: str, search: str, archived: bool, *fields: Any) -> Sequence[Update]:
+def split_again(lab: LabContext, name: str, search: str, archived: bool, *fields: Any) -> Sequence[Update]:
     """The chosen version's rows in other splits, here and now or by a job."""
     view, plan = _one(lab, name), importing.plan_of(*fields)
     if view.rows > service.SMALL:
@@ -307,14 +307,14 @@ def split_again(lab: Lab, name: str, search: str, archived: bool, *fields: Any) 
     return draw(lab, made.name, search, archived)
 
 
-def put_away(lab: Lab, name: str, search: str, archived: bool) -> Sequence[Update]:
+def put_away(lab: LabContext, name: str, search: str, archived: bool) -> Sequence[Update]:
     view = _one(lab, name)
     service.archive(lab, view.dataset)
     notice(f"{view.dataset} is archived; Undo archive brings it back.")
     return draw(lab, name, search, archived)
 
 
-def brought_back(lab: Lab, name: str, search: str, archived: bool) -> Sequence[Update]:
+def brought_back(lab: LabContext, name: str, search: str, archived: bool) -> Sequence[Update]:
     service.archive(lab, _one(lab, name).dataset, archived=False)
     return draw(lab, name, search, archived)
 
@@ -322,20 +322,20 @@ def brought_back(lab: Lab, name: str, search: str, archived: bool) -> Sequence[U
 # Imports that wait for a word
 
 
-def stuck_now(lab: Lab) -> tuple[str, int, Update]:
+def stuck_now(lab: LabContext) -> tuple[str, int, Update]:
     held = service.stuck(lab)
     if held is None:
         return "", 0, gr.update(visible=False)
     return pieces.bad_markup(held.rows, held.count, held.name), held.job_id, gr.update(visible=True)
 
 
-def drop_stuck(lab: Lab, job_id: int) -> tuple[str, int, Update]:
+def drop_stuck(lab: LabContext, job_id: int) -> tuple[str, int, Update]:
     if job_id:
         service.without_bad(lab, job_id)
     return stuck_now(lab)
 
 
-def stop_stuck(lab: Lab, job_id: int) -> tuple[str, int, Update]:
+def stop_stuck(lab: LabContext, job_id: int) -> tuple[str, int, Update]:
     if job_id:
         service.give_up(lab, job_id)
     return stuck_now(lab)

@@ -8,10 +8,10 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.data import ROLES, SPLITS, BadRows, SplitPlan
 from genai_lab.data.hub import Place
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets as service
 from genai_lab.starter.tasks import TASKS
 from pages.components.errors import PRIVATE, guarded, notice
@@ -63,7 +63,7 @@ class Form:
         return [self.name, *self.roles, *self.split]
 
 
-def build(lab: Lab) -> tuple[gr.Textbox, list[Any]]:
+def build(lab: LabContext) -> tuple[gr.Textbox, list[Any]]:
     """Draws the panel; returns the box that gets the new version's name, and the events that fill it."""
     section("Import", "Nothing is kept before you press Import.")
     state, made = gr.State({}), gr.Textbox("", visible="hidden", show_label=False, container=False)
@@ -192,26 +192,26 @@ def _role(role: str) -> gr.Dropdown:
 # Previews
 
 
-def uploaded(lab: Lab, file: str | None) -> Sequence[Update]:
+def uploaded(lab: LabContext, file: str | None) -> Sequence[Update]:
     if not file:
         return _nothing()
     path = Path(file)
     return _read(lab, {"kind": "file", "file": file, "filename": path.name})
 
 
-def pasted(lab: Lab, text: str) -> Sequence[Update]:
+def pasted(lab: LabContext, text: str) -> Sequence[Update]:
     path = service.pasted(lab, text or "")
     return _read(lab, {"kind": "paste", "file": str(path), "filename": path.name})
 
 
-def confirmed(lab: Lab, state: dict[str, Any]) -> Sequence[Update]:
+def confirmed(lab: LabContext, state: dict[str, Any]) -> Sequence[Update]:
     """The file again, read in the way that was asked about."""
     if not state.get("asked"):
         return _nothing()
     return _read(lab, {**state, "options": {**state.get("options", {}), **state["asked"]}})
 
 
-def _read(lab: Lab, state: dict[str, Any]) -> Sequence[Update]:
+def _read(lab: LabContext, state: dict[str, Any]) -> Sequence[Update]:
     """The preview of a file, or the question that comes before it."""
     path = Path(state["file"])
     try:
@@ -228,7 +228,7 @@ def _asked(state: dict[str, Any], problem: service.NeedsChoice) -> tuple[Update,
     return {**state, "asked": {problem.option: problem.value}}, doubt, gr.update(visible=True), problem.action
 
 
-def from_hub(lab: Lab, repo: str, configuration: str, split: str, revision: str) -> Sequence[Update]:
+def from_hub(lab: LabContext, repo: str, configuration: str, split: str, revision: str) -> Sequence[Update]:
     words = [(one or "").strip() for one in (repo, configuration, split, revision)]
     place = Place(*words)
     state = {"kind": "hub", "place": words}
@@ -236,13 +236,13 @@ def from_hub(lab: Lab, repo: str, configuration: str, split: str, revision: str)
     return _shown(lab, state, service.preview_hub(place), place.repo.rpartition("/")[2], by, column)
 
 
-def from_starter(lab: Lab, task: str) -> Sequence[Update]:
+def from_starter(lab: LabContext, task: str) -> Sequence[Update]:
     state = {"kind": "starter", "task": task}
     return _shown(lab, state, service.preview_starter(task), task, by="column", column="split", seed=1)
 
 
 def _shown(
-    lab: Lab,
+    lab: LabContext,
     state: dict[str, Any],
     made: service.Preview,
     title: str,
@@ -312,11 +312,11 @@ def way_chosen(by: str) -> Sequence[Update]:
 # Imports
 
 
-def imported(lab: Lab, state: dict[str, Any], *values: Any) -> Sequence[Update]:
+def imported(lab: LabContext, state: dict[str, Any], *values: Any) -> Sequence[Update]:
     return _imported(lab, state, values, drop_bad=False)
 
 
-def dropped(lab: Lab, state: dict[str, Any], *values: Any) -> Sequence[Update]:
+def dropped(lab: LabContext, state: dict[str, Any], *values: Any) -> Sequence[Update]:
     return _imported(lab, state, values, drop_bad=True)
 
 
@@ -325,7 +325,7 @@ def stopped() -> Sequence[Update]:
     return gr.skip(), gr.skip(), "", gr.update(visible=False)
 
 
-def _imported(lab: Lab, state: dict[str, Any], values: Sequence[Any], drop_bad: bool) -> Sequence[Update]:
+def _imported(lab: LabContext, state: dict[str, Any], values: Sequence[Any], drop_bad: bool) -> Sequence[Update]:
     """Imports here and now, or as a job where it may take long: (name, panel, bad rows, their question)."""
     order = _order(state, values, drop_bad)
     closed = gr.update(visible=False), "", gr.update(visible=False), gr.skip(), *CERTAIN

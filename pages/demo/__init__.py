@@ -16,8 +16,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 from starlette.staticfiles import StaticFiles
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError, StorageError
-from genai_lab.lab import Lab
 from genai_lab.services.feedback import demos, visits, warming
 from pages.components.connections import network
 from pages.components.doors import Number, refused
@@ -33,7 +33,7 @@ VISITS_A_MINUTE, VISITORS_AN_ADDRESS, REQUESTS_A_MINUTE = 30, 10, 600
 GONE = "This link is not valid; ask whoever sent it for another."
 
 
-def mount(app: FastAPI, lab: Lab) -> None:
+def mount(app: FastAPI, lab: LabContext) -> None:
     """Adds the routes; they must come before Gradio's, which take whatever is left."""
     app.mount(f"{demos.ADDRESS}/static", StaticFiles(directory=STATIC))
     app.include_router(routes(lab))
@@ -77,7 +77,7 @@ class Limits:
             return 0.0
 
 
-def routes(lab: Lab) -> APIRouter:
+def routes(lab: LabContext) -> APIRouter:
     router, limits = APIRouter(prefix=demos.ADDRESS), Limits()
 
     @router.get("/with/{secret}")
@@ -188,7 +188,7 @@ def routes(lab: Lab) -> APIRouter:
     return router
 
 
-def _after_vote(lab: Lab, demo: int, key: str) -> dict[str, Any]:
+def _after_vote(lab: LabContext, demo: int, key: str) -> dict[str, Any]:
     """What a visitor is told once the vote is kept: names and results where the demo's maker wants that."""
     view = demos.show(lab, demo)
     told: dict[str, Any] = {"saved": True}
@@ -201,7 +201,9 @@ def _after_vote(lab: Lab, demo: int, key: str) -> dict[str, Any]:
     return told
 
 
-def _begin(lab: Lab, limits: Limits, demo: int, visitor: str, address: str, prompt: Any) -> "visits.Visit | Response":
+def _begin(
+    lab: LabContext, limits: Limits, demo: int, visitor: str, address: str, prompt: Any
+) -> "visits.Visit | Response":
     """The answers, begun; a refusal where there cannot be any. What is refused by itself counts as no request."""
     view = demos.show(lab, demo)
     if not isinstance(prompt, str):
@@ -247,7 +249,11 @@ def _stream(one: visits.Visit) -> Response:
 
 
 async def _asked(
-    lab: Lab, limits: Limits, demo: Number, request: Request, act: Callable[[str, dict[str, Any]], Awaitable[Response]]
+    lab: LabContext,
+    limits: Limits,
+    demo: Number,
+    request: Request,
+    act: Callable[[str, dict[str, Any]], Awaitable[Response]],
 ) -> Response:
     """What `act` makes of the visitor and what was sent, or the sentence that refuses it."""
     if wait := limits.request(_address(request)):

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import evaluation as service
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
@@ -29,7 +29,7 @@ element.addEventListener('click', event => {
 Update = Any
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(TITLE, "Measure systems side by side: intervals, paired tests, and every prediction to read.")
     opened, seen = gr.State(None), gr.State("")
     jobstrip.build(lab, ("evaluate", "matrix", "harness"))
@@ -59,7 +59,7 @@ def build(lab: Lab) -> None:
     shown.figure.input(*rows, **PRIVATE)
 
 
-def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
+def arrived(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?evaluation=ID, else the newest; New where there is none, or ?dataset=."""
     asked = number_of(request.query_params.get("evaluation"))
     found = service.find(lab, 1)
@@ -72,18 +72,18 @@ def chosen(event: gr.EventData) -> int:
     return int(event.id)
 
 
-def switched(lab: Lab, run_id: int | None) -> Sequence[Update]:
+def switched(lab: LabContext, run_id: int | None) -> Sequence[Update]:
     """The evaluation that was chosen, over panels without the figures and rows of the last one."""
     return [*drawing(lab, run_id)[1:], "", gr.update(value=None), reading.EMPTY, "", 0]
 
 
-def ticked(lab: Lab, run_id: int | None, seen: str) -> Sequence[Update]:
+def ticked(lab: LabContext, run_id: int | None, seen: str) -> Sequence[Update]:
     """Draws again while figures come in."""
     mark = _mark(lab, run_id)
     return gr.skip() if mark == seen else drawing(lab, run_id)[1:]
 
 
-def drawing(lab: Lab, run_id: int | None) -> Sequence[Update]:
+def drawing(lab: LabContext, run_id: int | None) -> Sequence[Update]:
     return (
         run_id,
         _mark(lab, run_id),
@@ -93,7 +93,7 @@ def drawing(lab: Lab, run_id: int | None) -> Sequence[Update]:
     )
 
 
-def _mark(lab: Lab, run_id: int | None) -> str:
+def _mark(lab: LabContext, run_id: int | None) -> str:
     found = service.find(lab)
     scores = len(service.show(lab, run_id).scores) if run_id else 0
     return repr((run_id, [(one.id, one.status) for one in found], scores))

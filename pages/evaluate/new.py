@@ -6,10 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.evaluation.harness import MISSING, installed
-from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation, matrix, models, proposing, templates
 from genai_lab.services.evaluation import Choice, harness, suites, uploads
@@ -26,7 +26,7 @@ WORDS = (
 Update = Any
 
 
-def build(lab: Lab, opened: gr.State, tabs: gr.Tabs) -> None:
+def build(lab: LabContext, opened: gr.State, tabs: gr.Tabs) -> None:
     gr.Markdown(WORDS, elem_classes=["quiet"])
     with gr.Tabs(elem_id="ev-new-tabs") as kinds:
         with gr.Tab("Suite", id="suite"):
@@ -64,7 +64,7 @@ def _seed(elem_id: str) -> gr.Number:
     return gr.Number(0, precision=0, label="Seed", info="Draws the rows, the bootstrap and the tests.", elem_id=elem_id)
 
 
-def _suite(lab: Lab, opened: gr.State) -> tuple[list[Any], Any]:
+def _suite(lab: LabContext, opened: gr.State) -> tuple[list[Any], Any]:
     name = gr.Dropdown([], label="Suite", info="Dataset, template and metrics in one file.", elem_id="ev-suite")
     chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-suite-models")
     run = gr.Button("Run suite", variant="primary", scale=0, min_width=120, elem_id="ev-suite-run")
@@ -72,7 +72,7 @@ def _suite(lab: Lab, opened: gr.State) -> tuple[list[Any], Any]:
     return [name, chosen], event
 
 
-def _models(lab: Lab, opened: gr.State) -> tuple[list[Any], Any]:
+def _models(lab: LabContext, opened: gr.State) -> tuple[list[Any], Any]:
     with gr.Row():
         chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-models")
         dataset = gr.Dropdown([], label="Dataset", elem_id="ev-dataset", interactive=True)
@@ -95,7 +95,7 @@ def _models(lab: Lab, opened: gr.State) -> tuple[list[Any], Any]:
     return [chosen, dataset, *suited], event
 
 
-def _systems(lab: Lab, opened: gr.State) -> tuple[list[Any], Any]:
+def _systems(lab: LabContext, opened: gr.State) -> tuple[list[Any], Any]:
     chosen = gr.Dropdown(
         [],
         multiselect=True,
@@ -112,7 +112,7 @@ def _systems(lab: Lab, opened: gr.State) -> tuple[list[Any], Any]:
     return [chosen], event
 
 
-def _uploaded(lab: Lab, opened: gr.State) -> Any:
+def _uploaded(lab: LabContext, opened: gr.State) -> Any:
     file = gr.File(
         label="CSV or JSON Lines",
         file_types=[".csv", ".tsv", ".jsonl", ".json", ".gz", ".parquet"],
@@ -134,7 +134,7 @@ def _uploaded(lab: Lab, opened: gr.State) -> Any:
     return run.click(guarded(run_uploaded, lab), inputs, opened, **PRIVATE)
 
 
-def _harness(lab: Lab) -> list[Any]:
+def _harness(lab: LabContext) -> list[Any]:
     """Tasks of lm-evaluation-harness, where it is installed; they measure by themselves."""
     if not installed():
         gr.Markdown(MISSING, elem_classes=["quiet"])
@@ -153,7 +153,9 @@ def _harness(lab: Lab) -> list[Any]:
     return [chosen]
 
 
-def run_harness(lab: Lab, chosen: list[str], tasks: str, shots: str | None, limit: float | None, seed: float) -> None:
+def run_harness(
+    lab: LabContext, chosen: list[str], tasks: str, shots: str | None, limit: float | None, seed: float
+) -> None:
     given = (shots or "").strip()
     if given and not given.isdecimal():
         raise LabError(f"Shots are {given[:40]!r}; write a whole number, or leave it empty for the task's own.")
@@ -162,7 +164,7 @@ def run_harness(lab: Lab, chosen: list[str], tasks: str, shots: str | None, limi
     notice(f"Job {job} is queued; its evaluations appear in the list when it has ended.")
 
 
-def choices(lab: Lab, request: gr.Request) -> Sequence[Update]:
+def choices(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """What can be chosen now: kind, suite, models, dataset and what suits it, systems; ?dataset=NAME chooses one."""
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
     found = [view.name for view in datasets.find(lab, "", 200)[0]]
@@ -186,7 +188,7 @@ def choices(lab: Lab, request: gr.Request) -> Sequence[Update]:
     )
 
 
-def proposed(lab: Lab, dataset: str | None) -> Sequence[Update]:
+def proposed(lab: LabContext, dataset: str | None) -> Sequence[Update]:
     """Template, metrics, length and split that suit the dataset."""
     if not dataset:
         every = [view.name for view in templates.find(lab)]
@@ -199,14 +201,14 @@ def proposed(lab: Lab, dataset: str | None) -> Sequence[Update]:
     return gr.update(choices=names, value=best), list(made.metrics), made.max_new_tokens, split
 
 
-def run_suite(lab: Lab, name: str | None, chosen: list[str]) -> int:
+def run_suite(lab: LabContext, name: str | None, chosen: list[str]) -> int:
     if not name:
         raise LabError("No suite is chosen; choose one.")
     return suites.run(lab, name, chosen).run_id
 
 
 def run_models(
-    lab: Lab,
+    lab: LabContext,
     chosen: list[str],
     dataset: str | None,
     template: str | None,
@@ -235,7 +237,7 @@ def run_models(
     return evaluation.start(lab, made.cells, picked, seed=int(seed or 0), depends_on=made.job_id).run_id
 
 
-def run_systems(lab: Lab, chosen: list[int], metrics: list[str], seed: float) -> int:
+def run_systems(lab: LabContext, chosen: list[int], metrics: list[str], seed: float) -> int:
     if not chosen:
         raise LabError("No system is chosen; run a matrix in the Prompt lab or upload predictions.")
     return evaluation.start(lab, chosen, [Choice(name) for name in metrics], seed=int(seed or 0)).run_id
@@ -258,7 +260,7 @@ def columns(file: str | None) -> Sequence[Update]:
 
 
 def run_uploaded(
-    lab: Lab,
+    lab: LabContext,
     file: str | None,
     predictions: list[str],
     references: list[str],

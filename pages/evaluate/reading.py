@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import figure_of
 from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import reading, report
@@ -37,7 +37,7 @@ SHOW = "watch('value', () => props.value && element.scrollIntoView({ block: 'nea
 Update = Any
 
 
-def build(lab: Lab, opened: gr.State, figure: gr.Dropdown) -> list[Any]:
+def build(lab: LabContext, opened: gr.State, figure: gr.Dropdown) -> list[Any]:
     """The tab; returns the inputs whose change draws it again, what is drawn, and what `sides` fills."""
     place, shown_row = gr.State(0), gr.State(None)
     with gr.Row(elem_classes=["actions"], visible=False) as chooser:
@@ -72,7 +72,7 @@ MARKS = """
 """
 
 
-def sides(lab: Lab, run_id: int | None) -> Sequence[Update]:
+def sides(lab: LabContext, run_id: int | None) -> Sequence[Update]:
     """The choices of A (the baseline) and B (the last other system); nothing to choose where nothing is open."""
     if not run_id:
         none, hidden = gr.update(choices=[], value=None), gr.update(visible=False)
@@ -86,7 +86,7 @@ def sides(lab: Lab, run_id: int | None) -> Sequence[Update]:
 
 
 def draw(
-    lab: Lab, place: int, run_id: int | None, packed: str | None, a: int | None, b: int | None, order: str
+    lab: LabContext, place: int, run_id: int | None, packed: str | None, a: int | None, b: int | None, order: str
 ) -> Sequence[Update]:
     if not run_id or not packed or not a or not b:
         return EMPTY, "", 0
@@ -99,11 +99,13 @@ def draw(
     return _table(found, place, counts, (view.system(a).label, view.system(b).label)), "", place
 
 
-def turned(lab: Lab, way: int, place: int, *inputs: Any) -> Sequence[Update]:
+def turned(lab: LabContext, way: int, place: int, *inputs: Any) -> Sequence[Update]:
     return draw(lab, place + way, *inputs)
 
 
-def row_shown(lab: Lab, run_id: int, packed: str, a: int, b: int, order: str, event: gr.EventData) -> Sequence[Update]:
+def row_shown(
+    lab: LabContext, run_id: int, packed: str, a: int, b: int, order: str, event: gr.EventData
+) -> Sequence[Update]:
     """Two completions beside each other, with what they share with the reference marked."""
     view, key = service.show(lab, run_id), unpacked(packed)
     wanted = int(event.row)

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import figure_of
 from genai_lab.metrics.tokenizing import spaced
 from genai_lab.services import datasets
@@ -37,7 +37,7 @@ Update = Any
 class Results:
     """The components, for the page that opens an evaluation and for the reading tab."""
 
-    def __init__(self, lab: Lab, opened: gr.State) -> None:
+    def __init__(self, lab: LabContext, opened: gr.State) -> None:
         self.head = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-head")
         self.table = gr.HTML(EMPTY, apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-table")
         with gr.Column(visible=False) as self.body:
@@ -73,7 +73,7 @@ def number(run_id: int | None) -> str:
     return str(run_id or "")
 
 
-def overview(lab: Lab, run_id: int | None) -> Sequence[Update]:
+def overview(lab: LabContext, run_id: int | None) -> Sequence[Update]:
     """Head, table and the choices of the evaluation; empty where none is open."""
     if not run_id:
         none = gr.update(choices=[], value=None)
@@ -92,7 +92,7 @@ def overview(lab: Lab, run_id: int | None) -> Sequence[Update]:
     )
 
 
-def draw(lab: Lab, run_id: int | None, packed: str | None, baseline: int | None, kind: str) -> Sequence[Update]:
+def draw(lab: LabContext, run_id: int | None, packed: str | None, baseline: int | None, kind: str) -> Sequence[Update]:
     """Verdicts and the chart of the chosen figure."""
     if not run_id or not packed:
         return "", plots.figure([], plots.layout(120, xaxis={"visible": False}, yaxis={"visible": False}))
@@ -110,15 +110,15 @@ def draw(lab: Lab, run_id: int | None, packed: str | None, baseline: int | None,
     return verdicts, _intervals(one)
 
 
-def as_html(lab: Lab, run_id: int | None) -> str:
+def as_html(lab: LabContext, run_id: int | None) -> str:
     return report.to_html(lab, service.show(lab, _chosen(run_id)))
 
 
-def as_csv(lab: Lab, run_id: int | None) -> str:
+def as_csv(lab: LabContext, run_id: int | None) -> str:
     return report.to_csv(service.show(lab, _chosen(run_id)))
 
 
-def as_jsonl(lab: Lab, run_id: int | None) -> str:
+def as_jsonl(lab: LabContext, run_id: int | None) -> str:
     return report.to_jsonl(service.show(lab, _chosen(run_id)))
 
 
@@ -229,7 +229,7 @@ def _intervals(one: report.Chart) -> Any:
     return plots.figure([data], made)
 
 
-def _distribution(lab: Lab, view: EvaluationView, key: Key, by: str) -> Any:
+def _distribution(lab: LabContext, view: EvaluationView, key: Key, by: str) -> Any:
     data = []
     for number, system in enumerate(view.systems):
         values = view.score(key, system.id).per_example
@@ -251,7 +251,7 @@ def _distribution(lab: Lab, view: EvaluationView, key: Key, by: str) -> Any:
     return plots.figure(data, made)
 
 
-def _against_length(lab: Lab, view: EvaluationView, key: Key, by: str) -> Any:
+def _against_length(lab: LabContext, view: EvaluationView, key: Key, by: str) -> Any:
     data = []
     for number, system in enumerate(view.systems):
         found = reading.lines(lab, view, key, system.id, system.id)
@@ -273,7 +273,7 @@ def _against_length(lab: Lab, view: EvaluationView, key: Key, by: str) -> Any:
     return plots.figure(data, made)
 
 
-def _bucketed(lab: Lab, view: EvaluationView, key: Key, by: str) -> Any:
+def _bucketed(lab: LabContext, view: EvaluationView, key: Key, by: str) -> Any:
     found = reading.buckets(lab, view, key, by, view.seed)
     names = [html.escape(f"{bucket.name} (n = {bucket.n})") for bucket in found]
     data = []

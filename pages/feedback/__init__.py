@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from pages.components import jobstrip
 from pages.components.errors import PRIVATE, guarded
@@ -47,7 +47,7 @@ ADDRESS = """(id) => { if (id) history.replaceState(null, '', `${location.pathna
 Update = Any
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(TITLE, "Rank completions blind, see how far annotators agree, and teach a reward model what they prefer.")
     opened, seen, begun = gr.State(None), gr.State(""), gr.State(None)
     selection = Selection()
@@ -87,7 +87,7 @@ def build(lab: Lab) -> None:
     tabs.select(selection.for_choice(figures, lab), wanted, drawn, **PRIVATE)
 
 
-def arrived(lab: Lab, request: gr.Request) -> Sequence[Update]:
+def arrived(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?campaign=ID, ?runs=1,2 for a new one, else the newest campaign."""
     asked, runs = request.query_params.get("campaign", ""), request.query_params.get("runs", "")
     found = service.find(lab)
@@ -110,16 +110,16 @@ def followed(campaign: int | None) -> Sequence[Update]:
     return gr.update(selected="campaigns"), gr.update(selected="progress"), campaign
 
 
-def ticked(lab: Lab, campaign: int | None, seen: str) -> Sequence[Update]:
+def ticked(lab: LabContext, campaign: int | None, seen: str) -> Sequence[Update]:
     return gr.skip() if mark(lab, campaign) == seen else drawing(lab, campaign)[1:]
 
 
-def mark(lab: Lab, campaign: int | None) -> str:
+def mark(lab: LabContext, campaign: int | None) -> str:
     told = [(one.id, one.name, one.status, one.got, one.annotators, one.items) for one in service.find(lab)]
     return repr((campaign, told))
 
 
-def drawing(lab: Lab, campaign: int | None) -> Sequence[Update]:
+def drawing(lab: LabContext, campaign: int | None) -> Sequence[Update]:
     """Everything above the figures, in the order of `head`."""
     found = service.find(lab)
     view = next((one for one in found if one.id == campaign), None)
@@ -132,7 +132,7 @@ def drawing(lab: Lab, campaign: int | None) -> Sequence[Update]:
     ]
 
 
-def switched(lab: Lab, campaign: int | None) -> Sequence[Update]:
+def switched(lab: LabContext, campaign: int | None) -> Sequence[Update]:
     """The head of the campaign that was chosen, over panels without the figures of the last one."""
     made = list(drawing(lab, campaign))
     made[0] = gr.skip()  # said back, it would undo a choice that was made meanwhile
@@ -141,7 +141,7 @@ def switched(lab: Lab, campaign: int | None) -> Sequence[Update]:
     return [*made, *(update for clear in cleared for update in clear(name))]
 
 
-def figures(lab: Lab, campaign: int | None, fair: bool, named: bool) -> Sequence[Update]:
+def figures(lab: LabContext, campaign: int | None, fair: bool, named: bool) -> Sequence[Update]:
     """What is computed from all answers."""
     try:
         view = service.show(lab, campaign) if campaign is not None else None

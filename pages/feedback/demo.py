@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import models, presets
 from genai_lab.services.feedback import demos, fresh, warming
 from pages.components.errors import PRIVATE, guarded, notice
@@ -41,7 +41,7 @@ element.addEventListener('click', event => {
 class Demos:
     """`offers` are filled when the page opens."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: LabContext) -> None:
         with gr.Row():
             title = gr.Textbox(label="Title", max_lines=1, elem_id="fb-demo-title")
             chosen = gr.Dropdown(
@@ -96,7 +96,7 @@ class Demos:
         table.cancel(guarded(closed, lab), None, table, **PRIVATE)
 
 
-def offered(lab: Lab) -> Sequence[Update]:
+def offered(lab: LabContext) -> Sequence[Update]:
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
     kept = list(presets.presets(lab))
     preset = gr.update(choices=kept, value="balanced")
@@ -106,7 +106,7 @@ def offered(lab: Lab) -> Sequence[Update]:
     return [_list(lab), gr.update(choices=names, value=pair), preset, gr.update(value=None), prompts]
 
 
-def make_demo(lab: Lab, *values: Any) -> Sequence[Update]:
+def make_demo(lab: LabContext, *values: Any) -> Sequence[Update]:
     title, chosen, preset, temperature, tokens, intro, prompts, subtitle, contact, reveal, board, *limits = values
     if not (title or "").strip():
         raise LabError("The title is empty; write what visitors are to read first.")
@@ -133,20 +133,20 @@ def make_demo(lab: Lab, *values: Any) -> Sequence[Update]:
     return [_list(lab), ""]
 
 
-def renewed(lab: Lab, event: gr.EventData) -> Update:
+def renewed(lab: LabContext, event: gr.EventData) -> Update:
     view = demos.show(lab, int(event.id))
     demos.link(lab, view.id, renew=True)
     notice(f"{view.plan.title} has a new link; the old one opens nothing any more.")
     return _list(lab)
 
 
-def closed(lab: Lab, event: gr.EventData) -> Update:
+def closed(lab: LabContext, event: gr.EventData) -> Update:
     view = demos.show(lab, int(event.id))
     demos.close(lab, view.id, not view.closed)
     return _list(lab)
 
 
-def _list(lab: Lab) -> dict[str, Any]:
+def _list(lab: LabContext) -> dict[str, Any]:
     return {
         "rows": [
             {

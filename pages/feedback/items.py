@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, reading
 from pages.components.errors import PRIVATE, notice
@@ -67,7 +67,7 @@ role="region" aria-label="Items"><table class="grid fb-table"><thead><tr><th sco
 class Items:
     """`drawn` are the outputs of `draw`."""
 
-    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
+    def __init__(self, lab: LabContext, opened: gr.State, selection: Selection) -> None:
         self.place = gr.State(0)
         self.named = gr.Checkbox(
             False,
@@ -98,7 +98,9 @@ def cleared(campaign: str) -> Sequence[Update]:
     return [0, {"rows": [], "waiting": campaign}, {"rows": []}, {"rows": []}]
 
 
-def draw(lab: Lab, view: service.CampaignView | None, place: int, whole: bool, named: bool = False) -> Sequence[Update]:
+def draw(
+    lab: LabContext, view: service.CampaignView | None, place: int, whole: bool, named: bool = False
+) -> Sequence[Update]:
     """With `whole`, what is not turned page by page too; with `named`, which system wrote what and who voted how."""
     if view is None:
         return [0, {"rows": []}, {"rows": []}, {"rows": []}]
@@ -122,26 +124,26 @@ def _item(one: dict[str, Any], named: bool) -> dict[str, Any]:
     return {**one, "candidates": candidates}
 
 
-def _noted(lab: Lab, campaign: int) -> dict[str, Any]:
+def _noted(lab: LabContext, campaign: int) -> dict[str, Any]:
     found, total = reading.noted(lab, campaign)
     count = "1 answer is" if total == 1 else f"{total:,} answers are"
     more = f"; the newest {len(found):,} are shown" if total > len(found) else ""
     return {"count": f"{count} flagged, skipped or commented on{more}.", "rows": [asdict(one) for one in found]}
 
 
-def redraw(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
+def redraw(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
     return draw(lab, service.show(lab, campaign) if campaign is not None else None, place, True, named)
 
 
-def previous_page(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
+def previous_page(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
     return _turned(lab, campaign, place - 1, named)
 
 
-def next_page(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
+def next_page(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
     return _turned(lab, campaign, place + 1, named)
 
 
-def _turned(lab: Lab, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
+def _turned(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
     if campaign is None:
         return draw(lab, None, 0, True)
     view = service.show(lab, campaign)
@@ -170,19 +172,21 @@ def _dispute(one: figures.Dispute, named: bool) -> dict[str, Any]:
     }
 
 
-def decide(lab: Lab, campaign: int | None, place: int, named: bool, event: gr.EventData) -> Sequence[Update]:
+def decide(lab: LabContext, campaign: int | None, place: int, named: bool, event: gr.EventData) -> Sequence[Update]:
     item = int(event.item)
     figures.adjudicate(lab, item, _order(lab, item, str(event.order)))
     notice("The item is decided; exports take this instead of its votes.")
     return draw(lab, service.show(lab, campaign or 0), place, True, named)
 
 
-def undo_decision(lab: Lab, campaign: int | None, place: int, named: bool, event: gr.EventData) -> Sequence[Update]:
+def undo_decision(
+    lab: LabContext, campaign: int | None, place: int, named: bool, event: gr.EventData
+) -> Sequence[Update]:
     figures.undecide(lab, int(event.item))
     return draw(lab, service.show(lab, campaign or 0), place, True, named)
 
 
-def _order(lab: Lab, item: int, text: str) -> list[list[int]]:
+def _order(lab: LabContext, item: int, text: str) -> list[list[int]]:
     """A > B = C as groups of candidate ids; raises LabError."""
     ids = reading.candidates(lab, item)
     letters = {chr(65 + n): one for n, one in enumerate(ids)}

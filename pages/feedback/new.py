@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CRITERIA, CampaignPlan
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, evaluation, generation, models, templates
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import fresh, sources, systems
@@ -34,7 +34,7 @@ GUIDELINES = """Read the prompt first, then every completion to its end.
 class New:
     """`offers` are filled when the page opens."""
 
-    def __init__(self, lab: Lab, begun: gr.State) -> None:
+    def __init__(self, lab: LabContext, begun: gr.State) -> None:
         example = gr.Button(
             "Start the example: a starter model answers six prompts at two temperatures",
             size="sm",
@@ -217,7 +217,7 @@ def show_question(criterion: str) -> Update:
     return gr.update(visible=criterion == OWN)
 
 
-def offered(lab: Lab, runs: str = "") -> Sequence[Update]:
+def offered(lab: LabContext, runs: str = "") -> Sequence[Update]:
     """What can be chosen now; `runs` are numbers from the address, as other pages send them."""
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
     found, _ = datasets.find(lab, "", 200)
@@ -234,7 +234,7 @@ def offered(lab: Lab, runs: str = "") -> Sequence[Update]:
     )
 
 
-def plan_of(lab: Lab, fallback: str, values: Sequence[Any]) -> CampaignPlan:
+def plan_of(lab: LabContext, fallback: str, values: Sequence[Any]) -> CampaignPlan:
     """The plan from the form's first ten inputs; without a name it gets one that is free."""
     name, criterion, own, kind, overlap, repeats, seed, guidelines, ties, bad = values
     if criterion == OWN and not (own or "").strip():
@@ -252,7 +252,7 @@ def plan_of(lab: Lab, fallback: str, values: Sequence[Any]) -> CampaignPlan:
     )
 
 
-def _free(lab: Lab, name: str) -> str:
+def _free(lab: LabContext, name: str) -> str:
     taken = {view.name for view in service.find(lab)}
     number, made = 1, name[:100]
     while made in taken:
@@ -261,7 +261,7 @@ def _free(lab: Lab, name: str) -> str:
     return made
 
 
-def begin_example(lab: Lab) -> int:
+def begin_example(lab: LabContext) -> int:
     """Completions of a starter model on six prompts at two temperatures, to be ranked in a minute."""
     plan = CampaignPlan(_free(lab, "Starter stories"), "helpful", GUIDELINES, "ranking", overlap=2, repeats=0.1)
     settings = fresh.samplings((0.6, 1.3), 40)
@@ -270,7 +270,7 @@ def begin_example(lab: Lab) -> int:
     return made.campaign
 
 
-def begin_fresh(lab: Lab, *values: Any) -> int:
+def begin_fresh(lab: LabContext, *values: Any) -> int:
     *plan, chosen, samples, temperature, tokens, prompts, dataset, template, rows = values
     texts = [line for line in (prompts or "").splitlines() if line.strip()]
     if not chosen:
@@ -310,7 +310,7 @@ def _temperatures(text: str | None) -> list[float]:
     return found
 
 
-def begin_runs(lab: Lab, *values: Any) -> int:
+def begin_runs(lab: LabContext, *values: Any) -> int:
     *plan, cells, numbers = values
     given = [part.strip() for part in (numbers or "").split(",") if part.strip()]
     wrong = next((part for part in given if not part.isdecimal()), None)
@@ -323,12 +323,12 @@ def begin_runs(lab: Lab, *values: Any) -> int:
     return told(lab, made)
 
 
-def from_group(lab: Lab, group: str) -> str:
+def from_group(lab: LabContext, group: str) -> str:
     """The numbers of a comparison's runs, for the address."""
     return ",".join(str(view.id) for view in generation.group_runs(lab, group))
 
 
-def begin_file(lab: Lab, *values: Any) -> int:
+def begin_file(lab: LabContext, *values: Any) -> int:
     *plan, file, prompt, completions, names, votes, separator, gold = values
     if not file:
         raise LabError("No file is chosen; upload one with prompts and completions.")
@@ -345,7 +345,7 @@ def begin_file(lab: Lab, *values: Any) -> int:
     return told(lab, made)
 
 
-def told(lab: Lab, made: service.Made) -> int:
+def told(lab: LabContext, made: service.Made) -> int:
     notice(f"{made.name}: {made.told}")
     if (problem := systems.of(lab, made.campaign).problem) and not made.unnamed:
         warned(problem)

@@ -5,9 +5,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.pairs import FORMS, VOTES
-from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from genai_lab.services import models, training
 from genai_lab.services.feedback import exporting, learned
@@ -48,7 +48,7 @@ BEGUN = """{{#if value.run}}<p class="verdict"><a href="/finetune?run={{value.ru
 class Outcome:
     """`drawn` are the outputs of `draw`, `answers` what a button has made of the campaign; `cleared` empties both."""
 
-    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
+    def __init__(self, lab: LabContext, opened: gr.State, selection: Selection) -> None:
         self.counts = piece({}, COUNTS, "fb-counts", sheet="feedback.css")
         with gr.Row():
             votes = gr.Dropdown(
@@ -121,7 +121,7 @@ def cleared(campaign: str) -> Sequence[Update]:
     return [*drawn, gr.update(visible=False, value=None), gr.update(visible=False, value=None), {}]
 
 
-def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
+def draw(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]:
     found = exporting.pairs(lab, view.id) if view else []
     names = [one.card.name for one in models.catalogue(lab) if _able(one.card)]
     first = next((name for name in PREFERRED if name in names), names[0] if names else None)
@@ -132,7 +132,7 @@ def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     return [counts, gr.update(choices=names, value=first), whose, *_learned(lab, view)]
 
 
-def _learned(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
+def _learned(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]:
     hidden = gr.update(visible=False)
     made = learned.of(lab, view.id) if view else None
     if made is None or not made.runs:
@@ -165,7 +165,7 @@ def _policy(run: Any) -> bool:
     return bool(run.plan.objective == "dpo" and run.status == "finished")
 
 
-def blind(lab: Lab, campaign: int | None) -> int:
+def blind(lab: LabContext, campaign: int | None) -> int:
     """A campaign that sets the newest policy beside its base."""
     found = next((run for run in learned.of(lab, _known(campaign)).runs if _policy(run)), None)
     if found is None:
@@ -214,15 +214,15 @@ def _curve(points: Sequence[Any]) -> Any:
     return plots.figure([data], made)
 
 
-def studied(lab: Lab, campaign: int | None) -> None:
+def studied(lab: LabContext, campaign: int | None) -> None:
     _begin(lab, campaign, learned.CURVE)
 
 
-def relabelled(lab: Lab, campaign: int | None, who: str | None, how: str) -> None:
+def relabelled(lab: LabContext, campaign: int | None, who: str | None, how: str) -> None:
     _begin(lab, campaign, learned.LABELS, [who] if who else [], how)
 
 
-def _begin(lab: Lab, campaign: int | None, *what: Any) -> None:
+def _begin(lab: LabContext, campaign: int | None, *what: Any) -> None:
     """Begins a study with the plan of the newest reward model."""
     found = learned.of(lab, _known(campaign)).rewarded
     if found is None:
@@ -239,20 +239,20 @@ def _able(card: Any) -> bool:
     return here and card.family in ("decoder-only", "encoder", "classifier")
 
 
-def exported(lab: Lab, kind: str, what: str, campaign: int | None, form: str, votes: str) -> Update:
+def exported(lab: LabContext, kind: str, what: str, campaign: int | None, form: str, votes: str) -> Update:
     made = exporting.export_file(lab, _known(campaign), kind, form=form, votes=votes, what=what)
     if made.dataset:
         notice(f"The pairs are kept as the dataset {made.dataset} too.")
     return gr.update(value=str(made.path), visible=True)
 
 
-def kept(lab: Lab, campaign: int | None, votes: str) -> None:
+def kept(lab: LabContext, campaign: int | None, votes: str) -> None:
     made = exporting.to_dataset(lab, _known(campaign), votes=votes)
     notice(f"{made.name} holds {made.rows:,} pairs; the Datasets page shows them.")
 
 
 def trained(
-    lab: Lab, objective: str, campaign: int | None, votes: str, base: str | None, method: str
+    lab: LabContext, objective: str, campaign: int | None, votes: str, base: str | None, method: str
 ) -> dict[str, Any]:
     """Pairs, plan and run in one go; the live page is that of fine-tuning."""
     if not base:

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, links, systems
 from pages.components.confirm import Confirm
@@ -70,7 +70,7 @@ element.addEventListener('click', async event => {
 class Progress:
     """`drawn` are the outputs of `draw`."""
 
-    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
+    def __init__(self, lab: LabContext, opened: gr.State, selection: Selection) -> None:
         self.detail = piece({}, DETAIL, "fb-detail", sheet="feedback.css")
         with gr.Row(elem_classes=["actions"]):
             names = ("Open", "Pause", "Close", "Reopen", "Discard")
@@ -122,7 +122,7 @@ class Progress:
         save.click(answers(saved, lab), [opened, title, overlap, guidelines], self.drawn, **PRIVATE)
 
 
-def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
+def draw(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]:
     status = view.status if view else ""
     shown = {
         "Open": status == "draft" and not (view and view.got >= view.wanted > 0),
@@ -140,7 +140,7 @@ def draw(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
     ]
 
 
-def _detail(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
+def _detail(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
     people = figures.progress(lab, view.id)
     paces = [one.seconds_an_item for one in people if one.seconds_an_item]
     pace = sum(paces) / len(paces) if paces else None
@@ -173,7 +173,7 @@ def _repeats(view: service.CampaignView, count: int) -> str:
     return f"{count:,} of {view.items:,} items so far ({100 * view.plan.repeats:.0f} % wanted, sides swapped){few}"
 
 
-def _warning(lab: Lab, view: service.CampaignView) -> str:
+def _warning(lab: LabContext, view: service.CampaignView) -> str:
     """What stands in the way of a leaderboard, told before anybody has ranked."""
     return systems.of(lab, view.id).problem if view.items else ""
 
@@ -194,7 +194,7 @@ def _next(view: service.CampaignView) -> str:
     return ""
 
 
-def _people(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
+def _people(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
     paths = {one.annotator: one for one in links.invited(lab, view.id)}
     rows = []
     for one in figures.progress(lab, view.id):
@@ -216,17 +216,17 @@ def _people(lab: Lab, view: service.CampaignView) -> dict[str, Any]:
     return {"id": view.id, "rows": rows}
 
 
-def moved(lab: Lab, status: str, campaign: int | None) -> Sequence[Update]:
+def moved(lab: LabContext, status: str, campaign: int | None) -> Sequence[Update]:
     return draw(lab, service.move(lab, _known(campaign), status))
 
 
-def ask(lab: Lab, surely: Confirm, campaign: int | None) -> Sequence[Update]:
+def ask(lab: LabContext, surely: Confirm, campaign: int | None) -> Sequence[Update]:
     view = service.show(lab, _known(campaign))
     items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
     return surely.ask(f"Discard {view.name} with its {items}? Its links will open nothing.")
 
 
-def discarded(lab: Lab, campaign: int | None) -> int | None:
+def discarded(lab: LabContext, campaign: int | None) -> int | None:
     view = service.show(lab, _known(campaign))
     service.discard(lab, view.id)
     notice(f"{view.name} is discarded.")
@@ -234,7 +234,7 @@ def discarded(lab: Lab, campaign: int | None) -> int | None:
     return found[0].id if found else None
 
 
-def invited(lab: Lab, campaign: int | None, names: str) -> Sequence[Update]:
+def invited(lab: LabContext, campaign: int | None, names: str) -> Sequence[Update]:
     wanted = [name.strip() for name in (names or "").split(",") if name.strip()]
     if not wanted:
         raise LabError("No name is given; write the annotators' names with commas between them.")
@@ -243,24 +243,24 @@ def invited(lab: Lab, campaign: int | None, names: str) -> Sequence[Update]:
     return ["", *draw(lab, service.show(lab, _known(campaign)))]
 
 
-def renewed(lab: Lab, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
+def renewed(lab: LabContext, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
     made = links.renew(lab, int(event.id))
     notice(f"{made.name} has a new link; the old one opens nothing any more.")
     return draw(lab, service.show(lab, _known(campaign)))
 
 
-def revoked(lab: Lab, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
+def revoked(lab: LabContext, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
     made = links.renew(lab, int(event.id), revoke=True)
     notice(f"The link of {made.name} has ended; what was answered stays.")
     return draw(lab, service.show(lab, _known(campaign)))
 
 
-def words(lab: Lab, campaign: int | None) -> Sequence[Update]:
+def words(lab: LabContext, campaign: int | None) -> Sequence[Update]:
     view = service.show(lab, _known(campaign))
     return view.name, view.plan.overlap, view.plan.guidelines
 
 
-def saved(lab: Lab, campaign: int | None, name: str, overlap: float | None, guidelines: str) -> Sequence[Update]:
+def saved(lab: LabContext, campaign: int | None, name: str, overlap: float | None, guidelines: str) -> Sequence[Update]:
     view = service.change(
         lab, _known(campaign), name=name or "", guidelines=guidelines or "", overlap=int(overlap or 0)
     )

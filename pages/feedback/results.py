@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.bias import Share
-from genai_lab.lab import Lab
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, systems
 from pages.components import plots
@@ -68,13 +68,13 @@ element.addEventListener('submit', event => {
 
 
 class Agreement:
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: LabContext) -> None:
         self.table = piece({"rows": []}, AGREEMENT, "fb-agreement", sheet="feedback.css")
         self.drawn = [self.table]
 
 
 class Leaderboard:
-    def __init__(self, lab: Lab, opened: gr.State, selection: Selection) -> None:
+    def __init__(self, lab: LabContext, opened: gr.State, selection: Selection) -> None:
         self.fair = gr.Checkbox(
             False,
             label="Length control",
@@ -91,11 +91,11 @@ class Leaderboard:
         self.fair.input(selection.for_choice(redrawn, lab), [opened, self.fair], self.drawn, **PRIVATE)
 
 
-def redrawn(lab: Lab, campaign: int | None, fair: bool) -> Sequence[Update]:
+def redrawn(lab: LabContext, campaign: int | None, fair: bool) -> Sequence[Update]:
     return draw_board(lab, service.show(lab, campaign) if campaign is not None else None, fair)
 
 
-def name_systems(lab: Lab, campaign: int | None, fair: bool, event: gr.EventData) -> Sequence[Update]:
+def name_systems(lab: LabContext, campaign: int | None, fair: bool, event: gr.EventData) -> Sequence[Update]:
     """The places of an import get the names that were typed."""
     if campaign is None:
         return draw_board(lab, None, fair)
@@ -113,7 +113,7 @@ def cleared_board(campaign: str) -> Sequence[Update]:
     return [{"rows": [], "waiting": campaign}, *[gr.update(visible=False, value=None)] * 2]
 
 
-def draw_agreement(lab: Lab, view: service.CampaignView | None) -> Sequence[Update]:
+def draw_agreement(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]:
     if view is None or not view.got:
         return [{"rows": []}]
     found = figures.agreement(lab, view.id)
@@ -151,7 +151,7 @@ def _share(name: str, one: Share, why: str) -> dict[str, str]:
     return made
 
 
-def draw_board(lab: Lab, view: service.CampaignView | None, fair: bool) -> Sequence[Update]:
+def draw_board(lab: LabContext, view: service.CampaignView | None, fair: bool) -> Sequence[Update]:
     nothing = [gr.update(visible=False), gr.update(visible=False)]
     compared = systems.of(lab, view.id) if view is not None and view.items else None
     if compared is not None and compared.problem:

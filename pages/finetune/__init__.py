@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import training
 from pages.components.errors import PRIVATE
 from pages.components.head import page_head
@@ -20,7 +20,7 @@ ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.path
 Update = Any
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(TITLE, "Teach a model from a dataset: see what it will take, watch it learn, compare, try it out.")
     opened, begun = gr.State(None), gr.State(None)
     with gr.Tabs(elem_id="ft-tabs") as tabs:
@@ -42,7 +42,7 @@ def build(lab: Lab) -> None:
     fills(shown.clone.click, cloned, [tabs, *inputs], lab, inputs=[opened])
 
 
-def arrived(lab: Lab, count: int, draft: str | None, request: gr.Request) -> Sequence[Update]:
+def arrived(lab: LabContext, count: int, draft: str | None, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, ?dataset=NAME to learn from, else
     the form as it was left.
     """
@@ -65,7 +65,7 @@ def followed(run: int | None) -> Sequence[Update]:
     return (gr.update(selected="runs"), run) if run else (gr.skip(), gr.skip())
 
 
-def cloned(lab: Lab, run: int | None) -> Sequence[Update]:
+def cloned(lab: LabContext, run: int | None) -> Sequence[Update]:
     """The run's plan in the form."""
     if run is None:
         raise LabError("No run is chosen; choose one in the table.")

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.data import SPLITS
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.services.training.estimating import GPUS
 from genai_lab.training import BY_MODEL, MIXING, Part, Plan, Training, architecture_of, settings_from
@@ -236,7 +236,7 @@ def values_of(plan: Plan, name: str = "") -> list[Any]:
     return made + show_settings(plan.training, [*FIRST, *rest])
 
 
-def offered(lab: Lab, values: Sequence[Any] | None) -> list[Update]:
+def offered(lab: LabContext, values: Sequence[Any] | None) -> list[Update]:
     """What can be chosen now, with these values where they are still there; what is not is left empty and told."""
     tunable = [view.card.name for view in models.catalogue(lab) if _tunable(view)]
     sets = [view.name for view in datasets.find(lab, "", 200)[0]]
@@ -256,7 +256,7 @@ def offered(lab: Lab, values: Sequence[Any] | None) -> list[Update]:
     return made
 
 
-def template_choices(lab: Lab, dataset: str | None) -> tuple[list[tuple[str, str]], list[str]]:
+def template_choices(lab: LabContext, dataset: str | None) -> tuple[list[tuple[str, str]], list[str]]:
     """(label, name) of every template, those that suit the dataset first with its first row in them; and the best."""
     try:
         found = templates.for_dataset(lab, dataset) if dataset else []
@@ -281,7 +281,7 @@ def _first_row(template: Any, rows: prompting.Rows) -> str:
     return text if len(text) <= 70 else f"{text[:69]}…"
 
 
-def named_dataset(lab: Lab, name: str, dataset: Update, chosen: Update) -> tuple[Update, Update]:
+def named_dataset(lab: LabContext, name: str, dataset: Update, chosen: Update) -> tuple[Update, Update]:
     """The fields of dataset and templates for a dataset that the address names; as they are where there is none."""
     known = [view.name for view in datasets.find(lab, "", 200)[0]]
     found = next((one for one in known if name in (one, one.partition("@")[0])), None)
@@ -292,13 +292,13 @@ def named_dataset(lab: Lab, name: str, dataset: Update, chosen: Update) -> tuple
     return gr.update(choices=known, value=found), gr.update(choices=choices, value=best)
 
 
-def dataset_chosen(lab: Lab, dataset: str | None, objective: str) -> Update:
+def dataset_chosen(lab: LabContext, dataset: str | None, objective: str) -> Update:
     """The templates for a dataset that was chosen by hand: the best one is taken."""
     choices, best = template_choices(lab, dataset)
     return gr.update(choices=choices, value=best if objective == "instruction" else [])
 
 
-def _why_not(lab: Lab, name: str) -> str:
+def _why_not(lab: LabContext, name: str) -> str:
     try:
         status = models.show(lab, name).status
     except LabError:
@@ -312,7 +312,7 @@ def _tunable(view: models.ModelView) -> bool:
     return here and card.family != "endpoint" and card.source.backend != "adapter"
 
 
-def suited(lab: Lab, model: str | None, objective: str, method: str) -> list[Update]:
+def suited(lab: LabContext, model: str | None, objective: str, method: str) -> list[Update]:
     """Objectives and methods that suit the model: the choices of both, and which groups are shown."""
     architecture = None
     if model:

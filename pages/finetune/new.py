@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, evaluation
 from genai_lab.services.training import estimating, following, preparing, studies, telling
 from genai_lab.services.training.first_batch import FirstBatch, first_batch
@@ -75,7 +75,7 @@ MEMORY = """
 class New:
     """The tab; `begun` is set to the id of a run when it has been started, `tabs` are those of the page."""
 
-    def __init__(self, lab: Lab, begun: gr.State, tabs: gr.Tabs) -> None:
+    def __init__(self, lab: LabContext, begun: gr.State, tabs: gr.Tabs) -> None:
         with gr.Row(elem_classes=["chips"]):
             chips = [gr.Button(name, size="sm", elem_id=f"ft-example-{n}") for n, name in enumerate(EXAMPLES)]
             quick = gr.Button(
@@ -123,7 +123,7 @@ def _actions() -> tuple[Any, ...]:
     return start, look, weigh, reset, about, memory, seen
 
 
-def _yaml(lab: Lab, words: list[Any], inputs: list[Any]) -> None:
+def _yaml(lab: LabContext, words: list[Any], inputs: list[Any]) -> None:
     """The plan as a text to take along, and the line that begins the same run."""
     with gr.Accordion("As YAML and command line", open=False, elem_id="ft-yaml-shelf"):
         text = gr.Textbox(
@@ -146,18 +146,18 @@ def _yaml(lab: Lab, words: list[Any], inputs: list[Any]) -> None:
     download_computed(save, yaml_of, inputs, FILE)
 
 
-def arrived(lab: Lab, draft: str | None, count: int, plan: Plan | None = None) -> list[Update]:
+def arrived(lab: LabContext, draft: str | None, count: int, plan: Plan | None = None) -> list[Update]:
     """The inputs as the address or the draft asks for them, and the evaluations that can be a gate."""
     values = forms.values_of(plan) if plan is not None else forms.draft_of(draft, count)
     return [*forms.offered(lab, values), gate_choices(lab)]
 
 
-def gate_choices(lab: Lab) -> Update:
+def gate_choices(lab: LabContext) -> Update:
     found = [(f"{one.id}: {one.title}", one.id) for one in evaluation.find(lab, 40)]
     return gr.update(choices=found)
 
 
-def example(lab: Lab, name: str) -> Sequence[Update]:
+def example(lab: LabContext, name: str) -> Sequence[Update]:
     """An example in the form, its datasets imported where they are not there."""
     plan = EXAMPLES[name]
     for part in plan.data:
@@ -166,12 +166,12 @@ def example(lab: Lab, name: str) -> Sequence[Update]:
     return [*forms.offered(lab, forms.values_of(plan)), gr.update(interactive=True)]
 
 
-def about_words(lab: Lab, model: str | None, objective: str, method: str) -> str:
+def about_words(lab: LabContext, model: str | None, objective: str, method: str) -> str:
     """What is learned and what is trained, in lines, at once; how much of it is counted in `about_share`."""
     return _about(objective, method, "Counting what is trained…" if model else "")
 
 
-def about_share(lab: Lab, model: str | None, objective: str, method: str) -> str:
+def about_share(lab: LabContext, model: str | None, objective: str, method: str) -> str:
     """The same with the share of the weights, where it can be told."""
     share = estimating.share_of(lab, model, objective, method) if model else None
     if share is None:
@@ -194,7 +194,9 @@ def _about(objective: str, method: str, last: str) -> str:
 PRESSED, FREE = gr.update(interactive=False), gr.update(interactive=True)
 
 
-def start_run(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> Iterator[Sequence[Update]]:
+def start_run(
+    lab: LabContext, title: str, tags: str, gate: list[int] | None, *values: Any
+) -> Iterator[Sequence[Update]]:
     """To the list of runs at once, where the run stands as being checked; back to the form where it is refused."""
     plan, name = forms.plan_of(*values)
     yield gr.skip(), gr.update(selected="runs"), PRESSED, PRESSED
@@ -208,14 +210,14 @@ def start_run(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: 
     yield run.run_id, gr.skip(), FREE, FREE
 
 
-def look_at_batch(lab: Lab, *values: Any) -> Iterator[Sequence[Update]]:
+def look_at_batch(lab: LabContext, *values: Any) -> Iterator[Sequence[Update]]:
     plan = forms.plan_of(*values)[0]
     yield from _computed(
         {"rows": []}, "Reading the rows of the first batch…", lambda: batch_value(first_batch(lab, plan))
     )
 
 
-def weigh_plan(lab: Lab, gpu: str, *values: Any) -> Iterator[Sequence[Update]]:
+def weigh_plan(lab: LabContext, gpu: str, *values: Any) -> Iterator[Sequence[Update]]:
     """Memory first, then how long it will take, from two timed steps."""
     plan = forms.plan_of(*values)[0]
     yield {"bars": [], "waiting": f"Weighing one step of {plan.model}…"}, PRESSED
@@ -325,7 +327,7 @@ def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
     }
 
 
-def written(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> tuple[str, str]:
+def written(lab: LabContext, title: str, tags: str, gate: list[int] | None, *values: Any) -> tuple[str, str]:
     return yaml_of(*values), command_of(lab, title, tags, gate, *values)
 
 
@@ -333,12 +335,12 @@ def yaml_of(*values: Any) -> str:
     return forms.plan_of(*values)[0].to_yaml()
 
 
-def command_of(lab: Lab, title: str, tags: str, gate: list[int] | None, *values: Any) -> str:
+def command_of(lab: LabContext, title: str, tags: str, gate: list[int] | None, *values: Any) -> str:
     _, name = forms.plan_of(*values)
     return telling.command(lab, FILE, name, title or "", [one.strip() for one in (tags or "").split(",")], gate or [])
 
 
-def put_in(lab: Lab, text: str) -> Sequence[Update]:
+def put_in(lab: LabContext, text: str) -> Sequence[Update]:
     if not (text or "").strip():
         raise LabError("There is no YAML to put into the form; write it from the form, or paste one.")
     return forms.offered(lab, forms.values_of(Plan.from_yaml(text)))

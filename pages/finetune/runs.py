@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import models, training
 from genai_lab.services.training import TrainingView, following, telling
 from pages.components import jobstrip
@@ -70,7 +70,7 @@ DIFFERENCES = """
 class Runs:
     """The tab; `drawn` are the outputs of `draw`, `clone` is the button that puts a run's plan into the form."""
 
-    def __init__(self, lab: Lab, opened: gr.State) -> None:
+    def __init__(self, lab: LabContext, opened: gr.State) -> None:
         self.seen = gr.State("")
         self.table = piece({"rows": []}, LIST, "ft-runs", PICK, sheet="finetune.css")
         self.beside = gr.Dropdown(
@@ -129,11 +129,11 @@ class Runs:
         save.click(answers(name_run, lab), titled, self.drawn[1:], **PRIVATE)
 
 
-def chosen(lab: Lab, event: gr.EventData) -> int:
+def chosen(lab: LabContext, event: gr.EventData) -> int:
     return int(event.id)
 
 
-def words(lab: Lab, run: int | None) -> Sequence[Update]:
+def words(lab: LabContext, run: int | None) -> Sequence[Update]:
     """Title and tags of the run, and which others can be laid over it."""
     others = [(f"{view.id}: {view.title}", view.id) for view in training.find(lab) if view.id != run]
     view = found(lab, run)
@@ -142,7 +142,7 @@ def words(lab: Lab, run: int | None) -> Sequence[Update]:
     return view.title, ", ".join(view.tags), gr.update(choices=others, value=[])
 
 
-def switched(lab: Lab, run: int | None) -> Sequence[Update]:
+def switched(lab: LabContext, run: int | None) -> Sequence[Update]:
     """The table with the run that was chosen, and nothing of the last one: in the order of `drawn` after what was seen,
     and the words of the run.
     """
@@ -162,11 +162,11 @@ def switched(lab: Lab, run: int | None) -> Sequence[Update]:
     )
 
 
-def tick(lab: Lab, run: int | None, beside: list[int] | None, every: bool, seen: str) -> Any:
+def tick(lab: LabContext, run: int | None, beside: list[int] | None, every: bool, seen: str) -> Any:
     return gr.skip() if seen == mark(lab, run, beside) else draw(lab, run, beside, every)
 
 
-def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:
+def mark(lab: LabContext, run: int | None, beside: list[int] | None) -> str:
     every = training.find(lab)
     told: list[Any] = [
         (view.id, view.title, view.status, view.tags, view.job and (view.job.done, view.job.message)) for view in every
@@ -179,7 +179,7 @@ def mark(lab: Lab, run: int | None, beside: list[int] | None) -> str:
     return repr((run, beside, told, len(training.samples(lab, view.id)), made))
 
 
-def found(lab: Lab, run: int | None) -> TrainingView | None:
+def found(lab: LabContext, run: int | None) -> TrainingView | None:
     """The run by its id, whether the table shows it or it is older."""
     try:
         return training.show(lab, run) if run is not None else None
@@ -187,7 +187,7 @@ def found(lab: Lab, run: int | None) -> TrainingView | None:
         return None
 
 
-def draw(lab: Lab, run: int | None, beside: list[int] | None, whole: bool = False) -> Sequence[Update]:
+def draw(lab: LabContext, run: int | None, beside: list[int] | None, whole: bool = False) -> Sequence[Update]:
     """Everything on the tab, in the order of `drawn` after the run that is open."""
     every = training.find(lab)
     view = found(lab, run)
@@ -236,7 +236,7 @@ def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
     }
 
 
-def listed(lab: Lab, views: Sequence[TrainingView], run: int | None) -> dict[str, Any]:
+def listed(lab: LabContext, views: Sequence[TrainingView], run: int | None) -> dict[str, Any]:
     """The table: starts that are being checked, then every run with how far it is."""
     standings = following.standings(lab, views)
     checking = [asdict(one) for one in following.being_checked(lab)]
@@ -268,7 +268,9 @@ def row(view: TrainingView, at: following.Standing, run: int | None) -> dict[str
     }
 
 
-def detail(lab: Lab, view: TrainingView, ready: bool, curves: dict[str, list[tuple[int, float]]]) -> dict[str, Any]:
+def detail(
+    lab: LabContext, view: TrainingView, ready: bool, curves: dict[str, list[tuple[int, float]]]
+) -> dict[str, Any]:
     job, out = view.job, view.outcome
     memory = view.predicted.get("memory") or {}
     foreseen = out.get("foreseen") or memory.get("peak")
@@ -318,7 +320,7 @@ def _rows(out: Mapping[str, Any]) -> str:
     return f"{out['rows']:,}, {out['cut']:,} cut, {left_out_text(out['left_out'], out.get('left_rows', ()))}"
 
 
-def _ended(lab: Lab, view: TrainingView) -> str:
+def _ended(lab: LabContext, view: TrainingView) -> str:
     """Where a run that was cancelled or failed stood, and what it can be kept from."""
     if view.status not in ("cancelled", "failed"):
         return ""
@@ -331,7 +333,7 @@ def _ended(lab: Lab, view: TrainingView) -> str:
     return f"{where}; best checkpoint: step {kept:,}{loss}."
 
 
-def ask(lab: Lab, surely: Confirm, run: int | None) -> Sequence[Update]:
+def ask(lab: LabContext, surely: Confirm, run: int | None) -> Sequence[Update]:
     view = training.show(lab, _some(run))
     return surely.ask(
         f"Cancel run {view.id} ({view.title})? Its checkpoints stay: the run can be resumed later, or its "
@@ -339,30 +341,30 @@ def ask(lab: Lab, surely: Confirm, run: int | None) -> Sequence[Update]:
     )
 
 
-def cancelled(lab: Lab, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
+def cancelled(lab: LabContext, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
     training.cancel(lab, _some(run))
     return draw(lab, run, beside, every)
 
 
-def resumed(lab: Lab, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
+def resumed(lab: LabContext, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
     training.resume(lab, _some(run))
     return draw(lab, run, beside, every)
 
 
-def kept(lab: Lab, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
+def kept(lab: LabContext, run: int | None, beside: list[int] | None, every: bool) -> Sequence[Update]:
     training.keep(lab, _some(run))
     notice("The best checkpoint becomes a model; it is in the catalogue in a moment.")
     return draw(lab, run, beside, every)
 
 
-def merged(lab: Lab, run: int | None) -> None:
+def merged(lab: LabContext, run: int | None) -> None:
     view = training.show(lab, _some(run))
     made = training.merge(lab, view.model or "")
     notice(f"Job {made.job_id} merges it as {made.model}, once the two say the same.")
 
 
 def name_run(
-    lab: Lab, run: int | None, title: str, tags: str, beside: list[int] | None, every: bool
+    lab: LabContext, run: int | None, title: str, tags: str, beside: list[int] | None, every: bool
 ) -> Sequence[Update]:
     training.rename(lab, _some(run), title, (tags or "").split(","))
     return draw(lab, run, beside, every)

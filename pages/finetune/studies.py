@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.services import evaluation, models
 from genai_lab.services.evaluation import Choice, suites
@@ -32,7 +32,7 @@ DEFAULT = ["full", "lora", "ia3", "prompt_tuning"]
 class Studies:
     """The tab; `inputs` are those of the form on the tab New."""
 
-    def __init__(self, lab: Lab, inputs: list[Any]) -> None:
+    def __init__(self, lab: LabContext, inputs: list[Any]) -> None:
         self.seen = gr.State("")
         with gr.Accordion("New study, from the plan on the tab New", open=True, elem_id="st-new"), gr.Tabs():
             parts = {
@@ -126,7 +126,7 @@ def _button(name: str, elem_id: str) -> gr.Button:
     return gr.Button(name, variant="primary", size="sm", scale=0, min_width=130, elem_id=elem_id)
 
 
-def arrived(lab: Lab, study: str = "") -> list[Update]:
+def arrived(lab: LabContext, study: str = "") -> list[Update]:
     """The newest study, or the one that the address asks for, and what can be chosen."""
     newest = studies.find(lab, 1)
     number = newest[0].id if newest else None
@@ -136,7 +136,7 @@ def arrived(lab: Lab, study: str = "") -> list[Update]:
     return [*draw(lab, number), *offers(lab)]
 
 
-def offers(lab: Lab) -> list[Update]:
+def offers(lab: LabContext) -> list[Update]:
     views = models.catalogue(lab)
     names = [view.card.name for view in views if view.card.modes]
     made = [view.card.name for view in views if view.made_by_run and view.card.modes]
@@ -156,7 +156,14 @@ def held_of(rows: float | None, split: str, metric: str, length: float | None) -
 
 
 def baked(
-    lab: Lab, methods: list[str], memory: float | None, rows: Any, split: str, metric: str, length: Any, *values: Any
+    lab: LabContext,
+    methods: list[str],
+    memory: float | None,
+    rows: Any,
+    split: str,
+    metric: str,
+    length: Any,
+    *values: Any,
 ) -> Sequence[Update]:
     plan, _ = forms.plan_of(*values)
     budget = int(memory * 1e6) if memory else None
@@ -164,23 +171,23 @@ def baked(
 
 
 def shot(
-    lab: Lab, numbers: str, methods: list[str], rows: Any, split: str, metric: str, length: Any, *values: Any
+    lab: LabContext, numbers: str, methods: list[str], rows: Any, split: str, metric: str, length: Any, *values: Any
 ) -> Sequence[Update]:
     plan, _ = forms.plan_of(*values)
     held = held_of(rows, split, metric, length)
     return draw(lab, studies.shots_against_tuning(lab, plan, whole_numbers(numbers), methods or [], held))
 
 
-def swept(lab: Lab, text: str, draws: float | None, *values: Any) -> Sequence[Update]:
+def swept(lab: LabContext, text: str, draws: float | None, *values: Any) -> Sequence[Update]:
     plan, _ = forms.plan_of(*values)
     return draw(lab, studies.sweep(lab, plan, grid_of(text), draws=int(draws or 0)))
 
 
-def forgotten(lab: Lab, base: str, after: list[str], tasks: list[str]) -> Sequence[Update]:
+def forgotten(lab: LabContext, base: str, after: list[str], tasks: list[str]) -> Sequence[Update]:
     return draw(lab, studies.forgetting(lab, base, after or [], tasks or []))
 
 
-def gated(lab: Lab, base: str, after: list[str], saved: list[int]) -> Sequence[Update]:
+def gated(lab: LabContext, base: str, after: list[str], saved: list[int]) -> Sequence[Update]:
     if not after:
         raise LabError("Choose the tuned model that takes the base's place.")
     return draw(lab, studies.gate(lab, saved or [], base, after[0]))
@@ -210,7 +217,7 @@ def grid_of(text: str | None) -> dict[str, list[Any]]:
     return made
 
 
-def tick(lab: Lab, study: int | None, seen: str) -> Any:
+def tick(lab: LabContext, study: int | None, seen: str) -> Any:
     if study is None and not studies.find(lab, 1):
         return gr.skip()
     if seen == mark(lab, study):
@@ -219,7 +226,7 @@ def tick(lab: Lab, study: int | None, seen: str) -> Any:
     return [gr.update(choices=listed["choices"]), *rest]  # late, it must not undo a choice
 
 
-def mark(lab: Lab, study: int | None) -> str:
+def mark(lab: LabContext, study: int | None) -> str:
     every = [(one.id, one.title) for one in studies.find(lab)]
     if study is None:
         return repr(every)
@@ -229,7 +236,7 @@ def mark(lab: Lab, study: int | None) -> str:
     return repr((every, study, told, [(one.status, len(one.scores)) for one in found]))
 
 
-def draw(lab: Lab, study: int | None) -> Sequence[Update]:
+def draw(lab: LabContext, study: int | None) -> Sequence[Update]:
     """(the list, the mark, the table, the chart)."""
     every = studies.find(lab)
     choices = [(f"{one.id}: {one.title}", one.id) for one in every]
@@ -244,7 +251,7 @@ def draw(lab: Lab, study: int | None) -> Sequence[Update]:
     return gr.update(choices=choices, value=study), mark(lab, study), table, plot
 
 
-def _shown(lab: Lab, view: StudyView) -> tuple[str, Any]:
+def _shown(lab: LabContext, view: StudyView) -> tuple[str, Any]:
     links = ", ".join(
         f'<a href="/evaluate?evaluation={number}">{html.escape(name)}</a>' for name, number in view.evaluations.items()
     )

@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import models as service
 from pages.components import catalogue as pieces
@@ -24,7 +24,7 @@ LOAD = 5  # the Load button's place among the outputs that draw() gives
 Update = Any
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(TITLE, "Everything that can generate: what it needs, where it came from, and what is in memory now.")
     chosen, seen, planned = gr.State(""), gr.State(""), gr.State(None)
     budget = pieces.budget_bar("models-budget")
@@ -96,18 +96,18 @@ def build(lab: Lab) -> None:
 # Drawing
 
 
-def opened(lab: Lab, request: gr.Request) -> Sequence[Update]:
+def opened(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?model=NAME, and ?add=local (hub, adapter, endpoint) for a way of adding."""
     way = request.query_params.get("add", "")
     tab = gr.update(selected=way) if way in ("hub", "local", "adapter", "endpoint") else gr.skip()
     return tab, *draw(lab, request.query_params.get("model", ""), False)
 
 
-def choose(lab: Lab, archived: bool, event: gr.EventData) -> Sequence[Update]:
+def choose(lab: LabContext, archived: bool, event: gr.EventData) -> Sequence[Update]:
     return draw(lab, event.name, archived)
 
 
-def draw(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
+def draw(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
     """Everything that depends on the catalogue, in the order of `shown`."""
     views = _views(lab, archived)
     view = next((item for item in views if item.card.name == name), None)
@@ -130,7 +130,7 @@ def draw(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
     )
 
 
-def tick(lab: Lab, name: str, archived: bool, seen: str) -> Sequence[Update]:
+def tick(lab: LabContext, name: str, archived: bool, seen: str) -> Sequence[Update]:
     """Draws again where something changed: a download moved, a model was loaded elsewhere."""
     state = [(view.card.name, view.status, view.detail) for view in _views(lab, archived)]
     mark = repr((name, state, service.budget(lab).used_bytes, [_download(item) for item in service.downloads(lab)]))
@@ -141,12 +141,12 @@ def tick(lab: Lab, name: str, archived: bool, seen: str) -> Sequence[Update]:
     return (*shown, mark)
 
 
-def _views(lab: Lab, archived: bool) -> list[service.ModelView]:
+def _views(lab: LabContext, archived: bool) -> list[service.ModelView]:
     put_away = service.catalogue(lab, archived=True) if archived else []
     return service.catalogue(lab) + put_away
 
 
-def _known(lab: Lab, name: str) -> service.ModelView | None:
+def _known(lab: LabContext, name: str) -> service.ModelView | None:
     try:
         return service.show(lab, name)
     except LabError:
@@ -233,7 +233,7 @@ def _buttons(view: service.ModelView | None) -> tuple[Update, ...]:
     )
 
 
-def _budget(lab: Lab) -> dict[str, Any]:
+def _budget(lab: LabContext) -> dict[str, Any]:
     state = service.budget(lab)
     share = state.used_bytes / state.budget_bytes if state.budget_bytes else 0.0
     return {
@@ -275,7 +275,7 @@ def _readme(view: service.ModelView) -> str:
 # Loading and putting away
 
 
-def loading(lab: Lab, name: str, archived: bool) -> Iterator[Sequence[Update]]:
+def loading(lab: LabContext, name: str, archived: bool) -> Iterator[Sequence[Update]]:
     """Loads while the page says so; what does not fit is refused by a sentence."""
     busy = list(draw(lab, name, archived))
     busy[LOAD] = gr.update(value="Loading…", interactive=False)
@@ -288,13 +288,13 @@ def loading(lab: Lab, name: str, archived: bool) -> Iterator[Sequence[Update]]:
     yield _idle(lab, name, archived)
 
 
-def _idle(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
+def _idle(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
     after = list(draw(lab, name, archived))
     after[LOAD] = {**after[LOAD], "value": "Load"}
     return after
 
 
-def ask_unload(lab: Lab, question: Confirm, name: str) -> tuple[Update, Update]:
+def ask_unload(lab: LabContext, question: Confirm, name: str) -> tuple[Update, Update]:
     """Unloads at once; asks first where a generation under way would be lost."""
     state = service.budget(lab).loaded.get(name)
     if state is not None and state.busy:
@@ -303,7 +303,7 @@ def ask_unload(lab: Lab, question: Confirm, name: str) -> tuple[Update, Update]:
     return question.close()
 
 
-def unloaded(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
+def unloaded(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
     service.unload(lab, name)
     return draw(lab, name, archived)
 
@@ -312,12 +312,12 @@ def ask_archive(question: Confirm, name: str) -> tuple[Update, Update]:
     return question.ask(f"Archive {name}? It leaves every list; its runs keep it, and it can be restored.")
 
 
-def put_away(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
+def put_away(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
     service.archive(lab, name)
     return draw(lab, name if archived else "", archived)
 
 
-def brought_back(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
+def brought_back(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
     service.restore(lab, name)
     return draw(lab, name, archived)
 
@@ -325,12 +325,12 @@ def brought_back(lab: Lab, name: str, archived: bool) -> Sequence[Update]:
 # Downloads under way
 
 
-def cancel(lab: Lab, name: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
+def cancel(lab: LabContext, name: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
     service.cancel_download(lab, int(event.id))
     return draw(lab, name, archived)
 
 
-def resume(lab: Lab, name: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
+def resume(lab: LabContext, name: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
     """Starts the download again; what is there already is not fetched twice."""
     item = next((one for one in service.downloads(lab) if str(one.id) == str(event.id)), None)
     if item is None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import models as service
 from pages.components.errors import PRIVATE, guarded, notice
@@ -27,7 +27,7 @@ class Adding:
     base: gr.Dropdown
 
 
-def tabs(lab: Lab) -> Adding:
+def tabs(lab: LabContext) -> Adding:
     """Draws the tabs here."""
     roots = " or ".join(str(root) for root in lab.options.roots)
     with gr.Tabs(elem_id="models-add") as every:
@@ -100,7 +100,7 @@ def _folder(label: str, elem_id: str, info: str) -> gr.Dropdown:
     return gr.Dropdown([], label=label, info=info, allow_custom_value=True, elem_id=elem_id, interactive=True)
 
 
-def found_folders(lab: Lab, mark: str) -> Update:
+def found_folders(lab: LabContext, mark: str) -> Update:
     """The folders that can be chosen, looked for when the tab is opened."""
     return gr.update(choices=service.folders(lab, mark))
 
@@ -111,19 +111,19 @@ def _text(label: str, placeholder: str, elem_id: str, info: str | None = None) -
     )
 
 
-def bases(lab: Lab) -> list[str]:
+def bases(lab: LabContext) -> list[str]:
     return [view.card.name for view in service.catalogue(lab, role="generate") if view.card.family != "endpoint"]
 
 
-def add_local(lab: Lab, name: str, path: str) -> str:
+def add_local(lab: LabContext, name: str, path: str) -> str:
     return _add(lab, name, Source("local", _needed(path, "Folder")))
 
 
-def add_adapter(lab: Lab, name: str, path: str, base: str | None) -> str:
+def add_adapter(lab: LabContext, name: str, path: str, base: str | None) -> str:
     return _add(lab, name, Source("adapter", _needed(path, "PEFT folder"), base=_needed(base, "Base model")))
 
 
-def add_endpoint(lab: Lab, name: str, address: str, remote: str, key: str, new_host: bool) -> str:
+def add_endpoint(lab: LabContext, name: str, address: str, remote: str, key: str, new_host: bool) -> str:
     source = Source(
         "endpoint",
         _needed(address, "Address"),
@@ -133,13 +133,13 @@ def add_endpoint(lab: Lab, name: str, address: str, remote: str, key: str, new_h
     return _add(lab, name, source, new_host)
 
 
-def _add(lab: Lab, name: str, source: Source, new_host: bool = False) -> str:
+def _add(lab: LabContext, name: str, source: Source, new_host: bool = False) -> str:
     view = service.add(lab, _named(name, source), source, new_host=new_host)
     notice(f"{view.card.name} is in the catalogue.")
     return view.card.name
 
 
-def plan(lab: Lab, repo: str, revision: str, key: str) -> tuple[Update, Update, Update]:
+def plan(lab: LabContext, repo: str, revision: str, key: str) -> tuple[Update, Update, Update]:
     """What a download would fetch, before it starts."""
     repo = _needed(repo, "Hub id")
     found = service.hub_size(lab, repo, revision.strip() or None, key.strip() or None)
@@ -152,7 +152,7 @@ def forget_plan() -> tuple[Update, Update, Update]:
     return "Check the size first; nothing is fetched before you press Download.", gr.update(interactive=False), None
 
 
-def download(lab: Lab, name: str, repo: str, revision: str, key: str, planned: str | None) -> str:
+def download(lab: LabContext, name: str, repo: str, revision: str, key: str, planned: str | None) -> str:
     """Fetches what the plan showed; its commit where the branch has moved since."""
     source = Source(
         "hub", _needed(repo, "Hub id"), revision=planned or revision.strip() or None, key_env=key.strip() or None

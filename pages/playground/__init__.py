@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from pages.components.head import page_head
 from pages.playground import api, best, compare, grid, single, welcome
 
@@ -10,7 +10,7 @@ TITLE = "Playground"
 ROUTE = ""
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(TITLE, "Stream a completion, see why each token was chosen, and compare settings side by side.")
     api.build(lab)  # first, or the page's own handlers would take the public names
     welcome.build(lab)

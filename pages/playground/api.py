@@ -8,12 +8,12 @@ from typing import Any
 import gradio as gr
 from gradio.context import Context
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import defaults, generation, models
 from pages.components.errors import guarded, shown
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     gr.api(_public(generate, lab), api_name="generate", concurrency_id="generation")
     gr.api(_public(list_models, lab), api_name="list_models")
     _tell_what_is_missing()
@@ -35,7 +35,7 @@ def _tell_what_is_missing() -> None:
     blocks.validate_inputs = validate_inputs  # type: ignore[method-assign]
 
 
-def _public(fn: Callable[..., Any], lab: Lab) -> Callable[..., Any]:
+def _public(fn: Callable[..., Any], lab: LabContext) -> Callable[..., Any]:
     """Gradio sends what the return annotation announces, and nothing without one."""
     made = guarded(fn, lab)
     returned = inspect.signature(fn).return_annotation
@@ -43,7 +43,7 @@ def _public(fn: Callable[..., Any], lab: Lab) -> Callable[..., Any]:
     return made
 
 
-def generate(lab: Lab, model: str, prompt: str, mode: str = "", settings: dict[str, Any] | None = None) -> dict:
+def generate(lab: LabContext, model: str, prompt: str, mode: str = "", settings: dict[str, Any] | None = None) -> dict:
     """Draws completions for a prompt and records them as a run.
 
     Args:
@@ -81,7 +81,7 @@ def generate(lab: Lab, model: str, prompt: str, mode: str = "", settings: dict[s
     }
 
 
-def list_models(lab: Lab) -> list:
+def list_models(lab: LabContext) -> list:
     """Every model in the catalogue that can be used.
 
     Returns:

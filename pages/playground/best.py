@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import generation, rewards
 from pages.components.errors import PRIVATE, guarded
 from pages.components.forms import read_settings
@@ -27,7 +27,7 @@ EMPTY = empty_state_markup("Nothing drawn yet", "Press Draw and rank: the reward
 Update = Any
 
 
-def build(lab: Lab, single: Any) -> None:
+def build(lab: LabContext, single: Any) -> None:
     gr.Markdown(
         "Prompt (in chat the conversation), model and settings are those of the Single tab.", elem_classes=["quiet"]
     )
@@ -48,13 +48,13 @@ def build(lab: Lab, single: Any) -> None:
     on_open(offered, [judge, table], lab)
 
 
-def offered(lab: Lab) -> Sequence[Update]:
+def offered(lab: LabContext) -> Sequence[Update]:
     names = rewards.names(lab)
     return gr.update(choices=names, value=names[0] if names else None), EMPTY if names else NONE
 
 
 def draw(
-    lab: Lab,
+    lab: LabContext,
     judge: str | None,
     count: float,
     model: str,

@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models
 from pages.components.head import PLAIN, drawn
@@ -64,7 +64,9 @@ class Chat:
         self.undo = gr.Button("Undo new chat", scale=0, min_width=110, visible=False, elem_id="pg-unnew")
 
 
-def prompt_of(lab: Lab, model: str, mode: str | None, text: str, system: str | None, talk: dict[str, Any]) -> Prompt:
+def prompt_of(
+    lab: LabContext, model: str, mode: str | None, text: str, system: str | None, talk: dict[str, Any]
+) -> Prompt:
     """The message with all before it in chat mode, else the text alone; raises LabError."""
     made = models.prompt_for(lab, model, text, mode or None)
     if made.mode != "chat":
@@ -76,7 +78,7 @@ def prompt_of(lab: Lab, model: str, mode: str | None, text: str, system: str | N
 
 
 def asked_again(
-    lab: Lab, model: str, mode: str | None, text: str, system: str | None, talk: dict[str, Any] | None
+    lab: LabContext, model: str, mode: str | None, text: str, system: str | None, talk: dict[str, Any] | None
 ) -> Prompt:
     """As `prompt_of`, but with an empty box in chat it is the last message that is asked once more."""
     talk = talk or nothing()
@@ -101,7 +103,7 @@ def switched(mode: str | None) -> list[Update]:
     return [shown, shown, shown, shown, prompt, run, gr.update(visible=not on), answer]
 
 
-def chosen(lab: Lab, mode: str | None, talk: dict[str, Any]) -> list[Update]:
+def chosen(lab: LabContext, mode: str | None, talk: dict[str, Any]) -> list[Update]:
     """What a run shows, once the user has chosen another mode: the conversation's last answer, or nothing."""
     _, _, view = resumed(lab, "", talk) if mode == "chat" else ("", talk, None)
     return shown_run(lab, view) if view else blank()
@@ -114,7 +116,7 @@ def sent(made: Prompt, talk: dict[str, Any], run: int | None) -> dict[str, Any]:
     return {"messages": [one for one in made.messages if one["role"] != "system"], "last": "", "run": run}
 
 
-def settled(lab: Lab, state: dict[str, Any], prompt: str) -> Sequence[Update]:
+def settled(lab: LabContext, state: dict[str, Any], prompt: str) -> Sequence[Update]:
     """After a run: its answer is the last one; one without an answer gives its message back; (prompt, talk)."""
     if not state.get("run"):
         return gr.skip(), gr.skip()
@@ -128,7 +130,7 @@ def settled(lab: Lab, state: dict[str, Any], prompt: str) -> Sequence[Update]:
     return prompt if (prompt or "").strip() else message, before
 
 
-def restored(lab: Lab, view: generation.RunView, completion: int = 0) -> tuple[str, dict[str, Any]]:
+def restored(lab: LabContext, view: generation.RunView, completion: int = 0) -> tuple[str, dict[str, Any]]:
     """The message for the system and the conversation of a recorded run."""
     if view.mode != "chat":
         return "", nothing()
@@ -156,7 +158,9 @@ def begin_anew(talk: dict[str, Any]) -> Sequence[Update]:
     return nothing(), *blank(), talk, gr.update(visible=True)
 
 
-def resumed(lab: Lab, prompt: str, talk: dict[str, Any]) -> tuple[str, dict[str, Any], generation.RunView | None]:
+def resumed(
+    lab: LabContext, prompt: str, talk: dict[str, Any]
+) -> tuple[str, dict[str, Any], generation.RunView | None]:
     """A kept conversation as it ended, also where the page was left meanwhile; with the run of its last answer."""
     try:
         view = generation.run(lab, talk["run"]) if talk.get("run") else None
@@ -171,7 +175,7 @@ def resumed(lab: Lab, prompt: str, talk: dict[str, Any]) -> tuple[str, dict[str,
     return "" if prompt == now["messages"][-1]["content"] else prompt, now, view
 
 
-def undone(lab: Lab, talk: dict[str, Any]) -> list[Update]:
+def undone(lab: LabContext, talk: dict[str, Any]) -> list[Update]:
     """The conversation before New chat; talk, what a run shows, and the button of this no more."""
     _, now, view = resumed(lab, "", talk)
     return [now, *(shown_run(lab, view) if view else blank()), gr.update(visible=False)]

@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Delta, Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models
 from pages.components.copying import copy_computed
@@ -59,7 +59,7 @@ class _Panels:
     marked: list[Any] = field(default_factory=list)
 
 
-def build(lab: Lab, single: Any, tabs: gr.Tabs, tab: gr.Tab) -> None:
+def build(lab: LabContext, single: Any, tabs: gr.Tabs, tab: gr.Tab) -> None:
     talk = chat.talk_view("cmp-talk")
     prompt = gr.Textbox(label="Prompt", lines=3, elem_id="cmp-prompt", placeholder="The same prompt for every panel.")
     with gr.Row(elem_classes=["actions"]):
@@ -98,7 +98,7 @@ def build(lab: Lab, single: Any, tabs: gr.Tabs, tab: gr.Tab) -> None:
         one.change(None, panels.marked, None, js=mark, queue=False, **PRIVATE)
 
 
-def _panels(lab: Lab) -> _Panels:
+def _panels(lab: LabContext) -> _Panels:
     made = _Panels()
     with gr.Row(equal_height=False):
         for place in range(MOST):
@@ -129,7 +129,7 @@ def shown_system(mode: str | None) -> Update:
     return gr.update(visible=mode == "chat")
 
 
-def first_look(lab: Lab, touched: bool, run_ids: list[int], prompt: str, *values: Any) -> Sequence[Update]:
+def first_look(lab: LabContext, touched: bool, run_ids: list[int], prompt: str, *values: Any) -> Sequence[Update]:
     """What Single holds, where nothing has been compared or typed yet."""
     if touched or run_ids or (prompt or "").strip():
         return gr.skip()
@@ -137,7 +137,13 @@ def first_look(lab: Lab, touched: bool, run_ids: list[int], prompt: str, *values
 
 
 def take_over(
-    lab: Lab, model: str | None, mode: str | None, prompt: str, system: str, talk: dict[str, Any] | None, *values: Any
+    lab: LabContext,
+    model: str | None,
+    mode: str | None,
+    prompt: str,
+    system: str,
+    talk: dict[str, Any] | None,
+    *values: Any,
 ) -> list[Update]:
     """Single's prompt and conversation; its model against another one, or against itself at another temperature."""
     names = _names(lab)
@@ -166,7 +172,9 @@ def take_over(
     return [text or FIRST_PROMPT, talk, *filled, True]
 
 
-def compare(lab: Lab, prompt: str, talk: dict[str, Any], panels: str, *values: Any) -> Iterator[Sequence[Update]]:
+def compare(
+    lab: LabContext, prompt: str, talk: dict[str, Any], panels: str, *values: Any
+) -> Iterator[Sequence[Update]]:
     """Streams every panel; the notes say what differs from the first one, then how it went.
 
     Panels whose seed is empty share one drawn seed, so that only their settings tell them apart.
@@ -223,12 +231,12 @@ def _system(prompt: Prompt) -> str:
     return next((one["content"] for one in prompt.messages if one["role"] == "system"), "")
 
 
-def stop_all(lab: Lab, run_ids: list[int]) -> None:
+def stop_all(lab: LabContext, run_ids: list[int]) -> None:
     for run_id in run_ids:
         generation.cancel(lab, run_id)
 
 
-def group_link(lab: Lab, run_ids: list[int], request: gr.Request) -> str:
+def group_link(lab: LabContext, run_ids: list[int], request: gr.Request) -> str:
     return f"{origin(request)}/?group={generation.run(lab, run_ids_of(run_ids)[0]).group}"
 
 
@@ -242,11 +250,11 @@ def compared(run_ids: list[int]) -> str:
     return ",".join(map(str, run_ids_of(run_ids)))
 
 
-def group_of(lab: Lab, run_ids: list[int]) -> str:
+def group_of(lab: LabContext, run_ids: list[int]) -> str:
     return str(generation.run(lab, run_ids[0]).group or "") if run_ids else ""
 
 
-def arrived(lab: Lab, request: gr.Request) -> list[Update]:
+def arrived(lab: LabContext, request: gr.Request) -> list[Update]:
     """The comparison that the address asks for (?group=), else panels ready to be used: tab, state, inputs, columns."""
     names = _names(lab)
     asked = request.query_params.get("group", "")
@@ -278,18 +286,18 @@ def _turns(views: Sequence[generation.RunView]) -> list[dict[str, str]]:
     return [one for one in chatting.prompt.messages if one["role"] != "system"][:-1] if chatting else []
 
 
-def _another(lab: Lab, names: Sequence[str], model: str | None, mode: str | None) -> str | None:
+def _another(lab: LabContext, names: Sequence[str], model: str | None, mode: str | None) -> str | None:
     """A model to set beside `model`: one that reads the prompt in the same mode, else any other, else itself."""
     others = [name for name in names if name != model]
     alike = (name for name in others if mode in models.show(lab, name).card.modes)
     return next(alike, others[0] if others else model)
 
 
-def _names(lab: Lab) -> list[str]:
+def _names(lab: LabContext) -> list[str]:
     return [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
 
 
-def _recorded(lab: Lab, view: generation.RunView) -> Update:
+def _recorded(lab: LabContext, view: generation.RunView) -> Update:
     tokens = view.completions[0].tokens if view.completions else ()
     return full_value(tokens, before=generation.prefix_text(lab, view))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.models import Mode
 from genai_lab.services import models
 from genai_lab.starter.examples import examples
@@ -69,7 +69,7 @@ def _suits(one: Any, model: str | None, mode: str | None) -> bool:
     return isinstance(one, Message)
 
 
-def use_example(lab: Lab, one: Any, *values: Any) -> Sequence[Update]:
+def use_example(lab: LabContext, one: Any, *values: Any) -> Sequence[Update]:
     """Model, mode, prompt, system, conversation, settings and their origin; a message changes the prompt alone."""
     if isinstance(one, Message):
         return [gr.skip(), gr.skip(), one.prompt, *[gr.skip()] * (3 + len(NAMES))]
@@ -79,7 +79,7 @@ def use_example(lab: Lab, one: Any, *values: Any) -> Sequence[Update]:
     return [one.model, modes_of(lab, one.model, one.mode), one.prompt, *fresh, *settings, origin]
 
 
-def named(lab: Lab, title: str | None) -> Any:
+def named(lab: LabContext, title: str | None) -> Any:
     """The example of that title whose model is there, or None."""
     found = next((one for one in examples() if one.title == title), None)
     known = {view.card.name for view in models.catalogue(lab)}

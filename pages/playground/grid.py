@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.services import generation
 from pages.components.errors import PRIVATE, guarded
 from pages.components.forms import label_of, read_settings
@@ -23,7 +23,7 @@ MOST_CELLS = 36
 EMPTY = empty_state_markup("No grid yet", "Choose two settings and their values, then press Run grid.")
 
 
-def build(lab: Lab, single: Any) -> None:
+def build(lab: LabContext, single: Any) -> None:
     choices = [(label_of(name), name) for name in VARIED]
     gr.Markdown(
         "Prompt (in chat the conversation), model and all other settings are those of the Single tab.",
@@ -57,7 +57,7 @@ def build(lab: Lab, single: Any) -> None:
 
 
 def run_grid(
-    lab: Lab,
+    lab: LabContext,
     rows: str,
     down: str,
     columns: str,
@@ -94,7 +94,7 @@ def run_grid(
             yield _table(rows, columns, heads, done, ids), gr.skip()
 
 
-def stop_grid(lab: Lab, run_ids: list[int]) -> None:
+def stop_grid(lab: LabContext, run_ids: list[int]) -> None:
     for run_id in run_ids:
         generation.cancel(lab, run_id)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import generation, microscope
 from pages.components.forms import read_settings
 from pages.components.plots import microscope_figure
@@ -21,7 +21,7 @@ Update = Any
 
 
 def generate(
-    lab: Lab, model: str, mode: str, prompt: str, system: str, talk: dict[str, Any], *values: Any
+    lab: LabContext, model: str, mode: str, prompt: str, system: str, talk: dict[str, Any], *values: Any
 ) -> Iterator[Sequence[Update]]:
     """Streams an answer; in chat the message stands in the conversation from the beginning."""
     talk = talk or chat.nothing()
@@ -40,21 +40,21 @@ def generate(
         yield [*update, under_way]
 
 
-def continue_run(lab: Lab, state: dict[str, Any]) -> Iterator[Sequence[Update]]:
+def continue_run(lab: LabContext, state: dict[str, Any]) -> Iterator[Sequence[Update]]:
     """Goes on where the shown completion ended, with the same settings."""
     view = _shown(lab, state)
     ids = [token.id for token in view.completions[state["completion"]].tokens]
     yield from _from_prefix(lab, view, [*view.prompt.prefix, *ids])
 
 
-def branch(lab: Lab, state: dict[str, Any], event: gr.EventData) -> Iterator[Sequence[Update]]:
+def branch(lab: LabContext, state: dict[str, Any], event: gr.EventData) -> Iterator[Sequence[Update]]:
     """Takes the alternative at its place and goes on from there."""
     view = _shown(lab, state)
     before = [token.id for token in view.completions[int(event.completion)].tokens[: int(event.index)]]
     yield from _from_prefix(lab, view, [*view.prompt.prefix, *before, int(event.token)])
 
 
-def _from_prefix(lab: Lab, view: generation.RunView, ids: list[Any]) -> Iterator[Sequence[Update]]:
+def _from_prefix(lab: LabContext, view: generation.RunView, ids: list[Any]) -> Iterator[Sequence[Update]]:
     if any(token is None for token in ids):
         raise LabError("An endpoint cannot go on from given tokens; choose a local model.")
     prompt = replace(view.prompt, prefix=tuple(ids))
@@ -64,11 +64,11 @@ def _from_prefix(lab: Lab, view: generation.RunView, ids: list[Any]) -> Iterator
     yield from streamed(lab, live, before)
 
 
-def stop_run(lab: Lab, state: dict[str, Any]) -> None:
+def stop_run(lab: LabContext, state: dict[str, Any]) -> None:
     generation.cancel(lab, state.get("run"))
 
 
-def look(lab: Lab, state: dict[str, Any], *values: Any) -> Update:
+def look(lab: LabContext, state: dict[str, Any], *values: Any) -> Update:
     """The microscope's chart for the chosen token under the sliders as they stand."""
     if not state.get("run"):
         return gr.skip()
@@ -84,7 +84,7 @@ def choose_token(state: dict[str, Any], event: gr.EventData) -> dict[str, Any]:
     return {**state, "completion": int(event.completion), "index": int(event.index)}
 
 
-def choose_completion(lab: Lab, number: str, state: dict[str, Any]) -> tuple[Update, dict[str, Any]]:
+def choose_completion(lab: LabContext, number: str, state: dict[str, Any]) -> tuple[Update, dict[str, Any]]:
     view = _shown(lab, state)
     place = int(number) - 1
     chosen = view.completions[place]
@@ -98,7 +98,7 @@ def _needed(model: str | None) -> str:
     return model
 
 
-def _shown(lab: Lab, state: dict[str, Any]) -> generation.RunView:
+def _shown(lab: LabContext, state: dict[str, Any]) -> generation.RunView:
     if not state.get("run"):
         raise LabError("Nothing has been generated yet; press Generate first.")
     view = generation.run(lab, state["run"])

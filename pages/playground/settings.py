@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.services import defaults, models, presets
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.forms import label_of, read_settings, show_settings
@@ -54,7 +54,7 @@ def build() -> Chooser:
     return Chooser(model, mode, preset, name, save, drop, origin)
 
 
-def wire(lab: Lab, chooser: Chooser, form: dict[str, Any]) -> None:
+def wire(lab: LabContext, chooser: Chooser, form: dict[str, Any]) -> None:
     values = list(form.values())
     filled = [chooser.mode, *values, chooser.origin, chooser.preset]
     # Only a choice of the user's: an example or a link sets model and settings together.
@@ -77,7 +77,7 @@ def wire(lab: Lab, chooser: Chooser, form: dict[str, Any]) -> None:
         one.input(None, None, chooser.origin, js=f"() => {YOURS!r}", queue=False, **PRIVATE)
 
 
-def own_settings(lab: Lab, model: str, mode: str | None = None) -> tuple[Sampling, str]:
+def own_settings(lab: LabContext, model: str, mode: str | None = None) -> tuple[Sampling, str]:
     """The settings that a model begins with in a mode, and in a sentence whose they are."""
     found = defaults.defaults(lab, model, mode)
     own = [label_of(name).lower() for name in NAMES if name in found.own]
@@ -86,7 +86,7 @@ def own_settings(lab: Lab, model: str, mode: str | None = None) -> tuple[Samplin
     return found.sampling, f"Settings: {', '.join(own)} are {model}'s own; the rest are the lab's defaults."
 
 
-def use_model(lab: Lab, model: str | None, *values: Any) -> Sequence[Update]:
+def use_model(lab: LabContext, model: str | None, *values: Any) -> Sequence[Update]:
     """Another model begins with its own best mode and its own settings, whatever stood there for the one before."""
     if not model:
         return gr.skip()
@@ -94,7 +94,7 @@ def use_model(lab: Lab, model: str | None, *values: Any) -> Sequence[Update]:
     return [modes_of(lab, model, None), *shown, origin, gr.update(value=None)]
 
 
-def use_mode(lab: Lab, model: str | None, mode: str | None, *values: Any) -> Sequence[Update]:
+def use_mode(lab: LabContext, model: str | None, mode: str | None, *values: Any) -> Sequence[Update]:
     """Settings that are still those of a mode become those of the other one; what was changed stays."""
     if not model or not mode:
         return gr.skip()
@@ -105,14 +105,14 @@ def use_mode(lab: Lab, model: str | None, mode: str | None, *values: Any) -> Seq
     return gr.skip()
 
 
-def _begun(lab: Lab, model: str, mode: str | None, values: Sequence[Any]) -> tuple[list[Any], str]:
+def _begun(lab: LabContext, model: str, mode: str | None, values: Sequence[Any]) -> tuple[list[Any], str]:
     own, origin = own_settings(lab, model, mode)
     now = dict(zip(NAMES, values, strict=True))
     shown = dict(zip(NAMES, show_settings(own, NAMES), strict=True)) | {name: now[name] for name in STAYS}
     return list(shown.values()), origin
 
 
-def modes_of(lab: Lab, model: str, mode: str | None) -> Update:
+def modes_of(lab: LabContext, model: str, mode: str | None) -> Update:
     """The model's modes, with `mode` chosen where it has it, else its best one."""
     if not model:
         return gr.skip()
@@ -124,7 +124,7 @@ def greyed(greedy: bool) -> list[Update]:
     return [gr.update(interactive=not greedy) for _ in NO_EFFECT_WHEN_GREEDY]
 
 
-def use_preset(lab: Lab, name: str, *values: Any) -> list[Any]:
+def use_preset(lab: LabContext, name: str, *values: Any) -> list[Any]:
     """The preset's settings; length, seed, stop strings and number of completions stay as they are."""
     now = read_settings(Sampling, NAMES, values)
     chosen = presets.presets(lab)[name].sampling
@@ -132,12 +132,12 @@ def use_preset(lab: Lab, name: str, *values: Any) -> list[Any]:
     return [*show_settings(replace(chosen, **kept), NAMES), f"Settings: the preset {name}."]
 
 
-def save_preset(lab: Lab, name: str, *values: Any) -> tuple[Update, str]:
+def save_preset(lab: LabContext, name: str, *values: Any) -> tuple[Update, str]:
     presets.save_preset(lab, name or "", read_settings(Sampling, NAMES, values))
     notice(f"Saved the preset {name.strip()}.")
     return gr.update(choices=list(presets.presets(lab)), value=name.strip()), ""
 
 
-def delete_preset(lab: Lab, name: str | None) -> Update:
+def delete_preset(lab: LabContext, name: str | None) -> Update:
     presets.delete_preset(lab, name or "")
     return gr.update(choices=list(presets.presets(lab)), value=None)

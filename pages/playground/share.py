@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import generation, history, snippets
 from pages.components.copying import copy_computed, download_computed
 from pages.components.errors import PRIVATE, guarded
@@ -15,7 +15,7 @@ from pages.playground.streaming import streamed
 BUTTONS = ("Copy text", "Copy link", "Python (transformers)", "Python (genai_lab)", "curl", "JSONL", "CSV")
 
 
-def build(lab: Lab, state: gr.State) -> None:
+def build(lab: LabContext, state: gr.State) -> None:
     with gr.Row(elem_classes=["actions"], elem_id="pg-share"):
         gr.Button("Replay", size="sm", scale=0, min_width=70, elem_id="pg-replay", key="pg-replay")
         made = [gr.Button(name, size="sm", scale=0, min_width=60) for name in BUTTONS]
@@ -31,7 +31,7 @@ def build(lab: Lab, state: gr.State) -> None:
     download_computed(csv, to_csv, [state], "generations.csv", lab)
 
 
-def wire_replay(lab: Lab, state: gr.State, shown: Sequence[Any], chart: gr.Plot, scope: Sequence[Any]) -> None:
+def wire_replay(lab: LabContext, state: gr.State, shown: Sequence[Any], chart: gr.Plot, scope: Sequence[Any]) -> None:
     from gradio.context import Context
 
     from pages.playground.running import look
@@ -45,14 +45,14 @@ def wire_replay(lab: Lab, state: gr.State, shown: Sequence[Any], chart: gr.Plot,
     )
 
 
-def replay(lab: Lab, state: dict[str, Any]) -> Iterator[Sequence[Any]]:
+def replay(lab: LabContext, state: dict[str, Any]) -> Iterator[Sequence[Any]]:
     """The same prompt, settings and seed once more, as a run of its own."""
     live = generation.replay(lab, _run(state))
     before = generation.prefix_text(lab, generation.run(lab, live.run_id))
     yield from streamed(lab, live, before)
 
 
-def completion_text(lab: Lab, state: dict[str, Any]) -> str:
+def completion_text(lab: LabContext, state: dict[str, Any]) -> str:
     return generation.run(lab, _run(state)).completions[state["completion"]].text
 
 
@@ -60,19 +60,19 @@ def run_link(state: dict[str, Any], request: gr.Request) -> str:
     return f"{origin(request)}/?run={_run(state)}"
 
 
-def as_python(lab: Lab, library: str, state: dict[str, Any]) -> str:
+def as_python(lab: LabContext, library: str, state: dict[str, Any]) -> str:
     return snippets.as_python(lab, _run(state), library)
 
 
-def as_curl(lab: Lab, state: dict[str, Any], request: gr.Request) -> str:
+def as_curl(lab: LabContext, state: dict[str, Any], request: gr.Request) -> str:
     return snippets.as_curl(lab, _run(state), origin(request))
 
 
-def to_jsonl(lab: Lab, state: dict[str, Any]) -> str:
+def to_jsonl(lab: LabContext, state: dict[str, Any]) -> str:
     return history.to_jsonl(lab, [_run(state)])
 
 
-def to_csv(lab: Lab, state: dict[str, Any]) -> str:
+def to_csv(lab: LabContext, state: dict[str, Any]) -> str:
     return history.to_csv(lab, [_run(state)])
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models, presets
 from pages.components.errors import PRIVATE, guarded
@@ -96,7 +96,7 @@ class _Page:
     runs: list[Any] = field(default_factory=list)
 
 
-def build(lab: Lab) -> Parts:
+def build(lab: LabContext) -> Parts:
     state = gr.State(dict(HOLLOW))
     draft = gr.BrowserState(None, storage_key=DRAFT, secret=SECRET)
     with gr.Row(equal_height=False, elem_id="pg-single"):
@@ -179,7 +179,7 @@ def _buttons(talk: chat.Chat) -> _Buttons:
 
 
 def _wire_generation(
-    lab: Lab, page: _Page, talk: chat.Chat, mode: Any, prompt: Any, buttons: _Buttons, tokens: Any
+    lab: LabContext, page: _Page, talk: chat.Chat, mode: Any, prompt: Any, buttons: _Buttons, tokens: Any
 ) -> None:
     flow = {"concurrency_id": "generation", "concurrency_limit": 40, **PRIVATE}
     sending = gr.Textbox("", visible="hidden", show_label=False, container=False, elem_id="pg-sending")
@@ -196,7 +196,7 @@ def _wire_generation(
 
 
 def _wire_chat(
-    lab: Lab,
+    lab: LabContext,
     page: _Page,
     talk: chat.Chat,
     chooser: settings.Chooser,
@@ -223,7 +223,7 @@ def _wire_chat(
     buttons.undo.click(undo_clear, cleared, [prompt, buttons.undo], **PRIVATE)
 
 
-def _wire_microscope(lab: Lab, page: _Page, form: dict[str, Any], tokens: Any, which: Any) -> None:
+def _wire_microscope(lab: LabContext, page: _Page, form: dict[str, Any], tokens: Any, which: Any) -> None:
     look = guarded(running.look, lab)
     tokens.select(guarded(running.choose_token), page.state, page.state, queue=False, **PRIVATE).then(
         look, page.scope, page.chart, queue=False, **PRIVATE
@@ -256,7 +256,7 @@ class _Draft:
     run: int | None
 
 
-def opened(lab: Lab, draft: str | None, request: gr.Request) -> Sequence[Update]:
+def opened(lab: LabContext, draft: str | None, request: gr.Request) -> Sequence[Update]:
     """What the address asks for (?run=, ?model=, ?example=), else the draft, else the first model.
 
     A draft that goes with the run of the address is the same work, taken up again. Its settings stay with its model.
@@ -274,7 +274,9 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> Sequence[Update]
     return [*_taken_up(lab, names, asked.get("model"), kept, run), chosen]
 
 
-def _taken_up(lab: Lab, names: list[str], wanted: str | None, kept: _Draft | None, run: int | None) -> list[Update]:
+def _taken_up(
+    lab: LabContext, names: list[str], wanted: str | None, kept: _Draft | None, run: int | None
+) -> list[Update]:
     """The draft, or an empty page; with the model that is asked for."""
     kept = kept or _Draft(None, None, "", "", chat.nothing(), [], None)
     model = next((one for one in (wanted, kept.model, *names) if one in names), None)
@@ -292,7 +294,7 @@ def _taken_up(lab: Lab, names: list[str], wanted: str | None, kept: _Draft | Non
     return [gr.update(choices=names, value=model), modes, prompt, kept.system, talk, *values, origin, *shown]
 
 
-def _restored(lab: Lab, names: list[str], run_id: int) -> list[Update]:
+def _restored(lab: LabContext, names: list[str], run_id: int) -> list[Update]:
     view = generation.run(lab, run_id)
     known = [*names, *([] if view.model in names else [view.model])]
     prompt, (system, talk) = view.prompt.text, chat.restored(lab, view)

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Token, why_empty
-from genai_lab.lab import Lab
 from genai_lab.services import generation, models
 from pages.components.stats import NOTHING, seconds_text, size_text, stat_values
 from pages.components.tokenmap import TokenStream, full_value
@@ -23,7 +23,7 @@ NO_NOTE: dict[str, Any] = {"run": None, "text": "", "cut": False}
 Update = Any
 
 
-def streamed(lab: Lab, live: generation.Live, before: str = "") -> Iterator[Sequence[Update]]:
+def streamed(lab: LabContext, live: generation.Live, before: str = "") -> Iterator[Sequence[Update]]:
     """Updates for token map, figures, state, note and the choice of completion."""
     stream, last = TokenStream(0, before), 0.0
     waiting: list[Token] = []
@@ -46,12 +46,12 @@ def streamed(lab: Lab, live: generation.Live, before: str = "") -> Iterator[Sequ
     yield [tokens, words, state, told, _choice(done)]
 
 
-def pause(lab: Lab) -> float:
+def pause(lab: LabContext) -> float:
     """Seconds between two updates of one page."""
     return max(PAUSE, len(lab.running) / TOGETHER)
 
 
-def load_and_tell(lab: Lab, model: str) -> Iterator[Sequence[Update]]:
+def load_and_tell(lab: LabContext, model: str) -> Iterator[Sequence[Update]]:
     """Reads the model into memory, with the updates of a page that waits for it; raises what the loading raises."""
     view = models.show(lab, model)
     if view.status != "ready":
@@ -92,7 +92,7 @@ def blank() -> list[Update]:
     return [full_value(()), nothing, hollow, NO_NOTE, gr.update(choices=[], value=None, visible=False)]
 
 
-def shown_run(lab: Lab, view: generation.RunView) -> list[Update]:
+def shown_run(lab: LabContext, view: generation.RunView) -> list[Update]:
     """The same updates for a recorded run."""
     first = view.completions[0] if view.completions else None
     tokens = full_value(first.tokens if first else (), before=generation.prefix_text(lab, view))

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import history
 from pages.components.head import PLAIN
 from pages.components.opening import on_open
@@ -56,7 +56,7 @@ LOOK = """
 Update = Any
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     shown = gr.HTML(
         _markup(),
         css_template=LOOK,
@@ -69,7 +69,7 @@ def build(lab: Lab) -> None:
     on_open(arrived, [shown], lab)
 
 
-def arrived(lab: Lab) -> Update:
+def arrived(lab: LabContext) -> Update:
     return gr.update(visible=history.is_new(lab))
 
 

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from pages.components.head import page_head
 from pages.prompts import matrix, templates
 
@@ -10,7 +10,7 @@ TITLE = "Prompt lab"
 ROUTE = "prompts"
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     page_head(
         TITLE,
         "Write a prompt once, keep every version, and learn which one is best with which model and how many shots.",

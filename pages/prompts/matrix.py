@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.prompts.few_shot import SELECTORS
 from genai_lab.services import datasets, models, presets, prompting, proposing, templates
@@ -40,7 +40,7 @@ class Form:
     selectors: gr.Dropdown
 
 
-def build(lab: Lab, tabs: gr.Tabs, draft: gr.BrowserState) -> None:
+def build(lab: LabContext, tabs: gr.Tabs, draft: gr.BrowserState) -> None:
     opened, seen = gr.State(None), gr.State("")
     jobstrip.build(lab, ("matrix",))
     with gr.Accordion("New matrix", open=True, elem_id="mx-new"):
@@ -152,7 +152,7 @@ def _details(main: Sequence[Any]) -> Form:
     return Form([*inputs, samplings, length, seeds, split, source, rendering, cache], fixed, selectors)
 
 
-def plan_of(lab: Lab, *values: Any) -> service.Plan:
+def plan_of(lab: LabContext, *values: Any) -> service.Plan:
     """The plan that the inputs describe; raises LabError in one sentence."""
     (dataset, chosen, kept, shots, selectors, rows, metrics, fixed, *rest) = values
     samplings, length, seeds, split, source, rendering, cache = rest
@@ -193,7 +193,7 @@ def numbers(name: str, text: str | None) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def arrived(lab: Lab, draft: str | None, request: gr.Request) -> Sequence[Update]:
+def arrived(lab: LabContext, draft: str | None, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?matrix=RUN and &cell=CELL, else the newest; the form as it was left.
 
     ?tab=matrix opens this tab, ?dataset=NAME chooses it with what suits it, ?example=yes fills the example in.
@@ -211,7 +211,7 @@ def arrived(lab: Lab, draft: str | None, request: gr.Request) -> Sequence[Update
     return tab, *form, *_fresh(lab, run, chosen)
 
 
-def offered(lab: Lab, draft: str | None, dataset: str = "") -> list[Update]:
+def offered(lab: LabContext, draft: str | None, dataset: str = "") -> list[Update]:
     """What can be chosen now, with the values of the draft where they are still there; of `dataset` if it is asked for.
 
     Without a draft, and for a dataset that is asked for, what suits the dataset is proposed.
@@ -250,7 +250,7 @@ def offered(lab: Lab, draft: str | None, dataset: str = "") -> list[Update]:
     return [*made, *values[9:]]
 
 
-def proposed(lab: Lab, dataset: str | None) -> Sequence[Update]:
+def proposed(lab: LabContext, dataset: str | None) -> Sequence[Update]:
     """Templates, metrics and length that suit a dataset which has just been chosen."""
     if not dataset:
         return gr.skip()
@@ -258,23 +258,23 @@ def proposed(lab: Lab, dataset: str | None) -> Sequence[Update]:
     return gr.update(choices=_suited(lab, dataset), value=made[0]), *made[1:]
 
 
-def _proposal(lab: Lab, dataset: str) -> tuple[list[str], list[str], int]:
+def _proposal(lab: LabContext, dataset: str) -> tuple[list[str], list[str], int]:
     found = proposing.for_dataset(lab, dataset)
     return [found.best] if found.best else [], list(found.metrics), found.max_new_tokens
 
 
-def _suited(lab: Lab, dataset: str | None) -> list[str]:
+def _suited(lab: LabContext, dataset: str | None) -> list[str]:
     """The names of all templates, those that suit the dataset first."""
     if dataset is None:
         return [view.template for view in templates.find(lab)]
     return [one.view.template for one in templates.for_dataset(lab, dataset)]
 
 
-def _has_split(lab: Lab, dataset: str, split: str) -> bool:
+def _has_split(lab: LabContext, dataset: str, split: str) -> bool:
     return bool(datasets.show(lab, dataset).splits.get(split))
 
 
-def example(lab: Lab, *values: Any) -> Sequence[Update]:
+def example(lab: LabContext, *values: Any) -> Sequence[Update]:
     """A small matrix that works at once: starter reviews at 0, 1 and 4 shots, imported where they are not there."""
     known = [view.name for view in datasets.find(lab, EXAMPLE, 20)[0] if view.dataset == EXAMPLE]
     name = known[0] if known else datasets.import_starter(lab, "sentiment", EXAMPLE).name
@@ -290,7 +290,7 @@ def by_hand(selectors: list[str]) -> Update:
     return gr.update(visible="fixed" in (selectors or []))
 
 
-def estimated(lab: Lab, request: gr.Request, *values: Any) -> Iterator[Sequence[Update]]:
+def estimated(lab: LabContext, request: gr.Request, *values: Any) -> Iterator[Sequence[Update]]:
     """The number of requests at once, tokens and time as they are found; Stop ends it."""
     key = str(request.session_hash)
     if before := _ESTIMATES.pop(key, None):
@@ -321,21 +321,23 @@ def stop_estimating(request: gr.Request) -> Update:
     return gr.update(visible=False)
 
 
-def started(lab: Lab, *values: Any) -> Sequence[Update]:
+def started(lab: LabContext, *values: Any) -> Sequence[Update]:
     return _fresh(lab, service.start(lab, plan_of(lab, *values)).run_id)
 
 
-def rerun(lab: Lab, run: int | None) -> Sequence[Update]:
+def rerun(lab: LabContext, run: int | None) -> Sequence[Update]:
     if run is None:
         raise LabError("No matrix is open; run one first.")
     return _fresh(lab, service.rerun(lab, run).run_id)
 
 
-def switched(lab: Lab, run: int | None) -> Sequence[Update]:
+def switched(lab: LabContext, run: int | None) -> Sequence[Update]:
     return _fresh(lab, run)
 
 
-def ticked(lab: Lab, run: int | None, seen: str, figure: str | None, kind: str, cell: int | None) -> Sequence[Update]:
+def ticked(
+    lab: LabContext, run: int | None, seen: str, figure: str | None, kind: str, cell: int | None
+) -> Sequence[Update]:
     """Draws again while rows come in, here or in another browser."""
     if run is None and not service.find(lab, 1):
         return gr.skip()
@@ -344,11 +346,11 @@ def ticked(lab: Lab, run: int | None, seen: str, figure: str | None, kind: str, 
 
 
 def _drawn(
-    lab: Lab, run: int | None, figure: str | None, cell: int | None, kind: str = "curve", fresh: bool = False
+    lab: LabContext, run: int | None, figure: str | None, cell: int | None, kind: str = "curve", fresh: bool = False
 ) -> Sequence[Update]:
     return results.mark(lab, run), *results.overview(lab, run, figure, cell, kind, fresh)
 
 
-def _fresh(lab: Lab, run: int | None, cell: int | None = None) -> Sequence[Update]:
+def _fresh(lab: LabContext, run: int | None, cell: int | None = None) -> Sequence[Update]:
     """Another matrix than the one that was open, with this cell."""
     return run, str(run or ""), cell, *_drawn(lab, run, None, cell, fresh=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.prompts import Fitted, Template
 from genai_lab.prompts.few_shot import SELECTORS, ShotSettings
 from genai_lab.services import models, prompting, templates
@@ -45,7 +45,7 @@ class Sight:
     kept: prompting.KeptRows
 
 
-def build(lab: Lab, parts: Sequence[Any]) -> Sight:
+def build(lab: LabContext, parts: Sequence[Any]) -> Sight:
     section("Preview")
     with gr.Group():
         with gr.Row():
@@ -109,7 +109,7 @@ def build(lab: Lab, parts: Sequence[Any]) -> Sight:
     return sight
 
 
-def beginning(lab: Lab, name: str, kept: list[Any] | None, dataset: str = "") -> list[Update]:
+def beginning(lab: LabContext, name: str, kept: list[Any] | None, dataset: str = "") -> list[Update]:
     """The inputs as the draft left them, or as suits the template called `name`; rows of `dataset` if there is one."""
     offered = prompting.sources(lab)
     values = kept[-INPUTS:] if kept else [None, 1, "", "random", 2, 0, "", None, "by model", 64]
@@ -129,14 +129,14 @@ def beginning(lab: Lab, name: str, kept: list[Any] | None, dataset: str = "") ->
     ]
 
 
-def suited(lab: Lab, view: templates.TemplateView, source: str | None) -> Update:
+def suited(lab: LabContext, view: templates.TemplateView, source: str | None) -> Update:
     """The sample of the template's task in place of another sample; whatever the user brought stays."""
     if source and not source.startswith(prompting.SAMPLE):
         return gr.skip()
     return _sample(lab, view.template)
 
 
-def draw(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[dict[str, Any], str]:
+def draw(lab: LabContext, kept: prompting.KeptRows, *values: Any) -> tuple[dict[str, Any], str]:
     """The filled prompt, or in one sentence why there is none."""
     try:
         template, made = preview_of(lab, kept, *values)
@@ -145,7 +145,7 @@ def draw(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[dict[str, An
     return pieces.filled_value(made.filled), _slots(template, made)
 
 
-def count(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[list[list[str]], Update]:
+def count(lab: LabContext, kept: prompting.KeptRows, *values: Any) -> tuple[list[list[str]], Update]:
     """Tokens, context and the shots that fit; those that do not are struck out."""
     nothing = dict.fromkeys(FIGURES, NOTHING)
     *_, model, rendering, free = values
@@ -167,7 +167,7 @@ def count(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[list[list[s
     return stat_values(figures), pieces.filled_value(made.filled, fitted.k, _note(lab, fitted, model, free))
 
 
-def typing(lab: Lab, source: str | None, typed: str, *parts: str) -> Update:
+def typing(lab: LabContext, source: str | None, typed: str, *parts: str) -> Update:
     """The box for a typed row, with a line for every slot where it is empty."""
     if source != prompting.TYPED:
         return gr.update(visible=False)
@@ -183,7 +183,7 @@ def by_hand(selector: str) -> Update:
     return gr.update(visible=selector == "fixed")
 
 
-def preview_of(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[Template, prompting.Preview]:
+def preview_of(lab: LabContext, kept: prompting.KeptRows, *values: Any) -> tuple[Template, prompting.Preview]:
     """The template and its preview that the inputs describe; raises LabError in one sentence."""
     system, instruction, shot, separator, source, place, typed, selector, k, seed, fixed, model, rendering, _ = values
     template = _template(system, instruction, shot, separator)
@@ -202,7 +202,7 @@ def _template(system: str, instruction: str, shot: str, separator: str) -> Templ
     return Template(system or "", instruction or "", shot or "", from_typed(separator or ""))
 
 
-def _sample(lab: Lab, name: str) -> str:
+def _sample(lab: LabContext, name: str) -> str:
     try:
         task = templates.show(lab, name).task if name else "other"
     except LabError:
@@ -219,7 +219,7 @@ def _slots(template: Template, made: prompting.Preview) -> str:
     return words + ("" if made.rows.name == prompting.TYPED else where) + (f" Shots: rows {shown}." if shown else "")
 
 
-def _note(lab: Lab, fitted: Fitted, model: str, free: int) -> str:
+def _note(lab: LabContext, fitted: Fitted, model: str, free: int) -> str:
     room = prompting.room_of(models.show(lab, model).card, free)
     if room is None or fitted.tokens is None:
         return ""

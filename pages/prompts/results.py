@@ -5,8 +5,8 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading
@@ -24,7 +24,7 @@ Update = Any
 class Results:
     """The components; `outputs` are drawn by `overview`, `follow` draws the predictions after an event."""
 
-    def __init__(self, lab: Lab, opened: gr.State) -> None:
+    def __init__(self, lab: LabContext, opened: gr.State) -> None:
         self.cell = gr.State(None)
         # The timer reads this and not the menu, whose value may be one of the matrix before.
         self.picked = gr.State(None)
@@ -113,7 +113,7 @@ def ranked(run: int | None, cell: int | None, other: int | None) -> str:
     return f"{cell},{other}" if cell and other else str(run)
 
 
-def mark(lab: Lab, run: int | None) -> str:
+def mark(lab: LabContext, run: int | None) -> str:
     """Changes whenever the page has something new to show."""
     newest = [(one.id, one.status) for one in service.find(lab, 5)]
     if run is None:
@@ -123,7 +123,7 @@ def mark(lab: Lab, run: int | None) -> str:
 
 
 def overview(
-    lab: Lab, run: int | None, packed: str | None, cell: int | None, kind: str, fresh: bool = False
+    lab: LabContext, run: int | None, packed: str | None, cell: int | None, kind: str, fresh: bool = False
 ) -> Sequence[Update]:
     """List, figures, grid, chart and the cells to set beside; an invitation where there is no matrix."""
     known = [(f"{one.id}: {one.title} ({one.status})", one.id) for one in service.find(lab, LISTED)]
@@ -170,7 +170,7 @@ def picked(packed: str | None) -> str | None:
     return packed
 
 
-def redrawn(lab: Lab, run: int | None, packed: str | None, kind: str, cell: int | None) -> Sequence[Update]:
+def redrawn(lab: LabContext, run: int | None, packed: str | None, kind: str, cell: int | None) -> Sequence[Update]:
     if run is None:
         return gr.skip()
     view = service.show(lab, run)
@@ -178,20 +178,20 @@ def redrawn(lab: Lab, run: int | None, packed: str | None, kind: str, cell: int 
     return cells.grid_value(view, key, cell), curves.chart(view, key, kind)
 
 
-def opened_cell(lab: Lab, run: int | None, packed: str | None, event: gr.EventData) -> Sequence[Update]:
+def opened_cell(lab: LabContext, run: int | None, packed: str | None, event: gr.EventData) -> Sequence[Update]:
     view = service.show(lab, _open(run))
     cell = promoting.cell_of(view, int(event.id)).system.id
     return cell, cells.grid_value(view, unpacked(packed), cell)
 
 
 def first_page(
-    lab: Lab, run: int | None, cell: int | None, packed: str | None, kind: Any, other: int | None
+    lab: LabContext, run: int | None, cell: int | None, packed: str | None, kind: Any, other: int | None
 ) -> Sequence[Update]:
     return turned(lab, 0, run, cell, packed, kind, other, 0)
 
 
 def turned(
-    lab: Lab,
+    lab: LabContext,
     by: int,
     run: int | None,
     cell: int | None,
@@ -217,20 +217,20 @@ def turned(
     return start, cells.predictions_value(part, "Nothing to show here", label, beside, key), where
 
 
-def rated(lab: Lab, event: gr.EventData) -> None:
+def rated(lab: LabContext, event: gr.EventData) -> None:
     reading.rate(lab, int(event.id), thumb=int(event.thumb))
 
 
-def commented(lab: Lab, event: gr.EventData) -> None:
+def commented(lab: LabContext, event: gr.EventData) -> None:
     reading.rate(lab, int(event.id), comment=str(event.text))
 
 
-def promoted(lab: Lab, run: int | None, cell: int | None) -> None:
+def promoted(lab: LabContext, run: int | None, cell: int | None) -> None:
     made = promoting.promote(lab, _open(run), cell)
     notice(f"{made.template} is the default prompt now; its sampling is the preset {made.preset!r}.")
 
 
-def evaluated_cells(lab: Lab, run: int | None, cell: int | None, other: int | None) -> str:
+def evaluated_cells(lab: LabContext, run: int | None, cell: int | None, other: int | None) -> str:
     """The open cell, and the one beside it as its baseline, as an evaluation."""
     chosen = [cell] if not other else [other, cell]
     return str(promoting.to_evaluation(lab, _open(run), chosen).run_id)

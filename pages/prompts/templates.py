@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.prompts import PARTS, Template
 from genai_lab.prompts.library import TASKS
 from genai_lab.services import templates as service
@@ -48,7 +48,7 @@ class Editor:
         return [self.name, self.task, *self.parts]
 
 
-def build(lab: Lab) -> None:
+def build(lab: LabContext) -> None:
     state = gr.Textbox("", visible="hidden", show_label=False, container=False, elem_id="prompts-open")
     draft = gr.BrowserState(None, storage_key="genai-lab-prompts", secret="genai-lab")
     with gr.Row(equal_height=False):
@@ -185,7 +185,7 @@ def _versions() -> tuple[Any, ...]:
 # What is shown
 
 
-def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
+def opened(lab: LabContext, draft: str | None, request: gr.Request) -> list[Update]:
     """What the address asks for (?template=name@2, ?dataset=name@1), else the draft, else the library's first."""
     asked, dataset = (request.query_params.get(name, "") for name in ("template", "dataset"))
     kept = _kept(draft)
@@ -211,20 +211,22 @@ def opened(lab: Lab, draft: str | None, request: gr.Request) -> list[Update]:
     return [*now, *preview.beginning(lab, name, kept, dataset)]
 
 
-def chosen(lab: Lab, source: str | None, search: str, task: str, archived: bool, event: gr.EventData) -> list[Update]:
+def chosen(
+    lab: LabContext, source: str | None, search: str, task: str, archived: bool, event: gr.EventData
+) -> list[Update]:
     view = service.show(lab, str(event.name))
     return [*_shown(lab, view, search, task, archived), preview.suited(lab, view, source)]
 
 
-def other_version(lab: Lab, state: str, search: str, task: str, archived: bool, event: gr.EventData) -> list:
+def other_version(lab: LabContext, state: str, search: str, task: str, archived: bool, event: gr.EventData) -> list:
     return _shown(lab, service.show(lab, f"{_split(state)[0]}@{int(event.number)}"), search, task, archived)
 
 
-def listed(lab: Lab, state: str, search: str, task: str, archived: bool) -> dict[str, Any]:
+def listed(lab: LabContext, state: str, search: str, task: str, archived: bool) -> dict[str, Any]:
     return _shelf(lab, _split(state)[0], search, task, archived)
 
 
-def begun(lab: Lab, search: str, task: str, archived: bool) -> list[Update]:
+def begun(lab: LabContext, search: str, task: str, archived: bool) -> list[Update]:
     """An empty editor; nothing is kept before it is saved."""
     return [
         _shelf(lab, "", search, task, archived),
@@ -237,7 +239,7 @@ def begun(lab: Lab, search: str, task: str, archived: bool) -> list[Update]:
 
 
 def compared(
-    lab: Lab, state: str, system: str, instruction: str, shot: str, separator: str, event: gr.EventData
+    lab: LabContext, state: str, system: str, instruction: str, shot: str, separator: str, event: gr.EventData
 ) -> dict[str, Any]:
     """From the version to what stands in the editor now."""
     old = service.show(lab, f"{_split(state)[0]}@{int(event.number)}")
@@ -246,7 +248,7 @@ def compared(
     return pieces.difference_value(text, title)
 
 
-def changed(lab: Lab, state: str, system: str, instruction: str, shot: str, separator: str) -> str:
+def changed(lab: LabContext, state: str, system: str, instruction: str, shot: str, separator: str) -> str:
     """Says when what stands in the editor is no saved version."""
     if not state:
         return "Not saved yet."
@@ -264,7 +266,7 @@ def address(state: str, request: gr.Request) -> str:
 # What is changed
 
 
-def saved(lab: Lab, name: str, task: str | None, *rest: Any) -> list[Update]:
+def saved(lab: LabContext, name: str, task: str | None, *rest: Any) -> list[Update]:
     *parts, message, search, filtered, archived = rest
     before = {view.content_hash for view in _versions_of(lab, (name or "").strip())}
     template = _template(*parts)
@@ -276,7 +278,7 @@ def saved(lab: Lab, name: str, task: str | None, *rest: Any) -> list[Update]:
     return _shown(lab, view, search, filtered, archived)
 
 
-def copied(lab: Lab, state: str, search: str, task: str, archived: bool) -> list[Update]:
+def copied(lab: LabContext, state: str, search: str, task: str, archived: bool) -> list[Update]:
     """The saved version under a free name."""
     name = _split(_open(state))[0]
     taken = {view.template for hidden in (False, True) for view in service.find(lab, archived=hidden)}
@@ -286,38 +288,38 @@ def copied(lab: Lab, state: str, search: str, task: str, archived: bool) -> list
     return _shown(lab, view, search, task, archived)
 
 
-def put_away(lab: Lab, state: str, search: str, task: str, archived: bool) -> list[Update]:
+def put_away(lab: LabContext, state: str, search: str, task: str, archived: bool) -> list[Update]:
     name = _split(_open(state))[0]
     service.archive(lab, name)
     notice(f"Archived {name}; Undo archive brings it back.")
     return _shown(lab, service.show(lab, state), search, task, archived)
 
 
-def brought_back(lab: Lab, state: str, search: str, task: str, archived: bool) -> list[Update]:
+def brought_back(lab: LabContext, state: str, search: str, task: str, archived: bool) -> list[Update]:
     name = _split(_open(state))[0]
     service.restore(lab, name)
     return _shown(lab, service.show(lab, state), search, task, archived)
 
 
-def tagged(lab: Lab, state: str, tag: str) -> tuple[Update, Update, str]:
+def tagged(lab: LabContext, state: str, tag: str) -> tuple[Update, Update, str]:
     name, number = _split(_open(state))
     service.tag(lab, name, number or 0, tag or "")
     return _tags(lab, state)
 
 
-def untagged(lab: Lab, state: str, tag: str) -> tuple[Update, Update, str]:
+def untagged(lab: LabContext, state: str, tag: str) -> tuple[Update, Update, str]:
     service.untag(lab, _split(_open(state))[0], (tag or "").strip())
     return _tags(lab, state)
 
 
-def _tags(lab: Lab, state: str) -> tuple[Update, Update, str]:
+def _tags(lab: LabContext, state: str) -> tuple[Update, Update, str]:
     name, number = _split(state)
     views = service.versions(lab, name)
     return pieces.versions_value(views, service.uses(lab, name), number), _shelf(lab, name), ""
 
 
 def _shown(
-    lab: Lab, view: service.TemplateView, search: str = "", task: str = "", archived: bool = False
+    lab: LabContext, view: service.TemplateView, search: str = "", task: str = "", archived: bool = False
 ) -> list[Update]:
     """Everything that a version fills, in the order of `shown`."""
     value = view.value
@@ -331,7 +333,7 @@ def _shown(
     ]
 
 
-def _shelf(lab: Lab, name: str, search: str = "", task: str = "", archived: bool = False) -> dict[str, Any]:
+def _shelf(lab: LabContext, name: str, search: str = "", task: str = "", archived: bool = False) -> dict[str, Any]:
     views = service.find(lab, search=search or "", task=task or "", archived=archived)
     return pieces.library_value(views, name, archived=archived, searched=bool(search or task))
 
@@ -341,14 +343,14 @@ def _archiving(view: service.TemplateView | None) -> tuple[Update, Update]:
     return gr.update(visible=not gone, interactive=view is not None), gr.update(visible=gone)
 
 
-def _versions_of(lab: Lab, name: str) -> list[service.TemplateView]:
+def _versions_of(lab: LabContext, name: str) -> list[service.TemplateView]:
     try:
         return service.versions(lab, name)
     except LabError:
         return []
 
 
-def _has_unsaved(lab: Lab, kept: list[Any] | None) -> bool:
+def _has_unsaved(lab: LabContext, kept: list[Any] | None) -> bool:
     """Whether the draft holds a text that is no saved version."""
     if kept is None:
         return False
@@ -361,7 +363,7 @@ def _has_unsaved(lab: Lab, kept: list[Any] | None) -> bool:
         return True
 
 
-def _suited(lab: Lab, dataset: str) -> str | None:
+def _suited(lab: LabContext, dataset: str) -> str | None:
     """The template that suits the dataset best; None where there is no such dataset, or none that it could fill."""
     try:
         best = service.for_dataset(lab, dataset)[:1]

@@ -5,9 +5,9 @@ from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import defaults, generation, models, prompting
 from pages.components.errors import PRIVATE, guarded
@@ -35,7 +35,7 @@ NOTHING = {"text": "", "run": None}
 Update = Any
 
 
-def build(lab: Lab, sight: preview.Sight) -> None:
+def build(lab: LabContext, sight: preview.Sight) -> None:
     with gr.Row(elem_classes=["actions"]):
         run = gr.Button("Try", variant="primary", scale=0, min_width=80, elem_id="prompts-try")
         stop = gr.Button("Stop", scale=0, min_width=70, elem_id="prompts-try-stop")
@@ -61,7 +61,7 @@ def build(lab: Lab, sight: preview.Sight) -> None:
     )
 
 
-def try_row(lab: Lab, kept: prompting.KeptRows, *values: Any) -> Iterator[Sequence[Update]]:
+def try_row(lab: LabContext, kept: prompting.KeptRows, *values: Any) -> Iterator[Sequence[Update]]:
     """Streams the model's answer to the row of the preview: the prompt of a matrix, decoded greedily as it does."""
     model, prompt, sampling, made = _question(lab, kept, *values)
     expected = reference_of(made)
@@ -74,11 +74,11 @@ def try_row(lab: Lab, kept: prompting.KeptRows, *values: Any) -> Iterator[Sequen
         yield tokens, expected, {"text": text, "run": note["run"]}, state["run"]
 
 
-def stop_try(lab: Lab, run: int | None) -> None:
+def stop_try(lab: LabContext, run: int | None) -> None:
     generation.cancel(lab, run)
 
 
-def to_playground(lab: Lab, kept: prompting.KeptRows, *values: Any) -> str:
+def to_playground(lab: LabContext, kept: prompting.KeptRows, *values: Any) -> str:
     """The filled prompt as the playground's draft, with the settings that Try takes."""
     model, prompt, sampling, _ = _question(lab, kept, *values)
     return single.draft_of(model, prompt, sampling)
@@ -90,7 +90,9 @@ def reference_of(made: prompting.Preview) -> str:
     return "\n— or —\n".join(references)
 
 
-def _question(lab: Lab, kept: prompting.KeptRows, *values: Any) -> tuple[str, Prompt, Sampling, prompting.Preview]:
+def _question(
+    lab: LabContext, kept: prompting.KeptRows, *values: Any
+) -> tuple[str, Prompt, Sampling, prompting.Preview]:
     """What is asked of which model: the row filled in, with as many shots as fit."""
     *_, model, rendering, free = values
     if not model:

@@ -16,8 +16,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError, StorageError
-from genai_lab.lab import Lab
 from genai_lab.services.feedback import links, ranking
 from pages.components.doors import Number, refused
 from pages.components.theme import ASSETS_ROUTE
@@ -29,13 +29,13 @@ REMEMBERED = 10_000
 GONE = "This link is no longer valid; ask whoever sent it for a new one."
 
 
-def mount(app: FastAPI, lab: Lab) -> None:
+def mount(app: FastAPI, lab: LabContext) -> None:
     """Adds the routes; they must come before Gradio's, which take whatever is left."""
     app.mount(f"{links.ADDRESS}/static", StaticFiles(directory=STATIC))
     app.include_router(routes(lab))
 
 
-def routes(lab: Lab) -> APIRouter:
+def routes(lab: LabContext) -> APIRouter:
     router = APIRouter(prefix=links.ADDRESS)
     seen: dict[tuple[int, str], None] = {}  # cookies that were right once, which the writer judges again
 
@@ -103,11 +103,11 @@ def mark(annotator: Number, request: Request) -> str:
     return request.cookies.get(f"rank_{annotator}", "")
 
 
-def known(lab: Lab, annotator: Number, request: Request) -> bool:
+def known(lab: LabContext, annotator: Number, request: Request) -> bool:
     return links.allowed(lab, annotator, mark(annotator, request))
 
 
-def _told(lab: Lab, annotator: Number, request: Request, ask: Callable[[], dict[str, Any]]) -> Response:
+def _told(lab: LabContext, annotator: Number, request: Request, ask: Callable[[], dict[str, Any]]) -> Response:
     if not known(lab, annotator, request):
         return refused(GONE, 403)
     try:

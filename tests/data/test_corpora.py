@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.data.formulas import FORMULA_STARTS, NUMBER, release
 from genai_lab.data.readers import read
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
@@ -30,8 +30,8 @@ def unpacked(name: str) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = Lab.open(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
+    made = LabContext.open(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
     yield made
     made.close()
 
@@ -44,7 +44,7 @@ def check(problem: LabError) -> None:
     told.encode()
 
 
-def test_json_test_suite_loads_or_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_json_test_suite_loads_or_is_refused(lab: LabContext, tmp_path: Path) -> None:
     found = {name: data for name, data in unpacked("jsontestsuite.tar.gz").items() if name.endswith(".json")}
     assert len(found) > 300
     loaded, refused = [], []
@@ -84,7 +84,7 @@ def test_csv_spectrum_is_read_as_its_truth_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".tsv"])
-def test_naughty_strings_come_back_identical(suffix: str, lab: Lab, tmp_path: Path) -> None:
+def test_naughty_strings_come_back_identical(suffix: str, lab: LabContext, tmp_path: Path) -> None:
     if not (CORPORA / "blns.json").is_file():
         pytest.skip("the big list of naughty strings is not beside the repository")
     strings = json.loads((CORPORA / "blns.json").read_text())
@@ -114,7 +114,7 @@ def test_naughty_strings_come_back_identical(suffix: str, lab: Lab, tmp_path: Pa
 
 
 @pytest.mark.parametrize("path", SETS, ids=lambda path: path.name)
-def test_every_shared_set_loads_and_its_rows_come_back(path: Path, lab: Lab, tmp_path: Path) -> None:
+def test_every_shared_set_loads_and_its_rows_come_back(path: Path, lab: LabContext, tmp_path: Path) -> None:
     try:
         view = datasets.import_file(lab, path, path.name.split(".")[0])
     except LabError as problem:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import evaluation, jobs
 from genai_lab.services.evaluation import comparing, harness, reading, report
 from storage.tables import Job
@@ -46,7 +46,7 @@ ROWS = 12
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def lab(tmp_path: Path) -> Iterator[LabContext]:
     folders = {name: random_model(tmp_path / "m" / name, seed=seed) for seed, name in enumerate(("one", "two"))}
     made = open_lab(tmp_path / "home", **folders)
     yield made
@@ -65,7 +65,7 @@ def tasks(tmp_path: Path) -> Path:
     return folder
 
 
-def worked(lab: Lab, job_id: int) -> list[int]:
+def worked(lab: LabContext, job_id: int) -> list[int]:
     """The job's body and what the app does with its records, in this process; the evaluations."""
     kind, report = jobs.KINDS.get("harness"), Kept()
     result = kind.run(lab, jobs.show(lab, job_id).settings, report)
@@ -78,7 +78,7 @@ def worked(lab: Lab, job_id: int) -> list[int]:
 
 
 @needed
-def test_its_figures_stand_in_the_same_tables_and_are_compared(lab: Lab, tasks: Path) -> None:
+def test_its_figures_stand_in_the_same_tables_and_are_compared(lab: LabContext, tasks: Path) -> None:
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
@@ -110,7 +110,7 @@ def test_its_figures_stand_in_the_same_tables_and_are_compared(lab: Lab, tasks: 
 
 
 @needed
-def test_what_cannot_run_is_one_sentence(lab: Lab, tasks: Path) -> None:
+def test_what_cannot_run_is_one_sentence(lab: LabContext, tasks: Path) -> None:
     unknown = harness.start(lab, ["one"], ["nothing_like_it"], folder=tasks)
     with pytest.raises(LabError, match="no task 'nothing_like_it'"):
         worked(lab, unknown)
@@ -124,6 +124,6 @@ def test_what_cannot_run_is_one_sentence(lab: Lab, tasks: Path) -> None:
 
 
 @pytest.mark.skipif(there, reason="lm-evaluation-harness is installed")
-def test_without_it_the_way_to_get_it_is_named(lab: Lab) -> None:
+def test_without_it_the_way_to_get_it_is_named(lab: LabContext) -> None:
     with pytest.raises(LabError, match=r"pip install -r requirements-harness\.txt"):
         harness.start(lab, ["one"], ["arc_easy"])

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services.work import KINDS, Report
 from storage.tables import Job, Preset
 
@@ -23,7 +23,7 @@ class Count:
     name = "count"
     resource = "cpu"
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         done = {item["number"] for item in report.earlier()}
         for number in range(settings["upto"]):
             if number == settings.get("die") and number not in done and len(done) < number:

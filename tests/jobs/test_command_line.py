@@ -7,16 +7,16 @@ import pytest
 
 from genai_lab.cli import main
 from genai_lab.config import Config
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import jobs
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabContext:
     monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GENAI_LAB_PLUGINS", "tests.jobs.bodies")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    return Lab.open(Config.from_environment())
+    return LabContext.open(Config.from_environment())
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
@@ -24,7 +24,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     return code, capsys.readouterr().out
 
 
-def test_a_job_is_listed_waited_for_and_shown(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_is_listed_waited_for_and_shown(lab: LabContext, capsys: pytest.CaptureFixture[str]) -> None:
     job = jobs.enqueue(lab, "count", {"upto": 2, "name": "a"}, title="Count to 2")
     code, text = said(capsys, "list", "--json", "--status", "queued")
     assert (code, [one["title"] for one in json.loads(text)["jobs"]]) == (0, ["Count to 2"])
@@ -34,7 +34,9 @@ def test_a_job_is_listed_waited_for_and_shown(lab: Lab, capsys: pytest.CaptureFi
     assert said(capsys, "list", "--status", "queued") == (0, "No jobs.\n")
 
 
-def test_a_failed_job_is_an_exit_code_and_its_log_can_be_read(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_job_is_an_exit_code_and_its_log_can_be_read(
+    lab: LabContext, capsys: pytest.CaptureFixture[str]
+) -> None:
     job = jobs.enqueue(lab, "count", {"upto": 2, "name": "a", "disk": 1}, title="Count to 2")
     code, text = said(capsys, "wait", str(job), "--json")
     assert (code, json.loads(text)["exit_reason"]) == (1, "disk full")
@@ -44,6 +46,6 @@ def test_a_failed_job_is_an_exit_code_and_its_log_can_be_read(lab: Lab, capsys: 
 
 
 @pytest.mark.parametrize("words", [("show", "9"), ("cancel", "9"), ("logs", "9")])
-def test_bad_input_is_one_sentence(lab: Lab, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+def test_bad_input_is_one_sentence(lab: LabContext, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
     assert main(["jobs", *words]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

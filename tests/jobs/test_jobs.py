@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import select
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.files import write_json
-from genai_lab.lab import Lab
 from genai_lab.services import jobs
 from genai_lab.services.jobs import process, supervisor
 from genai_lab.services.jobs.supervisor import Supervisor
@@ -28,30 +28,30 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def lab(config: Config) -> Iterator[Lab]:
-    lab = Lab.open(config)
+def lab(config: Config) -> Iterator[LabContext]:
+    lab = LabContext.open(config)
     yield lab
     if lab.supervisor is not None:
         lab.supervisor.stop()
     lab.close()
 
 
-def supervise(lab: Lab) -> None:
+def supervise(lab: LabContext) -> None:
     lab.supervisor = Supervisor(lab)
     lab.supervisor.start()
 
 
-def count(lab: Lab, **settings: Any) -> int:
+def count(lab: LabContext, **settings: Any) -> int:
     settings = {"upto": 3, "name": "a", **settings}
     return jobs.enqueue(lab, "count", settings, title=f"Count to {settings['upto']}")
 
 
-def kept(lab: Lab) -> list[str]:
+def kept(lab: LabContext) -> list[str]:
     with lab.database.reading() as session:
         return sorted(session.scalars(select(Preset.name)))
 
 
-def test_a_run_is_given_a_gpu_for_each_of_its_processes_and_those_behind_it_wait(lab: Lab) -> None:
+def test_a_run_is_given_a_gpu_for_each_of_its_processes_and_those_behind_it_wait(lab: LabContext) -> None:
     supervisor, given = Supervisor(lab), []
     supervisor._gpus = ("4", "5")
 
@@ -77,7 +77,7 @@ def test_a_run_is_given_a_gpu_for_each_of_its_processes_and_those_behind_it_wait
     supervisor._lock.close()
 
 
-def test_a_job_is_done_by_a_worker_and_written_down_once(lab: Lab) -> None:
+def test_a_job_is_done_by_a_worker_and_written_down_once(lab: LabContext) -> None:
     job = count(lab)
     done = until_ended(lab, job)
     assert (done.status, done.exit_reason, done.result, done.share) == ("finished", "finished", {"sum": 3}, 1.0)
@@ -86,13 +86,13 @@ def test_a_job_is_done_by_a_worker_and_written_down_once(lab: Lab) -> None:
     assert jobs.metrics(lab, job) == {"squares": [(0, 0.0), (1, 1.0), (2, 4.0)]}
 
 
-def test_a_killed_worker_is_followed_by_one_that_goes_on(lab: Lab) -> None:
+def test_a_killed_worker_is_followed_by_one_that_goes_on(lab: LabContext) -> None:
     done = until_ended(lab, count(lab, upto=6, die=4))
     assert (done.status, done.attempt) == ("finished", 2)
     assert kept(lab) == [*(f"a {number}" for number in range(6)), "a finished"]
 
 
-def test_a_job_whose_worker_always_dies_is_killed_in_the_end(lab: Lab) -> None:
+def test_a_job_whose_worker_always_dies_is_killed_in_the_end(lab: LabContext) -> None:
     done = until_ended(lab, count(lab, die_once=0))
     assert (done.status, done.exit_reason, done.attempt) == ("failed", "killed", 3)
     assert [(one["attempt"], one["reason"], one["records"]) for one in done.failed_attempts or ()] == [
@@ -102,7 +102,7 @@ def test_a_job_whose_worker_always_dies_is_killed_in_the_end(lab: Lab) -> None:
     assert jobs.retry(lab, done.id).failed_attempts is None
 
 
-def test_a_failure_is_one_sentence_and_can_be_tried_again(lab: Lab) -> None:
+def test_a_failure_is_one_sentence_and_can_be_tried_again(lab: LabContext) -> None:
     job = count(lab, fail=2)
     done = until_ended(lab, job)
     assert (done.status, done.exit_reason) == ("failed", "failed")
@@ -112,20 +112,20 @@ def test_a_failure_is_one_sentence_and_can_be_tried_again(lab: Lab) -> None:
         jobs.retry(lab, job)
 
 
-def test_out_of_memory_is_named(lab: Lab) -> None:
+def test_out_of_memory_is_named(lab: LabContext) -> None:
     assert until_ended(lab, count(lab, memory=1)).exit_reason == "out of memory"
 
 
-def test_a_full_disk_is_named(lab: Lab) -> None:
+def test_a_full_disk_is_named(lab: LabContext) -> None:
     assert until_ended(lab, count(lab, disk=1)).exit_reason == "disk full"
 
 
-def test_a_child_that_outlives_its_worker_neither_stops_the_job_nor_stays(lab: Lab) -> None:
+def test_a_child_that_outlives_its_worker_neither_stops_the_job_nor_stays(lab: LabContext) -> None:
     done = until_ended(lab, count(lab, fork=0))
     assert (done.status, done.attempt) == ("finished", 2)
 
 
-def test_findings_that_cannot_be_kept_end_their_own_job_only(lab: Lab) -> None:
+def test_findings_that_cannot_be_kept_end_their_own_job_only(lab: LabContext) -> None:
     bad, good = count(lab, poison=1), count(lab, name="b")
     assert until_ended(lab, good).status == "finished"
     done = until_ended(lab, bad)
@@ -143,7 +143,7 @@ def test_a_line_of_any_length_is_read_whole_and_a_torn_one_is_passed_over(tmp_pa
     assert list(process.lines(report, third[1])) == []
 
 
-def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: Lab) -> None:
+def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: LabContext) -> None:
     supervise(lab)
     job = count(lab, hang=1)
     child = jobs.folder(lab, job) / "child"
@@ -155,14 +155,14 @@ def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: Lab) -> Non
     until(lambda: process.process_started(pid) is None or _zombie(pid))
 
 
-def test_a_queued_job_is_cancelled_without_being_started(lab: Lab) -> None:
+def test_a_queued_job_is_cancelled_without_being_started(lab: LabContext) -> None:
     job = count(lab)
     jobs.cancel(lab, job)
     assert until_ended(lab, job).status == "cancelled"
     assert kept(lab) == []
 
 
-def test_the_next_supervisor_takes_over_a_living_worker(lab: Lab, config: Config) -> None:
+def test_the_next_supervisor_takes_over_a_living_worker(lab: LabContext, config: Config) -> None:
     supervise(lab)
     job = count(lab, upto=10, pause=0.3)
     worker = jobs.folder(lab, job) / process.WORKER
@@ -170,7 +170,7 @@ def test_the_next_supervisor_takes_over_a_living_worker(lab: Lab, config: Config
     before = worker.read_text()
     lab.supervisor.stop()
     lab.supervisor = None
-    other = Lab.open(config)
+    other = LabContext.open(config)
     done = until_ended(other, job)
     assert (done.status, done.attempt) == ("finished", 1)
     assert worker.read_text() == before
@@ -178,13 +178,13 @@ def test_the_next_supervisor_takes_over_a_living_worker(lab: Lab, config: Config
     other.close()
 
 
-def test_a_second_lab_on_the_same_home_is_refused_in_one_sentence(lab: Lab, config: Config) -> None:
+def test_a_second_lab_on_the_same_home_is_refused_in_one_sentence(lab: LabContext, config: Config) -> None:
     supervise(lab)
     with pytest.raises(LabError, match="Another genai_lab is open on the data home"):
         Supervisor(lab, patience=0.1)
 
 
-def test_a_kind_that_is_gone_ends_its_own_job_only(lab: Lab) -> None:
+def test_a_kind_that_is_gone_ends_its_own_job_only(lab: LabContext) -> None:
     with lab.database.session() as session:
         fields = {"kind": "gone", "title": "Of a plugin", "settings": {}, "resource": "cpu", "priority": 9}
         gone = queries.add_job(session, **fields).id
@@ -194,7 +194,7 @@ def test_a_kind_that_is_gone_ends_its_own_job_only(lab: Lab) -> None:
     assert "No kind of job is called 'gone'" in str(done.error)
 
 
-def test_what_depends_on_a_failed_job_fails_with_it(lab: Lab) -> None:
+def test_what_depends_on_a_failed_job_fails_with_it(lab: LabContext) -> None:
     first = count(lab, fail=0)
     then = jobs.enqueue(lab, "count", {"upto": 1, "name": "b"}, title="After it", depends_on=first)
     done = until_ended(lab, then)
@@ -208,7 +208,9 @@ class Brief:
     name, resource, small = "brief", "device", True
 
 
-def test_small_jobs_pass_long_ones_and_others_say_what_they_wait_for(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_jobs_pass_long_ones_and_others_say_what_they_wait_for(
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(jobs.KINDS._items, "brief", Brief())
     supervisor, begun = Supervisor(lab), []
     monkeypatch.setattr(supervisor, "_spawn", lambda job_id, order: begun.append(job_id))
@@ -227,7 +229,7 @@ def test_small_jobs_pass_long_ones_and_others_say_what_they_wait_for(lab: Lab, m
     supervisor._lock.close()
 
 
-def test_a_job_tells_its_attempts_and_why_they_ended(lab: Lab) -> None:
+def test_a_job_tells_its_attempts_and_why_they_ended(lab: LabContext) -> None:
     job = count(lab)
     assert jobs.show(lab, job).attempts == ""
     with lab.database.session() as session:
@@ -244,7 +246,7 @@ def test_a_job_tells_its_attempts_and_why_they_ended(lab: Lab) -> None:
 
 
 def test_the_urgent_go_first_and_only_so_many_at_once(tmp_path: Path) -> None:
-    lab = Lab.open(Config(home=tmp_path / "one", plugins=("tests.jobs.bodies",), cpu_jobs=1))
+    lab = LabContext.open(Config(home=tmp_path / "one", plugins=("tests.jobs.bodies",), cpu_jobs=1))
     late, soon = (
         jobs.enqueue(lab, "count", {"upto": 1, "name": name}, title=name, priority=priority)
         for name, priority in (("late", 0), ("soon", 5))
@@ -264,7 +266,7 @@ def _zombie(pid: int) -> bool:
 
 
 def test_a_job_is_cancelled_and_retried_two_hundred_times_without_a_lost_order(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "COMMAND", ("/bin/sh", "-c", "exec sleep 600"))
     monkeypatch.setattr(supervisor, "EVERY", 0.001)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError, ModelError, UnknownName
-from genai_lab.lab import Lab
 from genai_lab.models import Generator, Prompt, Request, Source, starter
 from genai_lab.services import generation, hashes, models
 from genai_lab.services.jobs.supervisor import stand_in
@@ -20,12 +20,12 @@ from tests.models.servers import SHA, SmallEndpoint, SmallHub, serving
 from tests.waiting import until, until_ended
 
 
-def open_lab(tmp_path: Path) -> Lab:
-    return Lab.open(Config(home=tmp_path / "home", model_roots=(tmp_path / "models",), device="cpu"))
+def open_lab(tmp_path: Path) -> LabContext:
+    return LabContext.open(Config(home=tmp_path / "home", model_roots=(tmp_path / "models",), device="cpu"))
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabContext]:
     monkeypatch.setattr(starter, "WEIGHTS", tmp_path / "weights")
     small_llama(tmp_path / "weights" / "starter-causal")
     made = open_lab(tmp_path)
@@ -38,11 +38,11 @@ def local(tmp_path: Path) -> Source:
     return Source("local", str(small_llama(tmp_path / "models" / "small")))
 
 
-def names(lab: Lab, **how: object) -> list[str]:
+def names(lab: LabContext, **how: object) -> list[str]:
     return [view.card.name for view in models.catalogue(lab, **how)]  # type: ignore[arg-type]
 
 
-def test_starters_are_registered_on_first_opening_and_follow_their_weights(lab: Lab, tmp_path: Path) -> None:
+def test_starters_are_registered_on_first_opening_and_follow_their_weights(lab: LabContext, tmp_path: Path) -> None:
     assert names(lab) == ["starter-causal"]
     first = models.show(lab, "starter-causal")
     models.register_starters(lab)
@@ -55,7 +55,9 @@ def test_starters_are_registered_on_first_opening_and_follow_their_weights(lab: 
     assert names(lab) == ["starter-causal"]
 
 
-def test_added_model_generates_is_counted_and_survives_reopening(lab: Lab, local: Source, tmp_path: Path) -> None:
+def test_added_model_generates_is_counted_and_survives_reopening(
+    lab: LabContext, local: Source, tmp_path: Path
+) -> None:
     view = models.add(lab, "small", local)
     assert (view.status, view.card.source) == ("ready", local)
     made = generation.generate(lab, "small", Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=4))
@@ -74,7 +76,7 @@ def test_added_model_generates_is_counted_and_survives_reopening(lab: Lab, local
     other.close()
 
 
-def test_model_with_runs_is_archived_and_not_removed(lab: Lab, local: Source) -> None:
+def test_model_with_runs_is_archived_and_not_removed(lab: LabContext, local: Source) -> None:
     models.add(lab, "small", local)
     generation.generate(lab, "small", Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=1))
     with pytest.raises(ModelError, match="archive it instead"):
@@ -89,7 +91,7 @@ def test_model_with_runs_is_archived_and_not_removed(lab: Lab, local: Source) ->
     assert models.show(lab, "small").status == "ready"
 
 
-def test_removing_forgets_the_model_and_leaves_the_users_folder_alone(lab: Lab, local: Source) -> None:
+def test_removing_forgets_the_model_and_leaves_the_users_folder_alone(lab: LabContext, local: Source) -> None:
     models.add(lab, "small", local)
     models.remove(lab, "small")
     assert "small" not in names(lab)
@@ -98,7 +100,7 @@ def test_removing_forgets_the_model_and_leaves_the_users_folder_alone(lab: Lab, 
         models.remove(lab, "starter-causal")
 
 
-def test_base_of_an_adapter_stays_while_the_adapter_is_there(lab: Lab, local: Source, tmp_path: Path) -> None:
+def test_base_of_an_adapter_stays_while_the_adapter_is_there(lab: LabContext, local: Source, tmp_path: Path) -> None:
     models.add(lab, "small", local)
     tuned = Source("adapter", str(lora(tmp_path / "models" / "lora")), base="small")
     models.add(lab, "tuned", tuned)
@@ -113,7 +115,7 @@ def test_base_of_an_adapter_stays_while_the_adapter_is_there(lab: Lab, local: So
         models.add(lab, "lost", Source("adapter", tuned.location, base="nothing"))
 
 
-def test_adapters_decode_on_their_base_even_when_it_is_archived(lab: Lab, local: Source, tmp_path: Path) -> None:
+def test_adapters_decode_on_their_base_even_when_it_is_archived(lab: LabContext, local: Source, tmp_path: Path) -> None:
     models.add(lab, "small", local)
     for name, make in (("tuned", lora), ("soft", soft_prompt)):
         models.add(lab, name, Source("adapter", str(make(tmp_path / "models" / name)), base="small"))
@@ -142,7 +144,7 @@ def say(generator: Generator) -> tuple[int | None, ...]:
     return tuple(token.id for token in stream.completions[0].tokens)
 
 
-def test_refused_models_change_nothing(lab: Lab, local: Source, tmp_path: Path) -> None:
+def test_refused_models_change_nothing(lab: LabContext, local: Source, tmp_path: Path) -> None:
     models.add(lab, "small", local)
     before = names(lab)
     broken = small_llama(tmp_path / "models" / "broken")
@@ -161,7 +163,7 @@ def test_refused_models_change_nothing(lab: Lab, local: Source, tmp_path: Path) 
     assert names(lab) == before
 
 
-def test_folder_that_has_gone_is_missing_in_words(lab: Lab, local: Source, tmp_path: Path) -> None:
+def test_folder_that_has_gone_is_missing_in_words(lab: LabContext, local: Source, tmp_path: Path) -> None:
     models.add(lab, "small", local)
     (tmp_path / "models" / "small").rename(tmp_path / "models" / "moved")
     view = models.show(lab, "small")
@@ -170,7 +172,7 @@ def test_folder_that_has_gone_is_missing_in_words(lab: Lab, local: Source, tmp_p
         models.load(lab, "small")
 
 
-def test_classifier_is_listed_and_does_not_generate(lab: Lab, tmp_path: Path) -> None:
+def test_classifier_is_listed_and_does_not_generate(lab: LabContext, tmp_path: Path) -> None:
     folder = small_llama(tmp_path / "models" / "judge", architectures=["LlamaForSequenceClassification"])
     models.add(lab, "judge", Source("local", str(folder)))
     assert names(lab, role="classify") == ["judge"]
@@ -179,14 +181,14 @@ def test_classifier_is_listed_and_does_not_generate(lab: Lab, tmp_path: Path) ->
             use()
 
 
-def test_prompt_takes_the_models_best_mode(lab: Lab, local: Source) -> None:
+def test_prompt_takes_the_models_best_mode(lab: LabContext, local: Source) -> None:
     models.add(lab, "small", local)
     assert models.prompt_for(lab, "small", "a") == Prompt(text="a", mode="completion")
     with pytest.raises(BadSetting, match="completion for small"):
         models.prompt_for(lab, "small", "a", "text-to-text")
 
 
-def test_endpoint_is_added_and_used_like_any_other(lab: Lab) -> None:
+def test_endpoint_is_added_and_used_like_any_other(lab: LabContext) -> None:
     endpoint = SmallEndpoint()
     with serving(endpoint.handler()) as address:
         models.add(lab, "remote", Source("endpoint", address, remote_name="tiny"))
@@ -210,7 +212,7 @@ HUB = Source("hub", "owner/small")
 
 
 def test_hub_model_is_planned_downloaded_survives_the_app_and_generates(
-    lab: Lab, small_hub: SmallHub, tmp_path: Path
+    lab: LabContext, small_hub: SmallHub, tmp_path: Path
 ) -> None:
     plan = models.hub_size(lab, "owner/small", None, None)
     assert (plan.files, plan.revision, plan.licence, plan.gated) == (5, SHA, "mit", False)
@@ -235,7 +237,7 @@ def test_hub_model_is_planned_downloaded_survives_the_app_and_generates(
 
 
 def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_its_files(
-    lab: Lab, small_hub: SmallHub
+    lab: LabContext, small_hub: SmallHub
 ) -> None:
     small_hub.bytes_per_second = 5_000
     made = models.start_download(lab, "small", HUB)
@@ -263,7 +265,7 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
     assert not folder.exists()
 
 
-def test_what_was_fetched_of_a_model_goes_with_it(lab: Lab, small_hub: SmallHub) -> None:
+def test_what_was_fetched_of_a_model_goes_with_it(lab: LabContext, small_hub: SmallHub) -> None:
     small_hub.spoil = True
     made = models.start_download(lab, "small", HUB)
     assert "arrived damaged" in str(until_ended(lab, made.id).error)
@@ -275,7 +277,7 @@ def test_what_was_fetched_of_a_model_goes_with_it(lab: Lab, small_hub: SmallHub)
     assert not list(lab.config.hub_cache.rglob("*.partial"))
 
 
-def test_command_line_downloads_and_waits(lab: Lab, small_hub: SmallHub) -> None:
+def test_command_line_downloads_and_waits(lab: LabContext, small_hub: SmallHub) -> None:
     told: list[str] = []
     models.download(lab, HUB, progress=told.append)
     assert "owner/small at 0123456789" in told[0]
@@ -284,7 +286,7 @@ def test_command_line_downloads_and_waits(lab: Lab, small_hub: SmallHub) -> None
 
 
 def test_a_large_model_is_hashed_beside_other_work_and_before_it_is_used(
-    lab: Lab, local: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, local: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = models.add(lab, "known", local).card.content_hash
     monkeypatch.setattr("genai_lab.models.inspect.AT_ONCE", 0)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import pages  # noqa: F401  (turns Gradio's analytics off)
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import datasets, models
 from pages import evaluate
 from pages.evaluate import new
@@ -19,12 +19,12 @@ def asked(**params: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def spam(lab: Lab) -> str:
+def spam(lab: LabContext) -> str:
     rows = [{"text": "Win a prize today", "label": "spam"}, {"text": "See you at seven", "label": "ham"}]
     return datasets.import_rows(lab, rows, "measured-spam", {"kind": "typed"}).name
 
 
-def test_a_link_from_a_dataset_opens_new_with_what_suits_it(lab: Lab, spam: str) -> None:
+def test_a_link_from_a_dataset_opens_new_with_what_suits_it(lab: LabContext, spam: str) -> None:
     tab, *_ = evaluate.arrived(lab, asked(dataset=spam))
     assert tab["selected"] == "new"
     kinds, suite, chosen, _, dataset, template, metrics, length, split, *_ = new.choices(lab, asked(dataset=spam))
@@ -35,12 +35,12 @@ def test_a_link_from_a_dataset_opens_new_with_what_suits_it(lab: Lab, spam: str)
     assert (suite["value"], chosen["value"]) == ("summary", ["starter-seq2seq"])
 
 
-def test_evaluate_opens_new_while_there_is_nothing_to_see(lab: Lab) -> None:
+def test_evaluate_opens_new_while_there_is_nothing_to_see(lab: LabContext) -> None:
     wanted = "figures" if evaluate.service.find(lab, 1) else "new"
     assert evaluate.arrived(lab, asked())[0]["selected"] == wanted
 
 
-def test_the_places_that_models_may_come_from_are_those_that_are_looked_through(lab: Lab) -> None:
+def test_the_places_that_models_may_come_from_are_those_that_are_looked_through(lab: LabContext) -> None:
     found = adding.found_folders(lab, "config.json")["choices"]
     assert models.show(lab, "tiny").card.source.location in found
     assert all(any(path.startswith(str(root)) for root in lab.options.roots) for path in found)

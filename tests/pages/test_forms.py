@@ -7,7 +7,7 @@ import gradio as gr
 import pytest
 
 import pages
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 
 MOST = 7
 # The buttons that start something new, by elem_id.
@@ -22,7 +22,7 @@ FIELDS = (
 
 
 @pytest.fixture(scope="module")
-def every(lab: Lab) -> list[Any]:
+def every(lab: LabContext) -> list[Any]:
     """All blocks of all pages, in the order in which they stand."""
     demo = pages.build(lab)
     return list(_walk(demo))

@@ -10,9 +10,9 @@ import gradio as gr
 import pytest
 
 import pages  # noqa: F401  (turns Gradio's analytics off)
+from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Sampling, Token
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation
 from pages.components.forms import show_settings
@@ -37,14 +37,14 @@ def value_of(update: Any) -> Any:
     return update.get("value") if isinstance(update, dict) and "__type__" in update else update
 
 
-def opened(lab: Lab, draft: Sequence[Any] | None = None, **params: str) -> dict[str, Any]:
+def opened(lab: LabContext, draft: Sequence[Any] | None = None, **params: str) -> dict[str, Any]:
     """What the page shows on opening, by name."""
     made = single.opened(lab, json.dumps(draft) if draft is not None else None, asked(**params))
     names = ["model", "mode", "prompt", "system", "talk", *NAMES, "origin", "tokens", "stats", "state", "note"]
     return {name: value_of(update) for name, update in zip(names, made, strict=False)}
 
 
-def test_a_message_joins_the_conversation_as_it_is_sent(lab: Lab) -> None:
+def test_a_message_joins_the_conversation_as_it_is_sent(lab: LabContext) -> None:
     updates = list(running.generate(lab, "tiny", "chat", "How are you?", "Be kind.", TALK, *SHORT))
     roles = [one["role"] for one in updates[0][-1]["messages"]]
     assert roles == ["user", "assistant", "user"]
@@ -57,14 +57,14 @@ def test_a_message_joins_the_conversation_as_it_is_sent(lab: Lab) -> None:
     assert chat.taken_back(talk)[0] == "How are you?"
 
 
-def test_a_message_that_cannot_be_sent_leaves_the_conversation_as_it_was(lab: Lab) -> None:
+def test_a_message_that_cannot_be_sent_leaves_the_conversation_as_it_was(lab: LabContext) -> None:
     seen: list[Any] = []
     with pytest.raises(LabError, match="tokens"):
         seen.extend(running.generate(lab, "tiny", "chat", "word " * 3000, "", TALK, *SHORT))
     assert seen[-1][-1] == TALK
 
 
-def test_grid_and_best_ask_the_last_message_again_when_the_box_is_empty(lab: Lab) -> None:
+def test_grid_and_best_ask_the_last_message_again_when_the_box_is_empty(lab: LabContext) -> None:
     made = chat.asked_again(lab, "tiny", "chat", "", "", TALK)
     assert [one["content"] for one in made.messages] == ["Hi"]
     assert chat.asked_again(lab, "tiny", "completion", "Once", "", TALK).text == "Once"
@@ -72,7 +72,7 @@ def test_grid_and_best_ask_the_last_message_again_when_the_box_is_empty(lab: Lab
         chat.asked_again(lab, "tiny", "chat", " ", "", None)
 
 
-def test_settings_of_an_example_stay_with_its_model(lab: Lab) -> None:
+def test_settings_of_an_example_stay_with_its_model(lab: LabContext) -> None:
     example = next(one for one in examples.examples() if one.title == "Continue a story")
     values = examples.use_example(lab, example)
     shown = dict(zip(NAMES, values[5:-1], strict=True))
@@ -88,7 +88,7 @@ def test_settings_of_an_example_stay_with_its_model(lab: Lab) -> None:
     assert value_of(preset) is None
 
 
-def test_settings_that_are_still_a_modes_own_follow_the_mode_and_changed_ones_stay(lab: Lab) -> None:
+def test_settings_that_are_still_a_modes_own_follow_the_mode_and_changed_ones_stay(lab: LabContext) -> None:
     talk = show_settings(settings.own_settings(lab, "tiny", "chat")[0], NAMES)
     plain = show_settings(settings.own_settings(lab, "tiny", "completion")[0], NAMES)
     assert talk != plain
@@ -97,7 +97,7 @@ def test_settings_that_are_still_a_modes_own_follow_the_mode_and_changed_ones_st
     assert settings.use_mode(lab, "tiny", "completion", *changed) == gr.skip()
 
 
-def test_a_draft_keeps_its_settings_with_its_model_alone(lab: Lab) -> None:
+def test_a_draft_keeps_its_settings_with_its_model_alone(lab: LabContext) -> None:
     own = show_settings(Sampling(max_new_tokens=80, temperature=1.1), NAMES)
     draft = ["starter-causal", "completion", "A draft", "", chat.nothing(), *own, streaming.NO_NOTE]
     kept = opened(lab, draft)
@@ -108,7 +108,7 @@ def test_a_draft_keeps_its_settings_with_its_model_alone(lab: Lab) -> None:
     assert opened(lab, ["of", "another", "shape"])["model"]
 
 
-def test_a_run_of_the_address_is_shown_and_a_draft_that_goes_with_it_is_taken_up(lab: Lab) -> None:
+def test_a_run_of_the_address_is_shown_and_a_draft_that_goes_with_it_is_taken_up(lab: LabContext) -> None:
     *_, last = running.generate(lab, "tiny", "completion", "Once upon", "", chat.nothing(), *SHORT)
     run = last[2]["run"]
     assert opened(lab, None, run=str(run))["prompt"] == "Once upon"
@@ -119,7 +119,7 @@ def test_a_run_of_the_address_is_shown_and_a_draft_that_goes_with_it_is_taken_up
     assert other["prompt"] == "Once upon"
 
 
-def test_a_chat_run_without_an_answer_is_asked_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chat_run_without_an_answer_is_asked_again(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     view = generation.run(lab, generation.generate(lab, "tiny", HELLO, Sampling(max_new_tokens=2, seed=1)).id)
     answered = opened(lab, None, run=str(view.id))
     assert (answered["prompt"], answered["talk"]["messages"]) == ("", [{"role": "user", "content": "Hi"}])
@@ -138,7 +138,7 @@ def test_chips_suit_the_mode_and_the_model() -> None:
     assert titles("starter-causal", "chat") == ["Ask for help", "Another request"]
 
 
-def test_compare_opens_with_two_different_things_and_the_conversation(lab: Lab) -> None:
+def test_compare_opens_with_two_different_things_and_the_conversation(lab: LabContext) -> None:
     values = ["tiny", "chat", "", "Be kind.", {**TALK, "messages": [*TALK["messages"]], "last": "Hello"}, *SHORT]
     prompt, talk, *panels, touched = compare.take_over(lab, *values)
     assert touched
@@ -154,7 +154,7 @@ def test_compare_opens_with_two_different_things_and_the_conversation(lab: Lab) 
     assert plain[0] == compare.FIRST_PROMPT
 
 
-def test_every_panel_has_its_own_mode_and_system(lab: Lab) -> None:
+def test_every_panel_has_its_own_mode_and_system(lab: LabContext) -> None:
     own = show_settings(Sampling(max_new_tokens=3, seed=1), compare.SHOWN)
     talk = {"messages": [*TALK["messages"], {"role": "assistant", "content": "Hello"}], "last": "", "run": None}
     panels = ["tiny", "chat", "Be kind.", *own, "tiny", "completion", "", *own]
@@ -189,7 +189,7 @@ def test_the_note_says_how_a_completion_ended_and_why_it_is_empty(
     assert note["cut"] is cut
 
 
-def test_a_loading_model_says_what_is_done_and_how_long_it_takes(lab: Lab) -> None:
+def test_a_loading_model_says_what_is_done_and_how_long_it_takes(lab: LabContext) -> None:
     value, *_ = streaming.loading("tiny", 270_000_000)
     assert "270 MB" in value["placeholder"]
     value, *_ = streaming.loading("tiny", 270_000_000, 7.2)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import pages  # noqa: F401  (turns Gradio's analytics off)
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, generation, prompting
 from pages.playground import single
 from pages.prompts import matrix, templates, trying
@@ -17,7 +17,7 @@ ROWS = [{"text": "Win a prize", "label": "spam"}, {"text": "See you at six", "la
 
 
 @pytest.fixture(scope="module")
-def spam(lab: Lab) -> str:
+def spam(lab: LabContext) -> str:
     return datasets.import_rows(lab, ROWS, "tried-spam", {"kind": "typed"}).name
 
 
@@ -27,11 +27,11 @@ def values(source: str, model: str | None = "tiny", rendering: str = "plain") ->
     return [*parts, source, 1, "", "random", 0, 0, "", model, rendering, 5]
 
 
-def opened(lab: Lab, draft: list[Any] | None = None, **params: str) -> list[Any]:
+def opened(lab: LabContext, draft: list[Any] | None = None, **params: str) -> list[Any]:
     return list(templates.opened(lab, json.dumps(draft) if draft else None, SimpleNamespace(query_params=params)))  # type: ignore[arg-type]
 
 
-def test_a_template_is_tried_on_the_row_of_its_preview_beside_its_reference(lab: Lab, spam: str) -> None:
+def test_a_template_is_tried_on_the_row_of_its_preview_beside_its_reference(lab: LabContext, spam: str) -> None:
     updates = list(trying.try_row(lab, prompting.KeptRows(lab), *values(spam)))
     tokens, reference, note, run = updates[-1]
     row = datasets.pick(lab, datasets.show(lab, spam).id, [0])[0]
@@ -45,13 +45,13 @@ def test_a_template_is_tried_on_the_row_of_its_preview_beside_its_reference(lab:
     assert row.references or row.label
 
 
-def test_a_try_without_a_model_is_one_sentence(lab: Lab, spam: str) -> None:
+def test_a_try_without_a_model_is_one_sentence(lab: LabContext, spam: str) -> None:
     with pytest.raises(LabError, match="No model is chosen"):
         list(trying.try_row(lab, prompting.KeptRows(lab), *values(spam, None)))
 
 
 @pytest.mark.parametrize("rendering", ["plain", "chat"])
-def test_the_filled_prompt_opens_in_the_playground(lab: Lab, spam: str, rendering: str) -> None:
+def test_the_filled_prompt_opens_in_the_playground(lab: LabContext, spam: str, rendering: str) -> None:
     draft = trying.to_playground(lab, prompting.KeptRows(lab), *values(spam, rendering=rendering))
     kept = single._kept(draft)
     assert kept is not None
@@ -62,7 +62,7 @@ def test_the_filled_prompt_opens_in_the_playground(lab: Lab, spam: str, renderin
         assert kept.system.startswith("Answer ham or spam")
 
 
-def test_a_link_from_a_dataset_opens_with_it_and_the_template_that_suits(lab: Lab, spam: str) -> None:
+def test_a_link_from_a_dataset_opens_with_it_and_the_template_that_suits(lab: LabContext, spam: str) -> None:
     made = opened(lab, dataset=spam)
     assert made[1] == "classify-labels"
     assert any(isinstance(one, dict) and one.get("value") == spam for one in made)
@@ -79,7 +79,7 @@ def named(made: list[Any]) -> dict[str, Any]:
     return {name: one["value"] if isinstance(one, dict) else one for name, one in zip(names, made, strict=False)}
 
 
-def test_the_matrix_proposes_what_suits_the_dataset_and_keeps_what_was_left(lab: Lab, spam: str) -> None:
+def test_the_matrix_proposes_what_suits_the_dataset_and_keeps_what_was_left(lab: LabContext, spam: str) -> None:
     fresh = named(matrix.offered(lab, None, spam))
     assert (fresh["dataset"], fresh["metrics"], fresh["length"]) == (spam, ["classification"], 16)
     assert fresh["templates"] == ["classify-labels"]
@@ -95,7 +95,7 @@ def test_the_matrix_proposes_what_suits_the_dataset_and_keeps_what_was_left(lab:
 
 
 @pytest.mark.parametrize(("params", "tab"), [({}, None), ({"tab": "matrix"}, "matrix"), ({"example": "yes"}, "matrix")])
-def test_a_link_opens_the_matrix(lab: Lab, params: dict[str, str], tab: str | None) -> None:
+def test_a_link_opens_the_matrix(lab: LabContext, params: dict[str, str], tab: str | None) -> None:
     made = matrix.arrived(lab, None, SimpleNamespace(query_params=params))  # type: ignore[arg-type]
     assert made[0].get("selected") == tab
     if "example" in params:

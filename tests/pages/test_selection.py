@@ -12,9 +12,9 @@ import pytest
 
 import pages  # noqa: F401 - turns Gradio's analytics off before it is imported
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
-from genai_lab.lab import Lab
 from genai_lab.services import feedback
 from genai_lab.services.feedback import figures as service
 from pages.components.selection import Selection
@@ -74,9 +74,9 @@ def test_a_visitor_who_has_chosen_nothing_yet_gets_every_answer_and_errors_stay_
         selection.for_choice(refuse)(ADA, 7)
 
 
-def handler(page: str, name: str, home: Path) -> tuple[Lab, Any]:
+def handler(page: str, name: str, home: Path) -> tuple[LabContext, Any]:
     """The lab, and what the page calls under this name, as the browser would."""
-    lab = Lab.open(Config(home=home))
+    lab = LabContext.open(Config(home=home))
     module = __import__(f"pages.{page}", fromlist=["build"])
     with gr.Blocks() as blocks:
         module.build(lab)
@@ -97,7 +97,7 @@ def test_the_feedback_page_drops_the_figures_of_the_campaign_that_was_left(
     first, second = (feedback.create(lab, CampaignPlan(name, overlap=2), tasks).campaign for name in ("old", "new"))
     inside, go, agreement = threading.Event(), threading.Event(), service.agreement
 
-    def slow(lab: Lab, which: int | str, seed: int = 0) -> Any:
+    def slow(lab: LabContext, which: int | str, seed: int = 0) -> Any:
         if which == first:
             inside.set()
             assert go.wait(60)

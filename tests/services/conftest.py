@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from genai_lab.cli import main
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from tests.tiny import open_lab, random_model
 
 Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(lab: Lab, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+def call(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
     """A command in this process, on the tests' lab: (exit code, standard output, standard error)."""
-    monkeypatch.setattr("genai_lab.lab.Lab.open", lambda config: lab)
+    monkeypatch.setattr("genai_lab.context.Lab.open", lambda config: lab)
     monkeypatch.setattr(lab, "close", lambda: None)
 
     def run(*words: str, given: str = "") -> tuple[int, str, str]:
@@ -37,7 +37,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[LabContext]:
     made = open_lab(tmp_path_factory.mktemp("home"), tiny=tiny_folder)
     yield made
     made.close()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
-from genai_lab.lab import Lab
 from genai_lab.services import feedback
 from genai_lab.services.feedback import figures, fresh, sources, systems
 from storage import feedback as queries
@@ -45,7 +45,9 @@ def compared(count: int = 6, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-def test_an_import_takes_the_overlap_of_its_votes_and_is_closed_when_it_has_all(tmp_path: Path, lab: Lab) -> None:
+def test_an_import_takes_the_overlap_of_its_votes_and_is_closed_when_it_has_all(
+    tmp_path: Path, lab: LabContext
+) -> None:
     path = written(tmp_path / "v.jsonl", compared())
     made = sources.from_file(lab, CampaignPlan("voted", overlap=2), path, sources.Columns())
     view = feedback.show(lab, made.campaign)
@@ -57,7 +59,7 @@ def test_an_import_takes_the_overlap_of_its_votes_and_is_closed_when_it_has_all(
     assert (view.got, view.wanted, view.status) == (17, 18, "draft")
 
 
-def test_places_of_a_file_have_no_leaderboard_until_they_are_named(tmp_path: Path, lab: Lab) -> None:
+def test_places_of_a_file_have_no_leaderboard_until_they_are_named(tmp_path: Path, lab: LabContext) -> None:
     path = written(tmp_path / "v.jsonl", compared())
     made = sources.from_file(lab, CampaignPlan("voted"), path, sources.Columns())
     assert made.unnamed
@@ -82,7 +84,7 @@ def test_places_of_a_file_have_no_leaderboard_until_they_are_named(tmp_path: Pat
 
 @pytest.mark.parametrize(("separator", "joined"), [("_", "llama_opt"), (" vs ", "llama vs opt"), ("|", "llama | opt")])
 def test_one_column_that_joins_the_systems_is_found_and_split(
-    tmp_path: Path, lab: Lab, separator: str, joined: str
+    tmp_path: Path, lab: LabContext, separator: str, joined: str
 ) -> None:
     rows = compared(cmp_key=joined)
     guess = sources.guess_systems(rows, sources.guessed(sources.Columns(), rows[0]))
@@ -104,7 +106,7 @@ def test_a_column_of_other_words_is_not_taken_for_systems() -> None:
     assert sources.guess_systems(rows, sources.guessed(sources.Columns(), rows[0])).systems == ()
 
 
-def test_one_system_alone_is_told_at_once_and_has_no_leaderboard_for_ever(lab: Lab) -> None:
+def test_one_system_alone_is_told_at_once_and_has_no_leaderboard_for_ever(lab: LabContext) -> None:
     tasks = [Task(f"p{n}", (Option("one", f"a{n}"), Option("one", f"b{n}"))) for n in range(2)]
     feedback.create(lab, CampaignPlan("alone"), tasks)
     assert "from one system, one" in systems.of(lab, "alone").problem
@@ -112,5 +114,5 @@ def test_one_system_alone_is_told_at_once_and_has_no_leaderboard_for_ever(lab: L
         figures.leaderboard(lab, "alone")
 
 
-def test_two_models_are_compared_where_nobody_has_chosen(lab: Lab) -> None:
+def test_two_models_are_compared_where_nobody_has_chosen(lab: LabContext) -> None:
     assert fresh.comparable(lab) == ("starter-causal", "starter-seq2seq")

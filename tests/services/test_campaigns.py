@@ -11,11 +11,11 @@ import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
+from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, feedback, generation, jobs, models
 from genai_lab.services.feedback import exporting, fresh, links, ranking, reading, sources
@@ -34,7 +34,7 @@ def lab(tmp_path: Path) -> Any:
     made.close()
 
 
-def campaign(lab: Lab, name: str = "c", items: int = 6, size: int = 2, **plan: Any) -> int:
+def campaign(lab: LabContext, name: str = "c", items: int = 6, size: int = 2, **plan: Any) -> int:
     tasks = [
         Task(f"prompt {n}", tuple(Option(f"s{k}", f"completion {n} {k}") for k in range(size))) for n in range(items)
     ]
@@ -43,16 +43,18 @@ def campaign(lab: Lab, name: str = "c", items: int = 6, size: int = 2, **plan: A
     return made.campaign
 
 
-def dealt(lab: Lab, annotator: int, want: int = 1, have: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def dealt(lab: LabContext, annotator: int, want: int = 1, have: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     return list(ranking.more(lab, annotator, have, want).result(20)["cards"])
 
 
-def answer(lab: Lab, annotator: int, key: str, groups: Any = ((0,), (1,)), revision: int = 0, **more: Any) -> Any:
+def answer(
+    lab: LabContext, annotator: int, key: str, groups: Any = ((0,), (1,)), revision: int = 0, **more: Any
+) -> Any:
     sent = {"key": key, "revision": revision, "groups": [list(one) for one in groups], "seconds": 2.0, **more}
     return ranking.answer(lab, annotator, sent).result(20)
 
 
-def answer_all(lab: Lab, annotator: int) -> int:
+def answer_all(lab: LabContext, annotator: int) -> int:
     count = 0
     while cards := dealt(lab, annotator):
         size = len(cards[0]["candidates"])
@@ -61,7 +63,7 @@ def answer_all(lab: Lab, annotator: int) -> int:
     return count
 
 
-def test_overlap_is_met_exactly_by_many_annotators_at_once(lab: Lab) -> None:
+def test_overlap_is_met_exactly_by_many_annotators_at_once(lab: LabContext) -> None:
     number = campaign(lab, items=40, overlap=3)
     people = [links.invite(lab, number, f"annotator {n}").annotator for n in range(7)]
     with ThreadPoolExecutor(7) as pool:
@@ -73,7 +75,7 @@ def test_overlap_is_met_exactly_by_many_annotators_at_once(lab: Lab) -> None:
     assert {sum(one.item == item for one in found) for item in {one.item for one in found}} == {3}
 
 
-def test_an_answer_is_kept_once_and_changes_keep_their_history(lab: Lab) -> None:
+def test_an_answer_is_kept_once_and_changes_keep_their_history(lab: LabContext) -> None:
     number = campaign(lab)
     ann = links.invite(lab, number, "ann").annotator
     key = dealt(lab, ann)[0]["key"]
@@ -103,7 +105,7 @@ def test_an_answer_is_kept_once_and_changes_keep_their_history(lab: Lab) -> None
         ({"groups": [[True], [1]]}, "names each"),
     ],
 )
-def test_an_answer_that_cannot_be_is_one_sentence(lab: Lab, sent: dict[str, Any], words: str) -> None:
+def test_an_answer_that_cannot_be_is_one_sentence(lab: LabContext, sent: dict[str, Any], words: str) -> None:
     ann = links.invite(lab, campaign(lab, ties=False, both_bad=False), "ann").annotator
     key = dealt(lab, ann)[0]["key"]
     with pytest.raises(LabError, match=words):
@@ -111,7 +113,7 @@ def test_an_answer_that_cannot_be_is_one_sentence(lab: Lab, sent: dict[str, Any]
 
 
 @pytest.mark.parametrize("held", [timedelta(seconds=-1), timedelta(days=365)], ids=["late", "clock set back"])
-def test_an_item_of_somebody_who_left_comes_back_and_a_late_answer_is_kept(lab: Lab, held: timedelta) -> None:
+def test_an_item_of_somebody_who_left_comes_back_and_a_late_answer_is_kept(lab: LabContext, held: timedelta) -> None:
     number = campaign(lab, items=1)
     ann, bob = (links.invite(lab, number, name).annotator for name in ("ann", "bob"))
     late = dealt(lab, ann)[0]["key"]
@@ -126,7 +128,7 @@ def test_an_item_of_somebody_who_left_comes_back_and_a_late_answer_is_kept(lab: 
     assert len(exporting.pairs(lab, number)) == 1
 
 
-def test_a_lease_from_before_the_clock_was_set_back_is_made_anew(lab: Lab) -> None:
+def test_a_lease_from_before_the_clock_was_set_back_is_made_anew(lab: LabContext) -> None:
     number = campaign(lab, items=1)
     ann, bob = (links.invite(lab, number, name).annotator for name in ("ann", "bob"))
     dealt(lab, ann)
@@ -136,7 +138,7 @@ def test_a_lease_from_before_the_clock_was_set_back_is_made_anew(lab: Lab) -> No
     assert dealt(lab, bob) == []
 
 
-def test_a_skip_gives_the_item_to_somebody_else_and_can_be_taken_back(lab: Lab) -> None:
+def test_a_skip_gives_the_item_to_somebody_else_and_can_be_taken_back(lab: LabContext) -> None:
     number = campaign(lab, items=1)
     ann, bob = (links.invite(lab, number, name).annotator for name in ("ann", "bob"))
     key = dealt(lab, ann)[0]["key"]
@@ -146,7 +148,7 @@ def test_a_skip_gives_the_item_to_somebody_else_and_can_be_taken_back(lab: Lab) 
     assert feedback.show(lab, number).got == 1
 
 
-def test_the_lead_reads_what_was_flagged_skipped_or_commented(lab: Lab) -> None:
+def test_the_lead_reads_what_was_flagged_skipped_or_commented(lab: LabContext) -> None:
     number = campaign(lab, items=4)
     ann = links.invite(lab, number, "ann").annotator
     cards = dealt(lab, ann, 4)
@@ -163,7 +165,7 @@ def test_the_lead_reads_what_was_flagged_skipped_or_commented(lab: Lab) -> None:
     assert (found[2].prompt, total) == (cards[0]["prompt"], 3)
 
 
-def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: Lab) -> None:
+def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: LabContext) -> None:
     number = campaign(lab, items=40, repeats=0.4)
     ann = links.invite(lab, number, "ann").annotator
     answer_all(lab, ann)
@@ -177,7 +179,7 @@ def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: Lab) -> 
     assert len(exporting.pairs(lab, number)) == 40
 
 
-def test_what_a_card_says_names_neither_system_nor_item(lab: Lab) -> None:
+def test_what_a_card_says_names_neither_system_nor_item(lab: LabContext) -> None:
     tasks = [Task("Who are you?", (Option("gpt-x", "I am GPT-X, a model."), Option("llama-9", "A llama-9 speaks.")))]
     made = feedback.create(lab, CampaignPlan("GPT-X against llama-9"), tasks)
     assert made.masked == 2
@@ -191,7 +193,7 @@ def test_what_a_card_says_names_neither_system_nor_item(lab: Lab) -> None:
     assert "GPT-X" in str(exporting.pairs(lab, made.campaign))
 
 
-def test_a_comparison_becomes_a_campaign_and_its_pairs_a_dataset_with_lineage(tmp_path: Path, lab: Lab) -> None:
+def test_a_comparison_becomes_a_campaign_and_its_pairs_a_dataset_with_lineage(tmp_path: Path, lab: LabContext) -> None:
     lives = generation.start_many(
         lab,
         [
@@ -221,7 +223,7 @@ def test_a_comparison_becomes_a_campaign_and_its_pairs_a_dataset_with_lineage(tm
     assert "prompt" not in first
 
 
-def test_a_file_with_votes_is_imported_with_its_annotators(tmp_path: Path, lab: Lab) -> None:
+def test_a_file_with_votes_is_imported_with_its_annotators(tmp_path: Path, lab: LabContext) -> None:
     path = tmp_path / "votes.jsonl"
     rows = [
         {"instruction": f"Do {n}", "input": "", "response1": f"a{n}", "response2": f"b{n}", "annotator1": n % 3,
@@ -235,7 +237,7 @@ def test_a_file_with_votes_is_imported_with_its_annotators(tmp_path: Path, lab: 
     assert {pair.chosen_system for pair in exporting.pairs(lab, "votes")} == {"m1", "m2"}
 
 
-def test_overlap_is_met_exactly_where_an_import_had_more_votes(lab: Lab) -> None:
+def test_overlap_is_met_exactly_where_an_import_had_more_votes(lab: LabContext) -> None:
     votes = tuple((f"u{n}", ((0,), (1,))) for n in range(3))
     feedback.create(lab, CampaignPlan("wide"), [Task("p", (Option("a", "1"), Option("b", "2")), votes=votes)])
     feedback.change(lab, "wide", overlap=4)
@@ -244,7 +246,7 @@ def test_overlap_is_met_exactly_where_an_import_had_more_votes(lab: Lab) -> None
     assert sum(answer_all(lab, one) for one in people) == 1
 
 
-def test_a_bad_row_is_named_and_nothing_is_kept(tmp_path: Path, lab: Lab) -> None:
+def test_a_bad_row_is_named_and_nothing_is_kept(tmp_path: Path, lab: LabContext) -> None:
     path = tmp_path / "bad.csv"
     path.write_text("prompt,response1,response2,annotator1\np,a,b,1\nq,c,d,7\n")
     with pytest.raises(BadRows, match=r"Row 2, column 'annotator1': is '7'"):
@@ -255,7 +257,7 @@ def test_a_bad_row_is_named_and_nothing_is_kept(tmp_path: Path, lab: Lab) -> Non
     assert feedback.find(lab) == []
 
 
-def test_chosen_and_rejected_are_imported_in_an_order_that_does_not_tell_them(tmp_path: Path, lab: Lab) -> None:
+def test_chosen_and_rejected_are_imported_in_an_order_that_does_not_tell_them(tmp_path: Path, lab: LabContext) -> None:
     path = tmp_path / "pairs.jsonl"
     rows = [{"prompt": f"p{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(40)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -266,7 +268,7 @@ def test_chosen_and_rejected_are_imported_in_an_order_that_does_not_tell_them(tm
     assert all(pair.chosen.startswith("good") for pair in exporting.pairs(lab, "pairs"))
 
 
-def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answers(lab: Lab) -> None:
+def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answers(lab: LabContext) -> None:
     number = campaign(lab)
     with pytest.raises(LabError, match="There is no campaign 'x'"):
         feedback.show(lab, "x")
@@ -285,7 +287,7 @@ def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answer
     assert [view.id for view in feedback.find(lab)] == [number]
 
 
-def test_a_campaign_whose_drawing_was_cancelled_says_so_and_what_to_do(lab: Lab) -> None:
+def test_a_campaign_whose_drawing_was_cancelled_says_so_and_what_to_do(lab: LabContext) -> None:
     sampling = [Sampling(temperature=1.5, max_new_tokens=2)]
     begun = fresh.start(lab, CampaignPlan("failing"), ["starter-causal"], prompts=["hi"], samplings=sampling, samples=2)
     assert feedback.show(lab, "failing").status == "making"
@@ -301,7 +303,7 @@ def test_a_campaign_whose_drawing_was_cancelled_says_so_and_what_to_do(lab: Lab)
     assert feedback.find(lab) == []
 
 
-def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:
+def test_a_renewed_link_ends_the_old_one(lab: LabContext) -> None:
     made = links.invite(lab, campaign(lab), "ann")
     found = links.opened(lab, made.path.rpartition("/")[2])
     assert found is not None
@@ -311,7 +313,7 @@ def test_a_renewed_link_ends_the_old_one(lab: Lab) -> None:
     assert links.opened(lab, made.path.rpartition("/")[2]) is None
 
 
-def test_links_that_stood_in_the_database_still_open_and_are_read_there_no_more(lab: Lab) -> None:
+def test_links_that_stood_in_the_database_still_open_and_are_read_there_no_more(lab: LabContext) -> None:
     number = campaign(lab)
     made = links.invite(lab, number, "ann")
     with lab.database.session() as session:
@@ -332,7 +334,7 @@ def test_links_that_stood_in_the_database_still_open_and_are_read_there_no_more(
         assert links.opened(lab, wrong) is None
 
 
-def system_run(lab: Lab, texts: list[str], dataset: int | None = None, **settings: Any) -> int:
+def system_run(lab: LabContext, texts: list[str], dataset: int | None = None, **settings: Any) -> int:
     """A run with these completions: of the first rows of a dataset version, or all of one prompt."""
     with lab.database.session() as session:
         model = RunInput(role="model", model_id=models.show(lab, "starter-causal").id)
@@ -353,7 +355,7 @@ def system_run(lab: Lab, texts: list[str], dataset: int | None = None, **setting
 PROVENANCE = {"seed": 0, "title": "", "code_revision": "", "dirty": False, "packages": {}, "device": "cpu"}
 
 
-def test_rows_of_two_datasets_are_not_mixed_and_settings_tell_systems_apart(lab: Lab) -> None:
+def test_rows_of_two_datasets_are_not_mixed_and_settings_tell_systems_apart(lab: LabContext) -> None:
     a, b = (
         datasets.import_rows(lab, [{"x": f"{n} {k}"} for k in range(2)], n, {"kind": "t"}, mapping={"input": ["x"]}).id
         for n in ("first", "second")
@@ -369,7 +371,7 @@ def test_rows_of_two_datasets_are_not_mixed_and_settings_tell_systems_apart(lab:
     assert tasks[0].options[1].system == "starter-causal, min-p 0.1, repetition-penalty 1.0"
 
 
-def test_candidates_that_an_item_has_no_room_for_are_told_and_taken_from_each_system(lab: Lab) -> None:
+def test_candidates_that_an_item_has_no_room_for_are_told_and_taken_from_each_system(lab: LabContext) -> None:
     many = [system_run(lab, [f"{place} {n}" for n in range(5)], top_k=place) for place in range(2)]
     made = sources.from_runs(lab, CampaignPlan("many", kind="ranking"), many)
     assert (made.items, made.cut) == (1, 4)

@@ -1,8 +1,8 @@
 """A chat's prompt is what was asked, in campaigns and for reward models; its model's template is no part of it."""
 
+from genai_lab.context import LabContext
 from genai_lab.data.conversations import Message, read_cell
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation
 from genai_lab.services.feedback import sources
@@ -22,7 +22,7 @@ def test_a_message_stands_alone_and_a_conversation_with_its_roles() -> None:
     assert asked_of({}, "rendered") == asked_of({"prompt": {"mode": "completion", "messages": []}}, "rendered")
 
 
-def test_models_of_different_templates_answer_one_item(lab: Lab) -> None:
+def test_models_of_different_templates_answer_one_item(lab: LabContext) -> None:
     jobs = [generation.Job(name, HI, Sampling(max_new_tokens=6, seed=1)) for name in ("tiny", "starter-causal")]
     lives = generation.start_many(lab, jobs)
     for live in lives:

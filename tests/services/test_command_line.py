@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from genai_lab.cli import main
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from tests.services.conftest import Call
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_json_alone_with_a_trace_of_every_filter(lab: Lab) -> None:
+def test_json_alone_with_a_trace_of_every_filter(lab: LabContext) -> None:
     words = ["generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "3", "--top-k", "5", "--seed", "4"]
     env = {**os.environ, "OMP_NUM_THREADS": "1", **lab.config.environment()}
     command = [sys.executable, "-m", "genai_lab", *words, "--json", "--trace"]
@@ -34,7 +34,7 @@ def test_json_alone_with_a_trace_of_every_filter(lab: Lab) -> None:
 
 
 def test_a_model_is_put_away_and_brought_back(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in lab.config.environment().items():
         monkeypatch.setenv(name, value)
@@ -69,7 +69,7 @@ def test_bad_input_is_one_sentence_and_code_2(call: Call, words: list[str], said
     assert len(err.strip().splitlines()) == 1
 
 
-def test_dataset_is_shown_in_words_unless_json_is_asked_for(lab: Lab, call: Call, tmp_path: Path) -> None:
+def test_dataset_is_shown_in_words_unless_json_is_asked_for(lab: LabContext, call: Call, tmp_path: Path) -> None:
     table = tmp_path / "pairs.csv"
     table.write_text("question,answer\nWho?,Ann\n")
     assert (
@@ -85,7 +85,7 @@ def test_dataset_is_shown_in_words_unless_json_is_asked_for(lab: Lab, call: Call
     assert json.loads(call("datasets", "show", "shown", "--json")[1])["first_rows"][0]["answer"] == "Ann"
 
 
-def test_job_without_a_log_says_so(lab: Lab, call: Call, tmp_path: Path) -> None:
+def test_job_without_a_log_says_so(lab: LabContext, call: Call, tmp_path: Path) -> None:
     table = tmp_path / "queued.csv"
     table.write_text("question,answer\nWho?,Ann\n")
     job = json.loads(call("datasets", "import", str(table), "--name", "queued", "--queue", "--json")[1])["job"]
@@ -93,7 +93,7 @@ def test_job_without_a_log_says_so(lab: Lab, call: Call, tmp_path: Path) -> None
     assert call("jobs", "cancel", str(job))[0] == 0
 
 
-def test_campaign_of_one_completion_says_what_to_choose(lab: Lab, call: Call) -> None:
+def test_campaign_of_one_completion_says_what_to_choose(lab: LabContext, call: Call) -> None:
     run = json.loads(call("generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "2", "--json")[1])[
         "run"
     ]

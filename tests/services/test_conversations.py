@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.data.conversations import Message
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.prompts import Template, bind, render
 from genai_lab.services import datasets
 from genai_lab.services.feedback import sources
@@ -28,12 +28,12 @@ SHAREGPT = [
 ]
 
 
-def imported(lab: Lab, rows: list[dict[str, Any]], name: str, **more: Any) -> datasets.VersionView:
+def imported(lab: LabContext, rows: list[dict[str, Any]], name: str, **more: Any) -> datasets.VersionView:
     return datasets.import_rows(lab, rows, name, {"kind": "rows"}, **more)
 
 
 @pytest.mark.parametrize("row", [{"messages": TALK}, {"conversations": SHAREGPT}], ids=["OpenAI", "ShareGPT"])
-def test_a_conversation_asks_with_its_turns_and_is_answered_by_its_last(lab: Lab, row: dict[str, Any]) -> None:
+def test_a_conversation_asks_with_its_turns_and_is_answered_by_its_last(lab: LabContext, row: dict[str, Any]) -> None:
     view = imported(lab, [row] * 4, f"talk-{next(iter(row))}")
     (example,) = datasets.pick(lab, view.id, [0])
     assert (example.references, example.input) == (("5",), "User: 2 and 2?\n\nAssistant: 4\n\nUser: And one more?")
@@ -46,13 +46,13 @@ def test_a_conversation_asks_with_its_turns_and_is_answered_by_its_last(lab: Lab
     assert list(chat.messages) == TALK[:-1]
 
 
-def test_a_template_does_not_show_the_answer_of_a_conversation(lab: Lab) -> None:
+def test_a_template_does_not_show_the_answer_of_a_conversation(lab: LabContext) -> None:
     view = imported(lab, [{"messages": TALK}] * 4, "talk-answer")
     with pytest.raises(LabError, match="which is the answer that the model should find"):
         bind(Template(instruction="{{ messages }}"), view.column_names, view.roles)
 
 
-def test_a_system_column_comes_before_the_prompt(lab: Lab) -> None:
+def test_a_system_column_comes_before_the_prompt(lab: LabContext) -> None:
     rows = [{"system": "One word.", "question": f"Town {n}?", "answer": f"T{n}"} for n in range(4)]
     view = imported(lab, rows, "with-system")
     assert view.roles == {"system": ("system",), "reference": ("answer",), "input": ("question",)}
@@ -85,7 +85,7 @@ def test_a_system_column_comes_before_the_prompt(lab: Lab) -> None:
     ],
     ids=["system column", "LLaMA-Factory", "messages"],
 )
-def test_pairs_keep_their_system_text(lab: Lab, row: dict[str, Any]) -> None:
+def test_pairs_keep_their_system_text(lab: LabContext, row: dict[str, Any]) -> None:
     view = imported(lab, [row] * 4, f"pairs-{'-'.join(row)}")
     vote = preferences.votes(view, datasets.examples(lab, view.id))[0]
     assert (vote.prompt, vote.chosen, vote.rejected) == ("Be brief.\n\nTea?", "Yes.", "No.")
@@ -121,7 +121,7 @@ def test_what_annotators_cannot_be_shown_is_a_bad_row(tmp_path: Path) -> None:
         list(sources.read(path, sources.Columns())[0])
 
 
-def test_an_import_names_conversations_that_cannot_be_read(lab: Lab, tmp_path: Path) -> None:
+def test_an_import_names_conversations_that_cannot_be_read(lab: LabContext, tmp_path: Path) -> None:
     path = tmp_path / "talk.jsonl"
     rows: list[dict[str, Any]] = [{"messages": TALK}] * 4
     path.write_text("\n".join(map(json.dumps, [*rows, {"messages": [{"role": "user"}]}])))
@@ -131,7 +131,7 @@ def test_an_import_names_conversations_that_cannot_be_read(lab: Lab, tmp_path: P
     assert (view.rows, view.left_out_count) == (4, 1)
 
 
-def test_pairs_that_teach_nothing_are_counted(lab: Lab) -> None:
+def test_pairs_that_teach_nothing_are_counted(lab: LabContext) -> None:
     rows = [{"question": f"{n}?", "chosen": "yes", "rejected": "yes" if n == 2 else "no"} for n in range(4)]
     view = imported(lab, rows, "equal-pairs")
     assert view.notes == (
@@ -140,7 +140,7 @@ def test_pairs_that_teach_nothing_are_counted(lab: Lab) -> None:
     assert len(preferences.votes(view, datasets.examples(lab, view.id))) == 3
 
 
-def test_a_pair_that_cannot_be_read_is_named_by_its_row(lab: Lab) -> None:
+def test_a_pair_that_cannot_be_read_is_named_by_its_row(lab: LabContext) -> None:
     rows: list[dict[str, Any]] = [{"prompt": f"{n}?", "chosen": [TALK[2]], "rejected": [TALK[4]]} for n in range(4)]
     rows[2]["chosen"] = [{"role": "assistant", "content": [{"type": "image_url"}]}]
     with pytest.raises(BadRows, match=r"Row 3, column 'chosen': message 1 holds a part"):

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import BadRows, SplitPlan, guarded, hub
 from genai_lab.data.hub import Place
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets
 from tests.services.conftest import Call
 from tests.waiting import until_ended
@@ -25,7 +25,7 @@ def reviews(count: int, start: int = 0) -> list[dict[str, Any]]:
     return [{"text": f"review {n}", "label": ("good", "bad")[n % 2]} for n in range(start, start + count)]
 
 
-def test_the_same_bytes_are_one_version_and_say_so(lab: Lab, tmp_path: Path) -> None:
+def test_the_same_bytes_are_one_version_and_say_so(lab: LabContext, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", reviews(30))
     assert datasets.known(lab, path) == ()
     first = datasets.import_file(lab, path, "same")
@@ -40,7 +40,7 @@ def test_the_same_bytes_are_one_version_and_say_so(lab: Lab, tmp_path: Path) -> 
     assert [view.name for view in datasets.find(lab, "same", newest=True)[0]] == ["same@2"]
 
 
-def test_a_version_knows_the_run_that_made_it(lab: Lab, tmp_path: Path) -> None:
+def test_a_version_knows_the_run_that_made_it(lab: LabContext, tmp_path: Path) -> None:
     from storage.runs import run_with_all
 
     view = datasets.import_file(lab, written(tmp_path / "a.jsonl", reviews(5)), "traced", split=SplitPlan(only="train"))
@@ -51,7 +51,7 @@ def test_a_version_knows_the_run_that_made_it(lab: Lab, tmp_path: Path) -> None:
     assert len(run.settings["source"]["sha256"]) == 64
 
 
-def test_wrong_roles_leave_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_wrong_roles_leave_nothing(lab: LabContext, tmp_path: Path) -> None:
     path, folder = written(tmp_path / "a.jsonl", reviews(6)), lab.config.home / "datasets"
     before = sorted(folder.glob("*"))
     with pytest.raises(LabError, match="no column 'none' for input"):
@@ -65,7 +65,7 @@ def test_wrong_roles_leave_nothing(lab: Lab, tmp_path: Path) -> None:
         datasets.show(lab, "wrong")
 
 
-def test_examples_are_drawn_without_replacement_in_row_order(lab: Lab, tmp_path: Path) -> None:
+def test_examples_are_drawn_without_replacement_in_row_order(lab: LabContext, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", reviews(200, 1000))
     view = datasets.import_file(lab, path, "drawn", split=SplitPlan("ratio", (0.5, 0.0, 0.5), seed=1))
     some = datasets.examples(lab, view.id, split="test", count=20, seed=7)
@@ -81,7 +81,7 @@ def test_examples_are_drawn_without_replacement_in_row_order(lab: Lab, tmp_path:
         datasets.examples(lab, view.id, split="validation")
 
 
-def test_exports_are_lossless_or_harmless(lab: Lab, tmp_path: Path) -> None:
+def test_exports_are_lossless_or_harmless(lab: LabContext, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"text": "=cmd()", "n": 1, "refs": ["a", "b"], "note": None},
         {"text": "@x", "n": 2.5, "refs": [], "note": "y"},
@@ -99,7 +99,7 @@ def test_exports_are_lossless_or_harmless(lab: Lab, tmp_path: Path) -> None:
     assert cells[1]["text"] == "'@x"
 
 
-def test_a_csv_export_comes_back_as_what_it_was(lab: Lab, tmp_path: Path) -> None:
+def test_a_csv_export_comes_back_as_what_it_was(lab: LabContext, tmp_path: Path) -> None:
     texts = ["-1", "0", "+1", "-0.5e3", "=1", "'=1", "-x", "'tis", "+1 is a number", "\tx", "plain"]
     rows = [{"text": text, "label": str(n)} for n, text in enumerate(texts)]
     view = datasets.import_file(lab, written(tmp_path / "a.jsonl", rows), "signs", mapping={"input": ["text"]})
@@ -113,7 +113,7 @@ def test_a_csv_export_comes_back_as_what_it_was(lab: Lab, tmp_path: Path) -> Non
         assert again.notes == ("5 cells begin with an apostrophe that guards a formula; it is taken off.",)
 
 
-def test_rows_without_splits_are_split_by_ratio_or_by_their_column(lab: Lab, tmp_path: Path) -> None:
+def test_rows_without_splits_are_split_by_ratio_or_by_their_column(lab: LabContext, tmp_path: Path) -> None:
     auto = SplitPlan("auto")
     view = datasets.import_file(lab, written(tmp_path / "a.jsonl", reviews(40)), "auto", split=auto)
     assert view.splits == {"train": 32, "validation": 4, "test": 4}
@@ -129,7 +129,7 @@ def test_rows_without_splits_are_split_by_ratio_or_by_their_column(lab: Lab, tmp
     assert view.splits == {"train": 1, "validation": 1, "test": 1}
 
 
-def test_a_version_is_split_again_as_a_new_one(lab: Lab, tmp_path: Path) -> None:
+def test_a_version_is_split_again_as_a_new_one(lab: LabContext, tmp_path: Path) -> None:
     from storage.runs import run_with_all
 
     rows = [row | {"refs": ["a", n], "note": None} if n % 2 else row for n, row in enumerate(reviews(20))]
@@ -146,14 +146,14 @@ def test_a_version_is_split_again_as_a_new_one(lab: Lab, tmp_path: Path) -> None
         assert [one.dataset_version_id for one in run.inputs] == [first.id]
 
 
-def test_empty_cells_are_counted(lab: Lab, tmp_path: Path) -> None:
+def test_empty_cells_are_counted(lab: LabContext, tmp_path: Path) -> None:
     rows = [{"instruction": f"Do {n}", "input": "", "output": "x" * (n % 3)} for n in range(9)]
     view = datasets.import_file(lab, written(tmp_path / "a.jsonl", rows), "empty-cells")
     assert view.roles == {"input": ("instruction",), "context": ("input",), "reference": ("output",)}
     assert view.notes == ("3 of 9 rows have an empty reference (column 'output').",)
 
 
-def test_an_export_with_splits_can_be_imported_again(lab: Lab, tmp_path: Path) -> None:
+def test_an_export_with_splits_can_be_imported_again(lab: LabContext, tmp_path: Path) -> None:
     view = datasets.import_starter(lab, "sentiment", "round", seed=5, rows={"train": 20, "test": 10})
     for form in ("csv", "jsonl"):
         datasets.export(lab, view.id, tmp_path / f"out.{form}", form)
@@ -162,7 +162,7 @@ def test_an_export_with_splits_can_be_imported_again(lab: Lab, tmp_path: Path) -
         assert again.splits == {"train": 20, "test": 10}
 
 
-def test_every_starter_task_is_a_dataset_with_splits_that_share_nothing(lab: Lab) -> None:
+def test_every_starter_task_is_a_dataset_with_splits_that_share_nothing(lab: LabContext) -> None:
     from genai_lab.starter.tasks import TASKS
 
     for task in TASKS:
@@ -172,7 +172,7 @@ def test_every_starter_task_is_a_dataset_with_splits_that_share_nothing(lab: Lab
         assert profile["overlap"][0]["rows"] == 0, task
 
 
-def test_a_profile_is_kept_and_grows_by_models(lab: Lab, tmp_path: Path) -> None:
+def test_a_profile_is_kept_and_grows_by_models(lab: LabContext, tmp_path: Path) -> None:
     view = datasets.import_file(lab, written(tmp_path / "a.jsonl", reviews(40, 500)), "profiled")
     assert datasets.show(lab, view.id).profile is None
     assert datasets.profile(lab, view.id)["labels"]["shown"]["bad"] == {"test": 20}
@@ -183,7 +183,7 @@ def test_a_profile_is_kept_and_grows_by_models(lab: Lab, tmp_path: Path) -> None
         datasets.profile(lab, view.id, "none")
 
 
-def test_archive_hides_and_brings_back(lab: Lab, tmp_path: Path) -> None:
+def test_archive_hides_and_brings_back(lab: LabContext, tmp_path: Path) -> None:
     view = datasets.import_file(lab, written(tmp_path / "a.jsonl", reviews(4, 900)), "put away")
     datasets.archive(lab, "put away")
     assert datasets.find(lab, "put away")[1] == 0
@@ -193,7 +193,7 @@ def test_archive_hides_and_brings_back(lab: Lab, tmp_path: Path) -> None:
     assert datasets.find(lab, "put away")[1] == 1
 
 
-def test_pasted_text_is_read_by_its_look(lab: Lab) -> None:
+def test_pasted_text_is_read_by_its_look(lab: LabContext) -> None:
     shown = {
         'text,label\n"a, b",x\n': [{"text": "a, b", "label": "x"}],
         "text\tlabel\na\tx\n": [{"text": "a", "label": "x"}],
@@ -211,7 +211,7 @@ def test_pasted_text_is_read_by_its_look(lab: Lab) -> None:
             datasets.pasted(lab, text)
 
 
-def test_an_import_and_a_profile_run_as_jobs(lab: Lab, tmp_path: Path) -> None:
+def test_an_import_and_a_profile_run_as_jobs(lab: LabContext, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", reviews(3000, 5000))
     first = datasets.start(lab, datasets.file_order(path, "by job", split=SplitPlan("ratio")))
     path.unlink()  # the job has a file of its own
@@ -232,7 +232,7 @@ def test_an_import_and_a_profile_run_as_jobs(lab: Lab, tmp_path: Path) -> None:
     assert datasets.show(lab, view.id).profile["lengths"]["tiny"]["text"]["of"] == 3000  # type: ignore[index]
 
 
-def test_a_job_stuck_at_bad_rows_goes_on_without_them_or_stops(lab: Lab, tmp_path: Path) -> None:
+def test_a_job_stuck_at_bad_rows_goes_on_without_them_or_stops(lab: LabContext, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "fine"}\n{"text": Infinity}\n{"text": "good"}\n')
     order = datasets.file_order(path, "stuck")
@@ -270,7 +270,7 @@ class Library:
         return library.Dataset.from_list(self.splits[more["split"]]).to_iterable_dataset()
 
 
-def test_a_hub_dataset_comes_with_its_splits(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_dataset_comes_with_its_splits(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Library({"train": reviews(12), "validation": reviews(4, 12)})
     monkeypatch.setattr(hub, "_library", lambda: fake)
     monkeypatch.setattr(guarded, "read_hub", hub.rows)  # the library of another process is the real one

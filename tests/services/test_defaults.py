@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import CHAT_TOKENS, Sampling
 from genai_lab.errors import BadSetting
-from genai_lab.lab import Lab
 from genai_lab.models.own_settings import own_settings
 from genai_lab.services import defaults
 from tests.services.conftest import Call
@@ -77,7 +77,7 @@ def stated(tiny_folder: Path) -> Any:
     path.write_text(before)
 
 
-def test_the_models_own_settings_are_marked(lab: Lab, stated: None) -> None:
+def test_the_models_own_settings_are_marked(lab: LabContext, stated: None) -> None:
     found = defaults.defaults(lab, "tiny")
     assert (found.sampling.temperature, found.sampling.top_k) == (0.3, 7)
     assert found.own == {"greedy", "temperature", "top_k"}
@@ -85,13 +85,13 @@ def test_the_models_own_settings_are_marked(lab: Lab, stated: None) -> None:
     assert found.origin("top_p") == "the lab's default"
 
 
-def test_a_chat_may_be_long_and_leaves_half_of_the_context_to_the_prompt(lab: Lab) -> None:
+def test_a_chat_may_be_long_and_leaves_half_of_the_context_to_the_prompt(lab: LabContext) -> None:
     assert defaults.defaults(lab, "tiny").sampling.max_new_tokens == 256 < CHAT_TOKENS
     assert defaults.defaults(lab, "tiny", "completion").sampling == Sampling()
     assert defaults.defaults(lab, "starter-causal").sampling == Sampling()
 
 
-def test_what_is_chosen_wins_over_what_the_model_states(lab: Lab, stated: None, tiny_folder: Path) -> None:
+def test_what_is_chosen_wins_over_what_the_model_states(lab: LabContext, stated: None, tiny_folder: Path) -> None:
     made = defaults.sampling_for(lab, "tiny", {"top_k": 3, "seed": 5})
     assert (made.temperature, made.top_k, made.seed) == (0.3, 3, 5)
     (tiny_folder / "generation_config.json").write_text('{"do_sample": false}')
@@ -103,7 +103,7 @@ def test_what_is_chosen_wins_over_what_the_model_states(lab: Lab, stated: None, 
         defaults.sampling_for(lab, "tiny", {"temperature": 10**400})
 
 
-def test_the_command_line_starts_from_the_models_own_settings(lab: Lab, stated: None, call: Call) -> None:
+def test_the_command_line_starts_from_the_models_own_settings(lab: LabContext, stated: None, call: Call) -> None:
     words = ("generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "2", "--json")
     assert {**json.loads(call(*words)[1])["settings"], "seed": 0} == {
         **Sampling(max_new_tokens=2, temperature=0.3, top_k=7, seed=0).as_dict()

@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 
 import app as program
 from genai_lab.cli import main
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.masking import MASK, Streamed, masked, pattern
-from genai_lab.lab import Lab
 from genai_lab.services import feedback, lineage, models
 from genai_lab.services.feedback import demos, exporting, figures, visits, warming
 from genai_lab.services.feedback.demos import DemoPlan
@@ -28,7 +28,7 @@ PLAN = DemoPlan("Ours", ("tiny", "other"), ("Once upon",), "An intro.", GREEDY, 
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     place = tmp_path_factory.mktemp("models")
     folders = {"tiny": random_model(place / "tiny"), "other": random_model(place / "other", seed=1)}
     made = open_lab(tmp_path_factory.mktemp("home"), **folders)
@@ -37,7 +37,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def web(lab: Lab) -> Any:
+def web(lab: LabContext) -> Any:
     return program.create(lab)
 
 
@@ -62,12 +62,12 @@ def asked(client: TestClient, place: str, prompt: str = "Once upon") -> list[dic
     return [json.loads(line) for line in answer.text.splitlines()]
 
 
-def runs(lab: Lab) -> int:
+def runs(lab: LabContext) -> int:
     with lab.database.reading() as session:
         return session.scalar(select(func.count()).select_from(Run).where(Run.kind == "generate")) or 0
 
 
-def test_nothing_is_kept_without_consent_and_a_vote_once_with_it(lab: Lab, web: Any) -> None:
+def test_nothing_is_kept_without_consent_and_a_vote_once_with_it(lab: LabContext, web: Any) -> None:
     view = demos.create(lab, PLAN)
     client, place = visitor(web, view)
     before = runs(lab)
@@ -100,7 +100,7 @@ def test_nothing_is_kept_without_consent_and_a_vote_once_with_it(lab: Lab, web: 
     assert lineage.walk(lab, "tiny").of("model")
 
 
-def test_what_cannot_be_asked_or_voted_is_one_sentence(lab: Lab, web: Any) -> None:
+def test_what_cannot_be_asked_or_voted_is_one_sentence(lab: LabContext, web: Any) -> None:
     view = demos.create(lab, replace(PLAN, title="Limits", a_minute=2))
     client, place = visitor(web, view)
     for sent, words in (({"prompt": "x" * 200}, "at most 100"), ({"prompt": " "}, "empty"), ({"prompt": 3}, "as text")):
@@ -128,7 +128,7 @@ def test_what_cannot_be_asked_or_voted_is_one_sentence(lab: Lab, web: Any) -> No
     feedback.discard(lab, demos.create(lab, replace(PLAN, title="Gone")).campaign)
 
 
-def test_all_visitors_together_have_a_limit(lab: Lab, web: Any) -> None:
+def test_all_visitors_together_have_a_limit(lab: LabContext, web: Any) -> None:
     view = demos.create(lab, replace(PLAN, title="Hour", an_hour=1))
     first, place = visitor(web, view)
     assert asked(first, place)
@@ -136,7 +136,7 @@ def test_all_visitors_together_have_a_limit(lab: Lab, web: Any) -> None:
     assert "min" in second.post(f"{place}answer", json={"prompt": "x"}).json()["error"]
 
 
-def test_cookies_of_one_address_share_its_limits(lab: Lab, web: Any) -> None:
+def test_cookies_of_one_address_share_its_limits(lab: LabContext, web: Any) -> None:
     view = demos.create(lab, replace(PLAN, title="Address"))
     codes = []
     for _ in range(50):
@@ -149,7 +149,7 @@ def test_cookies_of_one_address_share_its_limits(lab: Lab, web: Any) -> None:
     assert demos.show(lab, view.id).visitors == 0
 
 
-def test_one_address_leaves_half_of_an_hour_to_others(lab: Lab) -> None:
+def test_one_address_leaves_half_of_an_hour_to_others(lab: LabContext) -> None:
     limits, view = Limits(), demos.create(lab, replace(PLAN, title="Fair", an_hour=40, a_minute=4))
     assert [limits.wait(view, "ann", "a") for _ in range(5)][-1] > 0  # the cookie's own limit
     got = [sum(not limits.wait(view, f"{who} {n}", who) for n in range(100)) for who in ("a", "b", "c", "d")]
@@ -157,7 +157,7 @@ def test_one_address_leaves_half_of_an_hour_to_others(lab: Lab) -> None:
     assert limits.wait(view, "a 1", "a") > 3000
 
 
-def test_a_forged_consent_keeps_nothing(lab: Lab, web: Any) -> None:
+def test_a_forged_consent_keeps_nothing(lab: LabContext, web: Any) -> None:
     view = demos.create(lab, replace(PLAN, title="Forged"))
     client, place = visitor(web, view)
     other, _ = visitor(web, view)
@@ -167,7 +167,7 @@ def test_a_forged_consent_keeps_nothing(lab: Lab, web: Any) -> None:
     assert "consent" in voted(client, place, key).json()["error"]
 
 
-def test_a_visitor_is_answered_once_at_a_time_and_what_was_stopped_is_not_voted_on(lab: Lab) -> None:
+def test_a_visitor_is_answered_once_at_a_time_and_what_was_stopped_is_not_voted_on(lab: LabContext) -> None:
     view = demos.create(lab, replace(PLAN, title="Stop", sampling={"max_new_tokens": 256}))
     one = visits.draw(lab, view, "ann", "Once upon")
     with pytest.raises(visits.Busy):
@@ -182,7 +182,7 @@ def test_a_visitor_is_answered_once_at_a_time_and_what_was_stopped_is_not_voted_
     assert not visits.answering(view.id, "ann")
 
 
-def test_no_problem_names_a_model(lab: Lab, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_problem_names_a_model(lab: LabContext, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     view = demos.create(lab, replace(PLAN, title="Blind", longest=5000))
     client, place = visitor(web, view)
     long = client.post(f"{place}answer", json={"prompt": "word " * 900})
@@ -209,7 +209,7 @@ def test_names_are_hidden_while_text_streams(size: int) -> None:
     assert (Streamed(systems).push("a" * 50), MASK) == ("a" * 35, "[model]")
 
 
-def test_a_visitors_cookie_opens_the_demo_alone(lab: Lab, web: Any) -> None:
+def test_a_visitors_cookie_opens_the_demo_alone(lab: LabContext, web: Any) -> None:
     view, other = (demos.create(lab, replace(PLAN, title=f"Doors {n}")) for n in range(2))
     client, place = visitor(web, view)
     cookie = {"cookie": "; ".join(f"{one.name}={one.value}" for one in client.cookies.jar)}
@@ -229,7 +229,7 @@ def test_a_visitors_cookie_opens_the_demo_alone(lab: Lab, web: Any) -> None:
         lab.config = replace(lab.config, lead_password="")
 
 
-def test_a_demo_takes_two_models_at_least(lab: Lab, tmp_path: Path) -> None:
+def test_a_demo_takes_two_models_at_least(lab: LabContext, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="2 to 6 models"):
         demos.create(lab, DemoPlan("One", ("tiny", "tiny")))
     with pytest.raises(LabError, match="no model"):
@@ -237,10 +237,10 @@ def test_a_demo_takes_two_models_at_least(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_the_command_sets_settings_and_limits_and_renews_a_link(
-    lab: Lab, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Lab, "open", lambda config: lab)
-    monkeypatch.setattr(Lab, "close", lambda self: None)
+    monkeypatch.setattr(LabContext, "open", lambda config: lab)
+    monkeypatch.setattr(LabContext, "close", lambda self: None)
     words = ["demo", "create", "--title", "Limited", "--model", "tiny", "--model", "other", "--json"]
     assert main([*words, "--preset", "greedy", "--temperature", "0.5", "--longest", "50", "--an-hour", "7"]) == 0
     made = json.loads(capsys.readouterr().out)
@@ -255,7 +255,7 @@ def test_the_command_sets_settings_and_limits_and_renews_a_link(
     assert "Prompts of a visitor a minute is 0, but it must be a whole number" in capsys.readouterr().err
 
 
-def test_a_demo_reveals_names_and_results_after_the_vote_where_its_maker_wants_that(lab: Lab, web: Any) -> None:
+def test_a_demo_reveals_names_and_results_after_the_vote_where_its_maker_wants_that(lab: LabContext, web: Any) -> None:
     shows = {"subtitle": "Two of ours", "contact": "lab@example.org", "reveal": True, "board": True}
     view = demos.create(lab, replace(PLAN, title="Revealing", **shows))
     client, place = visitor(web, view)
@@ -278,7 +278,7 @@ def test_a_demo_reveals_names_and_results_after_the_vote_where_its_maker_wants_t
 
 
 def test_the_models_of_a_demo_are_loaded_when_its_link_is_opened_and_when_the_app_starts(
-    lab: Lab, web: Any, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, web: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("tiny", "other"):
         lab.models.unload(name)
@@ -286,7 +286,7 @@ def test_the_models_of_a_demo_are_loaded_when_its_link_is_opened_and_when_the_ap
     assert warming.readiness(lab, view.plan.models).as_dict() == {"ready": 0, "models": 2}
     load, go = models.load, threading.Event()
 
-    def slow(lab: Lab, name: str) -> Any:
+    def slow(lab: LabContext, name: str) -> Any:
         assert go.wait(60)
         return load(lab, name)
 
@@ -302,7 +302,7 @@ def test_the_models_of_a_demo_are_loaded_when_its_link_is_opened_and_when_the_ap
     assert warming.readiness(lab, view.plan.models).complete
 
 
-def test_a_model_that_cannot_be_loaded_holds_nobody_up(lab: Lab) -> None:
+def test_a_model_that_cannot_be_loaded_holds_nobody_up(lab: LabContext) -> None:
     lab.models.unload("other")
     warming.warm(lab, ["gone", "other"])
     warming.warmth(lab).wait(60)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.evaluation.files import predictions_of
-from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation
 from genai_lab.services.evaluation import Choice, EvaluationView, reading, report, suites, uploads
@@ -22,12 +22,12 @@ ATTACK = "<script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return Lab.open(Config(home=tmp_path_factory.mktemp("home")))
+def lab(tmp_path_factory: pytest.TempPathFactory) -> LabContext:
+    return LabContext.open(Config(home=tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture(scope="module")
-def evaluated(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> EvaluationView:
+def evaluated(lab: LabContext, tmp_path_factory: pytest.TempPathFactory) -> EvaluationView:
     """Three systems: one always right, one wrong in every third row, one always wrong (and hostile)."""
     file = tmp_path_factory.mktemp("files") / "three.csv"
     with file.open("w", newline="") as stream:
@@ -61,7 +61,7 @@ def test_every_system_gets_every_figure_with_its_interval(evaluated: EvaluationV
         assert one.signature
 
 
-def test_verdicts_say_who_is_better_and_by_how_much(lab: Lab, evaluated: EvaluationView) -> None:
+def test_verdicts_say_who_is_better_and_by_how_much(lab: LabContext, evaluated: EvaluationView) -> None:
     better, worse = compare(lab, evaluated, key_of(evaluated, "exact_match"))
     assert better.verdict.startswith("good is better than fair by 33.3 points of exact match, 95 % interval")
     assert worse.verdict.startswith("bad is worse than fair by 66.7 points of exact match")
@@ -69,13 +69,13 @@ def test_verdicts_say_who_is_better_and_by_how_much(lab: Lab, evaluated: Evaluat
     assert better.p < 0.05
 
 
-def test_a_figure_of_the_whole_set_is_compared_by_its_sums(lab: Lab, evaluated: EvaluationView) -> None:
+def test_a_figure_of_the_whole_set_is_compared_by_its_sums(lab: LabContext, evaluated: EvaluationView) -> None:
     better, worse = compare(lab, evaluated, key_of(evaluated, "bleu"))
     assert better.comparison.difference > 0 > worse.comparison.difference
     assert worse.comparison.low < worse.comparison.difference < worse.comparison.high
 
 
-def test_rows_are_read_by_wins_losses_and_ties(lab: Lab, evaluated: EvaluationView) -> None:
+def test_rows_are_read_by_wins_losses_and_ties(lab: LabContext, evaluated: EvaluationView) -> None:
     fair, good, _ = (one.id for one in evaluated.systems)
     found = reading.lines(lab, evaluated, key_of(evaluated, "exact_match"), fair, good)
     assert reading.tally(found) == {"wins": ROWS // 3, "losses": 0, "ties": ROWS - ROWS // 3}
@@ -85,13 +85,13 @@ def test_rows_are_read_by_wins_losses_and_ties(lab: Lab, evaluated: EvaluationVi
     assert wins[0].references == (f"the answer number {wins[0].example} is here",)
 
 
-def test_buckets_hold_every_row_once(lab: Lab, evaluated: EvaluationView) -> None:
+def test_buckets_hold_every_row_once(lab: LabContext, evaluated: EvaluationView) -> None:
     found = reading.buckets(lab, evaluated, key_of(evaluated, "exact_match"), "length")
     assert sum(bucket.n for bucket in found) == ROWS
     assert all(bucket.means[1].value == 1.0 for bucket in found)
 
 
-def test_the_report_stands_alone_and_shows_hostile_text_as_text(lab: Lab, evaluated: EvaluationView) -> None:
+def test_the_report_stands_alone_and_shows_hostile_text_as_text(lab: LabContext, evaluated: EvaluationView) -> None:
     page = report.to_html(lab, evaluated)
     assert ATTACK not in page
     assert "&lt;script&gt;" in page
@@ -113,14 +113,14 @@ def test_the_report_stands_alone_and_shows_hostile_text_as_text(lab: Lab, evalua
     ],
 )
 def test_a_bad_choice_of_metrics_is_one_sentence(
-    lab: Lab, evaluated: EvaluationView, choices: list[Choice], message: str
+    lab: LabContext, evaluated: EvaluationView, choices: list[Choice], message: str
 ) -> None:
     with pytest.raises(LabError, match=re.escape(message)):
         evaluation.start(lab, [evaluated.systems[0].id], choices)
 
 
 def test_systems_of_different_datasets_cannot_be_set_side_by_side(
-    lab: Lab, evaluated: EvaluationView, tmp_path: Path
+    lab: LabContext, evaluated: EvaluationView, tmp_path: Path
 ) -> None:
     file = tmp_path / "other.csv"
     file.write_text("answer,made\nyes,yes\nno,no\n")
@@ -131,14 +131,14 @@ def test_systems_of_different_datasets_cannot_be_set_side_by_side(
         evaluation.start(lab, [9999], [Choice("exact_match")])
 
 
-def test_a_file_of_predictions_alone_is_a_system(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_of_predictions_alone_is_a_system(lab: LabContext, tmp_path: Path) -> None:
     file = tmp_path / "alone.csv"
     file.write_text("prediction\nOnce upon a time\nThere was a boy\n")
     assert len(uploads.systems(lab, file, ["prediction"], [])) == 1
     assert predictions_of(file, "prediction", [])[0] == ["Once upon a time", "There was a boy"]
 
 
-def test_a_file_with_bad_rows_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
+def test_a_file_with_bad_rows_leaves_nothing_behind(lab: LabContext, tmp_path: Path) -> None:
     file = tmp_path / "broken.csv"
     file.write_text("answer,made\nyes,yes\nno\n")
     before = datasets.find(lab)[1], len(evaluation.systems(lab))
@@ -147,7 +147,7 @@ def test_a_file_with_bad_rows_leaves_nothing_behind(lab: Lab, tmp_path: Path) ->
     assert (datasets.find(lab)[1], len(evaluation.systems(lab))) == before
 
 
-def test_every_shipped_suite_names_what_there_is(lab: Lab) -> None:
+def test_every_shipped_suite_names_what_there_is(lab: LabContext) -> None:
     from genai_lab.services import templates
     from genai_lab.starter.tasks import TASKS
 

@@ -12,11 +12,11 @@ import pytest
 
 from genai_lab.cli import main
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.feedback.pairs import FORMS
 from genai_lab.feedback.simulate import Person, ranking
-from genai_lab.lab import Lab
 from genai_lab.services import backup, datasets, feedback, lineage, models
 from genai_lab.services.feedback import exporting, figures, links, reading
 from genai_lab.services.feedback import ranking as desk
@@ -36,7 +36,7 @@ def lab(tmp_path: Path) -> Any:
     made.close()
 
 
-def simulated(lab: Lab, people: dict[str, Person], items: int = 60) -> int:
+def simulated(lab: LabContext, people: dict[str, Person], items: int = 60) -> int:
     """A campaign of rankings of four, answered by annotators of known skill through the desk."""
     number = campaign(lab, "simulated", items=items, size=4, kind="ranking", overlap=len(people), repeats=0.1)
     with lab.database.reading() as session:
@@ -58,7 +58,7 @@ def _held(session: Any, who: int) -> Any:
     return answering.known(session, who)[1]
 
 
-def test_simulated_annotators_give_back_the_true_order_and_the_guesser_stands_apart(lab: Lab) -> None:
+def test_simulated_annotators_give_back_the_true_order_and_the_guesser_stands_apart(lab: LabContext) -> None:
     people = {"ann": Person(), "bob": Person(), "cid": Person(), "guess": Person(skill=0.0)}
     number = simulated(lab, people)
     board = figures.leaderboard(lab, number)
@@ -76,7 +76,7 @@ def test_simulated_annotators_give_back_the_true_order_and_the_guesser_stands_ap
     assert {one.name: one.done for one in figures.progress(lab, number)}.keys() == people.keys()
 
 
-def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: Lab) -> None:
+def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: LabContext) -> None:
     number = campaign(lab, items=2, overlap=2)
     for name, groups in (("ann", [[0], [1]]), ("bob", [[0], [1]])):
         who = links.invite(lab, number, name).annotator
@@ -98,7 +98,7 @@ def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: Lab) -> N
     assert exporting.pairs(lab, number, "majority") == []
 
 
-def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: Lab) -> None:
+def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: LabContext) -> None:
     options = (Option("a", "good"), Option("b", "bad"))
     tasks = [Task(f"p{n}", options, gold=((0,), (1,))) for n in range(3)] + [Task("q", options)]
     made = feedback.create(lab, CampaignPlan("gold", repeats=0.0), tasks)
@@ -116,7 +116,7 @@ def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: Lab) -> None
     assert len(exporting.pairs(lab, "gold")) == 1
 
 
-def test_gold_that_names_the_best_of_three_judges_nothing_else(lab: Lab) -> None:
+def test_gold_that_names_the_best_of_three_judges_nothing_else(lab: LabContext) -> None:
     options = tuple(Option(system, text) for system, text in (("a", "good"), ("b", "x"), ("c", "y")))
     tasks = [Task(f"p{n}", options, gold=((0,), (1, 2))) for n in range(2)]
     feedback.create(lab, CampaignPlan("pairs"), tasks)
@@ -131,7 +131,7 @@ def test_gold_that_names_the_best_of_three_judges_nothing_else(lab: Lab) -> None
     assert [one.gold for one in figures.progress(lab, "best")] == [1.0]
 
 
-def test_what_cannot_be_said_yet_is_one_sentence(lab: Lab) -> None:
+def test_what_cannot_be_said_yet_is_one_sentence(lab: LabContext) -> None:
     number = campaign(lab)
     with pytest.raises(LabError, match="no votes between two systems yet"):
         figures.leaderboard(lab, number)
@@ -141,7 +141,7 @@ def test_what_cannot_be_said_yet_is_one_sentence(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_trl_reads_every_form_of_the_export(lab: Lab, tmp_path: Path, form: str) -> None:
+def test_trl_reads_every_form_of_the_export(lab: LabContext, tmp_path: Path, form: str) -> None:
     from datasets import load_dataset
     from trl.data_utils import is_conversational, maybe_extract_prompt, unpair_preference_dataset
 
@@ -162,7 +162,7 @@ def test_trl_reads_every_form_of_the_export(lab: Lab, tmp_path: Path, form: str)
     assert sum(unpair_preference_dataset(whole)["label"]) == 4
 
 
-def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
+def test_a_backup_is_the_whole_lab_elsewhere(lab: LabContext, tmp_path: Path) -> None:
     number = simulated(lab, {"ann": Person()}, items=5)
     exporting.to_dataset(lab, number)
     made = backup.backup(lab, tmp_path / "lab.tar")
@@ -173,7 +173,7 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
     elsewhere = Config(home=tmp_path / "elsewhere")
     again = backup.restore(elsewhere, tmp_path / "lab.tar")
     assert again.rows == made.rows
-    other = Lab.open(elsewhere)
+    other = LabContext.open(elsewhere)
     assert list(exporting.rankings(other, number)) == list(exporting.rankings(lab, number))
     assert links.invite(other, number, "ann") == links.invite(lab, number, "ann")
     other.close()
@@ -190,7 +190,9 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: Lab, tmp_path: Path) -> None:
             backup.restore(Config(home=tmp_path / "third"), tmp_path / f"{name}.tar")
 
 
-def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if lab.database.writer.dialect.name != "sqlite":
         pytest.skip("only SQLite's file can be told how large it may become")
     number = campaign(lab)
@@ -256,7 +258,7 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
         assert "is no number from 0 to 999,999,999" in capsys.readouterr().err
 
 
-def test_a_majority_weighs_those_who_call_it_a_tie(lab: Lab) -> None:
+def test_a_majority_weighs_those_who_call_it_a_tie(lab: LabContext) -> None:
     answers = (((0,), (1,)), ((0,), (1,)), ((1,), (0,)), ((0, 1),), ((0, 1),))
     votes = tuple((f"u{n}", groups) for n, groups in enumerate(answers))
     options = (Option("a", "1"), Option("b", "2"))
@@ -265,7 +267,7 @@ def test_a_majority_weighs_those_who_call_it_a_tie(lab: Lab) -> None:
     assert (pair.chosen, pair.weight) == ("1", pytest.approx(1 / 5))
 
 
-def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: Lab, tmp_path: Path) -> None:
+def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: LabContext, tmp_path: Path) -> None:
     options = (Option("a", "1"), Option("b", "2"))
     made = feedback.create(lab, CampaignPlan("c", overlap=2, repeats=0.0), [Task(f"p{n}", options) for n in range(4)])
     feedback.move(lab, "c", "open")
@@ -326,7 +328,7 @@ def test_fresh_completions_of_models_and_temperatures_are_drawn_from_the_command
     assert main([*words, *several, "--kind", "ranking", "--open", "--wait"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert (made["items"], made["status"]) == (2, "open")
-    lab = Lab.open(Config(home=tmp_path / "home"))
+    lab = LabContext.open(Config(home=tmp_path / "home"))
     shown = reading.page(lab, made["campaign"], 0, 9)
     assert sorted(one["prompt"] for one in shown) == ["A boy", "The cat"]
     assert {one["system"].partition("temperature ")[2] for row in shown for one in row["candidates"]} == {"0.7", "1.4"}
@@ -337,5 +339,5 @@ def test_fresh_completions_of_models_and_temperatures_are_drawn_from_the_command
     assert "There is no file" in capsys.readouterr().err
 
 
-def test_a_walk_of_a_starter_ends_with_itself(lab: Lab) -> None:
+def test_a_walk_of_a_starter_ends_with_itself(lab: LabContext) -> None:
     assert [node.name for node in lineage.walk(lab, "starter-causal").nodes.values()] == ["starter-causal"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models
 from storage import runs as queries
@@ -18,7 +18,7 @@ from storage.tables import RunInput
 NAUGHTY = Path(__file__).resolve().parents[2] / "../shared/corpora/blns.json"
 
 
-def test_a_run_records_what_it_takes_to_repeat_it(lab: Lab) -> None:
+def test_a_run_records_what_it_takes_to_repeat_it(lab: LabContext) -> None:
     view = generation.generate(lab, "tiny", Prompt("Once upon"), Sampling(max_new_tokens=6, temperature=1.3, top_k=9))
     assert (view.status, view.model, view.prompt.text) == ("finished", "tiny", "Once upon")
     assert (view.sampling.temperature, view.sampling.top_k, view.sampling.seed) == (1.3, 9, view.seed)
@@ -30,7 +30,7 @@ def test_a_run_records_what_it_takes_to_repeat_it(lab: Lab) -> None:
     assert done.finish_reason == "length"
 
 
-def test_replay_gives_the_same_text(lab: Lab) -> None:
+def test_replay_gives_the_same_text(lab: LabContext) -> None:
     settings = Sampling(max_new_tokens=12, temperature=1.5, num_completions=3)
     first = generation.generate(lab, "tiny", Prompt("Once"), settings)
     again = generation.replay(lab, first.id)
@@ -39,14 +39,14 @@ def test_replay_gives_the_same_text(lab: Lab) -> None:
     assert generation.run(lab, again.run_id).parent_run_id == first.id
 
 
-def test_a_run_goes_on_from_where_another_ended(lab: Lab) -> None:
+def test_a_run_goes_on_from_where_another_ended(lab: LabContext) -> None:
     whole = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=8, greedy=True)).completions[0]
     prefix = tuple(token.id for token in whole.tokens[:3] if token.id is not None)
     rest = generation.generate(lab, "tiny", Prompt("Once", prefix=prefix), Sampling(max_new_tokens=5, greedy=True))
     assert [t.id for t in rest.completions[0].tokens] == [t.id for t in whole.tokens[3:]]
 
 
-def test_stop_keeps_what_was_there(lab: Lab) -> None:
+def test_stop_keeps_what_was_there(lab: LabContext) -> None:
     live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=400, seed=3))
     for _ in live:
         generation.cancel(lab, live.run_id)
@@ -57,7 +57,7 @@ def test_stop_keeps_what_was_there(lab: Lab) -> None:
     assert live.run_id not in lab.running
 
 
-def test_leaving_the_page_stops_the_run(lab: Lab) -> None:
+def test_leaving_the_page_stops_the_run(lab: LabContext) -> None:
     live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=400, seed=4))
     watching = iter(live)
     next(watching)
@@ -65,7 +65,7 @@ def test_leaving_the_page_stops_the_run(lab: Lab) -> None:
     assert generation.run(lab, live.run_id).status == "cancelled"
 
 
-def test_what_the_last_process_left_is_marked(lab: Lab) -> None:
+def test_what_the_last_process_left_is_marked(lab: LabContext) -> None:
     with lab.database.session() as session:
         run = queries.add_run(
             session,
@@ -86,7 +86,7 @@ def test_what_the_last_process_left_is_marked(lab: Lab) -> None:
     assert "replay" in (view.error or "")
 
 
-def test_two_watchers_share_a_batch_and_nothing_changes(lab: Lab) -> None:
+def test_two_watchers_share_a_batch_and_nothing_changes(lab: LabContext) -> None:
     """As two browsers do: each from a thread of its own."""
     settings = [Sampling(max_new_tokens=60, temperature=1.2, seed=seed) for seed in (11, 12)]
     alone = [generation.generate(lab, "tiny", Prompt("Once"), one).completions[0].text for one in settings]
@@ -103,7 +103,7 @@ def test_two_watchers_share_a_batch_and_nothing_changes(lab: Lab) -> None:
     assert scheduler.largest >= 2
 
 
-def test_nothing_begins_unless_every_job_can(lab: Lab) -> None:
+def test_nothing_begins_unless_every_job_can(lab: LabContext) -> None:
     before = len(lab.running)
     jobs = [generation.Job("tiny", Prompt(text), Sampling(max_new_tokens=4)) for text in ("Once", "a " * 3000)]
     with pytest.raises(LabError, match="context holds 512"):
@@ -115,7 +115,7 @@ def test_nothing_begins_unless_every_job_can(lab: Lab) -> None:
     ("text", "words"),
     [("", "empty"), ("a\ud800b", "position 1"), ("x" * 1_000_001, "1,000,001 characters")],
 )
-def test_a_prompt_that_cannot_be_read_is_refused(lab: Lab, text: str, words: str) -> None:
+def test_a_prompt_that_cannot_be_read_is_refused(lab: LabContext, text: str, words: str) -> None:
     with pytest.raises(LabError, match=words):
         generation.start(lab, "tiny", Prompt(text), Sampling(max_new_tokens=1))
 
@@ -125,7 +125,7 @@ def test_settings_out_of_range_name_the_range() -> None:
         Sampling(temperature=9)
 
 
-def test_every_naughty_string_is_a_prompt(lab: Lab) -> None:
+def test_every_naughty_string_is_a_prompt(lab: LabContext) -> None:
     if not NAUGHTY.is_file():
         pytest.skip("needs ../shared/corpora/blns.json, the big list of naughty strings")
     strings = json.loads(NAUGHTY.read_text())
@@ -150,7 +150,7 @@ def test_every_naughty_string_is_a_prompt(lab: Lab) -> None:
     assert not any("\n" in sentence for sentence in refused)
 
 
-def test_seeds_count_up_and_wrap_at_what_a_database_holds(lab: Lab) -> None:
+def test_seeds_count_up_and_wrap_at_what_a_database_holds(lab: LabContext) -> None:
     last = 2**31 - 1
     view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=last, num_completions=2))
     assert [one.seed for one in view.completions] == [last, 0]

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Delta, Sampling, Token
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt, Request
 from genai_lab.models.fake import FakeGenerator, FakeStream
 from genai_lab.services import datasets, generation, matrix
@@ -35,7 +35,7 @@ class OddStream(FakeStream):
 
 
 @pytest.fixture
-def odd(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> type[OddStream]:
+def odd(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> type[OddStream]:
     """The lab's models all say what OddStream says."""
 
     class Stream(OddStream):
@@ -59,7 +59,9 @@ UNSAVABLE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", UNSAVABLE)
-def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(case: str, lab: Lab, odd: type[OddStream]) -> None:
+def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(
+    case: str, lab: LabContext, odd: type[OddStream]
+) -> None:
     odd.change = UNSAVABLE[case]
     live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
     with pytest.raises(LabError, match=r"could not be saved whole .*; its text is kept\."):
@@ -76,7 +78,7 @@ def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(case: str, lab:
     assert len(kept.text) > 4
 
 
-def test_model_that_fails_in_its_own_way_ends_its_run(lab: Lab, odd: type[OddStream]) -> None:
+def test_model_that_fails_in_its_own_way_ends_its_run(lab: LabContext, odd: type[OddStream]) -> None:
     odd.fails = RuntimeError("the device is gone")
     live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
     with pytest.raises(LabError, match=r"not foreseen \(RuntimeError: the device is gone\)"):
@@ -85,7 +87,7 @@ def test_model_that_fails_in_its_own_way_ends_its_run(lab: Lab, odd: type[OddStr
     assert (view.status, view.completions[0].text) == ("failed", live.completions[0].text)
 
 
-def test_watching_several_runs_ends_where_one_fails(lab: Lab, odd: type[OddStream]) -> None:
+def test_watching_several_runs_ends_where_one_fails(lab: LabContext, odd: type[OddStream]) -> None:
     odd.change = {"prompt_tokens": 10**20}
     jobs = [generation.Job("tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=seed)) for seed in (1, 2)]
     lives = generation.start_many(lab, jobs)
@@ -99,7 +101,7 @@ def test_watching_several_runs_ends_where_one_fails(lab: Lab, odd: type[OddStrea
 
 
 def test_database_that_takes_nothing_at_first_gets_the_text_at_the_second_try(
-    lab: Lab, odd: type[OddStream], monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, odd: type[OddStream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[int] = []
 
@@ -116,7 +118,7 @@ def test_database_that_takes_nothing_at_first_gets_the_text_at_the_second_try(
     assert generation.run(lab, live.run_id).completions[0].text == live.completions[0].text
 
 
-def test_notes_and_reasoning_are_kept_with_the_run(lab: Lab, odd: type[OddStream]) -> None:
+def test_notes_and_reasoning_are_kept_with_the_run(lab: LabContext, odd: type[OddStream]) -> None:
     odd.change = {"notes": ("The server takes no seed.",), "reasoning_tokens": 7, "finish_reason": "content filter"}
     view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1))
     [kept] = view.completions
@@ -127,7 +129,7 @@ def test_notes_and_reasoning_are_kept_with_the_run(lab: Lab, odd: type[OddStream
 
 
 @pytest.fixture
-def rows(lab: Lab) -> str:
+def rows(lab: LabContext) -> str:
     given = [{"text": f"review {n}", "sentiment": "good"} for n in range(4)]
     roles = {"input": ["text"], "label": ["sentiment"]}
     return datasets.import_rows(lab, given, "odd-reviews", {"kind": "test"}, mapping=roles).name
@@ -148,7 +150,7 @@ def test_cell_keeps_what_came_and_scores_whole_answers_alone(
     fails: Exception | None,
     error: str | None,
     score: float,
-    lab: Lab,
+    lab: LabContext,
     odd: type[OddStream],
     rows: str,
 ) -> None:

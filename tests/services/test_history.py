@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data.formulas import FORMULA_STARTS
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, history, matrix
 from tests.tiny import open_lab
@@ -19,15 +19,15 @@ from tests.tiny import open_lab
 SHORT = Sampling(max_new_tokens=2, seed=1)
 
 
-def made(lab: Lab, *prompts: str) -> list[int]:
+def made(lab: LabContext, *prompts: str) -> list[int]:
     return [generation.generate(lab, "tiny", Prompt(text), SHORT).id for text in prompts]
 
 
-def found(lab: Lab, search: str) -> set[int]:
+def found(lab: LabContext, search: str) -> set[int]:
     return {row.id for row in history.history(lab, search).rows}
 
 
-def test_search_wants_every_word_and_takes_them_literally(lab: Lab) -> None:
+def test_search_wants_every_word_and_takes_them_literally(lab: LabContext) -> None:
     both, one, percent, under = made(lab, "green Apples zq", "green pears zq", "100% zq", "snake_case zq")
     assert found(lab, "green zq") == {both, one}
     assert found(lab, "apples GREEN tiny") == {both}
@@ -36,14 +36,14 @@ def test_search_wants_every_word_and_takes_them_literally(lab: Lab) -> None:
     assert found(lab, "absent zq") == set()
 
 
-def test_pages_are_newest_first(lab: Lab) -> None:
+def test_pages_are_newest_first(lab: LabContext) -> None:
     ids = made(lab, "paged 1", "paged 2", "paged 3")
     first, second = (history.history(lab, "paged", 2, offset) for offset in (0, 2))
     assert first.total == second.total == 3
     assert [row.id for row in first.rows + second.rows] == ids[::-1]
 
 
-def test_every_kind_of_run_is_found_with_what_it_made_or_read(lab: Lab) -> None:
+def test_every_kind_of_run_is_found_with_what_it_made_or_read(lab: LabContext) -> None:
     (single,) = made(lab, "one of all kinds")
     rows = [{"input": "a", "reference": "b"}, {"input": "c", "reference": "d"}]
     name = datasets.import_rows(lab, rows, "kinds", {"kind": "typed"}).name
@@ -63,7 +63,7 @@ def test_every_kind_of_run_is_found_with_what_it_made_or_read(lab: Lab) -> None:
     assert {row.id for row in history.history(lab, "kinds", kind="").rows} >= {parent, imported.id}
 
 
-def test_a_lab_is_new_until_something_is_done_in_it(lab: Lab, tmp_path: Path) -> None:
+def test_a_lab_is_new_until_something_is_done_in_it(lab: LabContext, tmp_path: Path) -> None:
     fresh = open_lab(tmp_path)
     try:
         assert history.is_new(fresh)
@@ -74,7 +74,7 @@ def test_a_lab_is_new_until_something_is_done_in_it(lab: Lab, tmp_path: Path) ->
     assert not history.is_new(lab)
 
 
-def test_deleted_runs_come_back(lab: Lab) -> None:
+def test_deleted_runs_come_back(lab: LabContext) -> None:
     ids = made(lab, "gone 1", "gone 2")
     assert history.delete_runs(lab, ids[:1]) == 1
     assert found(lab, "gone") == {ids[1]}
@@ -82,7 +82,7 @@ def test_deleted_runs_come_back(lab: Lab) -> None:
     assert found(lab, "gone") == set(ids)
 
 
-def test_jsonl_loses_nothing(lab: Lab) -> None:
+def test_jsonl_loses_nothing(lab: LabContext) -> None:
     text = 'Ünï\u2028code "quoted"\r\n\tline\x00'
     settings = Sampling(max_new_tokens=4, num_completions=2, seed=5)
     view = generation.generate(lab, "tiny", Prompt(text, prefix=(70, 71)), settings)
@@ -96,7 +96,7 @@ def test_jsonl_loses_nothing(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1 x", "-x", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1"])
-def test_no_csv_cell_is_a_formula(lab: Lab, text: str) -> None:
+def test_no_csv_cell_is_a_formula(lab: LabContext, text: str) -> None:
     [row] = csv.DictReader(io.StringIO(history.to_csv(lab, made(lab, text)), newline=""))
     assert row["prompt"] == f"'{text}"
     assert not any((cell or "").startswith(FORMULA_STARTS) for cell in row.values())

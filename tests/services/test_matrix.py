@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, matrix, models, presets, templates
 from genai_lab.services.evaluation import Choice
@@ -48,7 +48,7 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def reviews(lab: Lab) -> str:
+def reviews(lab: LabContext) -> str:
     """Rows with labels in two splits; test row LONG does not fit the context of the tiny model."""
     rows = [
         {"text": f"{split} review {n}", "sentiment": "good" if n % 2 else "bad", "split": split}
@@ -73,7 +73,7 @@ def plan(reviews: str, **more: Any) -> matrix.Plan:
     return matrix.Plan(**fields | more)
 
 
-def worked(lab: Lab, begun: matrix.Started, earlier: list[dict[str, Any]] | None = None) -> Kept:
+def worked(lab: LabContext, begun: matrix.Started, earlier: list[dict[str, Any]] | None = None) -> Kept:
     """The job's body and what the app does with its records, in this process."""
     report, settings = Kept(earlier), jobs.show(lab, begun.job_id).settings
     result = Matrix().run(lab, settings, report)
@@ -86,12 +86,12 @@ def worked(lab: Lab, begun: matrix.Started, earlier: list[dict[str, Any]] | None
     return report
 
 
-def texts(lab: Lab, cell: int, view: matrix.MatrixView) -> dict[int, str]:
+def texts(lab: LabContext, cell: int, view: matrix.MatrixView) -> dict[int, str]:
     return {one.example: one.text for one in reading.predictions(lab, view, cell, None)}
 
 
 @pytest.fixture(scope="module")
-def done(lab: Lab, reviews: str) -> matrix.MatrixView:
+def done(lab: LabContext, reviews: str) -> matrix.MatrixView:
     begun = matrix.start(lab, plan(reviews, use_cache=False))
     worked(lab, begun)
     return matrix.show(lab, begun.run_id)
@@ -105,7 +105,9 @@ def test_every_combination_is_one_cell() -> None:
     assert matrix.Plan.from_dict(wide.as_dict()) == wide
 
 
-def test_a_cell_holds_every_row_with_scores_intervals_and_what_it_read(lab: Lab, done: matrix.MatrixView) -> None:
+def test_a_cell_holds_every_row_with_scores_intervals_and_what_it_read(
+    lab: LabContext, done: matrix.MatrixView
+) -> None:
     assert (done.status, done.rows, [cell.k for cell in done.cells]) == ("finished", ROWS, [0, 2])
     for cell in done.cells:
         assert cell.system.n == ROWS
@@ -120,7 +122,7 @@ def test_a_cell_holds_every_row_with_scores_intervals_and_what_it_read(lab: Lab,
     assert {len(one.shots) for one in found if one.error is None} == {2}
 
 
-def test_a_row_that_the_model_refuses_ends_nothing_else(lab: Lab, done: matrix.MatrixView) -> None:
+def test_a_row_that_the_model_refuses_ends_nothing_else(lab: LabContext, done: matrix.MatrixView) -> None:
     found = reading.predictions(lab, done, done.cells[0].system.id, reading.figures(done)[0])
     failed = [one for one in found if one.error]
     assert [one.example for one in failed] == [ROWS + LONG]
@@ -129,7 +131,7 @@ def test_a_row_that_the_model_refuses_ends_nothing_else(lab: Lab, done: matrix.M
     assert all(one.text for one in found if not one.error)
 
 
-def test_shots_that_do_not_fit_are_left_out_and_told(lab: Lab, reviews: str) -> None:
+def test_shots_that_do_not_fit_are_left_out_and_told(lab: LabContext, reviews: str) -> None:
     begun = matrix.start(lab, plan(reviews, shots=(11,), use_cache=False))
     worked(lab, begun)
     notes = matrix.fewer_shots(matrix.show(lab, begun.run_id).cells[0])
@@ -137,7 +139,7 @@ def test_shots_that_do_not_fit_are_left_out_and_told(lab: Lab, reviews: str) -> 
     assert all(note.endswith("rows") and "of 11 shots fit" in note for note in notes)
 
 
-def test_a_second_run_costs_nothing_and_says_so(lab: Lab, reviews: str) -> None:
+def test_a_second_run_costs_nothing_and_says_so(lab: LabContext, reviews: str) -> None:
     wanted = plan(reviews, shots=(1,), rows=6, sample_seed=3)
     first = matrix.start(lab, wanted)
     worked(lab, first)
@@ -151,7 +153,7 @@ def test_a_second_run_costs_nothing_and_says_so(lab: Lab, reviews: str) -> None:
     assert texts(lab, again.cells[0], two) == texts(lab, first.cells[0], one)
 
 
-def test_a_model_that_does_not_load_fails_its_own_cells_only(lab: Lab, reviews: str) -> None:
+def test_a_model_that_does_not_load_fails_its_own_cells_only(lab: LabContext, reviews: str) -> None:
     broken = random_model(lab.config.model_roots[0] / "broken")
     models.add(lab, "broken", Source("local", str(broken)))
     begun = matrix.start(lab, plan(reviews, models=("broken", "tiny"), shots=(0,), use_cache=False))
@@ -169,7 +171,9 @@ def test_a_model_that_does_not_load_fails_its_own_cells_only(lab: Lab, reviews: 
         worked(lab, alone)
 
 
-def test_a_killed_job_goes_on_and_ends_with_the_same_texts(lab: Lab, reviews: str, done: matrix.MatrixView) -> None:
+def test_a_killed_job_goes_on_and_ends_with_the_same_texts(
+    lab: LabContext, reviews: str, done: matrix.MatrixView
+) -> None:
     begun = matrix.start(lab, plan(reviews, use_cache=False))
     whole = Kept()
     Matrix().run(lab, jobs.show(lab, begun.job_id).settings, whole)
@@ -181,7 +185,7 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_texts(lab: Lab, reviews: st
         assert texts(lab, cell.system.id, view) == texts(lab, other.system.id, done)
 
 
-def test_filters_thumbs_and_comments(lab: Lab, done: matrix.MatrixView) -> None:
+def test_filters_thumbs_and_comments(lab: LabContext, done: matrix.MatrixView) -> None:
     first, second = (cell.system.id for cell in done.cells)
     key = reading.figures(done)[0]
     every = reading.predictions(lab, done, first, key, other=second)
@@ -202,7 +206,7 @@ def test_filters_thumbs_and_comments(lab: Lab, done: matrix.MatrixView) -> None:
         reading.predictions(lab, done, 10**6, key)
 
 
-def test_a_promoted_cell_is_the_default_prompt_and_a_preset(lab: Lab, done: matrix.MatrixView) -> None:
+def test_a_promoted_cell_is_the_default_prompt_and_a_preset(lab: LabContext, done: matrix.MatrixView) -> None:
     made = promoting.promote(lab, done.id, done.cells[0].system.id)
     assert templates.show(lab, "classify-review@default").name == made.template == "classify-review@1"
     assert presets.presets(lab)[made.preset].sampling == Sampling(greedy=True, max_new_tokens=4)
@@ -210,7 +214,7 @@ def test_a_promoted_cell_is_the_default_prompt_and_a_preset(lab: Lab, done: matr
     assert jobs.show(lab, begun.job_id).kind == "evaluate"
 
 
-def test_the_cost_is_told_before(lab: Lab, reviews: str) -> None:
+def test_the_cost_is_told_before(lab: LabContext, reviews: str) -> None:
     found = estimate(lab, plan(reviews))
     assert (found.cells, found.rows, found.requests) == (2, ROWS, 2 * ROWS)
     assert found.prompt_tokens is not None
@@ -220,7 +224,7 @@ def test_the_cost_is_told_before(lab: Lab, reviews: str) -> None:
 
 
 def test_requests_are_counted_at_once_and_the_rest_can_be_stopped(
-    lab: Lab, reviews: str, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, reviews: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go = threading.Event()
 
@@ -240,7 +244,7 @@ def test_requests_are_counted_at_once_and_the_rest_can_be_stopped(
     go.set()
 
 
-def test_an_estimate_in_the_background_ends_with_the_same_figures(lab: Lab, reviews: str) -> None:
+def test_an_estimate_in_the_background_ends_with_the_same_figures(lab: LabContext, reviews: str) -> None:
     begun = Estimating(lab, plan(reviews))
     until(lambda: begun.done)
     found = estimate(lab, plan(reviews))
@@ -267,7 +271,7 @@ def test_an_estimate_in_the_background_ends_with_the_same_figures(lab: Lab, revi
     ],
 )
 def test_what_cannot_run_is_one_sentence_and_leaves_nothing(
-    lab: Lab, reviews: str, more: dict[str, Any], said: str
+    lab: LabContext, reviews: str, more: dict[str, Any], said: str
 ) -> None:
     before = len(matrix.find(lab, 1000))
     with pytest.raises(LabError, match=said) as problem:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, microscope
 from genai_lab.services.kept import KeptLogits
@@ -13,7 +13,7 @@ NARROW = Sampling(temperature=0.5, top_k=12, top_p=0.8, repetition_penalty=1.2)
 
 
 @pytest.fixture(scope="module")
-def shown(lab: Lab) -> generation.Live:
+def shown(lab: LabContext) -> generation.Live:
     live = generation.start(lab, "tiny", Prompt("Once upon"), Sampling(max_new_tokens=6, seed=2))
     live.wait()
     return live
@@ -21,7 +21,7 @@ def shown(lab: Lab) -> generation.Live:
 
 @pytest.mark.parametrize("step", [0, 3, 5, 6])
 def test_kept_logits_show_what_a_new_pass_shows(
-    lab: Lab, shown: generation.Live, step: int, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, shown: generation.Live, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
     monkeypatch.setattr(lab, "kept", KeptLogits())
@@ -33,7 +33,7 @@ def test_kept_logits_show_what_a_new_pass_shows(
         assert one.probabilities == pytest.approx([bars[token] for token in kept.ids], abs=1e-5)
 
 
-def test_each_stage_narrows_the_one_before(lab: Lab, shown: generation.Live) -> None:
+def test_each_stage_narrows_the_one_before(lab: LabContext, shown: generation.Live) -> None:
     view = microscope.microscope(lab, shown.run_id, 0, 2, NARROW)
     assert view.stages[0].removed == 0
     assert view.stages[0].mass == pytest.approx(1, abs=1e-5)
@@ -45,13 +45,15 @@ def test_each_stage_narrows_the_one_before(lab: Lab, shown: generation.Live) -> 
     assert view.ids[view.chosen] == token.id
 
 
-def test_a_slider_is_followed_without_generating_again(lab: Lab, shown: generation.Live) -> None:
+def test_a_slider_is_followed_without_generating_again(lab: LabContext, shown: generation.Live) -> None:
     for k in range(1, 12):
         view = microscope.microscope(lab, shown.run_id, 0, 3, Sampling(temperature=0.8, top_k=k))
         assert sum(p > 0 for p in view.stages[-1].probabilities) == k
 
 
 @pytest.mark.parametrize(("completion", "step", "words"), [(1, 0, "no number 2"), (0, 7, "no token 8"), (0, -1, "no")])
-def test_what_is_not_there_is_named(lab: Lab, shown: generation.Live, completion: int, step: int, words: str) -> None:
+def test_what_is_not_there_is_named(
+    lab: LabContext, shown: generation.Live, completion: int, step: int, words: str
+) -> None:
     with pytest.raises(LabError, match=words):
         microscope.microscope(lab, shown.run_id, completion, step, NARROW)

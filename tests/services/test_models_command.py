@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.errors import ModelError
-from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import models
 from tests.models.servers import SmallEndpoint, serving
@@ -13,7 +13,7 @@ from tests.services.conftest import Call
 from tests.tiny import random_model
 
 
-def test_folder_that_exists_is_a_local_model(lab: Lab, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_exists_is_a_local_model(lab: LabContext, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = random_model(lab.config.model_roots[0] / "my model.v2")
     monkeypatch.chdir(folder.parent)
     code, out, _ = call("models", "add", "my model.v2")
@@ -25,7 +25,7 @@ def test_folder_that_exists_is_a_local_model(lab: Lab, call: Call, monkeypatch: 
     assert models.show(lab, "second").card.content_hash == models.show(lab, "third").card.content_hash
 
 
-def test_address_is_an_endpoint_and_its_only_model_needs_no_name(lab: Lab, call: Call) -> None:
+def test_address_is_an_endpoint_and_its_only_model_needs_no_name(lab: LabContext, call: Call) -> None:
     endpoint = SmallEndpoint()
     with serving(endpoint.handler()) as address:
         code, _, err = call("models", "add", address)
@@ -58,7 +58,7 @@ def test_hub_id_is_looked_for_at_the_hub(call: Call, monkeypatch: pytest.MonkeyP
     assert "The Hub at http://127.0.0.1:9 cannot be reached" in err
 
 
-def test_adapter_needs_its_base(call: Call, lab: Lab) -> None:
+def test_adapter_needs_its_base(call: Call, lab: LabContext) -> None:
     folder = lab.config.model_roots[0] / "adapter"
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text("{}")
@@ -67,7 +67,9 @@ def test_adapter_needs_its_base(call: Call, lab: Lab) -> None:
     assert "--base" in err
 
 
-def test_key_goes_to_a_new_host_only_when_confirmed(lab: Lab, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_goes_to_a_new_host_only_when_confirmed(
+    lab: LabContext, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTHER_API_KEY", "sk-secret")
     endpoint = SmallEndpoint()
     with serving(endpoint.handler()) as address:

@@ -2,13 +2,13 @@
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import presets
 
 
-def test_own_presets_are_kept_replaced_and_deleted(lab: Lab) -> None:
+def test_own_presets_are_kept_replaced_and_deleted(lab: LabContext) -> None:
     presets.save_preset(lab, " mine ", Sampling(temperature=0.4, stop=("\n",)))
     presets.save_preset(lab, "mine", Sampling(temperature=0.6, stop=("\n", "end")))
     found = presets.presets(lab)
@@ -20,12 +20,12 @@ def test_own_presets_are_kept_replaced_and_deleted(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("name", "words"), [("", "1 to 60"), ("x" * 61, "1 to 60"), ("greedy", "built in")])
-def test_a_bad_name_is_refused(lab: Lab, name: str, words: str) -> None:
+def test_a_bad_name_is_refused(lab: LabContext, name: str, words: str) -> None:
     with pytest.raises(LabError, match=words):
         presets.save_preset(lab, name, Sampling())
 
 
 @pytest.mark.parametrize(("name", "words"), [("greedy", "built in"), ("none", "no preset called 'none'")])
-def test_what_is_not_ones_own_is_not_deleted(lab: Lab, name: str, words: str) -> None:
+def test_what_is_not_ones_own_is_not_deleted(lab: LabContext, name: str, words: str) -> None:
     with pytest.raises(LabError, match=words):
         presets.delete_preset(lab, name)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Card, Source
 from genai_lab.prompts import Template
 from genai_lab.prompts.few_shot import ShotSettings
@@ -15,7 +15,7 @@ REVIEW = Template(system="{{ labels | join('|') }}", instruction="{{ input }} ->
 
 
 @pytest.fixture(scope="module")
-def dataset(lab: Lab) -> str:
+def dataset(lab: LabContext) -> str:
     rows = [
         {
             "Review Text": f"words {i}",
@@ -30,7 +30,7 @@ def dataset(lab: Lab) -> str:
     return datasets.import_rows(lab, rows, "moods", {"kind": "test"}, mapping=mapping, split=plan).name
 
 
-def test_a_dataset_fills_the_template_and_its_shots_come_from_train(lab: Lab, dataset: str) -> None:
+def test_a_dataset_fills_the_template_and_its_shots_come_from_train(lab: LabContext, dataset: str) -> None:
     rows = prompting.rows_of(lab, dataset)
     assert (rows.split, rows.count, rows.labels) == ("test", 4, ("bad", "good"))
     made = prompting.preview(REVIEW, rows, 1, shots=ShotSettings("balanced", 2, seed=1))
@@ -48,7 +48,7 @@ def test_a_dataset_fills_the_template_and_its_shots_come_from_train(lab: Lab, da
     assert dataset in [value for _, value in prompting.sources(lab)]
 
 
-def test_every_shipped_template_suits_the_sample_of_its_task(lab: Lab) -> None:
+def test_every_shipped_template_suits_the_sample_of_its_task(lab: LabContext) -> None:
     samples = {"summarise": "summary", "classify": "sentiment", "translate": "translation", "dialogue": "reply"}
     for view in templates.find(lab):
         if view.message != "Shipped with the lab" or "input" not in view.slots or "context" in view.slots:
@@ -60,7 +60,7 @@ def test_every_shipped_template_suits_the_sample_of_its_task(lab: Lab) -> None:
             assert bool(made.rendered.messages) is chat
 
 
-def test_the_context_of_an_instruction_is_shown_where_there_is_one(lab: Lab) -> None:
+def test_the_context_of_an_instruction_is_shown_where_there_is_one(lab: LabContext) -> None:
     view = templates.show(lab, "instruction-context")
     asked = {"input": "Name the capital.", "context": "France"}
     for context, text in (("France", "Name the capital.\n\nFrance"), ("", "Name the capital.")):
@@ -68,7 +68,7 @@ def test_the_context_of_an_instruction_is_shown_where_there_is_one(lab: Lab) -> 
         assert prompting.preview(view.value, rows).filled.instruction == text
 
 
-def test_a_typed_row_goes_on_over_lines(lab: Lab) -> None:
+def test_a_typed_row_goes_on_over_lines(lab: LabContext) -> None:
     typed = prompting.typed_row("input: Ann: Hi.\nBen: Hello.\n\nlabels: a, b\n", ("input",))
     assert typed == {"input": "Ann: Hi.\nBen: Hello.", "labels": "a, b"}
     rows = prompting.rows_of(lab, prompting.TYPED, typed)
@@ -77,7 +77,7 @@ def test_a_typed_row_goes_on_over_lines(lab: Lab) -> None:
         prompting.preview(REVIEW, rows, shots=ShotSettings(k=1))
 
 
-def test_the_shots_that_fit_are_counted_in_the_models_tokens(lab: Lab, dataset: str) -> None:
+def test_the_shots_that_fit_are_counted_in_the_models_tokens(lab: LabContext, dataset: str) -> None:
     made = prompting.preview(REVIEW, prompting.rows_of(lab, dataset), shots=ShotSettings(k=30))
     few = prompting.measured(lab, made, "tiny", max_new_tokens=400)
     many = prompting.measured(lab, made, "tiny", max_new_tokens=100)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, proposing
 
@@ -16,7 +16,9 @@ from genai_lab.services import datasets, proposing
         ({"question": "Does it?", "answer": "Yes"}, ("exact_match", "token_f1"), 32),
     ],
 )
-def test_metrics_and_length_suit_the_task(lab: Lab, row: dict[str, str], metrics: tuple[str, ...], length: int) -> None:
+def test_metrics_and_length_suit_the_task(
+    lab: LabContext, row: dict[str, str], metrics: tuple[str, ...], length: int
+) -> None:
     rows = [row, {key: f"{value} too" for key, value in row.items()}]
     made = proposing.for_dataset(lab, datasets.import_rows(lab, rows, f"proposed-{length}", {"kind": "typed"}).name)
     assert (made.metrics, made.max_new_tokens) == (metrics, length)

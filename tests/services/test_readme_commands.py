@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt, Request
 from genai_lab.models.fake import FakeGenerator
 from genai_lab.services import generation, jobs, models
@@ -71,7 +71,7 @@ def test_every_verb_that_is_listed_is_there(words: list[str], call: Call) -> Non
 
 
 @pytest.fixture
-def here(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def here(lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """A folder with the files that the README names; models that need no weights; jobs that run in this process.
 
     Gives what stands in the README for something of one's own.
@@ -108,7 +108,7 @@ def _write_files(folder: Path) -> None:
     (folder / "tasks").mkdir()
 
 
-def _run_here(lab: Lab, job_id: int, timeout: float | None = None, every: float = 0.2, seen: Any = None) -> Any:
+def _run_here(lab: LabContext, job_id: int, timeout: float | None = None, every: float = 0.2, seen: Any = None) -> Any:
     """The job and those before it, as worker and app do them."""
     for view in sorted(jobs.find(lab, limit=100)[0], key=lambda view: view.id):
         if view.status != "queued" or view.id > job_id or view.kind not in ("matrix", "evaluate", "campaign", "import"):

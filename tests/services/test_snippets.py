@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models, snippets
 
@@ -21,7 +21,7 @@ Printed = Callable[[str], str]
 
 
 @pytest.fixture
-def printed(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
+def printed(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Printed:
     """What the code prints when it is run."""
     for name, value in lab.config.environment().items():
         monkeypatch.setenv(name, value)
@@ -34,7 +34,7 @@ def printed(lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     return run
 
 
-def output_of(lab: Lab, tmp_path: Path, code: str) -> str:
+def output_of(lab: LabContext, tmp_path: Path, code: str) -> str:
     """The same in a process of its own."""
     script = tmp_path / "snippet.py"
     script.write_text(code, encoding="utf-8")
@@ -50,18 +50,18 @@ def output_of(lab: Lab, tmp_path: Path, code: str) -> str:
     [Prompt('It\'s "quoted" \\n and\nbroken'), Prompt(messages=({"role": "user", "content": "Hello"},), mode="chat")],
     ids=["completion", "chat"],
 )
-def test_transformers_alone_gives_the_same_text_for_greedy(lab: Lab, printed: Printed, prompt: Prompt) -> None:
+def test_transformers_alone_gives_the_same_text_for_greedy(lab: LabContext, printed: Printed, prompt: Prompt) -> None:
     settings = Sampling(max_new_tokens=16, greedy=True, repetition_penalty=1.3, no_repeat_ngram=3)
     view = generation.generate(lab, "tiny", prompt, settings)
     assert printed(snippets.as_python(lab, view.id)) == view.completions[0].text + "\n"
 
 
-def test_transformers_alone_goes_on_from_given_tokens(lab: Lab, printed: Printed) -> None:
+def test_transformers_alone_goes_on_from_given_tokens(lab: LabContext, printed: Printed) -> None:
     view = generation.generate(lab, "tiny", Prompt("Once", prefix=(70, 71)), Sampling(max_new_tokens=8, greedy=True))
     assert printed(snippets.as_python(lab, view.id)) == view.completions[0].text + "\n"
 
 
-def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: Lab, printed: Printed) -> None:
+def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: LabContext, printed: Printed) -> None:
     settings = Sampling(max_new_tokens=12, beams=3, num_completions=2)
     whole = generation.generate(lab, "tiny", Prompt("Once"), settings).completions[0].text
     stop = whole[len(whole) // 2]
@@ -69,7 +69,7 @@ def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: La
     assert printed(snippets.as_python(lab, view.id)) == "".join(f"{c.text}\n" for c in view.completions)
 
 
-def test_transformers_alone_runs_with_every_sampling_setting(lab: Lab, printed: Printed) -> None:
+def test_transformers_alone_runs_with_every_sampling_setting(lab: LabContext, printed: Printed) -> None:
     settings = Sampling(
         max_new_tokens=8, temperature=1.1, top_k=40, top_p=0.9, min_p=0.01, typical_p=0.95, stop=("zzz",), seed=7
     )
@@ -79,7 +79,7 @@ def test_transformers_alone_runs_with_every_sampling_setting(lab: Lab, printed: 
     assert printed(code).strip()
 
 
-def test_our_package_gives_the_same_text_always(lab: Lab, tmp_path: Path) -> None:
+def test_our_package_gives_the_same_text_always(lab: LabContext, tmp_path: Path) -> None:
     settings = Sampling(max_new_tokens=12, temperature=1.4, top_p=0.9, num_completions=2, stop=("'", "\n"))
     view = generation.generate(lab, "tiny", Prompt("Once 'upon'\n"), settings)
     assert output_of(lab, tmp_path, snippets.as_python(lab, view.id, "genai_lab")) == "".join(
@@ -87,7 +87,7 @@ def test_our_package_gives_the_same_text_always(lab: Lab, tmp_path: Path) -> Non
     )
 
 
-def test_curl_is_one_valid_command_with_the_run_in_it(lab: Lab, tmp_path: Path) -> None:
+def test_curl_is_one_valid_command_with_the_run_in_it(lab: LabContext, tmp_path: Path) -> None:
     """The shell itself reads it; a curl that only writes down its arguments stands in for the network."""
     text = 'It\'s $HOME `id` "q" \\ ü\n!!'
     view = generation.generate(lab, "tiny", Prompt(text), Sampling(max_new_tokens=2, seed=9))
@@ -105,13 +105,13 @@ def test_curl_is_one_valid_command_with_the_run_in_it(lab: Lab, tmp_path: Path) 
     assert read[-1] == "http://127.0.0.1:7860/gradio_api/call/generate/e1"
 
 
-def test_curl_says_what_it_cannot_send(lab: Lab) -> None:
+def test_curl_says_what_it_cannot_send(lab: LabContext) -> None:
     view = generation.generate(lab, "tiny", Prompt("Once", prefix=(70,)), Sampling(max_new_tokens=2))
     with pytest.raises(LabError, match="genai_lab code"):
         snippets.as_curl(lab, view.id, "http://127.0.0.1:7860")
 
 
-def test_what_the_api_takes_gives_the_same_text(lab: Lab) -> None:
+def test_what_the_api_takes_gives_the_same_text(lab: LabContext) -> None:
     view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=8))
     model, text, mode, settings = snippets.api_arguments(view)
     prompt = models.prompt_for(lab, model, text, mode)

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.prompts import Template, render
 from genai_lab.services import datasets, templates
 from genai_lab.starter.tasks import TASKS
@@ -16,7 +16,7 @@ FIRST = Template(instruction="Say {{ text }}.")
 SECOND = Template(instruction="Say {{ text }} {{ how }}.")
 
 
-def test_a_version_stays_and_the_next_one_has_the_next_number(lab: Lab) -> None:
+def test_a_version_stays_and_the_next_one_has_the_next_number(lab: LabContext) -> None:
     first = templates.save(lab, " say ", FIRST, task="other", message="as it began")
     second = templates.save(lab, "say", SECOND, message="louder")
     again = templates.save(lab, "say", FIRST, message="the old one")
@@ -29,7 +29,7 @@ def test_a_version_stays_and_the_next_one_has_the_next_number(lab: Lab) -> None:
     assert templates.diff(lab, "say@1", "say@1") == ""
 
 
-def test_a_tag_moves_from_version_to_version(lab: Lab) -> None:
+def test_a_tag_moves_from_version_to_version(lab: LabContext) -> None:
     for template in (FIRST, SECOND):
         templates.save(lab, "tagged", template)
     templates.tag(lab, "tagged", 1, "best")
@@ -41,7 +41,7 @@ def test_a_tag_moves_from_version_to_version(lab: Lab) -> None:
         templates.show(lab, "tagged@best")
 
 
-def test_an_archived_template_comes_back(lab: Lab) -> None:
+def test_an_archived_template_comes_back(lab: LabContext) -> None:
     templates.save(lab, "tired", FIRST)
     templates.archive(lab, "tired")
     assert "tired" not in [view.template for view in templates.find(lab)]
@@ -62,14 +62,14 @@ def test_an_archived_template_comes_back(lab: Lab) -> None:
         ("bad", Template(instruction="{{ text | shout }}"), "uses the filter 'shout'"),
     ],
 )
-def test_what_cannot_be_used_is_not_kept(lab: Lab, name: str, template: Template, words: str) -> None:
+def test_what_cannot_be_used_is_not_kept(lab: LabContext, name: str, template: Template, words: str) -> None:
     with pytest.raises(LabError, match=words):
         templates.save(lab, name, template)
     with pytest.raises(LabError, match="no template called"):
         templates.show(lab, "bad")
 
 
-def test_the_library_is_there_and_is_put_in_once(lab: Lab) -> None:
+def test_the_library_is_there_and_is_put_in_once(lab: LabContext) -> None:
     before = templates.find(lab)
     assert {"summarise", "classify", "translate", "answer", "dialogue"} <= {view.task for view in before}
     templates.register_library(lab)
@@ -79,7 +79,7 @@ def test_the_library_is_there_and_is_put_in_once(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("task", ["summary", "translation", "sentiment", "story", "reply"])
-def test_the_starter_models_find_the_words_they_were_trained_on(lab: Lab, task: str) -> None:
+def test_the_starter_models_find_the_words_they_were_trained_on(lab: LabContext, task: str) -> None:
     rng, texts = random.Random(1), [view.value for view in templates.find(lab)]
     for _ in range(12):
         example = TASKS.get(task).draw(rng, "test")
@@ -102,7 +102,7 @@ def test_the_starter_models_find_the_words_they_were_trained_on(lab: Lab, task: 
     ],
 )
 def test_templates_that_suit_the_dataset_come_first(
-    lab: Lab, name: str, row: dict[str, str], task: str, first: str
+    lab: LabContext, name: str, row: dict[str, str], task: str, first: str
 ) -> None:
     templates.save(lab, "needs-more", Template(instruction="{{ input }} {{ a_column_of_no_dataset }}"), task=task)
     other = {"label": "ham", "sentiment": "negative"}
@@ -116,7 +116,7 @@ def test_templates_that_suit_the_dataset_come_first(
     assert [one.fits for one in found] == sorted((one.fits for one in found), reverse=True)
 
 
-def test_a_template_that_names_the_labels_of_the_dataset_comes_before_a_general_one(lab: Lab) -> None:
+def test_a_template_that_names_the_labels_of_the_dataset_comes_before_a_general_one(lab: LabContext) -> None:
     rows = [{"text": "I liked it", "label": "positive"}, {"text": "I left early", "label": "negative"}]
     found = templates.for_dataset(lab, datasets.import_rows(lab, rows, "suited-labels", {}).name)
     assert re.search("positive.*negative", found[0].view.value.instruction, re.IGNORECASE)

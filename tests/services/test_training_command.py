@@ -5,14 +5,19 @@ from pathlib import Path
 import pytest
 
 from genai_lab.cli import main
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 
 
 @pytest.mark.parametrize(
     ("kind", "said"), [("none", "There is no file"), ("folder", "is a folder"), ("bytes", "is not UTF-8 text")]
 )
 def test_a_file_that_holds_no_plan_is_told_in_words(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, kind: str, said: str
+    lab: LabContext,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    kind: str,
+    said: str,
 ) -> None:
     for name, value in lab.config.environment().items():
         monkeypatch.setenv(name, value)

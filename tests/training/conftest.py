@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, jobs
 from genai_lab.services.work import KINDS
 from storage import jobs as queries
@@ -29,7 +29,7 @@ class Report(Told):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     place = tmp_path_factory.mktemp("models")
     folders = {kind: tiny(place / kind, kind) for kind in ("llama", "t5", "roberta")}
     made = open_lab(tmp_path_factory.mktemp("home"), **folders)
@@ -47,7 +47,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def done(lab: Lab) -> Callable[[int], Report]:
+def done(lab: LabContext) -> Callable[[int], Report]:
     """Does a job in this process, as its worker and the supervisor would; raises what its body raises."""
 
     def do(job_id: int) -> Report:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError, ModelError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt
 from genai_lab.models.chat_tokens import chat_pair, mark_answers
 from genai_lab.models.rewards import RewardModel
@@ -46,7 +46,7 @@ def tokenizer(folder: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def lab(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     place = tmp_path_factory.mktemp("plain")
     made = open_lab(tmp_path_factory.mktemp("home"), chat=folder, plain=tiny(place / "plain", "llama"))
     pairs = [
@@ -166,7 +166,7 @@ def plan(model: str, dataset: str, objective: str = "instruction", **more: Any) 
 
 @pytest.mark.parametrize(("dataset", "objective"), [("pairs", "instruction"), ("votes", "dpo"), ("votes", "reward")])
 def test_by_default_a_chat_model_is_tuned_in_chat_and_others_in_plain_text(
-    lab: Lab, dataset: str, objective: str
+    lab: LabContext, dataset: str, objective: str
 ) -> None:
     shown = first_batch(lab, plan("chat", dataset, objective))
     assert shown.form == "Read in the chat template of chat."
@@ -179,7 +179,7 @@ def test_by_default_a_chat_model_is_tuned_in_chat_and_others_in_plain_text(
         preparing.known(lab, plan("plain", dataset, objective, format="chat"))
 
 
-def test_what_is_learned_begins_with_what_a_chat_sends(lab: Lab) -> None:
+def test_what_is_learned_begins_with_what_a_chat_sends(lab: LabContext) -> None:
     generator = models.load(lab, "chat")
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
     asked = plan("chat", "pairs")
@@ -190,7 +190,7 @@ def test_what_is_learned_begins_with_what_a_chat_sends(lab: Lab) -> None:
     assert {tuple(item.ids) for item in made.train[0]} <= sent
 
 
-def test_conversations_are_learned_without_a_template_of_prompts(lab: Lab) -> None:
+def test_conversations_are_learned_without_a_template_of_prompts(lab: LabContext) -> None:
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
     for more, count in (({}, 2), ({"objective_settings": {"turns": "last"}}, 1)):
         asked = plan("chat", "talks", **more)
@@ -207,7 +207,7 @@ def test_conversations_are_learned_without_a_template_of_prompts(lab: Lab) -> No
 
 
 def test_a_reward_model_scores_in_the_form_that_it_was_trained_in(
-    lab: Lab, done: Callable[[int], Any], tmp_path: Path
+    lab: LabContext, done: Callable[[int], Any], tmp_path: Path
 ) -> None:
     for form in ("by model", "plain"):
         begun = training.start(lab, plan("chat", "votes", "reward", method="full", format=form))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services.training import preparing
 from genai_lab.training import ARCHITECTURES, Architecture, Part, Plan, Training
 from genai_lab.training.artefacts import export_best
@@ -139,7 +139,7 @@ def unsupported() -> list[tuple[str, str, Architecture]]:
 
 @pytest.mark.parametrize(("method", "objective", "architecture"), unsupported())
 def test_what_does_not_go_together_is_refused_in_one_sentence(
-    lab: Lab, method: str, objective: str, architecture: Architecture
+    lab: LabContext, method: str, objective: str, architecture: Architecture
 ) -> None:
     model = {"decoder-only": "llama", "encoder-decoder": "t5", "encoder": "roberta"}[architecture]
     parts = (Part("pairs", ("plain",)),)

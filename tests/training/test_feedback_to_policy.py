@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
-from genai_lab.lab import Lab
 from genai_lab.services import feedback, jobs, lineage, rewards, training
 from genai_lab.services.feedback import exporting, learned
 from genai_lab.services.training import rewarding
@@ -19,7 +19,7 @@ Done = Callable[[int], Any]
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     """Two annotators have preferred the second word on forty prompts."""
     made = open_lab(tmp_path_factory.mktemp("home"), llama=tiny(tmp_path_factory.mktemp("models") / "llama", "llama"))
     ways = (("ann", ((0,), (1,))), ("bob", ((0,), (1,))))
@@ -32,7 +32,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made.close()
 
 
-def begun(lab: Lab, objective: str, done: Done, votes: str) -> training.TrainingView:
+def begun(lab: LabContext, objective: str, done: Done, votes: str) -> training.TrainingView:
     made = exporting.to_dataset(lab, "polite", votes=votes)
     plan = rewarding.default_plan(lab, made.name, "llama", "full", 30, objective)
     plan = replace(plan, training=replace(plan.training, batch=4, learning_rate=3e-3, evaluate_every=15, length=32))
@@ -41,7 +41,7 @@ def begun(lab: Lab, objective: str, done: Done, votes: str) -> training.Training
     return training.show(lab, run.run_id)
 
 
-def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: Lab, done: Done) -> None:
+def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: LabContext, done: Done) -> None:
     view = begun(lab, "reward", done, "kept")
     assert view.report["accuracy"]["value"] == 1.0
     assert view.model is not None
@@ -61,7 +61,7 @@ def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: Lab, don
         training.cancel(lab, run.id)
 
 
-def test_a_policy_goes_straight_into_the_next_campaign(lab: Lab, done: Done) -> None:
+def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, done: Done) -> None:
     view = begun(lab, "dpo", done, "majority")
     assert view.model is not None
     assert {"validation reward margin", "validation chosen reward"} <= set(training.curves(lab, view))

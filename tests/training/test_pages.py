@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import models, templates, training
 from genai_lab.services.training import following
 from genai_lab.training import Part, Plan, Training
@@ -39,7 +39,7 @@ def test_a_plan_that_the_form_cannot_show_is_told_in_one_sentence(more: dict[str
 
 
 def test_a_plan_whose_base_was_archived_leaves_the_base_empty_and_says_so(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr(form, "warned", told.append)
@@ -55,7 +55,9 @@ def test_a_plan_whose_base_was_archived_leaves_the_base_empty_and_says_so(
     assert "The dataset gone is not in use here" in told[-1]
 
 
-def test_a_run_that_the_list_no_longer_shows_is_opened_by_its_number(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_the_list_no_longer_shows_is_opened_by_its_number(
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = training.start(lab, LORA, title="An old one")
     monkeypatch.setattr(training, "find", lambda *_, **__: [])
     drawn = runs.draw(lab, begun.run_id, [])
@@ -65,7 +67,7 @@ def test_a_run_that_the_list_no_longer_shows_is_opened_by_its_number(lab: Lab, m
     training.cancel(lab, begun.run_id)
 
 
-def test_a_run_tells_where_it_stands_while_it_runs_and_after_it_was_cancelled(lab: Lab) -> None:
+def test_a_run_tells_where_it_stands_while_it_runs_and_after_it_was_cancelled(lab: LabContext) -> None:
     begun = training.start(lab, LORA, title="Followed")
     points = [("validation loss", step, loss) for step, loss in ((0, 3.0), (60, 1.5), (120, 1.8))]
     points += [("tokens per second", step, 10.0 * step) for step in (60, 66)]
@@ -84,7 +86,7 @@ def test_a_run_tells_where_it_stands_while_it_runs_and_after_it_was_cancelled(la
 
 
 def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
 
@@ -102,7 +104,9 @@ def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
     assert runs.listed(lab, [], None) == {"rows": [], "checking": [], "any": False}
 
 
-def test_what_is_computed_says_so_in_words_and_its_button_waits(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_computed_says_so_in_words_and_its_button_waits(
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(new.estimating, "timed", lambda *_: SimpleNamespace(sentence="About 25 min here."))
     steps = new.weigh_plan(lab, form.NO_GPU, *form.values_of(LORA))
     panel, button = next(steps)
@@ -129,7 +133,7 @@ def test_samples_stand_in_one_row_a_prompt_with_what_changed_marked() -> None:
     assert samples.table(rows, whole=True)["steps"] == ["Step 0", "Step 10", "Step 20"]
 
 
-def test_templates_that_suit_the_dataset_come_first_with_its_first_row(lab: Lab) -> None:
+def test_templates_that_suit_the_dataset_come_first_with_its_first_row(lab: LabContext) -> None:
     choices, best = form.template_choices(lab, "pairs@1")
     assert len(choices) == len(templates.find(lab))
     assert ": " in choices[0][0]  # the first row, filled in

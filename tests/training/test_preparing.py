@@ -7,9 +7,9 @@ from itertools import islice
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, training
 from genai_lab.services.training import estimating, first_batch, preparing
 from genai_lab.training import Part, Plan, Training, timing
@@ -17,7 +17,7 @@ from genai_lab.training.loading import load_tokenizer
 from tests.training.test_services import LORA, TRAINING
 
 
-def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_needs(lab: Lab) -> None:
+def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_needs(lab: LabContext) -> None:
     from genai_lab.training.batches import training_draws
 
     rows = [{"ask": f"n {n}", "answer": f"x {n}"} for n in range(300)]
@@ -36,7 +36,7 @@ def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_
     assert sum(part == 0 for part, _ in draws.places) / 4000 == pytest.approx(0.75, abs=0.03)
 
 
-def test_passes_put_each_row_into_one_template_after_the_other(lab: Lab) -> None:
+def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) -> None:
     from genai_lab.training.batches import order
 
     plan = replace(LORA, training=replace(TRAINING, epochs=3.0))
@@ -53,7 +53,7 @@ def test_passes_put_each_row_into_one_template_after_the_other(lab: Lab) -> None
         assert first.ids != second.ids
 
 
-def test_a_run_of_ten_million_steps_draws_what_is_looked_at(lab: Lab) -> None:
+def test_a_run_of_ten_million_steps_draws_what_is_looked_at(lab: LabContext) -> None:
     long, short = (replace(LORA, training=replace(TRAINING, steps=steps)) for steps in (10_000_000, 1000))
     assert first_batch.first_batch(lab, long).rows == first_batch.first_batch(lab, short).rows
 
@@ -69,7 +69,7 @@ def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
     assert places[WINDOW - 2 : WINDOW + 2] == straight[WINDOW - 2 : WINDOW + 2]
 
 
-def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "cores", lambda: 2)
     two = replace(LORA, training=replace(TRAINING, processes=2))
     made = estimating.estimate(lab, two, preparing.known(lab, two))
@@ -83,7 +83,7 @@ def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: Lab, monkeypatch: 
     ("objective", "model"), [("instruction", "llama"), ("instruction", "t5"), ("classification", "roberta")]
 )
 def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, objective: str, model: str
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch, objective: str, model: str
 ) -> None:
     orders: list[timing.Timed] = []
 
@@ -110,7 +110,7 @@ def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
 
 
 def test_steps_that_cannot_be_timed_are_one_sentence(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     order = timing.Timed(Plan("none", (Part("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu")
     assert timing.main([json.dumps(asdict(order))]) == 0
@@ -123,7 +123,7 @@ def test_steps_that_cannot_be_timed_are_one_sentence(
             timing.timed(order)
 
 
-def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: Lab) -> None:
+def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: LabContext) -> None:
     own = Training(steps=1, batch=4, length=64)
     plan = Plan("llama", (Part("pairs", ("plain",)),), "instruction", "full", training=own)
     memory = estimating.estimate(lab, plan, preparing.known(lab, plan)).memory

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services.training import estimating, preparing
 from genai_lab.training import Part, Plan, Training
 from genai_lab.training.methods import METHODS
@@ -36,7 +36,7 @@ def test_large_models_never_learn_faster(method: str) -> None:
     assert 0 < default_rate(method, "instruction", 10**8) < default_rate(method, "instruction", 10**6)
 
 
-def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: Lab) -> None:
+def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: LabContext) -> None:
     parts = (Part("pairs", ("plain",)),)
     empty = Plan("llama", parts, training=Training(length=64))
     given = Plan("llama", parts, training=Training(length=64, learning_rate=7e-4))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from genai_lab import cli
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, ModelError
 from genai_lab.feedback.pairs import formed
-from genai_lab.lab import Lab
 from genai_lab.metrics import measure, settings_of
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, models, rewards, training
@@ -47,7 +47,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     place = tmp_path_factory.mktemp("models")
     folders = {kind: tiny(place / kind, kind) for kind in ("llama", "roberta")}
     made = open_lab(tmp_path_factory.mktemp("home"), **folders)
@@ -58,12 +58,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     made.close()
 
 
-def sides(lab: Lab, plan: Plan) -> preferences.Division:
+def sides(lab: LabContext, plan: Plan) -> preferences.Division:
     return preferences.divided(lab, plan, datasets.show(lab, plan.data[0].dataset))
 
 
 @pytest.mark.parametrize("name", ["votes", "crossing"])
-def test_no_prompt_is_on_two_sides(lab: Lab, name: str) -> None:
+def test_no_prompt_is_on_two_sides(lab: LabContext, name: str) -> None:
     found = sides(lab, replace(PLAN, data=(Part(name),)))
     prompts = [{one.prompt for one in part} for part in (found.train, found.validation, found.held)]
     assert all(prompts)
@@ -79,7 +79,7 @@ def test_no_prompt_is_on_two_sides(lab: Lab, name: str) -> None:
         assert found.moved > 0
 
 
-def test_votes_are_kept_joined_left_out_and_turned(lab: Lab) -> None:
+def test_votes_are_kept_joined_left_out_and_turned(lab: LabContext) -> None:
     version, train = datasets.show(lab, "votes"), sides(lab, PLAN).train
 
     def learned(**settings: Any) -> list[Vote]:
@@ -113,7 +113,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_number_is_named_with_its_row(lab: Lab, case: str) -> None:
+def test_a_bad_number_is_named_with_its_row(lab: LabContext, case: str) -> None:
     more, words = BAD[case]
     made = [{**row, **(more if n == 2 else {})} for n, row in enumerate(rows())]
     datasets.import_rows(lab, made, f"bad-{case}", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
@@ -132,13 +132,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_plan_that_cannot_work_is_refused_in_one_sentence(lab: Lab, case: str) -> None:
+def test_a_plan_that_cannot_work_is_refused_in_one_sentence(lab: LabContext, case: str) -> None:
     more, words = REFUSED[case]
     with pytest.raises(LabError, match=words):
         preparing.known(lab, replace(PLAN, **more))
 
 
-def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: Lab) -> None:
+def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: LabContext) -> None:
     before = training.find(lab)
     for name, who in (("joined", {"annotator": "majority"}), ("nobody", {})):
         some = [{part: one[part] for part in ("prompt", "chosen", "rejected")} | who for one in rows()]
@@ -150,7 +150,7 @@ def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: Lab) ->
     assert training.find(lab) == before
 
 
-def test_rows_without_pairs_are_refused(lab: Lab) -> None:
+def test_rows_without_pairs_are_refused(lab: LabContext) -> None:
     some = [{"prompt": one["prompt"], "chosen": one["chosen"]} for one in rows()]
     datasets.import_rows(lab, some, "half", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     with pytest.raises(LabError, match="no column for the role rejected, which preferences need"):
@@ -158,7 +158,7 @@ def test_rows_without_pairs_are_refused(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("form", ["implicit", "chat", "implicit chat"])
-def test_pairs_in_every_published_form_are_the_same_votes(lab: Lab, form: str) -> None:
+def test_pairs_in_every_published_form_are_the_same_votes(lab: LabContext, form: str) -> None:
     names = ("prompt", "chosen", "rejected")
     spaced = [{name: f"{one[name]} " if name == "prompt" else one[name] for name in names} for one in rows()]
     made = [formed(one, form) for one in spaced]
@@ -169,7 +169,7 @@ def test_pairs_in_every_published_form_are_the_same_votes(lab: Lab, form: str) -
     assert told == sorted((one["prompt"], one["chosen"], one["rejected"]) for one in rows())
 
 
-def test_pairs_that_share_no_prompt_are_refused(lab: Lab) -> None:
+def test_pairs_that_share_no_prompt_are_refused(lab: LabContext) -> None:
     some = [{"chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(20)]
     datasets.import_rows(lab, some, "bare", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     with pytest.raises(LabError, match="do not begin with the same prompt"):
@@ -177,7 +177,7 @@ def test_pairs_that_share_no_prompt_are_refused(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(("base", "objective"), [("roberta", "reward"), ("llama", "dpo")])
-def test_the_first_batch_shows_both_sides(lab: Lab, base: str, objective: str) -> None:
+def test_the_first_batch_shows_both_sides(lab: LabContext, base: str, objective: str) -> None:
     plan = replace(PLAN, model=base, objective=objective)
     made = first_batch(lab, plan)
     chosen, rejected = ("".join(text for text, kind in side if kind == "trained") for side in
@@ -188,7 +188,7 @@ def test_the_first_batch_shows_both_sides(lab: Lab, base: str, objective: str) -
     assert found["memory"]["peak"] > 0
 
 
-def test_a_run_becomes_a_reward_model_with_its_report(lab: Lab, done: Done) -> None:
+def test_a_run_becomes_a_reward_model_with_its_report(lab: LabContext, done: Done) -> None:
     begun = training.start(lab, PLAN, name="judge")
     reserved = models.show(lab, "judge").card
     assert (reserved.role, reserved.family) == ("reward", "classifier")
@@ -222,7 +222,7 @@ def test_a_run_becomes_a_reward_model_with_its_report(lab: Lab, done: Done) -> N
         rewards.score(lab, "judge", ["a"], ["b", "c"])
 
 
-def test_lora_on_a_decoder_leaves_one_whole_folder(lab: Lab, done: Done) -> None:
+def test_lora_on_a_decoder_leaves_one_whole_folder(lab: LabContext, done: Done) -> None:
     plan = replace(PLAN, model="llama", method="lora", training=replace(TRAINING, steps=2, evaluate_every=2))
     begun = training.start(lab, plan, name="judge of llama")
     done(begun.job_id)
@@ -232,7 +232,7 @@ def test_lora_on_a_decoder_leaves_one_whole_folder(lab: Lab, done: Done) -> None
     assert len(rewards.score(lab, "judge of llama", ["Say red"], ["tea"])) == 1
 
 
-def test_studies_tell_what_pairs_and_annotators_give(lab: Lab, done: Done) -> None:
+def test_studies_tell_what_pairs_and_annotators_give(lab: LabContext, done: Done) -> None:
     short = replace(PLAN, training=replace(TRAINING, steps=2, evaluate_every=2))
     study = rewarding.learning_curve(lab, short, (0.5, 1.0))
     for point in rewarding.curve(lab, study):
@@ -280,12 +280,12 @@ def test_calibration_knows_what_is_sure_of_too_much() -> None:
 
 
 def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
-    lab: Lab, done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = training.start(lab, replace(PLAN, training=replace(TRAINING, steps=1, evaluate_every=1)), name="quick")
     done(begun.job_id)
-    monkeypatch.setattr(Lab, "open", lambda config: lab)
-    monkeypatch.setattr(Lab, "close", lambda self: None)
+    monkeypatch.setattr(LabContext, "open", lambda config: lab)
+    monkeypatch.setattr(LabContext, "close", lambda self: None)
     path = tmp_path / "rows.jsonl"
     path.write_text('{"q": "Say red", "a": "tea"}\n\n{"q": "Say red", "a": "no"}\n')
     words = ["reward", "score", "--model", "quick", "--data", str(path), "--prompt", "q"]
@@ -310,7 +310,7 @@ def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
 
 
 @pytest.mark.parametrize("objective", ["reward", "dpo"])
-def test_the_page_s_form_and_charts_take_pairs(lab: Lab, objective: str) -> None:
+def test_the_page_s_form_and_charts_take_pairs(lab: LabContext, objective: str) -> None:
     from pages.finetune import charts, form, report, runs
 
     plan = replace(PLAN, model="llama", objective=objective, objective_settings={"share": 0.5, "left_out": "cid"})

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from genai_lab.cli import parser
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import DuplicateName, LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt, Source
 from genai_lab.services import generation, models, training
 from genai_lab.services.training import first_batch, preparing, telling
@@ -29,7 +29,7 @@ LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
 
-def test_a_run_becomes_a_model_that_knows_everything_it_came_from(lab: Lab, done: Done) -> None:
+def test_a_run_becomes_a_model_that_knows_everything_it_came_from(lab: LabContext, done: Done) -> None:
     begun = training.start(lab, LORA, name="taught", title="First", tags=["small", " small "])
     assert models.show(lab, "taught").status == "training"
     with pytest.raises(LabError, match="taught is training"):
@@ -60,7 +60,7 @@ def test_a_run_becomes_a_model_that_knows_everything_it_came_from(lab: Lab, done
         assert any(name.endswith("adapter_model.safetensors") for name in kept.namelist())
 
 
-def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: Lab, done: Done) -> None:
+def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: LabContext, done: Done) -> None:
     begun = training.start(lab, LORA, name="for merging")
     done(begun.job_id)
     made = training.merge(lab, "for merging", "merged")
@@ -77,7 +77,7 @@ def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: Lab, done: Do
 
 
 def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
-    lab: Lab, done: Done, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from genai_lab.training.loop import Loop
 
@@ -104,7 +104,7 @@ def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
         training.resume(lab, begun.run_id)
 
 
-def test_two_launches_at_once_make_two_models(lab: Lab) -> None:
+def test_two_launches_at_once_make_two_models(lab: LabContext) -> None:
     first, second = (training.start(lab, LORA) for _ in range(2))
     assert first.model != second.model
     with pytest.raises(DuplicateName):
@@ -113,7 +113,7 @@ def test_two_launches_at_once_make_two_models(lab: Lab) -> None:
         training.cancel(lab, one.run_id)
 
 
-def test_launches_without_a_name_at_the_same_moment_all_begin(lab: Lab) -> None:
+def test_launches_without_a_name_at_the_same_moment_all_begin(lab: LabContext) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     ready = training.checked(lab, LORA)
@@ -128,7 +128,7 @@ def test_launches_without_a_name_at_the_same_moment_all_begin(lab: Lab) -> None:
     ("kind", "words"), [("PROMPT_TUNING", "a soft prompt is read before"), ("HOULSBY", "layers of their own")]
 )
 def test_an_adapter_that_no_weight_can_take_in_is_not_merged(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, words: str
+    lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, words: str
 ) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": kind}))
     base = models.show(lab, "t5")
@@ -143,7 +143,7 @@ def test_an_adapter_that_no_weight_can_take_in_is_not_merged(
     assert len(models.catalogue(lab)) == before
 
 
-def test_the_command_says_all_that_the_form_says(lab: Lab) -> None:
+def test_the_command_says_all_that_the_form_says(lab: LabContext) -> None:
     line = telling.command(lab, "plan.yaml", "a b", "Title's", ["one", " "], [7])
     words = shlex.split(line)
     home = str(lab.config.home)
@@ -153,7 +153,7 @@ def test_the_command_says_all_that_the_form_says(lab: Lab) -> None:
     assert (options.tag, options.gate, options.wait) == (["one"], [7], True)
 
 
-def test_runs_are_named_tagged_and_told_apart(lab: Lab) -> None:
+def test_runs_are_named_tagged_and_told_apart(lab: LabContext) -> None:
     begun = [training.start(lab, replace(LORA, method=name)) for name in ("lora", "ia3")]
     view = training.rename(lab, begun[0].run_id, "A better title", ["one", "two", "one", ""])
     assert (view.title, view.tags) == ("A better title", ("one", "two"))
@@ -257,7 +257,7 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", BAD_RUNS)
 def test_a_run_that_cannot_work_is_refused_in_one_sentence(
-    lab: Lab, case: str, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more, words = BAD_RUNS[case]
     monkeypatch.setattr(preparing, "cores", lambda: 2)
@@ -270,7 +270,7 @@ def test_a_run_that_cannot_work_is_refused_in_one_sentence(
     assert len(training.find(lab)) == before
 
 
-def test_rows_without_what_is_learned_are_refused_or_counted(lab: Lab) -> None:
+def test_rows_without_what_is_learned_are_refused_or_counted(lab: LabContext) -> None:
     from genai_lab.services import datasets
 
     def keep(made: list[dict[str, str]], name: str, **roles: list[str]) -> None:
@@ -301,14 +301,14 @@ def test_rows_without_what_is_learned_are_refused_or_counted(lab: Lab) -> None:
         training.start(lab, Plan("roberta", (Part("one class"),), "classification", "full", training=TRAINING))
 
 
-def test_a_base_that_was_archived_or_is_gone_is_told(lab: Lab) -> None:
+def test_a_base_that_was_archived_or_is_gone_is_told(lab: LabContext) -> None:
     models.archive(lab, "llama")
     with pytest.raises(LabError, match="llama is archived: restore it"):
         training.start(lab, replace(LORA, model="llama"))
     models.restore(lab, "llama")
 
 
-def test_the_first_batch_shows_what_is_learned(lab: Lab) -> None:
+def test_the_first_batch_shows_what_is_learned(lab: LabContext) -> None:
     shown = first_batch.first_batch(lab, LORA)
     assert len(shown.rows) == 4
     assert all({kind for _, kind in row.target} == {"trained"} for row in shown.rows)
@@ -323,7 +323,7 @@ def test_the_first_batch_shows_what_is_learned(lab: Lab) -> None:
     assert all(any(kind == "corrupted" for _, kind in row.tokens) for row in spans.rows)
 
 
-def test_parts_are_mixed_by_size_temperature_or_weight(lab: Lab) -> None:
+def test_parts_are_mixed_by_size_temperature_or_weight(lab: LabContext) -> None:
     from genai_lab.training.batches import order, rates
 
     parts = (Part("a", weight=1), Part("b", weight=3))

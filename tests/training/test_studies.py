@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import evaluation, jobs, training
 from genai_lab.services.training import results, studies, telling
 from genai_lab.services.training.studies import Held
@@ -21,7 +21,7 @@ LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
 
-def test_a_sweep_changes_what_it_names_and_nothing_else(lab: Lab) -> None:
+def test_a_sweep_changes_what_it_names_and_nothing_else(lab: LabContext) -> None:
     study = studies.sweep(lab, LORA, {"training.learning_rate": [1e-3, 1e-2], "method_settings.rank": [2, 4]})
     view = studies.show(lab, study)
     assert len(view.runs) == 4
@@ -37,7 +37,7 @@ def test_a_sweep_changes_what_it_names_and_nothing_else(lab: Lab) -> None:
         training.cancel(lab, run.id)
 
 
-def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: Lab) -> None:
+def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: LabContext) -> None:
     values = {f"method_settings.s{n}": list(range(100)) for n in range(12)}
     drawn = studies.combinations(values, 5, seed=1)
     assert len({repr(one) for one in drawn}) == 5
@@ -50,7 +50,7 @@ def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: Lab) -> None:
 
 
 CLASSES = Plan("roberta", (Part("pairs", ("plain",)),), "classification", "full", training=TRAINING)
-REFUSED: dict[str, tuple[Callable[[Lab], int], str]] = {
+REFUSED: dict[str, tuple[Callable[[LabContext], int], str]] = {
     "a run too large": (lambda lab: studies.sweep(lab, LORA, {"training.batch": [4, 8]}), "of memory"),
     "no such split": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(split="holdout")), "no rows for holdout"),
     "no rows": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(rows=0)), "Rows is 0"),
@@ -67,7 +67,7 @@ REFUSED: dict[str, tuple[Callable[[Lab], int], str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_study_that_cannot_work_as_a_whole_begins_nothing(
-    lab: Lab, case: str, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from genai_lab.services.training import estimating
 
@@ -82,7 +82,9 @@ def test_a_study_that_cannot_work_as_a_whole_begins_nothing(
     assert (jobs.find(lab)[1], len(training.find(lab)), studies.find(lab)) == before
 
 
-def test_what_a_study_has_queued_is_cancelled_where_it_cannot_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_study_has_queued_is_cancelled_where_it_cannot_go_on(
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise LabError("the disk is full")
 
@@ -96,11 +98,11 @@ def test_what_a_study_has_queued_is_cancelled_where_it_cannot_go_on(lab: Lab, mo
     assert studies.find(lab) == before
 
 
-def queued(lab: Lab) -> list[int]:
+def queued(lab: LabContext) -> list[int]:
     return sorted(view.id for view in jobs.find(lab, status="queued")[0])
 
 
-def test_a_bake_off_measures_every_method_on_the_same_rows(lab: Lab, done: Done) -> None:
+def test_a_bake_off_measures_every_method_on_the_same_rows(lab: LabContext, done: Done) -> None:
     for job in queued(lab):
         jobs.cancel(lab, job)
     before = set(queued(lab))
@@ -120,7 +122,7 @@ def test_a_bake_off_measures_every_method_on_the_same_rows(lab: Lab, done: Done)
     assert evaluation.show(lab, view.evaluations["held out"]).status == "finished"
 
 
-def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: Lab, done: Done) -> None:
+def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: LabContext, done: Done) -> None:
     from genai_lab.services import matrix
     from genai_lab.services.evaluation import Choice
 
@@ -164,7 +166,7 @@ def test_what_got_worse_is_named_figure_by_figure() -> None:
 
 
 def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_were_tuned(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pages.finetune import studies as page
 
@@ -181,7 +183,7 @@ def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_
     assert "<b>-0.200</b> <small>(-0.300 to -0.100)</small>" in drawn
 
 
-def test_a_model_is_known_by_how_it_was_tuned(lab: Lab) -> None:
+def test_a_model_is_known_by_how_it_was_tuned(lab: LabContext) -> None:
     several = replace(LORA, method="full", data=(PAIRS, PAIRS))
     begun = [training.start(lab, one) for one in (LORA, replace(LORA, method="full"), several)]
     assert [results.tuned_how(lab, one.model) for one in begun] == ["PEFT", "single-task", "multi-task"]
@@ -191,7 +193,7 @@ def test_a_model_is_known_by_how_it_was_tuned(lab: Lab) -> None:
 
 
 def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
-    lab: Lab, done: Done, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from genai_lab.services.evaluation import Choice, suites
 
@@ -215,7 +217,7 @@ def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
     assert results.forgotten(lab, [measured]).columns == (("PEFT", "forgetful"),)
 
 
-def test_shots_are_set_against_tuning_with_their_costs(lab: Lab, done: Done) -> None:
+def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Done) -> None:
     from pages.finetune import charts
 
     for job in queued(lab):

@@ -12,8 +12,8 @@ import pytest
 
 from genai_lab.cli import main
 from genai_lab.config import Config
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
-from genai_lab.lab import Lab
 from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, models, training
 from genai_lab.services.jobs import process
@@ -28,12 +28,12 @@ training: {steps: 24, batch: 4, length: 48, evaluate_every: 4, validation_rows: 
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabContext]:
     monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GENAI_LAB_MODEL_ROOTS", str(tmp_path))
     monkeypatch.setenv("GENAI_LAB_DEVICE", "cpu")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    made = Lab.open(Config.from_environment())
+    made = LabContext.open(Config.from_environment())
     models.add(made, "llama", Source("local", str(tiny(tmp_path / "llama", "llama"))))
     rows = [{"input": one.prompt, "reference": one.completion} for one in TEXTS]
     datasets.import_rows(made, rows, "pairs", {"kind": "test"}, split=SplitPlan(only="train"))
@@ -42,7 +42,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     made.close()
 
 
-def killer(lab: Lab, killed: list[int]) -> None:
+def killer(lab: LabContext, killed: list[int]) -> None:
     """Kills the worker of job 1 as soon as it has left a checkpoint."""
     place = jobs.folder(lab, 1)
     until = time.monotonic() + 120
@@ -56,7 +56,7 @@ def killer(lab: Lab, killed: list[int]) -> None:
 
 
 def test_a_killed_worker_goes_on_from_its_checkpoint_and_the_command_line_tells_the_end(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lab: LabContext, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     killed: list[int] = []
     thread = threading.Thread(target=killer, args=(lab, killed))
@@ -78,7 +78,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_and_the_command_line_tells_
 
 
 def test_a_bad_file_or_plan_is_one_sentence_and_code_2(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lab: LabContext, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.yaml").write_text("model: llama\ndata: pairs\ntraining: {learning_rate: 1000.0}\n")
     for name in ("bad.yaml", "gone.yaml"):

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import SPLIT, Example, SplitPlan, tables
 from genai_lab.data.guarded import warm
 from genai_lab.data.sniffing import FileOptions, NeedsChoice
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
-from genai_lab.lab import Lab
 from genai_lab.services.datasets import importing
 from genai_lab.services.datasets.importing import (
     Order,
@@ -85,7 +85,7 @@ KEPT_SECONDS = 3600
 
 
 def import_file(
-    lab: Lab,
+    lab: LabContext,
     path: Path,
     name: str,
     *,
@@ -106,7 +106,7 @@ def import_file(
 
 
 def import_starter(
-    lab: Lab, task: str, name: str = "", *, seed: int = 1, rows: Mapping[str, int] | None = None
+    lab: LabContext, task: str, name: str = "", *, seed: int = 1, rows: Mapping[str, int] | None = None
 ) -> VersionView:
     """Examples of a task of the starter world, in the splits that its models were trained and tested on."""
     return make(lab, starter_order(task, name, seed=seed, rows=rows))
@@ -121,12 +121,12 @@ def preview(
     return importing.preview(path, filename, limit, options)
 
 
-def split_again(lab: Lab, which: str | int, split: SplitPlan) -> VersionView:
+def split_again(lab: LabContext, which: str | int, split: SplitPlan) -> VersionView:
     """The same rows in other splits, as a new version; the version that stands where one is the same."""
     return make(lab, split_order(show(lab, which), split))
 
 
-def show(lab: Lab, which: str | int) -> VersionView:
+def show(lab: LabContext, which: str | int) -> VersionView:
     """A version by its id, or by name: "support" is the newest, "support@2" the second. Raises LabError."""
     with lab.database.reading() as session:
         if isinstance(which, int):
@@ -143,7 +143,7 @@ def show(lab: Lab, which: str | int) -> VersionView:
 
 
 def find(
-    lab: Lab, search: str = "", limit: int = 50, offset: int = 0, archived: bool = False, newest: bool = False
+    lab: LabContext, search: str = "", limit: int = 50, offset: int = 0, archived: bool = False, newest: bool = False
 ) -> tuple[list[VersionView], int]:
     """Versions, newest first, and how many there are; with `newest` only the last of each dataset."""
     with lab.database.reading() as session:
@@ -151,13 +151,13 @@ def find(
     return [view_of(row) for row in rows], total
 
 
-def versions(lab: Lab, dataset: str) -> list[VersionView]:
+def versions(lab: LabContext, dataset: str) -> list[VersionView]:
     """Every version of one dataset, newest first."""
     with lab.database.reading() as session:
         return [view_of(row) for row in queries.versions_of(session, dataset)]
 
 
-def page(lab: Lab, version_id: int, offset: int, limit: int, split: str | None = None) -> list[dict[str, Any]]:
+def page(lab: LabContext, version_id: int, offset: int, limit: int, split: str | None = None) -> list[dict[str, Any]]:
     """Rows as they were in their source, each with "_row" (from 1) and its split."""
     view = show(lab, version_id)
     path = file_of(lab, view)
@@ -169,7 +169,7 @@ def page(lab: Lab, version_id: int, offset: int, limit: int, split: str | None =
     return [{"_row": key + 1, **restored(view, row)} for key, row in zip(keys, found, strict=True)]
 
 
-def pick(lab: Lab, version_id: int, keys: Sequence[int]) -> list[Example]:
+def pick(lab: LabContext, version_id: int, keys: Sequence[int]) -> list[Example]:
     """The examples of these row numbers (from 0), in the order asked."""
     view = show(lab, version_id)
     outside = [key for key in keys if not 0 <= key < view.rows]
@@ -180,7 +180,7 @@ def pick(lab: Lab, version_id: int, keys: Sequence[int]) -> list[Example]:
 
 
 def examples(
-    lab: Lab, version_id: int, *, split: str | None = None, count: int | None = None, seed: int = 0
+    lab: LabContext, version_id: int, *, split: str | None = None, count: int | None = None, seed: int = 0
 ) -> list[Example]:
     """A split's examples in row order; with `count`, that many drawn without replacement with the seed."""
     view = show(lab, version_id)
@@ -193,7 +193,7 @@ def examples(
     return pick(lab, version_id, keys)
 
 
-def labels(lab: Lab, version_id: int) -> tuple[str, ...]:
+def labels(lab: LabContext, version_id: int) -> tuple[str, ...]:
     """All labels of the version in order, at most MOST_LABELS; none where no column is a label."""
     import pyarrow.compute as pc
 
@@ -209,7 +209,7 @@ def labels(lab: Lab, version_id: int) -> tuple[str, ...]:
     return tuple(sorted({text_of(restored(view, {name: cell})[name]) for cell in cells} - {""}))
 
 
-def export(lab: Lab, version_id: int, path: Path, form: str, split: str | None = None) -> int:
+def export(lab: LabContext, version_id: int, path: Path, form: str, split: str | None = None) -> int:
     """Writes all rows, or a split's, to a file: "jsonl" (lossless) or "csv" (safe from formulas); returns how many.
 
     A version with several splits tells each row's in the column SPLIT; one with a single split is as it came.
@@ -222,7 +222,7 @@ def export(lab: Lab, version_id: int, path: Path, form: str, split: str | None =
         return _exported(lab, view, draft, form, split)
 
 
-def export_file(lab: Lab, version_id: int, form: str, split: str | None = None) -> Path:
+def export_file(lab: LabContext, version_id: int, form: str, split: str | None = None) -> Path:
     """An export where the pages may hand it out; those of the last hour stay, older ones go."""
     view, root = show(lab, version_id), lab.config.uploads / "exports"
     for old in root.glob("*"):
@@ -236,7 +236,7 @@ def export_file(lab: Lab, version_id: int, form: str, split: str | None = None) 
     return path
 
 
-def _exported(lab: Lab, view: VersionView, path: Path, form: str, split: str | None) -> int:
+def _exported(lab: LabContext, view: VersionView, path: Path, form: str, split: str | None) -> int:
     import csv
 
     from genai_lab.services.history import harmless
@@ -259,7 +259,7 @@ def _exported(lab: Lab, view: VersionView, path: Path, form: str, split: str | N
     return count
 
 
-def archive(lab: Lab, name: str, archived: bool = True) -> None:
+def archive(lab: LabContext, name: str, archived: bool = True) -> None:
     """Puts a dataset with all its versions away, or brings it back; nothing is lost."""
     with lab.database.session() as session:
         row = queries.dataset(session, name)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.data import SPLIT, BadRow, SplitPlan, guarded, hub, readers, tables
 from genai_lab.data.guessing import Roles, checked, guess
 from genai_lab.data.hub import Place
@@ -21,7 +22,6 @@ from genai_lab.data.sniffing import SEPARATORS, FileOptions
 from genai_lab.data.splits import split_column
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
-from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
 from genai_lab.services.datasets.checking import Mapped, empty_columns, first_rows, with_turns
 from genai_lab.services.datasets.views import VersionView, file_of, folder, restored, view_of
@@ -118,7 +118,7 @@ def split_order(view: VersionView, split: SplitPlan) -> Order:
     return Order(view.dataset, source, split, _plain(view.roles))
 
 
-def make(lab: Lab, order: Order, progress: Progress | None = None) -> VersionView:
+def make(lab: LabContext, order: Order, progress: Progress | None = None) -> VersionView:
     """Carries the order out here and now; raises LabError, and BadRows where rows cannot be read."""
     made = written(lab, order, progress, guard=not long(order))
     with lab.database.session() as session:
@@ -128,7 +128,7 @@ def make(lab: Lab, order: Order, progress: Progress | None = None) -> VersionVie
 
 
 def make_rows(
-    lab: Lab,
+    lab: LabContext,
     rows: Sequence[Mapping[str, Any]],
     name: str,
     source: dict[str, Any],
@@ -143,7 +143,7 @@ def make_rows(
     return view_of(row, again=again)
 
 
-def written(lab: Lab, order: Order, progress: Progress | None = None, *, guard: bool = False) -> dict[str, Any]:
+def written(lab: LabContext, order: Order, progress: Progress | None = None, *, guard: bool = False) -> dict[str, Any]:
     """The version's file, and everything that its row will hold, as JSON; with `guard` the file is read in a process
     of little memory and time.
     """
@@ -153,7 +153,7 @@ def written(lab: Lab, order: Order, progress: Progress | None = None, *, guard: 
     return _written(lab, order, items, text_only, progress)
 
 
-def written_rows(lab: Lab, rows: Sequence[Mapping[str, Any]], order: Order) -> dict[str, Any]:
+def written_rows(lab: LabContext, rows: Sequence[Mapping[str, Any]], order: Order) -> dict[str, Any]:
     """As `written`, of rows in memory."""
     return _written(lab, order, lambda: [readers.plain_row(dict(row), n) for n, row in enumerate(rows, 1)], False, None)
 
@@ -192,14 +192,14 @@ def preview_starter(task: str, limit: int = PREVIEWED) -> Preview:
     return made._replace(roles={role: tuple(names) for role, names in (order.mapping or {}).items()})
 
 
-def known(lab: Lab, path: Path) -> tuple[str, ...]:
+def known(lab: LabContext, path: Path) -> tuple[str, ...]:
     """The versions that were made of a file of these very bytes, newest first."""
     sha256 = file_hash(path)
     with lab.database.reading() as session:
         return tuple(f"{row.dataset.name}@{row.number}" for row in queries.versions_by_source(session, sha256))
 
 
-def pasted(lab: Lab, text: str) -> Path:
+def pasted(lab: LabContext, text: str) -> Path:
     """The pasted text as a file whose name tells its format."""
     if not text.strip():
         raise LabError("Nothing is pasted; paste rows as CSV, TSV, JSON or JSON Lines.")
@@ -257,7 +257,7 @@ def _items(order: Order, guard: bool = False) -> tuple[Callable[[], Iterable[rea
     return lambda: read(path, filename, options), readers.kind_of(filename)[0] in (".csv", ".tsv")
 
 
-def _rows_of_version(lab: Lab, version_id: int) -> Iterator[dict[str, Any]]:
+def _rows_of_version(lab: LabContext, version_id: int) -> Iterator[dict[str, Any]]:
     with lab.database.reading() as session:
         row = queries.version(session, version_id)
     if row is None:
@@ -292,7 +292,11 @@ def _drawn(source: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _written(
-    lab: Lab, order: Order, items: Callable[[], Iterable[readers.Item]], text_only: bool, progress: Progress | None
+    lab: LabContext,
+    order: Order,
+    items: Callable[[], Iterable[readers.Item]],
+    text_only: bool,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     def roles(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Roles:
         return checked(order.mapping, columns) if order.mapping is not None else guess(columns, rows)
@@ -328,7 +332,7 @@ def _written(
     }
 
 
-def _run_fields(lab: Lab, order: Order) -> dict[str, Any]:
+def _run_fields(lab: LabContext, order: Order) -> dict[str, Any]:
     made = provenance()
     settings = {name: value for name, value in order.as_dict().items() if name != "file"}
     return {
@@ -347,7 +351,7 @@ def _plain(mapping: Mapped | None) -> dict[str, list[str]] | None:
     return None if mapping is None else {role: list(names) for role, names in mapping.items()}
 
 
-def incoming(lab: Lab) -> Path:
+def incoming(lab: LabContext) -> Path:
     """Where files wait that are not imported yet."""
     path = lab.config.home / "incoming"
     path.mkdir(exist_ok=True)

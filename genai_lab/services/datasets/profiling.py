@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import SPLIT, tables
 from genai_lab.data import profile as engine
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services.datasets.views import VersionView, file_of, restored, text_of, view_of
 from storage import datasets as queries
 
@@ -18,14 +18,14 @@ MEASURED = ("input", "reference", "chosen", "rejected", "messages")
 Progress = Callable[[int, int], None]
 
 
-def profile(lab: Lab, version_id: int, model: str = "") -> dict[str, Any]:
+def profile(lab: LabContext, version_id: int, model: str = "") -> dict[str, Any]:
     """The profile, from memory where it is known; with `model` also lengths in its tokens. Raises LabError."""
     made = computed(lab, version_id, model)
     with lab.database.session() as session:
         return keep(session, version_id, made)
 
 
-def start_profile(lab: Lab, version_id: int, model: str = "") -> int:
+def start_profile(lab: LabContext, version_id: int, model: str = "") -> int:
     """Queues it as a job and returns the job's id."""
     from genai_lab.services import jobs
 
@@ -34,7 +34,7 @@ def start_profile(lab: Lab, version_id: int, model: str = "") -> int:
     return jobs.enqueue(lab, "profile", {"version": version_id, "model": model}, title=title)
 
 
-def computed(lab: Lab, version_id: int, model: str = "", progress: Progress | None = None) -> dict[str, Any]:
+def computed(lab: LabContext, version_id: int, model: str = "", progress: Progress | None = None) -> dict[str, Any]:
     """What is not known yet of the profile; writes nothing."""
     view = _version(lab, version_id)
     made: dict[str, Any] = {}
@@ -55,7 +55,7 @@ def keep(session: Any, version_id: int, made: dict[str, Any]) -> dict[str, Any]:
     return row.profile
 
 
-def _version(lab: Lab, version_id: int) -> VersionView:
+def _version(lab: LabContext, version_id: int) -> VersionView:
     with lab.database.reading() as session:
         row = queries.version(session, version_id)
     if row is None:
@@ -63,7 +63,7 @@ def _version(lab: Lab, version_id: int) -> VersionView:
     return view_of(row)
 
 
-def _texts(lab: Lab, view: VersionView, progress: Progress | None) -> Iterator[list[dict[str, str]]]:
+def _texts(lab: LabContext, view: VersionView, progress: Progress | None) -> Iterator[list[dict[str, str]]]:
     """All rows as texts, a block at a time."""
     coded = any(column.kind == "json" for column in view.columns)
     done = 0
@@ -82,7 +82,7 @@ def _texts_of(view: VersionView, row: dict[str, Any]) -> dict[str, str]:
     return {name: text_of(cells.get(name)) for name in (*view.column_names, SPLIT)}
 
 
-def _lengths(lab: Lab, view: VersionView, model: str) -> dict[str, Any]:
+def _lengths(lab: LabContext, view: VersionView, model: str) -> dict[str, Any]:
     """Histograms of the columns that a model reads or writes; of many rows SAMPLED are drawn with a fixed seed."""
     from genai_lab.services.datasets.tokens import counter
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from genai_lab.context import LabContext
 from genai_lab.data import BadRow
 from genai_lab.files import write_json
-from genai_lab.lab import Lab
 from genai_lab.services import jobs
 from genai_lab.services.datasets.importing import Order, incoming
 
@@ -28,7 +28,7 @@ class Stuck:
     count: int
 
 
-def start(lab: Lab, order: Order) -> int:
+def start(lab: LabContext, order: Order) -> int:
     """Queues the import and returns the job's id; the uploaded file may go afterwards."""
     settings = order.as_dict()
     if order.file:
@@ -36,7 +36,7 @@ def start(lab: Lab, order: Order) -> int:
     return _enqueue(lab, Order.from_dict(settings))
 
 
-def stuck(lab: Lab) -> Stuck | None:
+def stuck(lab: LabContext) -> Stuck | None:
     """The newest import that waits for a word about its bad rows."""
     for view in jobs.find(lab, status="failed", kinds=KINDS, limit=20)[0]:
         path = jobs.folder(lab, view.id) / BAD_ROWS
@@ -46,7 +46,7 @@ def stuck(lab: Lab) -> Stuck | None:
     return None
 
 
-def without_bad(lab: Lab, job_id: int) -> int:
+def without_bad(lab: LabContext, job_id: int) -> int:
     """Queues the stuck import again, without the rows that cannot be read; returns the new job's id."""
     order = Order.from_dict(jobs.show(lab, job_id).settings)
     made = _enqueue(lab, replace(order, drop_bad=True))
@@ -54,7 +54,7 @@ def without_bad(lab: Lab, job_id: int) -> int:
     return made
 
 
-def give_up(lab: Lab, job_id: int) -> None:
+def give_up(lab: LabContext, job_id: int) -> None:
     """Forgets the stuck import and its file."""
     file = jobs.show(lab, job_id).settings.get("file")
     _answered(lab, job_id)
@@ -68,16 +68,16 @@ def keep_bad(folder: Path, rows: Sequence[BadRow], count: int) -> None:
     write_json(folder / BAD_ROWS, kept)
 
 
-def _answered(lab: Lab, job_id: int) -> None:
+def _answered(lab: LabContext, job_id: int) -> None:
     (jobs.folder(lab, job_id) / BAD_ROWS).unlink(missing_ok=True)
 
 
-def _enqueue(lab: Lab, order: Order) -> int:
+def _enqueue(lab: LabContext, order: Order) -> int:
     kind = "import-hub" if order.source["kind"] == "hub" else "import"
     return jobs.enqueue(lab, kind, order.as_dict(), title=f"Import {order.name}")
 
 
-def _kept(lab: Lab, path: Path) -> Path:
+def _kept(lab: LabContext, path: Path) -> Path:
     """The file under a name of the job's own, so that a second upload or a cleaned folder changes nothing."""
     own = incoming(lab) / f"{uuid.uuid4().hex}-{path.name[-60:]}"
     try:

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models.panics import clear_panics
 from genai_lab.services import models
 
 BATCH = 1_000
 
 
-def counter(lab: Lab, model: str) -> Callable[[Sequence[str]], list[int]]:
+def counter(lab: LabContext, model: str) -> Callable[[Sequence[str]], list[int]]:
     """A function that counts; raises LabError for a model without a tokenizer of its own."""
     card = models.show(lab, model).card
     path = card.path

@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import SPLIT, SPLITS, BadRow, Column, Example, conversations
 from genai_lab.data.guessing import Roles
 from genai_lab.data.readers import text_of
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from storage.tables import DatasetVersion
 
 
@@ -73,12 +73,12 @@ def view_of(row: DatasetVersion, **more: Any) -> VersionView:
     )
 
 
-def folder(lab: Lab) -> Path:
+def folder(lab: LabContext) -> Path:
     """Where all versions lie."""
     return lab.config.home / "datasets"
 
 
-def file_of(lab: Lab, view: VersionView) -> Path:
+def file_of(lab: LabContext, view: VersionView) -> Path:
     path = folder(lab) / view.path
     if not path.is_file():
         raise LabError(f"The file of {view.name} is gone from the data home; import it again.")

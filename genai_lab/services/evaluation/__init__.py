@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
 from genai_lab.services import jobs
 from storage import evaluation as queries
@@ -110,7 +110,7 @@ class Started:
     job_id: int
 
 
-def systems(lab: Lab, *, parent: int | None = None, limit: int = 200) -> list[SystemView]:
+def systems(lab: LabContext, *, parent: int | None = None, limit: int = 200) -> list[SystemView]:
     """What can be evaluated, newest first."""
     with lab.database.reading() as session:
         found = queries.runs_of_kind(session, queries.SYSTEM, parent=parent, limit=limit)
@@ -119,7 +119,7 @@ def systems(lab: Lab, *, parent: int | None = None, limit: int = 200) -> list[Sy
 
 
 def start(
-    lab: Lab,
+    lab: LabContext,
     run_ids: Sequence[int],
     choices: Sequence[Choice],
     *,
@@ -179,7 +179,7 @@ def start(
     return Started(run.id, job)
 
 
-def show(lab: Lab, run_id: int) -> EvaluationView:
+def show(lab: LabContext, run_id: int) -> EvaluationView:
     """Raises LabError where there is no such evaluation."""
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, run_id)
@@ -191,7 +191,7 @@ def show(lab: Lab, run_id: int) -> EvaluationView:
     return _evaluation(run, [system_view(one, sizes.get(one.id, 0)) for one in found if one is not None], kept)
 
 
-def find(lab: Lab, limit: int = 50) -> list[EvaluationView]:
+def find(lab: LabContext, limit: int = 50) -> list[EvaluationView]:
     """Evaluations, newest first, without their scores."""
     with lab.database.reading() as session:
         found = queries.runs_of_kind(session, queries.EVALUATION, limit=limit)

@@ -5,8 +5,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from genai_lab.context import LabContext
 from genai_lab.evaluation import statistics
-from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS, Sample, figure_of
 from genai_lab.services import datasets
 from genai_lab.services.evaluation import Choice, EvaluationView, Key
@@ -26,7 +26,7 @@ class Compared:
     verdict: str
 
 
-def compare(lab: Lab, view: EvaluationView, key: Key, baseline: int | None = None) -> list[Compared]:
+def compare(lab: LabContext, view: EvaluationView, key: Key, baseline: int | None = None) -> list[Compared]:
     """Every other system against the baseline, in the order of the columns; empty for a single system."""
     base = view.system(baseline or view.baseline)
     others = [one for one in view.systems if one.id != base.id]
@@ -39,14 +39,14 @@ def compare(lab: Lab, view: EvaluationView, key: Key, baseline: int | None = Non
     ]
 
 
-def _pair(lab: Lab, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
+def _pair(lab: LabContext, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
     return _compared(_Kept(lab), evaluation, key, a, b)
 
 
 class _Kept:
     """A lab as a key of the cache: two labs never share a comparison, and one keeps what it has computed."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: LabContext) -> None:
         self.lab = lab
 
     def __hash__(self) -> int:
@@ -71,7 +71,7 @@ def _compared(kept: _Kept, evaluation: int, key: Key, a: int, b: int) -> statist
     return statistics.compare(*pair, bounds=(figure.low, figure.high), seed=view.seed)
 
 
-def sample_of(lab: Lab, view: EvaluationView, key: Key, system: int) -> tuple[Sample, dict[int, int]]:
+def sample_of(lab: LabContext, view: EvaluationView, key: Key, system: int) -> tuple[Sample, dict[int, int]]:
     """What the system's rows contribute to the figure, and each dataset row's place in it.
 
     A mean's rows are stored; the sums of a figure of the whole set are counted again from the texts.

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.evaluation import harness
-from genai_lab.lab import Lab
 from genai_lab.metrics import HARNESS
 from genai_lab.services import models
 from genai_lab.services.datasets import importing
@@ -18,7 +18,7 @@ MOST_SHOTS = 64
 
 
 def start(
-    lab: Lab,
+    lab: LabContext,
     names: Sequence[str],
     tasks: Sequence[str],
     *,
@@ -52,7 +52,7 @@ def start(
     return jobs.enqueue(lab, HARNESS, settings, title=f"Harness: {', '.join(wanted)} on {', '.join(chosen)}")
 
 
-def measured(lab: Lab, model: str, settings: dict[str, Any]) -> list[harness.HarnessResult]:
+def measured(lab: LabContext, model: str, settings: dict[str, Any]) -> list[harness.HarnessResult]:
     """The tasks on one model, which is loaded for it."""
     generator: Any = models.load_apart(lab, model)
     try:
@@ -70,7 +70,7 @@ def measured(lab: Lab, model: str, settings: dict[str, Any]) -> list[harness.Har
 
 
 def record_of(
-    lab: Lab, settings: dict[str, Any], results: Sequence[tuple[str, harness.HarnessResult]]
+    lab: LabContext, settings: dict[str, Any], results: Sequence[tuple[str, harness.HarnessResult]]
 ) -> dict[str, Any]:
     """What several models made of one task, as JSON: the dataset's file is written, nothing is in the database."""
     task = results[0][1].task

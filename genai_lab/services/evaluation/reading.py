@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics.tokenizing import spaced
 from genai_lab.services import datasets
 from genai_lab.services.evaluation import EvaluationView, Key
@@ -45,7 +45,7 @@ class Bucket:
     means: tuple[Any, ...]
 
 
-def lines(lab: Lab, view: EvaluationView, key: Key, a: int, b: int) -> list[Line]:
+def lines(lab: LabContext, view: EvaluationView, key: Key, a: int, b: int) -> list[Line]:
     """The rows that both systems answered, in the dataset's order."""
     first, second = _answers(lab, view, key, a), _answers(lab, view, key, b)
     common = [example for example in first if example in second]
@@ -96,7 +96,7 @@ def tally(found: Sequence[Line], higher_is_better: bool = True) -> dict[str, int
     }
 
 
-def buckets(lab: Lab, view: EvaluationView, key: Key, by: str, seed: int = 0) -> list[Bucket]:
+def buckets(lab: LabContext, view: EvaluationView, key: Key, by: str, seed: int = 0) -> list[Bucket]:
     """Means of every system over rows alike in `by`: "length", "label" or a column of the dataset.
 
     Beyond the 12 largest groups, rows stand together as one.
@@ -138,7 +138,9 @@ def source_text(row: Example) -> str:
     return row.input or "\n".join(f"{name}: {text}" for name, text in row.fields.items() if text not in answers)
 
 
-def _answers(lab: Lab, view: EvaluationView, key: Key, system: int) -> dict[int, tuple[queries.Output, float | None]]:
+def _answers(
+    lab: LabContext, view: EvaluationView, key: Key, system: int
+) -> dict[int, tuple[queries.Output, float | None]]:
     """The system's first completion for each row, with its figure."""
     score = view.score(key, system)
     if score.per_example is None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import Figure, figure_of, title_of
 from genai_lab.services.evaluation import EvaluationView, Key, ScoreView, SystemView
 from genai_lab.services.evaluation.comparing import Compared, compare
@@ -60,7 +60,7 @@ def figures(view: EvaluationView) -> list[Chart]:
     return [_measured(view, key) for key in view.figures()]
 
 
-def chart(lab: Lab, view: EvaluationView, key: Key, baseline: int | None = None) -> Chart:
+def chart(lab: LabContext, view: EvaluationView, key: Key, baseline: int | None = None) -> Chart:
     """One figure with its comparisons against the baseline, where all systems have it."""
     made = _measured(view, key)
     known = made.figure.summed or all(bar.score.per_example is not None for bar in made.bars)
@@ -89,7 +89,7 @@ def _measured(view: EvaluationView, key: Key) -> Chart:
     )
 
 
-def to_html(lab: Lab, view: EvaluationView) -> str:
+def to_html(lab: LabContext, view: EvaluationView) -> str:
     """Styles and figures inside, nothing fetched; model and data text is escaped."""
     import jinja2
 
@@ -162,7 +162,9 @@ def _rows(view: EvaluationView) -> list[dict[str, Any]]:
     ]
 
 
-def _readings(lab: Lab, view: EvaluationView, drawn: list[Chart]) -> list[tuple[Chart, SystemView, dict, list[Line]]]:
+def _readings(
+    lab: LabContext, view: EvaluationView, drawn: list[Chart]
+) -> list[tuple[Chart, SystemView, dict, list[Line]]]:
     """For the first figure that is measured row by row: each system's largest differences from the baseline."""
     for one in drawn:
         if len(one.bars) > 1 and all(bar.score.per_example for bar in one.bars):

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from genai_lab import metrics
+from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS, Measured
 from genai_lab.metrics import measure as measured_by
 from genai_lab.services import datasets
@@ -21,7 +21,7 @@ def settings_of(choice: Choice) -> Any:
     return metrics.settings_of(choice.metric, choice.settings)
 
 
-def score(lab: Lab, evaluation: int, system: int, choice: Choice, seed: int) -> Iterator[dict[str, Any]]:
+def score(lab: LabContext, evaluation: int, system: int, choice: Choice, seed: int) -> Iterator[dict[str, Any]]:
     """The rows of Score for one system and one metric."""
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, system)
@@ -55,7 +55,9 @@ def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iter
         }
 
 
-def measure(lab: Lab, choice: Choice, predictions: Sequence[str], examples: Sequence[Example], seed: int) -> Measured:
+def measure(
+    lab: LabContext, choice: Choice, predictions: Sequence[str], examples: Sequence[Example], seed: int
+) -> Measured:
     """The metric's figures with their intervals; raises LabError where the rows lack what it needs."""
     metric = METRICS.get(choice.metric)
     references = [wanted(row) for row in examples]

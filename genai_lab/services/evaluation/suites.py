@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.config import PROJECT
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, evaluation, matrix
 from genai_lab.services.evaluation import Choice, Started
 from genai_lab.starter.tasks import TASKS
@@ -79,7 +79,7 @@ def show(name: str) -> Suite:
     return found[name]
 
 
-def run(lab: Lab, name: str, models: Sequence[str], *, after: Sequence[int] = ()) -> Started:
+def run(lab: LabContext, name: str, models: Sequence[str], *, after: Sequence[int] = ()) -> Started:
     """Queues the suite for these models: their predictions first, then their figures side by side.
 
     It begins when the jobs of `after` have ended.
@@ -88,7 +88,7 @@ def run(lab: Lab, name: str, models: Sequence[str], *, after: Sequence[int] = ()
     return evaluation.start(lab, made.cells, show(name).metrics, title=f"Suite {name}", depends_on=made.job_id)
 
 
-def planned(lab: Lab, name: str, models: Sequence[str]) -> matrix.Plan:
+def planned(lab: LabContext, name: str, models: Sequence[str]) -> matrix.Plan:
     """What the suite asks of these models; a starter's dataset is imported where it is not there."""
     suite = show(name)
     if not models:
@@ -109,7 +109,7 @@ def planned(lab: Lab, name: str, models: Sequence[str]) -> matrix.Plan:
     )
 
 
-def _dataset(lab: Lab, wanted: dict[str, Any]) -> str:
+def _dataset(lab: LabContext, wanted: dict[str, Any]) -> str:
     if "starter" in wanted:
         TASKS.get(str(wanted["starter"]))
         return datasets.import_starter(lab, str(wanted["starter"])).name

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
 from genai_lab.services import datasets
 from storage import evaluation as queries
@@ -14,7 +14,7 @@ from storage.tables import RunInput
 
 
 def systems(
-    lab: Lab, path: Path, predictions: Sequence[str], references: Sequence[str], source: str | None = None
+    lab: LabContext, path: Path, predictions: Sequence[str], references: Sequence[str], source: str | None = None
 ) -> list[int]:
     """Imports the file as a dataset version and each prediction column as a system; returns their run ids.
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from genai_lab.context import LabContext
 from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.feedback import MOST, CampaignPlan, Task
 from genai_lab.feedback.masking import masked, pattern
-from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
 from storage import feedback as queries
 from storage import runs
@@ -84,7 +84,7 @@ class Sources:
 
 
 def create(
-    lab: Lab, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources = Sources(), *, ordered: bool = False
+    lab: LabContext, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources = Sources(), *, ordered: bool = False
 ) -> Made:
     """A draft with these items in random order; equal candidates of an item are one.
 
@@ -113,7 +113,7 @@ def create(
         raise DuplicateName("campaign", plan.name.strip()) from None
 
 
-def reserved(lab: Lab, session: Any, plan: CampaignPlan, sources: Sources, status: str) -> Campaign:
+def reserved(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources, status: str) -> Campaign:
     """The campaign's row and its run, without items."""
     made = provenance()
     run = runs.add_run(
@@ -230,7 +230,7 @@ def _add_gold(session: Any, campaign: Campaign, tasks: Sequence[Task], ids: Sequ
     votes.add(session, campaign, [(item, task, own) for item, task, own in zip(items, tasks, ids, strict=True)])
 
 
-def show(lab: Lab, which: int | str) -> CampaignView:
+def show(lab: LabContext, which: int | str) -> CampaignView:
     """By id or name; raises LabError."""
     wanted = int(which) if isinstance(which, str) and which.isdecimal() and len(which) < 10 else which
     with lab.database.reading() as session:
@@ -243,7 +243,7 @@ def show(lab: Lab, which: int | str) -> CampaignView:
         return _view(session, row)
 
 
-def find(lab: Lab) -> list[CampaignView]:
+def find(lab: LabContext) -> list[CampaignView]:
     """All campaigns, newest first."""
     with lab.database.reading() as session:
         return [_view(session, row) for row in queries.campaigns(session)]
@@ -273,7 +273,7 @@ def _problem(run: Run) -> str:
     )
 
 
-def close_complete(lab: Lab, which: int | str) -> CampaignView:
+def close_complete(lab: LabContext, which: int | str) -> CampaignView:
     """Closes a campaign whose items came with all their answers, so that nobody is asked for more."""
     view = show(lab, which)
     if view.got < view.wanted or not view.got:
@@ -284,7 +284,7 @@ def close_complete(lab: Lab, which: int | str) -> CampaignView:
     return show(lab, view.id)
 
 
-def move(lab: Lab, which: int | str, status: str) -> CampaignView:
+def move(lab: LabContext, which: int | str, status: str) -> CampaignView:
     """Opens, pauses, closes or reopens; what annotators hold is saved in any case. Raises LabError."""
     view = show(lab, which)
     if status not in MOVES:
@@ -308,7 +308,12 @@ def move(lab: Lab, which: int | str, status: str) -> CampaignView:
 
 
 def change(
-    lab: Lab, which: int | str, *, name: str | None = None, guidelines: str | None = None, overlap: int | None = None
+    lab: LabContext,
+    which: int | str,
+    *,
+    name: str | None = None,
+    guidelines: str | None = None,
+    overlap: int | None = None,
 ) -> CampaignView:
     """Name, guidelines and overlap may change at any time; a higher overlap gives every item more room."""
     view = show(lab, which)
@@ -330,7 +335,7 @@ def change(
     return show(lab, view.id)
 
 
-def discard(lab: Lab, which: int | str) -> None:
+def discard(lab: LabContext, which: int | str) -> None:
     """Removes a campaign without answers; one that has some is closed instead, since nobody's work is thrown away."""
     view = show(lab, which)
     with lab.database.session() as session:

@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError, UnknownName
 from genai_lab.feedback import CampaignPlan
-from genai_lab.lab import Lab
 from genai_lab.services import feedback, models, presets
 from genai_lab.services.feedback import links
 from storage import demos as queries
@@ -90,7 +90,7 @@ class DemoView:
     takes_votes: bool
 
 
-def sampling(lab: Lab, preset: str, max_new_tokens: int, temperature: float | None = None) -> dict[str, Any]:
+def sampling(lab: LabContext, preset: str, max_new_tokens: int, temperature: float | None = None) -> dict[str, Any]:
     """A preset's settings, with a temperature in place of its own (0: greedy). Raises UnknownName."""
     known = presets.presets(lab)
     if preset not in known:
@@ -113,14 +113,14 @@ BEGINNINGS = (
 )
 
 
-def example_prompts(lab: Lab, names: Sequence[str]) -> tuple[str, ...]:
+def example_prompts(lab: LabContext, names: Sequence[str]) -> tuple[str, ...]:
     """Prompts that these models do well: questions for those that chat, beginnings of stories for the shipped ones."""
     cards = [models.show(lab, name).card for name in names]
     chats = all(card.modes[:1] == ("chat",) for card in cards)
     return QUESTIONS if cards and chats else BEGINNINGS
 
 
-def create(lab: Lab, plan: DemoPlan) -> DemoView:
+def create(lab: LabContext, plan: DemoPlan) -> DemoView:
     """Makes the demo and the campaign that its votes land in. Raises LabError for what cannot be shown."""
     plan.drawing  # noqa: B018 - a bad preset is told here
     views = [models.show(lab, name) for name in dict.fromkeys(plan.models)]
@@ -148,7 +148,7 @@ def create(lab: Lab, plan: DemoPlan) -> DemoView:
     return show(lab, number)
 
 
-def _free(lab: Lab, name: str) -> str:
+def _free(lab: LabContext, name: str) -> str:
     taken = {view.name for view in feedback.find(lab)}
     number, made = 1, name
     while made in taken:
@@ -157,13 +157,13 @@ def _free(lab: Lab, name: str) -> str:
     return made
 
 
-def find(lab: Lab) -> list[DemoView]:
+def find(lab: LabContext) -> list[DemoView]:
     """All demos, newest first."""
     with lab.database.reading() as session:
         return [_view(lab, session, *found) for found in queries.demos(session)]
 
 
-def show(lab: Lab, demo: int) -> DemoView:
+def show(lab: LabContext, demo: int) -> DemoView:
     """Raises LabError where there is no such demo."""
     with lab.database.reading() as session:
         found = queries.demo(session, demo)
@@ -172,7 +172,7 @@ def show(lab: Lab, demo: int) -> DemoView:
         return _view(lab, session, *found)
 
 
-def _view(lab: Lab, session: Any, row: Demo, campaign: Any) -> DemoView:
+def _view(lab: LabContext, session: Any, row: Demo, campaign: Any) -> DemoView:
     plan = DemoPlan(**{**row.plan, "models": tuple(row.plan["models"]), "prompts": tuple(row.plan["prompts"])})
     return DemoView(
         row.id,
@@ -186,15 +186,15 @@ def _view(lab: Lab, session: Any, row: Demo, campaign: Any) -> DemoView:
     )
 
 
-def _path(lab: Lab, row: Demo) -> str:
+def _path(lab: LabContext, row: Demo) -> str:
     return f"{ADDRESS}/with/{_token(lab, row)}"
 
 
-def _token(lab: Lab, row: Demo) -> str:
+def _token(lab: LabContext, row: Demo) -> str:
     return links.token(lab, "demo", row.id, row.secret)
 
 
-def close(lab: Lab, demo: int, closed: bool = True) -> DemoView:
+def close(lab: LabContext, demo: int, closed: bool = True) -> DemoView:
     """A closed demo says so to its visitors; its votes stay. One that is opened again opens its campaign too."""
     view = show(lab, demo)
     if not closed:
@@ -204,12 +204,12 @@ def close(lab: Lab, demo: int, closed: bool = True) -> DemoView:
     return show(lab, demo)
 
 
-def reopen(lab: Lab, demo: int) -> DemoView:
+def reopen(lab: LabContext, demo: int) -> DemoView:
     """The same link opens it again."""
     return close(lab, demo, closed=False)
 
 
-def link(lab: Lab, demo: int, *, renew: bool = False) -> str:
+def link(lab: LabContext, demo: int, *, renew: bool = False) -> str:
     """The path that opens it; with `renew` a new one, after which the old one and its cookies open nothing."""
     path = show(lab, demo).path
     if renew:
@@ -220,7 +220,7 @@ def link(lab: Lab, demo: int, *, renew: bool = False) -> str:
     return path
 
 
-def opened(lab: Lab, secret: str) -> tuple[int, str] | None:
+def opened(lab: LabContext, secret: str) -> tuple[int, str] | None:
     """(demo, cookie of a new visitor) for a link's secret, None where it opens nothing."""
     number = links.number_of(secret)
     with lab.database.reading() as session:
@@ -231,7 +231,7 @@ def opened(lab: Lab, secret: str) -> tuple[int, str] | None:
     return row.id, f"{name}.{_mark(lab, row, name)}"
 
 
-def visitor(lab: Lab, demo: int, cookie: str) -> str | None:
+def visitor(lab: LabContext, demo: int, cookie: str) -> str | None:
     """Who the cookie stands for, None for one that was not signed for this demo's link."""
     name, _, mark = cookie.partition(".")
     with lab.database.reading() as session:
@@ -241,7 +241,7 @@ def visitor(lab: Lab, demo: int, cookie: str) -> str | None:
     return name
 
 
-def _mark(lab: Lab, row: Demo, visitor: str) -> str:
+def _mark(lab: LabContext, row: Demo, visitor: str) -> str:
     return links.signed(lab, f"demo {row.id} {row.secret} {visitor}")
 
 
@@ -259,7 +259,7 @@ class Standing:
         return (self.wins + self.ties / 2) / self.votes if self.votes else 0.0
 
 
-def standings(lab: Lab, view: DemoView) -> list[Standing]:
+def standings(lab: LabContext, view: DemoView) -> list[Standing]:
     """Every model of the demo, the best first; answers that were both bad count for none."""
     with lab.database.reading() as session:
         votes = records.votes(session, view.campaign)

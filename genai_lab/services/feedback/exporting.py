@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.feedback.pairs import FORMS, VOTES, Pair, aggregated, formed, pairs_of
 from genai_lab.files import atomic_write
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback
 from genai_lab.services.history import harmless
 from storage import feedback as queries
@@ -45,7 +45,7 @@ class _Votes:
     through: int
 
 
-def pairs(lab: Lab, campaign: int | str, votes: str = "kept") -> list[Pair]:
+def pairs(lab: LabContext, campaign: int | str, votes: str = "kept") -> list[Pair]:
     """Every pair that the campaign's rankings give; repeats, gold items and 'both bad' give none.
 
     With `votes` "majority" annotators of an item are aggregated. Where the lead has decided, that counts alone.
@@ -54,7 +54,7 @@ def pairs(lab: Lab, campaign: int | str, votes: str = "kept") -> list[Pair]:
     return _pairs(view, _counted(lab, view), votes)
 
 
-def _counted(lab: Lab, view: feedback.CampaignView) -> _Votes:
+def _counted(lab: LabContext, view: feedback.CampaignView) -> _Votes:
     with lab.database.reading() as session:
         through = queries.last_ranking(session, view.id)
         found = queries.votes(session, view.id, through)
@@ -97,7 +97,7 @@ def _pairs(view: feedback.CampaignView, found: _Votes, votes: str) -> list[Pair]
 
 
 def to_dataset(
-    lab: Lab, campaign: int | str, *, votes: str = "kept", name: str = "", seed: int = 0
+    lab: LabContext, campaign: int | str, *, votes: str = "kept", name: str = "", seed: int = 0
 ) -> datasets.VersionView:
     """The pairs as a new dataset version, split by prompt; its run reads the campaign's, so that a walk leads back.
 
@@ -107,7 +107,7 @@ def to_dataset(
 
 
 def _kept(
-    lab: Lab, campaign: int | str, votes: str, name: str = "", seed: int = 0
+    lab: LabContext, campaign: int | str, votes: str, name: str = "", seed: int = 0
 ) -> tuple[datasets.VersionView, list[dict[str, Any]]]:
     """The version, and its rows."""
     view = feedback.show(lab, campaign)
@@ -137,7 +137,7 @@ def _name(campaign: str) -> str:
 
 
 def export(
-    lab: Lab,
+    lab: LabContext,
     campaign: int | str,
     path: Path,
     *,
@@ -172,7 +172,7 @@ def export(
 
 
 def export_file(
-    lab: Lab, campaign: int | str, kind: str, *, form: str = "explicit", votes: str = "kept", what: str = "pairs"
+    lab: LabContext, campaign: int | str, kind: str, *, form: str = "explicit", votes: str = "kept", what: str = "pairs"
 ) -> Exported:
     """An export where the pages may hand it out."""
     view = feedback.show(lab, campaign)
@@ -187,7 +187,7 @@ def export_file(
     return export(lab, view.id, path, form=form, votes=votes, what=what)
 
 
-def rankings(lab: Lab, campaign: int | str) -> Iterator[dict[str, Any]]:
+def rankings(lab: LabContext, campaign: int | str) -> Iterator[dict[str, Any]]:
     """Every answer that was ever given, with the order shown and the systems: the whole record of the campaign."""
     view = feedback.show(lab, campaign)
     with lab.database.reading() as session:

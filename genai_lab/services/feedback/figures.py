@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import agreement as statistics
 from genai_lab.feedback import bias, bradley_terry, verdicts
-from genai_lab.lab import Lab
 from genai_lab.services import feedback
 from genai_lab.services.feedback import systems
 from storage import feedback as queries
@@ -118,7 +118,7 @@ class Dispute:
     masked: tuple[str, ...]
 
 
-def progress(lab: Lab, which: int | str) -> list[Person]:
+def progress(lab: LabContext, which: int | str) -> list[Person]:
     """Everybody who was invited or came, with what they did."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
@@ -157,7 +157,7 @@ def _right(groups: Sequence[Sequence[int]], gold: Sequence[Sequence[int]]) -> bo
     return all(given[pair] == way for pair, way in (ordered or known).items())
 
 
-def agreement(lab: Lab, which: int | str, seed: int = 0) -> AgreementView:
+def agreement(lab: LabContext, which: int | str, seed: int = 0) -> AgreementView:
     """Figures with 95 % intervals over items; what is undefined says why."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
@@ -201,7 +201,7 @@ def _table(votes: Sequence[Vote]) -> tuple[list[int], Any, list[int]]:
     return people, table, [item for item, _, _ in rows]
 
 
-def leaderboard(lab: Lab, which: int | str, *, length_control: bool = False, seed: int = 0) -> Board:
+def leaderboard(lab: LabContext, which: int | str, *, length_control: bool = False, seed: int = 0) -> Board:
     """Bradley-Terry scores of the systems; intervals draw items. Raises LabError where there is nothing to compare."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
@@ -257,7 +257,7 @@ def _ballot(
     return bradley_terry.Ballot(of[0], of[1], of[2], of[3].astype(float), of[4], of[5].astype(float))
 
 
-def disputes(lab: Lab, which: int | str, limit: int = 20) -> list[Dispute]:
+def disputes(lab: LabContext, which: int | str, limit: int = 20) -> list[Dispute]:
     """The items most in dispute, with every answer; those that a lead has decided stay, with the decision."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
@@ -290,7 +290,7 @@ def order_text(groups: Sequence[Sequence[int]], letter: dict[int, str], both_bad
     return f"{told}, both bad" if both_bad else told
 
 
-def adjudicate(lab: Lab, item: int, groups: Sequence[Sequence[int]], note: str = "") -> None:
+def adjudicate(lab: LabContext, item: int, groups: Sequence[Sequence[int]], note: str = "") -> None:
     """The lead's decision on an item, as groups of candidate ids; it takes the place of its votes in exports."""
     from storage.feedback_tables import Item
 
@@ -304,7 +304,7 @@ def adjudicate(lab: Lab, item: int, groups: Sequence[Sequence[int]], note: str =
         row.verdict, row.decided = {"groups": [list(group) for group in groups], "note": note[:2000]}, True
 
 
-def undecide(lab: Lab, item: int) -> None:
+def undecide(lab: LabContext, item: int) -> None:
     """Takes a decision back; the votes count again."""
     from storage.feedback_tables import Item
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.feedback import MOST, CampaignPlan
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback, jobs, matrix, models
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.feedback import Sources
@@ -26,7 +26,7 @@ class Begun:
     generating: int
 
 
-def comparable(lab: Lab) -> tuple[str, ...]:
+def comparable(lab: LabContext) -> tuple[str, ...]:
     """Two models that are worth comparing, where there are two: of the user's own before shipped ones, those that go
     on with any text before those that do one task.
     """
@@ -44,7 +44,7 @@ def samplings(temperatures: Sequence[float], max_new_tokens: int) -> tuple[Sampl
 
 
 def start(
-    lab: Lab,
+    lab: LabContext,
     plan: CampaignPlan,
     names: Sequence[str],
     *,
@@ -103,7 +103,7 @@ def start(
         raise DuplicateName("campaign", plan.name.strip()) from None
 
 
-def _prompts(lab: Lab, prompts: Sequence[str]) -> datasets.VersionView:
+def _prompts(lab: LabContext, prompts: Sequence[str]) -> datasets.VersionView:
     kept = list(dict.fromkeys(text for text in prompts if text.strip()))
     if not kept:
         raise LabError("There are no prompts; write one a line, or choose a dataset.")

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback, models, training
 from genai_lab.services.feedback import fresh
 from genai_lab.services.training import TrainingView, rewarding, studies
@@ -31,7 +31,7 @@ class Learned:
         return next((run for run in self.runs if run.plan.objective == "reward" and run.report), None)
 
 
-def of(lab: Lab, campaign: int | str) -> Learned:
+def of(lab: LabContext, campaign: int | str) -> Learned:
     """Everything there is by now."""
     view = feedback.show(lab, campaign)
     names = set(versions(lab, view.id))
@@ -49,7 +49,7 @@ def of(lab: Lab, campaign: int | str) -> Learned:
     )
 
 
-def versions(lab: Lab, campaign: int) -> list[str]:
+def versions(lab: LabContext, campaign: int) -> list[str]:
     """The dataset versions that hold its pairs."""
     found, _ = datasets.find(lab, "", 1000)
     return [
@@ -57,7 +57,7 @@ def versions(lab: Lab, campaign: int) -> list[str]:
     ]
 
 
-def study(lab: Lab, run_id: int, kind: str, annotators: Sequence[str] = (), how: str = "leave out") -> int:
+def study(lab: LabContext, run_id: int, kind: str, annotators: Sequence[str] = (), how: str = "leave out") -> int:
     """Begins a learning curve, or runs with annotators' labels left out or flipped (all of them, where none is named),
     with the plan of a reward model; returns the study.
     """
@@ -87,7 +87,7 @@ def more_would_help(points: Sequence[rewarding.Point]) -> str:
     return "Accuracy does not rise from half the labels to all of them: more of the same labels would help little."
 
 
-def before_and_after(lab: Lab, run_id: int, *, rows: int = 50, overlap: int = 2, seed: int = 0) -> fresh.Begun:
+def before_and_after(lab: LabContext, run_id: int, *, rows: int = 50, overlap: int = 2, seed: int = 0) -> fresh.Begun:
     """A new campaign in which annotators compare, blind, what a tuned policy says with what its base says.
 
     Prompts are those of the run's held-out pairs. Raises LabError for a run that made no policy yet.

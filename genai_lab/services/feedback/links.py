@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import IntegrityError
 
+from genai_lab.context import LabContext
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.services import feedback
 from storage import feedback as queries
 from storage.feedback_tables import Annotator
@@ -28,7 +28,7 @@ class Link:
     revoked: bool
 
 
-def invite(lab: Lab, campaign: int | str, name: str, *, visitor: bool = False) -> Link:
+def invite(lab: LabContext, campaign: int | str, name: str, *, visitor: bool = False) -> Link:
     """A personal link for an annotator; the one there is where the name has been invited before."""
     name = name.strip()
     if not 1 <= len(name) <= 80:
@@ -48,14 +48,14 @@ def invite(lab: Lab, campaign: int | str, name: str, *, visitor: bool = False) -
         return invite(lab, campaign, name)  # two leads at once
 
 
-def invited(lab: Lab, campaign: int | str) -> list[Link]:
+def invited(lab: LabContext, campaign: int | str) -> list[Link]:
     """Everybody who was invited; visitors of a demo come by themselves and have no link."""
     view = feedback.show(lab, campaign)
     with lab.database.reading() as session:
         return [_link(lab, row) for row in queries.annotators(session, view.id) if not row.visitor]
 
 
-def renew(lab: Lab, annotator_id: int, revoke: bool = False) -> Link:
+def renew(lab: LabContext, annotator_id: int, revoke: bool = False) -> Link:
     """A new link, after which the old one and its cookies open nothing; with `revoke` no link opens anything."""
     with lab.database.session() as session:
         row = queries.annotator(session, annotator_id)
@@ -66,7 +66,7 @@ def renew(lab: Lab, annotator_id: int, revoke: bool = False) -> Link:
         return _link(lab, row)
 
 
-def opened(lab: Lab, secret: str) -> tuple[int, str] | None:
+def opened(lab: LabContext, secret: str) -> tuple[int, str] | None:
     """(annotator id, cookie) for a link's secret, None where it opens nothing."""
     with lab.database.reading() as session:
         number = number_of(secret)
@@ -76,7 +76,7 @@ def opened(lab: Lab, secret: str) -> tuple[int, str] | None:
         return row.id, signature(lab, row.id, row.secret)
 
 
-def allowed(lab: Lab, annotator_id: int, cookie: str) -> bool:
+def allowed(lab: LabContext, annotator_id: int, cookie: str) -> bool:
     """Whether a cookie is this annotator's."""
     with lab.database.reading() as session:
         row = queries.annotator(session, annotator_id)
@@ -85,7 +85,7 @@ def allowed(lab: Lab, annotator_id: int, cookie: str) -> bool:
     return hmac.compare_digest(cookie.encode(), signature(lab, row.id, row.secret).encode())
 
 
-def token(lab: Lab, what: str, number: int, seed: str) -> str:
+def token(lab: LabContext, what: str, number: int, seed: str) -> str:
     """What the link of an annotator or a demo ends with: made of the row's seed and the home's own key, so that it can
     be shown again and the database alone opens nothing.
     """
@@ -109,11 +109,11 @@ def fits(expected: str, secret: str) -> bool:
     return hmac.compare_digest(expected.encode(), secret.encode("utf-8", "replace"))
 
 
-def signature(lab: Lab, annotator_id: int, secret: str) -> str:
+def signature(lab: LabContext, annotator_id: int, secret: str) -> str:
     return signed(lab, f"annotator {annotator_id} {secret}")
 
 
-def signed(lab: Lab, text: str) -> str:
+def signed(lab: LabContext, text: str) -> str:
     """A keyed hash (HMAC-SHA-256) of a text, with the secret that lies in the data home."""
     return hmac.new(_secret(lab.config.home), text.encode(), hashlib.sha256).hexdigest()
 
@@ -135,9 +135,9 @@ def _secret(home: Path) -> bytes:
     return path.read_bytes()
 
 
-def _token(lab: Lab, row: Annotator) -> str:
+def _token(lab: LabContext, row: Annotator) -> str:
     return token(lab, "annotator", row.id, row.secret)
 
 
-def _link(lab: Lab, row: Annotator) -> Link:
+def _link(lab: LabContext, row: Annotator) -> Link:
     return Link(row.id, row.name, f"{ADDRESS}/with/{_token(lab, row)}", row.revoked_at is not None)

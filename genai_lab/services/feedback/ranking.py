@@ -17,10 +17,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import Answer, CampaignPlan, whole
 from genai_lab.feedback.masking import masked, pattern
-from genai_lab.lab import Lab
 from genai_lab.services.feedback import links
 from genai_lab.services.feedback.writer import Writer
 from storage import answering as queries
@@ -60,7 +60,7 @@ class LinkEnded(LabError):
 class Desk:
     """What all answers share: the writer, counts that need not be made every time, and texts, which never change."""
 
-    lab: Lab
+    lab: LabContext
     writer: Writer
     counts: dict[int, tuple[float, int]] = field(default_factory=dict)
     looked: dict[int, float] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Desk:
         return made
 
 
-def desk(lab: Lab) -> Desk:
+def desk(lab: LabContext) -> Desk:
     """The lab's one desk, opened when it is first needed."""
     with lab.lock:
         if lab.desk is None:
@@ -89,7 +89,7 @@ def desk(lab: Lab) -> Desk:
         return found
 
 
-def state(lab: Lab, annotator_id: int) -> dict[str, Any]:
+def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:
     """What the page shows around its cards."""
     with lab.database.reading() as session:
         who, _ = _known(session, annotator_id)
@@ -114,7 +114,7 @@ def state(lab: Lab, annotator_id: int) -> dict[str, Any]:
 
 
 def more(
-    lab: Lab, annotator_id: int, have: Sequence[str], want: int, cookie: str | None = None
+    lab: LabContext, annotator_id: int, have: Sequence[str], want: int, cookie: str | None = None
 ) -> "Future[dict[str, Any]]":
     """The next cards beside those that the browser has; with `cookie`, only to whom it belongs."""
     place = desk(lab)
@@ -126,7 +126,9 @@ def more(
     return place.writer.submit(dealt, (annotator_id, None))
 
 
-def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any], cookie: str | None = None) -> "Future[dict[str, Any]]":
+def answer(
+    lab: LabContext, annotator_id: int, sent: Mapping[str, Any], cookie: str | None = None
+) -> "Future[dict[str, Any]]":
     """Keeps an answer and gives the next cards; the future is done after COMMIT.
 
     It raises LinkEnded, NotYours, Changed, or LabError for an answer that cannot be.
@@ -155,7 +157,7 @@ def answer(lab: Lab, annotator_id: int, sent: Mapping[str, Any], cookie: str | N
     return place.writer.submit(kept, (annotator_id, key))
 
 
-def answers(lab: Lab, annotator_id: int, count: int) -> list[dict[str, Any]]:
+def answers(lab: LabContext, annotator_id: int, count: int) -> list[dict[str, Any]]:
     """What the annotator has answered, newest first, ready to be shown and changed."""
     with lab.database.reading() as session:
         found = records.answered(session, annotator_id, max(1, min(count, 200)))
@@ -183,7 +185,11 @@ def _answered(row: Assignment, ranking: Ranking) -> dict[str, Any]:
 
 
 def _known(
-    session: Session, annotator_id: int, key: str | None = None, lab: Lab | None = None, cookie: str | None = None
+    session: Session,
+    annotator_id: int,
+    key: str | None = None,
+    lab: LabContext | None = None,
+    cookie: str | None = None,
 ) -> tuple[Found, Sequence[Found]]:
     """Who asks, and what they hold; raises LinkEnded."""
     found, held = queries.known(session, annotator_id, key)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from storage import feedback as queries
 from storage.feedback_tables import Candidate
 
@@ -25,7 +25,7 @@ class Noted:
     comment: str
 
 
-def page(lab: Lab, campaign: int, offset: int, limit: int) -> list[dict[str, Any]]:
+def page(lab: LabContext, campaign: int, offset: int, limit: int) -> list[dict[str, Any]]:
     """Items in the order given out: item, its number in the campaign, prompt, candidates (system, text, text as
     annotators see it), how many answers; long texts are cut.
     """
@@ -44,7 +44,7 @@ def page(lab: Lab, campaign: int, offset: int, limit: int) -> list[dict[str, Any
     ]
 
 
-def noted(lab: Lab, campaign: int, limit: int = 200) -> tuple[list[Noted], int]:
+def noted(lab: LabContext, campaign: int, limit: int = 200) -> tuple[list[Noted], int]:
     """What annotators flagged, skipped or said something about, the newest first; at most `limit`, and how many in all.
 
     An answer that was changed counts as it is now.
@@ -68,7 +68,7 @@ def noted(lab: Lab, campaign: int, limit: int = 200) -> tuple[list[Noted], int]:
     return made, len(found)
 
 
-def candidates(lab: Lab, item: int) -> list[int]:
+def candidates(lab: LabContext, item: int) -> list[int]:
     """The ids of an item's candidates, in order."""
     with lab.database.reading() as session:
         found = queries.items_with(session, [item]).get(item)

@@ -6,11 +6,11 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import BadRow, BadRows, guarded, readers
 from genai_lab.decoding import NO_ANSWER, Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, Task
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, feedback, generation
 from genai_lab.services.feedback import Made, Sources
 from genai_lab.services.feedback.file_rows import IMPORTED, PAIR, BadCell, Columns, split_names, task_of
@@ -25,7 +25,7 @@ SEPARATORS = (" vs. ", " vs ", "|", ";", ",", "/", "_")
 TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_completions"))
 
 
-def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
+def from_runs(lab: LabContext, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
     """A campaign from runs of the playground, cells of a matrix or systems; a matrix or an evaluation means its own.
 
     Completions of the same dataset row, or of the same prompt, are the candidates of one item; where there are more
@@ -48,23 +48,23 @@ def from_runs(lab: Lab, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
     return replace(made, cut=cut)
 
 
-def _completions(lab: Lab, run: Run) -> list[Any]:
+def _completions(lab: LabContext, run: Run) -> list[Any]:
     with lab.database.reading() as session:
         whole = runs.run_with_all(session, run.id)
         return list(whole.generations) if whole is not None else []
 
 
-def from_group(lab: Lab, plan: CampaignPlan, group: str) -> Made:
+def from_group(lab: LabContext, plan: CampaignPlan, group: str) -> Made:
     """A campaign from a comparison of the playground."""
     return from_runs(lab, plan, [view.id for view in generation.group_runs(lab, group)])
 
 
-def tasks_of(lab: Lab, run_ids: Sequence[int]) -> list[Task]:
+def tasks_of(lab: LabContext, run_ids: Sequence[int]) -> list[Task]:
     """The items that these runs' completions make."""
     return _tasks(lab, _opened(lab, run_ids))[0]
 
 
-def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
+def _opened(lab: LabContext, run_ids: Sequence[int]) -> list[Run]:
     """The runs that generated; those that stand for others (matrix, evaluation, a comparison) are taken apart."""
     made: dict[int, Run] = {}
     wanted: Sequence[Run | None]
@@ -85,7 +85,7 @@ def _opened(lab: Lab, run_ids: Sequence[int]) -> list[Run]:
     return list(made.values())
 
 
-def _tasks(lab: Lab, found: Sequence[Run]) -> tuple[list[Task], int]:
+def _tasks(lab: LabContext, found: Sequence[Run]) -> tuple[list[Task], int]:
     """Items, and how many different candidates had no place in theirs."""
     grouped: dict[Any, list[tuple[str, Option]]] = {}
     names = _names(found)
@@ -113,7 +113,7 @@ def _tasks(lab: Lab, found: Sequence[Run]) -> tuple[list[Task], int]:
     return made, cut
 
 
-def _asked(lab: Lab, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
+def _asked(lab: LabContext, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
     """What rows ask, by (dataset version, row)."""
     rows: dict[int, list[int]] = {}
     for version, row in keys:
@@ -168,13 +168,13 @@ def _said(value: Any) -> str:
     return " ".join(map(repr, value)) or "none" if isinstance(value, list | tuple) else str(value)
 
 
-def from_file(lab: Lab, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
+def from_file(lab: LabContext, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
     tasks, named = read(path, columns, filename)
     return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name, "unnamed": not named}))
 
 
-def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> Made:
+def from_dataset(lab: LabContext, plan: CampaignPlan, name: str, columns: Columns) -> Made:
     """A campaign from a dataset version."""
     view = datasets.show(lab, name)
     rows = (dict(row.values) for row in datasets.examples(lab, view.id))
@@ -183,7 +183,7 @@ def from_dataset(lab: Lab, plan: CampaignPlan, name: str, columns: Columns) -> M
     return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name, "unnamed": not named}))
 
 
-def _imported(lab: Lab, plan: CampaignPlan, tasks: Sequence[Task], found: Sources) -> Made:
+def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[Task], found: Sources) -> Made:
     """Candidates stay as the file has them, so that its figures are those that others count; but where the first of
     every pair is the chosen one, order by the seed, since agreement by chance would look large. The overlap is that of
     the votes in the file, and a campaign whose items have all of them asks for no more.

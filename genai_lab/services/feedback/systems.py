@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm.attributes import flag_modified
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.masking import masked, pattern
-from genai_lab.lab import Lab
 from genai_lab.services import feedback
 from storage import feedback as queries
 from storage.feedback_tables import Candidate, Item
@@ -41,7 +41,7 @@ class Compared:
         return ""
 
 
-def of(lab: Lab, which: int | str) -> Compared:
+def of(lab: LabContext, which: int | str) -> Compared:
     """Raises LabError where there is no such campaign."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
@@ -50,7 +50,7 @@ def of(lab: Lab, which: int | str) -> Compared:
     return Compared(names, not source.get("unnamed"))
 
 
-def name_systems(lab: Lab, which: int | str, names: Mapping[str, str]) -> Compared:
+def name_systems(lab: LabContext, which: int | str, names: Mapping[str, str]) -> Compared:
     """Gives the places of an import the names of the systems that wrote them. Raises LabError."""
     view, found = feedback.show(lab, which), of(lab, which)
     if found.named:

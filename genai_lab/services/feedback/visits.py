@@ -17,10 +17,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import NO_ANSWER, Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError, PromptTooLong
 from genai_lab.feedback.masking import Streamed, masked, pattern
-from genai_lab.lab import Lab
 from genai_lab.models import Prompt, Request
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import generation, models, packing
@@ -120,7 +120,7 @@ def check(view: DemoView, prompt: str) -> None:
         raise LabError("The prompt holds half a character, which no model can read; delete it.") from None
 
 
-def draw(lab: Lab, view: DemoView, visitor: str, prompt: str) -> Visit:
+def draw(lab: LabContext, view: DemoView, visitor: str, prompt: str) -> Visit:
     """Begins the answers of two different models, drawn at random as their sides are; `read` gives their text.
 
     Raises LabError in words that name no model, and Busy while the visitor's last answers are under way.
@@ -226,7 +226,7 @@ def _cancel(one: Visit) -> None:
         stream.cancel()
 
 
-def consented(lab: Lab, view: DemoView, visitor: str, consent: str = "") -> bool:
+def consented(lab: LabContext, view: DemoView, visitor: str, consent: str = "") -> bool:
     """Whether the visitor has agreed that prompts and votes are kept, by this mark or with an earlier vote."""
     if consent and hmac.compare_digest(consent.encode(), agree(lab, view.id, visitor).encode()):
         return True
@@ -234,16 +234,16 @@ def consented(lab: Lab, view: DemoView, visitor: str, consent: str = "") -> bool
         return _person(session, lab, view, visitor) is not None
 
 
-def agree(lab: Lab, demo: int, visitor: str) -> str:
+def agree(lab: LabContext, demo: int, visitor: str) -> str:
     """The mark of a visitor who has agreed, for a cookie; the first vote writes the visitor down under a number."""
     return links.signed(lab, f"consent {demo} {visitor}")
 
 
-def _person(session: Session, lab: Lab, view: DemoView, visitor: str) -> Annotator | None:
+def _person(session: Session, lab: LabContext, view: DemoView, visitor: str) -> Annotator | None:
     return queries.visitor(session, view.campaign, _secret(lab, view, visitor))
 
 
-def _secret(lab: Lab, view: DemoView, visitor: str) -> str:
+def _secret(lab: LabContext, view: DemoView, visitor: str) -> str:
     """What the visitor does not know, so that the cookie opens nothing of an annotator's."""
     return links.signed(lab, f"visitor {view.id} {visitor}")
 
@@ -254,7 +254,7 @@ def wrote(key: str) -> tuple[str, str] | None:
     return (one.sides[0][0].card.name, one.sides[1][0].card.name) if one is not None and one.sides else None
 
 
-def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str, consent: str = "") -> "Future[None]":
+def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, consent: str = "") -> "Future[None]":
     """Keeps both completions and the visitor's verdict on them; the future is done after COMMIT.
 
     Sent twice it is kept once. Raises LabError without consent, or for a key that is not the visitor's.
@@ -292,7 +292,7 @@ def vote(lab: Lab, demo: int, visitor: str, key: str, verdict: str, consent: str
     return desk(lab).writer.submit(kept)
 
 
-def _candidate(session: Session, lab: Lab, one: Visit, place: int, made: Provenance) -> dict[str, Any]:
+def _candidate(session: Session, lab: LabContext, one: Visit, place: int, made: Provenance) -> dict[str, Any]:
     """A side's completion as a run of its own, and as what a candidate is made of."""
     (side, sampling, prompt), (done, rendered) = one.sides[place], one.done[place]
     job = generation.Job(side.card.name, prompt, sampling)

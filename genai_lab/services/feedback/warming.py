@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import models
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Warmth:
     that needs it, which says why.
     """
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: LabContext) -> None:
         self._lab = lab
         self._wanted: list[str] = []
         self._lock = threading.Lock()
@@ -71,7 +71,7 @@ class Warmth:
                 self._wanted.remove(name)
 
 
-def warmth(lab: Lab) -> Warmth:
+def warmth(lab: LabContext) -> Warmth:
     """The lab's one."""
     with lab.lock:
         if lab.warmth is None:
@@ -80,19 +80,19 @@ def warmth(lab: Lab) -> Warmth:
         return found
 
 
-def warm(lab: Lab, names: Sequence[str]) -> None:
+def warm(lab: LabContext, names: Sequence[str]) -> None:
     """Begins to load these models, in the background."""
     warmth(lab).want(names)
 
 
-def warm_open(lab: Lab) -> None:
+def warm_open(lab: LabContext) -> None:
     """Begins to load the models of every open demo, those of the newest first."""
     from genai_lab.services.feedback import demos
 
     warm(lab, [name for view in demos.find(lab) if not view.closed for name in view.plan.models])
 
 
-def readiness(lab: Lab, names: Sequence[str]) -> Readiness:
+def readiness(lab: LabContext, names: Sequence[str]) -> Readiness:
     """How many of these models can answer at once; an endpoint always can."""
     loaded = set(lab.models.loaded())
     ready = 0

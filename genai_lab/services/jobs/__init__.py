@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models.checks import size_text
 from genai_lab.services.jobs import process, resources
 from genai_lab.services.work import KINDS
@@ -95,7 +95,7 @@ class JobView:
 
 
 def enqueue(
-    lab: Lab,
+    lab: LabContext,
     kind: str,
     settings: dict[str, Any],
     *,
@@ -128,7 +128,7 @@ def enqueue(
         return queries.add_job(own, **fields).id
 
 
-def show(lab: Lab, job_id: int) -> JobView:
+def show(lab: LabContext, job_id: int) -> JobView:
     """Raises LabError where there is no such job."""
     with lab.database.reading() as session:
         row = session.get(Job, job_id)
@@ -138,7 +138,7 @@ def show(lab: Lab, job_id: int) -> JobView:
 
 
 def find(
-    lab: Lab,
+    lab: LabContext,
     *,
     status: str | None = None,
     kinds: Sequence[str] = (),
@@ -154,7 +154,7 @@ def find(
     return _told_to_wait(lab, [view_of(row) for row in rows]), total
 
 
-def cancel(lab: Lab, job_id: int) -> JobView:
+def cancel(lab: LabContext, job_id: int) -> JobView:
     """Asks for the end of a live job; its processes are gone within 10 s. Nothing happens to one that has ended."""
     with lab.database.session() as session:
         row = _row(session, job_id)
@@ -164,7 +164,7 @@ def cancel(lab: Lab, job_id: int) -> JobView:
     return show(lab, job_id)
 
 
-def retry(lab: Lab, job_id: int) -> JobView:
+def retry(lab: LabContext, job_id: int) -> JobView:
     """Queues a failed or cancelled job again; it goes on from the records that it has made."""
     with lab.database.session() as session:
         row = _row(session, job_id)
@@ -175,7 +175,7 @@ def retry(lab: Lab, job_id: int) -> JobView:
 
 
 def wait(
-    lab: Lab,
+    lab: LabContext,
     job_id: int,
     timeout: float | None = None,
     every: float = 0.2,
@@ -205,7 +205,7 @@ def wait(
     return view
 
 
-def log(lab: Lab, job_id: int, lines: int = 200) -> str:
+def log(lab: LabContext, job_id: int, lines: int = 200) -> str:
     """The end of what the worker wrote."""
     show(lab, job_id)
     path = folder(lab, job_id) / process.LOG
@@ -217,13 +217,13 @@ def log(lab: Lab, job_id: int, lines: int = 200) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def metrics(lab: Lab, job_id: int) -> dict[str, list[tuple[int, float]]]:
+def metrics(lab: LabContext, job_id: int) -> dict[str, list[tuple[int, float]]]:
     """Its curves: (step, value) by name."""
     with lab.database.reading() as session:
         return queries.metrics(session, job_id)
 
 
-def folder(lab: Lab, job_id: int) -> Path:
+def folder(lab: LabContext, job_id: int) -> Path:
     """Where the job keeps its report, its log and its artefacts."""
     return lab.config.jobs / str(job_id)
 
@@ -235,7 +235,7 @@ def view_of(row: Job) -> JobView:
     return JobView(**kept, seconds=seconds)
 
 
-def _told_to_wait(lab: Lab, views: list[JobView]) -> list[JobView]:
+def _told_to_wait(lab: LabContext, views: list[JobView]) -> list[JobView]:
     """The views, of which queued ones say what they wait for."""
     if not any(view.status == "queued" for view in views):
         return views
@@ -244,7 +244,7 @@ def _told_to_wait(lab: Lab, views: list[JobView]) -> list[JobView]:
     return [replace(view, waiting=_waiting(lab, view, live)) if view.status == "queued" else view for view in views]
 
 
-def _waiting(lab: Lab, view: JobView, live: dict[int, Job]) -> str:
+def _waiting(lab: LabContext, view: JobView, live: dict[int, Job]) -> str:
     needed = [live[one] for one in (view.depends_on_id, *(view.after or ())) if one in live]
     if needed:
         return f"waits for {_named(needed)}"

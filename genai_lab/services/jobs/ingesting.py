@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services.jobs import process
 from genai_lab.services.work import KINDS
 from storage import jobs as queries
 from storage.tables import Job
 
 
-def ingest(lab: Lab, job_id: int, place: Path, offset: int) -> int:
+def ingest(lab: LabContext, job_id: int, place: Path, offset: int) -> int:
     """Writes down the next part of the report; gives the offset after it, the same where there was nothing new."""
     if process.size(place / process.REPORT) <= offset:
         return offset

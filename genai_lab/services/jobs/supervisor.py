@@ -17,8 +17,8 @@ from typing import IO, Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services.jobs import folder, ingesting, process, resources
 from genai_lab.services.work import KINDS
 from genai_lab.training.heap import TUNABLES
@@ -43,7 +43,7 @@ class Supervisor:
     `patience` in seconds: whoever only asks whether the home is free holds it for a moment.
     """
 
-    def __init__(self, lab: Lab, patience: float = PATIENCE) -> None:
+    def __init__(self, lab: LabContext, patience: float = PATIENCE) -> None:
         self.lab = lab
         self._lock = _hold(lab.config.home, patience)
         try:
@@ -228,7 +228,7 @@ def _without_records(failed: list[dict[str, Any]]) -> int:
     return len(list(itertools.takewhile(lambda one: not one["records"], reversed(failed))))
 
 
-def stand_in(lab: Lab) -> "Supervisor | None":
+def stand_in(lab: LabContext) -> "Supervisor | None":
     """Begins to supervise, unless this process or another one does so already."""
     if lab.supervisor is not None:
         return None
@@ -264,7 +264,7 @@ def _hold(home: Path, patience: float) -> IO[str]:
     raise LabError(f"Another genai_lab is open on the data home {home}; close it, or choose another home with --home.")
 
 
-def _claim(lab: Lab, patience: float) -> contextlib.ExitStack:
+def _claim(lab: LabContext, patience: float) -> contextlib.ExitStack:
     """A PostgreSQL database may be reached from several homes, so it is claimed by a lock of its own."""
     kept = contextlib.ExitStack()
     until = time.monotonic() + patience

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import METRICS
 from genai_lab.prompts import bind
 from genai_lab.prompts.few_shot import ShotSettings
@@ -146,7 +146,7 @@ class Started:
     cells: tuple[int, ...]
 
 
-def start(lab: Lab, plan: Plan, *, title: str = "", priority: int = 0, after: Sequence[int] = ()) -> Started:
+def start(lab: LabContext, plan: Plan, *, title: str = "", priority: int = 0, after: Sequence[int] = ()) -> Started:
     """Queues the matrix; its runs are there at once. Raises LabError for whatever cannot work.
 
     It begins when the jobs of `after` have ended, such as those that make its models.
@@ -185,7 +185,7 @@ def start(lab: Lab, plan: Plan, *, title: str = "", priority: int = 0, after: Se
     return Started(parent.id, job, tuple(ids))
 
 
-def checked(lab: Lab, plan: Plan) -> tuple[list[Cell], datasets.VersionView]:
+def checked(lab: LabContext, plan: Plan) -> tuple[list[Cell], datasets.VersionView]:
     """The cells and the dataset version; raises LabError where a part does not exist or does not fit another."""
     from genai_lab.services.evaluation.scoring import settings_of
 
@@ -213,7 +213,7 @@ def checked(lab: Lab, plan: Plan) -> tuple[list[Cell], datasets.VersionView]:
     return plan.cells(), version
 
 
-def show(lab: Lab, run_id: int) -> MatrixView:
+def show(lab: LabContext, run_id: int) -> MatrixView:
     """Raises LabError where there is no such matrix."""
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, run_id)
@@ -230,13 +230,13 @@ def show(lab: Lab, run_id: int) -> MatrixView:
     return _view(run, cells, job)
 
 
-def rerun(lab: Lab, run_id: int) -> Started:
+def rerun(lab: LabContext, run_id: int) -> Started:
     """The same plan again; what is remembered costs nothing."""
     view = show(lab, run_id)
     return start(lab, view.plan, title=view.title)
 
 
-def cancel(lab: Lab, run_id: int) -> None:
+def cancel(lab: LabContext, run_id: int) -> None:
     """Ends the job of the matrix; what it has answered stays."""
     view = show(lab, run_id)
     if view.job_id is not None:
@@ -258,7 +258,7 @@ def fewer_shots(cell: CellView) -> list[str]:
     return [f"{k} of {cell.k} shots fit in {n:,} rows" for k, n in sorted(cell.fitted.items()) if int(k) < cell.k]
 
 
-def find(lab: Lab, limit: int = 50) -> list[MatrixView]:
+def find(lab: LabContext, limit: int = 50) -> list[MatrixView]:
     """Matrices, newest first, without their cells."""
     with lab.database.reading() as session:
         return [_view(run, (), None) for run in queries.runs_of_kind(session, MATRIX, limit=limit)]
@@ -299,7 +299,7 @@ def cell_settings(cell: Cell, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _made(lab: Lab, seed: int) -> dict[str, Any]:
+def _made(lab: LabContext, seed: int) -> dict[str, Any]:
     made = provenance()
     return {
         "seed": seed,

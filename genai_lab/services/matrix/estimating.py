@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import models
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.matrix import Cell, Plan, cell_settings, checked
@@ -76,7 +76,7 @@ class Estimating:
     `wait` comes back with the latest figures when there are new ones, or after the given seconds.
     """
 
-    def __init__(self, lab: Lab, plan: Plan) -> None:
+    def __init__(self, lab: LabContext, plan: Plan) -> None:
         cells, version = checked(lab, plan)
         self.latest = _counted(plan, cells, version)
         self.problem: LabError | None = None
@@ -100,7 +100,7 @@ class Estimating:
         self._news.clear()
         return self.latest
 
-    def _work(self, lab: Lab, plan: Plan) -> None:
+    def _work(self, lab: LabContext, plan: Plan) -> None:
         try:
             self._tell(estimate(lab, plan, self._tell, self._stopped))
         except _Stopped:
@@ -124,7 +124,7 @@ class _Stopped(Exception):
 
 
 def estimate(
-    lab: Lab, plan: Plan, tell: Callable[[Estimate], None] | None = None, stopped: threading.Event | None = None
+    lab: LabContext, plan: Plan, tell: Callable[[Estimate], None] | None = None, stopped: threading.Event | None = None
 ) -> Estimate:
     """Raises LabError where the matrix could not start. Models without recorded speed are tried on a few rows.
 
@@ -197,7 +197,7 @@ def _probe_plan(plan: Plan, cell: Cell, version: VersionView) -> CellPlan:
 
 
 def _pace(
-    lab: Lab,
+    lab: LabContext,
     plan: Plan,
     cells: Sequence[Cell],
     version: VersionView,

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.decoding import NO_ANSWER, Completion, Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Card, Generator, Prompt, Request, Stream
 from genai_lab.prompts import Fitted, bind, fill, fitting
 from genai_lab.prompts.few_shot import ShotSettings
@@ -68,7 +68,7 @@ class CellPlan:
         return Sampling.from_dict(self.settings["sampling"])
 
 
-def asked(lab: Lab, cell: CellPlan, done: set[int] | None = None) -> list[Asked]:
+def asked(lab: LabContext, cell: CellPlan, done: set[int] | None = None) -> list[Asked]:
     """The prompts of all rows that are not done yet, with as many of their shots as the context holds."""
     kept, template = cell.settings, templates.show(lab, cell.template).value
     view = models.show(lab, cell.model)
@@ -100,7 +100,7 @@ def asked(lab: Lab, cell: CellPlan, done: set[int] | None = None) -> list[Asked]
     return [one for one in made if done is None or one.example.key not in done]
 
 
-def answers(lab: Lab, cell: CellPlan, wanted: Sequence[Asked], use_cache: bool) -> Iterator[Answered]:
+def answers(lab: LabContext, cell: CellPlan, wanted: Sequence[Asked], use_cache: bool) -> Iterator[Answered]:
     """A completion for every prompt, remembered ones first, then the longest prompts first.
 
     Prompts of like length share the model's batch, where a short row does not wait for a long one; a prompt that
@@ -184,7 +184,7 @@ def _answer(one: Asked, stream: Stream | LabError, began: float) -> Answered:
     return Answered(one, done.text, reason, done.prompt_tokens, done.completion_tokens, done.seconds, error=error)
 
 
-def _remembered(lab: Lab, keys: Sequence[str]) -> dict[str, Answered]:
+def _remembered(lab: LabContext, keys: Sequence[str]) -> dict[str, Answered]:
     found: dict[str, Answered] = {}
     with lab.database.reading() as session:
         for start in range(0, len(keys), LOOKED_UP):

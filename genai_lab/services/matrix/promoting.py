@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import evaluation, presets, templates
 from genai_lab.services.matrix import CellView, MatrixView, show
 
@@ -30,7 +30,7 @@ def cell_of(view: MatrixView, cell: int | None) -> CellView:
     raise LabError(f"Cell {cell} is not in matrix {view.id}; choose one of its grid.")
 
 
-def promote(lab: Lab, matrix: int, cell: int | None) -> Promoted:
+def promote(lab: LabContext, matrix: int, cell: int | None) -> Promoted:
     """Makes the cell's template version the default one and keeps its sampling settings as a preset."""
     chosen = cell_of(show(lab, matrix), cell)
     if chosen.system.template is None:
@@ -42,7 +42,7 @@ def promote(lab: Lab, matrix: int, cell: int | None) -> Promoted:
     return Promoted(chosen.system.template, preset)
 
 
-def to_evaluation(lab: Lab, matrix: int, cells: Sequence[int | None]) -> evaluation.Started:
+def to_evaluation(lab: LabContext, matrix: int, cells: Sequence[int | None]) -> evaluation.Started:
     """Queues an evaluation of these cells with the metrics of the matrix; the first one is the baseline."""
     view = show(lab, matrix)
     chosen = [cell_of(view, one).system.id for one in cells]

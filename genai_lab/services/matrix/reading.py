@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.metrics import figure_of
 from genai_lab.services import datasets
 from genai_lab.services.evaluation import Key
@@ -52,7 +52,7 @@ class Prediction:
 
 
 def predictions(
-    lab: Lab, view: MatrixView, cell: int, key: Key | None, *, other: int | None = None, kind: Filter = "all"
+    lab: LabContext, view: MatrixView, cell: int, key: Key | None, *, other: int | None = None, kind: Filter = "all"
 ) -> list[Prediction]:
     """The cell's predictions in row order, or as the filter orders them; raises LabError for a cell elsewhere."""
     known = {one.system.id for one in view.cells}
@@ -93,7 +93,7 @@ def predictions(
     return _filtered(made, kind, key)
 
 
-def rate(lab: Lab, generation: int, *, thumb: int | None = None, comment: str | None = None) -> None:
+def rate(lab: LabContext, generation: int, *, thumb: int | None = None, comment: str | None = None) -> None:
     """Keeps a reader's thumb (-1, 0, 1) or comment on a prediction; raises LabError for one that is not there."""
     if thumb is not None and thumb not in (-1, 0, 1):
         raise BadSetting("thumb", thumb, "-1, 0 or 1")

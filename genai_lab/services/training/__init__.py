@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.files import atomic_write
-from genai_lab.lab import Lab
 from genai_lab.models import Card, Source
 from genai_lab.models.adapter import unmergeable
 from genai_lab.provenance import provenance
@@ -48,7 +48,7 @@ class Checked:
     predicted: dict[str, Any]
 
 
-def checked(lab: Lab, plan: Plan) -> Checked:
+def checked(lab: LabContext, plan: Plan) -> Checked:
     """Raises LabError for what cannot work; begins nothing."""
     from genai_lab.services.training import estimating
 
@@ -57,7 +57,7 @@ def checked(lab: Lab, plan: Plan) -> Checked:
 
 
 def start(
-    lab: Lab,
+    lab: LabContext,
     plan: Plan | Checked,
     *,
     name: str = "",
@@ -80,7 +80,7 @@ def start(
 
 
 def _begun(
-    lab: Lab,
+    lab: LabContext,
     ready: Checked,
     name: str,
     title: str,
@@ -145,7 +145,7 @@ def named(plan: Plan, found: preparing.Known) -> Plan:
     return replace(plan, data=data)
 
 
-def card_to_be(lab: Lab, plan: Plan, base: Card, name: str, run_id: int) -> Card:
+def card_to_be(lab: LabContext, plan: Plan, base: Card, name: str, run_id: int) -> Card:
     """What is known of a model before it is made."""
     adapter = makes_adapter(plan, base)
     head = OBJECTIVES.get(plan.objective).head
@@ -171,12 +171,12 @@ def makes_adapter(plan: Plan, base: Card) -> bool:
     return adapter and OBJECTIVES.get(plan.objective).head != "reward"
 
 
-def folder_of(lab: Lab, name: str, run_id: int) -> Path:
+def folder_of(lab: LabContext, name: str, run_id: int) -> Path:
     """Where the model of a run lies."""
     return lab.config.home / "models" / f"{run_id}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
 
 
-def show(lab: Lab, run_id: int) -> TrainingView:
+def show(lab: LabContext, run_id: int) -> TrainingView:
     """Raises LabError where there is no such run."""
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, run_id)
@@ -187,7 +187,7 @@ def show(lab: Lab, run_id: int) -> TrainingView:
     return view_of(lab, run, made.name if made else None, job)
 
 
-def find(lab: Lab, *, parent: int | None = None, limit: int = 100) -> list[TrainingView]:
+def find(lab: LabContext, *, parent: int | None = None, limit: int = 100) -> list[TrainingView]:
     """Runs, newest first."""
     with lab.database.reading() as session:
         found = queries.runs_of_kind(session, TRAIN, parent=parent, limit=limit)
@@ -196,7 +196,7 @@ def find(lab: Lab, *, parent: int | None = None, limit: int = 100) -> list[Train
     return [view_of(lab, run, made[run.id].name if run.id in made else None, job_ids[run.id]) for run in found]
 
 
-def rename(lab: Lab, run_id: int, title: str, tags: Sequence[str]) -> TrainingView:
+def rename(lab: LabContext, run_id: int, title: str, tags: Sequence[str]) -> TrainingView:
     """A run's own words; they may be changed at any time."""
     title = title.strip()
     if not 1 <= len(title) <= 200:
@@ -210,7 +210,7 @@ def rename(lab: Lab, run_id: int, title: str, tags: Sequence[str]) -> TrainingVi
     return show(lab, run_id)
 
 
-def curves(lab: Lab, view: TrainingView) -> dict[str, list[tuple[int, float]]]:
+def curves(lab: LabContext, view: TrainingView) -> dict[str, list[tuple[int, float]]]:
     """Its curves by name: training loss, validation loss, learning rate and more."""
     found = jobs.metrics(lab, view.job.id) if view.job else {}
     objective = OBJECTIVES.get(view.plan.objective)
@@ -220,7 +220,7 @@ def curves(lab: Lab, view: TrainingView) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-def samples(lab: Lab, run_id: int) -> list[dict[str, Any]]:
+def samples(lab: LabContext, run_id: int) -> list[dict[str, Any]]:
     """What it wrote at each evaluation: step, place, prompt, reference, text; in order."""
     with lab.database.reading() as session:
         found = queries.outputs(session, run_id)
@@ -230,14 +230,14 @@ def samples(lab: Lab, run_id: int) -> list[dict[str, Any]]:
     ]
 
 
-def cancel(lab: Lab, run_id: int) -> None:
+def cancel(lab: LabContext, run_id: int) -> None:
     """Ends the run; its checkpoints stay, so that it can go on or its best one be kept."""
     view = show(lab, run_id)
     if view.job is not None:
         jobs.cancel(lab, view.job.id)
 
 
-def resume(lab: Lab, run_id: int) -> None:
+def resume(lab: LabContext, run_id: int) -> None:
     """Goes on from the last good checkpoint."""
     view = show(lab, run_id)
     if view.job is None:
@@ -249,7 +249,7 @@ def resume(lab: Lab, run_id: int) -> None:
     jobs.retry(lab, view.job.id)
 
 
-def keep(lab: Lab, run_id: int) -> int:
+def keep(lab: LabContext, run_id: int) -> int:
     """Queues the job that makes the best checkpoint of a cancelled or failed run its model; returns the job."""
     from genai_lab.training.loop import best_of
 
@@ -262,7 +262,7 @@ def keep(lab: Lab, run_id: int) -> int:
     return jobs.enqueue(lab, KEEP, order, title=f"Keep the best checkpoint of {view.title}")
 
 
-def merge(lab: Lab, adapter: str, name: str = "") -> Started:
+def merge(lab: LabContext, adapter: str, name: str = "") -> Started:
     """Queues the job that merges an adapter into its base as a model of its own; the two must say the same."""
     view = models.show(lab, adapter)
     if view.card.source.backend != "adapter" or view.card.path is None:
@@ -273,7 +273,7 @@ def merge(lab: Lab, adapter: str, name: str = "") -> Started:
     return _under_a_name(lab, name, f"{adapter}-merged", lambda called: _merging(lab, view, base, called))
 
 
-def _merging(lab: Lab, view: models.ModelView, base: models.ModelView, name: str) -> Started:
+def _merging(lab: LabContext, view: models.ModelView, base: models.ModelView, name: str) -> Started:
     adapter, made = view.card.name, provenance()
     with lab.database.session() as session:
         run = runs.add_run(
@@ -299,13 +299,13 @@ def _merging(lab: Lab, view: models.ModelView, base: models.ModelView, name: str
     return Started(run.id, job, name)
 
 
-def place_of(lab: Lab, view: TrainingView) -> str:
+def place_of(lab: LabContext, view: TrainingView) -> str:
     """The folder of the run's model within the data home; transformers or PEFT load it."""
     path = models.show(lab, view.model or "").card.path
     return str(path.relative_to(lab.config.home)) if path and path.is_relative_to(lab.config.home) else str(path or "")
 
 
-def export_file(lab: Lab, run_id: int) -> Path:
+def export_file(lab: LabContext, run_id: int) -> Path:
     """The run's model as one .zip where the pages may hand it out, made when it is first asked for."""
     view = show(lab, run_id)
     card = models.show(lab, view.model or "").card
@@ -320,7 +320,7 @@ def export_file(lab: Lab, run_id: int) -> Path:
     return path
 
 
-def _under_a_name(lab: Lab, asked: str, stem: str, begin: Callable[[str], Started]) -> Started:
+def _under_a_name(lab: LabContext, asked: str, stem: str, begin: Callable[[str], Started]) -> Started:
     """Begins it under the name that is asked for, or else under a free one; another launch may take that meanwhile."""
     if asked.strip():
         return begin(models.checked_name(lab, asked))
@@ -332,7 +332,7 @@ def _under_a_name(lab: Lab, asked: str, stem: str, begin: Callable[[str], Starte
     raise LabError(f"No name that begins with {stem[:90]} stayed free; give the model a name.")
 
 
-def _fresh_name(lab: Lab, name: str) -> str:
+def _fresh_name(lab: LabContext, name: str) -> str:
     """The name, with a number behind it where it is taken."""
     taken = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
     number = 1

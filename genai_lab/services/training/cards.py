@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.files import write_text
-from genai_lab.lab import Lab
 from genai_lab.services import models
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
@@ -30,7 +30,7 @@ tags: [genai_lab, {method}]
 """
 
 
-def write_card(lab: Lab, run_id: int, name: str, folder: Path, step: int) -> None:
+def write_card(lab: LabContext, run_id: int, name: str, folder: Path, step: int) -> None:
     """README.md in the artefact's folder."""
     from genai_lab.services import training
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.models.checks import size_text
 from genai_lab.services.training.preparing import HELD, Known, device_of, folder_of, prepare, together
 from genai_lab.training import Part, Plan
@@ -87,7 +87,7 @@ class Estimate:
         return int(getattr(self.memory, "needed", self.memory.peak))
 
 
-def estimate(lab: Lab, plan: Plan, found: Known) -> Estimate:
+def estimate(lab: LabContext, plan: Plan, found: Known) -> Estimate:
     """From the longest of some rows; raises LabError where the data cannot be learned from."""
     length, target = _sizes(lab, plan, found)[0]
     key = plan.to_yaml()
@@ -99,7 +99,7 @@ def estimate(lab: Lab, plan: Plan, found: Known) -> Estimate:
     return Estimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target, processes)
 
 
-def checked(lab: Lab, plan: Plan, found: Known) -> dict[str, Any]:
+def checked(lab: LabContext, plan: Plan, found: Known) -> dict[str, Any]:
     """The estimate; raises LabError where the run does not fit into memory or on the disk."""
     made = estimate(lab, plan, found)
     if made.peak > made.free:
@@ -127,7 +127,7 @@ def _memory(
     return foresee(Plan.from_yaml(key), Path(base), architecture, labels, length, target, device)
 
 
-def timed(lab: Lab, plan: Plan, found: Known) -> Duration:
+def timed(lab: LabContext, plan: Plan, found: Known) -> Duration:
     """Times two steps unless that has been done; raises LabError where they cannot be made, or do not fit into memory.
 
     Call it after `estimate`, from a handler that may take a minute: it loads the base in a process of its own.
@@ -179,7 +179,7 @@ def _learned_rows(plan: Plan, found: Known) -> int:
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 
 
-def _sizes(lab: Lab, plan: Plan, found: Known) -> Sizes:
+def _sizes(lab: LabContext, plan: Plan, found: Known) -> Sizes:
     """(tokens of the longest row and its completion, of a usual batch's): of LOOKED_AT rows, or what blocks have."""
     if OBJECTIVES.get(plan.objective).needs == "text":
         block = plan.training.length, plan.training.length if found.architecture == "encoder-decoder" else 0
@@ -216,14 +216,14 @@ def _disk(plan: Plan, memory: MemoryPlan) -> int:
     return 12 * trained + (4 * memory.parameters if whole else trained)
 
 
-def rate_of(lab: Lab, model: str, objective: str, method: str) -> float:
+def rate_of(lab: LabContext, model: str, objective: str, method: str) -> float:
     """The learning rate of a run on the model whose plan gives none."""
     from genai_lab.services import models
 
     return default_rate(method, objective, models.show(lab, model).card.parameters)
 
 
-def share_of(lab: Lab, model: str, objective: str, method: str) -> tuple[int, int] | None:
+def share_of(lab: LabContext, model: str, objective: str, method: str) -> tuple[int, int] | None:
     """(trained, all) parameters with the method's own settings; None where the two do not suit the model."""
     from genai_lab.services import models
     from genai_lab.training import architecture_of

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services.training.preparing import Known, Prepared, folder_of, format_words, known, prepare
 from genai_lab.training import IGNORED, Plan, settings_from
 from genai_lab.training.batches import Draws, training_draws
@@ -40,7 +40,7 @@ class FirstBatch:
     form: str = ""
 
 
-def first_batch(lab: Lab, plan: Plan) -> FirstBatch:
+def first_batch(lab: LabContext, plan: Plan) -> FirstBatch:
     """Raises LabError for whatever the run would be refused for."""
     from genai_lab.training.loading import load_tokenizer
 

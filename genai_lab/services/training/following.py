@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from genai_lab.services.training import TrainingView
 from genai_lab.training import Plan
@@ -31,7 +31,7 @@ class Standing:
     seconds: float | None = None
 
 
-def standings(lab: Lab, views: Sequence[TrainingView]) -> dict[int, Standing]:
+def standings(lab: LabContext, views: Sequence[TrainingView]) -> dict[int, Standing]:
     """The standing of each run, by its id."""
     ids = [view.job.id for view in views if view.job is not None]
     with lab.database.reading() as session:
@@ -63,7 +63,7 @@ def _standing(
     )
 
 
-def best_checkpoint(lab: Lab, view: TrainingView) -> int | None:
+def best_checkpoint(lab: LabContext, view: TrainingView) -> int | None:
     """The step of the checkpoint that a cancelled or failed run can be kept from, or None."""
     from genai_lab.training.loop import best_of, step_of
 
@@ -88,7 +88,7 @@ _LOCK = threading.Lock()
 
 
 @contextmanager
-def starting(lab: Lab, plan: Plan, title: str) -> Iterator[None]:
+def starting(lab: LabContext, plan: Plan, title: str) -> Iterator[None]:
     """While the block runs, the plan is listed as a run that is being checked."""
     key = (str(lab.config.home), next(_NUMBERS))
     one = Starting(title.strip() or f"{plan.model}-{plan.method}", plan.model, METHODS.get(plan.method).title)
@@ -101,7 +101,7 @@ def starting(lab: Lab, plan: Plan, title: str) -> Iterator[None]:
             _STARTING.pop(key, None)
 
 
-def being_checked(lab: Lab) -> list[Starting]:
+def being_checked(lab: LabContext) -> list[Starting]:
     """Starts whose plan is being checked, the newest first."""
     with _LOCK:
         return [one for (home, _), one in reversed(_STARTING.items()) if home == str(lab.config.home)]

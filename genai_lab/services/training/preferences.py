@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.data.conversations import Preference, Unreadable, read_preference, read_prompt, with_system, write_text
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.datasets.views import column_of
@@ -70,7 +70,7 @@ def check(version: VersionView, templates: Sequence[Any]) -> None:
         raise LabError("Preferences are read as they are; leave the templates empty.")
 
 
-def divided(lab: Lab, plan: Plan, version: VersionView) -> Division:
+def divided(lab: LabContext, plan: Plan, version: VersionView) -> Division:
     """Train, validation and held-out votes by prompt, drawn with the plan's seed where the version has no such split.
 
     A split that is there is taken as it is; where it shares a prompt with training, training gives the prompt away.
@@ -98,7 +98,7 @@ def divided(lab: Lab, plan: Plan, version: VersionView) -> Division:
 
 
 def texts(
-    lab: Lab, plan: Plan, version: VersionView, count: int, held: int, chat: bool = False
+    lab: LabContext, plan: Plan, version: VersionView, count: int, held: int, chat: bool = False
 ) -> tuple[list[Text], list[Text], int]:
     """(at most `count` pairs to learn, at most `held` to validate on, rows that were there for training)."""
     made = divided(lab, plan, version)
@@ -215,7 +215,7 @@ def _column(version: VersionView, role: str) -> str | None:
     return next(iter(column_of(version, role)), None)
 
 
-def _other(lab: Lab, plan: Plan, version: VersionView, split: str) -> list[Vote] | None:
+def _other(lab: LabContext, plan: Plan, version: VersionView, split: str) -> list[Vote] | None:
     """The votes of another split than the one that is learned from; None where the version has none."""
     if split == plan.split or split not in version.splits:
         return None

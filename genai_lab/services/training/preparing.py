@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.data.conversations import Message, read_exchanges, write_text
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.models import Card
 from genai_lab.models.transformers import choose_device
 from genai_lab.prompts import bind, fill
@@ -74,7 +74,7 @@ class Prepared:
     left_rows: tuple[int, ...] = ()
 
 
-def known(lab: Lab, plan: Plan) -> Known:
+def known(lab: LabContext, plan: Plan) -> Known:
     """Raises LabError in one sentence for whatever in the plan does not exist or does not fit another part."""
     view = models.show(lab, plan.model)
     if view.status not in ("ready", "loaded"):
@@ -144,7 +144,7 @@ def _fits(plan: Plan, card: Card, architecture: Architecture) -> None:
             raise BadSetting("precision", "float16", "float32 or bfloat16 where there is no GPU")
 
 
-def _spread(lab: Lab, plan: Plan) -> None:
+def _spread(lab: LabContext, plan: Plan) -> None:
     """Whether this machine has what the plan's processes need, and sharding does for method and objective."""
     training = plan.training
     if training.processes > 1:
@@ -196,7 +196,7 @@ def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own:
     return None
 
 
-def _labels(lab: Lab, objective: Any, versions: Sequence[VersionView]) -> tuple[str, ...]:
+def _labels(lab: LabContext, objective: Any, versions: Sequence[VersionView]) -> tuple[str, ...]:
     if objective.needs != "label":
         return ()
     found: set[str] = set()
@@ -214,7 +214,7 @@ def _labels(lab: Lab, objective: Any, versions: Sequence[VersionView]) -> tuple[
     return tuple(sorted(found))
 
 
-def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
+def prepare(lab: LabContext, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
     """Draws, fills and encodes; raises LabError where nothing can be learned from."""
     objective = OBJECTIVES.get(plan.objective)
     wanted_rows = MOST_ROWS if plan.training.epochs else plan.training.steps * plan.training.rows_a_step
@@ -254,7 +254,7 @@ def prepare(lab: Lab, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
 
 
 def _both(
-    lab: Lab, plan: Plan, found: Known, place: int, wanted_rows: int, held: int
+    lab: LabContext, plan: Plan, found: Known, place: int, wanted_rows: int, held: int
 ) -> tuple[list[list[Text]], list[Text], int]:
     """(texts to learn of each pass over the rows, texts to validate on, rows learned from) of one part."""
     version, own = found.versions[place], found.templates[place]
@@ -291,7 +291,9 @@ def _all_cut(training: Training, architecture: Architecture, items: Sequence[Ite
     return f"{rows}, or their completions {words}, {so} length and the target length."
 
 
-def _split(lab: Lab, plan: Plan, version: VersionView, count: int, held: int) -> tuple[list[Example], list[Example]]:
+def _split(
+    lab: LabContext, plan: Plan, version: VersionView, count: int, held: int
+) -> tuple[list[Example], list[Example]]:
     """(training rows, validation rows); without a validation split a tenth is held out, drawn with the seed."""
     most = min(count, MOST_ROWS)
     if plan.validation_split in version.splits and plan.validation_split != plan.split:
@@ -392,5 +394,5 @@ def folder_of(found: Known) -> Path:
     return found.card.path
 
 
-def device_of(lab: Lab) -> str:
+def device_of(lab: LabContext) -> str:
     return choose_device(lab.config.device)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.evaluation.statistics import corrected
-from genai_lab.lab import Lab
 from genai_lab.metrics import figure_of
 from genai_lab.services import evaluation, models, training
 from genai_lab.services.evaluation import EvaluationView, Key, SystemView
@@ -76,7 +76,7 @@ def key_of(view: EvaluationView) -> Key | None:
     return next((key for name in SHOWN for key in keys if key[1] == name), keys[0] if keys else None)
 
 
-def lines(lab: Lab, study: StudyView) -> list[Line]:
+def lines(lab: LabContext, study: StudyView) -> list[Line]:
     """The systems of a bake-off or of shots against tuning, in the order of the columns; raises LabError."""
     number = study.evaluations.get("held out")
     if number is None:
@@ -89,7 +89,12 @@ def lines(lab: Lab, study: StudyView) -> list[Line]:
 
 
 def _line(
-    lab: Lab, view: EvaluationView, key: Key | None, system: Any, by_model: dict[Any, TrainingView], compared: Any
+    lab: LabContext,
+    view: EvaluationView,
+    key: Key | None,
+    system: Any,
+    by_model: dict[Any, TrainingView],
+    compared: Any,
 ) -> Line:
     score = None
     if key is not None:
@@ -113,7 +118,7 @@ def _line(
     )
 
 
-def _cost(lab: Lab, system: int) -> tuple[float | None, float | None]:
+def _cost(lab: LabContext, system: int) -> tuple[float | None, float | None]:
     """(mean tokens of a prompt, mean seconds a completion)."""
     from storage import evaluation as queries
 
@@ -124,12 +129,12 @@ def _cost(lab: Lab, system: int) -> tuple[float | None, float | None]:
     return sum(one.prompt_tokens for one in found) / len(found), sum(one.seconds for one in found) / len(found)
 
 
-def changes(lab: Lab, study: StudyView) -> list[Change]:
+def changes(lab: LabContext, study: StudyView) -> list[Change]:
     """Every tuned model on every figure of a forgetting study or gate; what fell is `worse` where the test tells it."""
     return [one for suite, number in study.evaluations.items() for one in _of_suite(lab, suite, number)]
 
 
-def _of_suite(lab: Lab, suite: str, number: int) -> list[Change]:
+def _of_suite(lab: LabContext, suite: str, number: int) -> list[Change]:
     view = evaluation.show(lab, number)
     tuned = [one for one in view.systems if one.id != view.baseline]
     main = key_of(view)
@@ -161,7 +166,7 @@ def _change(
     return Change(suite, name, title, main, before, after, compared, gain, p, verdict)
 
 
-def _compared(lab: Lab, view: EvaluationView, key: Key) -> list[Compared]:
+def _compared(lab: LabContext, view: EvaluationView, key: Key) -> list[Compared]:
     """The systems against the baseline, those left out for which the figure was not measured."""
     if view.status != "finished":
         return []
@@ -183,7 +188,7 @@ def got_worse(found: Sequence[Change], noun: str) -> str:
     return f"{len(worse)} of {over} got worse: {', '.join(worse)}."
 
 
-def forgotten(lab: Lab, found: Sequence[Change]) -> Forgotten:
+def forgotten(lab: LabContext, found: Sequence[Change]) -> Forgotten:
     """The main figures as a matrix, models tuned on one task, on several and with few weights side by side."""
     main = [one for one in found if one.main]
     kinds = {name: tuned_how(lab, name) for name in dict.fromkeys(one.model for one in main)}
@@ -194,7 +199,7 @@ def forgotten(lab: Lab, found: Sequence[Change]) -> Forgotten:
     return Forgotten(tuple((kinds[name], name) for name in names), rows)
 
 
-def tuned_how(lab: Lab, name: str) -> str:
+def tuned_how(lab: LabContext, name: str) -> str:
     """One of KINDS, from the run that has made the model."""
     try:
         plan = training.show(lab, models.show(lab, name).made_by_run or 0).plan

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from genai_lab.context import LabContext
 from genai_lab.evaluation.statistics import Interval, compare, interval, wilson
-from genai_lab.lab import Lab
 from genai_lab.metrics import Array, Sample
 from genai_lab.metrics.tokenizing import UNSPACED
 from genai_lab.models.rewards import Asked
@@ -31,7 +31,7 @@ class Scorer(Protocol):
     def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> Sequence[float]: ...
 
 
-def report(lab: Lab, plan: Plan, model: Scorer) -> dict[str, Any]:
+def report(lab: LabContext, plan: Plan, model: Scorer) -> dict[str, Any]:
     """The report of a run's rewards on the held-out pairs of its plan, as plain numbers for JSON.
 
     Accuracies are shares of pairs, ties one half, with 95 % intervals from a bootstrap over prompts; `pairs` keeps

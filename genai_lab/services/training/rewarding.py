@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import TrainingView, preferences, preparing, reward_report, studies
 from genai_lab.services.training.preferences import Vote
@@ -47,7 +47,7 @@ class Influence:
 
 
 def default_plan(
-    lab: Lab, dataset: str, base: str, method: str = "full", steps: int = 0, objective: str = "reward"
+    lab: LabContext, dataset: str, base: str, method: str = "full", steps: int = 0, objective: str = "reward"
 ) -> Plan:
     """A plan that suits the base: six passes over the pairs, 100 to 1,200 steps of 16.
 
@@ -68,7 +68,7 @@ def default_plan(
     return plan
 
 
-def learning_curve(lab: Lab, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
+def learning_curve(lab: LabContext, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
     """Begins a run for each share of the training prompts, all with the same held-out pairs; returns the study."""
     wanted = sorted(set(shares))
     if not wanted or not all(0 < one <= 1 for one in wanted):
@@ -78,7 +78,7 @@ def learning_curve(lab: Lab, plan: Plan, shares: Sequence[float] = SHARES, *, ti
 
 
 def label_to_curve(
-    lab: Lab, plan: Plan, annotators: Sequence[str] = (), how: str = "leave out", *, title: str = ""
+    lab: LabContext, plan: Plan, annotators: Sequence[str] = (), how: str = "leave out", *, title: str = ""
 ) -> int:
     """Begins a run with all votes and one for each annotator without (or with flipped) votes; returns the study.
 
@@ -100,7 +100,7 @@ def label_to_curve(
     return _study(lab, "label to curve", own, ["all votes", *(f"{how}: {name}" for name in names)], title)
 
 
-def curve(lab: Lab, study_id: int) -> list[Point]:
+def curve(lab: LabContext, study_id: int) -> list[Point]:
     """The points of a learning curve, the smallest share first."""
     made = []
     for run in studies.show(lab, study_id).runs:
@@ -111,7 +111,7 @@ def curve(lab: Lab, study_id: int) -> list[Point]:
     return sorted(made, key=lambda one: one.share)
 
 
-def influences(lab: Lab, study_id: int) -> list[Influence]:
+def influences(lab: LabContext, study_id: int) -> list[Influence]:
     """What leaving out or flipping each annotator changed, for the runs that have ended."""
     runs = [run for run in studies.show(lab, study_id).runs if run.report]
     whole = next((run for run in runs if not _changed(run)), None)
@@ -136,7 +136,7 @@ def _changed(run: TrainingView) -> Any:
     return next(((how, settings[key]) for how, key in HOW.items() if settings.get(key)), ())
 
 
-def _held(lab: Lab, run: TrainingView) -> list[Vote]:
+def _held(lab: LabContext, run: TrainingView) -> list[Vote]:
     """The held-out votes of a run in the order of its report."""
     parts = [
         {one.row: one for one in preferences.divided(lab, run.plan, datasets.show(lab, part.dataset)).held}
@@ -145,7 +145,7 @@ def _held(lab: Lab, run: TrainingView) -> list[Vote]:
     return [parts[place][row] for place, row, _ in run.report["pairs"]]
 
 
-def _annotators(lab: Lab, plan: Plan) -> list[str]:
+def _annotators(lab: LabContext, plan: Plan) -> list[str]:
     count: dict[str, int] = {}
     for part in plan.data:
         for one in preferences.divided(lab, plan, datasets.show(lab, part.dataset)).train:
@@ -154,7 +154,7 @@ def _annotators(lab: Lab, plan: Plan) -> list[str]:
     return sorted(count, key=lambda name: (-count[name], name))
 
 
-def _study(lab: Lab, kind: str, plans: Sequence[Plan], titles: Sequence[str], title: str) -> int:
+def _study(lab: LabContext, kind: str, plans: Sequence[Plan], titles: Sequence[str], title: str) -> int:
     if len(plans) > studies.MOST_RUNS:
         raise LabError(f"The study has {len(plans)} runs; at most {studies.MOST_RUNS} can be begun.")
     for one in plans:

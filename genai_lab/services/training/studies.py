@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.lab import Lab
 from genai_lab.provenance import provenance
 from genai_lab.services import evaluation, jobs, matrix, models, training
 from genai_lab.services.evaluation import Choice, suites
@@ -59,7 +59,7 @@ class StudyView:
 class Begun:
     """A study while it is being queued: its runs, its evaluations by what they are about, and every job of them."""
 
-    def __init__(self, lab: Lab, number: int) -> None:
+    def __init__(self, lab: LabContext, number: int) -> None:
         self.lab, self.id = lab, number
         self.runs: list[int] = []
         self.evaluations: dict[str, int] = {}
@@ -89,7 +89,7 @@ class Begun:
         self.jobs.append(made.job_id)
 
 
-def sweep(lab: Lab, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> int:
+def sweep(lab: LabContext, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> int:
     """A run for every combination of the grid's values, or for `draws` of them drawn with the plan's seed.
 
     A name is a path in the plan, such as training.learning_rate or method_settings.rank. Returns the study.
@@ -145,7 +145,7 @@ def changed(plan: Plan, values: Mapping[str, Any]) -> Plan:
 
 
 def bake_off(
-    lab: Lab, plan: Plan, methods: Sequence[str], held: Held, *, memory: int | None = None, title: str = ""
+    lab: LabContext, plan: Plan, methods: Sequence[str], held: Held, *, memory: int | None = None, title: str = ""
 ) -> int:
     """Trains with each method, at equal steps or within equal `memory` in bytes, and measures all on held-out rows.
 
@@ -172,7 +172,7 @@ def bake_off(
 
 
 def shots_against_tuning(
-    lab: Lab, plan: Plan, shots: Sequence[int], methods: Sequence[str], held: Held, *, title: str = ""
+    lab: LabContext, plan: Plan, shots: Sequence[int], methods: Sequence[str], held: Held, *, title: str = ""
 ) -> int:
     """The base with so many shots, and tuned by each method without any, on the same held-out rows."""
     if not shots or not methods:
@@ -193,7 +193,7 @@ def shots_against_tuning(
     return study.id
 
 
-def forgetting(lab: Lab, base: str, tuned: Sequence[str], names: Sequence[str], *, title: str = "") -> int:
+def forgetting(lab: LabContext, base: str, tuned: Sequence[str], names: Sequence[str], *, title: str = "") -> int:
     """Base and tuned models on each of the suites, so that what was forgotten can be seen. Returns the study."""
     chosen = [name for name in dict.fromkeys(tuned) if name != base]
     if not chosen or not names:
@@ -211,7 +211,7 @@ def forgetting(lab: Lab, base: str, tuned: Sequence[str], names: Sequence[str], 
     return study.id
 
 
-def gate(lab: Lab, evaluations: Sequence[int], base: str, tuned: str, *, title: str = "") -> int:
+def gate(lab: LabContext, evaluations: Sequence[int], base: str, tuned: str, *, title: str = "") -> int:
     """Runs saved evaluations again with the tuned model in the base's place; `verdicts` tells what got worse."""
     if not evaluations:
         raise LabError("No evaluation is chosen; choose at least one that the base took part in.")
@@ -230,7 +230,7 @@ def gate(lab: Lab, evaluations: Sequence[int], base: str, tuned: str, *, title: 
     return study.id
 
 
-def start_gated(lab: Lab, plan: Plan, evaluations: Sequence[int], **named: Any) -> Started:
+def start_gated(lab: LabContext, plan: Plan, evaluations: Sequence[int], **named: Any) -> Started:
     """Begins a run, and the gate of its model where evaluations are named; neither where one of them cannot work."""
     if not evaluations:
         return training.start(lab, plan, **named)
@@ -246,7 +246,7 @@ def start_gated(lab: Lab, plan: Plan, evaluations: Sequence[int], **named: Any) 
     return made
 
 
-def show(lab: Lab, study_id: int) -> StudyView:
+def show(lab: LabContext, study_id: int) -> StudyView:
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, study_id)
     if run is None or run.kind != STUDY:
@@ -254,7 +254,7 @@ def show(lab: Lab, study_id: int) -> StudyView:
     return _view(run, tuple(reversed(training.find(lab, parent=study_id))))
 
 
-def find(lab: Lab, limit: int = 50) -> list[StudyView]:
+def find(lab: LabContext, limit: int = 50) -> list[StudyView]:
     """Studies, newest first, without their runs."""
     with lab.database.reading() as session:
         return [_view(run, ()) for run in queries.runs_of_kind(session, STUDY, limit=limit)]
@@ -267,7 +267,7 @@ def _view(run: Run, children: tuple[TrainingView, ...]) -> StudyView:
     )
 
 
-def _added(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
+def _added(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> int:
     made = provenance()
     with lab.database.session() as session:
         return runs.add_run(
@@ -286,7 +286,7 @@ def _added(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> int:
 
 
 @contextmanager
-def begun(lab: Lab, kind: str, title: str, settings: dict[str, Any]) -> Iterator[Begun]:
+def begun(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> Iterator[Begun]:
     """A study that is queued whole or not at all: on an error all of it is cancelled and the study is put away."""
     study = Begun(lab, _added(lab, kind, title, settings))
     try:
@@ -316,7 +316,7 @@ def _writes(plan: Plan) -> None:
         raise LabError(f"{objective.title} makes no model that writes, and completions are measured; choose another.")
 
 
-def _measurable(lab: Lab, plan: Plan, held: Held, shots: tuple[int, ...] = (0,)) -> None:
+def _measurable(lab: LabContext, plan: Plan, held: Held, shots: tuple[int, ...] = (0,)) -> None:
     """Raises LabError where completions of the models could not be measured on the held-out rows."""
     _writes(plan)
     if not held.metrics:
@@ -328,7 +328,7 @@ def _last(path: str) -> str:
     return path.rpartition(".")[2].replace("_", " ")
 
 
-def _within(lab: Lab, plan: Plan, memory: int) -> Plan:
+def _within(lab: LabContext, plan: Plan, memory: int) -> Plan:
     """The plan with the largest batch, a power of two, whose foreseen peak stays within `memory` bytes."""
     found = preparing.known(lab, plan)
     batch = 1
@@ -360,14 +360,14 @@ def _asked(plan: Plan, names: Sequence[str], held: Held, shots: tuple[int, ...] 
     )
 
 
-def _jobs_that_make(lab: Lab, names: Sequence[str]) -> list[int]:
+def _jobs_that_make(lab: LabContext, names: Sequence[str]) -> list[int]:
     """The live jobs whose models these are."""
     views = [models.show(lab, name) for name in names]
     made = [training.show(lab, view.made_by_run) for view in views if view.status == "training" and view.made_by_run]
     return [one.job.id for one in made if one.job is not None]
 
 
-def _again(lab: Lab, number: int, base: str, tuned: str) -> tuple[int, matrix.Plan]:
+def _again(lab: LabContext, number: int, base: str, tuned: str) -> tuple[int, matrix.Plan]:
     """(the base's system in a saved evaluation, the plan that answers the same rows with the tuned model)."""
     view = evaluation.show(lab, number)
     system = next((one for one in view.systems if one.model == base and one.template), None)

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services.training import TrainingView
 
 
@@ -27,7 +27,7 @@ def _flat(values: Any, before: str = "") -> dict[str, Any]:
 
 
 def command(
-    lab: Lab, plan_file: str, name: str = "", title: str = "", tags: Sequence[str] = (), gate: Sequence[int] = ()
+    lab: LabContext, plan_file: str, name: str = "", title: str = "", tags: Sequence[str] = (), gate: Sequence[int] = ()
 ) -> str:
     """The line that begins the same run in this lab."""
     given = {"--name": [name], "--title": [title], "--tag": tags, "--gate": map(str, gate)}

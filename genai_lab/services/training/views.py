@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
@@ -69,7 +69,7 @@ class TrainingView:
         return METHODS.get(self.plan.method).title
 
 
-def view_of(lab: Lab, run: Run, model: str | None, job_id: int | None) -> TrainingView:
+def view_of(lab: LabContext, run: Run, model: str | None, job_id: int | None) -> TrainingView:
     job = jobs.show(lab, job_id) if job_id is not None else None
     result = (job.result if job else None) or {}
     plan = Plan.from_dict(run.settings["plan"])

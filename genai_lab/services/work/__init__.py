@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.registry import Registry
 from storage.tables import Job
 
@@ -43,7 +43,7 @@ class Kind(Protocol):
     name: str
     resource: str
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         """The body, in the worker: returns the job's result; raises LabError in one sentence, records the rest."""
 
     def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:

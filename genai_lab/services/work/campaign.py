@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.feedback.masking import pattern
-from genai_lab.lab import Lab
 from genai_lab.services import feedback
 from genai_lab.services.feedback import sources
 from genai_lab.services.work import KINDS, Report
@@ -26,7 +26,7 @@ class Collect:
     resource = "cpu"
     small = True
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         plan = CampaignPlan(**settings["plan"])
         tasks, left_out = feedback.distinct(sources.tasks_of(lab, settings["runs"]), plan)
         if not tasks:

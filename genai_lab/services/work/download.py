@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services import models
 from genai_lab.services.downloads import KIND
 from genai_lab.services.work import KINDS, Report
@@ -18,7 +18,7 @@ class Download:
     name = KIND
     resource = "network"
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.models import download
 
         order = download.Plan.from_dict(settings)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.evaluation.scoring import score
 from genai_lab.services.work import KINDS, Report
@@ -17,7 +17,7 @@ class Evaluate:
     name = "evaluate"
     resource = "device"
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         choices = [Choice(**one) for one in settings["metrics"]]
         with lab.database.reading() as session:
             runs = {one: queries.run_with_inputs(session, one) for one in settings["systems"]}

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from genai_lab.lab import Lab
+from genai_lab.context import LabContext
 from genai_lab.metrics import HARNESS
 from genai_lab.provenance import provenance
 from genai_lab.services.datasets import importing
@@ -20,7 +20,7 @@ class Harness:
     name = HARNESS
     resource = "device"
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         by_task: dict[str, list[tuple[str, Any]]] = {}
         names = settings["models"]
         for number, model in enumerate(names):

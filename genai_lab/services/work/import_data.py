@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.data.child import limit_memory
-from genai_lab.lab import Lab
 from genai_lab.services.datasets import importing, profiling, queued
 from genai_lab.services.work import KINDS, Report
 from storage.tables import Job
@@ -20,7 +20,7 @@ class Import:
     def __init__(self, name: str, resource: str) -> None:
         self.name, self.resource, self.small = name, resource, resource == "cpu"
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         order = importing.Order.from_dict(settings)
         if lab.worker:
             limit_memory()
@@ -48,7 +48,7 @@ class Profile:
     resource = "cpu"
     small = True
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         def told(done: int, total: int) -> None:
             report.progress(done, total, f"{done:,} of {total:,} rows")
 

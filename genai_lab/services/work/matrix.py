@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.lab import Lab
 from genai_lab.services import packing
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix import MATRIX, Plan
@@ -23,7 +23,7 @@ class Matrix:
     name = MATRIX
     resource = "device"
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         plan = Plan.from_dict(settings["plan"])
         earlier: dict[int, dict[int, dict[str, Any]]] = {}
         ended, failed = set(), {}
@@ -69,7 +69,7 @@ class Matrix:
 
 
 def cell_records(
-    lab: Lab, matrix: int, cell: int, plan: Plan, earlier: dict[int, dict[str, Any]], counts: dict[str, int]
+    lab: LabContext, matrix: int, cell: int, plan: Plan, earlier: dict[int, dict[str, Any]], counts: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
     """Everything that a cell finds out: its completions, then its scores, then its end."""
     from genai_lab.services.matrix.predicting import CellPlan, answers, asked
@@ -124,7 +124,7 @@ def cell_records(
 
 
 def _scores(
-    lab: Lab, matrix: int, cell: int, plan: Plan, examples: Sequence[Any], texts: dict[int, str]
+    lab: LabContext, matrix: int, cell: int, plan: Plan, examples: Sequence[Any], texts: dict[int, str]
 ) -> list[dict[str, Any]]:
     from genai_lab.services.evaluation.scoring import fields, measure
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.context import LabContext
 from genai_lab.files import write_json
-from genai_lab.lab import Lab
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, models
 from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparing
@@ -34,7 +34,7 @@ class Train:
         """One a process."""
         return Plan.from_dict(settings["plan"]).training.processes
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.training.processes import run
 
         for item in report.earlier():
@@ -81,7 +81,7 @@ class Keep:
     resource = "device"
     small = True
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.training.loop import progress_of
 
         place = jobs.folder(lab, settings["job"])
@@ -105,7 +105,7 @@ class Merge:
     resource = "cpu"
     small = True
 
-    def run(self, lab: Lab, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
         from genai_lab.training.artefacts import merge
 
         adapter, base = models.show(lab, settings["adapter"]).card, models.show(lab, settings["base"]).card
@@ -142,7 +142,7 @@ class _Noting:
         self._report.record(item)
 
 
-def _written(lab: Lab, plan: Plan, place: Path, report: Report) -> dict[str, Any]:
+def _written(lab: LabContext, plan: Plan, place: Path, report: Report) -> dict[str, Any]:
     """Encodes the data into the job's folder, unless an earlier attempt has; how many rows there are."""
     from genai_lab.training.loading import load_tokenizer
 
@@ -194,7 +194,7 @@ def _foreseen(work: Work, place: Path) -> int:
     return foresee(work.plan, work.base, work.architecture, work.labels, length, target, work.device).peak
 
 
-def exported(lab: Lab, plan: Plan, work: Work, out: Path, settings: dict[str, Any]) -> tuple[Card, int]:
+def exported(lab: LabContext, plan: Plan, work: Work, out: Path, settings: dict[str, Any]) -> tuple[Card, int]:
     """Writes the artefact of the best checkpoint with its card; (the model's card, the checkpoint's step)."""
     from genai_lab.services.training.cards import write_card
     from genai_lab.training.artefacts import export_best
@@ -208,7 +208,7 @@ def exported(lab: Lab, plan: Plan, work: Work, out: Path, settings: dict[str, An
     return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
 
 
-def _reported(lab: Lab, plan: Plan, work: Work, out: Path, card: Card, report: Report) -> dict[str, Any]:
+def _reported(lab: LabContext, plan: Plan, work: Work, out: Path, card: Card, report: Report) -> dict[str, Any]:
     """How a reward model, or the implicit reward of a policy, does on held-out pairs; {} for other runs."""
     if work.objective.needs != "pairs":
         return {}

@@ -18,7 +18,7 @@ from storage.database import Database, OtherVersion
 
 
 @dataclass
-class Lab:
+class LabContext:
     """One open lab.
 
     `running` holds the runs under way by id, for Stop; `kept` the streams' logits for the microscope; `supervisor` is
@@ -40,7 +40,7 @@ class Lab:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def open(cls, config: Config, worker: bool = False) -> "Lab":
+    def open(cls, config: Config, worker: bool = False) -> "LabContext":
         """Creates the data home and brings the database up to date; raises StorageError where that cannot be.
 
         A worker only reads: it finds the database as it is and changes nothing.
