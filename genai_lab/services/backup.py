@@ -26,6 +26,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
 from genai_lab.services.archive import DATABASE, FILES, FOLDERS, MANIFEST, unpack
+from genai_lab.views import View
 from storage import whole
 from storage.database import Database, OtherVersion
 
@@ -43,7 +44,7 @@ BROKEN = (
 
 
 @dataclass(frozen=True)
-class Backup:
+class Backup(View):
     """What is in a backup: rows by table, how many files, and its size in bytes."""
 
     path: str

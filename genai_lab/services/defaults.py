@@ -8,13 +8,14 @@ from genai_lab.decoding import CHAT_TOKENS, Sampling
 from genai_lab.models import Card
 from genai_lab.models.own_settings import SHAPES, own_settings
 from genai_lab.services import models
+from genai_lab.views import View
 
 if TYPE_CHECKING:
     from genai_lab.context import LabContext
 
 
 @dataclass(frozen=True)
-class Defaults:
+class Defaults(View):
     """`sampling` is what a new prompt of the model starts from; `own` names the settings that the model's authors chose
     (in its generation_config.json), the rest are the lab's.
     """

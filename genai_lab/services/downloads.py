@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from genai_lab.errors import ModelError
 from genai_lab.models import Source
 from genai_lab.services import jobs
+from genai_lab.views import View
 
 if TYPE_CHECKING:
     from genai_lab.context import LabContext
@@ -15,7 +16,7 @@ KIND = "download"
 
 
 @dataclass(frozen=True)
-class HubPlan:
+class HubPlan(View):
     """What a download would fetch: number of files, bytes, and the commit that the revision names now."""
 
     files: int
@@ -26,7 +27,7 @@ class HubPlan:
 
 
 @dataclass(frozen=True)
-class Download:
+class Download(View):
     """`error` is a sentence for the user; `id` is the job's."""
 
     id: int

@@ -16,6 +16,7 @@ from genai_lab.errors import BadSetting, LabError
 from genai_lab.models import LONGEST_PROMPT, Card, Prompt, Request, Stream
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import models, packing
+from genai_lab.views import View
 from storage import runs as queries
 from storage.tables import Generation, Run, RunInput
 
@@ -25,7 +26,7 @@ TRACED = 8
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(View):
     """One prompt for one model, as compare and grid send several of."""
 
     model: str
@@ -34,7 +35,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Stats:
+class Stats(View):
     """Times in seconds; `context` is the model's room in tokens, None where it is not known."""
 
     first_token_seconds: float | None
@@ -46,7 +47,7 @@ class Stats:
 
 
 @dataclass(frozen=True)
-class RunView:
+class RunView(View):
     """A recorded run, ready to be shown."""
 
     id: int

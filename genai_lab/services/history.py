@@ -12,6 +12,7 @@ from genai_lab.data.formulas import guard
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services.generation import KIND, RunView, run
+from genai_lab.views import View
 from storage import runs as queries
 from storage.tables import Run
 
@@ -33,7 +34,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class RunRow:
+class RunRow(View):
     """A run in one line; `tokens` counts the new ones of all completions.
 
     `kind` is one of KINDS or another. `prompt_start` is a generation's prompt, else what the run is about. `made` names
@@ -57,7 +58,7 @@ class RunRow:
 
 
 @dataclass(frozen=True)
-class History:
+class History(View):
     rows: list[RunRow]
     total: int
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.services import models
+from genai_lab.views import View
 from storage import evaluation as evaluations
 from storage import feedback as campaigns
 from storage.feedback_tables import Campaign
@@ -13,7 +14,7 @@ from storage.tables import DatasetVersion, Model, TemplateVersion
 
 
 @dataclass(frozen=True)
-class Node:
+class Node(View):
     """One thing on the way. `detail` is what is known of it; `inputs` are the keys of what it was made from."""
 
     key: str

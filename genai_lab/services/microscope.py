@@ -9,12 +9,13 @@ from genai_lab.errors import LabError
 from genai_lab.models import Generator, Prompt, Request
 from genai_lab.services import models
 from genai_lab.services.generation import run
+from genai_lab.views import View
 
 BARS = 24
 
 
 @dataclass(frozen=True)
-class StageBars:
+class StageBars(View):
     """One filter's outcome: `probabilities` go with the microscope's tokens, 0 for a removed one.
 
     `removed` counts the tokens that this filter took out of the whole vocabulary; `mass` is the probability that the
@@ -28,7 +29,7 @@ class StageBars:
 
 
 @dataclass(frozen=True)
-class Microscope:
+class Microscope(View):
     """`tokens` are the most probable ones of the model, with the chosen one among them; `chosen` is its place."""
 
     tokens: tuple[str, ...]

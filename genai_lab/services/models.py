@@ -24,6 +24,7 @@ from genai_lab.services.downloads import Download
 from genai_lab.services.downloads import HubPlan as HubPlan
 from genai_lab.services.downloads import hub_size as hub_size
 from genai_lab.services.endpoints import check_key_host
+from genai_lab.views import View
 from storage import models as queries
 from storage.tables import Model
 
@@ -36,7 +37,7 @@ Status = Literal["ready", "loaded", "missing", "archived", "downloading", "faile
 
 
 @dataclass(frozen=True)
-class ModelView:
+class ModelView(View):
     """One model of the catalogue; `detail` says in words why it is missing or failed, or how far a download is."""
 
     id: int
@@ -48,10 +49,9 @@ class ModelView:
 
 
 @dataclass(frozen=True)
-class Budget:
-    """Memory of the loaded models in bytes; `loaded` maps their names to their states.
-
-    `process_bytes` is what this whole process takes now: its own part (Python, torch, the app) and its models.
+class Budget(View):
+    """Memory of the loaded models in bytes; `loaded` maps their names to their states, `process_bytes` is the whole
+    process: its own part (Python, torch, the app) and its models.
     """
 
     used_bytes: int

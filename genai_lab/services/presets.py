@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
+from genai_lab.views import View
 from storage import presets as queries
 
 BUILTIN = {
@@ -16,7 +17,7 @@ BUILTIN = {
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(View):
     name: str
     sampling: Sampling
     builtin: bool

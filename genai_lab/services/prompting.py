@@ -16,6 +16,7 @@ from genai_lab.prompts import Binding, Filled, Fitted, Rendered, Template, bind,
 from genai_lab.prompts.few_shot import ShotSettings
 from genai_lab.services import models
 from genai_lab.starter.tasks import TASKS
+from genai_lab.views import View
 
 if TYPE_CHECKING:
     from genai_lab.context import LabContext
@@ -29,7 +30,7 @@ SPLITS = ("test", "validation")
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(View):
     """What a preview draws from: `count` rows of the part `split`, and the pool that shots come from."""
 
     name: str
@@ -43,7 +44,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Preview:
+class Preview(View):
     """A filled prompt; `shown` are its shots in order, `example` the row it asks about."""
 
     rows: Rows

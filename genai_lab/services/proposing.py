@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from genai_lab.services import datasets, templates
 from genai_lab.services.templates import Suggestion
+from genai_lab.views import View
 
 if TYPE_CHECKING:
     from genai_lab.context import LabContext
@@ -22,7 +23,7 @@ ANY_METRICS, ANY_LENGTH = ("exact_match",), 128
 
 
 @dataclass(frozen=True)
-class Proposal:
+class Proposal(View):
     """For a form: templates, the best first; metrics; the most new tokens of an answer."""
 
     task: str

@@ -11,13 +11,14 @@ from genai_lab.models.rewards import Asked, RewardModel
 from genai_lab.models.transformers import choose_device
 from genai_lab.services import hashes, models
 from genai_lab.services.packing import asked_of
+from genai_lab.views import View
 from storage import runs
 
 MOST = 2000
 
 
 @dataclass(frozen=True)
-class Scored:
+class Scored(View):
     """A completion of a run with its reward."""
 
     run: int

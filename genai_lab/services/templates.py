@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from genai_lab.errors import BadSetting, DuplicateName, LabError, TemplateError, UnknownName
 from genai_lab.prompts import PARTS, Template, bind
 from genai_lab.prompts.template import ALWAYS
+from genai_lab.views import View
 from storage import templates as queries
 from storage.tables import Template as TemplateRow
 from storage.tables import TemplateVersion
@@ -42,7 +43,7 @@ TASK_WORDS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class TemplateView:
+class TemplateView(View):
     """One version. `id` is the version's, `template` the name of all versions, `name` this one's ("classify@2")."""
 
     id: int
@@ -110,7 +111,7 @@ def find(lab: "LabContext", *, search: str = "", task: str = "", archived: bool 
 
 
 @dataclass(frozen=True)
-class Suggestion:
+class Suggestion(View):
     """A template beside a dataset: `fits` where every slot has a column, `suits` where it is meant for such data."""
 
     view: TemplateView

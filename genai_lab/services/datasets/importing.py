@@ -25,6 +25,7 @@ from genai_lab.files import atomic_write
 from genai_lab.provenance import provenance
 from genai_lab.services.datasets.checking import Mapped, empty_columns, first_rows, with_turns
 from genai_lab.services.datasets.views import VersionView, file_of, folder, restored, view_of
+from genai_lab.views import View
 from storage import datasets as queries
 from storage import runs
 from storage.tables import DatasetVersion, RunInput
@@ -36,7 +37,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(View):
     """An import to be made. `source` tells the kind (file, paste, hub, starter, rows) and what that kind needs;
     `file` is where an uploaded file lies; without a `mapping` roles are guessed.
     """

@@ -13,13 +13,14 @@ from genai_lab.data import BadRow
 from genai_lab.files import write_json
 from genai_lab.services import jobs
 from genai_lab.services.datasets.importing import Order, incoming
+from genai_lab.views import View
 
 KINDS = ("import", "import-hub")
 BAD_ROWS = "bad-rows.json"
 
 
 @dataclass(frozen=True)
-class Stuck:
+class Stuck(View):
     """An import that ended at rows which cannot be read, and that waits for a word: drop them, or stop."""
 
     job_id: int

@@ -12,11 +12,12 @@ from genai_lab.data import SPLIT, SPLITS, BadRow, Column, Example, conversations
 from genai_lab.data.guessing import Roles
 from genai_lab.data.readers import text_of
 from genai_lab.errors import LabError
+from genai_lab.views import View
 from storage.tables import DatasetVersion
 
 
 @dataclass(frozen=True)
-class VersionView:
+class VersionView(View):
     """One version; `again` says that an import found it there already, `left_out` which rows were dropped."""
 
     id: int

@@ -13,6 +13,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.provenance import provenance
 from genai_lab.services import jobs
+from genai_lab.views import View
 from storage import evaluation as queries
 from storage import runs
 from storage.tables import Run, RunInput, Score
@@ -22,7 +23,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(View):
     """A metric of the family with its settings; what is left out has its default."""
 
     metric: str
@@ -30,7 +31,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class SystemView:
+class SystemView(View):
     """One column of an evaluation; `n` counts its completions."""
 
     id: int
@@ -46,9 +47,10 @@ class SystemView:
 
 
 @dataclass(frozen=True)
-class ScoreView:
+class ScoreView(View):
     """One figure of one system with its 95 % interval."""
 
+    _hidden = ("per_example",)
     system: int
     metric: str
     figure: str
@@ -68,7 +70,7 @@ class ScoreView:
 
 
 @dataclass(frozen=True)
-class EvaluationView:
+class EvaluationView(View):
     """`baseline` is the system that the others are compared with; `scores` may still be filling."""
 
     id: int
@@ -105,7 +107,7 @@ class EvaluationView:
 
 
 @dataclass(frozen=True)
-class Started:
+class Started(View):
     run_id: int
     job_id: int
 

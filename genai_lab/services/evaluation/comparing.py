@@ -12,11 +12,12 @@ from genai_lab.services import datasets
 from genai_lab.services.evaluation import Choice, EvaluationView, Key
 from genai_lab.services.evaluation.scoring import settings_of, wanted
 from genai_lab.services.judges import judge_of
+from genai_lab.views import View
 from storage import evaluation as queries
 
 
 @dataclass(frozen=True)
-class Compared:
+class Compared(View):
     """One system against the baseline; `p` is Holm's over the systems that are compared."""
 
     system: int

@@ -10,6 +10,7 @@ from genai_lab.errors import LabError
 from genai_lab.metrics.tokenizing import spaced
 from genai_lab.services import datasets
 from genai_lab.services.evaluation import EvaluationView, Key
+from genai_lab.views import View
 from storage import evaluation as queries
 
 Order = Literal["difference", "wins", "losses", "ties", "longest", "worst"]
@@ -18,7 +19,7 @@ MOST_BUCKETS = 12
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(View):
     """One dataset row with what two systems made of it; `difference` is b - a, None where either is undefined."""
 
     example: int
@@ -37,7 +38,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Bucket:
+class Bucket(View):
     """Rows that have something in common, and each system's mean with its interval."""
 
     name: str

@@ -14,13 +14,14 @@ from genai_lab.services.evaluation import EvaluationView, Key, ScoreView, System
 from genai_lab.services.evaluation.comparing import Compared, compare
 from genai_lab.services.evaluation.reading import Line, lines, ordered, tally
 from genai_lab.services.history import harmless
+from genai_lab.views import View
 
 READ = 12
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 @dataclass(frozen=True)
-class Bar:
+class Bar(View):
     """A system's figure and where it lies on the figure's axis, in percent of the axis' width."""
 
     system: SystemView
@@ -31,7 +32,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Chart:
+class Chart(View):
     """One figure of all systems; `low` and `high` are the ends of its axis."""
 
     key: Key

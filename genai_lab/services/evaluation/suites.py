@@ -12,13 +12,14 @@ from genai_lab.errors import LabError
 from genai_lab.services import datasets, evaluation, matrix
 from genai_lab.services.evaluation import Choice, Started
 from genai_lab.starter.tasks import TASKS
+from genai_lab.views import View
 
 FOLDER = PROJECT / "suites"
 LARGEST = 100_000
 
 
 @dataclass(frozen=True)
-class Suite:
+class Suite(View):
     """`dataset` names a version, or a task of the starter world ({"starter": "summary"}), with split, rows, seed."""
 
     name: str

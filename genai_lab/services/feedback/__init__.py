@@ -18,6 +18,7 @@ from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.feedback import MOST, CampaignPlan, Task
 from genai_lab.feedback.masking import masked, pattern
 from genai_lab.provenance import provenance
+from genai_lab.views import View
 from storage import feedback as queries
 from storage import runs
 from storage.feedback_tables import Campaign, Item
@@ -29,7 +30,7 @@ MOVES = {"open": ("draft", "paused", "closed"), "paused": ("open",), "closed": (
 
 
 @dataclass(frozen=True)
-class CampaignView:
+class CampaignView(View):
     """One campaign. `wanted` is how many answers it asks for in all, `got` how many it has; one that "failed" to be
     made has a `problem`, which says why and what to do.
     """
@@ -52,7 +53,7 @@ class CampaignView:
 
 
 @dataclass(frozen=True)
-class Made:
+class Made(View):
     """What came of making a campaign; `left_out` items had fewer than two different candidates, `cut` candidates were
     more than an item takes; `unnamed` where nothing said which system wrote which.
     """
@@ -76,7 +77,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Sources:
+class Sources(View):
     """Where a campaign's items came from, for its run: (role, model | dataset version | run, hash)."""
 
     inputs: tuple[RunInput, ...] = ()

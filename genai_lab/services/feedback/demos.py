@@ -17,6 +17,7 @@ from genai_lab.errors import BadSetting, DuplicateName, LabError, UnknownName
 from genai_lab.feedback import CampaignPlan
 from genai_lab.services import feedback, models, presets
 from genai_lab.services.feedback import links
+from genai_lab.views import View
 from storage import demos as queries
 from storage import feedback as records
 from storage.feedback_tables import Demo
@@ -28,7 +29,7 @@ MOST_TOKENS = 256
 
 
 @dataclass(frozen=True)
-class DemoPlan:
+class DemoPlan(View):
     """What a lead decides; `longest` is in characters, `a_minute` bounds a visitor's prompts, `an_hour` everybody's.
 
     After a vote, `reveal` tells which model wrote which answer, and `board` how all of them did so far.
@@ -77,7 +78,7 @@ class DemoPlan:
 
 
 @dataclass(frozen=True)
-class DemoView:
+class DemoView(View):
     """One demo. `path` is its link below the lab's address; `takes_votes` says whether its campaign is open."""
 
     id: int
@@ -246,7 +247,7 @@ def _mark(lab: LabContext, row: Demo, visitor: str) -> str:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(View):
     """How one model did in the votes so far; a tie is half a win."""
 
     model: str

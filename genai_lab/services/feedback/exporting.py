@@ -17,6 +17,7 @@ from genai_lab.feedback.pairs import FORMS, VOTES, Pair, aggregated, formed, pai
 from genai_lab.files import atomic_write
 from genai_lab.services import datasets, feedback
 from genai_lab.services.history import harmless
+from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback_tables import Item
 from storage.tables import DatasetVersion, Run, RunInput
@@ -26,7 +27,7 @@ FILES = ("jsonl", "csv")
 
 
 @dataclass(frozen=True)
-class Exported:
+class Exported(View):
     """A file of so many lines; pairs are kept under `dataset` (NAME@VERSION) too, which has the lineage."""
 
     path: Path

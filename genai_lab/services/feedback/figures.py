@@ -14,6 +14,7 @@ from genai_lab.feedback import agreement as statistics
 from genai_lab.feedback import bias, bradley_terry, verdicts
 from genai_lab.services import feedback
 from genai_lab.services.feedback import systems
+from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback import Vote
 
@@ -21,7 +22,7 @@ CATEGORY = {1: 0, 0: 1, -1: 2}
 
 
 @dataclass(frozen=True)
-class Person:
+class Person(View):
     """One annotator's work. `gold` is the share of gold items answered right, None where there were none; `repeats` are
     items answered a second time.
     """
@@ -39,7 +40,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class AgreementView:
+class AgreementView(View):
     """Every figure of agreement and bias. `apart` lists annotators with their agreement with the rest."""
 
     campaign: str
@@ -57,7 +58,7 @@ class AgreementView:
 
 
 @dataclass(frozen=True)
-class Needed:
+class Needed(View):
     """How far two neighbours of the leaderboard are apart, and how many more votes tell them apart (0: they are)."""
 
     better: str
@@ -78,7 +79,7 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Board:
+class Board(View):
     """The leaderboard: `rows` from the best, `matrix` in the same order, `length` is the coefficient of length control
     with its interval.
     """
@@ -103,7 +104,7 @@ class Board:
 
 
 @dataclass(frozen=True)
-class Dispute:
+class Dispute(View):
     """One item on which annotators differ; `answers` are (annotator, order in words, comment). `number` counts the
     items of the campaign from 1, `masked` are the candidates' texts as annotators see them.
     """

@@ -17,13 +17,14 @@ from genai_lab.data.json_files import parsed
 from genai_lab.errors import LabError
 from genai_lab.feedback import LONGEST_TEXT, Option, Task
 from genai_lab.services import datasets
+from genai_lab.views import View
 
 PAIR = {"chosen", "rejected"}
 IMPORTED = "import"
 
 
 @dataclass(frozen=True)
-class Columns:
+class Columns(View):
     """Which columns of a file say what. `systems` has a name for each candidate, or one column that joins them by the
     `separator`; `votes` are columns of annotators: 0 for a tie, the number of the better of two candidates, or groups
     as JSON; `gold` is the same, and may name the best of more than two.

@@ -12,13 +12,14 @@ from genai_lab.feedback import MOST, CampaignPlan
 from genai_lab.services import datasets, feedback, jobs, matrix, models
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.feedback import Sources
+from genai_lab.views import View
 from storage.tables import RunInput
 
 COLLECT = "campaign"
 
 
 @dataclass(frozen=True)
-class Begun:
+class Begun(View):
     """`job` makes the campaign once `generating` has answered the prompts."""
 
     campaign: int

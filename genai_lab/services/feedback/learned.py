@@ -11,13 +11,14 @@ from genai_lab.feedback import CampaignPlan
 from genai_lab.services import datasets, feedback, models, training
 from genai_lab.services.feedback import fresh
 from genai_lab.services.training import TrainingView, rewarding, studies
+from genai_lab.views import View
 
 CURVE = "learning curve"
 LABELS = "label to curve"
 
 
 @dataclass(frozen=True)
-class Learned:
+class Learned(View):
     """`runs` are those that read the campaign's pairs, newest first; a study is None until one was begun."""
 
     runs: tuple[TrainingView, ...]

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from genai_lab.context import LabContext
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import feedback
+from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback_tables import Annotator
 
@@ -21,7 +22,7 @@ ADDRESS = "/rank"
 
 
 @dataclass(frozen=True)
-class Link:
+class Link(View):
     annotator: int
     name: str
     path: str

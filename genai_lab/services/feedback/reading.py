@@ -5,6 +5,7 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback_tables import Candidate
 
@@ -12,7 +13,7 @@ SHOWN = 400
 
 
 @dataclass(frozen=True)
-class Noted:
+class Noted(View):
     """An answer that asks for the lead's eye; `what` holds "flagged" and "skipped: REASON", as they are. `number`
     counts the items of the campaign from 1.
     """

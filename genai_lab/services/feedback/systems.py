@@ -10,6 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.masking import masked, pattern
 from genai_lab.services import feedback
+from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback_tables import Candidate, Item
 from storage.tables import Run
@@ -18,7 +19,7 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
-class Compared:
+class Compared(View):
     """The systems of a campaign by name; not `named` where they are no more than places in a file."""
 
     names: tuple[str, ...]

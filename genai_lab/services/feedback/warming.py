@@ -9,12 +9,13 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models
+from genai_lab.views import View
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Readiness:
+class Readiness(View):
     """How many of a demo's models are in memory."""
 
     ready: int

@@ -18,6 +18,7 @@ from genai_lab.errors import LabError
 from genai_lab.models.checks import size_text
 from genai_lab.services.jobs import process, resources
 from genai_lab.services.work import KINDS
+from genai_lab.views import View
 from storage import jobs as queries
 from storage.tables import Job
 
@@ -27,12 +28,13 @@ HOW_ENDED = {"out of memory": "memory ran out", "killed": "its worker was killed
 
 
 @dataclass(frozen=True)
-class JobView:
+class JobView(View):
     """One job, ready to be shown. `done` of `total` in the body's own units; times in seconds, memory in bytes.
 
     `waiting` says what a queued job waits for.
     """
 
+    _computed = ("state",)
     id: int
     kind: str
     title: str

@@ -18,6 +18,7 @@ from genai_lab.prompts.few_shot import ShotSettings
 from genai_lab.provenance import provenance
 from genai_lab.services import datasets, jobs, models, prompting, templates
 from genai_lab.services.evaluation import Choice, ScoreView, SystemView, dataset_name, score_view, system_view
+from genai_lab.views import View
 from storage import evaluation as queries
 from storage import runs
 from storage.tables import Run, RunInput
@@ -28,7 +29,7 @@ MOST_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(View):
     """What is to be tried. Every combination is a cell; all cells answer the same rows of the dataset.
 
     `rows` are drawn from `split` with `sample_seed`; shots come from `shot_split`. A seed draws shots and tokens.
@@ -89,7 +90,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(View):
     """One combination; `settings` are the sampling settings, frozen."""
 
     model: str
@@ -109,7 +110,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class CellView:
+class CellView(View):
     """A cell as it stands: its run, what it is made of, how many rows are done, its scores so far."""
 
     system: SystemView
@@ -125,7 +126,7 @@ class CellView:
 
 
 @dataclass(frozen=True)
-class MatrixView:
+class MatrixView(View):
     id: int
     title: str
     status: str
@@ -140,7 +141,7 @@ class MatrixView:
 
 
 @dataclass(frozen=True)
-class Started:
+class Started(View):
     run_id: int
     job_id: int
     cells: tuple[int, ...]

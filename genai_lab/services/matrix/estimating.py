@@ -16,6 +16,7 @@ from genai_lab.services import models
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.matrix import Cell, Plan, cell_settings, checked
 from genai_lab.services.matrix.predicting import Asked, CellPlan, answers, asked
+from genai_lab.views import View
 from storage import matrix as queries
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ STOPPED = "stopped before the time was known"
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(View):
     """`prompt_tokens` are exact on a few rows and scaled up; `completion_tokens` what models wrote before or in the
     probe. `minutes` is None where the speed of a model is not known; `source` says where speeds come from, `pending`
     what is still being found out.

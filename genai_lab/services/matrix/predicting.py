@@ -17,6 +17,7 @@ from genai_lab.models import Card, Generator, Prompt, Request, Stream
 from genai_lab.prompts import Fitted, bind, fill, fitting
 from genai_lab.prompts.few_shot import ShotSettings
 from genai_lab.services import datasets, models, prompting, templates
+from genai_lab.views import View
 from storage import evaluation as queries
 
 IN_FLIGHT = 64
@@ -28,7 +29,7 @@ RENDERING = 1
 
 
 @dataclass(frozen=True)
-class Asked:
+class Asked(View):
     """A row with its prompt; `key` is the hash of everything that decides the completion."""
 
     example: Example
@@ -40,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class Answered(View):
     """A row's completion; `cached` says that it was remembered, `error` that it is no answer and why."""
 
     asked: Asked
@@ -54,7 +55,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class CellPlan:
+class CellPlan(View):
     """What a cell needs, as its run's settings hold it."""
 
     model: str

@@ -8,12 +8,13 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import evaluation, presets, templates
 from genai_lab.services.matrix import CellView, MatrixView, show
+from genai_lab.views import View
 
 DEFAULT = "default"
 
 
 @dataclass(frozen=True)
-class Promoted:
+class Promoted(View):
     """The template version that has the tag now, and the preset that holds the sampling settings."""
 
     template: str

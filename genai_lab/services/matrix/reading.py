@@ -13,6 +13,7 @@ from genai_lab.services.evaluation import Key
 from genai_lab.services.evaluation.reading import source_text
 from genai_lab.services.evaluation.scoring import wanted
 from genai_lab.services.matrix import MatrixView
+from genai_lab.views import View
 from storage import evaluation as queries
 from storage import matrix as ratings
 
@@ -29,7 +30,7 @@ LONGEST_COMMENT = 2000
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(View):
     """What a cell made of a row; `value` is the chosen figure's, None where it has none (yet)."""
 
     generation: int

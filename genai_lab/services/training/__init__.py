@@ -20,6 +20,7 @@ from genai_lab.services.training.views import view_of
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.views import View
 from storage import evaluation as queries
 from storage import models as model_queries
 from storage import runs
@@ -33,14 +34,14 @@ OLD_NAMES = {"validation accuracy": "validation token accuracy"}
 
 
 @dataclass(frozen=True)
-class Started:
+class Started(View):
     run_id: int
     job_id: int
     model: str
 
 
 @dataclass(frozen=True)
-class Checked:
+class Checked(View):
     """A plan that can begin: what it names, and the memory plan that a run keeps."""
 
     plan: Plan

@@ -23,12 +23,13 @@ from genai_lab.training.objectives import OBJECTIVES, Item
 from genai_lab.training.rates import default_rate
 from genai_lab.training.timing import StepTime, Timed
 from genai_lab.training.timing import timed as steps_timed
+from genai_lab.views import View
 
 LOOKED_AT = 400
 
 
 @dataclass(frozen=True)
-class Duration:
+class Duration(View):
     """How long a run will take, foreseen from timed steps; `passes` over its `rows` rows. Scoring is not in it."""
 
     seconds: float
@@ -49,7 +50,7 @@ class Duration:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(View):
     """Bytes. `free` is what the machine has left, `length` and `target` the tokens of the longest rows looked at.
 
     `memory` is what one process takes; `processes` of them share the machine's memory.

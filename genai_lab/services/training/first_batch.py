@@ -8,13 +8,14 @@ from genai_lab.services.training.preparing import Known, Prepared, folder_of, fo
 from genai_lab.training import IGNORED, Plan, settings_from
 from genai_lab.training.batches import Draws, training_draws
 from genai_lab.training.objectives import OBJECTIVES, Drawn
+from genai_lab.views import View
 
 Kind = Literal["read", "trained", "masked", "corrupted", "padded"]
 SHOWN_ROWS = 8
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(View):
     """`tokens` of what is read, and `target` of what an encoder-decoder writes, as (text, kind); `label` is what is to
     be learned, decoded. Of a pair they are the chosen and the rejected side.
     """
@@ -25,7 +26,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class FirstBatch:
+class FirstBatch(View):
     """`padding` is the share of the batch's tokens that are padding; the rest counts rows of the whole run.
 
     `form` says whether the rows are read in a chat template.

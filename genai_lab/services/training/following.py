@@ -11,13 +11,14 @@ from genai_lab.services import jobs
 from genai_lab.services.training import TrainingView
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
+from genai_lab.views import View
 from storage import jobs as queries
 
 LOSS, SPEED = "validation loss", "tokens per second"
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(View):
     """Where a run is or ended. `last` and `best` are validation losses, `best_step` where the lowest was measured;
     `speed` in tokens per second; None for what has not been measured yet.
     """
@@ -74,7 +75,7 @@ def best_checkpoint(lab: LabContext, view: TrainingView) -> int | None:
 
 
 @dataclass(frozen=True)
-class Starting:
+class Starting(View):
     """A run whose plan is being checked; it has no number yet."""
 
     title: str

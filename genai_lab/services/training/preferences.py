@@ -21,6 +21,7 @@ from genai_lab.services.datasets import VersionView
 from genai_lab.services.datasets.views import column_of
 from genai_lab.training import Plan, settings_from
 from genai_lab.training.objectives import OBJECTIVES, Text
+from genai_lab.views import View
 
 HELD_OUT = 0.2
 VALIDATION = 0.1
@@ -29,7 +30,7 @@ SPLIT = "test"
 
 
 @dataclass(frozen=True)
-class Vote:
+class Vote(View):
     """One row: which of two completions was preferred. `row` counts from 0 in the version; `turns` has it in turns."""
 
     row: int
@@ -50,7 +51,7 @@ class Vote:
 
 
 @dataclass(frozen=True)
-class Division:
+class Division(View):
     """Votes on three sides; no prompt is on two of them. `moved` training rows had a prompt of another side."""
 
     train: tuple[Vote, ...]

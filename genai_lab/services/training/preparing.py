@@ -25,6 +25,7 @@ from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
 from genai_lab.training.objectives.instruction import Settings as InstructionSettings
 from genai_lab.training.rates import default_rate
+from genai_lab.views import View
 
 MOST_ROWS = 100_000
 FEWEST = 4
@@ -35,7 +36,7 @@ VIRTUAL = ("prompt_tuning", "p_tuning", "prefix_tuning")
 
 
 @dataclass(frozen=True)
-class Known:
+class Known(View):
     """What a plan names, found and fitting: a version and its templates for each part.
 
     `chat` says that prompts and pairs are read in the base's chat template.
@@ -54,7 +55,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Prepared(View):
     """Items of each part and of the validation; `left_out` rows had nothing to learn, `cut` ones were too long.
 
     `left_rows` are the numbers of the first rows that were left out, counted from 1 as the Datasets page does.

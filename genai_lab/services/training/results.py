@@ -13,6 +13,7 @@ from genai_lab.services.evaluation import EvaluationView, Key, SystemView
 from genai_lab.services.evaluation.comparing import Compared, compare
 from genai_lab.services.training import TrainingView
 from genai_lab.services.training.studies import StudyView
+from genai_lab.views import View
 
 SHOWN = ("rougeL", "accuracy", "token_f1", "exact_match", "chrf", "bleu")
 ALPHA = 0.05
@@ -21,7 +22,7 @@ KINDS = ("single-task", "multi-task", "PEFT", "other")
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(View):
     """One system: its figure with the interval over n rows, what it took, and how it differs from the baseline."""
 
     label: str
@@ -38,7 +39,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(View):
     """How one tuned model stands on one figure of a suite: before, after, the paired difference, and p by Holm over all
     that is compared in the evaluation; `main` is the figure that stands for the suite.
 
@@ -63,7 +64,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class Forgotten(View):
     """Suites by models: `columns` are (how it was tuned, model), a row is (suite, figure, a change or None each)."""
 
     columns: tuple[tuple[str, str], ...]

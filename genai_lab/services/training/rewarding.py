@@ -12,6 +12,7 @@ from genai_lab.services import datasets, models, training
 from genai_lab.services.training import TrainingView, preferences, preparing, reward_report, studies
 from genai_lab.services.training.preferences import Vote
 from genai_lab.training import Part, Plan, Training, architecture_of
+from genai_lab.views import View
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 PASSES = 6
@@ -20,7 +21,7 @@ HOW = {"leave out": "left_out", "flip": "flipped"}
 
 
 @dataclass(frozen=True)
-class Point:
+class Point(View):
     """A run of a learning curve: accuracy on the same held-out pairs with its interval; None until it has ended."""
 
     share: float
@@ -32,7 +33,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Influence:
+class Influence(View):
     """Accuracy without an annotator (or with flipped votes) less that with all, on the same pairs, over prompts."""
 
     annotator: str

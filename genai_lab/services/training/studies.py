@@ -18,6 +18,7 @@ from genai_lab.services.training import Started, TrainingView, estimating, prepa
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.views import View
 from storage import evaluation as queries
 from storage import runs
 from storage.tables import Run
@@ -29,7 +30,7 @@ LARGEST_BATCH = 256
 
 
 @dataclass(frozen=True)
-class Held:
+class Held(View):
     """The held-out rows that a study measures its models on; greedy completions."""
 
     rows: int = 200
@@ -44,7 +45,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class StudyView:
+class StudyView(View):
     """`settings` tells what it is made of; `evaluations` are those that it has begun, by what they are about."""
 
     id: int

@@ -8,11 +8,12 @@ from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
+from genai_lab.views import View
 from storage.tables import Run, RunInput
 
 
 @dataclass(frozen=True)
-class TrainingView:
+class TrainingView(View):
     """One run. `outcome` is what came of it (steps, best_step, best_loss, seconds, tokens, trained, parameters, peak
     in bytes), {} until it has ended; `predicted` is the memory plan in bytes by kind; `notes` tell what it met; `rate`
     is the learning rate, the default where the plan gives none; `scores` are what its completions were worth at each
