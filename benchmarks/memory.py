@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from genai_lab.training.heap import TUNABLES
+from genai_lab.glibc_heap import TUNABLES
 from genai_lab.training.memory import MemoryPlan, batch_of, plan, token_loss
 
 ROOT = Path(__file__).resolve().parents[1]

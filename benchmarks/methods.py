@@ -23,9 +23,9 @@ from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.services import datasets, evaluation, jobs, matrix, training
 from genai_lab.services.evaluation import Choice
-from genai_lab.services.training import results, studies
+from genai_lab.services.training import studies, study_results
 from genai_lab.services.training.studies import Held
-from genai_lab.training import Part, Plan, Training
+from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.methods import METHODS
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared/data"
@@ -64,7 +64,7 @@ def table(lab: LabContext, study: int) -> list[dict[str, Any]]:
     view = studies.show(lab, study)
     scores = evaluation.show(lab, view.evaluations["held out"])
     made = []
-    for line, system in zip(results.lines(lab, view), scores.systems, strict=True):
+    for line, system in zip(study_results.lines(lab, view), scores.systems, strict=True):
         out = line.run.outcome if line.run else {}
         figures = {one.figure: [one.value, one.low, one.high] for one in scores.scores if one.system == system.id}
         row = {
@@ -125,7 +125,7 @@ def starter(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     every = [one for one in METHODS if "encoder-decoder" in METHODS.get(one).architectures and one != "qlora"]
     chosen = options.methods.split(",") if options.methods else ["full", *(one for one in every if one != "full")]
     plan = Plan(
-        "starter-seq2seq", (Part(name, ("answer-passage", "answer-reading")),),
+        "starter-seq2seq", (DatasetSpec(name, ("answer-passage", "answer-reading")),),
         training=Training(steps=options.steps, batch=16, validation_rows=100, evaluate_every=options.steps // 4 or 1),
     )  # fmt: skip
     study = studies.bake_off(lab, plan, chosen, Held(options.rows, max_new_tokens=32, metrics=(ROUGE,)))
@@ -145,7 +145,7 @@ def dialogsum(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     plan = SplitPlan(by="column", column="split")
     name = datasets.import_rows(lab, kept, "dialogsum", {"kind": "file"}, mapping=roles, split=plan).name
     base = Plan(
-        "starter-seq2seq", (Part(name, ("summarise-conversation",)),), method="full",
+        "starter-seq2seq", (DatasetSpec(name, ("summarise-conversation",)),), method="full",
         training=Training(steps=20, batch=8, length=512, target_length=96, validation_rows=60, evaluate_every=20),
     )  # fmt: skip
     begun = training.start(lab, base)
@@ -175,7 +175,7 @@ def pretrain(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
         if name is None:
             continue
         plan = Plan(
-            model, (Part(name),), objective, "full",
+            model, (DatasetSpec(name),), objective, "full",
             training=Training(
                 steps=options.steps, batch=8, length=128, validation_rows=120, learning_rate=1e-3,
                 evaluate_every=options.steps // 4 or 1,
@@ -207,14 +207,14 @@ def block_perplexity(lab: LabContext, plan: Plan, tuned: str | None) -> dict[str
     from genai_lab.evaluation.statistics import interval
     from genai_lab.metrics import Sample
     from genai_lab.services import models
-    from genai_lab.services.training import preparing
+    from genai_lab.services.training import preparation
     from genai_lab.training.loading import load_module, load_tokenizer
 
     plan = replace(plan, validation_split="test")
-    found = preparing.known(lab, plan)
-    base = preparing.folder_of(found)
+    found = preparation.known(lab, plan)
+    base = preparation.folder_of(found)
     tokenizer = load_tokenizer(base)
-    blocks = preparing.prepare(lab, plan, found, tokenizer).validation
+    blocks = preparation.prepare(lab, plan, found, tokenizer).validation
     place = models.show(lab, tuned).card.path if tuned else base
     assert place is not None
     module = load_module(place, "decoder-only", "lm").eval()

@@ -191,7 +191,7 @@ def busy(home: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
     """While a fine-tuning job and an evaluation write."""
     from genai_lab.decoding import Sampling
     from genai_lab.services import datasets, evaluation, matrix, training
-    from genai_lab.training import Part, Plan, Training
+    from genai_lab.training import DatasetSpec, Plan, Training
 
     app = App(home, url)
     overlap, items = 4, options.rankings // 4
@@ -199,7 +199,7 @@ def busy(home: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
     name = datasets.import_starter(app.lab, "sentiment", "world", rows={"train": 400, "test": 400}).name
     app.start()
     app.ready()
-    plan = Plan("starter-causal", (Part(name, ("plain",)),), training=Training(steps=100_000, evaluate_every=20))
+    plan = Plan("starter-causal", (DatasetSpec(name, ("plain",)),), training=Training(steps=100_000, evaluate_every=20))
     tuned = training.start(app.lab, plan)
     grid = matrix.start(
         app.lab,

@@ -21,7 +21,7 @@ from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.services import datasets, training
-from genai_lab.services.training import rewarding
+from genai_lab.services.training import reward_studies
 from genai_lab.starter.tasks.reply import preference
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared/data/preference"
@@ -78,7 +78,7 @@ def accuracy(lab: LabContext, file: str, name: str, options: argparse.Namespace)
     for base in options.bases.split(","):
         for method in options.methods.split(","):
             for seed in map(int, options.seeds.split(",")):
-                plan = rewarding.default_plan(lab, dataset, base, method, options.steps)
+                plan = reward_studies.default_plan(lab, dataset, base, method, options.steps)
                 begun = training.start(lab, replace(plan, training=replace(plan.training, seed=seed)))
                 ended(lab)
                 rows.append(line(training.show(lab, begun.run_id)))
@@ -123,11 +123,11 @@ def curve(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     if dataset is None:
         return {}
     base, method = options.bases.split(",")[0], options.methods.split(",")[0]
-    study = rewarding.learning_curve(lab, rewarding.default_plan(lab, dataset, base, method, options.steps))
+    study = reward_studies.learning_curve(lab, reward_studies.default_plan(lab, dataset, base, method, options.steps))
     ended(lab)
     points = [
         {name: value for name, value in asdict(replace(one)).items() if name != "run"}
-        for one in rewarding.curve(lab, study)
+        for one in reward_studies.curve(lab, study)
     ]
     for one in points:
         print(f"{one['pairs']:5} pairs: {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})", flush=True)

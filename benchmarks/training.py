@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genai_lab.training import IGNORED, Architecture, Part, Plan, Training
-from genai_lab.training.heap import TUNABLES
+from genai_lab.glibc_heap import TUNABLES
+from genai_lab.training import IGNORED, Architecture, DatasetSpec, Plan, Training
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
-from genai_lab.training.work import Work
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "../shared/data/summarization/dialogsum_train.jsonl.gz"
@@ -93,12 +93,12 @@ def items(rows: int, training: Training, architecture: Architecture) -> list[Ite
 
 def work_of(
     method: str, steps: int, training: Training, folder: Path, rows: Sequence[Item], architecture: Architecture
-) -> Work:
+) -> TrainingInputs:
     name = MODELS[architecture]
-    plan = Plan(name, (Part("dialogsum"),), method=method, training=training)
-    work = Work(plan, WEIGHTS / name, name, architecture, steps, "cpu")
+    plan = Plan(name, (DatasetSpec("dialogsum"),), method=method, training=training)
+    work = TrainingInputs(plan, WEIGHTS / name, name, architecture, steps, "cpu")
     work.write(folder, [rows], rows[:4])
-    return Work.read(folder)
+    return TrainingInputs.read(folder)
 
 
 def throughput(options: argparse.Namespace) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def ours(method: str, architecture: Architecture, options: argparse.Namespace, s
     """Tokens a second of our loop."""
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
-    from genai_lab.training.loop import Loop, prepared
+    from genai_lab.training.training_loop import Loop, prepared
 
     training = settings(options, seed)
     with tempfile.TemporaryDirectory() as place:
@@ -233,7 +233,7 @@ ARCHITECTURE: dict[str, Architecture] = {"Trainer": "encoder-decoder", "SFTTrain
 
 def flat(options: argparse.Namespace) -> list[float]:
     """Resident bytes at the end of each of five passes over 96 rows."""
-    from genai_lab.training.loop import Loop, prepared
+    from genai_lab.training.training_loop import Loop, prepared
 
     training = Training(steps=60, batch=8, length=256, target_length=64, evaluate_every=12, validation_rows=4)
     tell = Silent()

@@ -49,9 +49,9 @@ def trained(lab: "LabContext", dataset: str, options: argparse.Namespace) -> Non
     from dataclasses import replace
 
     from genai_lab.services import training
-    from genai_lab.services.training import rewarding
+    from genai_lab.services.training import reward_studies
 
-    plan = rewarding.default_plan(lab, dataset, options.base, options.method, options.steps)
+    plan = reward_studies.default_plan(lab, dataset, options.base, options.method, options.steps)
     plan = replace(plan, training=replace(plan.training, seed=options.seed))
     begun = training.start(lab, plan, name=options.name)
     if not options.wait:

@@ -54,7 +54,7 @@ def add_tuning(parts: "Parsers[Parser]", shared: Parser) -> None:
 @with_lab
 def _train(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import training
-    from genai_lab.services.training import preparing, studies
+    from genai_lab.services.training import preparation, studies
     from genai_lab.training import Plan
 
     plan = Plan.from_yaml(text_of(options.config, "plan"))
@@ -62,7 +62,7 @@ def _train(lab: "LabContext", options: argparse.Namespace) -> None:
         plan = dataclasses.replace(plan, format=options.format)
     if options.check:
         ready = training.checked(lab, plan)
-        more = {"learning_rate": ready.found.rate(plan), "format": preparing.format_words(plan, ready.found)}
+        more = {"learning_rate": ready.found.rate(plan), "format": preparation.format_words(plan, ready.found)}
         return print_json(ready.predicted | more)
     words = {"name": options.name, "title": options.title, "tags": options.tag}
     begun = studies.start_gated(lab, plan, options.gate, **words)

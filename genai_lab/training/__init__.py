@@ -123,7 +123,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Part:
+class DatasetSpec:
     """One dataset of the mixture, NAME@VERSION, with the templates that its rows are put into by turns."""
 
     dataset: str
@@ -151,7 +151,7 @@ class Plan:
     """
 
     model: str
-    data: tuple[Part, ...]
+    data: tuple[DatasetSpec, ...]
     objective: str = "instruction"
     method: str = "lora"
     method_settings: dict[str, Any] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class Plan:
 
     def to_yaml(self) -> str:
         """The plan as a file: what has its default is left out."""
-        from genai_lab.training.written import write_yaml
+        from genai_lab.yaml_io import write_yaml
 
         kept, plain = self.as_dict(), Plan(self.model, self.data).as_dict()
         made = {name: value for name, value in kept.items() if name in ("model", "data") or value != plain[name]}
@@ -215,7 +215,7 @@ class Plan:
 
     @classmethod
     def from_yaml(cls, text: str) -> "Plan":
-        from genai_lab.training.written import read_yaml
+        from genai_lab.yaml_io import read_yaml
 
         return cls.from_dict(read_yaml(text, "The plan"))
 
@@ -223,9 +223,9 @@ class Plan:
 MIXING = ("size", "temperature", "weights")
 
 
-def _part(value: Any, number: int) -> Part:
+def _part(value: Any, number: int) -> DatasetSpec:
     owner = f"entry {number} of data"
-    if isinstance(value, Part):
+    if isinstance(value, DatasetSpec):
         return value
     if isinstance(value, str):
         value = {"dataset": value}
@@ -233,7 +233,7 @@ def _part(value: Any, number: int) -> Part:
         raise LabError(f"{owner.capitalize()} is {value!r}, but it must be a dataset's name, or have it as 'dataset'.")
     templates = value.get("templates") or ()
     made = {**value, "templates": (templates,) if isinstance(templates, str) else templates}
-    return settings_from(Part, made, owner)
+    return settings_from(DatasetSpec, made, owner)
 
 
 def architecture_of(card: Card) -> Architecture:
@@ -245,7 +245,7 @@ def architecture_of(card: Card) -> Architecture:
     return card.family if card.family in ("decoder-only", "encoder-decoder") else "encoder"  # type: ignore[return-value]
 
 
-class Tell(Protocol):
+class Reporter(Protocol):
     """What the loop says while it works; the worker's report is one."""
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None: ...

@@ -8,15 +8,15 @@ from typing import Any
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_folder
 from genai_lab.models.rewards import CHAT
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module, load_tokenizer
-from genai_lab.training.loop import best_of, resume, step_of
-from genai_lab.training.work import Work
+from genai_lab.training.training_loop import best_of, resume, step_of
 
 PROBES = ("The quick brown fox", "Once upon a time there was", "1 2 3", "Why?")
 CLOSE = 1e-3
 
 
-def export_best(work: Work, out: Path, folder: Path) -> int:
+def export_best(work: TrainingInputs, out: Path, folder: Path) -> int:
     """Writes the artefact of the best checkpoint in `out` to `folder`, whole or not at all; returns its step."""
     best = best_of(out)
     if best is None:
@@ -61,7 +61,7 @@ def merge(base: Path, adapter: Path, architecture: Any, folder: Path) -> float:
     return apart
 
 
-def restored(work: Work, checkpoint: Path) -> Any:
+def restored(work: TrainingInputs, checkpoint: Path) -> Any:
     """The module with its adapter as it was at that checkpoint."""
     import torch
 
@@ -77,7 +77,7 @@ def _usable(module: Any) -> None:
     module.config.use_cache = True
 
 
-def _name_base(folder: Path, work: Work) -> None:
+def _name_base(folder: Path, work: TrainingInputs) -> None:
     """An adapter names its base as the catalogue does, and no folder of this machine."""
     path = folder / "adapter_config.json"
     kept = json.loads(path.read_text())

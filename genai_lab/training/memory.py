@@ -159,7 +159,7 @@ def _heap_peak(ledger: "_Ledger", learned: int, states: list[int]) -> int:
 
     The ledger has seen a step with states: its first `learned` events are forward and backward pass.
     """
-    from genai_lab.training.heap import Heap
+    from genai_lab.glibc_heap import Heap
 
     heap = Heap()
     lasting = [(block, size) for block, size in ledger.before if block not in states]

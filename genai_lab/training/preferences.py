@@ -16,10 +16,10 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer
 
 from genai_lab.files import atomic_write
-from genai_lab.training import IGNORED, Tell
+from genai_lab.training import IGNORED, Reporter
 from genai_lab.training.batches import Draws, longest
-from genai_lab.training.running import Running, arguments
-from genai_lab.training.work import Work
+from genai_lab.training.inputs import TrainingInputs
+from genai_lab.training.lab_trainer import Running, arguments
 
 REFERENCE = "reference.npz"
 PAIRWISE = ("margin", "ref_chosen_logps", "ref_rejected_logps")
@@ -113,7 +113,7 @@ class RewardLoop(Pairs, RewardTrainer):
     """A reward model: -log sigmoid(r(chosen) - r(rejected) - margin) (Ouyang et al., 2022, eq. 1)."""
 
     def __init__(
-        self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell
+        self, work: TrainingInputs, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Reporter
     ) -> None:
         settings = work.objective_settings
         more = {"center_rewards_coefficient": settings.centring or None, "disable_dropout": False}
@@ -144,7 +144,7 @@ class DpoLoop(Pairs, DPOTrainer):
     """
 
     def __init__(
-        self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell
+        self, work: TrainingInputs, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Reporter
     ) -> None:
         settings = work.objective_settings
         more = {"beta": settings.beta, "loss_type": [settings.loss], "label_smoothing": settings.smoothing}

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.errors import LabError
-from genai_lab.training import Tell
-from genai_lab.training.work import Work
+from genai_lab.training import Reporter
+from genai_lab.training.inputs import TrainingInputs
 
 TOLD = "told.jsonl"
 FAILED = "failed.txt"
@@ -29,10 +29,10 @@ PARENT = "GENAI_LAB_TORCHRUN"
 PR_SET_PDEATHSIG = 1
 
 
-def run(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
+def run(work: TrainingInputs, folder: Path, out: Path, tell: Reporter) -> dict[str, Any]:
     """Trains in this process, or in as many as the plan asks for; returns the outcome (see `loop.train`)."""
     if work.training.processes == 1:
-        from genai_lab.training.loop import train
+        from genai_lab.training.training_loop import train
 
         return train(work, folder, out, tell)
     for name in (TOLD, FAILED, BROKEN):
@@ -82,7 +82,7 @@ def _lines(path: Path, place: int) -> Iterator[bytes]:
             yield line
 
 
-def _forward(line: dict[str, Any], tell: Tell) -> dict[str, Any] | None:
+def _forward(line: dict[str, Any], tell: Reporter) -> dict[str, Any] | None:
     name, values = line["call"], line["values"]
     getattr(tell, name)(*values)
     found: dict[str, Any] | None = values[0].get("outcome") if name == "record" else None
@@ -150,9 +150,9 @@ def main(folder: Path, out: Path) -> int:
     tie(int(os.environ[PARENT]))
     first = os.environ.get("RANK", "0") == "0"
     try:
-        from genai_lab.training.loop import train
+        from genai_lab.training.training_loop import train
 
-        train(Work.read(folder), folder, out, _Told(folder / TOLD if first else None))
+        train(TrainingInputs.read(folder), folder, out, _Told(folder / TOLD if first else None))
     except LabError as problem:
         (folder / FAILED).write_text(str(problem))
         return 1

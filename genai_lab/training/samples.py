@@ -5,15 +5,15 @@ from typing import Any
 
 from genai_lab.training import IGNORED
 from genai_lab.training.batches import Draws
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.objectives import Drawn
-from genai_lab.training.work import Work
 
 LONGEST = 48
 # PEFT ignores positions behind virtual tokens, so that rows padded on the left would be read at wrong ones.
 ALONE = ("prompt_tuning", "p_tuning", "prefix_tuning")
 
 
-def samples(work: Work, module: Any, tokenizer: Any, held: Draws, collate: Any) -> list[dict[str, Any]]:
+def samples(work: TrainingInputs, module: Any, tokenizer: Any, held: Draws, collate: Any) -> list[dict[str, Any]]:
     """{"place", "prompt", "reference", "text"} of the items that the work shows."""
     import torch
 
@@ -40,7 +40,7 @@ def _place(held: Draws, item: int) -> int:
     return next(place for place, (_, other) in enumerate(held.places) if other == item)
 
 
-def _split(work: Work, one: Drawn) -> tuple[list[int], list[int]]:
+def _split(work: TrainingInputs, one: Drawn) -> tuple[list[int], list[int]]:
     """(what is given, what is to be written)."""
     learned = [place for place, label in enumerate(one.labels) if label != IGNORED]
     if work.architecture == "encoder-decoder":
@@ -55,7 +55,7 @@ def _split(work: Work, one: Drawn) -> tuple[list[int], list[int]]:
     return one.ids[: first + 1], one.ids[first + 1 : learned[-1] + 2]
 
 
-def _asked(work: Work, tokenizer: Any, one: Drawn) -> tuple[str, str]:
+def _asked(work: TrainingInputs, tokenizer: Any, one: Drawn) -> tuple[str, str]:
     if work.objective.head == "classify":
         return _text(tokenizer, one.ids), work.labels[one.labels[0]]
     if work.objective.head == "reward":
@@ -68,11 +68,11 @@ def _asked(work: Work, tokenizer: Any, one: Drawn) -> tuple[str, str]:
     return _text(tokenizer, given), _text(tokenizer, wanted)
 
 
-def _written(work: Work, module: Any, tokenizer: Any, drawn: Sequence[Drawn]) -> list[str]:
+def _written(work: TrainingInputs, module: Any, tokenizer: Any, drawn: Sequence[Drawn]) -> list[str]:
     return generated(work, module, tokenizer, [_split(work, one)[0] for one in drawn], LONGEST)
 
 
-def generated(work: Work, module: Any, tokenizer: Any, given: Sequence[list[int]], room: int) -> list[str]:
+def generated(work: TrainingInputs, module: Any, tokenizer: Any, given: Sequence[list[int]], room: int) -> list[str]:
     """What transformers' own generation writes for the ids, greedily, at most `room` new tokens each."""
     import torch
 
@@ -100,7 +100,7 @@ def generated(work: Work, module: Any, tokenizer: Any, given: Sequence[list[int]
     return [tokenizer.decode(row) if keep else _text(tokenizer, row) for row in fresh]
 
 
-def _classes(work: Work, module: Any, drawn: Sequence[Drawn], collate: Any) -> list[str]:
+def _classes(work: TrainingInputs, module: Any, drawn: Sequence[Drawn], collate: Any) -> list[str]:
     inputs = {name: value.to(module.device) for name, value in collate(drawn).items() if name != "labels"}
     shares = module(**inputs).logits.float().softmax(-1)
     return [f"{work.labels[int(row.argmax())]} ({float(row.max()):.2f})" for row in shares]

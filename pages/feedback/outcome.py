@@ -10,8 +10,8 @@ from genai_lab.errors import LabError
 from genai_lab.feedback.pairs import FORMS, VOTES
 from genai_lab.services import feedback as service
 from genai_lab.services import models, training
-from genai_lab.services.feedback import exporting, learned
-from genai_lab.services.training import rewarding
+from genai_lab.services.feedback import campaign_models, exporting
+from genai_lab.services.training import reward_studies
 from pages.components import plots
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.head import piece, section
@@ -134,17 +134,17 @@ def draw(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]
 
 def _learned(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]:
     hidden = gr.update(visible=False)
-    made = learned.of(lab, view.id) if view else None
+    made = campaign_models.of(lab, view.id) if view else None
     if made is None or not made.runs:
         return [{"rows": []}, hidden, hidden, hidden, hidden]
     able = made.rewarded is not None
-    told = learned.more_would_help(made.curve)
+    told = campaign_models.more_would_help(made.curve)
     if made.waiting:
         told = f"{told} {made.waiting} run{'s are' if made.waiting > 1 else ' is'} still learning.".strip()
     labels = [
         {
             "name": one.annotator,
-            "how": rewarding.HOW[one.how].replace("_", " "),
+            "how": reward_studies.HOW[one.how].replace("_", " "),
             "after": f"{one.after:.3f}",
             "change": f"{one.difference:+.3f}",
             "interval": f"{one.low:+.3f} to {one.high:+.3f}",
@@ -167,10 +167,10 @@ def _policy(run: Any) -> bool:
 
 def blind(lab: LabContext, campaign: int | None) -> int:
     """A campaign that sets the newest policy beside its base."""
-    found = next((run for run in learned.of(lab, _known(campaign)).runs if _policy(run)), None)
+    found = next((run for run in campaign_models.of(lab, _known(campaign)).runs if _policy(run)), None)
     if found is None:
         raise LabError("No policy of this campaign has ended yet; tune one first.")
-    begun = learned.before_and_after(lab, found.id)
+    begun = campaign_models.before_and_after(lab, found.id)
     notice("Both answer the held-out prompts; invite annotators meanwhile.")
     return begun.campaign
 
@@ -215,19 +215,19 @@ def _curve(points: Sequence[Any]) -> Any:
 
 
 def studied(lab: LabContext, campaign: int | None) -> None:
-    _begin(lab, campaign, learned.CURVE)
+    _begin(lab, campaign, campaign_models.CURVE)
 
 
 def relabelled(lab: LabContext, campaign: int | None, who: str | None, how: str) -> None:
-    _begin(lab, campaign, learned.LABELS, [who] if who else [], how)
+    _begin(lab, campaign, campaign_models.LABELS, [who] if who else [], how)
 
 
 def _begin(lab: LabContext, campaign: int | None, *what: Any) -> None:
     """Begins a study with the plan of the newest reward model."""
-    found = learned.of(lab, _known(campaign)).rewarded
+    found = campaign_models.of(lab, _known(campaign)).rewarded
     if found is None:
         raise LabError("No reward model of this campaign has ended yet; train one first.")
-    learned.study(lab, found.id, *what)
+    campaign_models.study(lab, found.id, *what)
     notice("Its runs are queued; what they say appears here as they end.")
 
 
@@ -258,7 +258,7 @@ def trained(
     if not base:
         raise LabError("No base is chosen; choose the model that learns from the pairs.")
     made = exporting.to_dataset(lab, _known(campaign), votes=votes)
-    plan = rewarding.default_plan(lab, made.name, base, method, objective=objective)
+    plan = reward_studies.default_plan(lab, made.name, base, method, objective=objective)
     begun = training.start(lab, plan)
     notice(f"Run {begun.run_id} teaches {begun.model}.")
     return {"run": begun.run_id, "model": begun.model}

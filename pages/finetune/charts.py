@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from genai_lab.services.training import TrainingView
-from genai_lab.services.training.results import Line
+from genai_lab.services.training.study_results import Line
 from pages.components.plots import GRID, PALETTE, figure, layout
 
 Points = Sequence[tuple[int, float]]

@@ -11,8 +11,8 @@ from genai_lab.context import LabContext
 from genai_lab.data import SPLITS
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import datasets, models, prompting, templates
-from genai_lab.services.training.estimating import GPUS
-from genai_lab.training import BY_MODEL, MIXING, Part, Plan, Training, architecture_of, settings_from
+from genai_lab.services.training.estimates import GPUS
+from genai_lab.training import BY_MODEL, MIXING, DatasetSpec, Plan, Training, architecture_of, settings_from
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from pages.components.errors import warned
@@ -183,7 +183,7 @@ def plan_of(*values: Any) -> tuple[Plan, str]:
     order = [*FIRST, *(item.name for item in fields(Training) if item.name not in FIRST)]
     plan = Plan(
         model=model or "",
-        data=(Part(dataset, tuple(chosen or ()), 0.0 if weight is None else weight), *_parts(more or "")),
+        data=(DatasetSpec(dataset, tuple(chosen or ()), 0.0 if weight is None else weight), *_parts(more or "")),
         objective=objective,
         method=method,
         method_settings=own.get(("method", method), {}),
@@ -199,7 +199,7 @@ def plan_of(*values: Any) -> tuple[Plan, str]:
     return plan, (name or "").strip()
 
 
-def _parts(text: str) -> list[Part]:
+def _parts(text: str) -> list[DatasetSpec]:
     made = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -210,7 +210,7 @@ def _parts(text: str) -> list[Part]:
             weight = float(more[1]) if len(more) > 1 and more[1] else 1.0
         except ValueError:
             raise LabError(f"Line {number} of the datasets has the weight {more[1]!r}; write a number.") from None
-        made.append(Part(dataset, kept, weight))
+        made.append(DatasetSpec(dataset, kept, weight))
     return made
 
 
@@ -240,7 +240,7 @@ def offered(lab: LabContext, values: Sequence[Any] | None) -> list[Update]:
     """What can be chosen now, with these values where they are still there; what is not is left empty and told."""
     tunable = [view.card.name for view in models.catalogue(lab) if _tunable(view)]
     sets = [view.name for view in datasets.find(lab, "", 200)[0]]
-    made = list(values or values_of(Plan("starter-seq2seq", (Part(""),))))
+    made = list(values or values_of(Plan("starter-seq2seq", (DatasetSpec(""),))))
     model = made[0] if made[0] in tunable else None
     dataset = next((one for one in sets if made[3] in (one, one.partition("@")[0])), None)
     if values is None:

@@ -9,9 +9,9 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, evaluation
-from genai_lab.services.training import estimating, following, preparing, studies, telling
-from genai_lab.services.training.first_batch import FirstBatch, first_batch
-from genai_lab.training import Part, Plan, Training
+from genai_lab.services.training import estimates, plan_diff, preparation, progress, studies
+from genai_lab.services.training.batch_preview import FirstBatch, first_batch
+from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from pages.components.copying import copy_computed, download_computed
@@ -25,7 +25,7 @@ from pages.finetune import form as forms
 FILE = "plan.yaml"
 KEEP = "(...values) => JSON.stringify(values)"
 Update = Any
-QA = Part("starter-qa", ("answer-passage", "answer-reading"))
+QA = DatasetSpec("starter-qa", ("answer-passage", "answer-reading"))
 EXAMPLES: dict[str, Plan] = {
     "LoRA learns to answer questions": Plan(
         "starter-seq2seq", (QA,), method="lora", training=Training(steps=160, batch=16, validation_rows=100)
@@ -37,18 +37,18 @@ EXAMPLES: dict[str, Plan] = {
         "starter-seq2seq",
         (
             QA,
-            Part("starter-sentiment", ("classify-sentiment-answer",)),
-            Part("starter-translation", ("translate-french", "translate-sentence")),
+            DatasetSpec("starter-sentiment", ("classify-sentiment-answer",)),
+            DatasetSpec("starter-translation", ("translate-french", "translate-sentence")),
         ),
         method="full",
         training=Training(steps=300, batch=16),
     ),
     "Stories by CLM": Plan(
-        "starter-causal", (Part("starter-story", ("story-continue",)),), objective="causal", method="full",
+        "starter-causal", (DatasetSpec("starter-story", ("story-continue",)),), objective="causal", method="full",
         training=Training(steps=120, batch=8),
     ),
     "A sentiment classifier": Plan(
-        "starter-toxicity", (Part("starter-sentiment"),), objective="classification", method="full",
+        "starter-toxicity", (DatasetSpec("starter-sentiment"),), objective="classification", method="full",
         training=Training(steps=120, batch=16, length=128),
     ),
 }  # fmt: skip
@@ -173,10 +173,10 @@ def about_words(lab: LabContext, model: str | None, objective: str, method: str)
 
 def about_share(lab: LabContext, model: str | None, objective: str, method: str) -> str:
     """The same with the share of the weights, where it can be told."""
-    share = estimating.share_of(lab, model, objective, method) if model else None
+    share = estimates.share_of(lab, model, objective, method) if model else None
     if share is None:
         return _about(objective, method, "")
-    rate = estimating.rate_of(lab, model or "", objective, method)
+    rate = estimates.rate_of(lab, model or "", objective, method)
     line = f"<b>{html.escape(model or '')}</b>: trains <b>{share_text(*share)}</b> parameters"
     return _about(objective, method, f"{line}; an empty learning rate means {rate:g}.")
 
@@ -201,7 +201,7 @@ def start_run(
     plan, name = forms.plan_of(*values)
     yield gr.skip(), gr.update(selected="runs"), PRESSED, PRESSED
     try:
-        with following.starting(lab, plan, title or name):
+        with progress.starting(lab, plan, title or name):
             run = studies.start_gated(lab, plan, gate or [], name=name, title=title or "", tags=(tags or "").split(","))
     except BaseException:
         yield gr.skip(), gr.update(selected="new"), FREE, FREE
@@ -222,14 +222,14 @@ def weigh_plan(lab: LabContext, gpu: str, *values: Any) -> Iterator[Sequence[Upd
     plan = forms.plan_of(*values)[0]
     yield {"bars": [], "waiting": f"Weighing one step of {plan.model}…"}, PRESSED
     try:
-        found = preparing.known(lab, plan)
-        made = memory_value(estimating.estimate(lab, plan, found), gpu) | {"passes": passes_text(plan, found)}
+        found = preparation.known(lab, plan)
+        made = memory_value(estimates.estimate(lab, plan, found), gpu) | {"passes": passes_text(plan, found)}
     except BaseException:
         yield {"bars": []}, FREE
         raise
     yield {**made, "waiting": "Timing two steps, to tell how long it will take…"}, PRESSED
     try:
-        made["passes"] = estimating.timed(lab, plan, found).sentence
+        made["passes"] = estimates.timed(lab, plan, found).sentence
     except BaseException:
         yield made, FREE
         raise
@@ -247,7 +247,7 @@ def _computed(empty: dict[str, Any], waiting: str, compute: Callable[[], dict[st
     yield made, FREE
 
 
-def passes_text(plan: Plan, found: preparing.Known) -> str:
+def passes_text(plan: Plan, found: preparation.ResolvedPlan) -> str:
     """The steps as passes over the rows that are learned from."""
     rows = sum(version.splits.get(plan.split, 0) for version in found.versions)
     settings = plan.training
@@ -291,7 +291,7 @@ def preset_values(name: str | None) -> Sequence[Update]:
     return forms.PRESETS.get(name or "", (gr.skip(), gr.skip()))
 
 
-def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
+def memory_value(made: estimates.Estimate, chosen: str = "") -> dict[str, Any]:
     """Bars by kind; what fits."""
     memory = made.memory
     kinds = {
@@ -301,7 +301,7 @@ def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
     }  # fmt: skip
     most = max(memory.peak, 1)
     needed = made.on_gpu
-    smallest = next((name for name, size in estimating.GPUS.items() if size >= needed), None)
+    smallest = next((name for name, size in estimates.GPUS.items() if size >= needed), None)
     rows = f"rows of {made.length:,} tokens{f' and completions of {made.target:,}' if made.target else ''}"
     share = f"{count_text(memory.trained)} of {count_text(memory.parameters)} parameters trained"
     each = f"; each of {made.processes} processes takes this" if made.processes > 1 else ""
@@ -311,8 +311,8 @@ def memory_value(made: estimating.Estimate, chosen: str = "") -> dict[str, Any]:
         if smallest
         else "more than any single one holds: use several processes and sharding."
     )
-    if chosen in estimating.GPUS:
-        size = estimating.GPUS[chosen]
+    if chosen in estimates.GPUS:
+        size = estimates.GPUS[chosen]
         gpu = f"{'fits into' if needed <= size else 'does not fit into'} {chosen} with {size_text(size)}; {gpu}"
     return {
         "note": f"Foreseen for batches of {rows}; {share}{each}.",
@@ -337,7 +337,7 @@ def yaml_of(*values: Any) -> str:
 
 def command_of(lab: LabContext, title: str, tags: str, gate: list[int] | None, *values: Any) -> str:
     _, name = forms.plan_of(*values)
-    return telling.command(lab, FILE, name, title or "", [one.strip() for one in (tags or "").split(",")], gate or [])
+    return plan_diff.command(lab, FILE, name, title or "", [one.strip() for one in (tags or "").split(",")], gate or [])
 
 
 def put_in(lab: LabContext, text: str) -> Sequence[Update]:

@@ -9,7 +9,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models, training
-from genai_lab.services.training import TrainingView, following, telling
+from genai_lab.services.training import TrainingView, plan_diff, progress
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
@@ -171,7 +171,7 @@ def mark(lab: LabContext, run: int | None, beside: list[int] | None) -> str:
     told: list[Any] = [
         (view.id, view.title, view.status, view.tags, view.job and (view.job.done, view.job.message)) for view in every
     ]
-    told += [repr(one) for one in following.being_checked(lab)]
+    told += [repr(one) for one in progress.being_checked(lab)]
     view = found(lab, run)
     if view is None:
         return repr((run, beside, told))
@@ -232,19 +232,19 @@ def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
         return {"rows": []}
     return {
         "names": [f"{view.id}: {view.title}" for view in views],
-        "rows": [{"name": name, "values": values} for name, values in telling.differences(views)],
+        "rows": [{"name": name, "values": values} for name, values in plan_diff.differences(views)],
     }
 
 
 def listed(lab: LabContext, views: Sequence[TrainingView], run: int | None) -> dict[str, Any]:
     """The table: starts that are being checked, then every run with how far it is."""
-    standings = following.standings(lab, views)
-    checking = [asdict(one) for one in following.being_checked(lab)]
+    standings = progress.standings(lab, views)
+    checking = [asdict(one) for one in progress.being_checked(lab)]
     rows = [row(view, standings[view.id], run) for view in views]
     return {"rows": rows, "checking": checking, "any": bool(rows or checking)}
 
 
-def row(view: TrainingView, at: following.Standing, run: int | None) -> dict[str, Any]:
+def row(view: TrainingView, at: progress.Standing, run: int | None) -> dict[str, Any]:
     job = view.job
     strip = jobstrip.row(job) if job else {}
     live = view.status in ("running", "queued")
@@ -324,9 +324,9 @@ def _ended(lab: LabContext, view: TrainingView) -> str:
     """Where a run that was cancelled or failed stood, and what it can be kept from."""
     if view.status not in ("cancelled", "failed"):
         return ""
-    at = following.standings(lab, [view])[view.id]
+    at = progress.standings(lab, [view])[view.id]
     where = f"{view.status.capitalize()} at step {at.step:,} of {at.steps:,}" if at.steps else view.status.capitalize()
-    kept = following.best_checkpoint(lab, view)
+    kept = progress.best_checkpoint(lab, view)
     if kept is None:
         return f"{where}; no checkpoint yet."
     loss = f", validation loss {at.best:.3f}" if at.best is not None and at.best_step == kept else ""

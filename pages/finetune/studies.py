@@ -12,10 +12,10 @@ from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
 from genai_lab.services import evaluation, models
 from genai_lab.services.evaluation import Choice, suites
-from genai_lab.services.training import results, studies
+from genai_lab.services.training import studies, study_results
 from genai_lab.services.training.studies import Held, StudyView
 from genai_lab.training.methods import METHODS
-from genai_lab.training.written import read_yaml
+from genai_lab.yaml_io import read_yaml
 from pages.components.errors import PRIVATE, guarded
 from pages.components.head import PLAIN, empty_state_markup, section
 from pages.components.stats import NOTHING, seconds_text, share_text, size_text
@@ -259,17 +259,17 @@ def _shown(lab: LabContext, view: StudyView) -> tuple[str, Any]:
     if view.kind == "sweep":
         return _sweep_table(view), charts.sweep(view.runs, list(view.settings.get("grid", {})))
     if view.kind in ("forgetting", "gate"):
-        found = results.changes(lab, view)
-        matrix = _matrix(results.forgotten(lab, found)) if view.kind == "forgetting" else ""
+        found = study_results.changes(lab, view)
+        matrix = _matrix(study_results.forgotten(lab, found)) if view.kind == "forgetting" else ""
         return matrix + _changes(found, view.kind) + note, None
-    lines = results.lines(lab, view)
+    lines = study_results.lines(lab, view)
     name = next(iter(evaluation.show(lab, view.evaluations["held out"]).choices)).metric if lines else ""
     measured = any(line.value is not None for line in lines)
     figure = charts.scores(lines, name, costs=view.kind == "shots") if measured else None
     return _lines(lines, view) + note, figure
 
 
-def _lines(lines: Sequence[results.Line], view: StudyView) -> str:
+def _lines(lines: Sequence[study_results.Line], view: StudyView) -> str:
     """One row a system: what it took and what it scored."""
     if not lines:
         return empty_state_markup("Nothing measured yet", "The runs are queued; scores come in when they have ended.")
@@ -278,7 +278,7 @@ def _lines(lines: Sequence[results.Line], view: StudyView) -> str:
     return _table(head, [_cells(line) for line in lines])
 
 
-def _cells(line: results.Line) -> list[str]:
+def _cells(line: study_results.Line) -> list[str]:
     run = line.run
     out = run.outcome if run else {}
     score = NOTHING
@@ -314,7 +314,7 @@ def _sweep_table(view: StudyView) -> str:
     return _table(("Run", "State", "Validation loss", "Training"), rows)
 
 
-def _changes(found: Sequence[results.Change], kind: str) -> str:
+def _changes(found: Sequence[study_results.Change], kind: str) -> str:
     """Every figure of every suite, and a sentence that names what got worse."""
     rows = []
     for one in found:
@@ -322,19 +322,19 @@ def _changes(found: Sequence[results.Change], kind: str) -> str:
         p = f"{one.p:.2g}" if one.p is not None else NOTHING
         rows.append([one.suite, one.model, one.figure or NOTHING, *values, change_text(one), p, one.verdict])
     what = "Saved evaluation" if kind == "gate" else "Suite"
-    words = results.got_worse(found, "saved evaluations" if kind == "gate" else "suites")
+    words = study_results.got_worse(found, "saved evaluations" if kind == "gate" else "suites")
     return f'<p class="verdict" role="status">{html.escape(words)}</p>' + _table(
         (what, "Model", "Figure", "Before", "After", "Change, 95 % interval", "p", "Verdict"), rows
     )
 
 
-def _matrix(made: results.Forgotten) -> str:
+def _matrix(made: study_results.Forgotten) -> str:
     """Suites by models: each cell the change with its interval, the more coloured the larger it is."""
     changes = [one for _, _, row in made.rows for one in row if one is not None and one.compared is not None]
     if not changes:
         return ""
     most = max(abs(one.gain) for one in changes) or 1.0
-    kinds = [(kind, sum(one == kind for one, _ in made.columns)) for kind in results.KINDS]
+    kinds = [(kind, sum(one == kind for one, _ in made.columns)) for kind in study_results.KINDS]
     groups = "".join(f'<th scope="colgroup" colspan="{n}">{html.escape(kind)}</th>' for kind, n in kinds if n)
     names = "".join(f'<th scope="col">{html.escape(name)}</th>' for _, name in made.columns)
     body = "".join(
@@ -350,7 +350,7 @@ def _matrix(made: results.Forgotten) -> str:
     )
 
 
-def _change_cell(one: results.Change | None, most: float) -> str:
+def _change_cell(one: study_results.Change | None, most: float) -> str:
     if one is None or one.compared is None:
         return f"<td>{NOTHING}</td>"
     much = round(STRONGEST * abs(one.gain) / most)
@@ -360,7 +360,7 @@ def _change_cell(one: results.Change | None, most: float) -> str:
     return f'<td class="change {tone}" style="--much:{much}%"><b>{value}</b> <small>{interval}</small>{told}</td>'
 
 
-def change_text(one: results.Change) -> str:
+def change_text(one: study_results.Change) -> str:
     if one.compared is None:
         return NOTHING
     found = one.compared.comparison

@@ -17,7 +17,7 @@ from genai_lab.models import Prompt, Request
 from genai_lab.models.fake import FakeGenerator
 from genai_lab.services import generation, jobs, models
 from genai_lab.services.work import KINDS
-from genai_lab.training import Part, Plan, Training
+from genai_lab.training import DatasetSpec, Plan, Training
 from storage import jobs as job_queries
 from storage.tables import Job
 from tests.models.servers import SmallEndpoint, serving
@@ -95,7 +95,9 @@ def _write_files(folder: Path) -> None:
     (folder / "dialogues.csv").write_text("\n".join(["dialogue,summary", *dialogues]))
     rows = [{"made": "a red dog", "wanted": "a red dog"}, {"made": 1, "wanted": 1}]
     (folder / "predictions.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    plan = Plan("starter-causal", (Part("support", templates=("summarise-conversation",)),), training=Training(steps=2))
+    plan = Plan(
+        "starter-causal", (DatasetSpec("support", templates=("summarise-conversation",)),), training=Training(steps=2)
+    )
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan.as_dict()))
     (folder / "prompts.txt").write_text("Tell a story.\nSay hello.\n")
     votes = [

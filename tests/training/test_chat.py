@@ -15,13 +15,13 @@ from genai_lab.models import Prompt
 from genai_lab.models.chat_tokens import chat_pair, mark_answers
 from genai_lab.models.rewards import RewardModel
 from genai_lab.services import datasets, models, training
-from genai_lab.services.training import preparing
-from genai_lab.services.training.first_batch import first_batch
-from genai_lab.training import IGNORED, Part, Plan, Training
+from genai_lab.services.training import preparation
+from genai_lab.services.training.batch_preview import first_batch
+from genai_lab.training import IGNORED, DatasetSpec, Plan, Training
 from genai_lab.training.batches import read_items, write_items
+from genai_lab.training.completion_scores import metric_for
 from genai_lab.training.loading import load_tokenizer
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Text
-from genai_lab.training.scoring import metric_for
 from tests.tiny import open_lab
 from tests.training.models import CHATML, WORDS, tiny
 
@@ -161,7 +161,7 @@ def test_a_template_that_answers_elsewhere_than_it_asks_is_one_sentence(tokenize
 
 def plan(model: str, dataset: str, objective: str = "instruction", **more: Any) -> Plan:
     templates = ("plain",) if dataset == "pairs" else ()
-    return Plan(model, (Part(dataset, templates),), objective, training=SHORT, **more)
+    return Plan(model, (DatasetSpec(dataset, templates),), objective, training=SHORT, **more)
 
 
 @pytest.mark.parametrize(("dataset", "objective"), [("pairs", "instruction"), ("votes", "dpo"), ("votes", "reward")])
@@ -176,14 +176,14 @@ def test_by_default_a_chat_model_is_tuned_in_chat_and_others_in_plain_text(
     assert "<|im_start|>" not in "".join(text for text, _ in plain.rows[0].tokens)
     assert first_batch(lab, plan("plain", dataset, objective)).form == "Read as plain text."
     with pytest.raises(LabError, match="no chat template"):
-        preparing.known(lab, plan("plain", dataset, objective, format="chat"))
+        preparation.known(lab, plan("plain", dataset, objective, format="chat"))
 
 
 def test_what_is_learned_begins_with_what_a_chat_sends(lab: LabContext) -> None:
     generator = models.load(lab, "chat")
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
     asked = plan("chat", "pairs")
-    made = preparing.prepare(lab, asked, preparing.known(lab, asked), tokenizer)
+    made = preparation.prepare(lab, asked, preparation.known(lab, asked), tokenizer)
     asks = [f"{a} and {b}" for a in WORDS[:6] for b in WORDS[6:12]]
     chats = [Prompt(messages=({"role": "user", "content": ask},), mode="chat") for ask in asks]
     sent = {generator.context_ids(one) for one in chats}
@@ -194,14 +194,14 @@ def test_conversations_are_learned_without_a_template_of_prompts(lab: LabContext
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
     for more, count in (({}, 2), ({"objective_settings": {"turns": "last"}}, 1)):
         asked = plan("chat", "talks", **more)
-        made = preparing.prepare(lab, asked, preparing.known(lab, asked), tokenizer)
+        made = preparation.prepare(lab, asked, preparation.known(lab, asked), tokenizer)
         item = made.train[0][0]
         talks = [rendered(tokenizer, [*TALK[:-1], {"role": "assistant", "content": word}]) for word in WORDS]
         assert item.ids + item.target in talks
         assert item.labels.count(tokenizer.eos_token_id) == count
     asked = plan("plain", "talks", objective_settings={"turns": "last"})
     own = load_tokenizer(models.show(lab, "plain").card.path or Path())
-    made = preparing.prepare(lab, asked, preparing.known(lab, asked), own)
+    made = preparation.prepare(lab, asked, preparation.known(lab, asked), own)
     written = own("\n\nUser: yes?\n\nAssistant:", add_special_tokens=False)["input_ids"]
     assert made.train[0][0].ids[-len(written) :] == written
 

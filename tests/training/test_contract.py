@@ -9,15 +9,15 @@ import torch
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services.training import preparing
-from genai_lab.training import ARCHITECTURES, Architecture, Part, Plan, Training
+from genai_lab.services.training import preparation
+from genai_lab.training import ARCHITECTURES, Architecture, DatasetSpec, Plan, Training
 from genai_lab.training.artefacts import export_best
 from genai_lab.training.batches import Collate
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import class_of, load_module, load_tokenizer
-from genai_lab.training.loop import best_of, prepared, resume, train
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Text
-from genai_lab.training.work import Work
+from genai_lab.training.training_loop import best_of, prepared, resume, train
 from tests.training.models import TEXTS, Told, kind_of, tiny
 
 USABLE = [name for name in METHODS if name != "qlora"]
@@ -38,11 +38,15 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def work_of(
     bases: dict[str, Path], folder: Path, method: str, architecture: Architecture, objective: str = "", **training: Any
-) -> Work:
+) -> TrainingInputs:
     """A run on TEXTS, written to `folder`."""
     base = bases[kind_of(architecture, method)]
     plan = Plan(
-        "base", (Part("texts@1"),), objective or OWN[architecture], method, training=replace(TRAINING, **training)
+        "base",
+        (DatasetSpec("texts@1"),),
+        objective or OWN[architecture],
+        method,
+        training=replace(TRAINING, **training),
     )
     labels = ("colour", "number") if plan.objective == "classification" else ()
     texts = [replace(one, completion=labels[one.row // 18]) if labels else one for one in TEXTS]
@@ -53,11 +57,11 @@ def work_of(
     tokenizer = load_tokenizer(base)
     items = OBJECTIVES.get(plan.objective).items(texts, tokenizer, architecture, plan.training, labels)
     metric = "rouge" if plan.objective == "instruction" else ""
-    made = Work(
+    made = TrainingInputs(
         plan, base, "base", architecture, plan.training.steps, "cpu", labels, (0, 1), scored=(0, 2, 3), metric=metric
     )
     made.write(folder, [items[4:]], items[:4])
-    return Work.read(folder)
+    return TrainingInputs.read(folder)
 
 
 @pytest.mark.parametrize(("method", "architecture"), PAIRS)
@@ -91,7 +95,7 @@ def test_a_method_trains_what_it_says_and_its_artefact_says_the_same(
         same_logits(after.eval(), loaded(work, tmp_path / "artefact"), work, tmp_path)
 
 
-def loaded(work: Work, artefact: Path) -> Any:
+def loaded(work: TrainingInputs, artefact: Path) -> Any:
     """The artefact as transformers and PEFT alone load it."""
     kind = class_of(work.architecture, work.objective.head)
     if (artefact / "config.json").is_file():
@@ -101,7 +105,7 @@ def loaded(work: Work, artefact: Path) -> Any:
     return PeftModel.from_pretrained(kind.from_pretrained(work.base), artefact).eval()
 
 
-def same_logits(ours: Any, theirs: Any, work: Work, folder: Path) -> None:
+def same_logits(ours: Any, theirs: Any, work: TrainingInputs, folder: Path) -> None:
     *_, draws, _held = prepared(work, folder)
     tokenizer = load_tokenizer(work.base)
     start = 1 if work.architecture == "encoder-decoder" else None
@@ -133,7 +137,7 @@ def unsupported() -> list[tuple[str, str, Architecture]]:
         for one in ARCHITECTURES
         if one not in METHODS.get(method).architectures
         or one not in OBJECTIVES.get(objective).architectures
-        or preparing.together(objective, method)
+        or preparation.together(objective, method)
     ]
 
 
@@ -142,10 +146,10 @@ def test_what_does_not_go_together_is_refused_in_one_sentence(
     lab: LabContext, method: str, objective: str, architecture: Architecture
 ) -> None:
     model = {"decoder-only": "llama", "encoder-decoder": "t5", "encoder": "roberta"}[architecture]
-    parts = (Part("pairs", ("plain",)),)
+    parts = (DatasetSpec("pairs", ("plain",)),)
     plan = Plan(model, parts, objective, method, training=TRAINING)
     with pytest.raises(LabError) as caught:
-        preparing.known(lab, plan)
+        preparation.known(lab, plan)
     said, titles = str(caught.value), (METHODS.get(method).title, OBJECTIVES.get(objective).title)
     assert any(title in said for title in titles)
     assert f"{model} is {architecture}" in said or "cannot be merged" in said

@@ -10,8 +10,8 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.services import feedback, jobs, lineage, rewards, training
-from genai_lab.services.feedback import exporting, learned
-from genai_lab.services.training import rewarding
+from genai_lab.services.feedback import campaign_models, exporting
+from genai_lab.services.training import reward_studies
 from tests.tiny import open_lab
 from tests.training.models import WORDS, tiny
 
@@ -34,7 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
 
 def begun(lab: LabContext, objective: str, done: Done, votes: str) -> training.TrainingView:
     made = exporting.to_dataset(lab, "polite", votes=votes)
-    plan = rewarding.default_plan(lab, made.name, "llama", "full", 30, objective)
+    plan = reward_studies.default_plan(lab, made.name, "llama", "full", 30, objective)
     plan = replace(plan, training=replace(plan.training, batch=4, learning_rate=3e-3, evaluate_every=15, length=32))
     run = training.start(lab, plan)
     done(run.job_id)
@@ -49,13 +49,13 @@ def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: LabConte
     (campaign,) = lineage.walk(lab, view.model).of("campaign")
     assert campaign.detail["annotators"] == ["ann", "bob"]
     assert len(campaign.detail["rankings"]) == 80
-    found = learned.of(lab, "polite")
+    found = campaign_models.of(lab, "polite")
     assert [run.id for run in found.runs] == [view.id]
-    study = learned.study(lab, view.id, learned.CURVE)
-    assert learned.of(lab, "polite").waiting == 4
+    study = campaign_models.study(lab, view.id, campaign_models.CURVE)
+    assert campaign_models.of(lab, "polite").waiting == 4
     for run in training.find(lab, parent=study):
         training.cancel(lab, run.id)
-    flipped = training.find(lab, parent=learned.study(lab, view.id, learned.LABELS, ["bob"], "flip"))
+    flipped = training.find(lab, parent=campaign_models.study(lab, view.id, campaign_models.LABELS, ["bob"], "flip"))
     assert [run.plan.objective_settings.get("flipped", "") for run in flipped] == ["bob", ""]
     for run in flipped:
         training.cancel(lab, run.id)
@@ -67,12 +67,12 @@ def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, done: Do
     assert {"validation reward margin", "validation chosen reward"} <= set(training.curves(lab, view))
     assert view.report["accuracy"]["value"] == 1.0
     assert view.report["accuracy"]["n"] > 0
-    rewarded = learned.of(lab, "polite").rewarded
+    rewarded = campaign_models.of(lab, "polite").rewarded
     assert rewarded is not None
     assert rewarded.plan.objective == "reward"
     with pytest.raises(LabError, match="names no annotator; train a reward model on each vote"):
-        learned.study(lab, view.id, learned.LABELS)
-    made = learned.before_and_after(lab, view.id, rows=4)
+        campaign_models.study(lab, view.id, campaign_models.LABELS)
+    made = campaign_models.before_and_after(lab, view.id, rows=4)
     done(made.generating)
     done(made.job)
     campaign = feedback.show(lab, made.campaign)
@@ -80,4 +80,4 @@ def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, done: Do
     assert campaign.status == "draft"
     assert jobs.show(lab, made.job).status == "finished"
     with pytest.raises(LabError, match="made no policy"):
-        learned.before_and_after(lab, learned.of(lab, "polite").runs[-1].id)
+        campaign_models.before_and_after(lab, campaign_models.of(lab, "polite").runs[-1].id)

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from genai_lab.errors import LabError
 from genai_lab.training import Architecture
 from genai_lab.training.artefacts import export_best
-from genai_lab.training.loop import STATE, TRAINED, Diverged, Loop, checkpoints, readable, step_of, train
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.processes import run
-from genai_lab.training.work import Work
+from genai_lab.training.training_loop import STATE, TRAINED, Diverged, Loop, checkpoints, readable, step_of, train
 from tests.training.models import Told, tiny
 from tests.training.test_contract import work_of
 
@@ -211,7 +211,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from genai_lab.training.processes import run
-from genai_lab.training.work import Work
+from genai_lab.training.inputs import Work
 from tests.training.models import Told
 folder = Path(sys.argv[1])
 run(Work.read(folder), folder, folder / "out", Told())
@@ -256,7 +256,7 @@ def test_a_process_that_fails_ends_the_run_with_its_sentence(bases: dict[str, Pa
     items, held = work.items(tmp_path)
     lost.write(tmp_path, items, held)
     with pytest.raises(LabError, match="The base in gone cannot be loaded"):
-        run(Work.read(tmp_path), tmp_path, tmp_path / "out", Told())
+        run(TrainingInputs.read(tmp_path), tmp_path, tmp_path / "out", Told())
 
 
 @pytest.mark.parametrize("precision", ["bfloat16"])

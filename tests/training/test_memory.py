@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from genai_lab.training.heap import LARGE, Heap
+from genai_lab.glibc_heap import LARGE, Heap
 from genai_lab.training.memory import GPUS, MemoryPlan, batch_of, machine_memory, plan
 
 FAMILIES = ("decoder-only", "encoder-decoder", "classifier", "masked")

@@ -9,18 +9,18 @@ import pytest
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models, templates, training
-from genai_lab.services.training import following
-from genai_lab.training import Part, Plan, Training
+from genai_lab.services.training import progress
+from genai_lab.training import DatasetSpec, Plan, Training
 from pages.finetune import form, new, runs, samples
 from storage import jobs as queries
 from storage.tables import Job
 
 TRAINING = Training(steps=4, batch=4, length=64, target_length=24, seed=3, validation_rows=6, evaluate_every=2)
-LORA = Plan("t5", (Part("pairs@1", ("plain",)),), method="lora", training=TRAINING)
+LORA = Plan("t5", (DatasetSpec("pairs@1", ("plain",)),), method="lora", training=TRAINING)
 
 
 def test_the_weight_of_every_dataset_goes_through_the_form() -> None:
-    parts = (Part("pairs", ("plain",), 5.0), Part("more", ("plain",), 1.23456789))
+    parts = (DatasetSpec("pairs", ("plain",), 5.0), DatasetSpec("more", ("plain",), 1.23456789))
     plan = replace(LORA, data=parts, mixing="weights")
     assert form.plan_of(*form.values_of(plan, "named")) == (plan, "named")
 
@@ -51,7 +51,7 @@ def test_a_plan_whose_base_was_archived_leaves_the_base_empty_and_says_so(
     finally:
         models.restore(lab, "t5")
     assert told == ["The base t5 is archived; the field Base model is left empty."]
-    assert form.offered(lab, form.values_of(replace(LORA, data=(Part("gone"),))))[3]["value"] is None
+    assert form.offered(lab, form.values_of(replace(LORA, data=(DatasetSpec("gone"),))))[3]["value"] is None
     assert "The dataset gone is not in use here" in told[-1]
 
 
@@ -76,7 +76,7 @@ def test_a_run_tells_where_it_stands_while_it_runs_and_after_it_was_cancelled(la
         job = session.get_one(Job, begun.job_id)
         job.done, job.total = 66.0, 160.0
     view = training.show(lab, begun.run_id)
-    at = following.standings(lab, [view])[view.id]
+    at = progress.standings(lab, [view])[view.id]
     assert (at.step, at.steps, at.last, at.best, at.best_step, at.speed) == (66, 160, 1.8, 1.5, 60, 660.0)
     row = next(one for one in runs.listed(lab, [view], view.id)["rows"])
     assert (row["step"], row["loss"], row["best"], row["speed"]) == ("66 of 160", "1.800", "best 1.500 at 60", "660")

@@ -13,13 +13,13 @@ from genai_lab.errors import BadSetting
 from genai_lab.training import Architecture
 from genai_lab.training.artefacts import export_best
 from genai_lab.training.batches import read_items, write_items
-from genai_lab.training.implicit import ImplicitReward
+from genai_lab.training.implicit_reward import ImplicitReward
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module
-from genai_lab.training.loop import TRAINED, best_of, loop_of, prepared, resume, step_of, train
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.objectives.dpo import LOSSES, Settings
-from genai_lab.training.work import Work
+from genai_lab.training.training_loop import TRAINED, best_of, loop_of, prepared, resume, step_of, train
 from tests.training.models import TEXTS, Told, tiny
 from tests.training.test_contract import loaded, work_of
 from tests.training.test_loop import Stopped, Stopper
@@ -33,7 +33,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {kind: tiny(place / kind, kind) for kind in ("llama", "gpt2", "roberta")}
 
 
-def weighed(work: Work, folder: Path, weights: list[float]) -> tuple[Any, list[int]]:
+def weighed(work: TrainingInputs, folder: Path, weights: list[float]) -> tuple[Any, list[int]]:
     """(loop, places of its first draws) with these weights of its items in turn."""
     train_items, held = work.items(folder)
     items = [replace(one, weight=weights[n % len(weights)]) for n, one in enumerate(train_items[0])]

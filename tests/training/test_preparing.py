@@ -11,8 +11,8 @@ from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, training
-from genai_lab.services.training import estimating, first_batch, preparing
-from genai_lab.training import Part, Plan, Training, timing
+from genai_lab.services.training import batch_preview, estimates, preparation
+from genai_lab.training import DatasetSpec, Plan, Training, step_timing
 from genai_lab.training.loading import load_tokenizer
 from tests.training.test_services import LORA, TRAINING
 
@@ -24,13 +24,13 @@ def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_
     roles = {"input": ["ask"], "reference": ["answer"]}
     for name, count in (("large", 300), ("small", 100)):
         datasets.import_rows(lab, rows[:count], name, {"kind": "test"}, mapping=roles, split=SplitPlan(only="train"))
-    plan = replace(LORA, data=(Part("large", ("plain",)), Part("small", ("plain", "answer-question"))))
-    found = preparing.known(lab, plan)
-    made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
+    plan = replace(LORA, data=(DatasetSpec("large", ("plain",)), DatasetSpec("small", ("plain", "answer-question"))))
+    found = preparation.known(lab, plan)
+    made = preparation.prepare(lab, plan, found, load_tokenizer(preparation.folder_of(found)))
     assert made.sizes == (300, 100)
     assert [len(one) for one in made.train] == [16, 16]
     draws = training_draws(
-        plan, made.train, 1000, preparing.OBJECTIVES.get("instruction"), None, None, "encoder-decoder", made.turns,
+        plan, made.train, 1000, preparation.OBJECTIVES.get("instruction"), None, None, "encoder-decoder", made.turns,
         made.sizes,
     )  # fmt: skip
     assert sum(part == 0 for part, _ in draws.places) / 4000 == pytest.approx(0.75, abs=0.03)
@@ -40,8 +40,8 @@ def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) 
     from genai_lab.training.batches import order
 
     plan = replace(LORA, training=replace(TRAINING, epochs=3.0))
-    found = preparing.known(lab, plan)
-    made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
+    found = preparation.known(lab, plan)
+    made = preparation.prepare(lab, plan, found, load_tokenizer(preparation.folder_of(found)))
     assert made.turns == ((36, 36),)
     assert made.steps == 3 * 36 / 4
     drawn = [item for _, item in islice(order(made.turns, [1.0], seed=0), 108)]
@@ -55,7 +55,7 @@ def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) 
 
 def test_a_run_of_ten_million_steps_draws_what_is_looked_at(lab: LabContext) -> None:
     long, short = (replace(LORA, training=replace(TRAINING, steps=steps)) for steps in (10_000_000, 1000))
-    assert first_batch.first_batch(lab, long).rows == first_batch.first_batch(lab, short).rows
+    assert batch_preview.first_batch(lab, long).rows == batch_preview.first_batch(lab, short).rows
 
 
 def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
@@ -70,11 +70,11 @@ def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
 
 
 def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "cores", lambda: 2)
+    monkeypatch.setattr(preparation, "cores", lambda: 2)
     two = replace(LORA, training=replace(TRAINING, processes=2))
-    made = estimating.estimate(lab, two, preparing.known(lab, two))
+    made = estimates.estimate(lab, two, preparation.known(lab, two))
     assert made.peak == 2 * made.memory.peak
-    monkeypatch.setattr(estimating, "machine_memory", lambda: made.peak - 1)
+    monkeypatch.setattr(estimates, "machine_memory", lambda: made.peak - 1)
     with pytest.raises(LabError, match="of memory for its 2 processes"):
         training.start(lab, two)
 
@@ -85,48 +85,50 @@ def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: LabContext, monkey
 def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch, objective: str, model: str
 ) -> None:
-    orders: list[timing.Timed] = []
+    orders: list[step_timing.Timed] = []
 
-    def counted(order: timing.Timed) -> timing.StepTime:
+    def counted(order: step_timing.Timed) -> step_timing.StepTime:
         orders.append(order)
-        return timing.time_steps(order)
+        return step_timing.time_steps(order)
 
-    monkeypatch.setattr(estimating, "steps_timed", counted)
-    estimating._step_time.cache_clear()
+    monkeypatch.setattr(estimates, "steps_timed", counted)
+    estimates._step_time.cache_clear()
     own = Training(steps=36, batch=4, length=64, target_length=24, validation_rows=6)
-    plan = Plan(model, (Part("pairs", ("plain",)),), objective, "full", training=own)
-    found = preparing.known(lab, plan)
-    made = estimating.timed(lab, plan, found)
+    plan = Plan(model, (DatasetSpec("pairs", ("plain",)),), objective, "full", training=own)
+    found = preparation.known(lab, plan)
+    made = estimates.timed(lab, plan, found)
     assert (made.steps, made.rows, made.passes) == (36, 36, 4.0)
     assert made.seconds > 36 * made.seconds_a_step > 0
     assert made.tokens_a_second > 0
     assert "36 steps are 4 passes over 36 rows." in made.sentence
     longer = replace(plan, training=replace(own, steps=72, seed=5, learning_rate=1e-3))
-    assert estimating.timed(lab, longer, found).seconds > 1.5 * made.seconds
+    assert estimates.timed(lab, longer, found).seconds > 1.5 * made.seconds
     epochs = replace(plan, training=replace(own, epochs=2.0))
-    assert (estimating.timed(lab, epochs, found).steps, len(orders)) == (18, 1)
-    estimating.timed(lab, replace(plan, training=replace(own, batch=8)), found)
+    assert (estimates.timed(lab, epochs, found).steps, len(orders)) == (18, 1)
+    estimates.timed(lab, replace(plan, training=replace(own, batch=8)), found)
     assert len(orders) == 2
 
 
 def test_steps_that_cannot_be_timed_are_one_sentence(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    order = timing.Timed(Plan("none", (Part("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu")
-    assert timing.main([json.dumps(asdict(order))]) == 0
+    order = step_timing.Timed(
+        Plan("none", (DatasetSpec("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu"
+    )
+    assert step_timing.main([json.dumps(asdict(order))]) == 0
     said = json.loads(capsys.readouterr().out)["error"]
     assert said.startswith("The base in nowhere cannot be loaded")
     for output, told in ((json.dumps({"error": said}), "cannot be loaded"), ("", "for want of memory")):
         done = subprocess.CompletedProcess([], 0, stdout=output)
-        monkeypatch.setattr(timing.subprocess, "run", lambda *args, done=done, **more: done)
+        monkeypatch.setattr(step_timing.subprocess, "run", lambda *args, done=done, **more: done)
         with pytest.raises(LabError, match=told):
-            timing.timed(order)
+            step_timing.timed(order)
 
 
 def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: LabContext) -> None:
     own = Training(steps=1, batch=4, length=64)
-    plan = Plan("llama", (Part("pairs", ("plain",)),), "instruction", "full", training=own)
-    memory = estimating.estimate(lab, plan, preparing.known(lab, plan)).memory
+    plan = Plan("llama", (DatasetSpec("pairs", ("plain",)),), "instruction", "full", training=own)
+    memory = estimates.estimate(lab, plan, preparation.known(lab, plan)).memory
     assert memory.process > 400e6
     assert memory.peak > memory.process + memory.weights
     assert memory.needed < memory.process

@@ -3,10 +3,10 @@
 import pytest
 
 from genai_lab.context import LabContext
-from genai_lab.services.training import estimating, preparing
-from genai_lab.training import Part, Plan, Training
+from genai_lab.services.training import estimates, preparation
+from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.methods import METHODS
-from genai_lab.training.rates import default_rate
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_large_models_never_learn_faster(method: str) -> None:
 
 
 def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: LabContext) -> None:
-    parts = (Part("pairs", ("plain",)),)
+    parts = (DatasetSpec("pairs", ("plain",)),)
     empty = Plan("llama", parts, training=Training(length=64))
     given = Plan("llama", parts, training=Training(length=64, learning_rate=7e-4))
-    found = preparing.known(lab, empty)
+    found = preparation.known(lab, empty)
     assert (found.rate(empty), found.rate(given)) == (2e-3, 7e-4)
-    assert estimating.rate_of(lab, "llama", "instruction", "lora") == 2e-3
+    assert estimates.rate_of(lab, "llama", "instruction", "lora") == 2e-3

@@ -19,16 +19,16 @@ from genai_lab.metrics import measure, settings_of
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, models, rewards, training
 from genai_lab.services.judges import judge_of
-from genai_lab.services.training import estimating, preferences, preparing, reward_report, rewarding
-from genai_lab.services.training.first_batch import first_batch
+from genai_lab.services.training import estimates, preferences, preparation, reward_report, reward_studies
+from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.services.training.preferences import Vote
-from genai_lab.training import Part, Plan, Training
+from genai_lab.training import DatasetSpec, Plan, Training
 from tests.tiny import open_lab
 from tests.training.models import WORDS, tiny
 
 Done = Callable[[int], Any]
 TRAINING = Training(steps=12, batch=4, length=64, seed=3, validation_rows=8, evaluate_every=6, learning_rate=3e-3)
-PLAN = Plan("roberta", (Part("votes"),), "reward", "full", training=TRAINING)
+PLAN = Plan("roberta", (DatasetSpec("votes"),), "reward", "full", training=TRAINING)
 ANNOTATORS = ("ann", "bob", "cid")
 
 
@@ -64,13 +64,13 @@ def sides(lab: LabContext, plan: Plan) -> preferences.Division:
 
 @pytest.mark.parametrize("name", ["votes", "crossing"])
 def test_no_prompt_is_on_two_sides(lab: LabContext, name: str) -> None:
-    found = sides(lab, replace(PLAN, data=(Part(name),)))
+    found = sides(lab, replace(PLAN, data=(DatasetSpec(name),)))
     prompts = [{one.prompt for one in part} for part in (found.train, found.validation, found.held)]
     assert all(prompts)
     assert not prompts[0] & prompts[1]
     assert not prompts[0] & prompts[2]
     assert not prompts[1] & prompts[2]
-    assert sides(lab, replace(PLAN, data=(Part(name),))) == found
+    assert sides(lab, replace(PLAN, data=(DatasetSpec(name),))) == found
     if name == "votes":
         assert (len(found.held), found.moved) == (24, 0)  # a fifth of the prompts
         other = sides(lab, replace(PLAN, training=replace(TRAINING, seed=4)))
@@ -118,11 +118,11 @@ def test_a_bad_number_is_named_with_its_row(lab: LabContext, case: str) -> None:
     made = [{**row, **(more if n == 2 else {})} for n, row in enumerate(rows())]
     datasets.import_rows(lab, made, f"bad-{case}", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     with pytest.raises(LabError, match=words):
-        sides(lab, replace(PLAN, data=(Part(f"bad-{case}"),)))
+        sides(lab, replace(PLAN, data=(DatasetSpec(f"bad-{case}"),)))
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "templates": ({"data": (Part("votes", ("plain",)),)}, "leave the templates empty"),
+    "templates": ({"data": (DatasetSpec("votes", ("plain",)),)}, "leave the templates empty"),
     "virtual tokens": ({"model": "llama", "method": "p_tuning"}, "cannot be merged into a reward model"),
     "bottleneck": ({"model": "llama", "method": "bottleneck"}, "cannot be merged into a reward model"),
     "dpo of an encoder": ({"objective": "dpo"}, "for decoder-only models"),
@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_plan_that_cannot_work_is_refused_in_one_sentence(lab: LabContext, case: str) -> None:
     more, words = REFUSED[case]
     with pytest.raises(LabError, match=words):
-        preparing.known(lab, replace(PLAN, **more))
+        preparation.known(lab, replace(PLAN, **more))
 
 
 def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: LabContext) -> None:
@@ -144,9 +144,9 @@ def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: LabCont
         some = [{part: one[part] for part in ("prompt", "chosen", "rejected")} | who for one in rows()]
         datasets.import_rows(lab, some, name, {"kind": "test"}, split=SplitPlan(by="none", only="train"))
         with pytest.raises(LabError, match=r"tell of (1 annotator|no annotators), but it takes two to leave one out"):
-            rewarding.label_to_curve(lab, replace(PLAN, data=(Part(name),)))
+            reward_studies.label_to_curve(lab, replace(PLAN, data=(DatasetSpec(name),)))
     with pytest.raises(LabError, match=r"no annotator 'dan'\. They have: ann, bob, cid"):
-        rewarding.label_to_curve(lab, PLAN, ["dan"])
+        reward_studies.label_to_curve(lab, PLAN, ["dan"])
     assert training.find(lab) == before
 
 
@@ -154,7 +154,7 @@ def test_rows_without_pairs_are_refused(lab: LabContext) -> None:
     some = [{"prompt": one["prompt"], "chosen": one["chosen"]} for one in rows()]
     datasets.import_rows(lab, some, "half", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     with pytest.raises(LabError, match="no column for the role rejected, which preferences need"):
-        preparing.known(lab, replace(PLAN, data=(Part("half"),)))
+        preparation.known(lab, replace(PLAN, data=(DatasetSpec("half"),)))
 
 
 @pytest.mark.parametrize("form", ["implicit", "chat", "implicit chat"])
@@ -184,7 +184,7 @@ def test_the_first_batch_shows_both_sides(lab: LabContext, base: str, objective:
                         (made.rows[0].tokens, made.rows[0].target))  # fmt: skip
     assert {"tea", "no"} <= {word for side in (chosen, rejected) for word in ("tea", "no") if word in side}
     assert (made.trained_tokens > 0) == (objective == "dpo")
-    found = estimating.checked(lab, plan, preparing.known(lab, plan))
+    found = estimates.checked(lab, plan, preparation.known(lab, plan))
     assert found["memory"]["peak"] > 0
 
 
@@ -234,20 +234,20 @@ def test_lora_on_a_decoder_leaves_one_whole_folder(lab: LabContext, done: Done) 
 
 def test_studies_tell_what_pairs_and_annotators_give(lab: LabContext, done: Done) -> None:
     short = replace(PLAN, training=replace(TRAINING, steps=2, evaluate_every=2))
-    study = rewarding.learning_curve(lab, short, (0.5, 1.0))
-    for point in rewarding.curve(lab, study):
+    study = reward_studies.learning_curve(lab, short, (0.5, 1.0))
+    for point in reward_studies.curve(lab, study):
         assert point.value is None
         done(point.run.job.id if point.run.job else 0)
-    half, whole = rewarding.curve(lab, study)
+    half, whole = reward_studies.curve(lab, study)
     assert (half.share, whole.share) == (0.5, 1.0)
     assert (half.pairs or 0) < (whole.pairs or 0)
     assert half.run.report["n"] == whole.run.report["n"]
-    study = rewarding.label_to_curve(lab, short, ["cid"], "flip")
+    study = reward_studies.label_to_curve(lab, short, ["cid"], "flip")
     from genai_lab.services.training import studies
 
     for run in studies.show(lab, study).runs:
         done(run.job.id if run.job else 0)
-    [found] = rewarding.influences(lab, study)
+    [found] = reward_studies.influences(lab, study)
     assert (found.annotator, found.how) == ("cid", "flip")
     assert found.low <= found.difference <= found.high
     assert found.difference == pytest.approx(found.after - found.before, abs=1e-9)

@@ -10,13 +10,13 @@ import torch
 
 from genai_lab.decoding.greedy import greedy
 from genai_lab.metrics import Sample, figure_of
-from genai_lab.training import Part, Plan, Training
+from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.batches import validation_draws
+from genai_lab.training.completion_scores import FILE, Scorer, judged, metric_for, rows_for, same
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import ends_of, load_module, load_tokenizer
-from genai_lab.training.loop import train, worse_at_task
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
-from genai_lab.training.scoring import FILE, Scorer, judged, metric_for, rows_for, same
-from genai_lab.training.work import Work
+from genai_lab.training.training_loop import train, worse_at_task
 from tests.training.models import TEXTS, WORDS, Told, tiny
 
 FIGURE = figure_of("exact_match", "exact_match")
@@ -53,14 +53,16 @@ def labelled(count: int) -> list[Text]:
 
 def learned(bases: dict[str, Path], folder: Path, rate: float, steps: int = 60) -> tuple[dict[str, Any], Told]:
     training = Training(steps=steps, batch=8, length=32, learning_rate=rate, evaluate_every=steps, warmup=0.0)
-    plan = Plan("base", (Part("texts@1"),), "instruction", "full", training=training)
+    plan = Plan("base", (DatasetSpec("texts@1"),), "instruction", "full", training=training)
     tokenizer = load_tokenizer(bases["llama"])
     items = OBJECTIVES.get("instruction").items(labelled(36), tokenizer, "decoder-only", training, ())
     scored = rows_for(items[:12], 50, 0)
-    made = Work(plan, bases["llama"], "base", "decoder-only", steps, "cpu", scored=scored, metric=metric_for(items))
+    made = TrainingInputs(
+        plan, bases["llama"], "base", "decoder-only", steps, "cpu", scored=scored, metric=metric_for(items)
+    )
     made.write(folder, [items[12:]], items[:12])
     told = Told()
-    return train(Work.read(folder), folder, folder / "out", told), told
+    return train(TrainingInputs.read(folder), folder, folder / "out", told), told
 
 
 def test_a_run_on_labels_is_scored_by_exact_match_and_compared_with_its_base(
@@ -124,10 +126,10 @@ def test_a_run_that_goes_on_is_compared_with_the_base_of_its_beginning(bases: di
     tokenizer = load_tokenizer(bases["llama"])
     module = load_module(bases["llama"], "decoder-only", "lm").eval()
     training = Training(length=32)
-    plan = Plan("base", (Part("texts@1"),), training=training)
+    plan = Plan("base", (DatasetSpec("texts@1"),), training=training)
     items = OBJECTIVES.get("instruction").items(TEXTS[:6], tokenizer, "decoder-only", training, ())
     held = validation_draws(items, OBJECTIVES.get("instruction"), None, tokenizer, "decoder-only")
-    work = Work(plan, bases["llama"], "base", "decoder-only", 4, "cpu", scored=(0, 1, 2), metric="rouge")
+    work = TrainingInputs(plan, bases["llama"], "base", "decoder-only", 4, "cpu", scored=(0, 1, 2), metric="rouge")
     Scorer(work, held, tmp_path, Told()).score(module, tokenizer, 0, tells=True)
     told = Told()
     Scorer(replace(work), held, tmp_path, told).score(module, tokenizer, 3, tells=True)

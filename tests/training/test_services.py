@@ -18,12 +18,12 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import DuplicateName, LabError
 from genai_lab.models import Prompt, Source
 from genai_lab.services import generation, models, training
-from genai_lab.services.training import first_batch, preparing, telling
-from genai_lab.training import Part, Plan, Training
+from genai_lab.services.training import batch_preview, plan_diff, preparation
+from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.loading import load_tokenizer
 
 Done = Callable[[int], Any]
-PAIRS = Part("pairs", ("plain", "answer-question"))
+PAIRS = DatasetSpec("pairs", ("plain", "answer-question"))
 TRAINING = Training(steps=4, batch=4, length=64, target_length=24, seed=3, validation_rows=6, evaluate_every=2)
 LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
@@ -79,7 +79,7 @@ def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: LabContext, d
 def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
     lab: LabContext, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genai_lab.training.loop import Loop
+    from genai_lab.training.training_loop import Loop
 
     begun = training.start(lab, replace(LORA, method="full"), name="ended")
     sound = Loop.training_step
@@ -144,7 +144,7 @@ def test_an_adapter_that_no_weight_can_take_in_is_not_merged(
 
 
 def test_the_command_says_all_that_the_form_says(lab: LabContext) -> None:
-    line = telling.command(lab, "plan.yaml", "a b", "Title's", ["one", " "], [7])
+    line = plan_diff.command(lab, "plan.yaml", "a b", "Title's", ["one", " "], [7])
     words = shlex.split(line)
     home = str(lab.config.home)
     assert words[:4] == ["python", "-m", "genai_lab", "train"]
@@ -157,20 +157,20 @@ def test_runs_are_named_tagged_and_told_apart(lab: LabContext) -> None:
     begun = [training.start(lab, replace(LORA, method=name)) for name in ("lora", "ia3")]
     view = training.rename(lab, begun[0].run_id, "A better title", ["one", "two", "one", ""])
     assert (view.title, view.tags) == ("A better title", ("one", "two"))
-    found = telling.differences([training.show(lab, one.run_id) for one in begun])
+    found = plan_diff.differences([training.show(lab, one.run_id) for one in begun])
     assert found == [("method", ["lora", "ia3"])]
     for one in begun:
         training.cancel(lab, one.run_id)
 
 
 def test_a_plan_survives_yaml() -> None:
-    parts = (PAIRS, Part("other", ("plain",), 2.5))
+    parts = (PAIRS, DatasetSpec("other", ("plain",), 2.5))
     plan = Plan(
         "t5", parts, method="lora", method_settings={"rank": 4}, mixing="temperature", cap=0,
         training=Training(learning_rate=1e-3, epochs=1.5, patience=2),
     )  # fmt: skip
     assert Plan.from_yaml(plan.to_yaml()) == plan
-    assert Plan.from_yaml(Plan("1e3", (Part("2e-4"),)).to_yaml()).model == "1e3"
+    assert Plan.from_yaml(Plan("1e3", (DatasetSpec("2e-4"),)).to_yaml()).model == "1e3"
 
 
 def test_a_number_without_a_point_is_a_number() -> None:
@@ -221,9 +221,9 @@ def test_a_bad_plan_is_one_sentence(case: str) -> None:
 
 BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
     "no such model": ({"model": "nobody"}, "no model called 'nobody'"),
-    "no such dataset": ({"data": (Part("nothing"),)}, "no dataset 'nothing'"),
-    "no such template": ({"data": (Part("pairs", ("nothing",)),)}, "nothing"),
-    "no template": ({"data": (Part("pairs"),)}, "has no template; choose at least one"),
+    "no such dataset": ({"data": (DatasetSpec("nothing"),)}, "no dataset 'nothing'"),
+    "no such template": ({"data": (DatasetSpec("pairs", ("nothing",)),)}, "nothing"),
+    "no template": ({"data": (DatasetSpec("pairs"),)}, "has no template; choose at least one"),
     "no such validation split": ({"validation_split": "nowhere"}, "has no rows for nowhere to validate on"),
     "names are numbers": ({"method": "pattern", "method_settings": {"names": 5}}, "must be a list of texts"),
     "no such split": ({"split": "holdout"}, "has no rows for holdout"),
@@ -260,9 +260,9 @@ def test_a_run_that_cannot_work_is_refused_in_one_sentence(
     lab: LabContext, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more, words = BAD_RUNS[case]
-    monkeypatch.setattr(preparing, "cores", lambda: 2)
+    monkeypatch.setattr(preparation, "cores", lambda: 2)
     if case == "more memory than there is":
-        monkeypatch.setattr("genai_lab.services.training.estimating.machine_memory", lambda: 50_000_000)
+        monkeypatch.setattr("genai_lab.services.training.estimates.machine_memory", lambda: 50_000_000)
     before = len(training.find(lab))
     with pytest.raises(LabError, match=words) as caught:
         training.start(lab, replace(LORA, **more))
@@ -279,26 +279,26 @@ def test_rows_without_what_is_learned_are_refused_or_counted(lab: LabContext) ->
     rows = [{"ask": f"row {n}", "answer": "" if n % 2 else "x"} for n in range(20)]
     both = {"input": ["ask"], "reference": ["answer"]}
     keep(rows, "half empty", **both)
-    plan = replace(LORA, data=(Part("half empty", ("plain",)),), split="train")
-    found = preparing.known(lab, plan)
-    made = preparing.prepare(lab, plan, found, load_tokenizer(preparing.folder_of(found)))
+    plan = replace(LORA, data=(DatasetSpec("half empty", ("plain",)),), split="train")
+    found = preparation.known(lab, plan)
+    made = preparation.prepare(lab, plan, found, load_tokenizer(preparation.folder_of(found)))
     assert made.left_out > 0
     assert 0 < len(made.left_rows) <= 5
     assert all(number % 2 == 0 for number in made.left_rows)  # counted from 1, every second row has no answer
     assert made.rows + len(made.validation) <= 20
     keep([{"ask": "a", "answer": ""} for _ in range(9)], "empty", **both)
     with pytest.raises(LabError, match=r"None of the .* rows of empty@1 has anything to learn"):
-        training.start(lab, replace(plan, data=(Part("empty", ("plain",)),)))
+        training.start(lab, replace(plan, data=(DatasetSpec("empty", ("plain",)),)))
     keep(rows[:2], "tiny", **both)
     with pytest.raises(LabError, match="has 2 rows for train; training needs 4"):
-        training.start(lab, replace(plan, data=(Part("tiny", ("plain",)),)))
+        training.start(lab, replace(plan, data=(DatasetSpec("tiny", ("plain",)),)))
     keep(rows, "asked only", input=["ask"])
     with pytest.raises(LabError, match="no column for the role reference"):
-        training.start(lab, replace(plan, data=(Part("asked only", ("plain",)),)))
+        training.start(lab, replace(plan, data=(DatasetSpec("asked only", ("plain",)),)))
     one = [{"ask": f"row {n}", "kind": "same"} for n in range(9)]
     keep(one, "one class", input=["ask"], label=["kind"])
     with pytest.raises(LabError, match="All rows have one class"):
-        training.start(lab, Plan("roberta", (Part("one class"),), "classification", "full", training=TRAINING))
+        training.start(lab, Plan("roberta", (DatasetSpec("one class"),), "classification", "full", training=TRAINING))
 
 
 def test_a_base_that_was_archived_or_is_gone_is_told(lab: LabContext) -> None:
@@ -309,24 +309,26 @@ def test_a_base_that_was_archived_or_is_gone_is_told(lab: LabContext) -> None:
 
 
 def test_the_first_batch_shows_what_is_learned(lab: LabContext) -> None:
-    shown = first_batch.first_batch(lab, LORA)
+    shown = batch_preview.first_batch(lab, LORA)
     assert len(shown.rows) == 4
     assert all({kind for _, kind in row.target} == {"trained"} for row in shown.rows)
     assert all({kind for _, kind in row.tokens} <= {"read", "padded"} for row in shown.rows)
-    line = first_batch.first_batch(lab, replace(LORA, model="llama"))
+    line = batch_preview.first_batch(lab, replace(LORA, model="llama"))
     learned = ["".join(text for text, kind in row.tokens if kind == "trained") for row in line.rows]
     assert [text.replace(" ", "") for text in learned] == [row.label.replace(" ", "") for row in line.rows]
-    masked = Plan("roberta", (Part("pairs"),), "masked", "full", training=TRAINING)
-    kinds = {kind for row in first_batch.first_batch(lab, masked).rows for _, kind in row.tokens}
+    masked = Plan("roberta", (DatasetSpec("pairs"),), "masked", "full", training=TRAINING)
+    kinds = {kind for row in batch_preview.first_batch(lab, masked).rows for _, kind in row.tokens}
     assert "masked" in kinds
-    spans = first_batch.first_batch(lab, replace(LORA, data=(Part("pairs"),), objective="spans", method="full"))
+    spans = batch_preview.first_batch(
+        lab, replace(LORA, data=(DatasetSpec("pairs"),), objective="spans", method="full")
+    )
     assert all(any(kind == "corrupted" for _, kind in row.tokens) for row in spans.rows)
 
 
 def test_parts_are_mixed_by_size_temperature_or_weight(lab: LabContext) -> None:
     from genai_lab.training.batches import order, rates
 
-    parts = (Part("a", weight=1), Part("b", weight=3))
+    parts = (DatasetSpec("a", weight=1), DatasetSpec("b", weight=3))
     plan = Plan("t5", parts, cap=0)
     assert rates(plan, [300, 100]) == pytest.approx([0.75, 0.25])
     assert rates(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])

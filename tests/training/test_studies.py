@@ -10,12 +10,12 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import evaluation, jobs, training
-from genai_lab.services.training import results, studies, telling
+from genai_lab.services.training import plan_diff, studies, study_results
 from genai_lab.services.training.studies import Held
-from genai_lab.training import Part, Plan, Training
+from genai_lab.training import DatasetSpec, Plan, Training
 
 Done = Callable[[int], Any]
-PAIRS = Part("pairs", ("plain", "answer-question"))
+PAIRS = DatasetSpec("pairs", ("plain", "answer-question"))
 TRAINING = Training(steps=4, batch=4, length=64, target_length=24, seed=3, validation_rows=6, evaluate_every=2)
 LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
@@ -25,7 +25,7 @@ def test_a_sweep_changes_what_it_names_and_nothing_else(lab: LabContext) -> None
     study = studies.sweep(lab, LORA, {"training.learning_rate": [1e-3, 1e-2], "method_settings.rank": [2, 4]})
     view = studies.show(lab, study)
     assert len(view.runs) == 4
-    names = {name for name, _ in telling.differences(view.runs)}
+    names = {name for name, _ in plan_diff.differences(view.runs)}
     assert names == {"training learning_rate", "method_settings rank"}
     for run in view.runs:
         training.cancel(lab, run.id)
@@ -49,7 +49,7 @@ def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: LabContext) -
         studies.sweep(lab, LORA, {"training.seed": [1, 2]}, draws=-1)
 
 
-CLASSES = Plan("roberta", (Part("pairs", ("plain",)),), "classification", "full", training=TRAINING)
+CLASSES = Plan("roberta", (DatasetSpec("pairs", ("plain",)),), "classification", "full", training=TRAINING)
 REFUSED: dict[str, tuple[Callable[[LabContext], int], str]] = {
     "a run too large": (lambda lab: studies.sweep(lab, LORA, {"training.batch": [4, 8]}), "of memory"),
     "no such split": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(split="holdout")), "no rows for holdout"),
@@ -69,11 +69,11 @@ REFUSED: dict[str, tuple[Callable[[LabContext], int], str]] = {
 def test_a_study_that_cannot_work_as_a_whole_begins_nothing(
     lab: LabContext, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genai_lab.services.training import estimating
+    from genai_lab.services.training import estimates
 
     if case == "a run too large":
         sizes = iter([10**12])
-        monkeypatch.setattr(estimating, "machine_memory", lambda: next(sizes, 1000))
+        monkeypatch.setattr(estimates, "machine_memory", lambda: next(sizes, 1000))
     begin, words = REFUSED[case]
     before = jobs.find(lab)[1], len(training.find(lab)), studies.find(lab)
     with pytest.raises(LabError, match=words) as caught:
@@ -113,7 +113,7 @@ def test_a_bake_off_measures_every_method_on_the_same_rows(lab: LabContext, done
     for job in mine:
         done(job)
     view = studies.show(lab, study)
-    lines = results.lines(lab, view)
+    lines = study_results.lines(lab, view)
     assert lines[0].model == "t5"
     assert [bool(line.run) for line in lines] == [False, True, True]
     assert all(line.n == 12 and line.low is not None for line in lines)
@@ -140,7 +140,7 @@ def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: LabCo
         studies.gate(lab, [saved.run_id], "llama", "gated")
     for job in [begun.job_id, *(job for job in queued(lab) if job > begun.job_id)]:
         done(job)
-    found = results.changes(lab, studies.show(lab, study))
+    found = study_results.changes(lab, studies.show(lab, study))
     assert [one.figure for one in found] == ["ROUGE-1 F1", "ROUGE-2 F1", "ROUGE-L F1"]
     assert [one.main for one in found] == [False, False, True]
     assert all(one.compared is not None and one.compared.comparison.n == 10 for one in found)
@@ -153,16 +153,16 @@ def change(suite: str, model: str, figure: str = "ROUGE-L", main: bool = True, v
     from genai_lab.services.evaluation.comparing import Compared
 
     found = Compared(1, model, Comparison(-0.2, -0.3, -0.1, 0.01, 0.01, 1.0, 10, None), 0.01, verdict)
-    return results.Change(suite, model, figure, main, 0.5, 0.3, found, -0.2, 0.01, verdict)
+    return study_results.Change(suite, model, figure, main, 0.5, 0.3, found, -0.2, 0.01, verdict)
 
 
 def test_what_got_worse_is_named_figure_by_figure() -> None:
     found = [change("qa", "tuned"), change("qa", "tuned", "ROUGE-1", False, "better"), change("chat", "tuned", "BLEU")]
-    words = results.got_worse(found, "suites")
+    words = study_results.got_worse(found, "suites")
     assert words == "2 of 3 figures of 2 suites got worse: ROUGE-L of tuned on qa, BLEU of tuned on chat."
     kept = [replace(one, verdict="no difference told") for one in found]
-    assert results.got_worse(kept, "suites").startswith("Nothing got worse")
-    assert "Nothing measured yet" in results.got_worse([replace(found[0], compared=None)], "suites")
+    assert study_results.got_worse(kept, "suites").startswith("Nothing got worse")
+    assert "Nothing measured yet" in study_results.got_worse([replace(found[0], compared=None)], "suites")
 
 
 def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_were_tuned(
@@ -171,9 +171,9 @@ def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_
     from pages.finetune import studies as page
 
     kinds = {"small": "PEFT", "many": "multi-task", "one": "single-task"}
-    monkeypatch.setattr(results, "tuned_how", lambda lab, name: kinds[name])
+    monkeypatch.setattr(study_results, "tuned_how", lambda lab, name: kinds[name])
     found = [change("qa", "small"), change("qa", "many"), change("qa", "one"), change("chat", "one")]
-    made = results.forgotten(lab, [*found, change("qa", "one", "ROUGE-1", main=False)])
+    made = study_results.forgotten(lab, [*found, change("qa", "one", "ROUGE-1", main=False)])
     assert made.columns == (("single-task", "one"), ("multi-task", "many"), ("PEFT", "small"))
     assert [(suite, [one and one.model for one in row]) for suite, _, row in made.rows] == [
         ("qa", ["one", "many", "small"]), ("chat", ["one", None, None]),
@@ -186,8 +186,8 @@ def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_
 def test_a_model_is_known_by_how_it_was_tuned(lab: LabContext) -> None:
     several = replace(LORA, method="full", data=(PAIRS, PAIRS))
     begun = [training.start(lab, one) for one in (LORA, replace(LORA, method="full"), several)]
-    assert [results.tuned_how(lab, one.model) for one in begun] == ["PEFT", "single-task", "multi-task"]
-    assert results.tuned_how(lab, "t5") == "other"
+    assert [study_results.tuned_how(lab, one.model) for one in begun] == ["PEFT", "single-task", "multi-task"]
+    assert study_results.tuned_how(lab, "t5") == "other"
     for one in begun:
         training.cancel(lab, one.run_id)
 
@@ -207,14 +207,14 @@ def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
     study = studies.forgetting(lab, "t5", ["forgetful"], ["small"])
     mine = [job for job in queued(lab) if job not in before]
     assert jobs.show(lab, mine[1]).after == [begun.job_id]
-    [waiting] = results.changes(lab, studies.show(lab, study))
+    [waiting] = study_results.changes(lab, studies.show(lab, study))
     assert (waiting.compared, waiting.verdict) == (None, "running")
     for job in mine:
         done(job)
-    [measured] = results.changes(lab, studies.show(lab, study))
+    [measured] = study_results.changes(lab, studies.show(lab, study))
     assert (measured.figure, measured.main) == ("token F1", True)
     assert measured.compared is not None
-    assert results.forgotten(lab, [measured]).columns == (("PEFT", "forgetful"),)
+    assert study_results.forgotten(lab, [measured]).columns == (("PEFT", "forgetful"),)
 
 
 def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Done) -> None:
@@ -226,7 +226,7 @@ def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Do
     study = studies.shots_against_tuning(lab, LORA, [0, 2], ["lora"], Held(rows=6, max_new_tokens=4))
     for job in [job for job in queued(lab) if job not in before]:
         done(job)
-    lines = results.lines(lab, studies.show(lab, study))
+    lines = study_results.lines(lab, studies.show(lab, study))
     assert [(line.model == "t5", bool(line.run)) for line in lines] == [(True, False), (True, False), (False, True)]
     tokens = [line.prompt_tokens or 0 for line in lines]
     assert tokens[1] > 2 * tokens[0]

@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.glibc_heap import TUNABLES
 from genai_lab.services.jobs import folder, ingesting, process, resources
 from genai_lab.services.work import KINDS
-from genai_lab.training.heap import TUNABLES
 from storage import jobs as queries
 from storage.tables import Job
 

@@ -14,7 +14,7 @@ from genai_lab.models import Card, Source
 from genai_lab.models.adapter import unmergeable
 from genai_lab.provenance import provenance
 from genai_lab.services import jobs, models
-from genai_lab.services.training import preparing
+from genai_lab.services.training import preparation
 from genai_lab.services.training.views import TrainingView as TrainingView
 from genai_lab.services.training.views import view_of
 from genai_lab.training import Plan
@@ -45,16 +45,16 @@ class Checked(View):
     """A plan that can begin: what it names, and the memory plan that a run keeps."""
 
     plan: Plan
-    found: preparing.Known
+    found: preparation.ResolvedPlan
     predicted: dict[str, Any]
 
 
 def checked(lab: LabContext, plan: Plan) -> Checked:
     """Raises LabError for what cannot work; begins nothing."""
-    from genai_lab.services.training import estimating
+    from genai_lab.services.training import estimates
 
-    found = preparing.known(lab, plan)
-    return Checked(plan, found, estimating.checked(lab, plan, found))
+    found = preparation.known(lab, plan)
+    return Checked(plan, found, estimates.checked(lab, plan, found))
 
 
 def start(
@@ -137,7 +137,7 @@ def _begun(
     return Started(run.id, job, name)
 
 
-def named(plan: Plan, found: preparing.Known) -> Plan:
+def named(plan: Plan, found: preparation.ResolvedPlan) -> Plan:
     """The plan with every version by its number, so that it means the same tomorrow."""
     data = tuple(
         replace(part, dataset=version.name, templates=tuple(one.name for one in own))
@@ -252,7 +252,7 @@ def resume(lab: LabContext, run_id: int) -> None:
 
 def keep(lab: LabContext, run_id: int) -> int:
     """Queues the job that makes the best checkpoint of a cancelled or failed run its model; returns the job."""
-    from genai_lab.training.loop import best_of
+    from genai_lab.training.training_loop import best_of
 
     view = show(lab, run_id)
     if view.job is None or view.status not in ("cancelled", "failed"):

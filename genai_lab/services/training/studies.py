@@ -14,7 +14,7 @@ from genai_lab.errors import BadSetting, LabError
 from genai_lab.provenance import provenance
 from genai_lab.services import evaluation, jobs, matrix, models, training
 from genai_lab.services.evaluation import Choice, suites
-from genai_lab.services.training import Started, TrainingView, estimating, preparing
+from genai_lab.services.training import Started, TrainingView, estimates, preparation
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
@@ -57,7 +57,7 @@ class StudyView(View):
     runs: tuple[TrainingView, ...]
 
 
-class Begun:
+class StudyDraft:
     """A study while it is being queued: its runs, its evaluations by what they are about, and every job of them."""
 
     def __init__(self, lab: LabContext, number: int) -> None:
@@ -287,9 +287,9 @@ def _added(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> 
 
 
 @contextmanager
-def begun(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> Iterator[Begun]:
+def begun(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> Iterator[StudyDraft]:
     """A study that is queued whole or not at all: on an error all of it is cancelled and the study is put away."""
-    study = Begun(lab, _added(lab, kind, title, settings))
+    study = StudyDraft(lab, _added(lab, kind, title, settings))
     try:
         yield study
         with lab.database.session() as session:
@@ -331,12 +331,12 @@ def _last(path: str) -> str:
 
 def _within(lab: LabContext, plan: Plan, memory: int) -> Plan:
     """The plan with the largest batch, a power of two, whose foreseen peak stays within `memory` bytes."""
-    found = preparing.known(lab, plan)
+    found = preparation.known(lab, plan)
     batch = 1
     best: Plan | None = None
     while batch <= LARGEST_BATCH:
         tried = replace(plan, training=replace(plan.training, batch=batch))
-        if estimating.estimate(lab, tried, found).memory.peak > memory:
+        if estimates.estimate(lab, tried, found).memory.peak > memory:
             break
         best, batch = tried, batch * 2
     if best is None:

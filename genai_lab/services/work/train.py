@@ -13,12 +13,12 @@ from genai_lab.context import LabContext
 from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, models
-from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparing
+from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparation
 from genai_lab.services.work import KINDS, Report
 from genai_lab.training import Plan, architecture_of
+from genai_lab.training.completion_scores import metric_for, rows_for
+from genai_lab.training.inputs import FILE, SHOWN, TrainingInputs
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.scoring import metric_for, rows_for
-from genai_lab.training.work import FILE, SHOWN, Work
 from storage import evaluation as queries
 from storage import models as model_queries
 from storage.tables import Job, Run
@@ -43,7 +43,7 @@ class Train:
         plan = Plan.from_dict(settings["plan"])
         place, out = report.folder / "work", report.folder / "out"
         counts = _written(lab, plan, place, report)
-        work = Work.read(place)
+        work = TrainingInputs.read(place)
         tell = _Noting(report)
         foreseen = _foreseen(work, place)
         outcome = run(work, place, out, tell)
@@ -82,10 +82,10 @@ class Keep:
     small = True
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
-        from genai_lab.training.loop import progress_of
+        from genai_lab.training.training_loop import progress_of
 
         place = jobs.folder(lab, settings["job"])
-        work = Work.read(place / "work")
+        work = TrainingInputs.read(place / "work")
         card, step = exported(lab, work.plan, work, place / "out", settings)
         outcome = progress_of(place / "out") | {"step": step, "bytes": card.disk_bytes}
         counts = json.loads((place / "work" / COUNTS).read_text())
@@ -150,17 +150,17 @@ def _written(lab: LabContext, plan: Plan, place: Path, report: Report) -> dict[s
     if (place / FILE).is_file() and counts.is_file():
         return dict(json.loads(counts.read_text()))
     report.progress(0, None, "Reading the data")
-    found = preparing.known(lab, plan)
-    folder = preparing.folder_of(found)
-    made = preparing.prepare(lab, plan, found, load_tokenizer(folder))
+    found = preparation.known(lab, plan)
+    folder = preparation.folder_of(found)
+    made = preparation.prepare(lab, plan, found, load_tokenizer(folder))
     tasks = plan.training.score_rows and OBJECTIVES.get(plan.objective).needs == "reference"
-    work = Work(
+    work = TrainingInputs(
         plan,
         folder,
         plan.model,
         found.architecture,
         made.steps,
-        preparing.device_of(lab),
+        preparation.device_of(lab),
         found.labels,
         tuple(range(0, len(made.validation), max(1, len(made.validation) // SHOWN)))[:SHOWN],
         turns=made.turns,
@@ -183,10 +183,10 @@ def _written(lab: LabContext, plan: Plan, place: Path, report: Report) -> dict[s
     return numbers
 
 
-def _foreseen(work: Work, place: Path) -> int:
+def _foreseen(work: TrainingInputs, place: Path) -> int:
     """The peak in bytes that the memory plan gives for the batch that takes most, to be held against the measured."""
-    from genai_lab.training.foresight import foresee, longest
     from genai_lab.training.loading import load_tokenizer
+    from genai_lab.training.memory_estimate import foresee, longest
 
     items, _ = work.items(place)
     draws = work.draws(items, load_tokenizer(work.base))
@@ -194,9 +194,11 @@ def _foreseen(work: Work, place: Path) -> int:
     return foresee(work.plan, work.base, work.architecture, work.labels, length, target, work.device).peak
 
 
-def exported(lab: LabContext, plan: Plan, work: Work, out: Path, settings: dict[str, Any]) -> tuple[Card, int]:
+def exported(
+    lab: LabContext, plan: Plan, work: TrainingInputs, out: Path, settings: dict[str, Any]
+) -> tuple[Card, int]:
     """Writes the artefact of the best checkpoint with its card; (the model's card, the checkpoint's step)."""
-    from genai_lab.services.training.cards import write_card
+    from genai_lab.services.training.model_cards import write_card
     from genai_lab.training.artefacts import export_best
 
     folder = folder_of(lab, settings["model"], settings["run"])
@@ -208,16 +210,18 @@ def exported(lab: LabContext, plan: Plan, work: Work, out: Path, settings: dict[
     return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
 
 
-def _reported(lab: LabContext, plan: Plan, work: Work, out: Path, card: Card, report: Report) -> dict[str, Any]:
+def _reported(
+    lab: LabContext, plan: Plan, work: TrainingInputs, out: Path, card: Card, report: Report
+) -> dict[str, Any]:
     """How a reward model, or the implicit reward of a policy, does on held-out pairs; {} for other runs."""
     if work.objective.needs != "pairs":
         return {}
     from genai_lab.models.rewards import RewardModel
     from genai_lab.services.training import reward_report
-    from genai_lab.training.implicit import ImplicitReward
+    from genai_lab.training.implicit_reward import ImplicitReward
 
     report.progress(work.steps, work.steps, "Scoring held-out pairs")
-    device = preparing.device_of(lab)
+    device = preparation.device_of(lab)
     explicit = work.objective.head == "reward"
     return reward_report.report(lab, plan, RewardModel(card, device) if explicit else ImplicitReward(work, out, device))
 

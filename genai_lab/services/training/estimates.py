@@ -14,15 +14,15 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.models.checks import size_text
-from genai_lab.services.training.preparing import HELD, Known, device_of, folder_of, prepare, together
-from genai_lab.training import Part, Plan
+from genai_lab.services.training.preparation import HELD, ResolvedPlan, device_of, folder_of, prepare, together
+from genai_lab.training import DatasetSpec, Plan
 from genai_lab.training.batches import longest
+from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item
-from genai_lab.training.rates import default_rate
-from genai_lab.training.timing import StepTime, Timed
-from genai_lab.training.timing import timed as steps_timed
+from genai_lab.training.step_timing import StepTime, Timed
+from genai_lab.training.step_timing import timed as steps_timed
 from genai_lab.views import View
 
 LOOKED_AT = 400
@@ -88,7 +88,7 @@ class Estimate(View):
         return int(getattr(self.memory, "needed", self.memory.peak))
 
 
-def estimate(lab: LabContext, plan: Plan, found: Known) -> Estimate:
+def estimate(lab: LabContext, plan: Plan, found: ResolvedPlan) -> Estimate:
     """From the longest of some rows; raises LabError where the data cannot be learned from."""
     length, target = _sizes(lab, plan, found)[0]
     key = plan.to_yaml()
@@ -100,7 +100,7 @@ def estimate(lab: LabContext, plan: Plan, found: Known) -> Estimate:
     return Estimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target, processes)
 
 
-def checked(lab: LabContext, plan: Plan, found: Known) -> dict[str, Any]:
+def checked(lab: LabContext, plan: Plan, found: ResolvedPlan) -> dict[str, Any]:
     """The estimate; raises LabError where the run does not fit into memory or on the disk."""
     made = estimate(lab, plan, found)
     if made.peak > made.free:
@@ -123,12 +123,12 @@ def _memory(
 ) -> MemoryPlan:
     from pathlib import Path
 
-    from genai_lab.training.foresight import foresee
+    from genai_lab.training.memory_estimate import foresee
 
     return foresee(Plan.from_yaml(key), Path(base), architecture, labels, length, target, device)
 
 
-def timed(lab: LabContext, plan: Plan, found: Known) -> Duration:
+def timed(lab: LabContext, plan: Plan, found: ResolvedPlan) -> Duration:
     """Times two steps unless that has been done; raises LabError where they cannot be made, or do not fit into memory.
 
     Call it after `estimate`, from a handler that may take a minute: it loads the base in a process of its own.
@@ -140,7 +140,9 @@ def timed(lab: LabContext, plan: Plan, found: Known) -> Duration:
         training, steps=1, epochs=0.0, learning_rate=None, seed=0, evaluate_every=0, patience=0, processes=1,
         sharding="none", accumulation=1,
     )  # fmt: skip
-    key = replace(plan, training=kept, data=(Part("none"),), split=Plan.split, validation_split=Plan.validation_split)
+    key = replace(
+        plan, training=kept, data=(DatasetSpec("none"),), split=Plan.split, validation_split=Plan.validation_split
+    )
     step = _step_time(
         Timed(key.to_yaml(), str(folder_of(found)), found.architecture, found.labels, length, target, device_of(lab))
     )
@@ -166,7 +168,7 @@ def _step_time(order: Timed) -> StepTime:
     return steps_timed(order)
 
 
-def _learned_rows(plan: Plan, found: Known) -> int:
+def _learned_rows(plan: Plan, found: ResolvedPlan) -> int:
     """Rows of one pass: those of the split, less those held out where there is no split to validate on."""
     rows = 0
     for version in found.versions:
@@ -180,7 +182,7 @@ def _learned_rows(plan: Plan, found: Known) -> int:
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 
 
-def _sizes(lab: LabContext, plan: Plan, found: Known) -> Sizes:
+def _sizes(lab: LabContext, plan: Plan, found: ResolvedPlan) -> Sizes:
     """(tokens of the longest row and its completion, of a usual batch's): of LOOKED_AT rows, or what blocks have."""
     if OBJECTIVES.get(plan.objective).needs == "text":
         block = plan.training.length, plan.training.length if found.architecture == "encoder-decoder" else 0
@@ -238,7 +240,7 @@ def share_of(lab: LabContext, model: str, objective: str, method: str) -> tuple[
         if card.path is None or not suits or way.refusal():
             return None
         labels = ("a", "b") if member.needs == "label" else ()
-        plan = Plan(model, (Part("none"),), objective, method)
+        plan = Plan(model, (DatasetSpec("none"),), objective, method)
         made = _memory(plan.to_yaml(), str(card.path), architecture, labels, 16, 8)
     except LabError:
         return None

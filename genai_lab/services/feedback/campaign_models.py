@@ -10,7 +10,7 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan
 from genai_lab.services import datasets, feedback, models, training
 from genai_lab.services.feedback import fresh
-from genai_lab.services.training import TrainingView, rewarding, studies
+from genai_lab.services.training import TrainingView, reward_studies, studies
 from genai_lab.views import View
 
 CURVE = "learning curve"
@@ -22,8 +22,8 @@ class Learned(View):
     """`runs` are those that read the campaign's pairs, newest first; a study is None until one was begun."""
 
     runs: tuple[TrainingView, ...]
-    curve: tuple[rewarding.Point, ...]
-    influences: tuple[rewarding.Influence, ...]
+    curve: tuple[reward_studies.Point, ...]
+    influences: tuple[reward_studies.Influence, ...]
     waiting: int
 
     @property
@@ -40,11 +40,11 @@ def of(lab: LabContext, campaign: int | str) -> Learned:
     parents = [run.parent for run in runs if run.parent is not None]
     found = {parent: studies.show(lab, parent) for parent in dict.fromkeys(parents)}
     curve = next((one for one in found.values() if one.kind == CURVE), None)
-    labels = [each for one in found.values() if one.kind == LABELS for each in rewarding.influences(lab, one.id)]
+    labels = [each for one in found.values() if one.kind == LABELS for each in reward_studies.influences(lab, one.id)]
     waiting = sum(run.status in ("running", "queued") for run in runs)
     return Learned(
         tuple(run for run in runs if run.parent is None),
-        tuple(rewarding.curve(lab, curve.id)) if curve else (),
+        tuple(reward_studies.curve(lab, curve.id)) if curve else (),
         tuple({(one.annotator, one.how): one for one in reversed(labels)}.values()),
         waiting,
     )
@@ -64,18 +64,18 @@ def study(lab: LabContext, run_id: int, kind: str, annotators: Sequence[str] = (
     """
     plan = training.show(lab, run_id).plan
     if kind == CURVE:
-        return rewarding.learning_curve(lab, plan)
+        return reward_studies.learning_curve(lab, plan)
     if kind == LABELS:
         if any(datasets.show(lab, part.dataset).source.get("votes") == "majority" for part in plan.data):
             raise LabError(
                 f"Run {run_id} learned the majority of each item, which names no annotator; train a reward model on "
                 "each vote by itself first."
             )
-        return rewarding.label_to_curve(lab, plan, annotators, how)
+        return reward_studies.label_to_curve(lab, plan, annotators, how)
     raise LabError(f"There is no study {kind!r}. Known: {CURVE}, {LABELS}.")
 
 
-def more_would_help(points: Sequence[rewarding.Point]) -> str:
+def more_would_help(points: Sequence[reward_studies.Point]) -> str:
     """What the last step of the curve says about more labels."""
     known = [one for one in points if one.value is not None and one.low is not None and one.high is not None]
     if len(known) < 2:

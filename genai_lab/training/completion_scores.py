@@ -17,10 +17,10 @@ import numpy as np
 from genai_lab.evaluation.statistics import compare, interval, verdict
 from genai_lab.files import write_json
 from genai_lab.metrics import METRICS, Array, Figure, Sample, figure_of
-from genai_lab.training import Tell
+from genai_lab.training import Reporter
 from genai_lab.training.batches import Draws
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.objectives import Item
-from genai_lab.training.work import Work
 
 FILE = "scores.json"
 FIGURES = {"exact_match": "exact_match", "rouge": "rougeL"}
@@ -66,7 +66,7 @@ def rows_for(items: Sequence[Item], wanted: int, seed: int) -> tuple[int, ...]:
 class Scorer:
     """Completes and measures; what was found stays beside the checkpoints, for a run that goes on."""
 
-    def __init__(self, work: Work, held: Draws, out: Path, tell: Tell) -> None:
+    def __init__(self, work: TrainingInputs, held: Draws, out: Path, tell: Reporter) -> None:
         self.work, self.tell, self.file = work, tell, out / FILE
         self.items = [held.items[0][place] for place in work.scored] if work.metric else []
 
@@ -135,7 +135,7 @@ def summary(out: Path, step: int | None) -> dict[str, Any]:
     }
 
 
-def completions(work: Work, module: Any, tokenizer: Any, items: Sequence[Item]) -> list[str]:
+def completions(work: TrainingInputs, module: Any, tokenizer: Any, items: Sequence[Item]) -> list[str]:
     """What the module writes for the items' prompts, greedily."""
     from genai_lab.training.samples import ALONE, generated
 

@@ -9,9 +9,9 @@ import numpy as np
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, training
-from genai_lab.services.training import TrainingView, preferences, preparing, reward_report, studies
+from genai_lab.services.training import TrainingView, preferences, preparation, reward_report, studies
 from genai_lab.services.training.preferences import Vote
-from genai_lab.training import Part, Plan, Training, architecture_of
+from genai_lab.training import DatasetSpec, Plan, Training, architecture_of
 from genai_lab.views import View
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
@@ -62,10 +62,10 @@ def default_plan(
     split = "train" if "train" in version.splits else next(iter(version.splits))
     wanted = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
     made = Training(steps=wanted, batch=16, length=room, validation_rows=200, evaluate_every=max(1, wanted // 6))
-    plan = Plan(base, (Part(version.name),), objective, method, split=split, training=made)
+    plan = Plan(base, (DatasetSpec(version.name),), objective, method, split=split, training=made)
     if objective == "reward" and architecture == "encoder":
         plan = replace(plan, objective_settings={"dropout": DROPOUT})
-    preparing.known(lab, plan)
+    preparation.known(lab, plan)
     return plan
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from genai_lab.context import LabContext
-from genai_lab.services.training.preparing import Known, Prepared, folder_of, format_words, known, prepare
+from genai_lab.services.training.preparation import Prepared, ResolvedPlan, folder_of, format_words, known, prepare
 from genai_lab.training import IGNORED, Plan, settings_from
 from genai_lab.training.batches import Draws, training_draws
 from genai_lab.training.objectives import OBJECTIVES, Drawn
@@ -63,7 +63,7 @@ def first_batch(lab: LabContext, plan: Plan) -> FirstBatch:
     return FirstBatch(rows, size, width, padding, made, learned, format_words(plan, found))
 
 
-def _row(one: Drawn, width: int, tokenizer: Any, found: Known, plan: Plan, draws: Draws) -> Row:
+def _row(one: Drawn, width: int, tokenizer: Any, found: ResolvedPlan, plan: Plan, draws: Draws) -> Row:
     if one.rejected is not None:
         return _pair(one, one.rejected, width, tokenizer)
     pair = found.architecture == "encoder-decoder"

@@ -20,11 +20,11 @@ from genai_lab.services.datasets import VersionView
 from genai_lab.services.jobs import resources
 from genai_lab.services.templates import TemplateView
 from genai_lab.services.training import preferences
-from genai_lab.training import Architecture, Part, Plan, Training, architecture_of, settings_from
+from genai_lab.training import Architecture, DatasetSpec, Plan, Training, architecture_of, settings_from
+from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
 from genai_lab.training.objectives.instruction import Settings as InstructionSettings
-from genai_lab.training.rates import default_rate
 from genai_lab.views import View
 
 MOST_ROWS = 100_000
@@ -36,7 +36,7 @@ VIRTUAL = ("prompt_tuning", "p_tuning", "prefix_tuning")
 
 
 @dataclass(frozen=True)
-class Known(View):
+class ResolvedPlan(View):
     """What a plan names, found and fitting: a version and its templates for each part.
 
     `chat` says that prompts and pairs are read in the base's chat template.
@@ -75,7 +75,7 @@ class Prepared(View):
     left_rows: tuple[int, ...] = ()
 
 
-def known(lab: LabContext, plan: Plan) -> Known:
+def known(lab: LabContext, plan: Plan) -> ResolvedPlan:
     """Raises LabError in one sentence for whatever in the plan does not exist or does not fit another part."""
     view = models.show(lab, plan.model)
     if view.status not in ("ready", "loaded"):
@@ -99,7 +99,7 @@ def known(lab: LabContext, plan: Plan) -> Known:
     for part, version, own in zip(plan.data, versions, chosen, strict=True):
         _readable(plan, objective, part, version, own)
     chat = in_chat(plan, view.card)
-    return Known(view.card, architecture, versions, chosen, _labels(lab, objective, versions), chat)
+    return ResolvedPlan(view.card, architecture, versions, chosen, _labels(lab, objective, versions), chat)
 
 
 def in_chat(plan: Plan, card: Card) -> bool:
@@ -112,7 +112,7 @@ def in_chat(plan: Plan, card: Card) -> bool:
     return able and prompting.mode_of(card, plan.format) == "chat"  # type: ignore[arg-type]
 
 
-def format_words(plan: Plan, found: Known) -> str:
+def format_words(plan: Plan, found: ResolvedPlan) -> str:
     """In which form the run reads its prompts, as a sentence; empty where there is no choice."""
     if found.chat:
         return f"Read in the chat template of {plan.model}."
@@ -167,7 +167,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _readable(plan: Plan, objective: Any, part: Part, version: VersionView, own: Sequence[TemplateView]) -> None:
+def _readable(plan: Plan, objective: Any, part: DatasetSpec, version: VersionView, own: Sequence[TemplateView]) -> None:
     """Whether the version has the rows and roles that the objective needs."""
     if plan.split not in version.splits:
         there = ", ".join(f"{name} ({count:,})" for name, count in version.splits.items())
@@ -215,7 +215,7 @@ def _labels(lab: LabContext, objective: Any, versions: Sequence[VersionView]) ->
     return tuple(sorted(found))
 
 
-def prepare(lab: LabContext, plan: Plan, found: Known, tokenizer: Any) -> Prepared:
+def prepare(lab: LabContext, plan: Plan, found: ResolvedPlan, tokenizer: Any) -> Prepared:
     """Draws, fills and encodes; raises LabError where nothing can be learned from."""
     objective = OBJECTIVES.get(plan.objective)
     wanted_rows = MOST_ROWS if plan.training.epochs else plan.training.steps * plan.training.rows_a_step
@@ -255,7 +255,7 @@ def prepare(lab: LabContext, plan: Plan, found: Known, tokenizer: Any) -> Prepar
 
 
 def _both(
-    lab: LabContext, plan: Plan, found: Known, place: int, wanted_rows: int, held: int
+    lab: LabContext, plan: Plan, found: ResolvedPlan, place: int, wanted_rows: int, held: int
 ) -> tuple[list[list[Text]], list[Text], int]:
     """(texts to learn of each pass over the rows, texts to validate on, rows learned from) of one part."""
     version, own = found.versions[place], found.templates[place]
@@ -269,7 +269,7 @@ def _both(
     return texts, next(_texts(plan, found, version, own, kept, 1)), len(learned)
 
 
-def _nothing(plan: Plan, part: Part, version: VersionView, rows: int) -> str:
+def _nothing(plan: Plan, part: DatasetSpec, version: VersionView, rows: int) -> str:
     if OBJECTIVES.get(plan.objective).needs == "text":
         return f"{version.name} has less text than one block of {plan.training.length} tokens; lower the length."
     return (
@@ -324,7 +324,12 @@ def wanted(row: Example) -> str:
 
 
 def _texts(
-    plan: Plan, found: Known, version: VersionView, own: Sequence[TemplateView], rows: Sequence[Example], passes: int
+    plan: Plan,
+    found: ResolvedPlan,
+    version: VersionView,
+    own: Sequence[TemplateView],
+    rows: Sequence[Example],
+    passes: int,
 ) -> Iterator[list[Text]]:
     """Every row once a pass, each in its own order of the templates, until it has been in all of them."""
     needs = OBJECTIVES.get(plan.objective).needs
@@ -351,7 +356,7 @@ def _texts(
         yield [filled[n] for n in range(len(rows))]
 
 
-def _conversation(plan: Plan, found: Known, row: Example) -> list[Text]:
+def _conversation(plan: Plan, found: ResolvedPlan, row: Example) -> list[Text]:
     """A row of messages: in chat one text, in plain form one for each answer that is learned."""
     every = settings_from(InstructionSettings, plan.objective_settings, "instruction").turns == "all"
     if not row.messages or not row.references:
@@ -370,7 +375,7 @@ def _conversation(plan: Plan, found: Known, row: Example) -> list[Text]:
 
 
 def _filled(
-    view: TemplateView, version: VersionView, rows: Sequence[Example], needs: str, found: Known, chat: bool
+    view: TemplateView, version: VersionView, rows: Sequence[Example], needs: str, found: ResolvedPlan, chat: bool
 ) -> list[Text]:
     if not rows:
         return []
@@ -390,7 +395,7 @@ def _filled(
     return made
 
 
-def folder_of(found: Known) -> Path:
+def folder_of(found: ResolvedPlan) -> Path:
     assert found.card.path is not None
     return found.card.path
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.errors import LabError
+from genai_lab.glibc_heap import TUNABLES
 from genai_lab.training import Architecture, Plan, settings_from
-from genai_lab.training.heap import TUNABLES
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
@@ -42,7 +42,7 @@ class Timed:
 
 def timed(order: Timed) -> StepTime:
     """Raises LabError where the steps cannot be made in PATIENCE seconds or at all."""
-    words = [sys.executable, "-m", "genai_lab.training.timing", json.dumps(asdict(order))]
+    words = [sys.executable, "-m", "genai_lab.training.step_timing", json.dumps(asdict(order))]
     environment = {"GLIBC_TUNABLES": TUNABLES}
     try:
         done = subprocess.run(

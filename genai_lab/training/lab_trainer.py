@@ -16,13 +16,13 @@ from transformers.trainer_callback import EarlyStoppingCallback, PrinterCallback
 from transformers.trainer_utils import IntervalStrategy
 
 from genai_lab.errors import LabError
-from genai_lab.training import IGNORED, Tell
+from genai_lab.training import IGNORED, Reporter
 from genai_lab.training.batches import Collate, Draws
+from genai_lab.training.completion_scores import Scorer
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import start_of
 from genai_lab.training.samples import samples
-from genai_lab.training.scoring import Scorer
 from genai_lab.training.sharding import own, shard, share_out, whole
-from genai_lab.training.work import Work
 
 TRAINED = "trained.safetensors"
 STATE = "method.safetensors"
@@ -55,7 +55,15 @@ class Running(_Trainer):
     lr_scheduler: Any
 
     def __init__(
-        self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell, **trainer: Any
+        self,
+        work: TrainingInputs,
+        module: Any,
+        tokenizer: Any,
+        draws: Draws,
+        held: Draws,
+        out: Path,
+        tell: Reporter,
+        **trainer: Any,
     ) -> None:
         self.work, self.tell, self.tokenizer, self.out = work, tell, tokenizer, out
         self.draws, self.held = draws, held
@@ -65,7 +73,9 @@ class Running(_Trainer):
         self.collate = Collate(tokenizer.pad_token_id, work.architecture, work.objective.head, start_of(module.config))
         self.scorer = Scorer(work, held, out, tell)
         given: dict[str, Any] = {"train_dataset": draws, "eval_dataset": held, **trainer}
-        super().__init__(model=module, data_collator=self.collate, callbacks=[Reporter(self), *stopping(work)], **given)
+        super().__init__(
+            model=module, data_collator=self.collate, callbacks=[CurveCallback(self), *stopping(work)], **given
+        )
         self.pop_callback(PrinterCallback)
 
     def shard(self) -> None:
@@ -163,7 +173,7 @@ class Running(_Trainer):
         """The trained tensors are put back before the module is wrapped; see `resume`."""
 
 
-class Reporter(TrainerCallback):
+class CurveCallback(TrainerCallback):
     """Curves, progress, and the method's own work after a step."""
 
     def __init__(self, loop: Running) -> None:
@@ -212,7 +222,7 @@ class Reporter(TrainerCallback):
             )
 
 
-def stopping(work: Work) -> list[Any]:
+def stopping(work: TrainingInputs) -> list[Any]:
     return [EarlyStoppingCallback(work.training.patience)] if work.training.patience else []
 
 
@@ -225,7 +235,7 @@ def memory_now() -> float:
     return float(psutil.Process().memory_info().rss)
 
 
-def arguments(work: Work, out: Path, kind: type[TrainingArguments] = TrainingArguments, **more: Any) -> Any:
+def arguments(work: TrainingInputs, out: Path, kind: type[TrainingArguments] = TrainingArguments, **more: Any) -> Any:
     """The plan in Trainer's words, or in those of a trainer that is built on it."""
     plan, cpu = work.training, work.device == "cpu"
     every = plan.every(work.steps)

@@ -6,9 +6,9 @@ from typing import Any
 
 from genai_lab.models.rewards import BATCH_TOKENS, Asked, as_messages, paired, plain
 from genai_lab.training.artefacts import restored
+from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module, load_tokenizer
-from genai_lab.training.loop import best_of
-from genai_lab.training.work import Work
+from genai_lab.training.training_loop import best_of
 
 
 class ImplicitReward:
@@ -17,7 +17,7 @@ class ImplicitReward:
     p is the best checkpoint of the run in `out`, p0 its base; both read what the run read, cut to its length.
     """
 
-    def __init__(self, work: Work, out: Path, device: str = "cpu") -> None:
+    def __init__(self, work: TrainingInputs, out: Path, device: str = "cpu") -> None:
         best = best_of(out)
         assert best is not None, "a run that has ended has a checkpoint"
         self._tokenizer, self._length = load_tokenizer(work.base), work.training.length

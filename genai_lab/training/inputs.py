@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Work:
+class TrainingInputs:
     """One run, ready to be done. `base` is the model's folder, `name` its name in the catalogue; `labels` are the
     classes in order; `shown` are the rows of the validation items whose completions are written at each evaluation.
     `turns` and `sizes` of the parts are what `batches.training_draws` is told; `default_rate` is the learning rate
@@ -76,7 +76,7 @@ class Work:
         write_json(folder / FILE, kept)
 
     @classmethod
-    def read(cls, folder: Path) -> "Work":
+    def read(cls, folder: Path) -> "TrainingInputs":
         kept: dict[str, Any] = json.loads((folder / FILE).read_text())
         kept |= {name: tuple(kept.get(name, ())) for name in ("labels", "shown", "turns", "sizes", "scored")}
         return cls(**kept | {"plan": Plan.from_dict(kept["plan"]), "base": Path(kept["base"])})

@@ -19,13 +19,13 @@ from transformers.trainer_callback import TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
 from genai_lab import memory
-from genai_lab.training import IGNORED, Tell
+from genai_lab.training import IGNORED, Reporter
 from genai_lab.training.batches import Draws, validation_draws
+from genai_lab.training.completion_scores import summary
+from genai_lab.training.inputs import TrainingInputs
+from genai_lab.training.lab_trainer import STATE, TRAINED, Running, arguments, checkpoints, step_of
+from genai_lab.training.lab_trainer import Diverged as Diverged
 from genai_lab.training.loading import ends_of, load_module, load_tokenizer
-from genai_lab.training.running import STATE, TRAINED, Running, arguments, checkpoints, step_of
-from genai_lab.training.running import Diverged as Diverged
-from genai_lab.training.scoring import summary
-from genai_lab.training.work import Work
 
 KINDS = ("*.pt", "*.pth")
 
@@ -34,7 +34,7 @@ class Loop(Running, Trainer):
     """A run that learns tokens or classes."""
 
     def __init__(
-        self, work: Work, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Tell
+        self, work: TrainingInputs, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Reporter
     ) -> None:
         super().__init__(
             work, module, tokenizer, draws, held, out, tell, args=arguments(work, out), compute_loss_func=self.loss_of
@@ -78,7 +78,7 @@ def _aligned(logits: Any, labels: Any) -> Any:
     return logits[:, -labels.shape[1] :].reshape(-1, logits.shape[-1])
 
 
-def loop_of(work: Work) -> type[Running]:
+def loop_of(work: TrainingInputs) -> type[Running]:
     """The trainer that the objective asks for."""
     if work.objective.needs != "pairs":
         return Loop
@@ -112,7 +112,7 @@ def resume(module: Any, method: Any, checkpoint: Path) -> None:
         method.restore(module, load_file(checkpoint / STATE))
 
 
-def prepared(work: Work, folder: Path) -> tuple[Any, Any, Draws, Draws]:
+def prepared(work: TrainingInputs, folder: Path) -> tuple[Any, Any, Draws, Draws]:
     """(module with the method applied, tokenizer, training draws, validation draws)."""
     objective, method = work.objective, work.method
     torch.manual_seed(work.training.seed)
@@ -128,7 +128,7 @@ def prepared(work: Work, folder: Path) -> tuple[Any, Any, Draws, Draws]:
     )
 
 
-def train(work: Work, folder: Path, out: Path, tell: Tell) -> dict[str, Any]:
+def train(work: TrainingInputs, folder: Path, out: Path, tell: Reporter) -> dict[str, Any]:
     """Trains from the last good checkpoint in `out`, or from the beginning; returns what came of it.
 
     Raises Diverged where the loss is no number any more; what was kept until then stays.
@@ -192,7 +192,7 @@ def worse_at_task(outcome: dict[str, Any]) -> str:
     )
 
 
-def last_whole(out: Path, tell: Tell) -> Path | None:
+def last_whole(out: Path, tell: Reporter) -> Path | None:
     """The newest checkpoint that can be read; torn ones are told and put out of the way."""
     for checkpoint in checkpoints(out):
         if readable(checkpoint):
