@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PORT ?= 7860
 
-.PHONY: app test check bench starter format browser
+.PHONY: app test test-fast test-all test-shuffled coverage check bench starter format browser
 
 app: $(VENV)/.app
 	$(BIN)/python app.py --port $(PORT)
@@ -30,8 +30,27 @@ endif
 node_modules/axe-core/axe.min.js: package.json
 	npm install --silent --no-audit --no-fund --no-package-lock
 
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/.dev browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+# No browser and no training: what to run between two edits.
+test-fast: $(VENV)/.dev
+	$(PYTEST) -m "not full and not browser and not training"
+
+# With every member of the products of which `make test` runs representatives.
+test-all: $(VENV)/.dev browser
+	$(PYTEST) -m ""
+
+# In another order: files and the tests in them. Repeat an order with `make test-shuffled SEED=...`.
+SEED ?= $(shell date +%s)
+test-shuffled: $(VENV)/.dev browser
+	$(PYTEST) --random-order --random-order-seed=$(SEED)
+
+# Lines and branches that the tests reach, in all processes that they start.
+coverage: $(VENV)/.dev browser
+	$(PYTEST) --cov --cov-report=term
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

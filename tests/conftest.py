@@ -1,5 +1,47 @@
-"""One thread a process: the tests run several processes at once, and their models are small."""
+"""What all tests share: one thread per process, markers by folder, long folders first, temporary files in memory."""
 
 import os
+import shutil
+from pathlib import Path
 
+import psutil
+import pytest
+
+# Several test processes run at once, and their models are small.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TESTS = Path(__file__).parent
+FOLDER_MARKERS = {"browser": "browser", "training": "training"}
+# Folders whose files take longest come first, so that no process is left alone with one of them at the end.
+LONG_FOLDERS = ("browser", "training", "jobs", "services", "models", "decoding")
+
+# Databases and checkpoints are flushed to the disk after each write. A file system in memory makes that free.
+MEMORY_FILES = Path("/dev/shm")
+ROOM = 4 * 2**30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if (
+        MEMORY_FILES.is_dir()
+        and os.access(MEMORY_FILES, os.W_OK)
+        and min(shutil.disk_usage(MEMORY_FILES).free, psutil.virtual_memory().available) > ROOM
+    ):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_FILES))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if marker := FOLDER_MARKERS.get(folder_of(item)):
+            item.add_marker(marker)
+    items.sort(key=lambda item: rank_of(folder_of(item)))
+
+
+def folder_of(item: pytest.Item) -> str:
+    """The folder of the test below tests/; "" for the tests that lie in tests/ itself."""
+    parts = item.path.relative_to(TESTS).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def rank_of(folder: str) -> int:
+    return LONG_FOLDERS.index(folder) if folder in LONG_FOLDERS else len(LONG_FOLDERS)
