@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from genai_lab.config import PROJECT
+from genai_lab.evaluation.figures import figure_of
 from genai_lab.evaluation.statistics import Bounds, compare, interval
-from genai_lab.metrics import METRICS, Array, Sample, figure_of
+from genai_lab.metrics import METRICS, Array, Sample
 from genai_lab.starter.tasks import TASKS
 
 SIMULATIONS, RESAMPLES, AIM = 2000, 1000, (0.93, 0.97)

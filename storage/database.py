@@ -40,8 +40,11 @@ class Database:
         self._read = sessionmaker(self.reader, expire_on_commit=False)
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """One transaction: commit on success, roll back on error."""
+    def session(self, within: Session | None = None) -> Iterator[Session]:
+        """One transaction: commit on success, roll back on error. `within` joins a transaction that is open already."""
+        if within is not None:
+            yield within
+            return
         with self._write.begin() as session:
             yield session
 

@@ -129,9 +129,7 @@ def _run(lab: "LabContext", options: argparse.Namespace) -> None:
         split=options.split,
         metrics=choices,
     )
-    made = matrix.start(lab, plan)
-    begun = evaluation.start(lab, made.cells, choices, seed=options.seed, depends_on=made.job_id)
-    _told(lab, begun, options)
+    _told(lab, evaluation.run_models(lab, plan, seed=options.seed), options)
 
 
 @with_lab
@@ -237,7 +235,7 @@ def _told(lab: "LabContext", begun: Any, options: argparse.Namespace) -> None:
 
 
 def _printed(lab: "LabContext", run_id: int, as_json: bool) -> None:
-    from genai_lab.metrics import title_of
+    from genai_lab.evaluation.figures import title_of
     from genai_lab.services import evaluation
     from genai_lab.services.evaluation.comparing import compare
 

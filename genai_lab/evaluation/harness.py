@@ -147,8 +147,9 @@ def _figure(name: str, value: float, own: Sequence[Any], error: Any, seed: int) 
     """With an interval of the lab's own where the figure is the mean of its rows."""
     import numpy as np
 
+    from genai_lab.evaluation.figures import HARNESS, figure_of
     from genai_lab.evaluation.statistics import interval
-    from genai_lab.metrics import HARNESS, Sample, figure_of
+    from genai_lab.metrics import Sample
 
     if own and all(isinstance(one, int | float) for one in own) and abs(float(np.mean(own)) - value) < 1e-9:
         figure = figure_of(HARNESS, name)

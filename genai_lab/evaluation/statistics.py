@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genai_lab.metrics import Array, Figure, Sample
+from genai_lab.evaluation.sample import Array, Figure, Sample
 
 Z = 1.959963984540054
 Bounds = tuple[float | None, float | None]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Array, Figure, Rows
+from genai_lab.evaluation.sample import Array, Figure
+from genai_lab.metrics.base import METRICS, Rows
 from genai_lab.metrics.bleu import summed
 
 BETA = 2

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample
+from genai_lab.evaluation.sample import Array, Figure, Sample
+from genai_lab.metrics.base import METRICS, Rows
 from genai_lab.metrics.exact_match import Settings as Normal
 
 Places = NDArray[np.intp]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Figure, Rows, Sample
+from genai_lab.evaluation.sample import Figure, Sample
+from genai_lab.metrics.base import METRICS, Rows
 from genai_lab.metrics.length import CUTS, tokenizer_field, warnings_of
 
 

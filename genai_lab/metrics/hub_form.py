@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from genai_lab.metrics import METRICS, Classifier, measure, settings_of
+from genai_lab.metrics.base import METRICS, Classifier, settings_of
+from genai_lab.metrics.measuring import measure
 
 
 def evaluate_metric(name: str, model: Classifier | None = None) -> Any:

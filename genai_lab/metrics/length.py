@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample, tokenizing
+from genai_lab.evaluation.sample import Array, Figure, Sample
+from genai_lab.metrics import tokenizing
+from genai_lab.metrics.base import METRICS, Rows
 
 CUTS: dict[str, tuple[Callable[[str], list[str]], str]] = {
     "auto": (tokenizing.spaced, "words by space, characters in scripts without spaces"),

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Array, Figure, Rows, Sample, tokenizing
+from genai_lab.evaluation.sample import Array, Figure, Sample
+from genai_lab.metrics import tokenizing
+from genai_lab.metrics.base import METRICS, Rows
 
 KINDS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "rougeLsum": "ROUGE-Lsum"}
 PARTS = {"precision": "precision", "recall": "recall", "f1": "F1"}

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from genai_lab.metrics import METRICS, Figure, Rows, Sample, tokenizing
+from genai_lab.evaluation.sample import Figure, Sample
+from genai_lab.metrics import tokenizing
+from genai_lab.metrics.base import METRICS, Rows
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = set(string.punctuation)

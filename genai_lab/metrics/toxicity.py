@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from genai_lab.errors import LabError
-from genai_lab.metrics import METRICS, Figure, Rows, Sample
+from genai_lab.evaluation.sample import Figure, Sample
+from genai_lab.metrics.base import METRICS, Rows
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from genai_lab.evaluation.figures import figure_of
 from genai_lab.evaluation.statistics import compare, interval, verdict
 from genai_lab.files import write_json
-from genai_lab.metrics import METRICS, Array, Figure, Sample, figure_of
+from genai_lab.metrics import METRICS, Array, Figure, Sample
 from genai_lab.training import Reporter
 from genai_lab.training.batches import Draws
 from genai_lab.training.inputs import TrainingInputs

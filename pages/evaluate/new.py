@@ -233,8 +233,7 @@ def run_models(
         split=split,
         metrics=picked,
     )
-    made = matrix.start(lab, plan)
-    return evaluation.start(lab, made.cells, picked, seed=int(seed or 0), depends_on=made.job_id).run_id
+    return evaluation.run_models(lab, plan, seed=int(seed or 0)).run_id
 
 
 def run_systems(lab: LabContext, chosen: list[int], metrics: list[str], seed: float) -> int:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.metrics import figure_of
+from genai_lab.evaluation.figures import figure_of
 from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import reading, report
 from pages.components.errors import PRIVATE, guarded

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from genai_lab.metrics import figure_of, title_of
+from genai_lab.evaluation.figures import figure_of, title_of
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key, ScoreView
 from genai_lab.services.matrix import CellView, MatrixView

@@ -7,6 +7,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.services import evaluation
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading
@@ -233,7 +234,7 @@ def promoted(lab: LabContext, run: int | None, cell: int | None) -> None:
 def evaluated_cells(lab: LabContext, run: int | None, cell: int | None, other: int | None) -> str:
     """The open cell, and the one beside it as its baseline, as an evaluation."""
     chosen = [cell] if not other else [other, cell]
-    return str(promoting.to_evaluation(lab, _open(run), chosen).run_id)
+    return str(evaluation.run_cells(lab, _open(run), chosen).run_id)
 
 
 def packed_of(key: Key) -> str:

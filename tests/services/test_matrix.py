@@ -12,7 +12,7 @@ from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.models import Source
-from genai_lab.services import datasets, jobs, matrix, models, presets, templates
+from genai_lab.services import datasets, evaluation, jobs, matrix, models, presets, templates
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix import estimating, promoting, reading
 from genai_lab.services.matrix.estimating import Estimating, estimate
@@ -210,7 +210,7 @@ def test_a_promoted_cell_is_the_default_prompt_and_a_preset(lab: LabContext, don
     made = promoting.promote(lab, done.id, done.cells[0].system.id)
     assert templates.show(lab, "classify-review@default").name == made.template == "classify-review@1"
     assert presets.presets(lab)[made.preset].sampling == Sampling(greedy=True, max_new_tokens=4)
-    begun = promoting.to_evaluation(lab, done.id, [cell.system.id for cell in done.cells])
+    begun = evaluation.run_cells(lab, done.id, [cell.system.id for cell in done.cells])
     assert jobs.show(lab, begun.job_id).kind == "evaluate"
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from genai_lab.decoding.greedy import greedy
-from genai_lab.metrics import Sample, figure_of
+from genai_lab.evaluation.figures import figure_of
+from genai_lab.metrics import Sample
 from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.batches import validation_draws
 from genai_lab.training.completion_scores import FILE, Scorer, judged, metric_for, rows_for, same

@@ -7,11 +7,13 @@ import numpy as np
 
 from genai_lab.context import LabContext
 from genai_lab.evaluation import statistics
-from genai_lab.metrics import METRICS, Sample, figure_of
+from genai_lab.evaluation.figures import figure_of
+from genai_lab.metrics import METRICS, Choice, Sample
 from genai_lab.services import datasets
-from genai_lab.services.evaluation import Choice, EvaluationView, Key
-from genai_lab.services.evaluation.scoring import settings_of, wanted
+from genai_lab.services.evaluation.evaluations import EvaluationView, show
 from genai_lab.services.judges import judge_of
+from genai_lab.services.predictions import Key
+from genai_lab.services.predictions.scoring import settings_of, wanted
 from genai_lab.views import View
 from storage import evaluation as queries
 
@@ -59,8 +61,6 @@ class _Kept:
 
 @lru_cache(256)
 def _compared(kept: _Kept, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
-    from genai_lab.services.evaluation import show
-
     view = show(kept.lab, evaluation)
     first, rows = sample_of(kept.lab, view, key, a)
     second, others = sample_of(kept.lab, view, key, b)

@@ -9,10 +9,10 @@ from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.evaluation import harness
-from genai_lab.metrics import HARNESS
+from genai_lab.evaluation.figures import HARNESS
 from genai_lab.services import models
 from genai_lab.services.datasets import importing
-from genai_lab.services.evaluation import MOST_SYSTEMS
+from genai_lab.services.evaluation.evaluations import MOST_SYSTEMS
 
 MOST_SHOTS = 64
 

@@ -9,7 +9,9 @@ from genai_lab.data import Example
 from genai_lab.errors import LabError
 from genai_lab.metrics.tokenizing import spaced
 from genai_lab.services import datasets
-from genai_lab.services.evaluation import EvaluationView, Key
+from genai_lab.services.evaluation.evaluations import EvaluationView
+from genai_lab.services.predictions import Key
+from genai_lab.services.predictions.scoring import source_text
 from genai_lab.views import View
 from storage import evaluation as queries
 
@@ -104,8 +106,9 @@ def buckets(lab: LabContext, view: EvaluationView, key: Key, by: str, seed: int 
     """
     import numpy as np
 
+    from genai_lab.evaluation.figures import figure_of
     from genai_lab.evaluation.statistics import interval
-    from genai_lab.metrics import Sample, figure_of
+    from genai_lab.metrics import Sample
 
     answers = [_answers(lab, view, key, one.id) for one in view.systems]
     common = [example for example in answers[0] if all(example in other for other in answers[1:])]
@@ -131,12 +134,6 @@ def _gathered(groups: dict[str, list[int]]) -> dict[str, list[int]]:
     rest = largest[MOST_BUCKETS - 1 :]
     kept = {name: groups[name] for name in largest[: MOST_BUCKETS - 1]}
     return kept | {f"{len(rest):,} other values": [one for name in rest for one in groups[name]]}
-
-
-def source_text(row: Example) -> str:
-    """What the row asks, for reading: its input column, or all its fields but the answers."""
-    answers = {*row.references, row.label}
-    return row.input or "\n".join(f"{name}: {text}" for name, text in row.fields.items() if text not in answers)
 
 
 def _answers(

@@ -9,11 +9,13 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.metrics import Figure, figure_of, title_of
-from genai_lab.services.evaluation import EvaluationView, Key, ScoreView, SystemView
+from genai_lab.evaluation.figures import figure_of, title_of
+from genai_lab.metrics import Figure
 from genai_lab.services.evaluation.comparing import Compared, compare
+from genai_lab.services.evaluation.evaluations import EvaluationView
 from genai_lab.services.evaluation.reading import Line, lines, ordered, tally
 from genai_lab.services.history import harmless
+from genai_lab.services.predictions import Key, ScoreView, SystemView
 from genai_lab.views import View
 
 READ = 12

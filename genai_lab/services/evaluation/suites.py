@@ -9,8 +9,9 @@ from genai_lab.config import PROJECT
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.services import datasets, evaluation, matrix
-from genai_lab.services.evaluation import Choice, Started
+from genai_lab.metrics import Choice
+from genai_lab.services import datasets, matrix
+from genai_lab.services.evaluation.running import ModelsStarted, run_models
 from genai_lab.starter.tasks import TASKS
 from genai_lab.views import View
 
@@ -80,13 +81,13 @@ def show(name: str) -> Suite:
     return found[name]
 
 
-def run(lab: LabContext, name: str, models: Sequence[str], *, after: Sequence[int] = ()) -> Started:
+def run(lab: LabContext, name: str, models: Sequence[str], *, after: Sequence[int] = ()) -> ModelsStarted:
     """Queues the suite for these models: their predictions first, then their figures side by side.
 
     It begins when the jobs of `after` have ended.
     """
-    made = matrix.start(lab, planned(lab, name, models), title=f"suite {name}", after=after)
-    return evaluation.start(lab, made.cells, show(name).metrics, title=f"Suite {name}", depends_on=made.job_id)
+    plan = planned(lab, name, models)
+    return run_models(lab, plan, title=f"Suite {name}", matrix_title=f"suite {name}", seed=0, after=after)
 
 
 def planned(lab: LabContext, name: str, models: Sequence[str]) -> matrix.Plan:

@@ -10,7 +10,6 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.feedback import MOST, CampaignPlan
 from genai_lab.services import datasets, feedback, jobs, matrix, models
-from genai_lab.services.evaluation import Choice
 from genai_lab.services.feedback import Sources
 from genai_lab.views import View
 from storage.tables import RunInput
@@ -73,7 +72,7 @@ def start(
         raise BadSetting("samples", samples, "1 where decoding is greedy, which gives the same text each time")
     view = _prompts(lab, prompts) if prompts else datasets.show(lab, dataset)
     split = split or next(iter(view.splits))
-    wanted = matrix.Plan(
+    candidates = matrix.Plan(
         view.name,
         tuple(names),
         (template,),
@@ -82,25 +81,25 @@ def start(
         rows=min(rows, view.splits.get(split, rows)),
         sample_seed=seed,
         split=split,
-        metrics=(Choice("diversity"),),
+        metrics=(),
     )
-    made = matrix.start(lab, wanted, title=f"Candidates for {plan.name}")
-    inputs = tuple(RunInput(role=f"source {n}", source_run_id=cell) for n, cell in enumerate(made.cells, 1))
+    prepared = matrix.prepare(lab, candidates)
     try:
         with lab.database.session() as session:
-            row = feedback.reserved(lab, session, plan, Sources(inputs, {"runs": list(made.cells)}), "making")
+            queued = matrix.queue(lab, session, prepared, title=f"Candidates for {plan.name}")
+            inputs = tuple(RunInput(role=f"source {n}", source_run_id=cell) for n, cell in enumerate(queued.cells, 1))
+            row = feedback.reserved(lab, session, plan, Sources(inputs, {"runs": list(queued.cells)}), "making")
             job = jobs.enqueue(
                 lab,
                 COLLECT,
-                {"campaign": row.id, "runs": list(made.cells), "plan": plan.as_dict(), "open": opened},
+                {"campaign": row.id, "runs": list(queued.cells), "plan": plan.as_dict(), "open": opened},
                 title=f"Make the campaign {plan.name}",
-                depends_on=made.job_id,
+                depends_on=queued.job_id,
                 run_id=row.made_by_run_id,
                 session=session,
             )
-            return Begun(row.id, job, made.job_id)
+            return Begun(row.id, job, queued.job_id)
     except IntegrityError:
-        jobs.cancel(lab, made.job_id)
         raise DuplicateName("campaign", plan.name.strip()) from None
 
 

@@ -124,10 +124,8 @@ def enqueue(
         "after": list(after) or None,
         "run_id": run_id,
     }
-    if session is not None:
-        return queries.add_job(session, **fields).id
-    with lab.database.session() as own:
-        return queries.add_job(own, **fields).id
+    with lab.database.session(session) as transaction:
+        return queries.add_job(transaction, **fields).id
 
 
 def show(lab: LabContext, job_id: int) -> JobView:

@@ -14,7 +14,8 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models
 from genai_lab.services.datasets import VersionView
-from genai_lab.services.matrix import Cell, Plan, cell_settings, checked
+from genai_lab.services.matrix.matrices import checked
+from genai_lab.services.matrix.plan import Cell, Plan, cell_settings
 from genai_lab.services.matrix.predicting import Asked, CellPlan, answers, asked
 from genai_lab.views import View
 from storage import matrix as queries

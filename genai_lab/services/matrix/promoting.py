@@ -1,13 +1,12 @@
-"""What becomes of a good cell: the default prompt, or a system to be evaluated."""
+"""Make a cell of a matrix the default prompt."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.services import evaluation, presets, templates
-from genai_lab.services.matrix import CellView, MatrixView, show
+from genai_lab.services import presets, templates
+from genai_lab.services.matrix.matrices import CellView, MatrixView, show
 from genai_lab.views import View
 
 DEFAULT = "default"
@@ -41,10 +40,3 @@ def promote(lab: LabContext, matrix: int, cell: int | None) -> Promoted:
     preset = f"{name[:52]} default"
     presets.save_preset(lab, preset, replace(Sampling.from_dict(chosen.sampling), seed=None))
     return Promoted(chosen.system.template, preset)
-
-
-def to_evaluation(lab: LabContext, matrix: int, cells: Sequence[int | None]) -> evaluation.Started:
-    """Queues an evaluation of these cells with the metrics of the matrix; the first one is the baseline."""
-    view = show(lab, matrix)
-    chosen = [cell_of(view, one).system.id for one in cells]
-    return evaluation.start(lab, chosen, view.plan.metrics, seed=view.seed, title=view.title)

@@ -7,12 +7,11 @@ from typing import Literal
 from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.metrics import figure_of
+from genai_lab.evaluation.figures import figure_of
 from genai_lab.services import datasets
-from genai_lab.services.evaluation import Key
-from genai_lab.services.evaluation.reading import source_text
-from genai_lab.services.evaluation.scoring import wanted
-from genai_lab.services.matrix import MatrixView
+from genai_lab.services.matrix.matrices import MatrixView
+from genai_lab.services.predictions import Key
+from genai_lab.services.predictions.scoring import source_text, wanted
 from genai_lab.views import View
 from storage import evaluation as queries
 from storage import matrix as ratings

@@ -85,6 +85,23 @@ class StudyDraft:
     def evaluate(self, name: str, cells: Sequence[int], held: Held, title: str, **more: Any) -> None:
         self.keep(name, evaluation.start(self.lab, cells, held.metrics, seed=held.seed, title=title, **more))
 
+    def run_models(
+        self,
+        name: str,
+        plan: matrix.Plan,
+        title: str,
+        made: Sequence[Started] = (),
+        after: Sequence[int] = (),
+        **settings: Any,
+    ) -> None:
+        """Completions of these models, once they have been trained, and their evaluation."""
+        jobs_before = [*(one.job_id for one in made), *after]
+        self.keep_models(name, evaluation.run_models(self.lab, plan, title=title, after=jobs_before, **settings))
+
+    def keep_models(self, name: str, queued: evaluation.ModelsStarted) -> None:
+        self.jobs.append(queued.matrix.job_id)
+        self.keep(name, queued)
+
     def keep(self, name: str, made: evaluation.Started) -> None:
         self.evaluations[name] = made.run_id
         self.jobs.append(made.job_id)
@@ -165,10 +182,8 @@ def bake_off(
     with begun(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings) as study:
         made = study.train(ready, [METHODS.get(one.method).title for one in plans])
         asked = _asked(plan, [plan.model, *(one.model for one in made)], held)
-        cells = study.answer(asked, f"Bake-off {study.id}", made)
         full = next((place for place, one in enumerate(plans, 1) if one.method == "full"), 0)
-        more = {"baseline": cells.cells[full], "most": MOST_RUNS}
-        study.evaluate(HELD_OUT, cells.cells, held, f"Bake-off {study.id}", depends_on=cells.job_id, **more)
+        study.run_models(HELD_OUT, asked, f"Bake-off {study.id}", made, baseline_cell=full, most=MOST_RUNS)
     return study.id
 
 
@@ -208,7 +223,7 @@ def forgetting(lab: LabContext, base: str, tuned: Sequence[str], names: Sequence
     settings = {"base": base, "tuned": chosen}
     with begun(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", settings) as study:
         for name in names:
-            study.keep(name, suites.run(lab, name, [base, *chosen], after=after))
+            study.keep_models(name, suites.run(lab, name, [base, *chosen], after=after))
     return study.id
 
 
@@ -223,11 +238,8 @@ def gate(lab: LabContext, evaluations: Sequence[int], base: str, tuned: str, *, 
     with begun(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]}) as study:
         for number, (old, plan) in plans.items():
             view = evaluation.show(lab, number)
-            called = f"Gate {study.id}: {view.title}"
-            cells = study.answer(plan, called, after=after)
-            held = Held(metrics=view.choices, seed=view.seed)
-            pair, name = [old, cells.cells[0]], f"{view.title} ({number})"
-            study.evaluate(name, pair, held, called, baseline=old, depends_on=cells.job_id)
+            called, name = f"Gate {study.id}: {view.title}", f"{view.title} ({number})"
+            study.run_models(name, plan, called, beside=[old], baseline=old, seed=view.seed, after=after)
     return study.id
 
 

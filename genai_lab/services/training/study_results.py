@@ -6,8 +6,8 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.evaluation.figures import figure_of
 from genai_lab.evaluation.statistics import corrected
-from genai_lab.metrics import figure_of
 from genai_lab.services import evaluation, models, training
 from genai_lab.services.evaluation import EvaluationView, Key, SystemView
 from genai_lab.services.evaluation.comparing import Compared, compare

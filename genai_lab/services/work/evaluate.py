@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
-from genai_lab.services.evaluation import Choice
-from genai_lab.services.evaluation.scoring import score
+from genai_lab.metrics import Choice
+from genai_lab.services.predictions.scoring import score
 from genai_lab.services.work import KINDS, Report
 from storage import evaluation as queries
 from storage.tables import Job, Run

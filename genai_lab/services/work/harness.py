@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
-from genai_lab.metrics import HARNESS
+from genai_lab.evaluation.figures import HARNESS
 from genai_lab.provenance import provenance
 from genai_lab.services.datasets import importing
 from genai_lab.services.evaluation import harness

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.metrics import Choice
 from genai_lab.services import packing
-from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix import MATRIX, Plan
 from genai_lab.services.work import KINDS, Report
 from storage import evaluation as queries
@@ -126,7 +126,7 @@ def cell_records(
 def _scores(
     lab: LabContext, matrix: int, cell: int, plan: Plan, examples: Sequence[Any], texts: dict[int, str]
 ) -> list[dict[str, Any]]:
-    from genai_lab.services.evaluation.scoring import fields, measure
+    from genai_lab.services.predictions.scoring import fields, measure
 
     predictions = [texts[example.key] for example in examples]
     made = []

@@ -8,10 +8,9 @@ from genai_lab import metrics
 from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import LabError
-from genai_lab.metrics import METRICS, Measured
+from genai_lab.metrics import METRICS, Choice, Measured
 from genai_lab.metrics import measure as measured_by
 from genai_lab.services import datasets
-from genai_lab.services.evaluation import Choice
 from genai_lab.services.judges import judge_of
 from storage import evaluation as queries
 
@@ -76,3 +75,9 @@ def measure(
 def wanted(row: Example) -> tuple[str, ...]:
     """The references of a row, or its label where it has none."""
     return row.references or ((row.label,) if row.label is not None else ())
+
+
+def source_text(row: Example) -> str:
+    """What the row asks, for reading: its input column, or all its fields but the answers."""
+    answers = {*row.references, row.label}
+    return row.input or "\n".join(f"{name}: {text}" for name, text in row.fields.items() if text not in answers)

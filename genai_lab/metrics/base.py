@@ -1,0 +1,116 @@
+"""What a metric is: predictions and references in, `Sample`s out, one a figure.
+
+Intervals and tests resample the rows of samples once, in `genai_lab.evaluation.statistics`, for every metric alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol
+
+from genai_lab.errors import BadSetting, LabError
+from genai_lab.evaluation.sample import Figure, Sample
+from genai_lab.registry import Registry
+from genai_lab.views import View
+
+
+@dataclass(frozen=True)
+class Choice(View):
+    """A metric with its settings; a setting that is left out has its default."""
+
+    metric: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Samples by figure; `signature` says everything that decides the figures; `detail` is for the page.
+
+    Sentences under `detail["warnings"]` stand wherever the figures do.
+    """
+
+    samples: dict[str, Sample]
+    signature: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure with its 95 % interval over `n` rows; None where no row defines it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    sample: Sample
+
+
+@dataclass(frozen=True)
+class Measured:
+    figures: dict[str, Measure]
+    signature: str
+    detail: dict[str, Any]
+
+
+class Classifier(Protocol):
+    """The model that a metric asks; `hash` says which it was (see `genai_lab.models.judge`)."""
+
+    hash: str
+
+    @property
+    def reads_input(self) -> bool: ...
+
+    def scores(self, texts: Sequence[str], label: str = "") -> Sequence[float | None]: ...
+
+    def log_probabilities(self, texts: Sequence[str]) -> Sequence[Any]: ...
+
+
+class Metric(Protocol):
+    """`needs` is "references", "labels" (the first reference is the label), "text" (nothing else) or "model"."""
+
+    name: str
+    title: str
+    about: str
+    citation: str
+    needs: str
+
+    @property
+    def settings(self) -> type: ...
+
+    @property
+    def figures(self) -> tuple[Figure, ...]: ...
+
+    def rows(
+        self,
+        predictions: Sequence[str],
+        references: Sequence[Sequence[str]],
+        settings: Any,
+        model: Classifier | None = None,
+    ) -> Rows:
+        """What each row contributes. References are one or more a prediction; none where the metric needs none."""
+
+
+METRICS: Registry[Metric] = Registry("metric", "genai_lab.metrics")
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """A metric without settings."""
+
+
+def settings_of(name: str, values: dict[str, Any]) -> Any:
+    """The metric's settings; raises LabError for a setting that it does not have or a value of the wrong kind."""
+    kind = METRICS.get(name).settings
+    known = {one.name: one for one in fields(kind)}
+    for key, value in values.items():
+        if key not in known:
+            raise LabError(f"{name} has no setting {key!r}. Known: {', '.join(known) or 'none, it has no settings'}.")
+        usual: Any = known[key].default
+        if type(value) is not type(usual):
+            raise BadSetting(key, value, f"a value such as {usual!r}")
+        choices = known[key].metadata.get("choices")
+        if choices and value not in choices:
+            raise BadSetting(key, value, f"one of {', '.join(choices)}")
+        ends = known[key].metadata
+        if "low" in ends and not ends["low"] <= value <= ends["high"]:
+            raise BadSetting(key, value, f"from {ends['low']} to {ends['high']}")
+    return kind(**values)

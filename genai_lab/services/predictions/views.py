@@ -1,0 +1,97 @@
+"""Views of prediction runs ("systems" on the pages) and of their scores."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from genai_lab.views import View
+from storage.tables import Run, Score
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class SystemView(View):
+    """One column of an evaluation; `n` counts its completions."""
+
+    id: int
+    label: str
+    model: str | None
+    template: str | None
+    dataset: str
+    dataset_version_id: int
+    settings: dict[str, Any]
+    status: str
+    n: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ScoreView(View):
+    """One figure of one system with its 95 % interval."""
+
+    _hidden = ("per_example",)
+
+    system: int
+    metric: str
+    figure: str
+    signature: str
+    settings: dict[str, Any]
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    per_example: list[Any] | None
+    detail: dict[str, Any]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before the figure is believed, such as words that its tokenizer drops."""
+        return tuple(self.detail.get("warnings", ()))
+
+
+def input_of(run: Run, column: str) -> int | None:
+    return next((getattr(one, column) for one in run.inputs if getattr(one, column) is not None), None)
+
+
+def dataset_name(run: Run) -> str:
+    """The dataset version that the run reads, as NAME@2."""
+    for one in run.inputs:
+        if one.dataset_version_id is not None:
+            return f"{one.dataset_version.dataset.name}@{one.dataset_version.number}"
+    return "no dataset"
+
+
+def system_view(run: Run, n: int) -> SystemView:
+    """`n` is how many completions the run has."""
+    model = next((one.model.name for one in run.inputs if one.model_id is not None), None)
+    made = next((one.template_version for one in run.inputs if one.template_version_id is not None), None)
+    template = f"{made.template.name}@{made.number}" if made is not None else None
+    return SystemView(
+        id=run.id,
+        label=run.settings.get("label") or " · ".join(filter(None, (model, template))) or f"system {run.id}",
+        model=model,
+        template=template,
+        dataset=dataset_name(run),
+        dataset_version_id=input_of(run, "dataset_version_id") or 0,
+        settings=run.settings,
+        status=run.status,
+        n=n,
+        created_at=run.created_at,
+    )
+
+
+def score_view(row: Score) -> ScoreView:
+    return ScoreView(
+        row.source_run_id,
+        row.metric,
+        row.figure,
+        row.signature,
+        row.settings,
+        row.value,
+        row.low,
+        row.high,
+        row.n,
+        row.per_example,
+        row.detail,
+    )
