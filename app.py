@@ -88,7 +88,7 @@ def listening(config: Config) -> socket.socket:
 def create(lab: "LabContext") -> "FastAPI":
     """The web application of an open lab."""
     import pages
-    from pages.components.mount import mount
+    from pages.mount import mount
 
     return mount(lab, pages.build)
 
@@ -103,10 +103,10 @@ def serve(config: Config, door: socket.socket) -> int:
     from genai_lab.context import LabContext
     from genai_lab.services.feedback import warming
     from genai_lab.services.jobs.supervisor import Supervisor
-    from pages.components import server
+    from genai_lab.web import server
 
     for handler in logging.getLogger().handlers:
-        handler.addFilter(server.Once())
+        handler.addFilter(server.RepeatFilter())
     files = server.raise_file_limit()
 
     class Server(uvicorn.Server):
@@ -126,8 +126,8 @@ def serve(config: Config, door: socket.socket) -> int:
         warming.warm_open(lab)
         gc.freeze()
         gc.enable()
-        limits = server.bounds(files, config.trusted_proxies)
-        Server(server.settings(made, config, limits)).run(sockets=[door])
+        limits = server.connection_bounds(files, config.trusted_proxies)
+        Server(server.uvicorn_config(made, config, limits)).run(sockets=[door])
     except KeyboardInterrupt:
         return 130
     finally:

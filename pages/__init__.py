@@ -26,7 +26,7 @@ def build(lab: "LabContext") -> "gr.Blocks":
 
     modules: list[Any] = [importlib.import_module(f"pages.{name}") for name in PAGES]
     first, *rest = modules
-    more = [("Sign out", "lead")] if lab.config.lead_password else None
+    more = [("Sign out", "sign-in")] if lab.config.lead_password else None
     with _unserved():
         with gr.Blocks(title="genai_lab", fill_width=True, analytics_enabled=False) as demo:
             demo.pages[0] = (first.ROUTE, first.TITLE, True)  # "Home" stands in the bar until the page has loaded

@@ -15,12 +15,12 @@ def serving(web: Any, config: Config, limits: Any = None) -> Iterator[str]:
     """The address of `web` while it is served."""
     import uvicorn
 
-    from pages.components import server
+    from genai_lab.web import server
 
     with socket.socket() as door:
         door.bind(("127.0.0.1", 0))
         door.listen(128)
-        settings = server.settings(web, config, limits or server.bounds(4096, config.trusted_proxies))
+        settings = server.uvicorn_config(web, config, limits or server.connection_bounds(4096, config.trusted_proxies))
         one = uvicorn.Server(settings)
         thread = threading.Thread(target=one.run, args=([door],), daemon=True)
         thread.start()

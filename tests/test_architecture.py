@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-JOINERS = {"services", "lab.py", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
+JOINERS = {"services", "web", "lab.py", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
 ENGINE = sorted(f"genai_lab/{path.name}" for path in (ROOT / "genai_lab").iterdir() if path.name not in JOINERS)
 WALLS = {
     "storage": {"genai_lab", "pages", "gradio", "torch", "transformers"},
     "genai_lab": {"pages", "gradio", "app"},
+    "genai_lab/web": {"pages", "gradio", "torch", "transformers", "storage", "sqlalchemy"},
     "pages": {"storage", "torch", "transformers", "sqlalchemy"},
     "app.py": {"storage", "torch", "transformers", "sqlalchemy"},
 } | {room: {"storage", "sqlalchemy", "genai_lab.services", "genai_lab.context"} for room in ENGINE}

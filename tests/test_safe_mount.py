@@ -23,7 +23,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
     import gradio as gr
 
     import pages  # noqa: F401  (turns Gradio's analytics off)
-    from pages.components.mount import mount
+    from pages.mount import mount
 
     folder = tmp_path_factory.mktemp("served")
     secret = folder / "secret.txt"

@@ -21,15 +21,15 @@ from uvicorn.server import ServerState
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.services import sessions
-from pages.components import server
-from pages.components.connections import BoundedProtocol, Bounds, network
-from pages.components.doors import BROWSER, LEAD
-from pages.components.server import Once, bounds
-from pages.components.throttles import Backoff, Throttle
+from genai_lab.web import server
+from genai_lab.web.connections import BoundedProtocol, Bounds, network_of
+from genai_lab.web.identity import BROWSER_COOKIE, SESSION_COOKIE
+from genai_lab.web.rate_limits import Backoff, RateLimit
+from genai_lab.web.server import RepeatFilter, connection_bounds
 from tests.serving import serving
 from tests.tiny import open_lab
 
-PASSWORD = "the lead of this lab"
+PASSWORD = "the owner of this lab"
 WAIT = 20.0
 
 
@@ -45,14 +45,14 @@ def login(address: str, password: str, cookies: dict[str, str] | None = None, **
     more = {name.replace("_", "-"): value for name, value in headers.items()}
     if cookies:
         more["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    return httpx.post(f"{address}/lead", data={"password": password}, headers=more, timeout=WAIT)
+    return httpx.post(f"{address}/sign-in", data={"password": password}, headers=more, timeout=WAIT)
 
 
 @pytest.fixture(scope="module")
 def web(lab: LabContext) -> Any:
     import gradio as gr
 
-    from pages.components.mount import mount
+    from pages.mount import mount
 
     def build(_: LabContext) -> gr.Blocks:
         with gr.Blocks() as drawn:
@@ -74,14 +74,14 @@ def test_a_forged_address_does_not_pass_the_throttle_which_keeps_no_known_browse
 ) -> None:
     with serving(web, lab.config) as address:
         own = [dict(login(address, PASSWORD).cookies) for _ in range(12)][-1]  # no failed tries
-        assert set(own) == {LEAD, BROWSER}
+        assert set(own) == {SESSION_COOKIE, BROWSER_COOKIE}
         for n in range(10):
             assert login(address, f"wrong{n}", x_forwarded_for=f"10.9.0.{n}").status_code == 403
         for password in ("wrong", PASSWORD):
             assert login(address, password, x_forwarded_for="10.9.1.1").status_code == 429
         assert login(address, PASSWORD, own).status_code == 303
-        assert login(address, PASSWORD, {BROWSER: own[BROWSER]}).status_code == 303
-        assert login(address, PASSWORD, {BROWSER: own[BROWSER][:-1] + "x"}).status_code == 429
+        assert login(address, PASSWORD, {BROWSER_COOKIE: own[BROWSER_COOKIE]}).status_code == 303
+        assert login(address, PASSWORD, {BROWSER_COOKIE: own[BROWSER_COOKIE][:-1] + "x"}).status_code == 429
         assert "secure" not in login(address, PASSWORD, own, x_forwarded_proto="https").headers["set-cookie"].lower()
 
 
@@ -99,15 +99,16 @@ def test_a_copy_of_a_cookie_opens_nothing_after_sign_out(lab: LabContext, behind
         return dict(login(behind_proxy, PASSWORD, x_forwarded_for="10.0.0.3").cookies)
 
     def opens(cookies: dict[str, str]) -> int:
-        return httpx.get(f"{behind_proxy}/config", cookies={LEAD: cookies[LEAD]}, timeout=WAIT).status_code
+        session = {SESSION_COOKIE: cookies[SESSION_COOKIE]}
+        return httpx.get(f"{behind_proxy}/config", cookies=session, timeout=WAIT).status_code
 
     first, second, third = (signed_in() for _ in range(3))
     assert [opens(one) for one in (first, second)] == [200, 200]
-    assert httpx.post(f"{behind_proxy}/lead/out", cookies=first, timeout=WAIT).status_code == 303
+    assert httpx.post(f"{behind_proxy}/sign-out", cookies=first, timeout=WAIT).status_code == 303
     assert [opens(one) for one in (first, second)] == [403, 200]
-    assert httpx.post(f"{behind_proxy}/lead/out/everywhere", cookies=first, timeout=WAIT).status_code == 403
-    assert "Sign out everywhere" in httpx.get(f"{behind_proxy}/lead", cookies=second, timeout=WAIT).text
-    assert httpx.post(f"{behind_proxy}/lead/out/everywhere", cookies=second, timeout=WAIT).status_code == 303
+    assert httpx.post(f"{behind_proxy}/sign-out/everywhere", cookies=first, timeout=WAIT).status_code == 403
+    assert "Sign out everywhere" in httpx.get(f"{behind_proxy}/sign-in", cookies=second, timeout=WAIT).text
+    assert httpx.post(f"{behind_proxy}/sign-out/everywhere", cookies=second, timeout=WAIT).status_code == 303
     lab.sessions = None  # another process
     assert [opens(one) for one in (first, second, third)] == [403, 403, 403]
     assert opens(signed_in()) == 200
@@ -214,7 +215,7 @@ class Line(asyncio.Transport):
     def __init__(self, loop: JumpingLoop, bounds: Bounds, host: str = "10.0.0.1") -> None:
         super().__init__({"peername": (host, 1), "sockname": ("10.0.0.2", 80)})
         self.got, self.closed, self.loop = b"", False, loop
-        settings = server.settings(WEB, Config(), bounds)
+        settings = server.uvicorn_config(WEB, Config(), bounds)
         settings.load()
         self.protocol = BoundedProtocol(bounds, config=settings, server_state=ServerState(), app_state={}, _loop=loop)
         self.protocol.connection_made(self)
@@ -330,52 +331,52 @@ def test_half_sent_requests_make_room_for_whole_ones(tmp_path: Path) -> None:
 
 
 def test_an_address_is_a_host_or_the_network_of_one() -> None:
-    assert network("10.0.0.1") == "10.0.0.1" == network("::ffff:10.0.0.1")
-    assert network("2001:db8::1") == network("2001:db8::ffff") != network("2001:db8:1::1")
-    assert network("fe80::1%eth0") == "fe80::/64"
-    assert network("") == ""
+    assert network_of("10.0.0.1") == "10.0.0.1" == network_of("::ffff:10.0.0.1")
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff") != network_of("2001:db8:1::1")
+    assert network_of("fe80::1%eth0") == "fe80::/64"
+    assert network_of("") == ""
 
 
 def test_connections_leave_files_for_the_rest() -> None:
-    assert (bounds(1024).total, bounds(1024).per_address) == (768, 384)
-    assert (bounds(2**20).total, bounds(2**20).per_address) == (8192, 512)
+    assert (connection_bounds(1024).total, connection_bounds(1024).per_address) == (768, 384)
+    assert (connection_bounds(2**20).total, connection_bounds(2**20).per_address) == (8192, 512)
 
 
 def test_throttles_do_not_follow_the_clock_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("time.monotonic", lambda: now)
     monkeypatch.setattr("time.time", lambda: 0.0)
-    few, all_of_them = Throttle(2, 60.0), Backoff(3, 60.0)
-    assert [few.wait("a") for _ in range(3)] == [0.0, 0.0, 60.0]
-    assert few.wait("b") == 0.0
+    few, all_of_them = RateLimit(2, 60.0), Backoff(3, 60.0)
+    assert [few.acquire("a") for _ in range(3)] == [0.0, 0.0, 60.0]
+    assert few.acquire("b") == 0.0
     for _ in range(3):
         all_of_them.count()
-    assert all_of_them.left() == 0.0
+    assert all_of_them.seconds_left() == 0.0
     pauses = []
     for _ in range(10):
         all_of_them.count()
-        pauses.append(all_of_them.left())
+        pauses.append(all_of_them.seconds_left())
         now += pauses[-1]
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0]
     now += 601.0
     all_of_them.count()
-    assert all_of_them.left() == 0.0
-    assert few.wait("a") == 0.0
+    assert all_of_them.seconds_left() == 0.0
+    assert few.acquire("a") == 0.0
 
 
 def test_a_cookie_of_another_clock_opens_nothing(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 2_000_000_000.0
     monkeypatch.setattr("time.time", lambda: now)
-    cookie = sessions.issue(lab)
+    cookie = sessions.issue(lab, sessions.OWNER_ID)
     valid = []
     for jump in (0, -3600, 29 * 86_400, -30 * 86_400, 31 * 86_400):
         now = 2_000_000_000.0 + jump
-        valid.append(sessions.is_valid(lab, cookie))
+        valid.append(sessions.user_of(lab, cookie) is not None)
     assert valid == [True, True, True, False, False]
 
 
 def test_a_repeated_traceback_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    once, now = Once(), 1.0
+    once, now = RepeatFilter(), 1.0
     monkeypatch.setattr("time.monotonic", lambda: now)
 
     def record(problem: Exception) -> logging.LogRecord:
@@ -389,7 +390,7 @@ def test_a_repeated_traceback_is_written_once(monkeypatch: pytest.MonkeyPatch) -
     now += 60.0
     late = record(OSError(24, "Too many open files"))
     assert once.filter(late)
-    assert late.getMessage() == "accept failed (and 4 times more since it was last written here)"
+    assert late.getMessage() == "accept failed (and 4 more times since the last one was logged)"
 
 
 def test_a_proxy_is_an_address_or_a_network(tmp_path: Path) -> None:

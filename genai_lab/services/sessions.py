@@ -1,8 +1,8 @@
-"""The lead's sessions: signed cookies, each of which ends by itself, at sign-out, or with all others.
+"""Sessions of users: signed cookies, each of which ends by itself, at sign-out, or together with all others.
 
-A cookie names its last second, its own id and the generation of sessions that it belongs to. Which generation holds
-and which sessions were ended stands in one file of the data home, which backups leave out: a restored lab begins a
-generation of its own.
+A cookie holds the user's id, its last second, its own id and a signature for the current generation of sessions. The
+generation and the ids of sessions that were ended stand in one file of the data home. Backups leave that file out, so
+a restored lab begins a generation of its own.
 """
 
 import hmac
@@ -17,6 +17,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import StorageError
 from genai_lab.services.feedback import links
 
+OWNER_ID = 1  # the one user of a lab
 FILE = "sessions.json"
 DAYS = 30
 LIFETIME = DAYS * 86_400
@@ -26,28 +27,41 @@ CLOCK_SLACK = 86_400  # a cookie that would last longer than any, by more than t
 @dataclass
 class _State:
     generation: str = field(default_factory=lambda: secrets.token_hex(8))
-    ended: dict[str, int] = field(default_factory=dict)  # the last second of sessions by id
+    ended: dict[str, int] = field(default_factory=dict)  # session id -> its last second
 
 
-def issue(lab: LabContext) -> str:
-    """The cookie of a new session."""
-    until, name = int(time.time()) + LIFETIME, secrets.token_hex(8)
-    return f"{until}.{name}.{_signature(lab, until, name)}"
+@dataclass(frozen=True)
+class _Session:
+    user_id: int
+    last_second: int
+    id: str
 
 
-def is_valid(lab: LabContext, cookie: str) -> bool:
-    """Whether the cookie was signed for the password of today, and its session has not ended."""
-    until, name = _parts(lab, cookie)
-    return 0 <= until - time.time() <= LIFETIME + CLOCK_SLACK and name not in _state(lab).ended
+def issue(lab: LabContext, user_id: int) -> str:
+    """The cookie of a new session of this user."""
+    session = _Session(user_id, int(time.time()) + LIFETIME, secrets.token_hex(8))
+    return f"{session.user_id}.{session.last_second}.{session.id}.{_signature(lab, session)}"
+
+
+def user_of(lab: LabContext, cookie: str) -> int | None:
+    """The id of the user whose session this cookie is; None where it has ended or was not signed here.
+
+    A new password ends every session.
+    """
+    session = _parse(lab, cookie)
+    if session is None or session.id in _state(lab).ended:
+        return None
+    return session.user_id if 0 <= session.last_second - time.time() <= LIFETIME + CLOCK_SLACK else None
 
 
 def end(lab: LabContext, cookie: str) -> None:
-    """Ends the session of this cookie, copies of it included."""
-    until, name = _parts(lab, cookie)
-    if name:
+    """Ends the session of this cookie and of its copies."""
+    session = _parse(lab, cookie)
+    if session is not None:
         with lab.lock:
             state, now = _state(lab), time.time()
-            state.ended = {other: last for other, last in state.ended.items() if last > now} | {name: until}
+            state.ended = {name: last for name, last in state.ended.items() if last > now}
+            state.ended[session.id] = session.last_second
             _write(lab, state)
 
 
@@ -57,8 +71,8 @@ def end_all(lab: LabContext) -> None:
         _write(lab, _State())
 
 
-def browser(lab: LabContext) -> str:
-    """A mark for a browser that has signed in: its tries are counted apart from those of everybody else."""
+def issue_browser_mark(lab: LabContext) -> str:
+    """A cookie for a browser that has signed in: its failed attempts are counted apart from everybody else's."""
     name = secrets.token_hex(8)
     return f"{name}.{links.signed(lab, f'browser {name}')}"
 
@@ -70,29 +84,29 @@ def known_browser(lab: LabContext, mark: str) -> str:
     return name if hmac.compare_digest(signature.encode(), expected.encode()) else ""
 
 
-def _parts(lab: LabContext, cookie: str) -> tuple[int, str]:
-    """(last second, id) of a cookie that this generation has signed; (0, "") of any other."""
-    until, _, rest = cookie.partition(".")
-    name, _, signature = rest.partition(".")
-    if not (until.isascii() and until.isdecimal() and len(until) < 20):
-        return 0, ""
-    expected = _signature(lab, int(until), name)
-    return (int(until), name) if hmac.compare_digest(signature.encode(), expected.encode()) else (0, "")
+def _parse(lab: LabContext, cookie: str) -> _Session | None:
+    """The session that a cookie names; None where the current generation has not signed it."""
+    user_id, last_second, session_id, signature = (*cookie.split(".", 3), "", "", "", "")[:4]
+    if not all(text.isascii() and text.isdecimal() and len(text) < 20 for text in (user_id, last_second)):
+        return None
+    session = _Session(int(user_id), int(last_second), session_id)
+    return session if hmac.compare_digest(signature.encode(), _signature(lab, session).encode()) else None
 
 
-def _signature(lab: LabContext, until: int, name: str) -> str:
-    return links.signed(lab, f"lead {until} {name} {_state(lab).generation} {lab.config.lead_password}")
+def _signature(lab: LabContext, session: _Session) -> str:
+    content = f"session {session.user_id} {session.last_second} {session.id}"
+    return links.signed(lab, f"{content} {_state(lab).generation} {lab.config.lead_password}")
 
 
 def _state(lab: LabContext) -> _State:
     """Read once: one process at a time serves a home."""
     if lab.sessions is None:
         try:
-            kept = json.loads((lab.config.home / FILE).read_text())
-            ended = {str(name): int(last) for name, last in kept["ended"].items()}
-            lab.sessions = _State(str(kept["generation"]), ended)
+            content = json.loads((lab.config.home / FILE).read_text())
+            ended = {str(name): int(last) for name, last in content["ended"].items()}
+            lab.sessions = _State(str(content["generation"]), ended)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            lab.sessions = _State()  # none yet; what cannot be read ends all sessions
+            lab.sessions = _State()  # no sessions yet; an unreadable file ends all sessions
             with suppress(StorageError):  # without a file they end with the process
                 _write(lab, lab.sessions)
     state: _State = lab.sessions
@@ -104,5 +118,7 @@ def _write(lab: LabContext, state: _State) -> None:
     try:
         files.write_json(path, {"generation": state.generation, "ended": state.ended})
     except OSError as problem:
-        raise StorageError(f"The session cannot be kept in {path} ({problem.strerror or problem}).") from problem
+        raise StorageError(
+            f"The session cannot be saved in {path} ({problem.strerror or problem}); check the disk."
+        ) from problem
     lab.sessions = state

@@ -5,8 +5,9 @@ from pathlib import Path
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
+from genai_lab.web.paths import ASSETS as ASSETS_ROUTE
+
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-ASSETS_ROUTE = "/lab-assets"
 
 _LIGHT_DARK = {
     "body_background_fill": ("#ffffff", "#0e0f11"),

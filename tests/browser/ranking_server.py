@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-PAGES = Path(__file__).resolve().parents[2] / "pages"
-FOLDERS = {"/rank/static/": PAGES / "ranking/static", "/lab-assets/": PAGES / "assets"}
+from genai_lab.web.paths import SHARED, STATIC
+
+FOLDERS = {"/rank/static/": STATIC / "ranking", "/lab-assets/": SHARED}
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'"
 Item = dict[str, Any]
 
@@ -104,7 +105,7 @@ class RankingServer:
                 path = self.path.partition("?")[0]
                 actions = {"state": server.state, "answers": server.answered}
                 if path == "/rank/k3f9/":
-                    return self.file(PAGES / "ranking/static/rank.html")
+                    return self.file(STATIC / "ranking/rank.html")
                 for prefix, folder in FOLDERS.items():
                     if path.startswith(prefix):
                         return self.file(folder / path.removeprefix(prefix))

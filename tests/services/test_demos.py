@@ -19,7 +19,7 @@ from genai_lab.feedback.masking import MASK, Streamed, masked, pattern
 from genai_lab.services import feedback, lineage, models
 from genai_lab.services.feedback import demos, exporting, figures, visits, warming
 from genai_lab.services.feedback.demos import DemoPlan
-from pages.demo import Limits
+from genai_lab.web.demo_limits import DemoLimits
 from storage.tables import Run
 from tests.tiny import open_lab, random_model
 
@@ -150,11 +150,11 @@ def test_cookies_of_one_address_share_its_limits(lab: LabContext, web: Any) -> N
 
 
 def test_one_address_leaves_half_of_an_hour_to_others(lab: LabContext) -> None:
-    limits, view = Limits(), demos.create(lab, replace(PLAN, title="Fair", an_hour=40, a_minute=4))
-    assert [limits.wait(view, "ann", "a") for _ in range(5)][-1] > 0  # the cookie's own limit
-    got = [sum(not limits.wait(view, f"{who} {n}", who) for n in range(100)) for who in ("a", "b", "c", "d")]
+    limits, view = DemoLimits(), demos.create(lab, replace(PLAN, title="Fair", an_hour=40, a_minute=4))
+    assert [limits.prompt(view, "ann", "a") for _ in range(5)][-1] > 0  # the cookie's own limit
+    got = [sum(not limits.prompt(view, f"{who} {n}", who) for n in range(100)) for who in ("a", "b", "c", "d")]
     assert got == [16, 10, 5, 3]
-    assert limits.wait(view, "a 1", "a") > 3000
+    assert limits.prompt(view, "a 1", "a") > 3000
 
 
 def test_a_forged_consent_keeps_nothing(lab: LabContext, web: Any) -> None:

@@ -1,4 +1,4 @@
-"""With a lead's password: an annotator's cookie opens the ranking routes alone, and whoever has none opens nothing."""
+"""With an owner's password, an annotator's cookie opens the ranking routes alone, and no cookie opens nothing."""
 
 import json
 import re
@@ -19,13 +19,14 @@ from starlette.websockets import WebSocketDisconnect
 import app as program
 from genai_lab.context import LabContext
 from genai_lab.feedback import CampaignPlan, Option, Task
-from genai_lab.services import databases, feedback
+from genai_lab.services import databases, feedback, sessions
 from genai_lab.services.feedback import demos, links
+from genai_lab.web.identity import SESSION_COOKIE
+from genai_lab.web.paths import PUBLIC
 from pages import PAGES
-from pages.components.doors import LEAD, OPEN
 from tests.tiny import open_lab
 
-PASSWORD = "the lead of this lab"
+PASSWORD = "the owner of this lab"
 NAMED = ("/config", "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api/file=x", "/gradio_api/heartbeat/x")
 
 
@@ -104,10 +105,10 @@ def test_numbers_that_nothing_has_open_nothing(guarded: tuple[LabContext, FastAP
 
 
 @pytest.mark.parametrize("until", ["²", "٣", "9" * 5000])
-def test_odd_bytes_in_the_leads_cookie_open_nothing(guarded: tuple[LabContext, FastAPI], until: str) -> None:
-    cookie = f"{LEAD}={until}.{'0' * 64}".encode("latin-1", "replace")
+def test_odd_bytes_in_a_session_cookie_open_nothing(guarded: tuple[LabContext, FastAPI], until: str) -> None:
+    cookie = f"{SESSION_COOKIE}=1.{until}.x.{'0' * 64}".encode("latin-1", "replace")
     assert browser(guarded[1]).get("/config", headers={"cookie": cookie}).status_code == 403  # type: ignore[dict-item]
-    assert browser(guarded[1]).get("/lead?next=http://[").status_code == 200
+    assert browser(guarded[1]).get("/sign-in?next=http://[").status_code == 200
 
 
 def visitor(lab: LabContext, web: FastAPI) -> tuple[TestClient, str]:
@@ -124,7 +125,7 @@ def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[LabC
     client, place = come(lab, web)
     _, other = annotator(lab, web, "bob")
     mine = {"cookie": "; ".join(f"{one.name}={one.value}" for one in client.cookies.jar)}
-    every = {path for path in paths(web) if not path.startswith(OPEN)}
+    every = {path for path in paths(web) if not path.startswith(PUBLIC)}
     assert every >= {*NAMED, "/", *(f"/{page}" for page in PAGES[1:])}
     for path in sorted(every):
         for method in ("GET", "POST"):
@@ -144,19 +145,21 @@ def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[LabC
     assert place != other
 
 
-def test_the_lead_signs_in_and_out(guarded: tuple[LabContext, FastAPI]) -> None:
+def test_the_owner_signs_in_and_out(guarded: tuple[LabContext, FastAPI]) -> None:
     _, web = guarded
     client = browser(web)
     sent = client.get("/jobs", headers={"accept": "text/html"})
-    assert (sent.status_code, sent.headers["location"]) == (303, "/lead?next=/jobs")
-    assert client.post("/lead", data={"password": "guess", "next": "/jobs"}).status_code == 403
-    done = client.post("/lead", data={"password": PASSWORD, "next": "//elsewhere.example"})
+    assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=/jobs")
+    assert client.post("/sign-in", data={"password": "guess", "next": "/jobs"}).status_code == 403
+    done = client.post("/sign-in", data={"password": PASSWORD, "next": "//elsewhere.example"})
     assert (done.status_code, done.headers["location"]) == (303, "/")
     assert client.get("/config").status_code == 200
-    forged = f"{9_999_999_999}.{'0' * 64}"
-    assert browser(web).get("/config", headers={"cookie": f"{LEAD}={forged}"}).status_code == 403
-    client.post("/lead/out")
+    forged = f"1.{9_999_999_999}.x.{'0' * 64}"
+    assert browser(web).get("/config", headers={"cookie": f"{SESSION_COOKIE}={forged}"}).status_code == 403
+    assert client.cookies[SESSION_COOKIE].startswith(f"{sessions.OWNER_ID}.")
+    client.post("/sign-out")
     assert client.get("/config").status_code == 403
+    assert client.get("/lead").headers["location"] == "/sign-in"
 
 
 def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[LabContext, FastAPI]) -> None:
@@ -207,7 +210,7 @@ def test_a_database_that_is_away_is_one_sentence(
 
 def test_passwords_are_not_tried_without_end(guarded: tuple[LabContext, FastAPI]) -> None:
     client = browser(guarded[1])
-    codes = [client.post("/lead", data={"password": str(n)}).status_code for n in range(14)]
+    codes = [client.post("/sign-in", data={"password": str(n)}).status_code for n in range(14)]
     assert codes[-1] == 429
 
 

@@ -1,8 +1,8 @@
 """Bounds on connections: how many there may be, and how long each may keep the server waiting.
 
-A connection waits while its request is not whole: no complete headers yet, a body that has not ended, or nothing asked
-since the last answer. When there are too many connections, the one that has waited longest makes room for a new one.
-An answer that is being made or streamed never counts as waiting.
+A connection waits while its request is incomplete: headers or a body that have not ended, or no new request since the
+last answer. When there are too many connections, the one that has waited longest is closed for a new one. A connection
+whose answer is being prepared or streamed never counts as waiting.
 """
 
 import asyncio
@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
+from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_SECONDS = 10.0
-LARGEST_HEADERS = 65_536  # bytes
-BODY_SECONDS, BODY_PACE = 20.0, 1024  # a body has to bring so many bytes in each such span
-REST_SECONDS = 30.0  # for what is left of a body whose answer is complete
-LATE_SECONDS = 1.0
-READ_SECONDS = 60.0  # for a browser that takes nothing of its answer
+MAX_HEADER_BYTES = 65_536  # bytes
+BODY_SECONDS, MIN_BODY_BYTES = 20.0, 1024  # a body has to bring so many bytes in each such span
+REMAINDER_SECONDS = 30.0  # for the end of a body whose answer is complete already
+BUSY_SECONDS = 1.0
+READ_SECONDS = 60.0  # for a browser that does not read its answer
 
 
-def network(host: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 network that one IPv6 host is usually given."""
+def network_of(host: str) -> str:
+    """An IPv4 address, or the /64 network that one IPv6 host usually has; limits count these as one address."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
@@ -31,11 +32,16 @@ def network(host: str) -> str:
     return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
 
 
+def client_network(request: Request) -> str:
+    """The network of whoever sent this request, "" where it is unknown."""
+    return network_of(request.client.host if request.client else "")
+
+
 @dataclass
 class Bounds:
     """At most `total` connections, and `per_address` from one address unless it is a proxy's.
 
-    `waiting` holds the connections of each address that wait, the longest first.
+    `waiting` maps an address to its waiting connections, the longest waiting first.
     """
 
     total: int
@@ -51,13 +57,13 @@ class Bounds:
         self._proxies = [ip_network(proxy, strict=False) for proxy in self.proxies]
 
     def admit(self, connection: "BoundedProtocol") -> bool:
-        """Counts a new connection; False where there is no room and nobody who waits could make any."""
+        """Counts a new connection; False where there are too many and none of them waits."""
         address = connection.address
         if self.counts.get(address, 0) >= self.per_address and not self._is_proxy(connection):
             if not self._drop_oldest(address):
                 return False
         elif self.count >= self.total:
-            crowded = max(self.waiting, key=lambda one: len(self.waiting[one]), default="")
+            crowded = max(self.waiting, key=lambda other: len(self.waiting[other]), default="")
             if not self._drop_oldest(crowded):
                 return False
         self.count += 1
@@ -90,7 +96,7 @@ class Bounds:
             address = ip_address(connection.client[0] if connection.client else "")
         except ValueError:
             return False
-        return any(address in one for one in self._proxies)
+        return any(address in proxy for proxy in self._proxies)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -109,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.address = network(self.client[0]) if self.client else ""
+        self.address = network_of(self.client[0]) if self.client else ""
         self._admitted = self._bounds.admit(self)
         if self._admitted:
             self._watch()
@@ -126,7 +132,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def drop(self) -> None:
-        """Closes at once, whatever was still to be sent; the place is free before the loop gets to the socket."""
+        """Closes at once, even with unsent data; another connection may come before the loop gets to the socket."""
         if self._admitted:
             self._admitted = False
             self._bounds.release(self)
@@ -138,7 +144,7 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._body_bytes += len(data)
         super().data_received(data)
-        if self._in_headers and self._header_bytes > LARGEST_HEADERS:
+        if self._in_headers and self._header_bytes > MAX_HEADER_BYTES:
             self._refuse(b"431 Request Header Fields Too Large")
         self._watch()
 
@@ -170,11 +176,11 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _watch(self) -> None:
-        """Sets the deadline of what is being waited for now."""
+        """Sets the deadline of the phase that the connection is in now."""
         if not self._admitted or self.transport.is_closing():
             return
         if not self._in_headers:
-            self._set_phase("rest" if self._answered else "body")
+            self._set_phase("remainder" if self._answered else "body")
         elif not self._answered:
             self._set_phase("")
         elif self.timeout_keep_alive_task is not None:
@@ -190,19 +196,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
         if self._admitted:
-            self._bounds.set_waiting(self, False)  # it joins at the end again
+            self._bounds.set_waiting(self, False)  # the wait starts over
             self._bounds.set_waiting(self, phase != "")
         if phase == "headers":
             self._deadline = self.loop.call_later(self._bounds.header_seconds, self._end_headers)
-        elif phase == "rest":
-            self._deadline = self.loop.call_later(REST_SECONDS, self.drop)
+        elif phase == "remainder":
+            self._deadline = self.loop.call_later(REMAINDER_SECONDS, self.drop)
         elif phase == "body":
             self._body_bytes = 0
             self._deadline = self.loop.call_later(self._bounds.body_seconds, self._check_body)
 
     def _is_late(self, deadline: asyncio.TimerHandle | None) -> bool:
-        """Whether the server was too busy to look in time; then whoever is connected may have done their part."""
-        return deadline is not None and self.loop.time() - deadline.when() > LATE_SECONDS
+        """Whether the server itself was too busy to check in time; then the client may have sent enough."""
+        return deadline is not None and self.loop.time() - deadline.when() > BUSY_SECONDS
 
     def _end_headers(self) -> None:
         if self._is_late(self._deadline):
@@ -213,9 +219,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self.drop()
 
     def _check_body(self) -> None:
-        """Ends a body that stalls; not one that waits because the lab has not read it yet."""
-        stalls = self._body_bytes < BODY_PACE and not self.flow.read_paused and not self.cycle.waiting_for_100_continue
-        if stalls and not self._is_late(self._deadline):
+        """Closes a connection whose body stalls, but not one whose body the application has not read yet."""
+        unread = self.flow.read_paused or self.cycle.waiting_for_100_continue
+        stalled = self._body_bytes < MIN_BODY_BYTES and not unread
+        if stalled and not self._is_late(self._deadline):
             self.drop()
             return
         self._body_bytes = 0
