@@ -116,7 +116,7 @@ def example(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     ]
     told = " to ".join(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in found)
     print(f"ROUGE-L {told}, n = {options.rows}, {seconds:.0f} s (aims: +0.25, under 180 s)", flush=True)
-    return {"seconds": seconds, "rougeL": found, "n": options.rows, "steps": plan.training.steps}
+    return {"seconds": seconds, "rougeL": found, "n": options.rows, "steps": plan.training.max_steps}
 
 
 def starter(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
@@ -126,7 +126,8 @@ def starter(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     chosen = options.methods.split(",") if options.methods else ["full", *(one for one in every if one != "full")]
     plan = Plan(
         "starter-seq2seq", (DatasetSpec(name, ("answer-passage", "answer-reading")),),
-        training=Training(steps=options.steps, batch=16, validation_rows=100, evaluate_every=options.steps // 4 or 1),
+        training=Training(
+            max_steps=options.steps, per_device_batch_size=16, validation_rows=100, eval_steps=options.steps // 4 or 1),
     )  # fmt: skip
     study = studies.bake_off(lab, plan, chosen, Held(options.rows, max_new_tokens=32, metrics=(ROUGE,)))
     ended(lab)
@@ -145,8 +146,10 @@ def dialogsum(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     plan = SplitPlan(by="column", column="split")
     name = datasets.import_rows(lab, kept, "dialogsum", {"kind": "file"}, mapping=roles, split=plan).name
     base = Plan(
-        "starter-seq2seq", (DatasetSpec(name, ("summarise-conversation",)),), method="full",
-        training=Training(steps=20, batch=8, length=512, target_length=96, validation_rows=60, evaluate_every=20),
+        "starter-seq2seq", (DatasetSpec(name, ("summarise-conversation",)),),
+        method="full",
+        training=Training(max_steps=20, per_device_batch_size=8, max_length=512, max_target_length=96,
+            validation_rows=60, eval_steps=20),
     )  # fmt: skip
     begun = training.start(lab, base)
     ended(lab)
@@ -155,7 +158,7 @@ def dialogsum(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     out = training.show(lab, begun.run_id).outcome
     steps = max(20, int(60 * options.minutes * pace / (out["tokens"] / out["steps"])))
     print(f"{pace:,.0f} tokens/s: {steps} steps in {options.minutes:g} minutes", flush=True)
-    timed = replace(base, training=replace(base.training, steps=steps, evaluate_every=max(1, steps // 4)))
+    timed = replace(base, training=replace(base.training, max_steps=steps, eval_steps=max(1, steps // 4)))
     study = studies.bake_off(lab, timed, ["full", "lora"], Held(options.rows, max_new_tokens=80, metrics=(ROUGE,)))
     ended(lab)
     return {"steps": steps, "batch": 8, "minutes": options.minutes, "rows": table(lab, study)}
@@ -175,10 +178,12 @@ def pretrain(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
         if name is None:
             continue
         plan = Plan(
-            model, (DatasetSpec(name),), objective, "full",
+            model, (DatasetSpec(name),), objective,
+            "full",
             training=Training(
-                steps=options.steps, batch=8, length=128, validation_rows=120, learning_rate=1e-3,
-                evaluate_every=options.steps // 4 or 1,
+                max_steps=options.steps, per_device_batch_size=8, max_length=128,
+                validation_rows=120, learning_rate=1e-3,
+                eval_steps=options.steps // 4 or 1,
             ),
         )  # fmt: skip
         begun = training.start(lab, plan)

@@ -199,7 +199,7 @@ def busy(home: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
     name = datasets.import_starter(app.lab, "sentiment", "world", rows={"train": 400, "test": 400}).name
     app.start()
     app.ready()
-    plan = Plan("starter-causal", (DatasetSpec(name, ("plain",)),), training=Training(steps=100_000, evaluate_every=20))
+    plan = Plan("starter-causal", (DatasetSpec(name, ("plain",)),), training=Training(max_steps=100_000, eval_steps=20))
     tuned = training.start(app.lab, plan)
     grid = matrix.start(
         app.lab,

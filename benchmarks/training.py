@@ -124,7 +124,8 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
 
 def settings(options: argparse.Namespace, seed: int) -> Training:
     return Training(
-        steps=options.steps, batch=8, length=512, target_length=96, evaluate_every=10_000_000, seed=seed,
+        max_steps=options.steps, per_device_batch_size=8, max_length=512, max_target_length=96,
+        eval_steps=10_000_000, seed=seed,
         learning_rate=1e-4,
     )  # fmt: skip
 
@@ -235,7 +236,9 @@ def flat(options: argparse.Namespace) -> list[float]:
     """Resident bytes at the end of each of five passes over 96 rows."""
     from genai_lab.training.training_loop import Loop, prepared
 
-    training = Training(steps=60, batch=8, length=256, target_length=64, evaluate_every=12, validation_rows=4)
+    training = Training(
+        max_steps=60, per_device_batch_size=8, max_length=256, max_target_length=64, eval_steps=12, validation_rows=4
+    )
     tell = Silent()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -1,6 +1,6 @@
 """Errors that a user can act on. Anything that is not a LabError is a bug."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class LabError(Exception):
@@ -16,6 +16,16 @@ class BadSetting(LabError):
         shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
         super().__init__(f"{words[:1].upper()}{words[1:]} is {shown}, but it must be {rule}.")
         self.name, self.value, self.rule = name, value, rule
+
+
+class UnknownSetting(BadSetting):
+    """A name that is no setting of its owner; `nearest` is the one that was probably meant."""
+
+    def __init__(self, name: str, owner: str, known: Sequence[str], nearest: str | None = None) -> None:
+        hint = f"did you mean {nearest!r}?" if nearest else f"it has {', '.join(known) or 'no settings'}."
+        LabError.__init__(self, f"{owner[:1].upper()}{owner[1:]} has no setting {name[:100]!r}; {hint}")
+        self.name, self.value, self.rule = f"{name} of {owner}", None, "left out"
+        self.nearest = nearest
 
 
 class UnknownName(LabError):

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from genai_lab.errors import DuplicateName, UnknownName
@@ -11,10 +11,13 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Maps a name to an object and fills itself by importing every module of `package` once."""
+    """Maps a name to an object and fills itself by importing every module of `package` once.
 
-    def __init__(self, noun: str, package: str) -> None:
-        self.noun, self.package = noun, package
+    `renamed` maps old names, which are still found, to present ones.
+    """
+
+    def __init__(self, noun: str, package: str, renamed: Mapping[str, str] | None = None) -> None:
+        self.noun, self.package, self._renamed = noun, package, renamed or {}
         self._items: dict[str, T] = {}
         self._loaded = False
 
@@ -34,6 +37,7 @@ class Registry(Generic[T]):
 
         One that lies in the module of its own name is found without importing the others, some of which are heavy.
         """
+        name = self._renamed.get(name, name)
         if name not in self._items and not self._load_alone(name):
             self._load()
         try:

@@ -131,7 +131,7 @@ def training_draws(
     training = plan.training
     turns = turns or [(len(one),) for one in items]
     shares = rates(plan, sizes or [len(one) for one in items])
-    count = steps * training.rows_a_step
+    count = steps * training.rows_per_step
 
     def length(one: Place) -> tuple[int, int]:
         found = items[one[0]][one[1]]
@@ -140,7 +140,9 @@ def training_draws(
     def begin() -> Iterator[Place]:
         drawn = islice(order(turns, shares, training.seed), count)
         return (
-            grouped(drawn, length, training.batch * training.processes, training.seed) if training.grouping else drawn
+            grouped(drawn, length, training.per_device_batch_size * training.processes, training.seed)
+            if training.group_by_length
+            else drawn
         )
 
     return Draws(items, Places(begin, count), objective, settings, tokenizer, architecture, training.seed)

@@ -20,7 +20,7 @@ class ImplicitReward:
     def __init__(self, work: TrainingInputs, out: Path, device: str = "cpu") -> None:
         best = best_of(out)
         assert best is not None, "a run that has ended has a checkpoint"
-        self._tokenizer, self._length = load_tokenizer(work.base), work.training.length
+        self._tokenizer, self._length = load_tokenizer(work.base), work.training.max_length
         self._beta = float(work.objective_settings.beta)
         self._policy = restored(work, best).to(device).eval()
         self._base = load_module(work.base, work.architecture, work.objective.head).to(device).eval()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.files import write_json
-from genai_lab.training import Architecture, Plan, Training, settings_from
+from genai_lab.settings import read_settings
+from genai_lab.training import Architecture, Plan, Training
 from genai_lab.training.batches import Draws, read_items, training_draws, write_items
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item
@@ -56,11 +57,11 @@ class TrainingInputs:
 
     @property
     def method_settings(self) -> Any:
-        return settings_from(self.method.settings, self.plan.method_settings, self.method.title)
+        return read_settings(self.method.settings, self.plan.method_settings, self.method.title)
 
     @property
     def objective_settings(self) -> Any:
-        return settings_from(self.objective.settings, self.plan.objective_settings, self.objective.title)
+        return read_settings(self.objective.settings, self.plan.objective_settings, self.objective.title)
 
     @property
     def rate(self) -> float:

@@ -223,7 +223,9 @@ class CurveCallback(TrainerCallback):
 
 
 def stopping(work: TrainingInputs) -> list[Any]:
-    return [EarlyStoppingCallback(work.training.patience)] if work.training.patience else []
+    return (
+        [EarlyStoppingCallback(work.training.early_stopping_patience)] if work.training.early_stopping_patience else []
+    )
 
 
 def memory_now() -> float:
@@ -238,20 +240,20 @@ def memory_now() -> float:
 def arguments(work: TrainingInputs, out: Path, kind: type[TrainingArguments] = TrainingArguments, **more: Any) -> Any:
     """The plan in Trainer's words, or in those of a trainer that is built on it."""
     plan, cpu = work.training, work.device == "cpu"
-    every = plan.every(work.steps)
+    every = plan.steps_between_evaluations(work.steps)
     return kind(
         output_dir=str(out),
         max_steps=work.steps,
-        per_device_train_batch_size=plan.batch,
-        gradient_accumulation_steps=plan.accumulation,
+        per_device_train_batch_size=plan.per_device_batch_size,
+        gradient_accumulation_steps=plan.gradient_accumulation_steps,
         learning_rate=work.rate,
-        lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.schedule, plan.schedule),
-        warmup_steps=round(plan.warmup * work.steps),
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.lr_scheduler_type, plan.lr_scheduler_type),
+        warmup_steps=round(plan.warmup_ratio * work.steps),
         weight_decay=plan.weight_decay,
-        max_grad_norm=plan.clip,
+        max_grad_norm=plan.max_grad_norm,
         bf16=plan.precision == "bfloat16",
         fp16=plan.precision == "float16",
-        activation_checkpointing=plan.checkpointing,
+        activation_checkpointing=plan.gradient_checkpointing,
         seed=plan.seed,
         data_seed=plan.seed,
         train_sampling_strategy="sequential",

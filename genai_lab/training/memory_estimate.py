@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genai_lab.training import Architecture, Plan, settings_from
+from genai_lab.settings import read_settings
+from genai_lab.training import Architecture, Plan
 from genai_lab.training.batches import Draws
 from genai_lab.training.batches import longest as longer
 from genai_lab.training.loading import SAFE, class_of, head_settings
@@ -30,7 +31,7 @@ def foresee(
     """
     method, objective = METHODS.get(asked.method), OBJECTIVES.get(asked.objective)
     head, sides = objective.head, 2 if objective.needs == "pairs" else 1
-    settings = settings_from(method.settings, asked.method_settings, method.title)
+    settings: Any = read_settings(method.settings, asked.method_settings, method.title)
     family = {"classify": "classifier", "masked": "masked", "reward": "reward"}.get(head, architecture)
     more = {name: value for name, value in head_settings(head, labels).items() if name != "ignore_mismatched_sizes"}
 
@@ -42,12 +43,12 @@ def foresee(
         if head == "reward":
             config.pad_token_id = 0  # some bases lack one, and the score is read at the last token beside it
         module = class_of(architecture, head).from_config(config)
-        return method.apply(module, architecture, settings, asked.training.steps)
+        return method.apply(module, architecture, settings, asked.training.max_steps)
 
     found = plan(
         build,
-        lambda: batch_of(family, sides * asked.training.batch, length, target),
-        gradient_checkpointing=asked.training.checkpointing,
+        lambda: batch_of(family, sides * asked.training.per_device_batch_size, length, target),
+        gradient_checkpointing=asked.training.gradient_checkpointing,
         autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(asked.training.precision),
     )
     return found.of_a_process() if device == "cpu" else found

@@ -63,7 +63,7 @@ def _asked(work: TrainingInputs, tokenizer: Any, one: Drawn) -> tuple[str, str]:
     if work.objective.head == "masked":
         return tokenizer.decode(one.ids), _text(tokenizer, [label for label in one.labels if label != IGNORED])
     given, wanted = _split(work, one)
-    if work.objective.name == "spans":
+    if work.objective.name == "span_corruption":
         return tokenizer.decode(given), tokenizer.decode(wanted)
     return _text(tokenizer, given), _text(tokenizer, wanted)
 
@@ -96,7 +96,7 @@ def generated(work: TrainingInputs, module: Any, tokenizer: Any, given: Sequence
     )
     # Virtual tokens make some modules give back the new tokens alone.
     fresh = [row[width:] if left and len(row) > room + 1 else row for row in out.tolist()]
-    keep = work.objective.name == "spans"
+    keep = work.objective.name == "span_corruption"
     return [tokenizer.decode(row) if keep else _text(tokenizer, row) for row in fresh]
 
 

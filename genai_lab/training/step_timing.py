@@ -11,7 +11,8 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.glibc_heap import TUNABLES
-from genai_lab.training import Architecture, Plan, settings_from
+from genai_lab.settings import read_settings
+from genai_lab.training import Architecture, Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
@@ -72,13 +73,13 @@ def time_steps(order: Timed) -> StepTime:
     method, objective = METHODS.get(plan.method), OBJECTIVES.get(plan.objective)
     head, training = objective.head, plan.training
     module = load_module(Path(order.base), order.architecture, head, order.labels, **method.loading())
-    settings = settings_from(method.settings, plan.method_settings, method.title)
-    module = method.apply(module, order.architecture, settings, training.steps).to(order.device).train()
-    if training.checkpointing:
+    settings: Any = read_settings(method.settings, plan.method_settings, method.title)
+    module = method.apply(module, order.architecture, settings, training.max_steps).to(order.device).train()
+    if training.gradient_checkpointing:
         module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     optimiser = torch.optim.AdamW([weight for weight in module.parameters() if weight.requires_grad], lr=1e-6)
     family = {"classify": "classifier", "masked": "masked", "reward": "reward"}.get(head, order.architecture)
-    rows = training.batch * (2 if objective.needs == "pairs" else 1)
+    rows = training.per_device_batch_size * (2 if objective.needs == "pairs" else 1)
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(training.precision)
     seconds, tokens = [], 0
     for _ in range(1 + TIMED):

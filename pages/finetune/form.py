@@ -12,13 +12,14 @@ from genai_lab.data import SPLITS
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.services.training.estimates import GPUS
-from genai_lab.training import BY_MODEL, MIXING, DatasetSpec, Plan, Training, architecture_of, settings_from
+from genai_lab.settings import read_settings as settings_from
+from genai_lab.training import BY_MODEL, MIXING, DatasetSpec, Plan, Training, architecture_of
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from pages.components.errors import warned
 from pages.components.forms import read_settings, settings_form, show_settings
 
-FIRST = ("steps", "batch", "learning_rate", "length", "target_length", "seed")
+FIRST = ("max_steps", "per_device_batch_size", "learning_rate", "max_length", "max_target_length", "seed")
 PRESETS = {"Quick look": (60, 8), "Standard": (300, 16), "Thorough": (1500, 16)}
 NO_GPU = "any GPU"
 RENDERED = 12  # templates whose first row is shown in the list
@@ -81,7 +82,7 @@ def build(between: Callable[[], Any]) -> tuple[Form, Any]:
         with gr.Accordion("More settings", open=False, elem_id="ft-more-settings"):
             training |= settings_form(Training, rest, prefix="ft", more="", across=4)
     inputs = [model, objective, method, dataset, chosen, name, *mixture, *extra, *training.values()]
-    pace = [training["steps"], training["batch"]]
+    pace = [training["max_steps"], training["per_device_batch_size"]]
     return Form(inputs, groups, objective, method, model, dataset, chosen, preset, pace, words, gpu), drawn
 
 

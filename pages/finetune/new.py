@@ -28,10 +28,11 @@ Update = Any
 QA = DatasetSpec("starter-qa", ("answer-passage", "answer-reading"))
 EXAMPLES: dict[str, Plan] = {
     "LoRA learns to answer questions": Plan(
-        "starter-seq2seq", (QA,), method="lora", training=Training(steps=160, batch=16, validation_rows=100)
+        "starter-seq2seq", (QA,), method="lora", training=Training(
+            max_steps=160, per_device_batch_size=16, validation_rows=100)
     ),
     "A soft prompt for the same task": Plan(
-        "starter-seq2seq", (QA,), method="prompt_tuning", training=Training(steps=300, batch=16)
+        "starter-seq2seq", (QA,), method="prompt_tuning", training=Training(max_steps=300, per_device_batch_size=16)
     ),
     "Three tasks at once": Plan(
         "starter-seq2seq",
@@ -41,15 +42,15 @@ EXAMPLES: dict[str, Plan] = {
             DatasetSpec("starter-translation", ("translate-french", "translate-sentence")),
         ),
         method="full",
-        training=Training(steps=300, batch=16),
+        training=Training(max_steps=300, per_device_batch_size=16),
     ),
     "Stories by CLM": Plan(
-        "starter-causal", (DatasetSpec("starter-story", ("story-continue",)),), objective="causal", method="full",
-        training=Training(steps=120, batch=8),
+        "starter-causal", (DatasetSpec("starter-story", ("story-continue",)),), objective="clm", method="full",
+        training=Training(max_steps=120, per_device_batch_size=8),
     ),
     "A sentiment classifier": Plan(
         "starter-toxicity", (DatasetSpec("starter-sentiment"),), objective="classification", method="full",
-        training=Training(steps=120, batch=16, length=128),
+        training=Training(max_steps=120, per_device_batch_size=16, max_length=128),
     ),
 }  # fmt: skip
 TOKENS = """
@@ -251,11 +252,11 @@ def passes_text(plan: Plan, found: preparation.ResolvedPlan) -> str:
     """The steps as passes over the rows that are learned from."""
     rows = sum(version.splits.get(plan.split, 0) for version in found.versions)
     settings = plan.training
-    if settings.epochs or not rows:
+    if settings.num_train_epochs or not rows:
         return ""
-    passes = settings.steps * settings.rows_a_step / rows
+    passes = settings.max_steps * settings.rows_per_step / rows
     return (
-        f"{settings.steps:,} steps of {settings.rows_a_step:,} rows: {passes:.2g} passes over the {rows:,} rows "
+        f"{settings.max_steps:,} steps of {settings.rows_per_step:,} rows: {passes:.2g} passes over the {rows:,} rows "
         f"of {plan.split}."
     )
 

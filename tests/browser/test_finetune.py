@@ -23,18 +23,18 @@ def prepared(page: Page, example: int, **values: str) -> None:
     page.locator(f"#ft-example-{example}").click()
     expect(main).not_to_have_attribute("data-filled", before)
     expect(page.locator("#ft-dataset input")).to_have_value("starter-qa@1")
-    if page.locator("#ft-steps").is_hidden():
+    if page.locator("#ft-max-steps").is_hidden():
         page.locator("#ft-details > button").click()
     for name, text in values.items():
-        field(page, f"ft-{name}", text)
+        field(page, f"ft-{name.replace('_', '-')}", text)
 
 
 def test_a_soft_prompt_is_learned_behind_a_closed_tab_and_switched_on_in_the_playground(open_page: Opener) -> None:
     page = open_page("/finetune")
-    prepared(page, 1, steps="600", batch="4", name="soft prompt")
+    prepared(page, 1, max_steps="600", per_device_batch_size="4", name="soft prompt")
     field(page, "ft-learning-rate", "5")  # far from its words within a few steps
     page.locator("#ft-more-settings > button").click()
-    field(page, "ft-evaluate-every", "4")
+    field(page, "ft-eval-steps", "4")
     field(page, "ft-validation-rows", "8")
     page.locator("#ft-start").click()
     expect(page.locator("#ft-runs tr.picked")).to_contain_text("soft prompt")
@@ -85,12 +85,12 @@ def answered(page: Page, model: str) -> str:
 
 def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_page: Opener) -> None:
     page = open_page("/finetune")
-    prepared(page, 0, steps="2", length="5000")
+    prepared(page, 0, max_steps="2", max_length="5000")
     page.locator("#ft-start").click()
-    expect(page.locator("[role=alert]").first).to_contain_text("Length is 5000")
-    prepared(page, 0, steps="2", batch="2", name="cloned from")
+    expect(page.locator("[role=alert]").first).to_contain_text("Max length is 5000")
+    prepared(page, 0, max_steps="2", per_device_batch_size="2", name="cloned from")
     page.locator("#ft-more-settings > button").click()
-    field(page, "ft-evaluate-every", "2")
+    field(page, "ft-eval-steps", "2")
     field(page, "ft-validation-rows", "8")
     page.locator("#ft-look").click()
     expect(page.locator("#ft-first-batch .tok.trained").first).to_be_visible()
@@ -104,8 +104,8 @@ def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_pa
     page.locator("#ft-start").click()
     expect(page.locator("#ft-detail h2 .state")).to_have_text("finished", timeout=280_000)
     page.locator("#ft-clone").click()
-    expect(page.locator("#ft-steps input")).to_have_value("2")
-    expect(page.locator("#ft-batch input").first).to_have_value("2")
+    expect(page.locator("#ft-max-steps input")).to_have_value("2")
+    expect(page.locator("#ft-per-device-batch-size input").first).to_have_value("2")
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("wide", "dark"), ("phone", "light")])

@@ -96,7 +96,9 @@ def _write_files(folder: Path) -> None:
     rows = [{"made": "a red dog", "wanted": "a red dog"}, {"made": 1, "wanted": 1}]
     (folder / "predictions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     plan = Plan(
-        "starter-causal", (DatasetSpec("support", templates=("summarise-conversation",)),), training=Training(steps=2)
+        "starter-causal",
+        (DatasetSpec("support", templates=("summarise-conversation",)),),
+        training=Training(max_steps=2),
     )
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan.as_dict()))
     (folder / "prompts.txt").write_text("Tell a story.\nSay hello.\n")

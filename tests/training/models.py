@@ -69,7 +69,7 @@ def tiny(folder: Path, kind: str, seed: int = 0, chat: bool = False) -> Path:
 def kind_of(architecture: Architecture, method: str) -> str:
     """Llama has no biases."""
     if architecture == "decoder-only":
-        return "gpt2" if method == "biases" else "llama"
+        return "gpt2" if method == "bitfit" else "llama"
     return "t5" if architecture == "encoder-decoder" else "roberta"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from genai_lab.services.training.per_device_batch_size_preview import first_batch
 
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
@@ -16,7 +17,6 @@ from genai_lab.models.chat_tokens import chat_pair, mark_answers
 from genai_lab.models.rewards import RewardModel
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import preparation
-from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.training import IGNORED, DatasetSpec, Plan, Training
 from genai_lab.training.batches import read_items, write_items
 from genai_lab.training.completion_scores import metric_for
@@ -32,7 +32,7 @@ TALK = (
     {"role": "user", "content": "yes?"},
     {"role": "assistant", "content": "no"},
 )
-SHORT = Training(steps=4, batch=4, length=120, seed=2, validation_rows=6, score_rows=4)
+SHORT = Training(max_steps=4, per_device_batch_size=4, max_length=120, seed=2, validation_rows=6, score_rows=4)
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ CASES: list[tuple[str, Architecture, str, int]] = [
     ("lora", "decoder-only", "", 5),
     ("adalora", "encoder-decoder", "", 5),
     ("adalora", "encoder-decoder", "", 8),  # its ranks have been given out
-    ("full", "encoder", "masked", 5),
+    ("full", "encoder", "mlm", 5),
     ("p_tuning", "decoder-only", "", 5),
 ]
 
@@ -58,7 +58,7 @@ CASES: list[tuple[str, Architecture, str, int]] = [
 def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
     bases: dict[str, Path], tmp_path: Path, method: str, architecture: Architecture, objective: str, stop: int
 ) -> None:
-    more: dict[str, Any] = {"steps": 9, "evaluate_every": 3, "accumulation": 2}
+    more: dict[str, Any] = {"max_steps": 9, "eval_steps": 3, "gradient_accumulation_steps": 2}
     work = work_of(bases, tmp_path, method, architecture, objective, **more)
     whole, broken = Told(), Told()
     train(work, tmp_path, tmp_path / "whole", whole)
@@ -77,7 +77,7 @@ TORN = (TRAINED, STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth", "traine
 def test_a_newest_checkpoint_of_which_any_file_is_torn_or_lacks_is_left_out_and_told(
     bases: dict[str, Path], tmp_path: Path
 ) -> None:
-    work = work_of(bases, tmp_path, "adalora", "decoder-only", steps=6, evaluate_every=2)
+    work = work_of(bases, tmp_path, "adalora", "decoder-only", max_steps=6, eval_steps=2)
     with pytest.raises(Stopped):
         train(work, tmp_path, tmp_path / "out", Stopper(5))
     newest = checkpoints(tmp_path / "out")[0]
@@ -102,7 +102,7 @@ def test_the_two_newest_checkpoints_and_the_best_are_kept(
     bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Loop, "measured", lambda self: {"loss": abs(self.state.global_step - 2) + 1.0})
-    work = work_of(bases, tmp_path, "full", "decoder-only", steps=6, evaluate_every=1)
+    work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=6, eval_steps=1)
     told = Told()
     outcome = train(work, tmp_path, tmp_path / "out", told)
     assert outcome["best_step"] == 2
@@ -114,7 +114,7 @@ def test_a_run_that_ends_above_its_base_says_so_even_after_a_stop(
     bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Loop, "measured", lambda self: {"loss": 1.0 + self.state.global_step})
-    work = work_of(bases, tmp_path, "full", "decoder-only", steps=4, evaluate_every=2)
+    work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=4, eval_steps=2)
     with pytest.raises(Stopped):
         train(work, tmp_path, tmp_path / "out", Stopper(3))
     told = Told()
@@ -132,7 +132,7 @@ def test_a_weight_that_is_no_number_names_the_last_checkpoint_that_was_written(
         return {"loss": 1.0}
 
     monkeypatch.setattr(Loop, "measured", breaking)
-    work = work_of(bases, tmp_path, "full", "decoder-only", steps=8, evaluate_every=2)
+    work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=8, eval_steps=2)
     with pytest.raises(Diverged, match=r"The weight .* at step 4 .*; the checkpoint of step 2 is kept"):
         train(work, tmp_path, tmp_path / "out", Told())
     assert [step_of(one) for one in checkpoints(tmp_path / "out")] == [2]
@@ -141,7 +141,7 @@ def test_a_weight_that_is_no_number_names_the_last_checkpoint_that_was_written(
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = work_of(bases, tmp_path, "full", "decoder-only", steps=8, evaluate_every=2)
+    work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=8, eval_steps=2)
     sound = Loop.loss_of
 
     def broken(self: Any, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
@@ -157,7 +157,15 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
 
 def test_the_run_ends_early_when_the_validation_loss_no_longer_falls(bases: dict[str, Path], tmp_path: Path) -> None:
     work = work_of(
-        bases, tmp_path, "full", "decoder-only", steps=40, evaluate_every=1, patience=2, learning_rate=0.5, clip=0.0
+        bases,
+        tmp_path,
+        "full",
+        "decoder-only",
+        max_steps=40,
+        eval_steps=1,
+        early_stopping_patience=2,
+        learning_rate=0.5,
+        max_grad_norm=0.0,
     )
     outcome = train(work, tmp_path, tmp_path / "out", Told())
     assert outcome["stopped_early"]
@@ -173,9 +181,11 @@ def test_the_run_ends_early_when_the_validation_loss_no_longer_falls(bases: dict
 
 @pytest.mark.parametrize("sharding", ["none", "weights"])
 def test_two_processes_learn_as_one_with_twice_the_batch(bases: dict[str, Path], tmp_path: Path, sharding: str) -> None:
-    more: dict[str, Any] = {"steps": 4, "evaluate_every": 2, "learning_rate": 5e-3}
-    one = work_of(bases, tmp_path / "one", "full", "decoder-only", batch=4, **more)
-    two = work_of(bases, tmp_path / "two", "full", "decoder-only", batch=2, processes=2, sharding=sharding, **more)
+    more: dict[str, Any] = {"max_steps": 4, "eval_steps": 2, "learning_rate": 5e-3}
+    one = work_of(bases, tmp_path / "one", "full", "decoder-only", per_device_batch_size=4, **more)
+    two = work_of(
+        bases, tmp_path / "two", "full", "decoder-only", per_device_batch_size=2, processes=2, sharding=sharding, **more
+    )
     alone, together = Told(), Told()
     run(one, tmp_path / "one", tmp_path / "one/out", alone)
     outcome = run(two, tmp_path / "two", tmp_path / "two/out", together)
@@ -219,7 +229,7 @@ run(Work.read(folder), folder, folder / "out", Told())
 
 
 def test_the_processes_of_a_run_end_with_the_one_that_started_them(bases: dict[str, Path], tmp_path: Path) -> None:
-    work_of(bases, tmp_path, "full", "decoder-only", processes=2, steps=1_000_000)
+    work_of(bases, tmp_path, "full", "decoder-only", processes=2, max_steps=1_000_000)
     parent = subprocess.Popen([sys.executable, "-c", ALONE, str(tmp_path)], cwd=Path(__file__).parents[2])
     below: list[psutil.Process] = []
     until = time.monotonic() + 120
@@ -262,7 +272,8 @@ def test_a_process_that_fails_ends_the_run_with_its_sentence(bases: dict[str, Pa
 @pytest.mark.parametrize("precision", ["bfloat16"])
 def test_half_precision_and_checkpointing_learn_too(bases: dict[str, Path], tmp_path: Path, precision: str) -> None:
     work = work_of(
-        bases, tmp_path, "lora", "encoder-decoder", steps=6, evaluate_every=6, precision=precision, checkpointing=True,
+        bases, tmp_path, "lora", "encoder-decoder", max_steps=6, eval_steps=6, precision=precision,
+        gradient_checkpointing=True,
         learning_rate=1e-2,
     )  # fmt: skip
     told = Told()

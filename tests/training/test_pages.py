@@ -15,7 +15,9 @@ from pages.finetune import form, new, runs, samples
 from storage import jobs as queries
 from storage.tables import Job
 
-TRAINING = Training(steps=4, batch=4, length=64, target_length=24, seed=3, validation_rows=6, evaluate_every=2)
+TRAINING = Training(
+    max_steps=4, per_device_batch_size=4, max_length=64, max_target_length=24, seed=3, validation_rows=6, eval_steps=2
+)
 LORA = Plan("t5", (DatasetSpec("pairs@1", ("plain",)),), method="lora", training=TRAINING)
 
 
@@ -30,7 +32,7 @@ def test_the_weight_of_every_dataset_goes_through_the_form() -> None:
     [
         ({"method": "sola"}, "no method called 'sola'"),
         ({"split": "holdout"}, "Split is 'holdout', but it must be one of train, validation, test"),
-        ({"method_settings": {"depth": 3}}, "LoRA has no such setting"),
+        ({"method_settings": {"depth": 3}}, "LoRA has no setting"),
     ],
 )
 def test_a_plan_that_the_form_cannot_show_is_told_in_one_sentence(more: dict[str, Any], words: str) -> None:
@@ -107,7 +109,7 @@ def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
 def test_what_is_computed_says_so_in_words_and_its_button_waits(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new.estimating, "timed", lambda *_: SimpleNamespace(sentence="About 25 min here."))
+    monkeypatch.setattr(new.estimates, "timed", lambda *_: SimpleNamespace(sentence="About 25 min here."))
     steps = new.weigh_plan(lab, form.NO_GPU, *form.values_of(LORA))
     panel, button = next(steps)
     assert ("Weighing" in panel["waiting"], button["interactive"]) == (True, False)

@@ -57,7 +57,7 @@ def loss_and_gradients(loop: Any, places: list[int]) -> tuple[float, list[torch.
 def test_a_pair_of_weight_0_is_as_good_as_gone(
     bases: dict[str, Path], tmp_path: Path, objective: str, architecture: Architecture
 ) -> None:
-    work = work_of(bases, tmp_path, "full", architecture, objective, grouping=False)
+    work = work_of(bases, tmp_path, "full", architecture, objective, group_by_length=False)
     loop, items = weighed(work, tmp_path, [1.0, 0.0, 2.0])
     places = list(range(12))
     some = [place for place in places if items[place] % 3 != 1]
@@ -122,7 +122,7 @@ def test_every_loss_of_dpo_takes_weights(bases: dict[str, Path], tmp_path: Path,
 def test_the_implicit_reward_of_a_policy_is_what_its_run_measured(
     bases: dict[str, Path], tmp_path: Path, method: str
 ) -> None:
-    more: dict[str, Any] = {"steps": 12, "evaluate_every": 12, "learning_rate": 1e-2}
+    more: dict[str, Any] = {"max_steps": 12, "eval_steps": 12, "learning_rate": 1e-2}
     work, told = work_of(bases, tmp_path, method, "decoder-only", "dpo", **more), Told()
     train(work, tmp_path, tmp_path / "out", told)
     best = best_of(tmp_path / "out")
@@ -159,7 +159,7 @@ CASES: list[tuple[str, str, Architecture]] = [
 def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
     bases: dict[str, Path], tmp_path: Path, objective: str, method: str, architecture: Architecture
 ) -> None:
-    more: dict[str, Any] = {"steps": 9, "evaluate_every": 3, "accumulation": 2}
+    more: dict[str, Any] = {"max_steps": 9, "eval_steps": 3, "gradient_accumulation_steps": 2}
     work = work_of(bases, tmp_path, method, architecture, objective, **more)
     whole, broken = Told(), Told()
     train(work, tmp_path, tmp_path / "whole", whole)
@@ -187,7 +187,7 @@ WAYS = [
 def test_every_method_that_suits_leaves_a_model_that_says_the_same(
     bases: dict[str, Path], tmp_path: Path, objective: str, method: str, architecture: Architecture
 ) -> None:
-    work, told = work_of(bases, tmp_path, method, architecture, objective, steps=2, evaluate_every=2), Told()
+    work, told = work_of(bases, tmp_path, method, architecture, objective, max_steps=2, eval_steps=2), Told()
     train(work, tmp_path, tmp_path / "out", told)
     assert {item["sample"]["place"] for item in told.records if "sample" in item} == {0, 1}
     module, tokenizer, draws, _ = prepared(work, tmp_path)
@@ -199,7 +199,7 @@ def test_every_method_that_suits_leaves_a_model_that_says_the_same(
     if objective == "reward":
         assert (artefact / "config.json").is_file()
         assert load_module(artefact, architecture, "reward").config.pad_token_id == tokenizer.pad_token_id
-    if method == "bottleneck":
+    if method == "houlsby":
         return
     ids = torch.tensor([draws[0].ids])
     with torch.no_grad():

@@ -39,7 +39,7 @@ def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_
 def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) -> None:
     from genai_lab.training.batches import order
 
-    plan = replace(LORA, training=replace(TRAINING, epochs=3.0))
+    plan = replace(LORA, training=replace(TRAINING, num_train_epochs=3.0))
     found = preparation.known(lab, plan)
     made = preparation.prepare(lab, plan, found, load_tokenizer(preparation.folder_of(found)))
     assert made.turns == ((36, 36),)
@@ -54,7 +54,7 @@ def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) 
 
 
 def test_a_run_of_ten_million_steps_draws_what_is_looked_at(lab: LabContext) -> None:
-    long, short = (replace(LORA, training=replace(TRAINING, steps=steps)) for steps in (10_000_000, 1000))
+    long, short = (replace(LORA, training=replace(TRAINING, max_steps=steps)) for steps in (10_000_000, 1000))
     assert batch_preview.first_batch(lab, long).rows == batch_preview.first_batch(lab, short).rows
 
 
@@ -93,7 +93,7 @@ def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
 
     monkeypatch.setattr(estimates, "steps_timed", counted)
     estimates._step_time.cache_clear()
-    own = Training(steps=36, batch=4, length=64, target_length=24, validation_rows=6)
+    own = Training(max_steps=36, per_device_batch_size=4, max_length=64, max_target_length=24, validation_rows=6)
     plan = Plan(model, (DatasetSpec("pairs", ("plain",)),), objective, "full", training=own)
     found = preparation.known(lab, plan)
     made = estimates.timed(lab, plan, found)
@@ -101,11 +101,11 @@ def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
     assert made.seconds > 36 * made.seconds_a_step > 0
     assert made.tokens_a_second > 0
     assert "36 steps are 4 passes over 36 rows." in made.sentence
-    longer = replace(plan, training=replace(own, steps=72, seed=5, learning_rate=1e-3))
+    longer = replace(plan, training=replace(own, max_steps=72, seed=5, learning_rate=1e-3))
     assert estimates.timed(lab, longer, found).seconds > 1.5 * made.seconds
-    epochs = replace(plan, training=replace(own, epochs=2.0))
+    epochs = replace(plan, training=replace(own, num_train_epochs=2.0))
     assert (estimates.timed(lab, epochs, found).steps, len(orders)) == (18, 1)
-    estimates.timed(lab, replace(plan, training=replace(own, batch=8)), found)
+    estimates.timed(lab, replace(plan, training=replace(own, per_device_batch_size=8)), found)
     assert len(orders) == 2
 
 
@@ -126,7 +126,7 @@ def test_steps_that_cannot_be_timed_are_one_sentence(
 
 
 def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: LabContext) -> None:
-    own = Training(steps=1, batch=4, length=64)
+    own = Training(max_steps=1, per_device_batch_size=4, max_length=64)
     plan = Plan("llama", (DatasetSpec("pairs", ("plain",)),), "instruction", "full", training=own)
     memory = estimates.estimate(lab, plan, preparation.known(lab, plan)).memory
     assert memory.process > 400e6

@@ -38,8 +38,8 @@ def test_large_models_never_learn_faster(method: str) -> None:
 
 def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: LabContext) -> None:
     parts = (DatasetSpec("pairs", ("plain",)),)
-    empty = Plan("llama", parts, training=Training(length=64))
-    given = Plan("llama", parts, training=Training(length=64, learning_rate=7e-4))
+    empty = Plan("llama", parts, training=Training(max_length=64))
+    given = Plan("llama", parts, training=Training(max_length=64, learning_rate=7e-4))
     found = preparation.known(lab, empty)
     assert (found.rate(empty), found.rate(given)) == (2e-3, 7e-4)
     assert estimates.rate_of(lab, "llama", "instruction", "lora") == 2e-3

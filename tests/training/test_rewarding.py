@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from genai_lab.services.training.per_device_batch_size_preview import first_batch
 
 from genai_lab import cli
 from genai_lab.context import LabContext
@@ -20,14 +21,15 @@ from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, models, rewards, training
 from genai_lab.services.judges import judge_of
 from genai_lab.services.training import estimates, preferences, preparation, reward_report, reward_studies
-from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.services.training.preferences import Vote
 from genai_lab.training import DatasetSpec, Plan, Training
 from tests.tiny import open_lab
 from tests.training.models import WORDS, tiny
 
 Done = Callable[[int], Any]
-TRAINING = Training(steps=12, batch=4, length=64, seed=3, validation_rows=8, evaluate_every=6, learning_rate=3e-3)
+TRAINING = Training(
+    max_steps=12, per_device_batch_size=4, max_length=64, seed=3, validation_rows=8, eval_steps=6, learning_rate=3e-3
+)
 PLAN = Plan("roberta", (DatasetSpec("votes"),), "reward", "full", training=TRAINING)
 ANNOTATORS = ("ann", "bob", "cid")
 
@@ -124,7 +126,7 @@ def test_a_bad_number_is_named_with_its_row(lab: LabContext, case: str) -> None:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "templates": ({"data": (DatasetSpec("votes", ("plain",)),)}, "leave the templates empty"),
     "virtual tokens": ({"model": "llama", "method": "p_tuning"}, "cannot be merged into a reward model"),
-    "bottleneck": ({"model": "llama", "method": "bottleneck"}, "cannot be merged into a reward model"),
+    "houlsby": ({"model": "llama", "method": "houlsby"}, "cannot be merged into a reward model"),
     "dpo of an encoder": ({"objective": "dpo"}, "for decoder-only models"),
     "no such setting": ({"objective_settings": {"beta": 1.0}}, "Reward model has no such setting"),
     "share": ({"objective_settings": {"share": 2.0}}, "Share of Reward model is 2"),
@@ -223,7 +225,7 @@ def test_a_run_becomes_a_reward_model_with_its_report(lab: LabContext, done: Don
 
 
 def test_lora_on_a_decoder_leaves_one_whole_folder(lab: LabContext, done: Done) -> None:
-    plan = replace(PLAN, model="llama", method="lora", training=replace(TRAINING, steps=2, evaluate_every=2))
+    plan = replace(PLAN, model="llama", method="lora", training=replace(TRAINING, max_steps=2, eval_steps=2))
     begun = training.start(lab, plan, name="judge of llama")
     done(begun.job_id)
     card = models.show(lab, "judge of llama").card
@@ -233,7 +235,7 @@ def test_lora_on_a_decoder_leaves_one_whole_folder(lab: LabContext, done: Done) 
 
 
 def test_studies_tell_what_pairs_and_annotators_give(lab: LabContext, done: Done) -> None:
-    short = replace(PLAN, training=replace(TRAINING, steps=2, evaluate_every=2))
+    short = replace(PLAN, training=replace(TRAINING, max_steps=2, eval_steps=2))
     study = reward_studies.learning_curve(lab, short, (0.5, 1.0))
     for point in reward_studies.curve(lab, study):
         assert point.value is None
@@ -282,7 +284,7 @@ def test_calibration_knows_what_is_sure_of_too_much() -> None:
 def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
     lab: LabContext, done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = training.start(lab, replace(PLAN, training=replace(TRAINING, steps=1, evaluate_every=1)), name="quick")
+    begun = training.start(lab, replace(PLAN, training=replace(TRAINING, max_steps=1, eval_steps=1)), name="quick")
     done(begun.job_id)
     monkeypatch.setattr(LabContext, "open", lambda config: lab)
     monkeypatch.setattr(LabContext, "close", lambda self: None)
@@ -305,7 +307,7 @@ def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
     assert "Line 1 of" in capsys.readouterr().err
     assert cli.main(["reward", "train", "--dataset", "votes@1", "--base", "roberta", "--steps", "3", "--json"]) == 0
     run = json.loads(capsys.readouterr().out)["run_id"]
-    assert training.show(lab, run).plan.training.steps == 3
+    assert training.show(lab, run).plan.training.max_steps == 3
     training.cancel(lab, run)
 
 

@@ -53,7 +53,9 @@ def labelled(count: int) -> list[Text]:
 
 
 def learned(bases: dict[str, Path], folder: Path, rate: float, steps: int = 60) -> tuple[dict[str, Any], Told]:
-    training = Training(steps=steps, batch=8, length=32, learning_rate=rate, evaluate_every=steps, warmup=0.0)
+    training = Training(
+        max_steps=steps, per_device_batch_size=8, max_length=32, learning_rate=rate, eval_steps=steps, warmup_ratio=0.0
+    )
     plan = Plan("base", (DatasetSpec("texts@1"),), "instruction", "full", training=training)
     tokenizer = load_tokenizer(bases["llama"])
     items = OBJECTIVES.get("instruction").items(labelled(36), tokenizer, "decoder-only", training, ())
@@ -126,7 +128,7 @@ def test_rows_are_drawn_with_the_seed_and_fewer_where_completions_are_long() -> 
 def test_a_run_that_goes_on_is_compared_with_the_base_of_its_beginning(bases: dict[str, Path], tmp_path: Path) -> None:
     tokenizer = load_tokenizer(bases["llama"])
     module = load_module(bases["llama"], "decoder-only", "lm").eval()
-    training = Training(length=32)
+    training = Training(max_length=32)
     plan = Plan("base", (DatasetSpec("texts@1"),), training=training)
     items = OBJECTIVES.get("instruction").items(TEXTS[:6], tokenizer, "decoder-only", training, ())
     held = validation_draws(items, OBJECTIVES.get("instruction"), None, tokenizer, "decoder-only")

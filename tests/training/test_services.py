@@ -21,10 +21,16 @@ from genai_lab.services import generation, models, training
 from genai_lab.services.training import batch_preview, plan_diff, preparation
 from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.loading import load_tokenizer
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.plan import RENAMED_METHODS, RENAMED_OBJECTIVES
+from storage.tables import Run
 
 Done = Callable[[int], Any]
 PAIRS = DatasetSpec("pairs", ("plain", "answer-question"))
-TRAINING = Training(steps=4, batch=4, length=64, target_length=24, seed=3, validation_rows=6, evaluate_every=2)
+TRAINING = Training(
+    max_steps=4, per_device_batch_size=4, max_length=64, max_target_length=24, seed=3, validation_rows=6, eval_steps=2
+)
 LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
@@ -167,10 +173,53 @@ def test_a_plan_survives_yaml() -> None:
     parts = (PAIRS, DatasetSpec("other", ("plain",), 2.5))
     plan = Plan(
         "t5", parts, method="lora", method_settings={"rank": 4}, mixing="temperature", cap=0,
-        training=Training(learning_rate=1e-3, epochs=1.5, patience=2),
+        training=Training(learning_rate=1e-3, num_train_epochs=1.5, early_stopping_patience=2),
     )  # fmt: skip
     assert Plan.from_yaml(plan.to_yaml()) == plan
     assert Plan.from_yaml(Plan("1e3", (DatasetSpec("2e-4"),)).to_yaml()).model == "1e3"
+
+
+OLD_PLAN = """
+model: starter-causal
+data: [{dataset: pairs@1, templates: [plain]}]
+objective: causal
+method: biases
+training: {steps: 24, epochs: 0.5, batch: 4, length: 48, target_length: 24, accumulation: 2, schedule: linear,
+  warmup: 0.1, clip: 0.5, grouping: false, checkpointing: true, evaluate_every: 4, patience: 2, seed: 1}
+"""
+
+
+def test_a_plan_file_with_the_names_of_before_still_opens() -> None:
+    plan = Plan.from_yaml(OLD_PLAN)
+    assert (plan.objective, plan.method) == ("clm", "bitfit")
+    assert plan.training == Training(
+        max_steps=24, num_train_epochs=0.5, per_device_batch_size=4, max_length=48, max_target_length=24,
+        gradient_accumulation_steps=2, lr_scheduler_type="linear", warmup_ratio=0.1, max_grad_norm=0.5,
+        group_by_length=False, gradient_checkpointing=True, eval_steps=4, early_stopping_patience=2, seed=1,
+    )  # fmt: skip
+    assert Plan.from_yaml(plan.to_yaml()) == plan
+    for old, new in {**RENAMED_OBJECTIVES, "instruction": "instruction"}.items():
+        assert OBJECTIVES.get(old) is OBJECTIVES.get(new)
+    for old, new in RENAMED_METHODS.items():
+        assert METHODS.get(old) is METHODS.get(new)
+
+
+def test_a_run_that_was_stored_with_the_names_of_before_still_opens(lab: LabContext) -> None:
+    begun = training.start(lab, LORA, name="of before")
+    training.cancel(lab, begun.run_id)
+    old = {
+        "model": "t5",
+        "data": [{"dataset": "pairs@1", "templates": ["plain"], "weight": 1.0}],
+        "method": "bottleneck",
+    }
+    old |= {"training": {"steps": 4, "batch": 2, "evaluate_every": 2, "clip": 0.0}}
+    with lab.database.session() as session:
+        run = session.get_one(Run, begun.run_id)
+        run.settings = run.settings | {"plan": old}
+    view = training.show(lab, begun.run_id)
+    assert (view.plan.method, view.method) == ("houlsby", METHODS.get("houlsby").title)
+    assert (view.plan.training.per_device_batch_size, view.plan.training.eval_steps) == (2, 2)
+    assert begun.run_id in [one.id for one in training.find(lab)]
 
 
 def test_a_number_without_a_point_is_a_number() -> None:
@@ -187,7 +236,7 @@ BAD_PLANS: dict[str, tuple[str, str]] = {
     "models": ("{model: [t5], data: [pairs]}", "Model of the plan is .*, but it must be text"),
     "method is a number": ("{model: t5, method: 5, data: [pairs]}", "Method of the plan is 5"),
     "objective is a mapping": ("{model: t5, objective: {a: 1}, data: [pairs]}", "Objective of the plan is"),
-    "a key is a number": ("{model: t5, 5: 7, data: [pairs]}", "5 of the plan is 7, but it must be left out"),
+    "a key is a number": ("{model: t5, 5: 7, data: [pairs]}", "The plan has no setting '5'"),
     "an inner key": ("{model: t5, method_settings: {5: 8}, data: [pairs]}", "settings whose names are text"),
     "dataset is nothing": ("{model: t5, data: [{dataset: null}]}", "Dataset of entry 1 of data is None"),
     "an entry is a number": ("{model: t5, data: [pairs, 5]}", "Entry 2 of data is 5"),
@@ -198,10 +247,10 @@ BAD_PLANS: dict[str, tuple[str, str]] = {
     "no model": ("data: [pairs]", "lacks the field 'model'"),
     "unknown field": (
         "{model: t5, data: [pairs], colour: red}",
-        "Colour of the plan is 'red', but it must be left out",
+        "The plan has no setting 'colour'",
     ),
-    "unknown setting": ("{model: t5, data: [pairs], training: {pace: 3}}", "Pace of training is 3"),
-    "steps are text": ("{model: t5, data: [pairs], training: {steps: many}}", "Steps of training is 'many'"),
+    "unknown setting": ("{model: t5, data: [pairs], training: {pace: 3}}", "Training has no setting 'pace'"),
+    "steps are text": ("{model: t5, data: [pairs], training: {steps: many}}", "Max steps of training is 'many'"),
     "rate too high": ("{model: t5, data: [pairs], training: {learning_rate: 1000.0}}", "from 1e-08 to 10"),
     "rate is nan": ("{model: t5, data: [pairs], training: {learning_rate: .nan}}", "Learning rate of training is nan"),
     "mixing": ("{model: t5, data: [pairs], mixing: soup}", "one of size, temperature, weights"),
@@ -227,14 +276,14 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
     "no such validation split": ({"validation_split": "nowhere"}, "has no rows for nowhere to validate on"),
     "names are numbers": ({"method": "pattern", "method_settings": {"names": 5}}, "must be a list of texts"),
     "no such split": ({"split": "holdout"}, "has no rows for holdout"),
-    "wrong objective": ({"objective": "causal"}, "for decoder-only models, and t5 is encoder-decoder"),
-    "wrong method": ({"model": "llama", "method": "biases"}, "finds nothing to train in this model"),
-    "unknown setting": ({"method_settings": {"depth": 3}}, "LoRA has no such setting"),
+    "wrong objective": ({"objective": "clm"}, "for decoder-only models, and t5 is encoder-decoder"),
+    "wrong method": ({"model": "llama", "method": "bitfit"}, "finds nothing to train in this model"),
+    "unknown setting": ({"method_settings": {"depth": 3}}, "LoRA has no setting 'depth'"),
     "setting out of range": ({"method_settings": {"rank": 0}}, "Rank of LoRA is 0"),
-    "longer than the context": ({"training": replace(TRAINING, length=5000)}, "Length is 5000"),
-    "all rows too long": ({"training": replace(TRAINING, length=8)}, "All rows are longer than 8 tokens"),
+    "longer than the context": ({"training": replace(TRAINING, max_length=5000)}, "Max length is 5000"),
+    "all rows too long": ({"training": replace(TRAINING, max_length=8)}, "All rows are longer than 8 tokens"),
     "all completions too long": (
-        {"training": replace(TRAINING, target_length=4)},
+        {"training": replace(TRAINING, max_target_length=4)},
         "All completions are longer than 4 .* raise the target length",
     ),
     "float16 on a CPU": ({"training": replace(TRAINING, precision="float16")}, "where there is no GPU"),
@@ -248,10 +297,13 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
         "Sharding is 'weights', but it must be none for AdaLoRA",
     ),
     "a prefix beside the context": (
-        {"method": "prefix_tuning", "training": replace(TRAINING, length=1020)},
+        {"method": "prefix_tuning", "training": replace(TRAINING, max_length=1020)},
         "beside 20 virtual tokens",
     ),
-    "more memory than there is": ({"training": replace(TRAINING, batch=4096, length=512)}, "of memory"),
+    "more memory than there is": (
+        {"training": replace(TRAINING, per_device_batch_size=4096, max_length=512)},
+        "of memory",
+    ),
 }
 
 
@@ -316,11 +368,11 @@ def test_the_first_batch_shows_what_is_learned(lab: LabContext) -> None:
     line = batch_preview.first_batch(lab, replace(LORA, model="llama"))
     learned = ["".join(text for text, kind in row.tokens if kind == "trained") for row in line.rows]
     assert [text.replace(" ", "") for text in learned] == [row.label.replace(" ", "") for row in line.rows]
-    masked = Plan("roberta", (DatasetSpec("pairs"),), "masked", "full", training=TRAINING)
+    masked = Plan("roberta", (DatasetSpec("pairs"),), "mlm", "full", training=TRAINING)
     kinds = {kind for row in batch_preview.first_batch(lab, masked).rows for _, kind in row.tokens}
     assert "masked" in kinds
     spans = batch_preview.first_batch(
-        lab, replace(LORA, data=(DatasetSpec("pairs"),), objective="spans", method="full")
+        lab, replace(LORA, data=(DatasetSpec("pairs"),), objective="span_corruption", method="full")
     )
     assert all(any(kind == "corrupted" for _, kind in row.tokens) for row in spans.rows)
 

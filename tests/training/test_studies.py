@@ -16,7 +16,9 @@ from genai_lab.training import DatasetSpec, Plan, Training
 
 Done = Callable[[int], Any]
 PAIRS = DatasetSpec("pairs", ("plain", "answer-question"))
-TRAINING = Training(steps=4, batch=4, length=64, target_length=24, seed=3, validation_rows=6, evaluate_every=2)
+TRAINING = Training(
+    max_steps=4, per_device_batch_size=4, max_length=64, max_target_length=24, seed=3, validation_rows=6, eval_steps=2
+)
 LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
@@ -51,7 +53,7 @@ def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: LabContext) -
 
 CLASSES = Plan("roberta", (DatasetSpec("pairs", ("plain",)),), "classification", "full", training=TRAINING)
 REFUSED: dict[str, tuple[Callable[[LabContext], int], str]] = {
-    "a run too large": (lambda lab: studies.sweep(lab, LORA, {"training.batch": [4, 8]}), "of memory"),
+    "a run too large": (lambda lab: studies.sweep(lab, LORA, {"training.per_device_batch_size": [4, 8]}), "of memory"),
     "no such split": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(split="holdout")), "no rows for holdout"),
     "no rows": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(rows=0)), "Rows is 0"),
     "no tokens": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(max_new_tokens=0)), "Max new tokens is 0"),

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from genai_lab.context import LabContext
 from genai_lab.services.training.preparation import Prepared, ResolvedPlan, folder_of, format_words, known, prepare
-from genai_lab.training import IGNORED, Plan, settings_from
+from genai_lab.settings import read_settings
+from genai_lab.training import IGNORED, Plan
 from genai_lab.training.batches import Draws, training_draws
 from genai_lab.training.objectives import OBJECTIVES, Drawn
 from genai_lab.views import View
@@ -49,11 +50,11 @@ def first_batch(lab: LabContext, plan: Plan) -> FirstBatch:
     tokenizer = load_tokenizer(folder_of(found))
     made = prepare(lab, plan, found, tokenizer)
     objective = OBJECTIVES.get(plan.objective)
-    settings = settings_from(objective.settings, plan.objective_settings, objective.title)
+    settings: Any = read_settings(objective.settings, plan.objective_settings, objective.title)
     draws = training_draws(
         plan, made.train, made.steps, objective, settings, tokenizer, found.architecture, made.turns, made.sizes
     )
-    size = plan.training.batch
+    size = plan.training.per_device_batch_size
     drawn = [draws[place] for place in range(size)]
     sides = [*drawn, *(one.rejected for one in drawn if one.rejected is not None)]
     width = max(len(one.ids) for one in sides)

@@ -137,8 +137,9 @@ def timed(lab: LabContext, plan: Plan, found: ResolvedPlan) -> Duration:
     training, (length, target) = plan.training, _sizes(lab, plan, found)[1]
     # What a step does not depend on is left out, so that the same steps are timed once.
     kept = replace(
-        training, steps=1, epochs=0.0, learning_rate=None, seed=0, evaluate_every=0, patience=0, processes=1,
-        sharding="none", accumulation=1,
+        training, max_steps=1, num_train_epochs=0.0, learning_rate=None, seed=0, eval_steps=0,
+        early_stopping_patience=0, processes=1,
+        sharding="none", gradient_accumulation_steps=1,
     )  # fmt: skip
     key = replace(
         plan, training=kept, data=(DatasetSpec("none"),), split=Plan.split, validation_split=Plan.validation_split
@@ -147,19 +148,23 @@ def timed(lab: LabContext, plan: Plan, found: ResolvedPlan) -> Duration:
         Timed(key.to_yaml(), str(folder_of(found)), found.architecture, found.labels, length, target, device_of(lab))
     )
     rows = _learned_rows(plan, found)
-    steps = math.ceil(training.epochs * rows / training.rows_a_step) if training.epochs else training.steps
+    steps = (
+        math.ceil(training.num_train_epochs * rows / training.rows_per_step)
+        if training.num_train_epochs
+        else training.max_steps
+    )
     steps = max(1, steps)
-    looks = steps // training.every(steps) + 1
-    held = min(training.validation_rows, rows) / training.batch
+    looks = steps // training.steps_between_evaluations(steps) + 1
+    held = min(training.validation_rows, rows) / training.per_device_batch_size
     # Reading without learning takes about a third of a step.
-    seconds = steps * training.accumulation * step.seconds + looks * held * step.seconds / 3
+    seconds = steps * training.gradient_accumulation_steps * step.seconds + looks * held * step.seconds / 3
     return Duration(
         seconds=seconds,
-        seconds_a_step=training.accumulation * step.seconds,
+        seconds_a_step=training.gradient_accumulation_steps * step.seconds,
         tokens_a_second=step.tokens * training.processes / step.seconds,
         steps=steps,
         rows=rows,
-        passes=steps * training.rows_a_step / rows,
+        passes=steps * training.rows_per_step / rows,
     )
 
 
@@ -185,11 +190,11 @@ Sizes = tuple[tuple[int, int], tuple[int, int]]
 def _sizes(lab: LabContext, plan: Plan, found: ResolvedPlan) -> Sizes:
     """(tokens of the longest row and its completion, of a usual batch's): of LOOKED_AT rows, or what blocks have."""
     if OBJECTIVES.get(plan.objective).needs == "text":
-        block = plan.training.length, plan.training.length if found.architecture == "encoder-decoder" else 0
+        block = plan.training.max_length, plan.training.max_length if found.architecture == "encoder-decoder" else 0
         return block, block
     from genai_lab.training.loading import load_tokenizer
 
-    few = replace(plan.training, steps=max(1, LOOKED_AT // plan.training.rows_a_step), epochs=0.0)
+    few = replace(plan.training, max_steps=max(1, LOOKED_AT // plan.training.rows_per_step), num_train_epochs=0.0)
     made = prepare(lab, replace(plan, training=few), found, load_tokenizer(folder_of(found)))
     items: list[Item] = [item for part in made.train for item in part]
     if found.architecture == "encoder-decoder":
@@ -204,8 +209,8 @@ def _sizes(lab: LabContext, plan: Plan, found: ResolvedPlan) -> Sizes:
 
 def _usual(plan: Plan, lengths: Sequence[int]) -> int:
     """The mean width of batches: rows of similar length share one, or they come as they are."""
-    ordered = sorted(lengths) if plan.training.grouping else list(lengths)
-    size = plan.training.batch
+    ordered = sorted(lengths) if plan.training.group_by_length else list(lengths)
+    size = plan.training.per_device_batch_size
     widths = [max(ordered[start : start + size]) for start in range(0, len(ordered), size)]
     return round(sum(widths) / len(widths))
 

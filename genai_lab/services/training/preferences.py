@@ -19,7 +19,8 @@ from genai_lab.errors import LabError
 from genai_lab.services import datasets
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.datasets.views import column_of
-from genai_lab.training import Plan, settings_from
+from genai_lab.settings import read_settings
+from genai_lab.training import Plan
 from genai_lab.training.objectives import OBJECTIVES, Text
 from genai_lab.views import View
 
@@ -245,4 +246,4 @@ def _text(one: Vote, chat: bool) -> Text:
 
 def _settings(plan: Plan) -> Any:
     objective = OBJECTIVES.get(plan.objective)
-    return settings_from(objective.settings, plan.objective_settings, objective.title)
+    return read_settings(objective.settings, plan.objective_settings, objective.title)

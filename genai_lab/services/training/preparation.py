@@ -20,7 +20,8 @@ from genai_lab.services.datasets import VersionView
 from genai_lab.services.jobs import resources
 from genai_lab.services.templates import TemplateView
 from genai_lab.services.training import preferences
-from genai_lab.training import Architecture, DatasetSpec, Plan, Training, architecture_of, settings_from
+from genai_lab.settings import read_settings
+from genai_lab.training import Architecture, DatasetSpec, Plan, Training, architecture_of
 from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES, Item, Text
@@ -82,8 +83,8 @@ def known(lab: LabContext, plan: Plan) -> ResolvedPlan:
         raise LabError(f"{plan.model} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
     architecture = architecture_of(view.card)
     objective, method = OBJECTIVES.get(plan.objective), METHODS.get(plan.method)
-    settings_from(objective.settings, plan.objective_settings, objective.title)
-    settings_from(method.settings, plan.method_settings, method.title)
+    read_settings(objective.settings, plan.objective_settings, objective.title)
+    read_settings(method.settings, plan.method_settings, method.title)
     for member in (objective, method):
         if architecture not in member.architectures:
             raise LabError(
@@ -133,10 +134,10 @@ def together(objective: str, method: str) -> str | None:
 def _fits(plan: Plan, card: Card, architecture: Architecture) -> None:
     virtual = int(plan.method_settings.get("tokens", 20)) if plan.method in VIRTUAL else 0
     context = card.context
-    if context is not None and plan.training.length + virtual > context:
+    if context is not None and plan.training.max_length + virtual > context:
         more = f" beside {virtual} virtual tokens" if virtual else ""
         raise BadSetting(
-            "length", plan.training.length, f"at most the {context - virtual:,} tokens of {card.name}{more}"
+            "max_length", plan.training.max_length, f"at most the {context - virtual:,} tokens of {card.name}{more}"
         )
     if plan.training.precision == "float16" and architecture and plan.training.processes:
         import torch
@@ -218,7 +219,7 @@ def _labels(lab: LabContext, objective: Any, versions: Sequence[VersionView]) ->
 def prepare(lab: LabContext, plan: Plan, found: ResolvedPlan, tokenizer: Any) -> Prepared:
     """Draws, fills and encodes; raises LabError where nothing can be learned from."""
     objective = OBJECTIVES.get(plan.objective)
-    wanted_rows = MOST_ROWS if plan.training.epochs else plan.training.steps * plan.training.rows_a_step
+    wanted_rows = MOST_ROWS if plan.training.num_train_epochs else plan.training.max_steps * plan.training.rows_per_step
     held = max(1, plan.training.validation_rows // len(plan.data))
     train: list[tuple[Item, ...]] = []
     validation, turns, rows, left_out = [], [], 0, 0
@@ -246,7 +247,11 @@ def prepare(lab: LabContext, plan: Plan, found: ResolvedPlan, tokenizer: Any) ->
     total = sum(map(len, train))
     training = plan.training
     once = sum(sum(own) / len(own) for own in turns)
-    steps = max(1, math.ceil(training.epochs * once / training.rows_a_step)) if training.epochs else training.steps
+    steps = (
+        max(1, math.ceil(training.num_train_epochs * once / training.rows_per_step))
+        if training.num_train_epochs
+        else training.max_steps
+    )
     cut = sum(item.cut for items in train for item in items)
     if cut == total and objective.needs != "text":
         raise LabError(_all_cut(training, found.architecture, [item for items in train for item in items]))
@@ -264,26 +269,26 @@ def _both(
         pairs, checks, count = preferences.texts(lab, plan, version, min(wanted_rows, MOST_ROWS), held, found.chat)
         return [pairs], checks, count
     learned, kept = _split(lab, plan, version, wanted_rows if needs != "text" else MOST_ROWS, held)
-    passes = math.ceil(plan.training.epochs or wanted_rows / max(1, len(learned)))
+    passes = math.ceil(plan.training.num_train_epochs or wanted_rows / max(1, len(learned)))
     texts = list(_texts(plan, found, version, own, learned, passes if len(own) > 1 else 1))
     return texts, next(_texts(plan, found, version, own, kept, 1)), len(learned)
 
 
 def _nothing(plan: Plan, part: DatasetSpec, version: VersionView, rows: int) -> str:
     if OBJECTIVES.get(plan.objective).needs == "text":
-        return f"{version.name} has less text than one block of {plan.training.length} tokens; lower the length."
+        return f"{version.name} has less text than one block of {plan.training.max_length} tokens; lower the length."
     return (
-        f"None of the {rows:,} rows of {version.name} has anything to learn within {plan.training.length:,} tokens; "
-        "raise the length, or look whether the references are empty."
+        f"None of the {rows:,} rows of {version.name} has anything to learn within {plan.training.max_length:,} "
+        "tokens; raise the length, or look whether the references are empty."
     )
 
 
 def _all_cut(training: Training, architecture: Architecture, items: Sequence[Item]) -> str:
     """Which of the two lengths is too low; only an encoder-decoder has one for completions."""
     pair = architecture == "encoder-decoder"
-    long = not pair or all(len(one.ids) >= training.length for one in items)
-    wordy = pair and all(len(one.target) >= training.target_length for one in items)
-    rows, words = f"All rows are longer than {training.length:,} tokens", f"than {training.target_length:,}"
+    long = not pair or all(len(one.ids) >= training.max_length for one in items)
+    wordy = pair and all(len(one.target) >= training.max_target_length for one in items)
+    rows, words = f"All rows are longer than {training.max_length:,} tokens", f"than {training.max_target_length:,}"
     so = "so that each would be cut; raise the"
     if long and not wordy:
         return f"{rows}, {so} length."
@@ -358,7 +363,7 @@ def _texts(
 
 def _conversation(plan: Plan, found: ResolvedPlan, row: Example) -> list[Text]:
     """A row of messages: in chat one text, in plain form one for each answer that is learned."""
-    every = settings_from(InstructionSettings, plan.objective_settings, "instruction").turns == "all"
+    every = read_settings(InstructionSettings, plan.objective_settings, "instruction").turns == "all"
     if not row.messages or not row.references:
         return [Text("", row=row.key)]
     turns = (*row.messages, Message("assistant", row.references[0]))

@@ -61,7 +61,9 @@ def default_plan(
     room = min(256, card.context or 256)
     split = "train" if "train" in version.splits else next(iter(version.splits))
     wanted = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
-    made = Training(steps=wanted, batch=16, length=room, validation_rows=200, evaluate_every=max(1, wanted // 6))
+    made = Training(
+        max_steps=wanted, per_device_batch_size=16, max_length=room, validation_rows=200, eval_steps=max(1, wanted // 6)
+    )
     plan = Plan(base, (DatasetSpec(version.name),), objective, method, split=split, training=made)
     if objective == "reward" and architecture == "encoder":
         plan = replace(plan, objective_settings={"dropout": DROPOUT})

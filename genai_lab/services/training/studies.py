@@ -347,7 +347,7 @@ def _within(lab: LabContext, plan: Plan, memory: int) -> Plan:
     batch = 1
     best: Plan | None = None
     while batch <= LARGEST_BATCH:
-        tried = replace(plan, training=replace(plan.training, batch=batch))
+        tried = replace(plan, training=replace(plan.training, per_device_batch_size=batch))
         if estimates.estimate(lab, tried, found).memory.peak > memory:
             break
         best, batch = tried, batch * 2

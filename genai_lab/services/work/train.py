@@ -190,7 +190,7 @@ def _foreseen(work: TrainingInputs, place: Path) -> int:
 
     items, _ = work.items(place)
     draws = work.draws(items, load_tokenizer(work.base))
-    length, target = longest(draws, work.training.batch)
+    length, target = longest(draws, work.training.per_device_batch_size)
     return foresee(work.plan, work.base, work.architecture, work.labels, length, target, work.device).peak
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from genai_lab.errors import LabError
 from genai_lab.registry import Registry
 from genai_lab.training import ARCHITECTURES, Architecture
+from genai_lab.training.plan import RENAMED_METHODS
 
 Artefact = Literal["model", "adapter"]
 
@@ -57,7 +58,7 @@ class Method(Protocol):
         """Writes the artefact, safetensors only."""
 
 
-METHODS: Registry[Method] = Registry("method", __name__)
+METHODS: Registry[Method] = Registry("method", __name__, RENAMED_METHODS)
 
 
 class Plain:

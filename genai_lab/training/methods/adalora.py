@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import LabError
-from genai_lab.training import Architecture, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import Architecture
 from genai_lab.training.methods import METHODS, Peft, task_of
 
 SENSES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
@@ -19,7 +20,7 @@ class Settings:
     orthogonal: float = setting(0.5, "Weight of the penalty on factors that are not orthogonal.", 0.0, 10.0)
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
         if self.start < self.rank:
             raise LabError(
                 f"The rank at the beginning ({self.start}) is below that at the end ({self.rank}); raise it."

@@ -8,7 +8,7 @@ from genai_lab.training.methods import METHODS, NoSettings, Selective
 
 
 class Biases(Selective):
-    name = "biases"
+    name = "bitfit"
     title = "Biases only (BitFit)"
     about = (
         "Only the biases that the model has are trained.\n"
@@ -24,4 +24,4 @@ class Biases(Selective):
         return lambda name: name.endswith("bias")
 
 
-METHODS.register("biases")(Biases())
+METHODS.register("bitfit")(Biases())

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genai_lab.training import Architecture, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import Architecture
 from genai_lab.training.methods import METHODS, Artefact, Plain, task_of
 
 
@@ -14,11 +15,11 @@ class Settings:
     activation: str = setting("gelu", "Between the two layers.", choices=("gelu", "relu"))
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class BottleneckAdapters(Plain):
-    name = "bottleneck"
+    name = "houlsby"
     title = "Bottleneck adapters"
     about = (
         "Two small layers with a bend between them are put behind attention and behind the feed-forward "
@@ -54,4 +55,4 @@ class BottleneckAdapters(Plain):
         bottleneck.save(module, folder, module.bottleneck_config)
 
 
-METHODS.register("bottleneck")(BottleneckAdapters())
+METHODS.register("houlsby")(BottleneckAdapters())

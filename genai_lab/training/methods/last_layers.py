@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import LabError
-from genai_lab.training import check_range, setting
+from genai_lab.settings import check_settings, setting
 from genai_lab.training.methods import METHODS, Selective, layers_of
 
 
@@ -14,7 +14,7 @@ class Settings:
     layers: int = setting(1, "Of the encoder and of the decoder, counted from the end.", 1, 200)
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class LastLayers(Selective):

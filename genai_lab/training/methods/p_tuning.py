@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.training import Architecture, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import Architecture
 from genai_lab.training.methods import METHODS, Peft, task_of
 
 
@@ -13,7 +14,7 @@ class Settings:
     hidden: int = setting(128, "Width of the network that writes them.", 4, 8192)
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class PTuning(Peft):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import LabError
-from genai_lab.training import check_range, setting
+from genai_lab.settings import check_settings, setting
 from genai_lab.training.methods import METHODS, Selective
 
 
@@ -19,7 +19,7 @@ class Settings:
     def __post_init__(self) -> None:
         if isinstance(self.names, str):
             object.__setattr__(self, "names", (self.names,))
-        check_range(self)
+        check_settings(self)
         if not any(self.names):
             raise LabError("No name is given; write a part of the names of the weights to be trained, one a line.")
 

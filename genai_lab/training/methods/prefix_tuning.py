@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.training import Architecture, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import Architecture
 from genai_lab.training.methods import METHODS, Peft, task_of
 
 
@@ -12,7 +13,7 @@ class Settings:
     tokens: int = setting(20, "Virtual tokens in every layer.", 1, 500)
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class PrefixTuning(Peft):

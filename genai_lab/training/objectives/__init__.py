@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from genai_lab.models.panics import clear_panics
 from genai_lab.registry import Registry
 from genai_lab.training import IGNORED, Architecture, Training
+from genai_lab.training.plan import RENAMED_OBJECTIVES
 
 Head = Literal["lm", "masked", "classify", "reward"]
 
@@ -113,7 +114,7 @@ class Objective(Protocol):
     ) -> Drawn: ...
 
 
-OBJECTIVES: Registry[Objective] = Registry("objective", __name__)
+OBJECTIVES: Registry[Objective] = Registry("objective", __name__, RENAMED_OBJECTIVES)
 
 
 def end_of(tokenizer: Any) -> list[int]:

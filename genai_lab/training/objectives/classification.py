@@ -40,7 +40,7 @@ class Classification:
                 continue
             with clear_panics("The tokenizer"):
                 whole = tokenizer(text.prompt, truncation=False, verbose=False)["input_ids"]
-                ids = tokenizer(text.prompt, truncation=True, max_length=training.length)["input_ids"]
+                ids = tokenizer(text.prompt, truncation=True, max_length=training.max_length)["input_ids"]
             made.append(Item(list(ids), [known[text.completion]], len(whole) > len(ids)))
         return made
 

@@ -15,7 +15,7 @@ class Settings:
 
 
 class Causal:
-    name = "causal"
+    name = "clm"
     title = "Causal language modelling (CLM)"
     about = "Continued pre-training on plain text: every token is predicted from those before it, in full blocks."
     source = "Radford et al., 2018: Improving language understanding by generative pre-training; eq. 1"
@@ -32,10 +32,10 @@ class Causal:
         training: Training,
         labels: Sequence[str],
     ) -> list[Item]:
-        return blocks(texts, tokenizer, training.length)
+        return blocks(texts, tokenizer, training.max_length)
 
     def draw(self, item: Item, tokenizer: Any, architecture: Architecture, rng: random.Random, settings: Any) -> Drawn:
         return Drawn(item.ids, [*item.ids[1:], IGNORED])
 
 
-OBJECTIVES.register("causal")(Causal())
+OBJECTIVES.register("clm")(Causal())

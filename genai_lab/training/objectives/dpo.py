@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import BadSetting
-from genai_lab.training import IGNORED, Architecture, Training, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
 from genai_lab.training.objectives.reward import Preferences, pairs, side
 
@@ -25,7 +26,7 @@ class Settings(Preferences):
     smoothing: float = setting(0.0, "Share of pairs taken to be wrong (robust, exo_pair).", 0.0, 0.49, step=0.01)
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
         if self.loss == "exo_pair" and not self.smoothing:
             raise BadSetting("smoothing", self.smoothing, "above 0 for the loss exo_pair, such as 0.001")
         if self.smoothing and self.loss not in SMOOTHED:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.models.chat_tokens import mark_answers
-from genai_lab.training import IGNORED, Architecture, Training, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text, encoded, end_of
 
 TURNS = ("all", "last")
@@ -17,7 +18,7 @@ class Settings:
     turns: str = setting("all", "Of conversations without a template: the answers that are learned.", choices=TURNS)
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class Instruction:
@@ -54,17 +55,17 @@ def _pair(text: Text, tokenizer: Any, training: Training) -> Item | None:
     end = end_of(tokenizer)
     ids = encoded(tokenizer, text.prompt, special=True)
     target = [*encoded(tokenizer, text.completion), *end]
-    cut = len(ids) > training.length or len(target) > training.target_length
-    if len(ids) > training.length:
-        ids = [*ids[: training.length - len(end)], *end]
+    cut = len(ids) > training.max_length or len(target) > training.max_target_length
+    if len(ids) > training.max_length:
+        ids = [*ids[: training.max_length - len(end)], *end]
     if len(target) <= len(end) or not ids:
         return None
-    return Item(ids, target[: training.target_length], cut)
+    return Item(ids, target[: training.max_target_length], cut)
 
 
 def _line(text: Text, tokenizer: Any, training: Training) -> Item | None:
     if text.messages:
-        return _chat(text, tokenizer, training.length)
+        return _chat(text, tokenizer, training.max_length)
     ids = encoded(tokenizer, text.prompt, special=True)
     # Some tokenizers end every text; the completion goes on here.
     while ids and ids[-1] == tokenizer.eos_token_id and len(ids) > 1:
@@ -72,9 +73,9 @@ def _line(text: Text, tokenizer: Any, training: Training) -> Item | None:
     target = encoded(tokenizer, text.completion) + end_of(tokenizer)
     if not ids or not text.completion:
         return None
-    cut = len(ids) + len(target) > training.length
-    target = target[: max(1, training.length - 1)]
-    room = training.length - len(target)
+    cut = len(ids) + len(target) > training.max_length
+    target = target[: max(1, training.max_length - 1)]
+    room = training.max_length - len(target)
     return Item(ids[-room:], target, cut)
 
 

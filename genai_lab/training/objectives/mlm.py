@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import LabError
-from genai_lab.training import IGNORED, Architecture, Training, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text, blocks, encoded
 
 
@@ -15,11 +16,11 @@ class Settings:
     rate: float = setting(0.15, "Share of the tokens that are to be found.", 0.01, 0.9, step=0.01)
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class Masked:
-    name = "masked"
+    name = "mlm"
     title = "Masked language modelling (MLM)"
     about = "Continued pre-training of an encoder: hidden tokens are predicted from both sides."
     source = "Devlin et al., 2019: BERT, section 3.1 (80 % mask, 10 % another token, 10 % unchanged)"
@@ -41,7 +42,7 @@ class Masked:
                 "The tokenizer has no mask token, which masked language modelling needs; choose another model."
             )
         around = encoded(tokenizer, "", special=True)
-        made = blocks(texts, tokenizer, max(4, training.length - len(around)))
+        made = blocks(texts, tokenizer, max(4, training.max_length - len(around)))
         half = len(around) // 2
         return [Item([*around[:half], *one.ids, *around[half:]], []) for one in made]
 
@@ -61,4 +62,4 @@ class Masked:
         return Drawn(ids, labels, tuple(hidden))
 
 
-OBJECTIVES.register("masked")(Masked())
+OBJECTIVES.register("mlm")(Masked())

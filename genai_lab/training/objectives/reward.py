@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.models.rewards import Asked, joined, paired
-from genai_lab.training import IGNORED, Architecture, Training, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
 
 VOTES = ("keep", "majority")
@@ -32,7 +33,7 @@ class Settings(Preferences):
     use_margin: bool = setting(False, "The chosen score is to lead by the column margin.")
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class Reward:
@@ -45,7 +46,7 @@ class Reward:
     head: Head = "reward"
     settings = Settings
     # Their adapters cannot be merged, and a reward model is one whole folder.
-    without = ("prompt_tuning", "p_tuning", "prefix_tuning", "bottleneck", "qlora")
+    without = ("prompt_tuning", "p_tuning", "prefix_tuning", "houlsby", "qlora")
 
     def items(
         self,
@@ -73,7 +74,9 @@ def pairs(texts: Iterable[Text], tokenizer: Any, training: Training, make: Any) 
         if text.weight <= 0 or not text.completion.strip() or not text.rejected.strip():
             continue
         asked = text.messages or text.prompt
-        chosen, rejected = (make(tokenizer, asked, one, training.length) for one in (text.completion, text.rejected))
+        chosen, rejected = (
+            make(tokenizer, asked, one, training.max_length) for one in (text.completion, text.rejected)
+        )
         if (chosen.ids, chosen.target) != (rejected.ids, rejected.target):
             cut = chosen.cut or rejected.cut
             made.append(Item(chosen.ids, chosen.target, cut, rejected, text.weight, text.margin))

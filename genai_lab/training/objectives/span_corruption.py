@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import LabError
-from genai_lab.training import Architecture, Training, check_range, setting
+from genai_lab.settings import check_settings, setting
+from genai_lab.training import Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text, blocks, end_of
 
 
@@ -16,11 +17,11 @@ class Settings:
     span: float = setting(3.0, "Mean length of a dropped span.", 1.0, 50.0, step=0.5, unit="tokens")
 
     def __post_init__(self) -> None:
-        check_range(self)
+        check_settings(self)
 
 
 class Spans:
-    name = "spans"
+    name = "span_corruption"
     title = "Span corruption"
     about = "Continued pre-training of an encoder-decoder: spans are dropped, and the decoder writes them."
     source = "Raffel et al., 2020: Exploring the limits of transfer learning (T5), section 3.1.4"
@@ -39,7 +40,7 @@ class Spans:
     ) -> list[Item]:
         if not sentinels(tokenizer):
             raise LabError("The tokenizer has no sentinel tokens (<extra_id_0> and on); choose a model of the T5 kind.")
-        return blocks(texts, tokenizer, max(4, training.length - 1))
+        return blocks(texts, tokenizer, max(4, training.max_length - 1))
 
     def draw(self, item: Item, tokenizer: Any, architecture: Architecture, rng: random.Random, settings: Any) -> Drawn:
         marks, end = sentinels(tokenizer), end_of(tokenizer)
@@ -88,4 +89,4 @@ def _parts(total: int, count: int, rng: random.Random) -> list[int]:
     return [b - a for a, b in zip([0, *cuts], [*cuts, total], strict=True)]
 
 
-OBJECTIVES.register("spans")(Spans())
+OBJECTIVES.register("span_corruption")(Spans())
