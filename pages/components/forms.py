@@ -1,146 +1,242 @@
-"""A settings dataclass as inputs and back, so that a new setting needs no page.
+"""Forms by name: handlers take `{name: value}` and return `{name: update}`; nothing depends on the order of inputs.
 
-Field metadata: help, low, high, step, unit, choices, and more=True for what belongs under 'More settings'.
+A `Form` holds components of a page under names: inputs, panels, states. A settings dataclass is drawn as inputs whose
+names are those of its fields, so a new setting needs no page:
+
+    form = Form(prompt=gr.Textbox(label="Prompt"), table=gr.HTML())
+    names = form.add_settings(Sampling, prefix="pg")
+    form.on(button.click, run_grid, lab, inputs=["prompt", *names], outputs=["table"])
+
+    def run_grid(lab: Lab, values: Values) -> Updates:
+        sampling = read_settings(Sampling, values)    # raises the dataclass' own LabError
+        return {"table": render(lab, values["prompt"], sampling)}
+
+A handler may yield updates too; what an update leaves out stays as it is, so `{}` changes nothing. Parameters typed
+gr.Request, gr.EventData or gr.SelectData still arrive. `write_settings` is the way back from settings to updates.
+Names may have sections ("method.lora.rank"): `section(values, "method.lora")` gives the values of one.
+
+Drafts are `{name: value}` as JSON in the browser: `keep_draft` writes one, `read_draft` reads it.
 """
 
-import math
-import re
-import types
-import typing
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
-from typing import Any, TypeVar
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
+from gradio.context import Context
 
-Settings = TypeVar("Settings")
-_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+from pages.components.errors import PRIVATE, guarded
+from pages.components.opening import hold
+from pages.components.settings_inputs import Updates, Values, draw_settings
 
-
-@dataclass(frozen=True)
-class _Kind:
-    """A field's type: `base` is bool, int, float, str or tuple; `optional` allows None."""
-
-    base: type
-    optional: bool
-
-
-def settings_form(
-    cls: type,
-    only: Sequence[str] | None = None,
-    *,
-    prefix: str = "setting",
-    more: str = "More settings",
-    across: int = 1,
-) -> dict[str, gr.components.Component]:
-    """Draws inputs here for the fields of a frozen dataclass, or for `only` these, in the order drawn.
-
-    Fields with more=True stand in a closed accordion titled `more`; an empty `more` draws all of them in one group.
-    With `across` that many stand side by side, as plain fields. Each input's elem_id is `prefix-name`.
-    """
-    chosen = _fields(cls, only)
-    first = [item for item in chosen if not (more and item.metadata.get("more"))]
-    rest = [item for item in chosen if item not in first]
-    hints = typing.get_type_hints(cls)
-    inputs: dict[str, gr.components.Component] = {}
-    if first and across > 1:
-        for start in range(0, len(first), across):
-            with gr.Row():
-                for item in first[start : start + across]:
-                    inputs[item.name] = _input(item, _kind(hints[item.name]), prefix, slides=False)
-    elif first:
-        with gr.Group():
-            inputs |= {item.name: _input(item, _kind(hints[item.name]), prefix) for item in first}
-    if rest:
-        with gr.Accordion(more, open=False, elem_id=f"{prefix}-more"), gr.Group():
-            inputs |= {item.name: _input(item, _kind(hints[item.name]), prefix) for item in rest}
-    return inputs
+_DRAFT_SCRIPT = "(...values) => JSON.stringify(Object.fromEntries(NAMES.map((name, i) => [name, values[i]])))"
+# Takes over what was proposed for the fields that still hold what they held when the question was sent.
+_PROPOSAL_SCRIPT = """(text, ...values) => {
+  const { asked, proposed } = JSON.parse(text || '{"asked": {}, "proposed": {}}');
+  const now = Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
+  const same = name => JSON.stringify(now[name] ?? null) === JSON.stringify(asked[name] ?? null);
+  const current = CHOICES.every(same);
+  return NAMES.map(name => current && name in proposed && same(name) ? proposed[name] : now[name]);
+}"""
 
 
-def read_settings(cls: type[Settings], names: Iterable[str], values: Iterable[Any], **fixed: Any) -> Settings:
-    """The dataclass from the inputs' values; it raises its own LabError for a value outside its range."""
-    hints = typing.get_type_hints(cls)
-    given = {name: _from_input(value, _kind(hints[name])) for name, value in zip(names, values, strict=True)}
-    return cls(**given | fixed)
+class Form:
+    """Components of a page by name; `on` wires a handler that takes and returns values by these names."""
 
+    def __init__(self, **components: Block) -> None:
+        self.components: dict[str, Block] = {}
+        self.add(components)
 
-def show_settings(settings: Any, names: Iterable[str]) -> list[Any]:
-    """The values that put `settings` into the inputs called `names`."""
-    return [_to_input(getattr(settings, name)) for name in names]
+    def __getitem__(self, name: str) -> Any:
+        return self.components[name]
 
+    def add(self, components: Mapping[str, Block] | None = None, /, **more: Block) -> None:
+        """Adds components that are drawn already."""
+        for name, component in {**(components or {}), **more}.items():
+            if name in self.components:
+                raise ValueError(f"two components of a form are called {name!r}")
+            self.components[name] = component
 
-def label_of(name: str) -> str:
-    """top_k -> Top-k, max_new_tokens -> Max new tokens, no_repeat_ngram -> No-repeat n-gram."""
-    text = re.sub(r"_([a-z])$", r"-\1", name).replace("no_repeat", "no-repeat").replace("ngram", "n-gram")
-    return text.replace("_", " ").capitalize()
+    def include(self, other: "Form", names: Iterable[str] | None = None, section: str = "") -> list[str]:
+        """Adds components of another form, under names within `section` where there is one; returns these names."""
+        chosen = list(other.components if names is None else names)
+        within = {name: f"{section}.{name}" if section else name for name in chosen}
+        self.add({within[name]: other[name] for name in chosen})
+        return list(within.values())
 
+    def add_settings(self, cls: type, names: Sequence[str] | None = None, *, section: str = "", **layout: Any) -> list:
+        """Draws inputs for a settings dataclass here (see `draw_settings`); returns the names that they have in the
+        form.
+        """
+        drawn = draw_settings(cls, names, **layout)
+        within = {f"{section}.{name}" if section else name: component for name, component in drawn.items()}
+        self.add(within)
+        return list(within)
 
-def _fields(cls: type, only: Sequence[str] | None) -> list[Field]:
-    known = {item.name: item for item in fields(cls)}
-    return [known[name] for name in (only if only is not None else known)]
+    def pick(self, names: Iterable[str]) -> list[Any]:
+        return [self.components[name] for name in names]
 
+    def handler(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
+        """`fn` as Gradio calls it for a set of inputs: guarded, with values and updates by name."""
+        inner = guarded(fn, *bound)
+        if inspect.isgeneratorfunction(inner):
 
-def _kind(hint: Any) -> _Kind:
-    parts = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    base = next(part for part in parts if part is not type(None))
-    return _Kind(typing.get_origin(base) or base, type(None) in parts)
+            def answer(*args: Any) -> Any:
+                for updates in inner(*map(self._by_name, args)):
+                    yield self._by_component(updates)
 
+        else:
 
-def _input(item: Field, kind: _Kind, prefix: str, slides: bool = True) -> gr.components.Component:
-    data, default = item.metadata, _default(item)
-    unit = data.get("unit", "")
-    label = label_of(item.name) + (f" ({unit})" if unit and unit not in item.name else "")
-    common: dict[str, Any] = {
-        "label": label,
-        "info": data.get("help"),
-        "elem_id": f"{prefix}-{item.name.replace('_', '-')}",
-        "interactive": True,
-    }
-    if choices := data.get("choices"):
-        return gr.Dropdown(list(choices), value=default, **common)
-    if kind.base is bool:
-        return gr.Checkbox(default, **common)
-    if kind.base is tuple:
-        return gr.Textbox(
-            _to_input(default), lines=1, max_lines=6, placeholder="one per line; \\n is a line break", **common
+            def answer(*args: Any) -> Any:
+                return self._by_component(inner(*map(self._by_name, args)))
+
+        answer.__signature__ = inspect.signature(inner)  # type: ignore[attr-defined]
+        answer.__annotations__ = dict(getattr(inner, "__annotations__", {}))
+        answer.__name__ = getattr(fn, "__name__", "answer")
+        return answer
+
+    def on(
+        self,
+        event: Callable[..., Any],
+        fn: Callable[..., Any],
+        *bound: Any,
+        inputs: Iterable[str] = (),
+        outputs: Iterable[str] = (),
+        **options: Any,
+    ) -> Any:
+        """On `event` (a button's click, a dependency's `then`), calls `fn(*bound, values)` and applies its updates.
+
+        Without inputs `fn` gets no values. Returns Gradio's dependency, for `.then` and `.success`.
+        """
+        sources = set(self.pick(inputs)) or None
+        return event(self.handler(fn, *bound), sources, self.pick(outputs), **{**PRIVATE, **options})
+
+    def fill(
+        self,
+        event: Callable[..., Any],
+        fn: Callable[..., Any],
+        *bound: Any,
+        inputs: Sequence[str] = (),
+        outputs: Iterable[str] = (),
+    ) -> Any:
+        """As `on`, for an answer that fills fields: the page takes no typing until it has come."""
+        return hold(event, self.handler(fn, *bound), set(self.pick(inputs)), self.pick(outputs))
+
+    def on_load(
+        self, fn: Callable[..., Any], *bound: Any, inputs: Sequence[str] = (), outputs: Iterable[str] = ()
+    ) -> Any:
+        """`fill` when the page that is being built opens."""
+        if Context.root_block is None:
+            raise RuntimeError("on_load belongs inside a page's build function")
+        return self.fill(Context.root_block.load, fn, *bound, inputs=inputs, outputs=outputs)
+
+    def propose(
+        self,
+        event: Callable[..., Any],
+        fn: Callable[..., Any],
+        *bound: Any,
+        choices: Sequence[str],
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str],
+    ) -> Any:
+        """As `on`, for an answer to a choice that proposes values for other fields and may come late.
+
+        A field that was changed after the question was sent keeps its value, and where one of `choices` was changed no
+        proposal is taken over. Values for outputs that are no inputs, and choices of fields, are applied at once.
+        Returns the last dependency.
+        """
+        asked_for = list(dict.fromkeys([*choices, *inputs]))
+        watched = [*choices, *(name for name in outputs if name in asked_for and name not in choices)]
+        box = gr.Textbox("", visible="hidden", show_label=False, container=False)
+        relay = Form(**{"proposal box": box})
+        relay.include(self, dict.fromkeys([*asked_for, *outputs]))
+
+        def answer(values: Values) -> Updates:
+            updates = fn(*bound, values)
+            now, proposed = _split_proposals(updates, set(watched) - set(choices))
+            asked = {name: values[name] for name in watched}
+            return {**now, "proposal box": json.dumps({"asked": asked, "proposed": proposed})}
+
+        answer.__name__ = getattr(fn, "__name__", "answer")
+        first = relay.on(
+            event, answer, inputs=asked_for, outputs=[*outputs, "proposal box"], trigger_mode="always_last", queue=False
         )
-    if kind.base in (int, float):
-        return _number(item, kind, common, slides)
-    return gr.Textbox(default, **common)
+        fields_ = self.pick(watched)
+        script = _PROPOSAL_SCRIPT.replace("NAMES", json.dumps(watched)).replace("CHOICES", json.dumps(list(choices)))
+        return first.success(None, [box, *fields_], fields_, js=script, queue=False, **PRIVATE)
+
+    def keep_draft(self, draft: gr.BrowserState, names: Sequence[str], watched: Iterable[str] | None = None) -> None:
+        """After every change of a `watched` component (of all), keeps the values of `names` in the browser."""
+        for component in self.pick(names if watched is None else watched):
+            self.save_draft(component.change, draft, names, queue=False)
+
+    def save_draft(
+        self, event: Callable[..., Any], draft: gr.BrowserState, names: Sequence[str], **options: Any
+    ) -> Any:
+        """On `event`, keeps the values of `names` in the browser."""
+        script = _DRAFT_SCRIPT.replace("NAMES", json.dumps(list(names)))
+        return event(None, self.pick(names), draft, js=script, **{**PRIVATE, **options})
+
+    def _by_name(self, values: Any) -> Any:
+        """Gradio's dict of a set of inputs with names for components; every other argument as it is."""
+        if not (isinstance(values, dict) and values and all(isinstance(key, Block) for key in values)):
+            return values
+        names = {component._id: name for name, component in self.components.items()}
+        return {names[component._id]: value for component, value in values.items()}
+
+    def _by_component(self, updates: Any) -> Any:
+        if updates is None or (isinstance(updates, dict) and "__type__" in updates):
+            return updates
+        if not isinstance(updates, dict):
+            raise TypeError(f"a handler of a form returns updates by name, not {type(updates).__name__}")
+        return {self.components[name]: update for name, update in updates.items()} or gr.skip()
 
 
-def _default(item: Field) -> Any:
-    return None if item.default is MISSING else item.default
+def read_draft(
+    text: str | None, names: Iterable[str], former: Sequence[str] = (), aliases: Mapping[str, str] | None = None
+) -> dict[str, Any] | None:
+    """The values of a draft that this form has, by name; None where there is no draft.
+
+    A list is a draft of an earlier version: its values in the order of the names `former`. `aliases` are former names
+    of fields.
+    """
+    try:
+        draft = json.loads(text) if text else None
+    except ValueError:
+        return None
+    if isinstance(draft, list) and former and len(draft) == len(former):
+        draft = dict(zip(former, draft, strict=True))
+    if not isinstance(draft, dict):
+        return None
+    draft = {(aliases or {}).get(name, name): value for name, value in draft.items()}
+    known = {name: draft[name] for name in names if name in draft}
+    return known or None
 
 
-def _number(item: Field, kind: _Kind, common: dict[str, Any], slides: bool) -> gr.components.Component:
-    low, high, step = (item.metadata.get(key) for key in ("low", "high", "step"))
-    precision = 0 if kind.base is int else None
-    if kind.optional or low is None or high is None or not slides:
-        return gr.Number(_default(item), precision=precision, **common)
-    step = step or (1 if kind.base is int else None)
-    if step and kind.base is float:
-        low = round(math.ceil(round(low / step, 6)) * step, 6)
-    return gr.Slider(low, high, _default(item), step=step, precision=precision, **common)
+def section(values: Values, name: str) -> dict[str, Any]:
+    """The values under `name`: of {"method.lora.rank": 8} in the section "method.lora", {"rank": 8}."""
+    return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
 
 
-def _from_input(value: Any, kind: _Kind) -> Any:
-    if kind.base is tuple:
-        return tuple(_unescaped(line) for line in (value or "").split("\n") if line)
-    if value is None or value == "":
-        return None if kind.optional else value
-    if kind.base is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return float(value) if kind.base is float and isinstance(value, int) else value
+def in_section(values: Values, name: str) -> dict[str, Any]:
+    """The reverse of `section`."""
+    return {f"{name}.{key}": value for key, value in values.items()}
 
 
-def _to_input(value: Any) -> Any:
-    """A tuple as lines; a line break within a text is written \\n."""
-    if not isinstance(value, tuple | list):
-        return value
-    return "\n".join(re.sub(r"[\\\n\t]", lambda found: _ESCAPES[found[0]], text) for text in value)
-
-
-def _unescaped(line: str) -> str:
-    plain = {escape: character for character, escape in _ESCAPES.items()}
-    return re.sub(r"\\[\\nt]", lambda found: plain[found[0]], line)
+def _split_proposals(updates: Updates, names: set[str]) -> tuple[Updates, dict[str, Any]]:
+    """(what is applied at once, the values that are proposed for the fields `names`)."""
+    now, proposed = dict(updates), {}
+    if "__type__" in updates:  # gr.skip()
+        return {}, {}
+    for name in names & updates.keys():
+        update = now.pop(name)
+        if not (isinstance(update, dict) and "__type__" in update):
+            proposed[name] = update
+            continue
+        if "value" in update:
+            proposed[name] = update["value"]
+        if rest := {key: value for key, value in update.items() if key not in ("value", "__type__")}:
+            now[name] = gr.update(**rest)
+    return now, proposed

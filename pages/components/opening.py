@@ -1,6 +1,6 @@
 """What happens when a page is opened, and while an answer is on its way that fills a form."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from gradio.context import Context
@@ -34,10 +34,14 @@ def fills(
 
     Returns Gradio's dependency, for `.then`.
     """
-    hold = HOLD.format(count=len(inputs))
-    made = event(guarded(fn, *bound), list(inputs), list(outputs), js=hold, **PRIVATE)
-    made.then(None, None, None, js=RELEASE, queue=False, **PRIVATE)
-    return made
+    return hold(event, guarded(fn, *bound), list(inputs), list(outputs))
+
+
+def hold(event: Callable[..., Any], handler: Callable[..., Any], inputs: Collection[Any], outputs: list[Any]) -> Any:
+    """Calls the handler on `event`; from then until its answer has come the page takes no typing."""
+    answer = event(handler, inputs or None, outputs, js=HOLD.format(count=len(inputs)), **PRIVATE)
+    answer.then(None, None, None, js=RELEASE, queue=False, **PRIVATE)
+    return answer
 
 
 def number_of(text: str | None) -> int | None:

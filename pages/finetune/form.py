@@ -17,7 +17,7 @@ from genai_lab.training import BY_MODEL, MIXING, DatasetSpec, Plan, Training, ar
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from pages.components.errors import warned
-from pages.components.forms import read_settings, settings_form, show_settings
+from pages.components.settings_form import read_settings, settings_form, show_settings
 
 FIRST = ("max_steps", "per_device_batch_size", "learning_rate", "max_length", "max_target_length", "seed")
 PRESETS = {"Quick look": (60, 8), "Standard": (300, 16), "Thorough": (1500, 16)}

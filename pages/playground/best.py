@@ -12,10 +12,10 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import generation, rewards
 from pages.components.errors import PRIVATE, guarded
-from pages.components.forms import read_settings
 from pages.components.head import PLAIN, empty_state_markup
 from pages.components.opening import on_open
 from pages.components.sending import send_to_ranking
+from pages.components.settings_form import read_settings
 from pages.playground import chat
 from pages.playground.settings import NAMES
 

@@ -16,11 +16,11 @@ from genai_lab.models import Prompt
 from genai_lab.services import generation, models
 from pages.components.copying import copy_computed
 from pages.components.errors import PRIVATE, guarded
-from pages.components.forms import label_of, read_settings, settings_form, show_settings
 from pages.components.head import PLAIN
 from pages.components.opening import fills, on_open
 from pages.components.scoring import score_row
 from pages.components.sending import send_to_ranking
+from pages.components.settings_form import label_of, read_settings, settings_form, show_settings
 from pages.components.stats import seconds_text
 from pages.components.tokenmap import TokenStream, full_value, token_map
 from pages.playground import chat, settings

@@ -11,7 +11,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.models import Mode
 from genai_lab.services import models
 from genai_lab.starter.examples import examples
-from pages.components.forms import show_settings
+from pages.components.settings_form import show_settings
 from pages.playground import chat
 from pages.playground.settings import NAMES, modes_of
 

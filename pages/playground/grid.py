@@ -13,8 +13,8 @@ from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import generation
 from pages.components.errors import PRIVATE, guarded
-from pages.components.forms import label_of, read_settings
 from pages.components.head import PLAIN, empty_state_markup
+from pages.components.settings_form import label_of, read_settings
 from pages.playground import chat
 from pages.playground.settings import NAMES
 

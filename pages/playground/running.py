@@ -10,8 +10,8 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import generation, microscope
-from pages.components.forms import read_settings
 from pages.components.plots import microscope_figure
+from pages.components.settings_form import read_settings
 from pages.components.tokenmap import full_value
 from pages.playground import chat
 from pages.playground.settings import NAMES

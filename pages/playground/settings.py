@@ -10,8 +10,8 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.services import defaults, models, presets
 from pages.components.errors import PRIVATE, guarded, notice
-from pages.components.forms import label_of, read_settings, show_settings
 from pages.components.head import PLAIN, drawn
+from pages.components.settings_form import label_of, read_settings, show_settings
 
 # As the form draws them: what stands under "More settings" comes last.
 NAMES = [item.name for item in sorted(fields(Sampling), key=lambda item: bool(item.metadata.get("more")))]

@@ -12,10 +12,10 @@ from genai_lab.decoding import Sampling
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models, presets
 from pages.components.errors import PRIVATE, guarded
-from pages.components.forms import settings_form, show_settings
 from pages.components.head import PLAIN, drawn
 from pages.components.opening import fills, number_of, on_open
 from pages.components.plots import microscope_figure
+from pages.components.settings_form import settings_form, show_settings
 from pages.components.stats import stat_row
 from pages.components.tokenmap import token_map
 from pages.playground import chat, examples, running, settings, share

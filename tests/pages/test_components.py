@@ -16,9 +16,9 @@ import pages  # turns Gradio's analytics off before it is imported
 from genai_lab.decoding import Sampling, Stage, Token
 from genai_lab.errors import BadSetting, LabError
 from pages.components.errors import guarded
-from pages.components.forms import label_of, read_settings, settings_form, show_settings
 from pages.components.head import drawn
 from pages.components.plots import microscope_figure, sparkline
+from pages.components.settings_form import label_of, read_settings, settings_form, show_settings
 from pages.components.stats import count_text, left_out_text, seconds_text, size_text
 from pages.components.tokenmap import TokenStream, token_value
 from pages.feedback import results

@@ -15,8 +15,8 @@ from genai_lab.decoding import Completion, Sampling, Token
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
 from genai_lab.services import generation
-from pages.components.forms import show_settings
 from pages.components.head import drawn
+from pages.components.settings_form import show_settings
 from pages.playground import chat, compare, examples, running, settings, single, streaming
 from pages.playground.settings import NAMES
 
