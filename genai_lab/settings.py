@@ -139,7 +139,7 @@ def read_settings(cls: type[Settings], values: Mapping[str, Any], owner: str = "
         name: _converted(field_of(cls, name).type, value, _of(name, owner))
         for name, value in present_names(cls, values, owner).items()
     }
-    for item in fields_of(cls):  # type: ignore[arg-type]
+    for item in fields_of(cls):
         if item.default is MISSING and item.name not in read:
             raise BadSetting(_of(item.name, owner), None, "given; it has no default")
     try:
@@ -162,7 +162,7 @@ def parse_setting(cls: type, name: str, text: str, owner: str = "") -> Any:
 
 def check_settings(settings: Any) -> None:
     """Raises BadSetting for the first field whose value has the wrong type or lies outside its range or choices."""
-    for item in fields_of(type(settings)):  # type: ignore[arg-type]
+    for item in fields_of(type(settings)):
         _check(item, getattr(settings, item.name))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 @COMMANDS.register("generate")
 def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     from genai_lab.decoding import CHAT_TOKENS, Sampling
+    from genai_lab.settings import fields_of
 
     parser = parts.add_parser("generate", parents=[shared], help="draw completions for a prompt")
     parser.add_argument("--model", required=True)
@@ -26,18 +27,19 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     parser.add_argument(
         "--trace", nargs="?", type=integer, const=8, default=0, metavar="N", help="N alternatives a token"
     )
-    for item in dataclasses.fields(Sampling):
-        flag, help_text = "--" + item.name.replace("_", "-"), item.metadata["help"].replace("%", "%%")
-        if item.name == "greedy":
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=help_text)
-        elif item.name == "stop":
-            parser.add_argument(flag, action="append", help=help_text)
+    for item in fields_of(Sampling):
+        flags = ["--" + name.replace("_", "-") for name in (item.name, *item.renamed_from)]
+        help_text = item.help.replace("%", "%%")
+        if item.base is bool:
+            parser.add_argument(*flags, action=argparse.BooleanOptionalAction, default=None, help=help_text)
+        elif item.base is tuple:
+            parser.add_argument(*flags, action="append", help=help_text)
         else:
-            kind = real if isinstance(item.default, float) else integer
+            kind = real if item.base is float else integer
             usual = "" if item.default is None else f" (default: the model's own, else {item.default})"
             if item.name == "max_new_tokens":
                 usual = f" (default: the model's own, else {item.default}, and {CHAT_TOKENS} in chat)"
-            parser.add_argument(flag, type=kind, help=help_text + usual)
+            parser.add_argument(*flags, type=kind, help=help_text + usual)
     parser.set_defaults(command=_generate)
 
 
@@ -53,7 +55,7 @@ def _generate(lab: "LabContext", options: argparse.Namespace) -> None:
     prompt = models.prompt_for(lab, options.model, text, options.mode)
     sampling = defaults.sampling_for(lab, options.model, chosen, options.mode)
     live = generation.start(lab, options.model, prompt, sampling, trace=options.trace, keep_logits=False)
-    plain = not options.json and sampling.num_completions == 1
+    plain = not options.json and sampling.num_return_sequences == 1
     for delta in live:
         if plain:
             print(delta.text, end="", flush=True)

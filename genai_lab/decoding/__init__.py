@@ -5,10 +5,12 @@ not import torch; `scheduler` and `filters` do.
 """
 
 import secrets
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from genai_lab.errors import BadSetting
+from genai_lab.settings import as_mapping, check_settings, read_settings, setting
 
 # Parameters up to which float32 models on a CPU get a traced step, and up to which it reads packed weights.
 TRACED_UP_TO, PACKED_UP_TO = 200_000_000, 30_000_000
@@ -19,24 +21,20 @@ FinishReason = Literal["end of text", "stop string", "length", "cancelled", "err
 NO_ANSWER = ("cancelled", "error", "content filter")
 
 
-def _setting(default: Any, help: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
-    return field(default=default, metadata={"help": help, "low": low, "high": high, **more})
-
-
 @dataclass(frozen=True)
 class Sampling:
     """How the next token is chosen. Raises BadSetting when a value is outside its range."""
 
-    max_new_tokens: int = _setting(128, "Stop after this many new tokens.", 1, 4096, unit="tokens")
-    temperature: float = _setting(0.8, "Divides the logits: below 1 sharpens, above 1 flattens.", 0.01, 5.0, step=0.01)
-    top_k: int = _setting(0, "Keep only the k most probable tokens; 0 is off.", 0, 1000)
-    top_p: float = _setting(
+    max_new_tokens: int = setting(128, "Stop after this many new tokens.", 1, 4096, unit="tokens")
+    temperature: float = setting(0.8, "Divides the logits: below 1 sharpens, above 1 flattens.", 0.01, 5.0, step=0.01)
+    top_k: int = setting(0, "Keep only the k most probable tokens; 0 is off.", 0, 1000)
+    top_p: float = setting(
         1.0, "Keep the smallest set of tokens whose probabilities sum to p; 1 is off.", 0.01, 1.0, step=0.01
     )
-    min_p: float = _setting(
+    min_p: float = setting(
         0.0, "Drop tokens less probable than this share of the best one; 0 is off.", 0.0, 1.0, step=0.01, more=True
     )
-    typical_p: float = _setting(
+    typical_p: float = setting(
         1.0,
         "Keep tokens whose surprise is closest to the expected one, up to this mass; 1 is off.",
         0.01,
@@ -44,52 +42,58 @@ class Sampling:
         step=0.01,
         more=True,
     )
-    repetition_penalty: float = _setting(
+    repetition_penalty: float = setting(
         1.0, "Makes tokens that have occurred less likely; 1 is off.", 0.5, 3.0, step=0.05, more=True
     )
-    no_repeat_ngram: int = _setting(
-        0, "Never repeat a run of this many tokens; 0 is off.", 0, 20, unit="tokens", more=True
+    no_repeat_ngram_size: int = setting(
+        0,
+        "Never repeat a run of this many tokens; 0 is off.",
+        0,
+        20,
+        unit="tokens",
+        more=True,
+        label="No-repeat n-gram",
+        renamed_from=("no_repeat_ngram",),
     )
-    beams: int = _setting(1, "Beam search with this many beams; 1 is off.", 1, 16, more=True)
-    num_completions: int = _setting(1, "How many completions to draw, with seeds counting up.", 1, 16, more=True)
-    greedy: bool = _setting(False, "Always take the most probable token; temperature, top-k, top-p have no effect.")
-    stop: tuple[str, ...] = _setting((), "End before any of these texts; literal, not patterns.", more=True)
-    seed: int | None = _setting(None, "Same seed, same text; empty draws one.", 0, 2**31 - 1, more=True)
+    num_beams: int = setting(
+        1, "Beam search with this many beams; 1 is off.", 1, 16, more=True, label="Beams", renamed_from=("beams",)
+    )
+    num_return_sequences: int = setting(
+        1,
+        "How many completions to draw, with seeds counting up.",
+        1,
+        16,
+        more=True,
+        label="Completions",
+        renamed_from=("num_completions", "n"),
+    )
+    greedy: bool = setting(
+        False,
+        "Always take the most probable token; temperature, top-k, top-p have no effect.",
+        opposite_of=("do_sample",),
+    )
+    stop: tuple[str, ...] = setting(
+        (), "End before any of these texts; literal, not patterns.", more=True, renamed_from=("stop_strings",)
+    )
+    seed: int | None = setting(None, "Same seed, same text; empty draws one.", 0, 2**31 - 1, more=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stop", tuple(s for s in self.stop if s))
         if len(self.stop) > 16 or any(len(s) > 200 for s in self.stop):
             raise BadSetting("stop", f"{len(self.stop)} texts", "at most 16 texts of at most 200 characters")
-        for item in fields(self):
-            self._check(
-                item.name, item.metadata["low"], item.metadata["high"], whole=item.type in (int, "int", int | None)
-            )
-
-    def _check(self, name: str, low: float | None, high: float | None, whole: bool) -> None:
-        value = getattr(self, name)
-        if low is None or high is None or (value is None and name == "seed"):
-            return
-        kind = "a whole number" if whole else "a number"
-        rule = f"{kind} from {low:g} to {high:g}" if high < 2**31 - 1 else f"{kind} from {low:g} to {high}"
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise BadSetting(name, value, rule)
-        if not low <= value <= high:  # NaN is in no range
-            raise BadSetting(name, value, rule)
+        check_settings(self)
 
     def seeded(self) -> "Sampling":
         """The same settings with a seed drawn where there was none."""
         return self if self.seed is not None else replace(self, seed=secrets.randbelow(2**31 - 1))
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "stop": list(self.stop)}
+        return as_mapping(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Sampling":
-        """Raises BadSetting for an unknown name or a value outside its range."""
-        known = {item.name for item in fields(cls)}
-        for name in values.keys() - known:
-            raise BadSetting(name, values[name], f"left out; the settings are {', '.join(sorted(known))}")
-        return cls(**{**values, "stop": tuple(values.get("stop", ()))})
+    def from_dict(cls, values: Mapping[str, Any]) -> "Sampling":
+        """From present or older names; raises BadSetting for an unknown name or a value outside its range."""
+        return read_settings(cls, values)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def no_repeat_ngram(logits: torch.Tensor, chosen: Sequence[Sampling], past: Sequ
     """Removes tokens that would repeat a run of n tokens."""
     logits = logits.clone()
     for row, (sampling, history) in enumerate(zip(chosen, past, strict=True)):
-        size = sampling.no_repeat_ngram
+        size = sampling.no_repeat_ngram_size
         ids = list(history)
         if len(ids) + 1 < size:
             continue
@@ -113,7 +113,7 @@ def typical_p(logits: torch.Tensor, chosen: Sequence[Sampling], past: Sequence[H
 
 FILTERS = (
     Filter("repetition penalty", lambda s: s.repetition_penalty != 1, repetition_penalty),
-    Filter("no-repeat n-gram", lambda s: s.no_repeat_ngram > 0, no_repeat_ngram),
+    Filter("no-repeat n-gram", lambda s: s.no_repeat_ngram_size > 0, no_repeat_ngram),
     Filter("temperature", lambda s: not s.greedy and s.temperature != 1, temperature),
     Filter("top-k", lambda s: not s.greedy and s.top_k > 0, top_k),
     Filter("top-p", lambda s: not s.greedy and s.top_p < 1, top_p),

@@ -14,7 +14,7 @@ from genai_lab.decoding import Sampling, Token
 
 def knows(sampling: Sampling, logits: torch.Tensor) -> bool:
     """Whether the best token, or temperature, top-k and top-p, are all that these settings ask for, on a CPU."""
-    plain = sampling.repetition_penalty == 1 and not sampling.no_repeat_ngram and logits.device.type == "cpu"
+    plain = sampling.repetition_penalty == 1 and not sampling.no_repeat_ngram_size and logits.device.type == "cpu"
     return plain and (sampling.greedy or (not sampling.min_p and sampling.typical_p == 1))
 
 

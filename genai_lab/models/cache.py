@@ -271,7 +271,7 @@ class _Held:
             assert entry.generator is not None
             made = entry.generator.submit(requests)
             streams = [
-                _Watched(stream, request.sampling.num_completions)
+                _Watched(stream, request.sampling.num_return_sequences)
                 for stream, request in zip(made, requests, strict=True)
             ]
             entry.streams += [weakref.ref(stream) for stream in streams]

@@ -18,7 +18,7 @@ from genai_lab.models.connections import async_client, clear_errors, client, ref
 from genai_lab.models.endpoint_events import UNREADABLE, count, json_value
 from genai_lab.models.endpoint_stream import EndpointStream, Limits, Server, status_sentence
 
-NOT_IN_PROTOCOL = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram", "beams")
+NOT_IN_PROTOCOL = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
 LONGEST_LIST = 4 * 2**20
 
 

@@ -161,7 +161,7 @@ class EndpointStream:
 
     async def _all(self) -> None:
         began, sampling = time.perf_counter(), self.request.sampling.seeded()
-        seeds = [((sampling.seed or 0) + index) % 2**31 for index in range(sampling.num_completions)]
+        seeds = [((sampling.seed or 0) + index) % 2**31 for index in range(sampling.num_return_sequences)]
         drafts = [_Draft(index, seed, began) for index, seed in enumerate(seeds)]
         error: LabError | None = None
         try:

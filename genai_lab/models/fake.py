@@ -54,7 +54,7 @@ class FakeStream:
         self.rendered = rendered(request.prompt)
 
     def __iter__(self) -> Iterator[Delta]:
-        for index in range(len(self._done), self._sampling.num_completions):
+        for index in range(len(self._done), self._sampling.num_return_sequences):
             yield from self._say(index)
 
     def cancel(self) -> None:

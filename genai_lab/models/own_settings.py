@@ -8,18 +8,18 @@ from genai_lab.errors import BadSetting, ModelError
 from genai_lab.models.checks import read_json
 
 FILE = "generation_config.json"
-# The names of transformers for the settings of `Sampling`.
-NAMES = {
-    "temperature": "temperature",
-    "top_k": "top_k",
-    "top_p": "top_p",
-    "min_p": "min_p",
-    "typical_p": "typical_p",
-    "repetition_penalty": "repetition_penalty",
-    "no_repeat_ngram_size": "no_repeat_ngram",
-    "num_beams": "beams",
-    "max_new_tokens": "max_new_tokens",
-}
+# What `Sampling` has in common with transformers.
+NAMES = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "num_beams",
+    "max_new_tokens",
+)
 SHAPES = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 LONGEST = 4096
 LARGEST_K = 1000
@@ -39,10 +39,10 @@ def own_settings(folder: Path | None, *, encoder_decoder: bool = False) -> dict[
     except ModelError:
         return {}
     found: dict[str, Any] = {}
-    for theirs, ours in NAMES.items():
-        value = _usable(ours, stated.get(theirs))
+    for name in NAMES:
+        value = _usable(name, stated.get(name))
         if value is not None:
-            found[ours] = value
+            found[name] = value
     if encoder_decoder and "max_new_tokens" not in found and stated.get("max_length") != UNCHOSEN_LENGTH:
         length = _usable("max_new_tokens", stated.get("max_length"))
         found |= {"max_new_tokens": length} if length else {}
@@ -59,14 +59,14 @@ def _drawing(stated: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
         return {"greedy": True}
     if stated.get("do_sample") is True or any(name in found for name in SHAPES):
         return {"greedy": False} | ({} if "temperature" in found else {"temperature": 1.0})
-    return {"greedy": True} if found.get("beams", 1) > 1 else {}
+    return {"greedy": True} if found.get("num_beams", 1) > 1 else {}
 
 
 def _usable(name: str, value: Any) -> Any:
     """The value as `Sampling` takes it, None for one that it cannot take."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1e9 < value < 1e9:
         return None
-    if name in ("top_k", "no_repeat_ngram", "beams", "max_new_tokens"):
+    if name in ("top_k", "no_repeat_ngram_size", "num_beams", "max_new_tokens"):
         if value != int(value):
             return None
         value = min(int(value), {"top_k": LARGEST_K, "max_new_tokens": LONGEST}.get(name, 2**31))

@@ -69,7 +69,7 @@ class LocalGenerator:
         made = [self._rows(request, soft) for request in requests]
         drawn: list[Row] = []
         for own in made:
-            if own[0].sampling.beams > 1:
+            if own[0].sampling.num_beams > 1:
                 self.scheduler.call(lambda own=own: self._beam_search(own))  # type: ignore[misc]
             else:
                 drawn += own
@@ -118,8 +118,10 @@ class LocalGenerator:
         from genai_lab.decoding.rows import Row, TokenStream
 
         prompt, sampling = request.prompt, request.sampling.seeded()
-        if sampling.beams > 1 and sampling.num_completions > sampling.beams:
-            raise BadSetting("num_completions", sampling.num_completions, f"at most the {sampling.beams} beams")
+        if sampling.num_beams > 1 and sampling.num_return_sequences > sampling.num_beams:
+            raise BadSetting(
+                "num_return_sequences", sampling.num_return_sequences, f"at most the {sampling.num_beams} beams"
+            )
         rendered = self.render(prompt)
         ids = self._encode(rendered, prompt.mode)
         if not self.seq2seq:
@@ -130,7 +132,7 @@ class LocalGenerator:
         read, written = self._sizes(ids, begun, soft)
         if max(read, written) >= self.context:
             raise PromptTooLong(max(read, written), self.context)
-        stream = TokenStream(sampling.num_completions, rendered)
+        stream = TokenStream(sampling.num_return_sequences, rendered)
         return [
             Row(
                 prompt=ids,
@@ -150,7 +152,7 @@ class LocalGenerator:
                 trace=request.trace,
                 keep_logits=request.keep_logits,
             )
-            for index in range(sampling.num_completions)
+            for index in range(sampling.num_return_sequences)
         ]
 
     def _sizes(self, ids: list[int], begun: list[int], soft: "Soft | None") -> tuple[int, int]:
@@ -226,10 +228,10 @@ class LocalGenerator:
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=first.room,
                 do_sample=False,
-                num_beams=sampling.beams,
+                num_beams=sampling.num_beams,
                 num_return_sequences=len(rows),
                 repetition_penalty=sampling.repetition_penalty,
-                no_repeat_ngram_size=sampling.no_repeat_ngram,
+                no_repeat_ngram_size=sampling.no_repeat_ngram_size,
                 pad_token_id=self.tokenizer.pad_token_id or min(self._ends, default=0),
                 stopping_criteria=StoppingCriteriaList([Cancelled()]),
                 **more,

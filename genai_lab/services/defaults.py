@@ -8,6 +8,7 @@ from genai_lab.decoding import CHAT_TOKENS, Sampling
 from genai_lab.models import Card
 from genai_lab.models.own_settings import SHAPES, own_settings
 from genai_lab.services import models
+from genai_lab.settings import present_names
 from genai_lab.views import View
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def sampling_for(lab: "LabContext", model: str, chosen: Mapping[str, Any], mode:
 
     A model that is greedy by default samples where a temperature or another setting of sampling is chosen.
     """
-    start = defaults(lab, model, mode).sampling.as_dict()
+    start, chosen = defaults(lab, model, mode).sampling.as_dict(), present_names(Sampling, chosen)
     if any(name in chosen for name in SHAPES):
         start["greedy"] = False
     return Sampling.from_dict({**start, **chosen})

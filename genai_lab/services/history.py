@@ -170,7 +170,7 @@ def summary(sampling: Sampling) -> str:
     now = sampling.as_dict()
     if sampling.greedy:
         now = {**now, "temperature": plain["temperature"], "top_k": plain["top_k"], "top_p": plain["top_p"]}
-    words = [] if sampling.greedy or sampling.beams > 1 else [f"temperature {sampling.temperature:g}"]
+    words = [] if sampling.greedy or sampling.num_beams > 1 else [f"temperature {sampling.temperature:g}"]
     for name, value in now.items():
         if name not in ("seed", "temperature", "max_new_tokens") and value != plain[name]:
             words.append(name.replace("_", " ") + ("" if value is True else f" {value}"))

@@ -60,7 +60,7 @@ def as_python(lab: LabContext, run_id: int, library: str = "transformers") -> st
         )
     hub = card.source.backend == "hub"
     seq2seq = card.family == "encoder-decoder"
-    exact = view.sampling.greedy or view.sampling.beams > 1
+    exact = view.sampling.greedy or view.sampling.num_beams > 1
     return WITH_TRANSFORMERS.format(
         id=view.id,
         promise="the same text" if exact else "the same settings and seed, other random draws",
@@ -119,8 +119,8 @@ def _inputs(view: RunView, seq2seq: bool) -> str:
 
 def _generate_settings(view: RunView) -> str:
     chosen = view.sampling
-    settings: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "num_beams": chosen.beams}
-    settings["do_sample"] = not chosen.greedy and chosen.beams == 1
+    settings: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "num_beams": chosen.num_beams}
+    settings["do_sample"] = not chosen.greedy and chosen.num_beams == 1
     if settings["do_sample"]:
         settings |= {
             "temperature": chosen.temperature,
@@ -129,14 +129,14 @@ def _generate_settings(view: RunView) -> str:
             "min_p": chosen.min_p or None,
             "typical_p": chosen.typical_p,
         }
-    if chosen.num_completions > 1 and (settings["do_sample"] or chosen.beams > 1):
-        settings["num_return_sequences"] = chosen.num_completions
+    if chosen.num_return_sequences > 1 and (settings["do_sample"] or chosen.num_beams > 1):
+        settings["num_return_sequences"] = chosen.num_return_sequences
     if chosen.repetition_penalty != 1:
         settings["repetition_penalty"] = chosen.repetition_penalty
-    if chosen.no_repeat_ngram:
-        settings["no_repeat_ngram_size"] = chosen.no_repeat_ngram
+    if chosen.no_repeat_ngram_size:
+        settings["no_repeat_ngram_size"] = chosen.no_repeat_ngram_size
     body = repr({name: value for name, value in settings.items() if value is not None})
     # A beam search of ours runs to its end and is cut afterwards, as the code does with every text.
-    if chosen.stop and chosen.beams == 1:
+    if chosen.stop and chosen.num_beams == 1:
         body = f"{body[:-1]}, 'stop_strings': {list(chosen.stop)!r}, 'tokenizer': tokenizer}}"
     return body

@@ -19,7 +19,7 @@ from pages.components.settings_form import read_settings
 from pages.playground import chat
 from pages.playground.settings import NAMES
 
-MOST = next(int(one.metadata["high"]) for one in fields(Sampling) if one.name == "num_completions")
+MOST = next(int(one.metadata["high"]) for one in fields(Sampling) if one.name == "num_return_sequences")
 NONE = empty_state_markup(
     "No reward model yet", "Train one from human rankings on the Feedback page; it then picks the best completion here."
 )
@@ -71,7 +71,7 @@ def draw(
         raise LabError("No model is chosen; choose one on the Single tab.")
     if not 2 <= int(count or 0) <= MOST:
         raise LabError(f"Completions is {int(count or 0)}, but it must be from 2 to {MOST}.")
-    sampling = replace(read_settings(Sampling, NAMES, values), num_completions=int(count), beams=1)
+    sampling = replace(read_settings(Sampling, NAMES, values), num_return_sequences=int(count), num_beams=1)
     if sampling.greedy or sampling.temperature == 0:
         raise LabError("Greedy decoding gives the same completion each time; turn it off on the Single tab.")
     made = chat.asked_again(lab, model, mode, prompt or "", system, talk)

@@ -77,7 +77,7 @@ def run_grid(
     heads = read_values(rows, down), read_values(columns, across)
     if len(heads[0]) * len(heads[1]) > MOST_CELLS:
         raise LabError(f"The grid has {len(heads[0]) * len(heads[1])} cells; at most {MOST_CELLS} run at once.")
-    base = replace(read_settings(Sampling, NAMES, values), num_completions=1).seeded()
+    base = replace(read_settings(Sampling, NAMES, values), num_return_sequences=1).seeded()
     made = chat.asked_again(lab, model, mode, prompt or "", system, talk)
     cells = list(itertools.product(*heads))
     jobs = [

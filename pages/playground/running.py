@@ -58,7 +58,7 @@ def _from_prefix(lab: LabContext, view: generation.RunView, ids: list[Any]) -> I
     if any(token is None for token in ids):
         raise LabError("An endpoint cannot go on from given tokens; choose a local model.")
     prompt = replace(view.prompt, prefix=tuple(ids))
-    sampling = replace(view.sampling, num_completions=1, beams=1)
+    sampling = replace(view.sampling, num_return_sequences=1, num_beams=1)
     live = generation.start(lab, view.model, prompt, sampling, parent_run_id=view.id)
     before = generation.prefix_text(lab, generation.run(lab, live.run_id))
     yield from streamed(lab, live, before)

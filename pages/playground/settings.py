@@ -16,7 +16,7 @@ from pages.components.settings_form import label_of, read_settings, show_setting
 # As the form draws them: what stands under "More settings" comes last.
 NAMES = [item.name for item in sorted(fields(Sampling), key=lambda item: bool(item.metadata.get("more")))]
 NO_EFFECT_WHEN_GREEDY = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-STAYS = ("seed", "num_completions")  # what is no property of a model stays when another one is chosen
+STAYS = ("seed", "num_return_sequences")  # what is no property of a model stays when another one is chosen
 YOURS = "Settings: your own."
 Update = Any
 
@@ -128,7 +128,7 @@ def use_preset(lab: LabContext, name: str, *values: Any) -> list[Any]:
     """The preset's settings; length, seed, stop strings and number of completions stay as they are."""
     now = read_settings(Sampling, NAMES, values)
     chosen = presets.presets(lab)[name].sampling
-    kept = {one: getattr(now, one) for one in ("max_new_tokens", "seed", "stop", "num_completions")}
+    kept = {one: getattr(now, one) for one in ("max_new_tokens", "seed", "stop", "num_return_sequences")}
     return [*show_settings(replace(chosen, **kept), NAMES), f"Settings: the preset {name}."]
 
 

@@ -61,7 +61,7 @@ watch('value', () => {
 });
 """
 LOOKED_AT = (
-    "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram", "greedy",
+    "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "greedy",
 )  # fmt: skip
 Update = Any
 

@@ -13,7 +13,7 @@ from genai_lab.services.matrix.reading import Prediction
 from pages.components.head import piece
 from pages.components.stats import seconds_text
 
-SETTINGS = ("temperature", "top_k", "top_p", "min_p", "greedy", "max_new_tokens", "beams", "repetition_penalty")
+SETTINGS = ("temperature", "top_k", "top_p", "min_p", "greedy", "max_new_tokens", "num_beams", "repetition_penalty")
 
 _GRID = """
 {{#if value.head}}<div class="matrix-head" data-matrix="{{value.id}}" data-status="{{value.status}}">

@@ -13,7 +13,7 @@ CHOSEN = [
     Sampling(temperature=0.7, top_k=5),
     Sampling(temperature=1.0, top_k=50, top_p=0.8),
     Sampling(temperature=1.3, top_k=20, min_p=0.05, repetition_penalty=1.4),
-    Sampling(temperature=0.9, top_k=64, typical_p=0.7, no_repeat_ngram=2),
+    Sampling(temperature=0.9, top_k=64, typical_p=0.7, no_repeat_ngram_size=2),
 ]
 
 

@@ -6,7 +6,7 @@ from genai_lab.models.fake import FakeGenerator
 
 
 def test_the_fake_says_the_same_for_the_same_request() -> None:
-    request = Request(Prompt("Hello"), Sampling(seed=3, max_new_tokens=6, num_completions=2))
+    request = Request(Prompt("Hello"), Sampling(seed=3, max_new_tokens=6, num_return_sequences=2))
     one, two = FakeGenerator().submit([request, request])
     said = [delta.text for delta in one if delta.completion == 1]
     assert list(two)

@@ -21,11 +21,11 @@ from genai_lab.decoding import Sampling
 from genai_lab.decoding.filters import draw, filter_stages, filtered
 
 ALL = Sampling(
-    temperature=0.7, top_k=40, top_p=0.9, min_p=0.02, typical_p=0.95, repetition_penalty=1.3, no_repeat_ngram=2
+    temperature=0.7, top_k=40, top_p=0.9, min_p=0.02, typical_p=0.95, repetition_penalty=1.3, no_repeat_ngram_size=2
 )
 EACH = [
     Sampling(temperature=1.0, repetition_penalty=1.4),
-    Sampling(temperature=1.0, no_repeat_ngram=2),
+    Sampling(temperature=1.0, no_repeat_ngram_size=2),
     Sampling(temperature=0.3),
     Sampling(temperature=2.5),
     Sampling(temperature=1.0, top_k=7),
@@ -48,8 +48,8 @@ def theirs(sampling: Sampling) -> LogitsProcessorList:
     s, chain = sampling, LogitsProcessorList()
     if s.repetition_penalty != 1:
         chain.append(RepetitionPenaltyLogitsProcessor(s.repetition_penalty))
-    if s.no_repeat_ngram:
-        chain.append(NoRepeatNGramLogitsProcessor(s.no_repeat_ngram))
+    if s.no_repeat_ngram_size:
+        chain.append(NoRepeatNGramLogitsProcessor(s.no_repeat_ngram_size))
     if s.temperature != 1:
         chain.append(TemperatureLogitsWarper(s.temperature))
     if s.top_k:

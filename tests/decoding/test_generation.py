@@ -124,7 +124,7 @@ def test_rows_join_and_leave_between_steps(either: LocalGenerator) -> None:
 
 
 def test_completions_count_their_seeds_up(either: LocalGenerator) -> None:
-    [many] = run(either, [Request(Prompt("Once"), Sampling(seed=7, num_completions=4, max_new_tokens=20))])
+    [many] = run(either, [Request(Prompt("Once"), Sampling(seed=7, num_return_sequences=4, max_new_tokens=20))])
     singles = [run(either, [Request(Prompt("Once"), Sampling(seed=7 + i, max_new_tokens=20))])[0][0] for i in range(4)]
     assert [done.seed for done in many] == [7, 8, 9, 10]
     assert [done.text for done in many] == [done.text for done in singles]
@@ -178,14 +178,14 @@ def _keys(generator: LocalGenerator, size: int) -> Soft:
 
 
 def test_beam_search_equals_generate(either: LocalGenerator) -> None:
-    sampling = Sampling(beams=4, num_completions=3, max_new_tokens=12, seed=0)
+    sampling = Sampling(num_beams=4, num_return_sequences=3, max_new_tokens=12, seed=0)
     [found] = run(either, [Request(Prompt("Once upon"), sampling)])
     assert ids_of(found[0]) == expected_ids(either, "Once upon", 12, num_beams=4)
     assert len(found) == 3
 
 
 def test_a_batch_keeps_stepping_during_beam_search(llama: LocalGenerator) -> None:
-    [slow] = llama.submit([Request(Prompt("Once"), Sampling(beams=4, max_new_tokens=120, seed=0))])
+    [slow] = llama.submit([Request(Prompt("Once"), Sampling(num_beams=4, max_new_tokens=120, seed=0))])
     [quick] = llama.submit([Request(Prompt("Once"), Sampling(greedy=True, max_new_tokens=5, seed=0))])
     for stream in (quick, slow):
         for _ in stream:

@@ -197,7 +197,7 @@ def test_cancelling_ends_a_stream_at_once(either: LocalGenerator) -> None:
 
 
 def test_cancelling_beam_search_frees_the_scheduler(llama: LocalGenerator) -> None:
-    [stream] = llama.submit([Request(Prompt("Once"), Sampling(beams=8, max_new_tokens=200, seed=0))])
+    [stream] = llama.submit([Request(Prompt("Once"), Sampling(num_beams=8, max_new_tokens=200, seed=0))])
     stream.cancel()
     assert stream.completions[0].finish_reason == "cancelled"
     run(llama, [Request(Prompt("Once"), Sampling(max_new_tokens=2, seed=0))])
@@ -218,7 +218,7 @@ def test_bad_requests_are_refused_before_anything_runs(either: LocalGenerator) -
     with pytest.raises(PromptTooLong):
         either.submit([good, Request(Prompt("x" * 400))])
     with pytest.raises(BadSetting):
-        either.submit([Request(Prompt("x"), Sampling(beams=2, num_completions=3))])
+        either.submit([Request(Prompt("x"), Sampling(num_beams=2, num_return_sequences=3))])
     with pytest.raises(LabError, match="empty"):
         either.submit([Request(Prompt(""))])
 

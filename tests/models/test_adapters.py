@@ -164,7 +164,7 @@ def test_soft_prompts_and_plain_rows_share_the_bases_steps(family: str, bench: B
 def test_beam_search_runs_behind_a_soft_prompt(kind: str, family: str, bench: Bench) -> None:
     folder = bench.made(kind, family)
     peft, base = reference(bench.folders[family], folder), bench.base(family)
-    found = said(bench.acquire(folder, family), TEXTS[:1], beams=3)
+    found = said(bench.acquire(folder, family), TEXTS[:1], num_beams=3)
     assert found == [expected(peft, base.tokenizer, TEXTS[0], num_beams=3)]
 
 

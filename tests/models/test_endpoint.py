@@ -83,7 +83,7 @@ def test_several_completions_are_several_calls_with_seeds_counting_up(
     endpoint: SmallEndpoint, generator: Generator
 ) -> None:
     endpoint.together = threading.Barrier(4)
-    [stream] = generator.submit([Request(CHAT, Sampling(num_completions=4, seed=10))])
+    [stream] = generator.submit([Request(CHAT, Sampling(num_return_sequences=4, seed=10))])
     list(stream)
     assert [made.text[-3:] for made in stream.completions] == [" 10", " 11", " 12", " 13"]
 
@@ -99,7 +99,7 @@ def test_greedy_is_temperature_zero_and_nothing_unknown_is_sent(endpoint: SmallE
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("top_k", 5), ("min_p", 0.1), ("typical_p", 0.5), ("repetition_penalty", 1.2), ("beams", 2)]
+    ("name", "value"), [("top_k", 5), ("min_p", 0.1), ("typical_p", 0.5), ("repetition_penalty", 1.2), ("num_beams", 2)]
 )
 def test_setting_that_the_protocol_lacks_is_refused_by_name(name: str, value: float, generator: Generator) -> None:
     with pytest.raises(BadSetting, match=name.replace("_", " ").capitalize()):
@@ -203,7 +203,7 @@ def test_bad_answer_gives_one_clear_sentence_and_breaks_nothing(
     endpoint, source = server
     generator = open_model(source, timeout=0.4)
     endpoint.answer, words = BAD[case]
-    [stream] = generator.submit([Request(CHAT, Sampling(num_completions=2))])
+    [stream] = generator.submit([Request(CHAT, Sampling(num_return_sequences=2))])
     with pytest.raises(ModelError, match=words) as caught:
         list(stream)
     assert str(caught.value).endswith(".")

@@ -58,7 +58,10 @@ def test_a_model_is_put_away_and_brought_back(
         (["--model", "none", "--prompt", "a"], "'none'"),
         (["--model", "tiny"], "--prompt"),
         (["--model", "tiny", "--prompt", "a", "--trace", "-5"], "Trace is -5"),
-        (["--model", "tiny", "--prompt", "a", "--beams", "2", "--num-completions", "3"], "at most the 2 beams"),
+        (
+            ["--model", "tiny", "--prompt", "a", "--num-beams", "2", "--num-return-sequences", "3"],
+            "at most the 2 beams",
+        ),
         (["--model", "tiny", "--prompt", "a", "--home", ""], "--home"),
     ],
 )
@@ -100,4 +103,4 @@ def test_campaign_of_one_completion_says_what_to_choose(lab: LabContext, call: C
     code, _, err = call("feedback", "create", "--from-run", str(run))
     assert code == 2
     assert f"Run {run} has one completion" in err
-    assert "--num-completions" in err
+    assert "--num-return-sequences" in err

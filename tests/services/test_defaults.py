@@ -33,9 +33,9 @@ from tests.services.conftest import Call
                 "max_new_tokens": 2048,
             },
         ),
-        ({"do_sample": False, "no_repeat_ngram_size": 3}, {"greedy": True, "no_repeat_ngram": 3}),
+        ({"do_sample": False, "no_repeat_ngram_size": 3}, {"greedy": True, "no_repeat_ngram_size": 3}),
         ({"temperature": 0.0}, {"greedy": True}),
-        ({"num_beams": 4}, {"beams": 4, "greedy": True}),
+        ({"num_beams": 4}, {"num_beams": 4, "greedy": True}),
         ({"min_p": 0.05}, {"greedy": False, "min_p": 0.05, "temperature": 1.0}),
         (
             {"stop_strings": "###", "top_k": 5000.0},
@@ -56,7 +56,7 @@ def test_what_a_file_states_is_read_and_what_no_setting_can_be_is_passed_over(
 def test_an_encoder_decoders_length_is_that_of_its_completion(tmp_path: Path) -> None:
     path = tmp_path / "generation_config.json"
     path.write_text('{"max_length": 142, "num_beams": 4}')
-    assert own_settings(tmp_path, encoder_decoder=True) == {"max_new_tokens": 142, "beams": 4, "greedy": True}
+    assert own_settings(tmp_path, encoder_decoder=True) == {"max_new_tokens": 142, "num_beams": 4, "greedy": True}
     path.write_text('{"max_length": 20}')
     assert own_settings(tmp_path, encoder_decoder=True) == {}
 
@@ -97,7 +97,7 @@ def test_what_is_chosen_wins_over_what_the_model_states(lab: LabContext, stated:
     (tiny_folder / "generation_config.json").write_text('{"do_sample": false}')
     assert defaults.sampling_for(lab, "tiny", {"seed": 5}).greedy
     assert not defaults.sampling_for(lab, "tiny", {"temperature": 0.5}).greedy
-    with pytest.raises(BadSetting, match="left out"):
+    with pytest.raises(BadSetting, match="has no setting 'heat'"):
         defaults.sampling_for(lab, "tiny", {"heat": 1})
     with pytest.raises(BadSetting, match=r"Temperature is 10+…, but it must be a number"):
         defaults.sampling_for(lab, "tiny", {"temperature": 10**400})

@@ -31,7 +31,7 @@ def test_a_run_records_what_it_takes_to_repeat_it(lab: LabContext) -> None:
 
 
 def test_replay_gives_the_same_text(lab: LabContext) -> None:
-    settings = Sampling(max_new_tokens=12, temperature=1.5, num_completions=3)
+    settings = Sampling(max_new_tokens=12, temperature=1.5, num_return_sequences=3)
     first = generation.generate(lab, "tiny", Prompt("Once"), settings)
     again = generation.replay(lab, first.id)
     assert [c.text for c in again.wait()] == [c.text for c in first.completions]
@@ -152,7 +152,9 @@ def test_every_naughty_string_is_a_prompt(lab: LabContext) -> None:
 
 def test_seeds_count_up_and_wrap_at_what_a_database_holds(lab: LabContext) -> None:
     last = 2**31 - 1
-    view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=last, num_completions=2))
+    view = generation.generate(
+        lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=last, num_return_sequences=2)
+    )
     assert [one.seed for one in view.completions] == [last, 0]
     alone = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=0))
     assert alone.completions[0].text == view.completions[1].text

@@ -84,7 +84,7 @@ def test_deleted_runs_come_back(lab: LabContext) -> None:
 
 def test_jsonl_loses_nothing(lab: LabContext) -> None:
     text = 'Ünï\u2028code "quoted"\r\n\tline\x00'
-    settings = Sampling(max_new_tokens=4, num_completions=2, seed=5)
+    settings = Sampling(max_new_tokens=4, num_return_sequences=2, seed=5)
     view = generation.generate(lab, "tiny", Prompt(text, prefix=(70, 71)), settings)
     lines = [json.loads(line) for line in history.to_jsonl(lab, [view.id]).split("\n") if line]
     assert [line["completion"] for line in lines] == [c.text for c in view.completions]

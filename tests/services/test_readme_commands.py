@@ -83,7 +83,7 @@ def here(lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         "genai_lab.services.rewards.score", lambda lab, model, prompts, completions: [0.5] * len(prompts)
     )
     monkeypatch.setattr("genai_lab.services.jobs.wait", _run_here)
-    run = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, num_completions=2))
+    run = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, num_return_sequences=2))
     endpoint = SmallEndpoint()
     endpoint.models = {"data": [{"id": "tiny"}]}
     with serving(endpoint.handler()) as address:

@@ -51,7 +51,7 @@ def output_of(lab: LabContext, tmp_path: Path, code: str) -> str:
     ids=["completion", "chat"],
 )
 def test_transformers_alone_gives_the_same_text_for_greedy(lab: LabContext, printed: Printed, prompt: Prompt) -> None:
-    settings = Sampling(max_new_tokens=16, greedy=True, repetition_penalty=1.3, no_repeat_ngram=3)
+    settings = Sampling(max_new_tokens=16, greedy=True, repetition_penalty=1.3, no_repeat_ngram_size=3)
     view = generation.generate(lab, "tiny", prompt, settings)
     assert printed(snippets.as_python(lab, view.id)) == view.completions[0].text + "\n"
 
@@ -62,7 +62,7 @@ def test_transformers_alone_goes_on_from_given_tokens(lab: LabContext, printed: 
 
 
 def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: LabContext, printed: Printed) -> None:
-    settings = Sampling(max_new_tokens=12, beams=3, num_completions=2)
+    settings = Sampling(max_new_tokens=12, num_beams=3, num_return_sequences=2)
     whole = generation.generate(lab, "tiny", Prompt("Once"), settings).completions[0].text
     stop = whole[len(whole) // 2]
     view = generation.generate(lab, "tiny", Prompt("Once"), replace(settings, stop=(stop,)))
@@ -80,7 +80,7 @@ def test_transformers_alone_runs_with_every_sampling_setting(lab: LabContext, pr
 
 
 def test_our_package_gives_the_same_text_always(lab: LabContext, tmp_path: Path) -> None:
-    settings = Sampling(max_new_tokens=12, temperature=1.4, top_p=0.9, num_completions=2, stop=("'", "\n"))
+    settings = Sampling(max_new_tokens=12, temperature=1.4, top_p=0.9, num_return_sequences=2, stop=("'", "\n"))
     view = generation.generate(lab, "tiny", Prompt("Once 'upon'\n"), settings)
     assert output_of(lab, tmp_path, snippets.as_python(lab, view.id, "genai_lab")) == "".join(
         f"{c.text}\n" for c in view.completions

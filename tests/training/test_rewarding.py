@@ -294,7 +294,7 @@ def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
     assert cli.main([*words, "--completion", "a", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["scores"] == pytest.approx(rewards.score(lab, "quick", ["Say red"] * 2, ["tea", "no"]))
-    drawing = Sampling(max_new_tokens=4, num_completions=3, temperature=1.5)
+    drawing = Sampling(max_new_tokens=4, num_return_sequences=3, temperature=1.5)
     run = generation.generate(lab, "llama", Prompt("Say red"), drawing)
     assert cli.main(["reward", "score", "--model", "quick", "--run", str(run.id), "--json"]) == 0
     drawn = json.loads(capsys.readouterr().out)["scores"]

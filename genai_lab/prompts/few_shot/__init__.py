@@ -5,13 +5,14 @@ the item itself, a row with the same text, the same text twice, and rows of the 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from genai_lab.errors import BadSetting, LabError
+from genai_lab.errors import LabError
 from genai_lab.registry import Registry
+from genai_lab.settings import as_mapping, check_settings, setting
 
 if TYPE_CHECKING:
     from genai_lab.data import Example
@@ -52,17 +53,14 @@ SELECTORS: Registry[Selector] = Registry("way of choosing shots", __name__)
 class ShotSettings:
     """How shots are chosen; kept with the run. `fixed` holds keys of examples (row numbers from 0)."""
 
-    selector: str = field(default="random", metadata={"help": "How the solved examples are chosen."})
-    k: int = field(default=0, metadata={"help": "How many solved examples.", "low": 0, "high": 32})
-    seed: int = field(default=0, metadata={"help": "Draws the examples and their order."})
-    fixed: tuple[int, ...] = field(default=(), metadata={"help": "Keys of the examples, for shots fixed by hand."})
+    selector: str = setting("random", "How the solved examples are chosen.")
+    k: int = setting(0, "How many solved examples.", 0, MOST_SHOTS, label="Shots", renamed_from=("shots", "num_shots"))
+    seed: int = setting(0, "Draws the examples and their order.", 0, 2**32 - 1)
+    fixed: tuple[int, ...] = setting((), "Keys of the examples, for shots fixed by hand.")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed", tuple(self.fixed))
-        if isinstance(self.k, bool) or not isinstance(self.k, int) or not 0 <= self.k <= MOST_SHOTS:
-            raise BadSetting("shots", self.k, f"a whole number from 0 to {MOST_SHOTS:,}")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise BadSetting("seed", self.seed, f"a whole number from 0 to {2**32 - 1}")
+        check_settings(self)
         SELECTORS.get(self.selector)
 
     def choose(
@@ -71,7 +69,7 @@ class ShotSettings:
         return select(self.selector, pool, items, self.k, self.seed, self.fixed, columns=columns)
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "fixed": list(self.fixed)}
+        return as_mapping(self)
 
 
 def select(

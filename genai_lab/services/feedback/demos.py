@@ -73,7 +73,7 @@ class DemoPlan(View):
         """The preset, with its length bounded."""
         made = Sampling.from_dict(self.sampling)
         return replace(
-            made, max_new_tokens=min(made.max_new_tokens, MOST_TOKENS), num_completions=1, beams=1, seed=None
+            made, max_new_tokens=min(made.max_new_tokens, MOST_TOKENS), num_return_sequences=1, num_beams=1, seed=None
         )
 
 

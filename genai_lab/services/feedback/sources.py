@@ -22,7 +22,7 @@ from storage.tables import Run, RunInput
 PROMPTS = ("prompt", "instruction", "question", "input", "messages", "conversations", "conversation")
 STARTS = ("completion", "response", "candidate", "answer", "output")
 SEPARATORS = (" vs. ", " vs ", "|", ";", ",", "/", "_")
-TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_completions"))
+TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_return_sequences"))
 
 
 def from_runs(lab: LabContext, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
@@ -36,7 +36,7 @@ def from_runs(lab: LabContext, plan: CampaignPlan, run_ids: Sequence[int]) -> Ma
     if not tasks and len(found) == 1 and len(_completions(lab, found[0])) < 2:
         raise LabError(
             f"Run {found[0].id} has one completion, and a campaign compares two at least; name another run of the same "
-            "prompt beside it, or draw several completions (--num-completions 4, or Compare on the page)."
+            "prompt beside it, or draw several completions (--num-return-sequences 4, or Compare on the page)."
         )
     if not tasks:
         raise LabError(
@@ -159,7 +159,7 @@ def _parts(run: Run) -> dict[str, str]:
     if run.settings.get("k"):
         made["chosen by"] = str(run.settings.get("selector"))
     if "sampling" in run.settings:
-        settings = vars(Sampling()) | run.settings["sampling"]
+        settings = vars(Sampling.from_dict(run.settings["sampling"]))
         made |= {name.replace("_", "-"): _said(settings[name]) for name in TOLD}
     return made
 

@@ -233,7 +233,7 @@ def _cell_view(run: Run, n: int, scores: Sequence[ScoreView]) -> CellView:
         system=system_view(run, n),
         k=kept["k"],
         selector=kept["selector"],
-        sampling=kept["sampling"],
+        sampling=Sampling.from_dict(kept["sampling"]).as_dict(),
         seed=run.seed,
         fitted=kept.get("fitted", {}),
         cached=kept.get("cached", 0),

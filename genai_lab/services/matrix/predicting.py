@@ -26,6 +26,12 @@ LABEL_LENGTH = 16
 LOOKED_UP = 500
 # Part of every key: counted up when the same request would be answered otherwise.
 RENDERING = 1
+# Settings enter a key under the names that they had first, so that what was remembered before a renaming still counts.
+FIRST_NAMES = {
+    "num_beams": "beams",
+    "no_repeat_ngram_size": "no_repeat_ngram",
+    "num_return_sequences": "num_completions",
+}
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,7 @@ def _remembered(lab: LabContext, keys: Sequence[str]) -> dict[str, Answered]:
 
 def _key(card: Card, prompt: Prompt, sampling: Sampling) -> str:
     """The hash of the model's content, the prompt and the settings; a model without a content is named instead."""
-    settings = sampling.as_dict()
+    settings = {FIRST_NAMES.get(name, name): value for name, value in sampling.as_dict().items()}
     if sampling.greedy:
         for name in ("seed", "temperature", "top_k", "top_p", "min_p", "typical_p"):
             settings.pop(name)
