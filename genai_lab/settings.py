@@ -93,9 +93,13 @@ class SettingField:
         return f"{noun} from {_number(self.low)} to {_number(self.high)}"
 
 
-@lru_cache(maxsize=256)
-def fields_of(cls: type) -> tuple[SettingField, ...]:
+def fields_of(cls: type[Any]) -> tuple[SettingField, ...]:
     """The fields of a settings dataclass in their order."""
+    return _fields_of(cls)  # type: ignore[arg-type]  # mypy: a class with type variables is not Hashable
+
+
+@lru_cache(maxsize=256)
+def _fields_of(cls: type[Any]) -> tuple[SettingField, ...]:
     hints = typing.get_type_hints(cls)
     return tuple(_field_of(item.name, hints[item.name], item) for item in fields(cls))
 
