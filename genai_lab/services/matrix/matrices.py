@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
+from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, settings_of
 from genai_lab.prompts import bind
