@@ -229,7 +229,7 @@ def engine() -> Iterator[Callable[[], tuple[float, int]]]:
     def run() -> tuple[float, int]:
         settings: dict[str, Any] = {"max_new_tokens": TOKENS, "temperature": TEMPERATURE}
         requests = [
-            Request(Prompt(PROMPT), Sampling(seed=seed, **settings), trace=8, keep_logits=True)
+            Request(Prompt(PROMPT), Sampling(seed=seed, **settings), trace=8, return_logits=True)
             for seed in range(STREAMS)
         ]
         began = time.perf_counter()

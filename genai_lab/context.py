@@ -13,7 +13,7 @@ from genai_lab.config import Config
 from genai_lab.errors import LabError, StorageError
 from genai_lab.models import Options
 from genai_lab.models.cache import ModelCache
-from genai_lab.services.kept import KeptLogits
+from genai_lab.services.logits_cache import LogitsCache
 from storage.database import Database, OtherVersion
 
 
@@ -30,7 +30,7 @@ class LabContext:
     database: Database
     models: ModelCache
     options: Options
-    kept: KeptLogits = field(default_factory=KeptLogits)
+    logits_cache: LogitsCache = field(default_factory=LogitsCache)
     running: dict[int, Any] = field(default_factory=dict)
     supervisor: Any = None
     desk: Any = None

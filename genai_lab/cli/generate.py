@@ -54,7 +54,7 @@ def _generate(lab: "LabContext", options: argparse.Namespace) -> None:
     }
     prompt = models.prompt_for(lab, options.model, text, options.mode)
     sampling = defaults.sampling_for(lab, options.model, chosen, options.mode)
-    live = generation.start(lab, options.model, prompt, sampling, trace=options.trace, keep_logits=False)
+    live = generation.start(lab, options.model, prompt, sampling, trace=options.trace, return_logits=False)
     plain = not options.json and sampling.num_return_sequences == 1
     for delta in live:
         if plain:

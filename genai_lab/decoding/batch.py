@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from genai_lab.decoding.cache import joined, picked
-from genai_lab.decoding.fusing import fused
-from genai_lab.decoding.quick import FEW_ROWS, LARGEST, can_be_traced, packs, same_logits, tables_of, traced
-from genai_lab.decoding.reading import Network, Reading, additive, read
+from genai_lab.decoding.fused_layers import fused
+from genai_lab.decoding.kv_cache import joined, picked
+from genai_lab.decoding.prefill import Network, Reading, additive, read
+from genai_lab.decoding.traced_step import FEW_ROWS, LARGEST, can_be_traced, packs, same_logits, tables_of, traced
 from genai_lab.memory import release
 
 log = logging.getLogger(__name__)

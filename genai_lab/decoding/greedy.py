@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from genai_lab.decoding.batch import Batch
-from genai_lab.decoding.reading import Network, Reading
+from genai_lab.decoding.prefill import Network, Reading
 
 READ_AT_ONCE = 4096
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from genai_lab.decoding.batch import Batch, quicken
-from genai_lab.decoding.drawing import next_tokens
-from genai_lab.decoding.quick import LARGEST
-from genai_lab.decoding.reading import Network
-from genai_lab.decoding.rows import Row, as_lab_error
+from genai_lab.decoding.prefill import Network
+from genai_lab.decoding.sampling import next_tokens
+from genai_lab.decoding.sequences import Row, as_lab_error
+from genai_lab.decoding.traced_step import LARGEST
 from genai_lab.errors import ModelError
 from genai_lab.models.checks import size_text
 
@@ -232,7 +232,7 @@ class Scheduler:
         """Draws the next token of each of `rows`, which stand in the batch from place `first` on."""
         logits = logits.float()
         for place, row in enumerate(rows):
-            if row.keep_logits:
+            if row.return_logits:
                 row.keep(logits[place])
         for place, (row, token) in enumerate(zip(rows, next_tokens(rows, logits, self._text), strict=True)):
             batch.next_ids[first + place] = token.id or 0

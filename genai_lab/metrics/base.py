@@ -52,7 +52,7 @@ class Measured:
 
 
 class Classifier(Protocol):
-    """The model that a metric asks; `hash` says which it was (see `genai_lab.models.judge`)."""
+    """The model that a metric asks; `hash` says which it was (see `genai_lab.models.text_scorer`)."""
 
     hash: str
 

@@ -123,7 +123,7 @@ class Request:
     prompt: Prompt
     sampling: Sampling = field(default_factory=Sampling)
     trace: int = 0
-    keep_logits: bool = False
+    return_logits: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.trace <= 1000:

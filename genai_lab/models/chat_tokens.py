@@ -11,7 +11,7 @@ from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models.chat import render_messages
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 
 Messages = Sequence[Mapping[str, Any]]
 

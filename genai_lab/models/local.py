@@ -10,7 +10,7 @@ from genai_lab.models import BACKENDS, Card, Generator, Options, Source
 from genai_lab.models.checks import check_links, folder_within
 from genai_lab.models.folders import MARKS, names_below
 from genai_lab.models.inspect import inspect_folder, quick_check
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 
 log = logging.getLogger(__name__)
 

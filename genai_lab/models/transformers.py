@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.decoding import Token
-from genai_lab.decoding.detokenizing import Detokenizer
+from genai_lab.decoding.detokenizer import Detokenizer
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.chat import check_length, render_messages
 from genai_lab.models.loading import READING
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 
 if TYPE_CHECKING:
-    from genai_lab.decoding.rows import Row
-    from genai_lab.decoding.soft import Soft
+    from genai_lab.decoding.sequences import Row
+    from genai_lab.decoding.soft_prompt import Soft
 
 log = logging.getLogger(__name__)
 DECODED = 50_000
@@ -35,8 +35,8 @@ class LocalGenerator:
     """
 
     def __init__(self, card: Card, module: Any, tokenizer: Any, context: int, variant: bool = False) -> None:
-        from genai_lab.decoding.quick import FEW_ROWS, LARGEST
         from genai_lab.decoding.scheduler import SMALL, Scheduler
+        from genai_lab.decoding.traced_step import FEW_ROWS, LARGEST
 
         self.card, self.module, self.tokenizer, self.context = card, module, tokenizer, context
         self.seq2seq = bool(module.config.is_encoder_decoder)
@@ -115,7 +115,7 @@ class LocalGenerator:
             self.owned.close()
 
     def _rows(self, request: Request, soft: "Soft | None") -> "list[Row]":
-        from genai_lab.decoding.rows import Row, TokenStream
+        from genai_lab.decoding.sequences import Row, TokenStream
 
         prompt, sampling = request.prompt, request.sampling.seeded()
         if sampling.num_beams > 1 and sampling.num_return_sequences > sampling.num_beams:
@@ -150,7 +150,7 @@ class LocalGenerator:
                 ends=self._ends,
                 room=min(sampling.max_new_tokens, self.context - written),
                 trace=request.trace,
-                keep_logits=request.keep_logits,
+                return_logits=request.return_logits,
             )
             for index in range(sampling.num_return_sequences)
         ]
@@ -205,7 +205,7 @@ class LocalGenerator:
         import torch
         from transformers import StoppingCriteria, StoppingCriteriaList
 
-        from genai_lab.decoding.rows import as_lab_error
+        from genai_lab.decoding.sequences import as_lab_error
 
         first, breathe = rows[0], self.scheduler.breathe
         if first.finished is not None:

@@ -46,7 +46,7 @@ def soft_prompt(base: Any, folder: Path) -> Any:
     """The adapter's virtual tokens (`Soft`) as PEFT computes them."""
     import torch
 
-    from genai_lab.decoding.soft import Soft
+    from genai_lab.decoding.soft_prompt import Soft
 
     peft = _peft(base, folder)
     with torch.no_grad():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from genai_lab.decoding import CHAT_TOKENS, Sampling
 from genai_lab.models import Card
-from genai_lab.models.own_settings import SHAPES, own_settings
+from genai_lab.models.generation_config import SHAPES, generation_settings
 from genai_lab.services import models
 from genai_lab.settings import present_names
 from genai_lab.views import View
@@ -32,7 +32,7 @@ class Defaults(View):
 def defaults(lab: "LabContext", model: str, mode: str | None = None) -> Defaults:
     """What generating with `model` in `mode` (None: the one it does best) starts from; raises UnknownName."""
     card = models.show(lab, model).card
-    own = own_settings(_folder(lab, card), encoder_decoder=card.family == "encoder-decoder")
+    own = generation_settings(_folder(lab, card), encoder_decoder=card.family == "encoder-decoder")
     length = own.get("max_new_tokens") or (CHAT_TOKENS if _is_chat(card, mode) else Sampling().max_new_tokens)
     if card.context is not None:
         # Half of the context stays for the prompt.

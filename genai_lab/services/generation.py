@@ -184,12 +184,12 @@ def start(
     sampling: Sampling,
     *,
     trace: int = TRACED,
-    keep_logits: bool = True,
+    return_logits: bool = True,
     parent_run_id: int | None = None,
 ) -> Live:
     """Begins one run; its stream is already being computed. Raises LabError for whatever the user can mend."""
     job = Job(model, prompt, sampling)
-    return start_many(lab, [job], trace=trace, keep_logits=keep_logits, parent_run_id=parent_run_id)[0]
+    return start_many(lab, [job], trace=trace, return_logits=return_logits, parent_run_id=parent_run_id)[0]
 
 
 def start_many(
@@ -197,7 +197,7 @@ def start_many(
     jobs: Sequence[Job],
     *,
     trace: int = TRACED,
-    keep_logits: bool = False,
+    return_logits: bool = False,
     parent_run_id: int | None = None,
     group: str | None = None,
 ) -> list[Live]:
@@ -211,7 +211,7 @@ def start_many(
     try:
         for name, generator in generators.items():
             own = [index for index, job in enumerate(jobs) if job.model == name]
-            requests = [Request(jobs[i].prompt, jobs[i].sampling, trace, keep_logits) for i in own]
+            requests = [Request(jobs[i].prompt, jobs[i].sampling, trace, return_logits) for i in own]
             streams |= dict(zip(own, generator.submit(requests), strict=True))
     except BaseException:
         for stream in streams.values():
@@ -230,8 +230,8 @@ def start_many(
     lives = [Live(lab, ids[i], views[job.model].card, job.sampling, streams[i], began) for i, job in enumerate(jobs)]
     for live in lives:
         lab.running[live.run_id] = live
-        if keep_logits:
-            lab.kept.put(live.run_id, live._stream)
+        if return_logits:
+            lab.logits_cache.put(live.run_id, live._stream)
     return lives
 
 
@@ -304,7 +304,7 @@ def prefix_text(lab: LabContext, view: RunView) -> str:
 
 def generate(lab: LabContext, model: str, prompt: Prompt, sampling: Sampling, *, trace: int = 0) -> RunView:
     """One run from beginning to end."""
-    live = start(lab, model, prompt, sampling, trace=trace, keep_logits=False)
+    live = start(lab, model, prompt, sampling, trace=trace, return_logits=False)
     live.wait()
     return run(lab, live.run_id)
 

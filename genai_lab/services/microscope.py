@@ -57,7 +57,7 @@ def microscope(lab: LabContext, run_id: int, completion: int, step: int, samplin
     before = tuple(token_id for token_id in ids[:step] if token_id is not None)
     generator = models.load(lab, view.model)
     prompt = replace(view.prompt, prefix=(*view.prompt.prefix, *before))
-    logits = lab.kept.find(run_id, completion, step)
+    logits = lab.logits_cache.find(run_id, completion, step)
     if logits is None:
         logits = _next_logits(lab, generator, view.model, prompt)
     return _bars(generator, logits, prompt, sampling, ids[step] if step < len(ids) else None)
@@ -71,23 +71,23 @@ def next_token(lab: LabContext, model: str, prompt: Prompt, sampling: Sampling) 
 
 def _next_logits(lab: LabContext, generator: Generator, model: str, prompt: Prompt) -> Any:
     key = (model, prompt.text, str(prompt.messages), prompt.mode, prompt.prefix)
-    logits = lab.kept.recall(key)
+    logits = lab.logits_cache.recall(key)
     if logits is None:
         one = Sampling(max_new_tokens=1, greedy=True, seed=0)
-        [stream] = generator.submit([Request(prompt, one, keep_logits=True)])
+        [stream] = generator.submit([Request(prompt, one, return_logits=True)])
         for _ in stream:
             continue
         logits = stream.logits(0, 0)
         if logits is None:
             raise LabError("This model does not give its distribution; choose a local model for the microscope.")
-        lab.kept.remember(key, logits)
+        lab.logits_cache.remember(key, logits)
     return logits
 
 
 def _bars(generator: Generator, logits: Any, prompt: Prompt, sampling: Sampling, chosen: int | None) -> Microscope:
     import numpy as np
 
-    from genai_lab.decoding.filters import filter_stages
+    from genai_lab.decoding.logits_processors import filter_stages
 
     stages = filter_stages(logits, generator.context_ids(prompt), sampling)
     first = np.exp(stages[0].log_probabilities)

@@ -7,7 +7,7 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError, ModelError
 from genai_lab.models import Card, Options
-from genai_lab.models.rewards import Asked, RewardModel
+from genai_lab.models.reward_model import PromptLike, RewardModel
 from genai_lab.models.transformers import choose_device
 from genai_lab.services import hashes, models
 from genai_lab.services.packing import asked_of
@@ -35,7 +35,7 @@ def names(lab: LabContext) -> list[str]:
     ]
 
 
-def score(lab: LabContext, model: str, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
+def score(lab: LabContext, model: str, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
     """The reward of each completion of its prompt, in order, without unit.
 
     Raises LabError for a model that is no reward model or not ready, or where the two are not equally many.
@@ -45,10 +45,10 @@ def score(lab: LabContext, model: str, prompts: Sequence[Asked], completions: Se
         raise LabError(f"{model} is no reward model; choose one, or train one on preferences.")
     if view.status not in ("ready", "loaded"):
         raise LabError(f"{model} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
-    return SharedReward(lab, view.card).scores(prompts, completions)
+    return CachedRewardModel(lab, view.card).scores(prompts, completions)
 
 
-def rank(lab: LabContext, model: str, prompt: Asked, completions: Sequence[str]) -> list[tuple[int, float]]:
+def rank(lab: LabContext, model: str, prompt: PromptLike, completions: Sequence[str]) -> list[tuple[int, float]]:
     """(place in `completions`, reward), the best first; equal ones in the order given. Raises LabError as `score`."""
     found = score(lab, model, [prompt] * len(completions), completions)
     return sorted(enumerate(found), key=lambda one: (-one[1], one[0]))
@@ -60,7 +60,7 @@ def of_runs(lab: LabContext, model: str, run_ids: Sequence[int]) -> list[Scored]
     Raises LabError for a run without completions, more than 2,000 of them, and as `score`.
     """
     found: list[tuple[int, str, str, str]] = []
-    asked: list[Asked] = []
+    asked: list[PromptLike] = []
     with lab.database.reading() as session:
         for run_id in dict.fromkeys(run_ids):
             run = runs.run_with_all(session, run_id)
@@ -78,14 +78,14 @@ def of_runs(lab: LabContext, model: str, run_ids: Sequence[int]) -> list[Scored]
     return sorted(made, key=lambda one: (order[one.prompt], -one.reward))
 
 
-def messages_of(prompt: Any, rendered: str) -> Asked:
+def messages_of(prompt: Any, rendered: str) -> PromptLike:
     """What a run asked: its messages where it was in chat, since the rendered text has its own model's template."""
     if not isinstance(prompt, dict) or prompt.get("mode") != "chat":
         return rendered
     return prompt.get("messages") or [{"role": "user", "content": prompt.get("text", "")}]
 
 
-class SharedReward:
+class CachedRewardModel:
     """A reward model in the lab's memory budget, loaded when it is asked."""
 
     def __init__(self, lab: LabContext, card: Card) -> None:
@@ -94,7 +94,7 @@ class SharedReward:
         self._lab, self.card = lab, hashes.hashed(lab, card)
         self.hash = self.card.content_hash or card.name
 
-    def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
+    def scores(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
         def load(card: Card, options: Options, base: object) -> Any:
             return RewardModel(card, choose_device(options.device))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_folder
-from genai_lab.models.rewards import CHAT
+from genai_lab.models.reward_model import PROMPT_FORMAT
 from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module, load_tokenizer
 from genai_lab.training.training_loop import best_of, resume, step_of
@@ -24,7 +24,7 @@ def export_best(work: TrainingInputs, out: Path, folder: Path) -> int:
     module = restored(work, best)
     _usable(module)
     if work.objective.head == "reward":
-        setattr(module.config, CHAT, "chat" if work.chat else "plain")
+        setattr(module.config, PROMPT_FORMAT, "chat" if work.chat else "plain")
     with atomic_folder(folder) as draft:
         work.method.export(module, draft)
         if (draft / "config.json").is_file():

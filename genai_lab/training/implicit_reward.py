@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genai_lab.models.rewards import BATCH_TOKENS, Asked, as_messages, paired, plain
+from genai_lab.models.reward_model import BATCH_TOKENS, PromptLike, as_messages, encode_prompt_and_completion, plain
 from genai_lab.training.artefacts import restored
 from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module, load_tokenizer
@@ -27,10 +27,10 @@ class ImplicitReward:
         self._device = device
         self._asked = as_messages if work.chat else plain
 
-    def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
+    def scores(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
         """In order; batches of similar length, the same every time."""
         rows = [
-            paired(self._tokenizer, self._asked(prompt), completion, self._length)[:2]
+            encode_prompt_and_completion(self._tokenizer, self._asked(prompt), completion, self._length)[:2]
             for prompt, completion in zip(prompts, completions, strict=True)
         ]
         found = [0.0] * len(rows)

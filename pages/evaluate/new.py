@@ -11,7 +11,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.evaluation.harness import MISSING, installed
 from genai_lab.metrics import METRICS
-from genai_lab.services import datasets, evaluation, matrix, models, proposing, templates
+from genai_lab.services import datasets, evaluation, matrix, models, task_defaults, templates
 from genai_lab.services.evaluation import Choice, harness, suites, uploads
 from pages.components.errors import PRIVATE, guarded, notice
 from pages.components.opening import on_open
@@ -193,7 +193,7 @@ def proposed(lab: LabContext, dataset: str | None) -> Sequence[Update]:
     if not dataset:
         every = [view.name for view in templates.find(lab)]
         return gr.update(choices=every, value=every[0] if every else None), DEFAULT_METRICS, 64, "test"
-    made = proposing.for_dataset(lab, dataset)
+    made = task_defaults.for_dataset(lab, dataset)
     names = [one.view.name for one in made.templates]
     best = names[0] if made.best else None
     splits = datasets.show(lab, dataset).splits

@@ -45,7 +45,7 @@ class Form:
     gpu: Any
 
 
-def own_settings(family: Any) -> list[tuple[str, list[str]]]:
+def generation_settings(family: Any) -> list[tuple[str, list[str]]]:
     """(member, names of its settings) for the members that have any."""
     return [(name, [item.name for item in fields(family.get(name).settings)]) for name in family]
 
@@ -156,7 +156,7 @@ def _own() -> tuple[dict[tuple[str, str], Any], list[Any]]:
     groups: dict[tuple[str, str], Any] = {}
     extra: list[Any] = []
     for kind, family, first in (("objective", OBJECTIVES, "instruction"), ("method", METHODS, "lora")):
-        for member, settings in own_settings(family):
+        for member, settings in generation_settings(family):
             with gr.Column(visible=member == first and bool(settings)) as groups[kind, member]:
                 if settings:
                     own = family.get(member).settings
@@ -173,7 +173,7 @@ def plan_of(*values: Any) -> tuple[Plan, str]:
         raise LabError("No dataset is chosen; press an example, or import one on the Datasets page.")
     own: dict[tuple[str, str], dict[str, Any]] = {}
     for kind, family in (("objective", OBJECTIVES), ("method", METHODS)):
-        for member, names in own_settings(family):
+        for member, names in generation_settings(family):
             given, rest = rest[: len(names)], rest[len(names) :]
             if names and member in (objective, method):
                 settings: Any = read_settings(family.get(member).settings, names, given)
@@ -230,7 +230,7 @@ def values_of(plan: Plan, name: str = "") -> list[Any]:
     for family, chosen, given in (
         (OBJECTIVES, plan.objective, plan.objective_settings), (METHODS, plan.method, plan.method_settings),
     ):  # fmt: skip
-        for member, names in own_settings(family):
+        for member, names in generation_settings(family):
             one: Any = family.get(member)  # type: ignore[attr-defined]
             made += show_settings(settings_from(one.settings, given if member == chosen else {}, one.title), names)
     rest = [item.name for item in fields(Training) if item.name not in FIRST]
@@ -335,7 +335,7 @@ def suited(lab: LabContext, model: str | None, objective: str, method: str) -> l
     groups = [
         gr.update(visible=(kind, member) in shown and bool(names))
         for kind, family in (("objective", OBJECTIVES), ("method", METHODS))
-        for member, names in own_settings(family)
+        for member, names in generation_settings(family)
     ]
     return [*(gr.update(choices=c, value=v) for c, v in zip(fitting, chosen, strict=True)), *groups]
 

@@ -77,7 +77,7 @@ def wire(lab: LabContext, chooser: Chooser, form: dict[str, Any]) -> None:
         one.input(None, None, chooser.origin, js=f"() => {YOURS!r}", queue=False, **PRIVATE)
 
 
-def own_settings(lab: LabContext, model: str, mode: str | None = None) -> tuple[Sampling, str]:
+def generation_settings(lab: LabContext, model: str, mode: str | None = None) -> tuple[Sampling, str]:
     """The settings that a model begins with in a mode, and in a sentence whose they are."""
     found = defaults.defaults(lab, model, mode)
     own = [label_of(name).lower() for name in NAMES if name in found.own]
@@ -106,7 +106,7 @@ def use_mode(lab: LabContext, model: str | None, mode: str | None, *values: Any)
 
 
 def _begun(lab: LabContext, model: str, mode: str | None, values: Sequence[Any]) -> tuple[list[Any], str]:
-    own, origin = own_settings(lab, model, mode)
+    own, origin = generation_settings(lab, model, mode)
     now = dict(zip(NAMES, values, strict=True))
     shown = dict(zip(NAMES, show_settings(own, NAMES), strict=True)) | {name: now[name] for name in STAYS}
     return list(shown.values()), origin

@@ -283,7 +283,7 @@ def _taken_up(
     same = bool(kept.settings) and model == kept.model
     values, origin = kept.settings, "Settings: as you left them."
     if not same:
-        own, origin = settings.own_settings(lab, model, None) if model else (Sampling(), "")
+        own, origin = settings.generation_settings(lab, model, None) if model else (Sampling(), "")
         values = show_settings(own, NAMES)
     modes = settings.modes_of(lab, model, kept.mode if same else None) if model else gr.skip()
     prompt, talk = kept.prompt, kept.talk

@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
 from genai_lab.prompts.few_shot import SELECTORS
-from genai_lab.services import datasets, models, presets, prompting, proposing, templates
+from genai_lab.services import datasets, models, presets, prompting, task_defaults, templates
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Choice
 from genai_lab.services.matrix.estimating import Estimating
@@ -259,7 +259,7 @@ def proposed(lab: LabContext, dataset: str | None) -> Sequence[Update]:
 
 
 def _proposal(lab: LabContext, dataset: str) -> tuple[list[str], list[str], int]:
-    found = proposing.for_dataset(lab, dataset)
+    found = task_defaults.for_dataset(lab, dataset)
     return [found.best] if found.best else [], list(found.metrics), found.max_new_tokens
 
 

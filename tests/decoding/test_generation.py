@@ -9,7 +9,7 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration
 
 from genai_lab.decoding import Completion, Sampling
-from genai_lab.decoding.soft import Soft
+from genai_lab.decoding.soft_prompt import Soft
 from genai_lab.models import Card, Options, Prompt, Request, Source
 from genai_lab.models.transformers import LocalGenerator, load_local
 from tests.decoding.conftest import SMALL, generator_of

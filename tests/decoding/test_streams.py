@@ -9,9 +9,9 @@ import torch
 from tokenizers import Regex, pre_tokenizers
 
 from genai_lab.decoding import Sampling, Token
-from genai_lab.decoding.detokenizing import Detokenizer
-from genai_lab.decoding.filters import filter_stages
-from genai_lab.decoding.rows import Row, TokenStream
+from genai_lab.decoding.detokenizer import Detokenizer
+from genai_lab.decoding.logits_processors import filter_stages
+from genai_lab.decoding.sequences import Row, TokenStream
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Prompt, Request
 from genai_lab.models.transformers import LocalGenerator
@@ -137,7 +137,7 @@ def test_generation_ends_at_a_stop_string(llama: LocalGenerator) -> None:
 
 def test_the_trace_holds_the_distribution_of_every_stage(either: LocalGenerator) -> None:
     sampling = Sampling(seed=5, max_new_tokens=8, temperature=0.7, top_k=9, top_p=0.8, repetition_penalty=1.2)
-    request = Request(Prompt("Once upon"), sampling, trace=5, keep_logits=True)
+    request = Request(Prompt("Once upon"), sampling, trace=5, return_logits=True)
     [stream] = either.submit([request])
     for _ in stream:
         continue

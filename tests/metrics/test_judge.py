@@ -7,8 +7,8 @@ import pytest
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, measure
 from genai_lab.models import Card, Options, Source
-from genai_lab.models.judge import Judge
 from genai_lab.models.starter import WEIGHTS
+from genai_lab.models.text_scorer import TextScorer
 from tests.tiny import random_model
 
 TEXTS = ["Once upon a time there was a small model.", "a time", "", "x", "there was a small, small time upon a model"]
@@ -21,7 +21,7 @@ def card(folder, name="tiny") -> Card:
 
 
 def test_perplexity_is_the_exponent_of_the_loss_of_all_tokens(tmp_path):
-    judge = Judge(card(random_model(tmp_path / "tiny")))
+    judge = TextScorer(card(random_model(tmp_path / "tiny")))
     found = measure("perplexity", TEXTS, [[]] * len(TEXTS), model=judge)
     total, tokens = 0.0, 0
     for text in TEXTS:
@@ -35,7 +35,7 @@ def test_perplexity_is_the_exponent_of_the_loss_of_all_tokens(tmp_path):
 
 
 def test_perplexity_of_references(tmp_path):
-    judge = Judge(card(random_model(tmp_path / "tiny")))
+    judge = TextScorer(card(random_model(tmp_path / "tiny")))
     settings = METRICS.get("perplexity").settings(of="references")
     same = measure("perplexity", ["other"] * 2, [[TEXTS[0]], [TEXTS[1]]], settings, model=judge)
     direct = measure("perplexity", TEXTS[:2], [[], []], model=judge)
@@ -48,7 +48,7 @@ def test_an_encoder_decoder_judges_a_text_given_its_input():
     folder = WEIGHTS / "starter-seq2seq"
     if not folder.is_dir():
         pytest.skip("the starter's weights are not here")
-    judge = Judge(card(folder, "starter-seq2seq"))
+    judge = TextScorer(card(folder, "starter-seq2seq"))
     with pytest.raises(LabError, match="reads an input"):
         judge.log_probabilities(["a"])
     sources, texts = (
@@ -64,7 +64,7 @@ def test_an_encoder_decoder_judges_a_text_given_its_input():
 
 
 def test_a_model_of_the_wrong_family_is_one_sentence(tmp_path):
-    judge = Judge(card(random_model(tmp_path / "tiny")))
+    judge = TextScorer(card(random_model(tmp_path / "tiny")))
     with pytest.raises(LabError, match="is no classifier"):
         measure("toxicity", ["a"], [[]], model=judge)
 
@@ -73,7 +73,7 @@ def test_the_shipped_classifier_tells_rude_from_friendly():
     folder = WEIGHTS / "starter-toxicity"
     if not folder.is_dir():
         pytest.skip("the starter's weights are not here")
-    judge = Judge(card(folder, "starter-toxicity"))
+    judge = TextScorer(card(folder, "starter-toxicity"))
     found = measure("toxicity", ["You are a stupid idiot.", "Thank you, that was kind."], [[], []], model=judge)
     rude, kind = found.figures["toxicity"].sample.values
     assert rude > kind

@@ -63,7 +63,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 def greedy(text: str, **more: Any) -> Request:
-    return Request(Prompt(text), Sampling(greedy=True, max_new_tokens=7, seed=0, **more), keep_logits=True)
+    return Request(Prompt(text), Sampling(greedy=True, max_new_tokens=7, seed=0, **more), return_logits=True)
 
 
 def said(generator: Any, texts: tuple[str, ...] = TEXTS, **more: Any) -> list[list[int | None]]:

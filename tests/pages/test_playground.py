@@ -89,8 +89,8 @@ def test_settings_of_an_example_stay_with_its_model(lab: LabContext) -> None:
 
 
 def test_settings_that_are_still_a_modes_own_follow_the_mode_and_changed_ones_stay(lab: LabContext) -> None:
-    talk = show_settings(settings.own_settings(lab, "tiny", "chat")[0], NAMES)
-    plain = show_settings(settings.own_settings(lab, "tiny", "completion")[0], NAMES)
+    talk = show_settings(settings.generation_settings(lab, "tiny", "chat")[0], NAMES)
+    plain = show_settings(settings.generation_settings(lab, "tiny", "completion")[0], NAMES)
     assert talk != plain
     assert settings.use_mode(lab, "tiny", "completion", *talk)[:-1] == plain
     changed = show_settings(replace(Sampling(), temperature=1.7), NAMES)

@@ -9,7 +9,7 @@ import pytest
 from genai_lab.context import LabContext
 from genai_lab.decoding import CHAT_TOKENS, Sampling
 from genai_lab.errors import BadSetting
-from genai_lab.models.own_settings import own_settings
+from genai_lab.models.generation_config import generation_settings
 from genai_lab.services import defaults
 from tests.services.conftest import Call
 
@@ -49,22 +49,26 @@ def test_what_a_file_states_is_read_and_what_no_setting_can_be_is_passed_over(
     stated: dict[str, Any], wanted: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "generation_config.json").write_text(json.dumps(stated))
-    assert own_settings(tmp_path) == wanted
+    assert generation_settings(tmp_path) == wanted
     Sampling(**wanted)
 
 
 def test_an_encoder_decoders_length_is_that_of_its_completion(tmp_path: Path) -> None:
     path = tmp_path / "generation_config.json"
     path.write_text('{"max_length": 142, "num_beams": 4}')
-    assert own_settings(tmp_path, encoder_decoder=True) == {"max_new_tokens": 142, "num_beams": 4, "greedy": True}
+    assert generation_settings(tmp_path, encoder_decoder=True) == {
+        "max_new_tokens": 142,
+        "num_beams": 4,
+        "greedy": True,
+    }
     path.write_text('{"max_length": 20}')
-    assert own_settings(tmp_path, encoder_decoder=True) == {}
+    assert generation_settings(tmp_path, encoder_decoder=True) == {}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "\0", '{"temperature": NaN}'])
 def test_a_damaged_file_states_nothing(text: str, tmp_path: Path) -> None:
     (tmp_path / "generation_config.json").write_text(text)
-    assert own_settings(tmp_path) == own_settings(tmp_path / "none") == own_settings(None) == {}
+    assert generation_settings(tmp_path) == generation_settings(tmp_path / "none") == generation_settings(None) == {}
 
 
 @pytest.fixture

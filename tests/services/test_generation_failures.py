@@ -63,7 +63,7 @@ def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(
     case: str, lab: LabContext, odd: type[OddStream]
 ) -> None:
     odd.change = UNSAVABLE[case]
-    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), return_logits=False)
     with pytest.raises(LabError, match=r"could not be saved whole .*; its text is kept\."):
         live.wait()
     assert live.status == "failed"
@@ -80,7 +80,7 @@ def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(
 
 def test_model_that_fails_in_its_own_way_ends_its_run(lab: LabContext, odd: type[OddStream]) -> None:
     odd.fails = RuntimeError("the device is gone")
-    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), return_logits=False)
     with pytest.raises(LabError, match=r"not foreseen \(RuntimeError: the device is gone\)"):
         live.wait()
     view = generation.run(lab, live.run_id)
@@ -112,7 +112,7 @@ def test_database_that_takes_nothing_at_first_gets_the_text_at_the_second_try(
         finish_run(*args, **fields)
 
     monkeypatch.setattr("storage.runs.finish_run", flaky)
-    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), keep_logits=False)
+    live = generation.start(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1), return_logits=False)
     with pytest.raises(LabError, match="disk I/O error"):
         live.wait()
     assert generation.run(lab, live.run_id).completions[0].text == live.completions[0].text

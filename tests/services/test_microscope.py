@@ -7,7 +7,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
 from genai_lab.services import generation, microscope
-from genai_lab.services.kept import KeptLogits
+from genai_lab.services.logits_cache import LogitsCache
 
 NARROW = Sampling(temperature=0.5, top_k=12, top_p=0.8, repetition_penalty=1.2)
 
@@ -24,7 +24,7 @@ def test_kept_logits_show_what_a_new_pass_shows(
     lab: LabContext, shown: generation.Live, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
-    monkeypatch.setattr(lab, "kept", KeptLogits())
+    monkeypatch.setattr(lab, "kept", LogitsCache())
     computed = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
     assert sorted(kept.ids) == sorted(computed.ids)
     for one, two in zip(kept.stages, computed.stages, strict=True):

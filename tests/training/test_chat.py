@@ -14,7 +14,7 @@ from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError, ModelError
 from genai_lab.models import Prompt
 from genai_lab.models.chat_tokens import chat_pair, mark_answers
-from genai_lab.models.rewards import RewardModel
+from genai_lab.models.reward_model import RewardModel
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import preparation
 from genai_lab.training import IGNORED, DatasetSpec, Plan, Training

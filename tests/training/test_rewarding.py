@@ -19,7 +19,7 @@ from genai_lab.feedback.pairs import formed
 from genai_lab.metrics import measure, settings_of
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, models, rewards, training
-from genai_lab.services.judges import judge_of
+from genai_lab.services.scorers import scorer_for
 from genai_lab.services.training import estimates, preferences, preparation, reward_report, reward_studies
 from genai_lab.services.training.preferences import Vote
 from genai_lab.training import DatasetSpec, Plan, Training
@@ -216,7 +216,7 @@ def test_a_run_becomes_a_reward_model_with_its_report(lab: LabContext, done: Don
     assert [one for _, one in ranked] == sorted((one for _, one in ranked), reverse=True)
     assert dict(ranked)[0] == pytest.approx(dict(ranked)[2], abs=1e-6)
     settings = settings_of("reward", {"model": "judge"})
-    told = measure("reward", ["red tea"], [[]], settings, model=judge_of(lab, "reward", settings, ["Say red"]))
+    told = measure("reward", ["red tea"], [[]], settings, model=scorer_for(lab, "reward", settings, ["Say red"]))
     assert told.figures["reward"].value == pytest.approx(rewards.score(lab, "judge", ["Say red"], ["red tea"])[0])
     with pytest.raises(LabError, match="roberta is no reward model"):
         rewards.score(lab, "roberta", ["a"], ["b"])

@@ -5,7 +5,7 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.services import models
 
 BATCH = 1_000

@@ -11,9 +11,9 @@ from genai_lab.evaluation.figures import figure_of
 from genai_lab.metrics import METRICS, Choice, Sample
 from genai_lab.services import datasets
 from genai_lab.services.evaluation.evaluations import EvaluationView, show
-from genai_lab.services.judges import judge_of
 from genai_lab.services.predictions import Key
 from genai_lab.services.predictions.scoring import settings_of, wanted
+from genai_lab.services.scorers import scorer_for
 from genai_lab.views import View
 from storage import evaluation as queries
 
@@ -89,6 +89,6 @@ def sample_of(lab: LabContext, view: EvaluationView, key: Key, system: int) -> t
     references = [wanted(rows[output.example]) for output in found]
     choice = Choice(key[0], score.settings)
     settings = settings_of(choice)
-    judge = judge_of(lab, key[0], settings, [rows[output.example].input for output in found])
+    judge = scorer_for(lab, key[0], settings, [rows[output.example].input for output in found])
     made = METRICS.get(key[0]).rows([output.answer for output in found], references, settings, judge)
     return made.samples[key[1]], places

@@ -11,7 +11,7 @@ from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, Choice, Measured
 from genai_lab.metrics import measure as measured_by
 from genai_lab.services import datasets
-from genai_lab.services.judges import judge_of
+from genai_lab.services.scorers import scorer_for
 from storage import evaluation as queries
 
 
@@ -68,7 +68,7 @@ def measure(
                 "map a column to reference or label, or choose another metric."
             )
     settings = settings_of(choice)
-    model = judge_of(lab, choice.metric, settings, [row.input for row in examples])
+    model = scorer_for(lab, choice.metric, settings, [row.input for row in examples])
     return measured_by(choice.metric, predictions, references, settings, model=model, seed=seed)
 
 

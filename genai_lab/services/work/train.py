@@ -216,7 +216,7 @@ def _reported(
     """How a reward model, or the implicit reward of a policy, does on held-out pairs; {} for other runs."""
     if work.objective.needs != "pairs":
         return {}
-    from genai_lab.models.rewards import RewardModel
+    from genai_lab.models.reward_model import RewardModel
     from genai_lab.services.training import reward_report
     from genai_lab.training.implicit_reward import ImplicitReward
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.registry import Registry
 from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.plan import RENAMED_OBJECTIVES

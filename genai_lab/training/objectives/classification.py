@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.training import Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
 

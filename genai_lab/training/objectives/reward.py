@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.models.rewards import Asked, joined, paired
+from genai_lab.models.reward_model import PromptLike, encode_prompt_and_completion, encode_text_pair
 from genai_lab.settings import check_settings, setting
 from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
@@ -83,13 +83,13 @@ def pairs(texts: Iterable[Text], tokenizer: Any, training: Training, make: Any) 
     return made
 
 
-def side(tokenizer: Any, prompt: Asked, completion: str, length: int) -> Item:
+def side(tokenizer: Any, prompt: PromptLike, completion: str, length: int) -> Item:
     """Prompt and completion as a decoder reads them."""
-    return Item(*paired(tokenizer, prompt, completion, length))
+    return Item(*encode_prompt_and_completion(tokenizer, prompt, completion, length))
 
 
 def _whole(tokenizer: Any, prompt: str, completion: str, length: int) -> Item:
-    ids, cut = joined(tokenizer, prompt, completion, length)
+    ids, cut = encode_text_pair(tokenizer, prompt, completion, length)
     return Item(ids, [], cut)
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from genai_lab.decoding import Sampling, Token, filters
-from genai_lab.decoding.drawing import next_tokens
+from genai_lab.decoding import Sampling, Token, logits_processors
+from genai_lab.decoding.sampling import next_tokens
 
 CHOSEN = [
     Sampling(temperature=0.7, top_k=5),
@@ -39,11 +39,11 @@ def compare(found: list[Token], expected: list[Token]) -> None:
 def test_a_shortlist_gives_the_tokens_and_the_trace_of_the_whole_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(40, 2000, generator=torch.Generator().manual_seed(5)) * 4
     chosen = CHOSEN * 10
-    assert filters.shortlist(logits, chosen) is not None
+    assert logits_processors.shortlist(logits, chosen) is not None
     short = drawn(logits, chosen)
     # One row that keeps all tokens makes the whole batch do without the list.
     mixed = drawn(torch.cat([logits, logits[:1]]), [*chosen, Sampling(temperature=1.0)])
-    monkeypatch.setattr(filters, "WORTH_IT", 10**9)
+    monkeypatch.setattr(logits_processors, "WORTH_IT", 10**9)
     whole = drawn(logits, chosen)
     compare(short, whole)
     compare(mixed[:-1], whole)
@@ -51,7 +51,7 @@ def test_a_shortlist_gives_the_tokens_and_the_trace_of_the_whole_vocabulary(monk
 
 def test_ties_with_the_kth_token_are_not_cut_off() -> None:
     logits = torch.zeros(16, 2000)
-    assert filters.shortlist(logits, [Sampling(temperature=1.0, top_k=5)] * 16) is None
+    assert logits_processors.shortlist(logits, [Sampling(temperature=1.0, top_k=5)] * 16) is None
 
 
 @pytest.mark.parametrize("width", [40, 2000])

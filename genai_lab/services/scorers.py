@@ -7,12 +7,12 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.metrics import METRICS, Classifier
 from genai_lab.models import Card
-from genai_lab.models.judge import Judge, LogProbability
-from genai_lab.models.rewards import PromptedReward
+from genai_lab.models.reward_model import RewardScorer
+from genai_lab.models.text_scorer import LogProbability, TextScorer
 from genai_lab.services import hashes, models, rewards
 
 
-def judge_of(lab: LabContext, metric: str, settings: Any, sources: Sequence[str] = ()) -> Classifier | None:
+def scorer_for(lab: LabContext, metric: str, settings: Any, sources: Sequence[str] = ()) -> Classifier | None:
     """The loaded model, None for a metric that asks none; raises UnknownName or ModelError.
 
     `sources` are the inputs of the rows, which an encoder-decoder and a reward model read before they judge.
@@ -20,11 +20,11 @@ def judge_of(lab: LabContext, metric: str, settings: Any, sources: Sequence[str]
     if METRICS.get(metric).needs != "model":
         return None
     if getattr(METRICS.get(metric), "reads", "") == "pairs":
-        return PromptedReward(rewards.SharedReward(lab, models.show(lab, settings.model).card), sources)
-    return SharedJudge(lab, models.show(lab, settings.model).card, sources)
+        return RewardScorer(rewards.CachedRewardModel(lab, models.show(lab, settings.model).card), sources)
+    return CachedScorer(lab, models.show(lab, settings.model).card, sources)
 
 
-class SharedJudge:
+class CachedScorer:
     """A judge in the lab's memory budget, loaded when it is made and kept loaded between the systems of an evaluation.
 
     Raises ModelError where the model cannot be loaded or is of another family.
@@ -46,4 +46,4 @@ class SharedJudge:
             return list(judge.given(self._sources).log_probabilities(texts))
 
     def _judge(self) -> AbstractContextManager[Any]:
-        return self._lab.models.using(self.card, lambda card, options, base: Judge(card))
+        return self._lab.models.using(self.card, lambda card, options, base: TextScorer(card))

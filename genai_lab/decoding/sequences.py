@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from genai_lab.decoding import Completion, Delta, FinishReason, Sampling, Token, why_empty
-from genai_lab.decoding.detokenizing import Detokenizer
-from genai_lab.decoding.reading import Reading
+from genai_lab.decoding.detokenizer import Detokenizer
+from genai_lab.decoding.prefill import Reading
 from genai_lab.errors import LabError, ModelError
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Row(Reading):
     ends: frozenset[int] = field(kw_only=True)
     room: int = field(kw_only=True)
     trace: int = 0
-    keep_logits: bool = False
+    return_logits: bool = False
     byte_of: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     submitted: float = field(default_factory=time.perf_counter)

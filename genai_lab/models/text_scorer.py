@@ -8,7 +8,7 @@ from typing import Any
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
 from genai_lab.models.loading import READING
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
 BATCH = 32
@@ -24,7 +24,7 @@ class LogProbability:
     tokens: int
 
 
-class Judge:
+class TextScorer:
     """A loaded model. `hash` says which it was: the content hash, or the name where there is none.
 
     Raises ModelError where the model cannot be loaded or is of another family.
@@ -79,7 +79,7 @@ class Judge:
                 found += self._module(**coded).logits.softmax(-1)[:, place].tolist()
         return found
 
-    def given(self, sources: Sequence[str]) -> "Judge":
+    def given(self, sources: Sequence[str]) -> "TextScorer":
         """The same model with what an encoder-decoder reads before each text; decoder-only models ignore it."""
         other = copy.copy(self)
         other._sources = list(sources)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import EncoderDecoderCache
 
-from genai_lab.decoding.cache import SLACK, expanded, new_cache, picked
-from genai_lab.decoding.soft import Soft
+from genai_lab.decoding.kv_cache import SLACK, expanded, new_cache, picked
+from genai_lab.decoding.soft_prompt import Soft
 from genai_lab.memory import machine_memory
 from genai_lab.models.sizing import cached_numbers
 

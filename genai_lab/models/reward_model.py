@@ -12,28 +12,30 @@ from genai_lab.errors import ModelError
 from genai_lab.models import Card
 from genai_lab.models.chat_tokens import chat_pair
 from genai_lab.models.loading import READING
-from genai_lab.models.panics import clear_panics
+from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
 BATCH_TOKENS = 8192
 LONGEST = 1024
-CHAT = "prompt_format"  # of a reward model's settings: "chat" or "plain"
-Asked = str | Sequence[Mapping[str, Any]]  # a prompt, or the messages of one
+PROMPT_FORMAT = "prompt_format"  # of a reward model's settings: "chat" or "plain"
+PromptLike = str | Sequence[Mapping[str, Any]]  # a prompt, or the messages of one
 
 
-def plain(prompt: Asked) -> str:
+def plain(prompt: PromptLike) -> str:
     """A prompt of messages as text, as conversations are written out."""
     if isinstance(prompt, str):
         return prompt
     return write_text([Message(one["role"], one["content"]) for one in prompt], cue=True)
 
 
-def as_messages(prompt: Asked) -> Sequence[Mapping[str, Any]]:
+def as_messages(prompt: PromptLike) -> Sequence[Mapping[str, Any]]:
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
 
 
 @clear_panics("The tokenizer")
-def paired(tokenizer: Any, prompt: Asked, completion: str, length: int) -> tuple[list[int], list[int], bool]:
+def encode_prompt_and_completion(
+    tokenizer: Any, prompt: PromptLike, completion: str, length: int
+) -> tuple[list[int], list[int], bool]:
     """(tokens of the prompt, tokens of the completion, whether some were cut) for a decoder, at most `length` in all.
 
     Messages are read in the chat template. After a text the completion ends with the end token and begins with a space
@@ -47,7 +49,9 @@ def paired(tokenizer: Any, prompt: Asked, completion: str, length: int) -> tuple
     while len(first) > 1 and first[-1] == tokenizer.eos_token_id:
         first.pop()
     end = [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
-    rest = tokenizer(apart(prompt, completion), add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+    rest = tokenizer(with_separator(prompt, completion), add_special_tokens=False, truncation=False, verbose=False)[
+        "input_ids"
+    ]
     last = [*rest, *end]
     cut = len(first) + len(last) > length
     last = last[: max(1, length - 1)]
@@ -55,7 +59,7 @@ def paired(tokenizer: Any, prompt: Asked, completion: str, length: int) -> tuple
 
 
 @clear_panics("The tokenizer")
-def joined(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[list[int], bool]:
+def encode_text_pair(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[list[int], bool]:
     """(tokens of the two as an encoder reads a pair of texts, whether some were cut), cut as `paired` does."""
     coded = tokenizer(prompt, completion, truncation=False, verbose=False)
     ids, side = list(coded["input_ids"]), coded.sequence_ids(0)
@@ -70,7 +74,7 @@ def joined(tokenizer: Any, prompt: str, completion: str, length: int) -> tuple[l
     return [token for place, token in enumerate(ids) if place not in dropped], True
 
 
-def apart(prompt: str, completion: str) -> str:
+def with_separator(prompt: str, completion: str) -> str:
     """The completion, with a space before it where the prompt ends in the middle of a line."""
     if not prompt or prompt[-1].isspace() or completion[:1].isspace():
         return completion
@@ -100,7 +104,7 @@ class RewardModel:
         self.pad = int(module.config.pad_token_id or 0)
         self.decoder = reads_forward(module)
         trained_here = module.config.id2label.get(0) == "reward"  # in plain text, where it does not name its form
-        told = getattr(module.config, CHAT, None) or ("plain" if trained_here else None)
+        told = getattr(module.config, PROMPT_FORMAT, None) or ("plain" if trained_here else None)
         by_template = bool(self.tokenizer.chat_template) and not card.completes
         self.chat = self.decoder and (told == "chat" if told in ("chat", "plain") else by_template)
         self.longest = min(card.context or LONGEST, LONGEST)
@@ -108,16 +112,16 @@ class RewardModel:
     def close(self) -> None:
         self.module = None
 
-    def coded(self, prompt: Asked, completion: str) -> list[int]:
+    def coded(self, prompt: PromptLike, completion: str) -> list[int]:
         """The tokens that the model reads: in its chat template where it was trained in it, or has one."""
         if self.decoder:
             asked = as_messages(prompt) if self.chat else plain(prompt)
-            first, last, _ = paired(self.tokenizer, asked, completion, self.longest)
+            first, last, _ = encode_prompt_and_completion(self.tokenizer, asked, completion, self.longest)
             return first + last
         prompt = plain(prompt)
-        return joined(self.tokenizer, prompt, completion, self.longest)[0]
+        return encode_text_pair(self.tokenizer, prompt, completion, self.longest)[0]
 
-    def scores(self, prompts: Sequence[Asked], completions: Sequence[str]) -> list[float]:
+    def scores(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
         """The reward of each completion of its prompt, in order; batches of similar length, the same every time."""
         import torch
 
@@ -140,7 +144,7 @@ class RewardModel:
         return found
 
 
-class PromptedReward:
+class RewardScorer:
     """A reward model beside the prompts of the rows that it is to score, as a metric asks it."""
 
     def __init__(self, model: Any, prompts: Sequence[str]) -> None:

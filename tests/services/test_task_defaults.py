@@ -4,7 +4,7 @@ import pytest
 
 from genai_lab.context import LabContext
 from genai_lab.metrics import METRICS
-from genai_lab.services import datasets, proposing
+from genai_lab.services import datasets, task_defaults
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ def test_metrics_and_length_suit_the_task(
     lab: LabContext, row: dict[str, str], metrics: tuple[str, ...], length: int
 ) -> None:
     rows = [row, {key: f"{value} too" for key, value in row.items()}]
-    made = proposing.for_dataset(lab, datasets.import_rows(lab, rows, f"proposed-{length}", {"kind": "typed"}).name)
+    made = task_defaults.for_dataset(lab, datasets.import_rows(lab, rows, f"proposed-{length}", {"kind": "typed"}).name)
     assert (made.metrics, made.max_new_tokens) == (metrics, length)
     assert made.best == made.templates[0].view.template
 
 
 def test_every_proposed_metric_is_one() -> None:
-    assert {name for names in proposing.METRICS.values() for name in names} <= set(METRICS)
+    assert {name for names in task_defaults.METRICS.values() for name in names} <= set(METRICS)

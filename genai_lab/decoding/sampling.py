@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from genai_lab.decoding import Stage, Token, single
-from genai_lab.decoding.filters import SHORT, WHOLE, draw, filtered, shortlist
+from genai_lab.decoding import Stage, Token, numpy_sampling
+from genai_lab.decoding.logits_processors import SHORT, WHOLE, draw, filtered, shortlist
 
 # These change no order among the tokens that they leave, so that the most probable ones need no new search.
 KEEP_ORDER = ("model", "temperature", "top-k", "top-p", "min-p")
@@ -74,8 +74,8 @@ class _Leaders(NamedTuple):
 
 def next_tokens(rows: Sequence[Any], logits: torch.Tensor, text: Callable[[int], str]) -> list[Token]:
     """One token for each row from its logits (B, V): the most probable one, or a draw from the row's own generator."""
-    if len(rows) == 1 and not rows[0].trace and single.knows(rows[0].sampling, logits):
-        return [single.next_token(rows[0], logits[0], text)]
+    if len(rows) == 1 and not rows[0].trace and numpy_sampling.knows(rows[0].sampling, logits):
+        return [numpy_sampling.next_token(rows[0], logits[0], text)]
     chosen, past = [row.sampling for row in rows], [row.context for row in rows]
     trace = Trace(rows, text, logits) if any(row.trace for row in rows) else None
     told = trace.add if trace else None

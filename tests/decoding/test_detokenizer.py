@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from genai_lab.decoding.detokenizing import Detokenizer
+from genai_lab.decoding.detokenizer import Detokenizer
 from genai_lab.models.transformers import byte_tokens
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"

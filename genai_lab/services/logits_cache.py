@@ -9,7 +9,7 @@ from genai_lab.models import Stream
 KEPT_RUNS = 32
 
 
-class KeptLogits:
+class LogitsCache:
     """Streams whose logits are still in memory, by run; the oldest leaves when there are more than `most`."""
 
     def __init__(self, most: int = KEPT_RUNS) -> None:

@@ -27,7 +27,7 @@ LARGEST_K = 1000
 UNCHOSEN_LENGTH = 20
 
 
-def own_settings(folder: Path | None, *, encoder_decoder: bool = False) -> dict[str, Any]:
+def generation_settings(folder: Path | None, *, encoder_decoder: bool = False) -> dict[str, Any]:
     """The settings of `Sampling` that the folder's generation_config.json states; {} where it states none.
 
     A value that no setting can have is passed over, and so is a file that cannot be read: loading tells of that.

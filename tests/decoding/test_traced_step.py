@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from genai_lab.decoding import Sampling, batch, quick
-from genai_lab.decoding.fusing import fused
-from genai_lab.decoding.reading import Network
+from genai_lab.decoding import Sampling, batch, traced_step
+from genai_lab.decoding.fused_layers import fused
+from genai_lab.decoding.prefill import Network
 from genai_lab.memory import release, resident
 from genai_lab.models import Prompt, Request
 from genai_lab.models.transformers import LocalGenerator
@@ -26,9 +26,9 @@ def texts(generator: LocalGenerator, count: int, **settings: Any) -> list[str]:
 def test_logits_are_compared_by_their_size_and_their_choice() -> None:
     plain = [torch.tensor([[31.0, 2.0, -30.0]]), torch.tensor([[1.0, 3.0, 2.0]])]
     near = [one + 0.02 for one in plain]
-    assert quick.same_logits(plain, near)
-    assert not quick.same_logits(plain, [one + 0.04 for one in plain])
-    assert not quick.same_logits([torch.tensor([[31.0, 30.99]])], [torch.tensor([[30.99, 31.0]])])
+    assert traced_step.same_logits(plain, near)
+    assert not traced_step.same_logits(plain, [one + 0.04 for one in plain])
+    assert not traced_step.same_logits([torch.tensor([[31.0, 30.99]])], [torch.tensor([[30.99, 31.0]])])
 
 
 def test_a_model_of_large_logits_is_traced() -> None:
@@ -43,11 +43,11 @@ def test_a_model_of_large_logits_is_traced() -> None:
 def test_a_larger_model_has_a_graph_over_its_own_weights_for_a_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = generator_of(tiny_llama())
     plain.scheduler.network.quick = None
-    monkeypatch.setattr(quick, "PACKED", 0)
+    monkeypatch.setattr(traced_step, "PACKED", 0)
     generator, used = generator_of(tiny_llama()), []
     network = generator.scheduler.network
     graph = network.quick
-    assert network.quick_rows == quick.FEW_ROWS
+    assert network.quick_rows == traced_step.FEW_ROWS
 
     def counted(*inputs: Any) -> Any:
         used.append(len(inputs[0]))
@@ -58,7 +58,7 @@ def test_a_larger_model_has_a_graph_over_its_own_weights_for_a_few_rows(monkeypa
         assert texts(generator, count, greedy=True) == texts(plain, count, greedy=True)
         assert texts(generator, count, temperature=0.9) == texts(plain, count, temperature=0.9)
     assert used
-    assert max(used) <= quick.FEW_ROWS
+    assert max(used) <= traced_step.FEW_ROWS
     generator.close()
     plain.close()
 

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from genai_lab.decoding import Sampling
-from genai_lab.decoding.filters import draw, filter_stages, filtered
+from genai_lab.decoding.logits_processors import draw, filter_stages, filtered
 
 ALL = Sampling(
     temperature=0.7, top_k=40, top_p=0.9, min_p=0.02, typical_p=0.95, repetition_penalty=1.3, no_repeat_ngram_size=2
