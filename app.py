@@ -100,7 +100,7 @@ def serve(config: Config, door: socket.socket) -> int:
     gc.disable()  # what is imported and drawn stays: looking through it for garbage would take a tenth of the start
     import uvicorn
 
-    from genai_lab.context import LabContext
+    from genai_lab import bootstrap
     from genai_lab.services.feedback import warming
     from genai_lab.services.jobs.supervisor import Supervisor
     from genai_lab.web import server
@@ -115,12 +115,12 @@ def serve(config: Config, door: socket.socket) -> int:
             print(f"genai_lab is open at http://{_shown(config.host)}:{config.port} (stop with Ctrl+C)", flush=True)
 
     try:
-        lab = LabContext.open(config)
-        lab.supervisor = Supervisor(lab)
+        lab = bootstrap.open_lab(config)
+        supervisor = Supervisor(lab)
     except LabError as problem:
         print(f"app.py: {problem}", file=sys.stderr)
         return 2
-    lab.supervisor.start()
+    supervisor.start()
     try:
         made = create(lab)
         warming.warm_open(lab)
@@ -131,7 +131,7 @@ def serve(config: Config, door: socket.socket) -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        lab.supervisor.stop()
+        supervisor.stop()
         lab.close()
     return 0
 

@@ -220,8 +220,8 @@ def _value(props: dict[str, Any], seed: int) -> Any:
 @contextmanager
 def engine() -> Iterator[Callable[[], tuple[float, int]]]:
     """The same requests without the app: a function that gives the seconds and the number of tokens."""
+    from genai_lab import bootstrap
     from genai_lab.config import Config
-    from genai_lab.context import LabContext
     from genai_lab.decoding import Sampling
     from genai_lab.models import Prompt, Request
     from genai_lab.services import models
@@ -240,7 +240,7 @@ def engine() -> Iterator[Callable[[], tuple[float, int]]]:
         return time.perf_counter() - began, sum(stream.completions[0].completion_tokens for stream in found)
 
     with tempfile.TemporaryDirectory() as home:
-        lab = LabContext.open(Config.from_environment({}, home=Path(home)))
+        lab = bootstrap.open_lab(Config.from_environment({}, home=Path(home)))
         generator = models.load(lab, MODEL)
         try:
             yield run

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.services import datasets
 
 ROWS, CHARACTERS, PAGES = 1_000_000, 200, 30
@@ -70,7 +70,7 @@ def imports(folder: Path, kind: str, rows: int) -> list[tuple[str, Any, str, str
 
 def reading(home: Path, rows: int) -> list[tuple[str, Any, str, str]]:
     """Pages of the table at random places, the first of a split with nothing remembered, and the profile."""
-    lab = LabContext.open(Config(home=home))
+    lab = bootstrap.open_lab(Config(home=home))
     view = datasets.show(lab, "large")
     rng = random.Random(1)
     cold = clock(lambda: datasets.page(lab, view.id, 0, 20))

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
@@ -43,7 +44,7 @@ def main() -> int:
 
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as home:
-        lab = LabContext.open(Config(home=Path(home), device="cpu", dtype="float32"))
+        lab = bootstrap.open_lab(Config(home=Path(home), device="cpu", dtype="float32"))
         try:
             found = measured(lab, options)
         finally:

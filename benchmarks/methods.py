@@ -17,6 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
@@ -42,7 +43,7 @@ def main() -> int:
     parser.add_argument("--methods", default="", help="with commas between them; all that suit without it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        lab = LabContext.open(Config(home=Path(home), device="cpu"))
+        lab = bootstrap.open_lab(Config(home=Path(home), device="cpu"))
         try:
             found = PARTS[options.part](lab, options)
         finally:

@@ -30,8 +30,8 @@ from sqlalchemy import func, select
 from benchmarks.app import chromium
 from benchmarks.support.annotators import Annotator, Server, at_once, quantile
 from benchmarks.support.postgres import Missing, server
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.services import backup, feedback, jobs
 from genai_lab.services.feedback import links
@@ -47,7 +47,7 @@ class App:
 
     def __init__(self, home: Path, url: str = "") -> None:
         self.config = Config(home=home, database_url=url, cpu_jobs=2, device="cpu")
-        self.lab = LabContext.open(self.config)
+        self.lab = bootstrap.open_lab(self.config)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -317,7 +317,7 @@ def backed_up(home: Path, url: str, options: argparse.Namespace) -> dict[str, An
     wrong = at_once(people)
     worker.join()
     again = backup.restore(Config(home=home / "elsewhere"), home / "copy.tar")
-    other = LabContext.open(Config(home=home / "elsewhere"))
+    other = bootstrap.open_lab(Config(home=home / "elsewhere"))
     with other.database.reading() as session:
         kept = set(session.scalars(select(Assignment.key).where(Assignment.status == "done")))
         rankings = session.scalar(select(func.count()).select_from(Ranking))

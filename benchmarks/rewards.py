@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.methods import ended
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--seeds", default="0", help="with commas between them; each draws its own held-out pairs")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        lab = LabContext.open(Config(home=Path(home), device="cpu"))
+        lab = bootstrap.open_lab(Config(home=Path(home), device="cpu"))
         try:
             found = PARTS[options.part](lab, options)
         finally:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
@@ -102,7 +103,9 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as home:
         folder = options.data.resolve()
-        lab = LabContext.open(Config(home=Path(home), device="cpu", dtype="float32", model_roots=(folder / "models",)))
+        lab = bootstrap.open_lab(
+            Config(home=Path(home), device="cpu", dtype="float32", model_roots=(folder / "models",))
+        )
         try:
             known = {CAUSAL, SEQ2SEQ} | _added(lab, folder)
             for case in CASES:

@@ -27,8 +27,8 @@ import psutil
 from sqlalchemy import select
 
 from benchmarks.support.postgres import Missing, server
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.services import datasets, evaluation, jobs, matrix
 from genai_lab.services.jobs import process
@@ -84,7 +84,7 @@ class Soak:
         self.options = options
         self.random = random.Random(options.seed)
         self.config = Config(home=home, database_url=url, cpu_jobs=2, device="cpu")
-        self.lab = LabContext.open(self.config)
+        self.lab = bootstrap.open_lab(self.config)
         self.faults: list[str] = []
         self.killed: Counter[int] = Counter()
         self.ended: dict[int, tuple[str, Any]] = {}

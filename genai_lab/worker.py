@@ -129,11 +129,11 @@ def _body(folder: Path, order: dict[str, Any], spare: Path) -> dict[str, Any]:
     try:
         report = Reporter(folder)
         _beat(report)
+        from genai_lab import bootstrap
         from genai_lab.config import Config
-        from genai_lab.context import LabContext
         from genai_lab.services.work import KINDS
 
-        lab = LabContext.open(Config.from_environment(), worker=True)
+        lab = bootstrap.open_worker(Config.from_environment())
         result = KINDS.get(order["kind"]).run(lab, order["settings"], report)
         return {"status": "finished", "reason": "finished", "result": result}
     except LabError as problem:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-JOINERS = {"services", "web", "lab.py", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
+JOINERS = {"services", "web", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
 ENGINE = sorted(f"genai_lab/{path.name}" for path in (ROOT / "genai_lab").iterdir() if path.name not in JOINERS)
 WALLS = {
     "storage": {"genai_lab", "pages", "gradio", "torch", "transformers"},
@@ -15,7 +15,9 @@ WALLS = {
     "genai_lab/web": {"pages", "gradio", "torch", "transformers", "storage", "sqlalchemy"},
     "pages": {"storage", "torch", "transformers", "sqlalchemy"},
     "app.py": {"storage", "torch", "transformers", "sqlalchemy"},
-} | {room: {"storage", "sqlalchemy", "genai_lab.services", "genai_lab.context"} for room in ENGINE}
+} | {
+    room: {"storage", "sqlalchemy", "genai_lab.services", "genai_lab.context", "genai_lab.bootstrap"} for room in ENGINE
+}
 # What the command line does not need to read its arguments.
 SLOW = {"numpy", "pandas", "sqlalchemy", "alembic", "httpx", "jinja2", "pyarrow", "gradio"}
 HEAVY = {"torch", "transformers", "peft", "sklearn", "evaluate", "trl"}

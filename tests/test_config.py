@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 
 
@@ -47,7 +47,7 @@ def test_what_cannot_be_used_is_one_sentence(name: str, value: str) -> None:
 )
 def test_a_database_that_cannot_be_opened_is_one_sentence_without_the_password(tmp_path: Path, url: str) -> None:
     with pytest.raises(LabError, match="cannot be opened: ") as caught:
-        LabContext.open(Config(home=tmp_path, database_url=url))
+        bootstrap.open_lab(Config(home=tmp_path, database_url=url))
     assert "hidden" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -58,16 +58,16 @@ def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
         made.execute("INSERT INTO alembic_version VALUES ('9999')")
     made.close()
     with pytest.raises(LabError, match="made by another version of the lab"):
-        LabContext.open(Config(home=tmp_path))
+        bootstrap.open_lab(Config(home=tmp_path))
 
 
 def test_a_plugin_that_cannot_be_imported_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"plugin no_such\.module cannot be imported"):
-        LabContext.open(Config(home=tmp_path, plugins=("no_such.module",)))
+        bootstrap.open_lab(Config(home=tmp_path, plugins=("no_such.module",)))
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "lab.db").write_bytes(b"not a database" * 100)
     with pytest.raises(LabError, match="file is not a database"):
-        LabContext.open(Config(home=tmp_path))
+        bootstrap.open_lab(Config(home=tmp_path))
     assert (tmp_path / "lab.db").read_bytes() == b"not a database" * 100

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.models import Source
@@ -45,7 +46,7 @@ def open_lab(home: Path, **folders: Path) -> LabContext:
     """
     url, roots = os.environ.get("TEST_DATABASE_URL", ""), tuple({f.parent for f in folders.values()})
     config = Config(home=home, database_url=url, device="cpu", dtype="float32", model_roots=roots)
-    lab = LabContext.open(config)
+    lab = bootstrap.open_lab(config)
     for name, folder in folders.items():
         models.add(lab, name, Source("local", str(folder)))
     return lab

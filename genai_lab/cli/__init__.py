@@ -137,9 +137,9 @@ def with_lab(run: "Callable[[LabContext, argparse.Namespace], int | None]") -> C
     """A command from a function of (lab, options), which may give an exit code: opens the lab, and closes it."""
 
     def command(options: argparse.Namespace) -> int:
-        from genai_lab.context import LabContext
+        from genai_lab import bootstrap
 
-        lab = LabContext.open(Config.from_environment(home=options.home))
+        lab = bootstrap.open_lab(Config.from_environment(home=options.home))
         try:
             return run(lab, options) or 0
         finally:

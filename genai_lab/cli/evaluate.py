@@ -294,13 +294,13 @@ def _judge(options: argparse.Namespace, settings: Any) -> Any:
 
     if METRICS.get(options.metric).needs != "model":
         return None
+    from genai_lab import bootstrap
     from genai_lab.config import Config
-    from genai_lab.context import LabContext
     from genai_lab.evaluation.files import predictions_of
     from genai_lab.services.scorers import scorer_for
 
     sources = predictions_of(Path(options.data), options.input, [])[0] if options.input else []
-    lab = LabContext.open(Config.from_environment(home=options.home))
+    lab = bootstrap.open_lab(Config.from_environment(home=options.home))
     try:
         return scorer_for(lab, options.metric, settings, sources)
     finally:

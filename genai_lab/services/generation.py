@@ -16,6 +16,7 @@ from genai_lab.errors import BadSetting, LabError
 from genai_lab.models import LONGEST_PROMPT, Card, Prompt, Request, Stream
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import models, packing
+from genai_lab.services.logits_cache import kept_logits
 from genai_lab.views import View
 from storage import runs as queries
 from storage.tables import Generation, Run, RunInput
@@ -146,7 +147,7 @@ class Live:
         if self._saved:
             return
         self._saved = True
-        self._lab.running.pop(self.run_id, None)
+        active_generations(self._lab).pop(self.run_id, None)
         done: tuple[Completion, ...] = ()
         try:
             done = _settled(self._stream)
@@ -229,15 +230,23 @@ def start_many(
         ]
     lives = [Live(lab, ids[i], views[job.model].card, job.sampling, streams[i], began) for i, job in enumerate(jobs)]
     for live in lives:
-        lab.running[live.run_id] = live
+        active_generations(lab)[live.run_id] = live
         if return_logits:
-            lab.logits_cache.put(live.run_id, live._stream)
+            kept_logits(lab).put(live.run_id, live._stream)
     return lives
+
+
+class ActiveGenerations(dict[int, Live]):
+    """The generations of a lab that have not ended, by the id of their run."""
+
+
+def active_generations(lab: LabContext) -> ActiveGenerations:
+    return lab.service(ActiveGenerations, ActiveGenerations)
 
 
 def cancel(lab: LabContext, run_id: int | None) -> bool:
     """Stops the run if it is under way; whoever watches it gets its end within 0.3 s."""
-    live = lab.running.get(run_id) if run_id is not None else None
+    live = active_generations(lab).get(run_id) if run_id is not None else None
     if live is not None:
         live.cancel()
     return live is not None
@@ -331,12 +340,6 @@ def group_runs(lab: LabContext, group: str) -> list[RunView]:
     if not rows:
         raise LabError(f"There is no comparison {group!r}; the history lists those there are.")
     return [view_of(row) for row in rows]
-
-
-def end_interrupted(lab: LabContext) -> int:
-    """Marks the runs that the last process left under way; called when the lab opens."""
-    with lab.database.session() as session:
-        return queries.end_interrupted(session, "The app ended while this run was under way; replay it.")
 
 
 def view_of(row: Run) -> RunView:

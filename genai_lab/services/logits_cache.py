@@ -4,6 +4,7 @@ from collections import OrderedDict
 from threading import Lock
 from typing import Any
 
+from genai_lab.context import LabContext
 from genai_lab.models import Stream
 
 KEPT_RUNS = 32
@@ -38,3 +39,8 @@ class LogitsCache:
     def recall(self, key: tuple[Any, ...]) -> Any:
         with self._lock:
             return self._single.get(key)
+
+
+def kept_logits(lab: LabContext) -> LogitsCache:
+    """The lab's logits in memory."""
+    return lab.service(LogitsCache, LogitsCache)

@@ -9,6 +9,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import Generator, Prompt, Request
 from genai_lab.services import models
 from genai_lab.services.generation import run
+from genai_lab.services.logits_cache import kept_logits
 from genai_lab.views import View
 
 BARS = 24
@@ -57,7 +58,7 @@ def microscope(lab: LabContext, run_id: int, completion: int, step: int, samplin
     before = tuple(token_id for token_id in ids[:step] if token_id is not None)
     generator = models.load(lab, view.model)
     prompt = replace(view.prompt, prefix=(*view.prompt.prefix, *before))
-    logits = lab.logits_cache.find(run_id, completion, step)
+    logits = kept_logits(lab).find(run_id, completion, step)
     if logits is None:
         logits = _next_logits(lab, generator, view.model, prompt)
     return _bars(generator, logits, prompt, sampling, ids[step] if step < len(ids) else None)
@@ -71,7 +72,7 @@ def next_token(lab: LabContext, model: str, prompt: Prompt, sampling: Sampling) 
 
 def _next_logits(lab: LabContext, generator: Generator, model: str, prompt: Prompt) -> Any:
     key = (model, prompt.text, str(prompt.messages), prompt.mode, prompt.prefix)
-    logits = lab.logits_cache.recall(key)
+    logits = kept_logits(lab).recall(key)
     if logits is None:
         one = Sampling(max_new_tokens=1, greedy=True, seed=0)
         [stream] = generator.submit([Request(prompt, one, return_logits=True)])
@@ -80,7 +81,7 @@ def _next_logits(lab: LabContext, generator: Generator, model: str, prompt: Prom
         logits = stream.logits(0, 0)
         if logits is None:
             raise LabError("This model does not give its distribution; choose a local model for the microscope.")
-        lab.logits_cache.remember(key, logits)
+        kept_logits(lab).remember(key, logits)
     return logits
 
 

@@ -100,16 +100,17 @@ def _signature(lab: LabContext, session: _Session) -> str:
 
 def _state(lab: LabContext) -> _State:
     """Read once: one process at a time serves a home."""
-    if lab.sessions is None:
+    state = lab.find_service(_State)
+    if state is None:
         try:
-            content = json.loads((lab.config.home / FILE).read_text())
-            ended = {str(name): int(last) for name, last in content["ended"].items()}
-            lab.sessions = _State(str(content["generation"]), ended)
+            stored = json.loads((lab.config.home / FILE).read_text())
+            ended = {str(name): int(last) for name, last in stored["ended"].items()}
+            state = _State(str(stored["generation"]), ended)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            lab.sessions = _State()  # no sessions yet; an unreadable file ends all sessions
+            state = _State()  # no file yet; an unreadable one ends all sessions
             with suppress(StorageError):  # without a file they end with the process
-                _write(lab, lab.sessions)
-    state: _State = lab.sessions
+                _write(lab, state)
+        lab.set_service(state)
     return state
 
 
@@ -121,4 +122,4 @@ def _write(lab: LabContext, state: _State) -> None:
         raise StorageError(
             f"The session cannot be saved in {path} ({problem.strerror or problem}); check the disk."
         ) from problem
-    lab.sessions = state
+    lab.set_service(state)

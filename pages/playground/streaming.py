@@ -48,7 +48,7 @@ def streamed(lab: LabContext, live: generation.Live, before: str = "") -> Iterat
 
 def pause(lab: LabContext) -> float:
     """Seconds between two updates of one page."""
-    return max(PAUSE, len(lab.running) / TOGETHER)
+    return max(PAUSE, len(generation.active_generations(lab)) / TOGETHER)
 
 
 def load_and_tell(lab: LabContext, model: str) -> Iterator[Sequence[Update]]:

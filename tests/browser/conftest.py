@@ -14,8 +14,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.models import Source
 from genai_lab.services import models
 from tests.tiny import random_model
@@ -110,7 +110,7 @@ LEFT_WAITING = ("AbortError", "Unexpected error Connection errored out")
 @pytest.fixture(scope="package")
 def played(app_url: str, app_home: Path, model_folder: Path) -> None:
     """The model under the name PLAYED in the running app's catalogue, by way of the database."""
-    lab = LabContext.open(Config(home=app_home, model_roots=(model_folder.parent,)))
+    lab = bootstrap.open_lab(Config(home=app_home, model_roots=(model_folder.parent,)))
     models.add(lab, PLAYED, Source("local", str(model_folder)))
     lab.close()
 

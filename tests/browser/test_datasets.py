@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.services import datasets
 from tests.browser.conftest import Opener
 
@@ -161,7 +161,7 @@ def test_the_page_is_usable_by_everybody(
     size: str,
     scheme: str,
 ) -> None:
-    lab = LabContext.open(Config(home=app_home), worker=True)
+    lab = bootstrap.open_worker(Config(home=app_home))
     name = datasets.import_starter(lab, "story", seed=9, rows={"train": 30, "test": 10}).name
     lab.close()
     page = open_page(f"/datasets?dataset={name}", size=size, scheme=scheme)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.models import Source
 from genai_lab.services import models
 from genai_lab.services.feedback import demos
@@ -21,7 +21,7 @@ HOSTILE = "<img src=x onerror='window.ran = 1'><script>window.ran = 1</script>"
 @pytest.fixture(scope="module")
 def link(app_url: str, app_home: Path) -> str:
     """A demo of two small models in the running app, by way of its database."""
-    lab = LabContext.open(Config(home=app_home, model_roots=(app_home / "models",)))
+    lab = bootstrap.open_lab(Config(home=app_home, model_roots=(app_home / "models",)))
     for seed, name in enumerate(("shown", "beside")):
         models.add(lab, name, Source("local", str(random_model(app_home / "models" / name, seed=seed))))
     prompts, intro = ("Once upon a time", HOSTILE), "Ask; then say which is better."

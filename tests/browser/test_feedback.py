@@ -16,8 +16,8 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.models import Source
 from genai_lab.services import feedback, lineage, models
@@ -68,7 +68,7 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     home, folder = tmp_path_factory.mktemp("house"), random_model(tmp_path_factory.mktemp("models") / "tiny")
-    lab = LabContext.open(Config(home=home, model_roots=(folder.parent,)))
+    lab = bootstrap.open_lab(Config(home=home, model_roots=(folder.parent,)))
     models.add(lab, "tiny", Source("local", str(folder)))
     options = (Option("one", "first"), Option("two", "second"), Option("three", "third"))
     ways = (((0,), (1,), (2,)), ((1,), (0,), (2,)))
@@ -234,7 +234,7 @@ def exported(lead: Page, tmp_path: Path) -> None:
 
 def walked(house: House, model: str) -> None:
     """From the reward model back to every ranking, annotator, prompt and seed."""
-    lab = LabContext.open(Config(home=house.home), worker=True)
+    lab = bootstrap.open_worker(Config(home=house.home))
     found = lineage.walk(lab, model)
     lab.close()
     (node,) = found.of("campaign")

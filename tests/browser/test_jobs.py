@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from tests.browser.conftest import Opener
 
@@ -16,7 +16,7 @@ from tests.browser.conftest import Opener
 @pytest.fixture
 def count(app_url: str, app_home: Path) -> Iterator[Callable[..., int]]:
     """Queues a counting job by way of the database, as another process would; the app does it."""
-    lab = LabContext.open(Config(home=app_home, plugins=("tests.jobs.bodies",)))
+    lab = bootstrap.open_lab(Config(home=app_home, plugins=("tests.jobs.bodies",)))
 
     def begin(title: str, **settings: Any) -> int:
         return jobs.enqueue(lab, "count", {"upto": 3, "name": title, **settings}, title=title)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.data.formulas import FORMULA_STARTS, NUMBER, release
@@ -31,7 +32,7 @@ def unpacked(name: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
-    made = LabContext.open(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
+    made = bootstrap.open_lab(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
     yield made
     made.close()
 

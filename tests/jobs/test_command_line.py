@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.context import LabContext
@@ -16,7 +17,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabContext:
     monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GENAI_LAB_PLUGINS", "tests.jobs.bodies")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    return LabContext.open(Config.from_environment())
+    return bootstrap.open_lab(Config.from_environment())
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
@@ -29,16 +30,17 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def lab(config: Config) -> Iterator[LabContext]:
-    lab = LabContext.open(config)
+    lab = bootstrap.open_lab(config)
     yield lab
-    if lab.supervisor is not None:
-        lab.supervisor.stop()
+    if (supervisor := lab.find_service(Supervisor)) is not None:
+        supervisor.stop()
     lab.close()
 
 
-def supervise(lab: LabContext) -> None:
-    lab.supervisor = Supervisor(lab)
-    lab.supervisor.start()
+def supervise(lab: LabContext) -> Supervisor:
+    supervisor = Supervisor(lab)
+    supervisor.start()
+    return supervisor
 
 
 def count(lab: LabContext, **settings: Any) -> int:
@@ -163,14 +165,13 @@ def test_a_queued_job_is_cancelled_without_being_started(lab: LabContext) -> Non
 
 
 def test_the_next_supervisor_takes_over_a_living_worker(lab: LabContext, config: Config) -> None:
-    supervise(lab)
+    supervisor = supervise(lab)
     job = count(lab, upto=10, pause=0.3)
     worker = jobs.folder(lab, job) / process.WORKER
     until(worker.exists)
     before = worker.read_text()
-    lab.supervisor.stop()
-    lab.supervisor = None
-    other = LabContext.open(config)
+    supervisor.stop()
+    other = bootstrap.open_lab(config)
     done = until_ended(other, job)
     assert (done.status, done.attempt) == ("finished", 1)
     assert worker.read_text() == before
@@ -246,7 +247,7 @@ def test_a_job_tells_its_attempts_and_why_they_ended(lab: LabContext) -> None:
 
 
 def test_the_urgent_go_first_and_only_so_many_at_once(tmp_path: Path) -> None:
-    lab = LabContext.open(Config(home=tmp_path / "one", plugins=("tests.jobs.bodies",), cpu_jobs=1))
+    lab = bootstrap.open_lab(Config(home=tmp_path / "one", plugins=("tests.jobs.bodies",), cpu_jobs=1))
     late, soon = (
         jobs.enqueue(lab, "count", {"upto": 1, "name": name}, title=name, priority=priority)
         for name, priority in (("late", 0), ("soon", 5))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
@@ -21,7 +22,7 @@ from tests.waiting import until, until_ended
 
 
 def open_lab(tmp_path: Path) -> LabContext:
-    return LabContext.open(Config(home=tmp_path / "home", model_roots=(tmp_path / "models",), device="cpu"))
+    return bootstrap.open_lab(Config(home=tmp_path / "home", model_roots=(tmp_path / "models",), device="cpu"))
 
 
 @pytest.fixture
@@ -247,7 +248,6 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
     models.cancel_download(lab, made.id)
     until_ended(lab, made.id)
     own.stop()
-    lab.supervisor = None
     assert list(lab.config.hub_cache.rglob("*.part"))
     view = models.show(lab, "small")
     assert view.status == "failed"

@@ -11,6 +11,7 @@ import gradio as gr
 import pytest
 
 import pages  # noqa: F401 - turns Gradio's analytics off before it is imported
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
@@ -76,7 +77,7 @@ def test_a_visitor_who_has_chosen_nothing_yet_gets_every_answer_and_errors_stay_
 
 def handler(page: str, name: str, home: Path) -> tuple[LabContext, Any]:
     """The lab, and what the page calls under this name, as the browser would."""
-    lab = LabContext.open(Config(home=home))
+    lab = bootstrap.open_lab(Config(home=home))
     module = __import__(f"pages.{page}", fromlist=["build"])
     with gr.Blocks() as blocks:
         module.build(lab)

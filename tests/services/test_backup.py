@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import backup
 from genai_lab.services.feedback import links
@@ -49,7 +49,7 @@ def test_homes_databases_and_backups_are_their_owners_alone(whole: Path, tmp_pat
         path.mkdir(exist_ok=True)
         path.chmod(0o755)
     (older / "lab.db").chmod(0o644)
-    LabContext.open(Config(home=older, database_url=f"sqlite:///{older / 'lab.db'}")).close()
+    bootstrap.open_lab(Config(home=older, database_url=f"sqlite:///{older / 'lab.db'}")).close()
     assert [mode(older / name) for name in ("lab.db", "jobs", "models")] == [0o600, 0o700, 0o700]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
@@ -23,7 +24,7 @@ ATTACK = "<script>alert(1)</script>"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> LabContext:
-    return LabContext.open(Config(home=tmp_path_factory.mktemp("home")))
+    return bootstrap.open_lab(Config(home=tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture(scope="module")

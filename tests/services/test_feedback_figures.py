@@ -10,6 +10,7 @@ from unittest.mock import ANY
 import numpy as np
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.context import LabContext
@@ -173,7 +174,7 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: LabContext, tmp_path: Path) ->
     elsewhere = Config(home=tmp_path / "elsewhere")
     again = backup.restore(elsewhere, tmp_path / "lab.tar")
     assert again.rows == made.rows
-    other = LabContext.open(elsewhere)
+    other = bootstrap.open_lab(elsewhere)
     assert list(exporting.rankings(other, number)) == list(exporting.rankings(lab, number))
     assert links.invite(other, number, "ann") == links.invite(lab, number, "ann")
     other.close()
@@ -328,7 +329,7 @@ def test_fresh_completions_of_models_and_temperatures_are_drawn_from_the_command
     assert main([*words, *several, "--kind", "ranking", "--open", "--wait"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert (made["items"], made["status"]) == (2, "open")
-    lab = LabContext.open(Config(home=tmp_path / "home"))
+    lab = bootstrap.open_lab(Config(home=tmp_path / "home"))
     shown = reading.page(lab, made["campaign"], 0, 9)
     assert sorted(one["prompt"] for one in shown) == ["A boy", "The cat"]
     assert {one["system"].partition("temperature ")[2] for row in shown for one in row["candidates"]} == {"0.7", "1.4"}

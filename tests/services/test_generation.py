@@ -11,7 +11,7 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.models import Prompt
-from genai_lab.services import generation, models
+from genai_lab.services import generation, models, runs
 from storage import runs as queries
 from storage.tables import RunInput
 
@@ -54,7 +54,7 @@ def test_stop_keeps_what_was_there(lab: LabContext) -> None:
     assert view.status == "cancelled"
     assert view.completions[0].finish_reason == "cancelled"
     assert 1 <= view.completions[0].completion_tokens < 400
-    assert live.run_id not in lab.running
+    assert live.run_id not in generation.active_generations(lab)
 
 
 def test_leaving_the_page_stops_the_run(lab: LabContext) -> None:
@@ -80,7 +80,7 @@ def test_what_the_last_process_left_is_marked(lab: LabContext) -> None:
             device="cpu",
         )
         run_id = run.id
-    generation.end_interrupted(lab)
+    runs.end_interrupted(lab)
     view = generation.run(lab, run_id)
     assert view.status == "failed"
     assert "replay" in (view.error or "")
@@ -104,11 +104,11 @@ def test_two_watchers_share_a_batch_and_nothing_changes(lab: LabContext) -> None
 
 
 def test_nothing_begins_unless_every_job_can(lab: LabContext) -> None:
-    before = len(lab.running)
+    before = len(generation.active_generations(lab))
     jobs = [generation.Job("tiny", Prompt(text), Sampling(max_new_tokens=4)) for text in ("Once", "a " * 3000)]
     with pytest.raises(LabError, match="context holds 512"):
         generation.start_many(lab, jobs)
-    assert len(lab.running) == before
+    assert len(generation.active_generations(lab)) == before
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(
     with pytest.raises(LabError, match=r"could not be saved whole .*; its text is kept\."):
         live.wait()
     assert live.status == "failed"
-    assert live.run_id not in lab.running
+    assert live.run_id not in generation.active_generations(lab)
     view = generation.run(lab, live.run_id)
     assert view.status == "failed"
     assert view.error is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab import bootstrap
 from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.context import LabContext
@@ -33,7 +34,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabContext]
     monkeypatch.setenv("GENAI_LAB_MODEL_ROOTS", str(tmp_path))
     monkeypatch.setenv("GENAI_LAB_DEVICE", "cpu")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    made = LabContext.open(Config.from_environment())
+    made = bootstrap.open_lab(Config.from_environment())
     models.add(made, "llama", Source("local", str(tiny(tmp_path / "llama", "llama"))))
     rows = [{"input": one.prompt, "reference": one.completion} for one in TEXTS]
     datasets.import_rows(made, rows, "pairs", {"kind": "test"}, split=SplitPlan(only="train"))

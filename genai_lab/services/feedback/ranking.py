@@ -82,11 +82,7 @@ class Desk:
 
 def desk(lab: LabContext) -> Desk:
     """The lab's one desk, opened when it is first needed."""
-    with lab.lock:
-        if lab.desk is None:
-            lab.desk = Desk(lab, Writer(lab.database))
-        found: Desk = lab.desk
-        return found
+    return lab.service(Desk, lambda: Desk(lab, Writer(lab.database)))
 
 
 def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:

@@ -74,11 +74,7 @@ class Warmth:
 
 def warmth(lab: LabContext) -> Warmth:
     """The lab's one."""
-    with lab.lock:
-        if lab.warmth is None:
-            lab.warmth = Warmth(lab)
-        found: Warmth = lab.warmth
-        return found
+    return lab.service(Warmth, lambda: Warmth(lab))
 
 
 def warm(lab: LabContext, names: Sequence[str]) -> None:

@@ -201,7 +201,6 @@ def wait(
     finally:
         if own is not None:
             own.stop()
-            lab.supervisor = None
     return view
 
 

@@ -58,10 +58,12 @@ class Supervisor:
         self._gpus = resources.gpus()
 
     def start(self) -> None:
+        self.lab.set_service(self)
         self._thread.start()
 
     def stop(self) -> None:
         """Workers go on; whoever supervises next takes them over."""
+        self.lab.drop_service(Supervisor)
         self._stop.set()
         self._thread.join(timeout=10)
         self._claim.close()
@@ -230,14 +232,14 @@ def _without_records(failed: list[dict[str, Any]]) -> int:
 
 def stand_in(lab: LabContext) -> "Supervisor | None":
     """Begins to supervise, unless this process or another one does so already."""
-    if lab.supervisor is not None:
+    if lab.find_service(Supervisor) is not None:
         return None
     try:
-        lab.supervisor = Supervisor(lab, patience=0.0)
+        supervisor = Supervisor(lab, patience=0.0)
     except LabError:
         return None
-    lab.supervisor.start()
-    return lab.supervisor  # type: ignore[no-any-return]
+    supervisor.start()
+    return supervisor
 
 
 def nobody_supervises(home: Path) -> bool:
