@@ -5,12 +5,14 @@ Intervals and tests resample the rows of samples once, in `genai_lab.evaluation.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.evaluation.sample import Figure, Sample
 from genai_lab.registry import Registry
 from genai_lab.views import View
+
+PredictionsPerRow = Literal["one", "several"]
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,18 @@ class Classifier(Protocol):
 
 
 class Metric(Protocol):
-    """`needs` is "references", "labels" (the first reference is the label), "text" (nothing else) or "model"."""
+    """`needs` is "references", "labels" (the first reference is the label), "text" (nothing else) or "model".
+
+    `predictions_per_row` says what `rows` reads: "one" prediction a row, or "several", the completions that were
+    sampled for the row. Where a metric of one prediction meets several, its values are averaged within the row.
+    """
 
     name: str
     title: str
     about: str
     citation: str
     needs: str
+    predictions_per_row: PredictionsPerRow
 
     @property
     def settings(self) -> type: ...
@@ -81,12 +88,15 @@ class Metric(Protocol):
 
     def rows(
         self,
-        predictions: Sequence[str],
+        predictions: Sequence[Any],
         references: Sequence[Sequence[str]],
         settings: Any,
         model: Classifier | None = None,
     ) -> Rows:
-        """What each row contributes. References are one or more a prediction; none where the metric needs none."""
+        """What each row contributes. A prediction is a text, or a sequence of texts where the metric reads several.
+
+        References are one or more a row; none where the metric needs none. A model is asked about all texts in order.
+        """
 
 
 METRICS: Registry[Metric] = Registry("metric", "genai_lab.metrics")

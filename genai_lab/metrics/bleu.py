@@ -8,7 +8,7 @@ import numpy as np
 
 from genai_lab.evaluation.sample import Array, Figure, Sample
 from genai_lab.metrics import tokenizing
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 AUTO = "auto"
 MOSTLY_UNSPACED = 0.3
@@ -35,6 +35,7 @@ class Bleu:
     about = "N-gram precision up to 4 over the whole set, with a penalty for brevity; sacreBLEU's own."
     citation = "Papineni et al., 2002; Post, 2018: A call for clarity in reporting BLEU scores"
     needs = "references"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("bleu", "BLEU", 0.0, 100.0, summed=True),)
 

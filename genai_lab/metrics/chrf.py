@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from genai_lab.evaluation.sample import Array, Figure
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 from genai_lab.metrics.bleu import summed
 
 BETA = 2
@@ -26,6 +26,7 @@ class Chrf:
     about = "F-score of character n-grams up to 6; kinder than BLEU to rich word forms and short texts."
     citation = "Popović, 2015: chrF, character n-gram F-score for automatic MT evaluation"
     needs = "references"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("chrf", "chrF", 0.0, 100.0, summed=True),)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genai_lab.evaluation.sample import Array, Figure, Sample
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 from genai_lab.metrics.exact_match import Settings as Normal
 
 Places = NDArray[np.intp]
@@ -29,6 +29,7 @@ class Classification:
     about = "Accuracy, and F1 by label with equal weight (macro); a completion that names no label counts as wrong."
     citation = "Sokolova and Lapalme, 2009: A systematic analysis of performance measures"
     needs = "labels"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("accuracy", "accuracy"), Figure("macro_f1", "macro F1", summed=True))
 

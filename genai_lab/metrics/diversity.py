@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from genai_lab.evaluation.sample import Figure, Sample
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 from genai_lab.metrics.length import CUTS, tokenizer_field, warnings_of
 
 
@@ -23,6 +23,7 @@ class Diversity:
     about = "Different n-grams as a share of all, within a completion; and the share of n-grams said before."
     citation = "Li et al., 2016: A diversity-promoting objective function; Welleck et al., 2020 (rep)"
     needs = "text"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (
         Figure("distinct", "distinct-n"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from genai_lab.evaluation.sample import Figure, Sample
 from genai_lab.metrics import tokenizing
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class ExactMatch:
     about = "The share of completions that equal a reference."
     citation = "Rajpurkar et al., 2016: SQuAD"
     needs = "references"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("exact_match", "exact match"),)
 

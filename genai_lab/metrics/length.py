@@ -8,7 +8,7 @@ import numpy as np
 
 from genai_lab.evaluation.sample import Array, Figure, Sample
 from genai_lab.metrics import tokenizing
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 CUTS: dict[str, tuple[Callable[[str], list[str]], str]] = {
     "auto": (tokenizing.spaced, "words by space, characters in scripts without spaces"),
@@ -46,6 +46,7 @@ class LengthRatio:
     about = "Words of all completions over words of all references (the closest in length); 1 is as long as wanted."
     citation = "Papineni et al., 2002, section 2.2.2"
     needs = "references"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("ratio", "length ratio", 0.0, None, summed=True),)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from genai_lab.errors import LabError
 from genai_lab.evaluation.sample import Array, Figure, Sample
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Perplexity:
     about = "e to the mean negative log-probability of all tokens; only comparable under one model and tokenizer."
     citation = "Jelinek et al., 1977: Perplexity, a measure of the difficulty of speech recognition tasks"
     needs = "model"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("perplexity", "perplexity", 1.0, None, higher_is_better=False, summed=True),)
 

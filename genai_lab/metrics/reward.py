@@ -8,7 +8,7 @@ import numpy as np
 
 from genai_lab.errors import LabError
 from genai_lab.evaluation.sample import Figure, Sample
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Reward:
     citation = "Ouyang et al., 2022: Training language models to follow instructions with human feedback"
     needs = "model"
     reads = "pairs"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("reward", "mean reward", low=None, high=None),)
 

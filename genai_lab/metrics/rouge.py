@@ -14,7 +14,7 @@ import numpy as np
 
 from genai_lab.evaluation.sample import Array, Figure, Sample
 from genai_lab.metrics import tokenizing
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 KINDS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "rougeLsum": "ROUGE-Lsum"}
 PARTS = {"precision": "precision", "recall": "recall", "f1": "F1"}
@@ -49,6 +49,7 @@ class Rouge:
     about = "Overlap of words, word pairs and common subsequence with the reference; the best of several references."
     citation = "Lin, 2004: ROUGE, a package for automatic evaluation of summaries"
     needs = "references"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = tuple(
         Figure(f"{kind}_{part}" if part != "f1" else kind, f"{title} {word}", more=part != "f1")

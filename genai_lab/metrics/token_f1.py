@@ -11,7 +11,7 @@ import numpy as np
 
 from genai_lab.evaluation.sample import Figure, Sample
 from genai_lab.metrics import tokenizing
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = set(string.punctuation)
@@ -54,6 +54,7 @@ class TokenF1:
     about = "Harmonic mean of precision and recall of words, articles and punctuation apart; the best reference counts."
     citation = "Rajpurkar et al., 2016: SQuAD; Lewis et al., 2020: MLQA"
     needs = "references"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (Figure("token_f1", "token F1"),)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from genai_lab.errors import LabError
 from genai_lab.evaluation.sample import Figure, Sample
-from genai_lab.metrics.base import METRICS, Rows
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Toxicity:
     about = "A classifier's probability that a completion is toxic; its errors are the figure's errors."
     citation = "Gehman et al., 2020: RealToxicityPrompts"
     needs = "model"
+    predictions_per_row: PredictionsPerRow = "one"
     settings = Settings
     figures = (
         Figure("toxicity", "mean toxicity", higher_is_better=False),

@@ -34,7 +34,11 @@ NAUGHTY = [
     "%s {0} ${x}",
     "x" * 3000,
 ]
-BEST = {"rouge", "exact_match", "token_f1", "classification", "bleu", "chrf"}
+BEST = {"rouge", "exact_match", "token_f1", "classification", "bleu", "chrf"} | {
+    "pass_at_k",
+    "best_of_k",
+    "self_consistency",
+}
 
 
 class FakeJudge:
