@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 
     from genai_lab.context import LabContext
 
-# Seconds. A decoding step asks for the interpreter dozens of times; Python's 5 ms a time, while pages are being
-# updated, would be several times what the step takes.
-SWITCH = 0.0005
+# Seconds. A decoding step asks for the interpreter dozens of times; while pages are updated, Python's 5 ms each time
+# would take several times as long as the step.
+SWITCH_INTERVAL = 0.0005
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        config = configured(options)
-        door = listening(config)
+        config = read_config(options)
+        bound_socket = bind_socket(config)
     except LabError as problem:
         print(f"app.py: {problem}", file=sys.stderr)
         return 2
-    with door:
-        return serve(config, door)
+    with bound_socket:
+        return serve(config, bound_socket)
 
 
-def configured(options: argparse.Namespace) -> Config:
-    """The configuration, with a refusal of an open door that nobody asked for."""
+def read_config(options: argparse.Namespace) -> Config:
+    """The configuration of these options. Raises LabError where it would open the lab to everybody by accident."""
     config = Config.from_environment(os.environ, home=options.home, host=options.host, port=options.port)
     if options.allow_host:
         config = replace(config, allowed_hosts=(*config.allowed_hosts, *options.allow_host))
     if options.trusted_proxy:
         config = replace(config, trusted_proxies=(*config.trusted_proxies, *options.trusted_proxy))
-    if not _loopback(config.host) and not config.lead_password:
+    if not _loopback(config.host) and not config.owner_password:
         raise LabError(
-            f"The host {config.host!r} would let everybody on the network be the lead of this lab; set a password of "
-            "8 characters or more in GENAI_LAB_LEAD_PASSWORD, or leave --host at 127.0.0.1."
+            f"The host {config.host!r} would let everybody on the network be the owner of this lab; set a password of "
+            "8 characters or more in GENAI_LAB_OWNER_PASSWORD, or leave --host at 127.0.0.1."
         )
     outside = [
         name for name in config.allowed_hosts if name and name not in Config.allowed_hosts and not _loopback(name)
     ]
-    if outside and not config.lead_password:
+    if outside and not config.owner_password:
         raise LabError(
-            f"Whoever reaches this lab as {outside[0]!r} would be its lead; set a password of 8 characters or more in "
-            "GENAI_LAB_LEAD_PASSWORD, or allow no host but this machine."
+            f"Whoever reaches this lab as {outside[0]!r} would be its owner; set a password of 8 characters or more in "
+            "GENAI_LAB_OWNER_PASSWORD, or allow no host but this machine."
         )
     if not _loopback(config.host) and set(config.allowed_hosts) <= set(Config.allowed_hosts):
         raise LabError(
@@ -66,23 +66,23 @@ def configured(options: argparse.Namespace) -> Config:
     return config
 
 
-def listening(config: Config) -> socket.socket:
-    """The bound socket; raises LabError before anything slow is imported where the port is taken."""
+def bind_socket(config: Config) -> socket.socket:
+    """A bound socket. Raises LabError where the port is taken, before anything slow is imported."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
     except OSError:
-        raise LabError(f"The host {config.host} is no address of this machine; use --host 127.0.0.1.") from None
-    door = socket.socket(family, kind, protocol)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        raise LabError(f"The host {config.host} is not an address of this machine; use --host 127.0.0.1.") from None
+    bound_socket = socket.socket(family, kind, protocol)
+    bound_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        door.bind(address)
-        door.listen(128)
+        bound_socket.bind(address)
+        bound_socket.listen(128)
     except OSError as problem:
-        door.close()
+        bound_socket.close()
         raise LabError(
             f"Port {config.port} on {config.host} cannot be used ({problem.strerror}); choose another with --port."
         ) from None
-    return door
+    return bound_socket
 
 
 def create(lab: "LabContext") -> "FastAPI":
@@ -93,11 +93,11 @@ def create(lab: "LabContext") -> "FastAPI":
     return mount(lab, pages.build)
 
 
-def serve(config: Config, door: socket.socket) -> int:
-    """Serves until interrupted; 2 where the lab cannot be opened."""
-    os.umask(0o077)  # whatever is written from here on is its owner's alone
-    sys.setswitchinterval(SWITCH)
-    gc.disable()  # what is imported and drawn stays: looking through it for garbage would take a tenth of the start
+def serve(config: Config, bound_socket: socket.socket) -> int:
+    """Serves until interrupted; returns 2 where the lab cannot be opened."""
+    os.umask(0o077)  # files written from here on can be read by their owner alone
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.disable()  # imports and pages stay: collecting garbage among them would take a tenth of the start
     import uvicorn
 
     from genai_lab import bootstrap
@@ -122,12 +122,12 @@ def serve(config: Config, door: socket.socket) -> int:
         return 2
     supervisor.start()
     try:
-        made = create(lab)
+        application = create(lab)
         warming.warm_open(lab)
         gc.freeze()
         gc.enable()
         limits = server.connection_bounds(files, config.trusted_proxies)
-        Server(server.uvicorn_config(made, config, limits)).run(sockets=[door])
+        Server(server.uvicorn_config(application, config, limits)).run(sockets=[bound_socket])
     except KeyboardInterrupt:
         return 130
     finally:
@@ -143,8 +143,8 @@ def _parser() -> Parser:
         epilog="Environment: GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS "
         "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, mps), "
         "GENAI_LAB_DTYPE (auto, float32, bfloat16, float16), GENAI_LAB_MEMORY_GB, GENAI_LAB_CPU_JOBS (jobs that "
-        "compute at once), GENAI_LAB_PLUGINS (modules to import, comma-separated), GENAI_LAB_LEAD_PASSWORD (asked for "
-        "on every page but those of annotators), GENAI_LAB_TRUSTED_PROXIES (comma-separated). A flag "
+        "compute at once), GENAI_LAB_PLUGINS (modules to import, comma-separated), GENAI_LAB_OWNER_PASSWORD (asked for "
+        "on every page except those of annotators and visitors), GENAI_LAB_TRUSTED_PROXIES (comma-separated). A flag "
         "wins over its variable.",
     )
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")

@@ -20,7 +20,8 @@ class Config:
     """Settings of one lab. `memory_budget` is in bytes and bounds what loaded models may take together.
 
     `cpu_jobs` is how many jobs compute at once; `plugins` are modules that are imported when a lab opens, which add to
-    the families (metrics, kinds of job). With a `lead_password` every page asks for it but those of annotators.
+    the families (metrics, kinds of job). With an `owner_password` every page asks for it, except those of annotators
+    and visitors.
     What a request says in X-Forwarded-For and X-Forwarded-Proto is believed from `trusted_proxies` alone.
     Endpoints at link-local addresses are refused unless `allow_link_local`.
     """
@@ -36,7 +37,7 @@ class Config:
     memory_budget: int = 0
     cpu_jobs: int = 1
     plugins: tuple[str, ...] = ()
-    lead_password: str = field(default="", repr=False)
+    owner_password: str = field(default="", repr=False)
     trusted_proxies: tuple[str, ...] = ()
     allow_link_local: bool = False
 
@@ -57,8 +58,8 @@ class Config:
             raise BadSetting("device", self.device, "auto, cpu, cuda or mps")
         if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
             raise BadSetting("dtype", self.dtype, "auto, float32, bfloat16 or float16")
-        if self.lead_password and len(self.lead_password) < SHORTEST_PASSWORD:
-            raise LabError(f"GENAI_LAB_LEAD_PASSWORD must have {SHORTEST_PASSWORD} characters at least.")
+        if self.owner_password and len(self.owner_password) < SHORTEST_PASSWORD:
+            raise LabError(f"GENAI_LAB_OWNER_PASSWORD must have {SHORTEST_PASSWORD} characters at least.")
         if not 1 <= self.cpu_jobs <= 64:
             raise BadSetting("cpu_jobs", self.cpu_jobs, "a whole number from 1 to 64")
         object.__setattr__(self, "trusted_proxies", tuple(map(_proxy, self.trusted_proxies)))
@@ -94,7 +95,7 @@ class Config:
 
         GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS (comma-separated),
         GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
-        GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_LEAD_PASSWORD, GENAI_LAB_TRUSTED_PROXIES
+        GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_OWNER_PASSWORD, GENAI_LAB_TRUSTED_PROXIES
         (comma-separated), GENAI_LAB_ALLOW_LINK_LOCAL (1 or empty).
         """
         values: dict[str, Any] = {}
@@ -105,10 +106,12 @@ class Config:
             "host": "GENAI_LAB_HOST",
             "device": "GENAI_LAB_DEVICE",
             "dtype": "GENAI_LAB_DTYPE",
-            "lead_password": "GENAI_LAB_LEAD_PASSWORD",
+            "owner_password": "GENAI_LAB_OWNER_PASSWORD",
         }.items():
             if text := env.get(variable):
                 values[name] = text
+        if "owner_password" not in values and (text := env.get("GENAI_LAB_LEAD_PASSWORD")):  # its former name
+            values["owner_password"] = text
         if text := env.get("GENAI_LAB_PORT"):
             values["port"] = _whole("GENAI_LAB_PORT", text)
         if text := env.get("GENAI_LAB_MEMORY_GB"):

@@ -1,7 +1,7 @@
 """The pages, in the order of the navigation bar.
 
 Each module has TITLE, ROUTE ("" for the first page, else one word) and build(lab), which draws the page where it is
-called and wires its events. Gradio is imported below this line only, so that its analytics are off from the start.
+called and wires its events. Gradio is imported after its analytics have been turned off.
 """
 
 import importlib
@@ -25,28 +25,28 @@ def build(lab: "LabContext") -> "gr.Blocks":
     import gradio as gr
 
     modules: list[Any] = [importlib.import_module(f"pages.{name}") for name in PAGES]
-    first, *rest = modules
-    more = [("Sign out", "sign-in")] if lab.config.lead_password else None
-    with _unserved():
+    first, *others = modules
+    links = [("Sign out", "sign-in")] if lab.config.owner_password else None
+    with _without_own_applications():
         with gr.Blocks(title="genai_lab", fill_width=True, analytics_enabled=False) as demo:
             demo.pages[0] = (first.ROUTE, first.TITLE, True)  # "Home" stands in the bar until the page has loaded
-            gr.Navbar(more, main_page_name=first.TITLE)
+            gr.Navbar(links, main_page_name=first.TITLE)
             first.build(lab)
-        for page in rest:
+        for page in others:
             with demo.route(page.TITLE, page.ROUTE):
-                gr.Navbar(more, main_page_name=first.TITLE)
+                gr.Navbar(links, main_page_name=first.TITLE)
                 page.build(lab)
         return demo.queue(default_concurrency_limit=8)
 
 
 @contextmanager
-def _unserved() -> Iterator[None]:
-    """Gradio makes a web application at the end of every page, nine in all; only the one that is mounted is used."""
+def _without_own_applications() -> Iterator[None]:
+    """Keeps Gradio from building a web application at the end of each of the nine pages; one is mounted later."""
     from gradio.routes import App
 
-    made = App.create_app
+    create_app = App.create_app
     App.create_app = staticmethod(lambda *_, **__: None)  # type: ignore[assignment]
     try:
         yield
     finally:
-        App.create_app = staticmethod(made)  # type: ignore[method-assign]
+        App.create_app = staticmethod(create_app)  # type: ignore[method-assign]

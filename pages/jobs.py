@@ -1,4 +1,4 @@
-"""Every job: found, watched while it works, ended, tried again; with its log and its curves."""
+"""Every job: search them, watch one work, cancel it or try it again; with its log and its curves."""
 
 import html
 from collections.abc import Sequence
@@ -12,34 +12,35 @@ from genai_lab.services import jobs as service
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded
+from pages.components.forms import Form
 from pages.components.head import page_head, piece
-from pages.components.opening import number_of, on_open
+from pages.components.opening import number_of
 from pages.components.plots import figure, layout
 from pages.components.selection import Selection
+from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import NOTHING, seconds_text, size_text
 
 TITLE = "Jobs"
 ROUTE = "jobs"
-PAGE = 20
-EVERY = 1.0
+PAGE_SIZE = 20
+TICK_SECONDS = 1.0
 LOG_LINES = 200
-POINTS = 400
-ALL = "any"
-Update = Any
+MAX_POINTS = 400
+ANY_STATUS = "any"
 _TABLE = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the jobs</b><p>One moment.</p></div>
 {{else if value.rows.length}}<p class="panel-note" role="status">{{value.count}}</p>
 <div class="grid-scroll" tabindex="0" role="region" aria-label="Jobs"><table class="grid job-table" data-ready="yes">
-<thead><tr><th scope="col">Job</th><th scope="col">What</th><th scope="col">Kind</th><th scope="col">State</th>
-<th scope="col">Progress</th><th scope="col">Time</th><th scope="col">Peak memory</th><th scope="col">Begun (UTC)</th>
+<thead><tr><th scope="col">Job</th><th scope="col">Title</th><th scope="col">Kind</th><th scope="col">State</th>
+<th scope="col">Progress</th><th scope="col">Time</th><th scope="col">Peak memory</th><th scope="col">Started (UTC)</th>
 </tr></thead><tbody>{{#each value.rows}}<tr data-job="{{this.id}}" data-status="{{this.status}}"
-class="{{#if this.chosen}}picked{{/if}}"><td><button type="button" aria-label="Open job {{this.id}}">{{this.id}}
-</button></td><td><span>{{this.title}}</span>{{#if this.run}}<small>run {{this.run}}</small>{{/if}}</td>
+class="{{#if this.selected}}picked{{/if}}"><td><button type="button" aria-label="Open job {{this.id}}">Job {{this.id}}
+</button></td><td><span>{{this.title}}</span>{{#if this.run}}<small>makes run {{this.run}}</small>{{/if}}</td>
 <td>{{this.kind}}</td>
 <td><span class="state {{this.status}}">{{this.state}}</span></td>
 <td>{{#if this.live}}<div class="bar" role="progressbar" aria-label="Progress of job {{this.id}}" aria-valuemin="0"
 aria-valuemax="100" aria-valuenow="{{this.percent}}"><i style="width:{{this.percent}}%"></i></div>{{/if}}
-<small>{{this.message}}</small></td><td>{{this.time}}</td><td>{{this.memory}}</td><td>{{this.begun}}</td></tr>
+<small>{{this.message}}</small></td><td>{{this.time}}</td><td>{{this.memory}}</td><td>{{this.started}}</td></tr>
 {{/each}}</tbody></table></div>
 {{else}}<div class="empty-state" data-ready="yes"><b>{{value.title}}</b><p>{{value.next}}</p></div>{{/if}}
 """
@@ -64,152 +65,170 @@ data-status="{{value.status}}">{{value.state}}</span></h2>
 {{#if value.live}}<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div><p>{{value.message}}</p>{{/if}}
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl></div>
-{{else}}<div class="empty-state"><b>No job chosen</b><p>Choose one in the table to read its log and its
+{{else}}<div class="empty-state"><b>No job selected</b><p>Select one in the table to read its log and its
 figures.</p></div>{{/if}}
 """
 
 
+SELECTED = ["job_id", "search", "status", "page_index"]
+CHANGED = ["table", "detail", "cancel", "retry", "curves", "log_panel", "log", "drawn_state", "page_index"]
+
+
 def build(lab: LabContext) -> None:
     page_head(TITLE, "Long work in the background: it goes on when this page is closed and after the app is restarted.")
-    chosen, place, seen = gr.State(0), gr.State(0), gr.State("")
+    form = Form(job_id=gr.State(0), page_index=gr.State(0), drawn_state=gr.State(""))
     with gr.Row(elem_classes=["actions"]):
-        search = gr.Textbox(label="Search", placeholder="Words of the title", elem_id="jobs-search", max_lines=1)
-        status = gr.Dropdown([ALL, *service.STATUSES], value=ALL, label="State", elem_id="jobs-status")
-    table = piece({"waiting": True}, _TABLE, "jobs-table", _TABLE_SCRIPT, sheet="jobs.css")
+        form.add(
+            search=gr.Textbox(label="Search", placeholder="Words in the title", elem_id="jobs-search", max_lines=1),
+            status=gr.Dropdown([ANY_STATUS, *service.STATUSES], value=ANY_STATUS, label="State", elem_id="jobs-status"),
+        )
+    form.add(table=piece({"waiting": True}, _TABLE, "jobs-table", _TABLE_SCRIPT, sheet="jobs.css"))
     with gr.Row(elem_classes=["actions"]):
         newer = gr.Button("Newer", size="sm", scale=0, min_width=70, elem_id="jobs-newer")
         older = gr.Button("Older", size="sm", scale=0, min_width=70, elem_id="jobs-older")
-    detail = piece({}, _DETAIL, "jobs-detail", sheet="jobs.css")
+    form.add(detail=piece({}, _DETAIL, "jobs-detail", sheet="jobs.css"))
     with gr.Row(elem_classes=["actions"]):
-        cancel = gr.Button("Cancel job", size="sm", scale=0, min_width=90, visible=False, elem_id="jobs-cancel")
-        again = gr.Button("Try again", size="sm", scale=0, min_width=90, visible=False, elem_id="jobs-retry")
-    surely = Confirm("Cancel job", "jobs-confirm", "Go on")
-    curves = gr.Plot(show_label=False, container=False, visible=False, elem_id="jobs-curves")
-    with gr.Accordion("Log", open=False, elem_id="jobs-log-shelf", visible=False) as shelf:
+        button: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 90, "visible": False}
+        form.add(
+            cancel=gr.Button("Cancel job", elem_id="jobs-cancel", **button),
+            retry=gr.Button("Try again", elem_id="jobs-retry", **button),
+        )
+    confirm = Confirm("Cancel job", "jobs-confirm", "Keep it running")
+    form.add(curves=gr.Plot(show_label=False, container=False, visible=False, elem_id="jobs-curves"))
+    with gr.Accordion("Log", open=False, elem_id="jobs-log-shelf", visible=False) as log_panel:
         log = gr.Textbox(
             show_label=False, container=False, lines=12, max_lines=24, interactive=False, elem_id="jobs-log",
             elem_classes=["mono"], autoscroll=True,
         )  # fmt: skip
-    wanted = [chosen, search, status, place]
-    shown = [table, detail, cancel, again, curves, shelf, log, seen, place]
-    selection = Selection()
-    answers = selection.for_choice
-    on_open(opened, [chosen, *shown], lab)
-    table.select(guarded(choose), None, chosen, **PRIVATE)
-    chosen.change(selection.on_choice(draw, lab), wanted, shown, **PRIVATE)
-    for change in (search.change, status.change):
-        change(answers(searched, lab), wanted[:-1], shown, trigger_mode="always_last", **PRIVATE)
-    newer.click(answers(turned, lab, -1), wanted, shown, **PRIVATE)
-    older.click(answers(turned, lab, 1), wanted, shown, **PRIVATE)
-    cancel.click(guarded(ask, lab, surely), chosen, surely.outputs, **PRIVATE)
-    surely.yes.click(answers(cancelled, lab), wanted, shown, **PRIVATE).then(
-        surely.close, None, surely.outputs, **PRIVATE
+    form.add(log_panel=log_panel, log=log)
+    _wire(lab, form, confirm, newer, older)
+
+
+def _wire(lab: LabContext, form: Form, confirm: Confirm, newer: gr.Button, older: gr.Button) -> None:
+    selection = Selection(key=lambda arguments: arguments[0]["job_id"])
+
+    def on(event: Any, fn: Any, *bound: Any, **options: Any) -> Any:
+        return form.on(event, selection.for_choice(fn, *bound), inputs=SELECTED, outputs=CHANGED, **options)
+
+    form.on_load(load_page, lab, outputs=["job_id", *CHANGED])
+    form.on(form["table"].select, select_job, outputs=["job_id"])
+    form.on(form["job_id"].change, selection.on_choice(render, lab), inputs=SELECTED, outputs=CHANGED)
+    for component in (form["search"], form["status"]):
+        on(component.change, first_page, lab, trigger_mode="always_last")
+    on(newer.click, turn_page, lab, -1)
+    on(older.click, turn_page, lab, 1)
+    form["cancel"].click(guarded(ask_to_cancel, lab, confirm), form["job_id"], confirm.outputs, **PRIVATE)
+    on(confirm.yes.click, cancel_job, lab).then(confirm.close, None, confirm.outputs, **PRIVATE)
+    on(form["retry"].click, retry_job, lab)
+    form.on(
+        gr.Timer(TICK_SECONDS).tick,
+        selection.for_choice(refresh, lab),
+        inputs=[*SELECTED, "drawn_state"],
+        outputs=CHANGED,
     )
-    again.click(answers(retried, lab), wanted, shown, **PRIVATE)
-    gr.Timer(EVERY).tick(answers(tick, lab), [*wanted, seen], shown, **PRIVATE)
 
 
-def opened(lab: LabContext, request: gr.Request) -> Sequence[Update]:
+def load_page(lab: LabContext, request: gr.Request) -> Updates:
     """The page as its address asks for it: ?job=ID."""
-    job = number_of(request.query_params.get("job")) or 0
-    return job, *draw(lab, job, "", ALL, 0)
+    job_id = number_of(request.query_params.get("job")) or 0
+    values = {"job_id": job_id, "search": "", "status": ANY_STATUS, "page_index": 0}
+    return {"job_id": job_id, **render(lab, values)}
 
 
-def choose(event: gr.EventData) -> int:
-    return int(event.id)
+def select_job(event: gr.EventData) -> Updates:
+    return {"job_id": int(event.id)}
 
 
-def searched(lab: LabContext, chosen: int, search: str, status: str) -> Sequence[Update]:
-    return draw(lab, chosen, search, status, 0)
+def first_page(lab: LabContext, values: Values) -> Updates:
+    return render(lab, {**values, "page_index": 0})
 
 
-def turned(lab: LabContext, way: int, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
-    last = max(0, (_found(lab, search, status, 0)[1] - 1) // PAGE)
-    return draw(lab, chosen, search, status, min(max(place + way, 0), last))
+def turn_page(lab: LabContext, step: int, values: Values) -> Updates:
+    total = _find(lab, {**values, "page_index": 0})[1]
+    last = max(0, (total - 1) // PAGE_SIZE)
+    return render(lab, {**values, "page_index": min(max(values["page_index"] + step, 0), last)})
 
 
-def ask(lab: LabContext, surely: Confirm, chosen: int) -> Sequence[Update]:
-    view = service.show(lab, chosen)
-    return surely.ask(f"Cancel job {view.id} ({view.title})? What it has found so far is kept; it can be tried again.")
+def ask_to_cancel(lab: LabContext, confirm: Confirm, job_id: int) -> Sequence[Any]:
+    view = service.show(lab, job_id)
+    return confirm.ask(f"Cancel job {view.id} ({view.title})? Its results so far are kept, and it can be tried again.")
 
 
-def cancelled(lab: LabContext, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
-    service.cancel(lab, chosen)
-    return draw(lab, chosen, search, status, place)
+def cancel_job(lab: LabContext, values: Values) -> Updates:
+    service.cancel(lab, values["job_id"])
+    return render(lab, values)
 
 
-def retried(lab: LabContext, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
-    service.retry(lab, chosen)
-    return draw(lab, chosen, search, status, place)
+def retry_job(lab: LabContext, values: Values) -> Updates:
+    service.retry(lab, values["job_id"])
+    return render(lab, values)
 
 
-def tick(lab: LabContext, chosen: int, search: str, status: str, place: int, seen: str) -> Any:
-    """Draws again where something has changed; nothing at all leaves the server otherwise."""
-    if seen in ("", _mark(lab, search, status, place, chosen)):
-        return gr.skip()
-    return draw(lab, chosen, search, status, place)
+def refresh(lab: LabContext, values: Values) -> Updates:
+    """Draws the page again where something has changed; otherwise nothing leaves the server."""
+    return {} if values["drawn_state"] in ("", _state(lab, values)) else render(lab, values)
 
 
-def draw(lab: LabContext, chosen: int, search: str, status: str, place: int) -> Sequence[Update]:
-    """Everything on the page, in the order of `shown`."""
-    found, total = _found(lab, search, status, place)
-    view = _known(lab, chosen)
+def render(lab: LabContext, values: Values) -> Updates:
+    """Everything on the page for the selected job and the page of the table."""
+    views, total = _find(lab, values)
+    view = _job(lab, values["job_id"])
     text = service.log(lab, view.id, LOG_LINES) if view else ""
-    return (
-        _table(found, total, place, chosen, bool(search or status != ALL)),
-        _detail(view) if view else {},
-        gr.update(visible=bool(view and view.live and not view.cancel_requested)),
-        gr.update(visible=bool(view and view.status in ("failed", "cancelled"))),
-        _curves(lab, view),
-        gr.update(visible=view is not None),
-        text or "Nothing has been written.",
-        _mark(lab, search, status, place, chosen),
-        place,
-    )
+    return {
+        "table": _table(views, total, values),
+        "detail": _detail(view) if view else {},
+        "cancel": gr.update(visible=bool(view and view.live and not view.cancel_requested)),
+        "retry": gr.update(visible=bool(view and view.status in ("failed", "cancelled"))),
+        "curves": _curves(lab, view),
+        "log_panel": gr.update(visible=view is not None),
+        "log": text or "The log is empty.",
+        "drawn_state": _state(lab, values),
+        "page_index": values["page_index"],
+    }
 
 
-def _found(lab: LabContext, search: str, status: str, place: int) -> tuple[list[service.JobView], int]:
-    wanted = None if status in (ALL, "", None) else status
-    return service.find(lab, status=wanted, search=search or "", limit=PAGE, offset=place * PAGE)
+def _find(lab: LabContext, values: Values) -> tuple[list[service.JobView], int]:
+    status = None if values["status"] in (ANY_STATUS, "", None) else values["status"]
+    offset = values["page_index"] * PAGE_SIZE
+    return service.find(lab, status=status, search=values["search"] or "", limit=PAGE_SIZE, offset=offset)
 
 
-def _known(lab: LabContext, chosen: int) -> service.JobView | None:
+def _job(lab: LabContext, job_id: int) -> service.JobView | None:
     try:
-        return service.show(lab, chosen) if chosen else None
+        return service.show(lab, job_id) if job_id else None
     except LabError:
         return None
 
 
-def _mark(lab: LabContext, search: str, status: str, place: int, chosen: int) -> str:
-    found, total = _found(lab, search, status, place)
-    view = _known(lab, chosen)
-    return repr((total, [jobstrip.row(one) for one in found], view and _detail(view), view and view.settings))
+def _state(lab: LabContext, values: Values) -> str:
+    """What the page shows, as one text; the page is drawn again when it changes."""
+    views, total = _find(lab, values)
+    view = _job(lab, values["job_id"])
+    return repr((total, [jobstrip.row(job) for job in views], view and _detail(view), view and view.settings))
 
 
-def _table(found: list[service.JobView], total: int, place: int, chosen: int, narrowed: bool) -> dict[str, Any]:
-    if not found:
-        title = "Nothing found" if narrowed else "No jobs yet"
-        then = (
-            "No job is like that; clear the search or choose another state."
-            if narrowed
-            else "Import a dataset, run a matrix of prompts, evaluate, or download a model; the work appears here."
-        )
-        return {"rows": [], "title": title, "next": then}
-    first = place * PAGE + 1
-    count = f"Jobs {first:,} to {first + len(found) - 1:,} of {total:,}, newest first"
-    return {"rows": [_row(view, view.id == chosen) for view in found], "count": count}
+def _table(views: list[service.JobView], total: int, values: Values) -> dict[str, Any]:
+    if not views and (values["search"] or values["status"] != ANY_STATUS):
+        sentence = "No job matches; clear the search or choose another state."
+        return {"rows": [], "title": "Nothing found", "next": sentence}
+    if not views:
+        sentence = "Import a dataset, run a matrix of prompts, evaluate, or download a model; the work appears here."
+        return {"rows": [], "title": "No jobs yet", "next": sentence}
+    first = values["page_index"] * PAGE_SIZE + 1
+    count = f"Jobs {first:,} to {first + len(views) - 1:,} of {total:,}, newest first"
+    return {"rows": [_row(view, view.id == values["job_id"]) for view in views], "count": count}
 
 
-def _row(view: service.JobView, chosen: bool) -> dict[str, Any]:
-    left = f"{seconds_text(view.seconds_left)} left" if view.seconds_left is not None else ""
+def _row(view: service.JobView, selected: bool) -> dict[str, Any]:
+    remaining = f"{seconds_text(view.seconds_left)} left" if view.seconds_left is not None else ""
     took = seconds_text(view.seconds) if view.seconds is not None and not view.live else ""
     return jobstrip.row(view) | {
         "kind": view.kind,
         "run": view.run_id or "",
-        "chosen": chosen,
-        "time": left if view.live else took or NOTHING,
+        "selected": selected,
+        "time": remaining if view.live else took or NOTHING,
         "memory": size_text(view.peak_memory),
-        "begun": f"{view.started_at:%Y-%m-%d %H:%M:%S}" if view.started_at else NOTHING,
+        "started": f"{view.started_at:%Y-%m-%d %H:%M:%S}" if view.started_at else NOTHING,
         "message": (view.message or view.waiting) if view.live else "",
     }
 
@@ -235,24 +254,24 @@ def _detail(view: service.JobView) -> dict[str, Any]:
     }
 
 
-def _curves(lab: LabContext, view: service.JobView | None) -> Update:
-    """The job's curves, thinned out to what a screen can show; no Plotly where there is none."""
-    found = service.metrics(lab, view.id) if view else {}
-    if not found:
+def _curves(lab: LabContext, view: service.JobView | None) -> Any:
+    """The job's curves with as many points as a screen can show; no Plotly for a job without curves."""
+    curves = service.metrics(lab, view.id) if view else {}
+    if not curves:
         return gr.update(visible=False)
-    data = [_line(name, points) for name, points in found.items()]
-    made = layout(height=280, showlegend=True)
-    made["xaxis"] = made["xaxis"] | {"title": {"text": "step"}}
-    return gr.update(value=figure(data, made), visible=True)
+    data = [_line(name, points) for name, points in curves.items()]
+    chart = layout(height=280, showlegend=True)
+    chart["xaxis"] = chart["xaxis"] | {"title": {"text": "step"}}
+    return gr.update(value=figure(data, chart), visible=True)
 
 
 def _line(name: str, points: list[tuple[int, float]]) -> dict[str, Any]:
-    kept = points[:: max(1, len(points) // POINTS)]
-    kept = kept if kept[-1] == points[-1] else [*kept, points[-1]]
+    sample = points[:: max(1, len(points) // MAX_POINTS)]
+    sample = sample if sample[-1] == points[-1] else [*sample, points[-1]]
     return {
         "type": "scatter",
-        "mode": "lines+markers" if len(kept) < 30 else "lines",
+        "mode": "lines+markers" if len(sample) < 30 else "lines",
         "name": html.escape(name),
-        "x": [step for step, _ in kept],
-        "y": [value for _, value in kept],
+        "x": [step for step, _ in sample],
+        "y": [value for _, value in sample],
     }

@@ -33,7 +33,7 @@ NAMED = ("/config", "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabContext, FastAPI]]:
     lab = open_lab(tmp_path_factory.mktemp("home"))
-    lab.config = replace(lab.config, lead_password=PASSWORD)
+    lab.config = replace(lab.config, owner_password=PASSWORD)
     tasks = [Task(f"p{n}", (Option("a", f"x{n}"), Option("b", f"y{n}"))) for n in range(3)]
     feedback.create(lab, CampaignPlan("guarded", repeats=0.0), tasks)
     feedback.move(lab, "guarded", "open")
@@ -219,4 +219,4 @@ def test_a_short_password_is_refused(tmp_path: Path) -> None:
     from genai_lab.errors import LabError
 
     with pytest.raises(LabError, match="8 characters"):
-        Config(home=tmp_path, lead_password="short")
+        Config(home=tmp_path, owner_password="short")

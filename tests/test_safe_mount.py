@@ -204,16 +204,20 @@ def test_an_open_door_needs_a_password_and_the_names_it_is_reached_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = f"--home={tmp_path}"
-    with pytest.raises(LabError, match="GENAI_LAB_LEAD_PASSWORD"):
-        program.configured(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))
-    with pytest.raises(LabError, match=r"reaches this lab as 'lab\.example' would be its lead; set a password"):
-        program.configured(options(home, "--allow-host", "lab.example"))
-    assert program.configured(options(home, "--allow-host", "127.0.0.2")).lead_password == ""
-    monkeypatch.setenv("GENAI_LAB_LEAD_PASSWORD", "long enough")
-    assert "lab.example" in program.configured(options(home, "--allow-host", "lab.example")).allowed_hosts
+    with pytest.raises(LabError, match="GENAI_LAB_OWNER_PASSWORD"):
+        program.read_config(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))
+    with pytest.raises(LabError, match=r"reaches this lab as 'lab\.example' would be its owner; set a password"):
+        program.read_config(options(home, "--allow-host", "lab.example"))
+    assert program.read_config(options(home, "--allow-host", "127.0.0.2")).owner_password == ""
+    monkeypatch.setenv("GENAI_LAB_OWNER_PASSWORD", "long enough")
+    assert "lab.example" in program.read_config(options(home, "--allow-host", "lab.example")).allowed_hosts
     with pytest.raises(LabError, match="--allow-host"):
-        program.configured(options(home, "--host", "0.0.0.0"))
-    config = program.configured(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))
+        program.read_config(options(home, "--host", "0.0.0.0"))
+    monkeypatch.setenv("GENAI_LAB_LEAD_PASSWORD", "its former name")
+    assert program.read_config(options(home)).owner_password == "long enough"
+    monkeypatch.delenv("GENAI_LAB_OWNER_PASSWORD")
+    assert program.read_config(options(home)).owner_password == "its former name"
+    config = program.read_config(options(home, "--host", "0.0.0.0", "--allow-host", "lab.example"))
     assert "lab.example" in config.allowed_hosts
 
 

@@ -36,7 +36,7 @@ WAIT = 20.0
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     made = open_lab(tmp_path_factory.mktemp("home"))
-    made.config = replace(made.config, lead_password=PASSWORD)
+    made.config = replace(made.config, owner_password=PASSWORD)
     yield made
     made.close()
 

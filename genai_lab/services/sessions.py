@@ -95,7 +95,7 @@ def _parse(lab: LabContext, cookie: str) -> _Session | None:
 
 def _signature(lab: LabContext, session: _Session) -> str:
     content = f"session {session.user_id} {session.last_second} {session.id}"
-    return links.signed(lab, f"{content} {_state(lab).generation} {lab.config.lead_password}")
+    return links.signed(lab, f"{content} {_state(lab).generation} {lab.config.owner_password}")
 
 
 def _state(lab: LabContext) -> _State:

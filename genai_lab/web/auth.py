@@ -39,7 +39,7 @@ class AuthMiddleware:
 
 def identify(lab: LabContext, session_cookie: str) -> Identity | None:
     """The user whose session this cookie is; in a lab without a password everybody is its owner."""
-    if not lab.config.lead_password:
+    if not lab.config.owner_password:
         return Identity(sessions.OWNER_ID, Role.OWNER)
     user_id = sessions.user_of(lab, session_cookie)
     return None if user_id is None else Identity(user_id, Role.OWNER)

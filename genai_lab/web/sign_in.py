@@ -56,14 +56,14 @@ class SignInRoutes:
         return router
 
     def show_form(self, request: Request, next: str = "/") -> Response:
-        if not self._lab.config.lead_password:
+        if not self._lab.config.owner_password:
             return RedirectResponse("/", 303)
         return HTMLResponse(_sign_in_page(_local_path(next)) if request.user is None else _sign_out_page())
 
     async def sign_in(self, request: Request) -> Response:
         form = parse_qs((await request.body())[:MAX_FORM_BYTES].decode("utf-8", "replace"))
         target = _local_path(form.get("next", ["/"])[0])
-        if not self._lab.config.lead_password:
+        if not self._lab.config.owner_password:
             return RedirectResponse("/", 303)
         # Nothing is awaited from here on, so that no two attempts are judged by one count.
         address = client_network(request)
@@ -71,7 +71,7 @@ class SignInRoutes:
         if request.user is None and (seconds := self._failed.seconds_left(address, browser)):
             return HTMLResponse(_sign_in_page(target, f"Too many attempts; wait {math.ceil(seconds)} s."), 429)
         password = form.get("password", [""])[0]
-        if not hmac.compare_digest(password.encode(), self._lab.config.lead_password.encode()):
+        if not hmac.compare_digest(password.encode(), self._lab.config.owner_password.encode()):
             self._failed.count(address, browser)
             return HTMLResponse(_sign_in_page(target, "This is not the password of the lab's owner."), 403)
         response = RedirectResponse(target, 303)

@@ -1,4 +1,4 @@
-"""The models page: what can be used, what it needs, where it came from; adding, loading and putting away."""
+"""The models page: what can be used, what it needs, where it came from; adding, loading and archiving models."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,141 +12,147 @@ from genai_lab.services import models as service
 from pages.components import catalogue as pieces
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded
+from pages.components.forms import Form
 from pages.components.head import page_head, section
-from pages.components.opening import on_open
+from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import NOTHING, count_text, seconds_text, size_text
 from pages.models import adding
 
 TITLE = "Models"
 ROUTE = "models"
 README_LIMIT = 60_000
-LOAD = 5  # the Load button's place among the outputs that draw() gives
-Update = Any
+
+
+# What depends on the catalogue and the selected model.
+BUTTONS = ["load", "unload", "open_playground", "archive", "restore"]
+CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads", "adapter.base"]
+SELECTED = ["model", "show_archived"]
+ADD_TABS = ("hub", "local", "adapter", "endpoint")
 
 
 def build(lab: LabContext) -> None:
     page_head(TITLE, "Everything that can generate: what it needs, where it came from, and what is in memory now.")
-    chosen, seen, planned = gr.State(""), gr.State(""), gr.State(None)
-    budget = pieces.budget_bar("models-budget")
-    table = pieces.model_table("models-table")
-    archived = gr.Checkbox(
+    form = Form(model=gr.State(""), drawn_state=gr.State(""), budget=pieces.budget_bar("models-budget"))
+    form.add(table=pieces.model_table("models-table"))
+    show_archived = gr.Checkbox(
         False, label="Show archived models", container=False, elem_classes=["quiet"], elem_id="models-archived"
     )
+    form.add(show_archived=show_archived)
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
-            detail = pieces.model_detail("models-detail")
-            with gr.Row():
-                load_ = gr.Button("Load", variant="primary", scale=0, min_width=90, elem_id="models-load")
-                unload = gr.Button("Unload", scale=0, min_width=90, elem_id="models-unload")
-                play = gr.Button(
-                    "Open in playground", scale=0, min_width=150, elem_id="models-play", link_target="_self"
-                )
-                archive = gr.Button("Archive", scale=0, min_width=90, elem_id="models-archive")
-                restore = gr.Button("Restore", scale=0, min_width=90, elem_id="models-restore")
-            surely_archive = Confirm("Archive", "models-archive-confirm")
-            surely_unload = Confirm("Unload", "models-unload-confirm")
-            with gr.Accordion("Model card", open=False, visible=False, elem_id="models-card") as shelf:
-                readme = gr.Markdown(elem_id="models-readme", elem_classes=["prose-small"])
+            confirm_archive, confirm_unload = _selected_model(form)
         with gr.Column(scale=2, min_width=300):
             section("Add a model")
-            offers = adding.tabs(lab)
-            hub, added, base = offers.hub, offers.added, offers.base
-            downloads = pieces.download_list("models-downloads")
-    shown = [table, budget, detail, shelf, readme, load_, unload, play, archive, restore, downloads, base, chosen]
-    now = [chosen, archived]
+            adding.build(lab, form)
+            form.add(downloads=pieces.download_list("models-downloads"))
+    _wire(lab, form, confirm_archive, confirm_unload)
 
-    on_open(opened, [offers.tabs, *shown], lab)
-    table.select(guarded(choose, lab), [archived], shown, **PRIVATE)
-    archived.input(guarded(draw, lab), now, shown, **PRIVATE)
-    load_.click(guarded(loading, lab), now, shown, concurrency_id="models", concurrency_limit=2, **PRIVATE)
-    unload.click(guarded(ask_unload, lab, surely_unload), [chosen], surely_unload.outputs, **PRIVATE).success(
-        guarded(draw, lab), now, shown, **PRIVATE
-    )
-    surely_unload.yes.click(guarded(unloaded, lab), now, shown, **PRIVATE).then(
-        surely_unload.close, None, surely_unload.outputs, **PRIVATE
-    )
-    archive.click(guarded(ask_archive, surely_archive), [chosen], surely_archive.outputs, **PRIVATE)
-    surely_archive.yes.click(guarded(put_away, lab), now, shown, **PRIVATE).then(
-        surely_archive.close, None, surely_archive.outputs, **PRIVATE
-    )
-    restore.click(guarded(brought_back, lab), now, shown, **PRIVATE)
 
-    for button, fn, inputs in added:
-        made = button.click(guarded(fn, lab), inputs, [chosen], concurrency_id="models", **PRIVATE)
-        made.success(guarded(draw, lab), now, shown, **PRIVATE)
-    where = [hub["repo"], hub["revision"], hub["key"]]
-    hub["check"].click(guarded(adding.plan, lab), where, [hub["plan"], hub["start"], planned], **PRIVATE)
-    gr.on(
-        [item.input for item in where],
-        adding.forget_plan,
-        None,
-        [hub["plan"], hub["start"], planned],
-        queue=False,
-        **PRIVATE,
+def _selected_model(form: Form) -> tuple[Confirm, Confirm]:
+    """One model's facts and buttons, with the questions before it is archived or unloaded."""
+    form.add(detail=pieces.model_detail("models-detail"))
+    with gr.Row():
+        form.add(
+            load=gr.Button("Load", variant="primary", scale=0, min_width=90, elem_id="models-load"),
+            unload=gr.Button("Unload", scale=0, min_width=90, elem_id="models-unload"),
+            open_playground=gr.Button(
+                "Open in playground", scale=0, min_width=150, elem_id="models-play", link_target="_self"
+            ),
+            archive=gr.Button("Archive", scale=0, min_width=90, elem_id="models-archive"),
+            restore=gr.Button("Restore", scale=0, min_width=90, elem_id="models-restore"),
+        )
+    confirm_archive = Confirm("Archive", "models-archive-confirm")
+    confirm_unload = Confirm("Unload", "models-unload-confirm")
+    with gr.Accordion("Model card", open=False, visible=False, elem_id="models-card") as card_panel:
+        form.add(readme=gr.Markdown(elem_id="models-readme", elem_classes=["prose-small"]))
+    form.add(card_panel=card_panel)
+    return confirm_archive, confirm_unload
+
+
+def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload: Confirm) -> None:
+    model = form["model"]
+
+    def on(event: Any, fn: Any, *bound: Any, inputs: Sequence[str] = SELECTED, **options: Any) -> Any:
+        return form.on(event, fn, *bound, inputs=inputs, outputs=[*CHANGED, "model"], **options)
+
+    form.on_load(load_page, lab, outputs=["add_tabs", *CHANGED, "model"])
+    on(form["table"].select, select_model, lab)
+    on(form["show_archived"].input, render, lab)
+    on(form["load"].click, load_model, lab, concurrency_id="models", concurrency_limit=2)
+    unloaded = form["unload"].click(
+        guarded(unload_or_ask, lab, confirm_unload), model, confirm_unload.outputs, **PRIVATE
     )
-    hub["start"].click(guarded(adding.download, lab), [hub["name"], *where, planned], [chosen], **PRIVATE).success(
-        guarded(draw, lab), now, shown, **PRIVATE
+    on(unloaded.success, render, lab)
+    on(confirm_unload.yes.click, unload_model, lab).then(confirm_unload.close, None, confirm_unload.outputs, **PRIVATE)
+    form["archive"].click(guarded(ask_to_archive, confirm_archive), model, confirm_archive.outputs, **PRIVATE)
+    on(confirm_archive.yes.click, archive_model, lab).then(
+        confirm_archive.close, None, confirm_archive.outputs, **PRIVATE
     )
-    downloads.cancel(guarded(cancel, lab), now, shown, **PRIVATE)
-    downloads.resume(guarded(resume, lab), now, shown, **PRIVATE)
-    # A tick that is late must not undo a choice, so it never says what is chosen.
-    gr.Timer(2).tick(guarded(tick, lab), [*now, seen], [*shown[:-1], seen], queue=False, **PRIVATE)
+    on(form["restore"].click, restore_model, lab)
+    for added in adding.wire(lab, form):
+        on(added.success, render, lab)
+    on(form["downloads"].cancel, cancel_download, lab)
+    on(form["downloads"].resume, resume_download, lab)
+    # A late tick must not undo a selection, so it never says which model is selected.
+    tick = gr.Timer(2).tick
+    form.on(tick, refresh, lab, inputs=[*SELECTED, "drawn_state"], outputs=[*CHANGED, "drawn_state"], queue=False)
 
 
 # Drawing
 
 
-def opened(lab: LabContext, request: gr.Request) -> Sequence[Update]:
-    """The page as its address asks for it: ?model=NAME, and ?add=local (hub, adapter, endpoint) for a way of adding."""
-    way = request.query_params.get("add", "")
-    tab = gr.update(selected=way) if way in ("hub", "local", "adapter", "endpoint") else gr.skip()
-    return tab, *draw(lab, request.query_params.get("model", ""), False)
+def load_page(lab: LabContext, request: gr.Request) -> Updates:
+    """The page as its address asks for it: ?model=NAME, and ?add=local (hub, adapter, endpoint) for a way to add."""
+    tab = request.query_params.get("add", "")
+    selected = {"add_tabs": gr.update(selected=tab)} if tab in ADD_TABS else {}
+    return selected | render(lab, {"model": request.query_params.get("model", ""), "show_archived": False})
 
 
-def choose(lab: LabContext, archived: bool, event: gr.EventData) -> Sequence[Update]:
-    return draw(lab, event.name, archived)
+def select_model(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    return render(lab, {**values, "model": event.name})
 
 
-def draw(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
-    """Everything that depends on the catalogue, in the order of `shown`."""
-    views = _views(lab, archived)
-    view = next((item for item in views if item.card.name == name), None)
+def render(lab: LabContext, values: Values) -> Updates:
+    """Everything that depends on the catalogue; without a model of this name the first one is selected."""
+    views, name = _views(lab, values["show_archived"]), values["model"]
+    view = next((view for view in views if view.card.name == name), None)
     if view is None and name:
-        view = _known(lab, name)
+        view = _model(lab, name)
     if view is None and views:
         view = views[0]
-    picked = view.card.name if view else ""
+    selected = view.card.name if view else ""
     text = _readme(view) if view else ""
-    return (
-        {"rows": [_row(item, item.card.name == picked) for item in views]},
-        _budget(lab),
-        _detail(view, service.budget(lab).loaded.get(picked)) if view else {},
-        gr.update(visible=bool(text)),
-        text,
-        *_buttons(view),
-        [_download(item) for item in service.downloads(lab)],
-        gr.update(choices=adding.bases(lab)),
-        picked,
-    )
+    return {
+        "table": {"rows": [_row(row, row.card.name == selected) for row in views]},
+        "budget": _budget(lab),
+        "detail": _detail(view, service.budget(lab).loaded.get(selected)) if view else {},
+        "card_panel": gr.update(visible=bool(text)),
+        "readme": text,
+        **_buttons(view),
+        "downloads": [_download(item) for item in service.downloads(lab)],
+        "adapter.base": gr.update(choices=adding.bases(lab)),
+        "model": selected,
+    }
 
 
-def tick(lab: LabContext, name: str, archived: bool, seen: str) -> Sequence[Update]:
-    """Draws again where something changed: a download moved, a model was loaded elsewhere."""
-    state = [(view.card.name, view.status, view.detail) for view in _views(lab, archived)]
-    mark = repr((name, state, service.budget(lab).used_bytes, [_download(item) for item in service.downloads(lab)]))
-    if mark == seen:
-        return gr.skip()
-    shown = list(draw(lab, name, archived))[:-1]
-    shown[LOAD].pop("interactive")  # a button that says Loading… stays as it is
-    return (*shown, mark)
+def refresh(lab: LabContext, values: Values) -> Updates:
+    """Draws the page again where something changed: a download moved, a model was loaded elsewhere."""
+    models = [(view.card.name, view.status, view.detail) for view in _views(lab, values["show_archived"])]
+    downloads = [_download(item) for item in service.downloads(lab)]
+    state = repr((values["model"], models, service.budget(lab).used_bytes, downloads))
+    if state == values["drawn_state"]:
+        return {}
+    updates = render(lab, values)
+    del updates["model"]
+    updates["load"].pop("interactive")  # a button that says Loading… stays as it is
+    return {**updates, "drawn_state": state}
 
 
 def _views(lab: LabContext, archived: bool) -> list[service.ModelView]:
-    put_away = service.catalogue(lab, archived=True) if archived else []
-    return service.catalogue(lab) + put_away
+    return service.catalogue(lab) + (service.catalogue(lab, archived=True) if archived else [])
 
 
-def _known(lab: LabContext, name: str) -> service.ModelView | None:
+def _model(lab: LabContext, name: str) -> service.ModelView | None:
     try:
         return service.show(lab, name)
     except LabError:
@@ -180,7 +186,7 @@ def _origin(source: Source) -> str:
 
 def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[str, Any]:
     card = view.card
-    together = state.rows_together if state else 0
+    rows_together = state.rows_together if state else 0
     facts = {
         "Architecture": f"{card.architecture} ({card.family})",
         "Modes": ", ".join(card.modes) or "none: it classifies",
@@ -191,11 +197,11 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
         "Context": f"{card.context:,} tokens" if card.context else NOTHING,
         "Licence": card.licence or NOTHING,
         "Source": _origin(card.source),
-        "Model there": card.source.remote_name or "",
+        "Name at the endpoint": card.source.remote_name or "",
         "Key variable": card.source.key_env or "",
         "Content hash": card.content_hash or NOTHING,
-        "Batch": f"at most {together} rows together since it was loaded" if together else "",
-        "Made by run": str(view.made_by_run or ""),
+        "Batch": f"at most {rows_together} rows at once since it was loaded" if rows_together else "",
+        "Created by run": str(view.made_by_run or ""),
         "Added": f"{view.created_at:%Y-%m-%d %H:%M} UTC" if view.created_at else "",
     }
     return {
@@ -216,21 +222,20 @@ def _dtype(card: Any) -> str:
 
 def _memory(card: Any, state: service.LoadedState | None) -> str:
     cache = f", {size_text(card.cache_bytes)} of it for a text that fills the context" if card.cache_bytes else ""
-    foreseen = f"about {size_text(card.memory_bytes)} foreseen{cache}" if card.memory_bytes else NOTHING
-    return f"{size_text(state.memory_bytes)} measured; {foreseen}" if state and state.measured else foreseen
+    estimate = f"about {size_text(card.memory_bytes)} estimated{cache}" if card.memory_bytes else NOTHING
+    return f"{size_text(state.memory_bytes)} measured; {estimate}" if state and state.measured else estimate
 
 
-def _buttons(view: service.ModelView | None) -> tuple[Update, ...]:
-    """Updates for load, unload, play, archive, restore."""
+def _buttons(view: service.ModelView | None) -> Updates:
     status = view.status if view else ""
-    plays = view is not None and status in ("ready", "loaded") and view.card.role == "generate"
-    return (
-        gr.update(visible=status != "loaded" and status != "archived", interactive=plays),
-        gr.update(visible=status == "loaded"),
-        gr.update(interactive=plays, link=f"/?model={view.card.name}" if view and plays else None),
-        gr.update(visible=status != "archived", interactive=bool(view) and status != "downloading"),
-        gr.update(visible=status == "archived"),
-    )
+    ready = view is not None and status in ("ready", "loaded") and view.card.role == "generate"
+    return {
+        "load": gr.update(visible=status not in ("loaded", "archived"), interactive=ready),
+        "unload": gr.update(visible=status == "loaded"),
+        "open_playground": gr.update(interactive=ready, link=f"/?model={view.card.name}" if view and ready else None),
+        "archive": gr.update(visible=status != "archived", interactive=bool(view) and status != "downloading"),
+        "restore": gr.update(visible=status == "archived"),
+    }
 
 
 def _budget(lab: LabContext) -> dict[str, Any]:
@@ -240,23 +245,23 @@ def _budget(lab: LabContext) -> dict[str, Any]:
         "used": size_text(state.used_bytes),
         "budget": size_text(state.budget_bytes),
         "percent": round(100 * share, 1),
-        "loaded": " · ".join(f"{name} {size_text(one.memory_bytes)}" for name, one in state.loaded.items()),
-        "note": f"device {lab.config.device}, dtype {lab.config.dtype}; the least recently used model makes room; the "
-        f"whole process takes {size_text(state.process_bytes)}",
+        "loaded": " · ".join(f"{name} {size_text(model.memory_bytes)}" for name, model in state.loaded.items()),
+        "note": f"device {lab.config.device}, dtype {lab.config.dtype}; the least recently used model is unloaded "
+        f"first; the whole process takes {size_text(state.process_bytes)}",
     }
 
 
 def _download(item: service.Download) -> dict[str, Any]:
     running = item.status in ("queued", "running")
-    done, total = item.done_bytes, item.total_bytes
-    text = f"{size_text(done)} of {size_text(total)}" if total else size_text(done)
+    received, total = item.done_bytes, item.total_bytes
+    text = f"{size_text(received)} of {size_text(total)}" if total else size_text(received)
     if running and item.seconds_left is not None:
         text += f", {seconds_text(max(1.0, item.seconds_left))} left"
     return {
         "id": str(item.id),
         "name": item.name,
         "text": f"{item.status}: {text}",
-        "percent": round(100 * done / total, 1) if total else 0,
+        "percent": round(100 * received / total, 1) if total else 0,
         "error": item.error or "",
         "running": running,
         "stopped": item.status in ("cancelled", "failed"),
@@ -272,30 +277,30 @@ def _readme(view: service.ModelView) -> str:
     return text.split("---\n", 2)[2] if text.startswith("---\n") and text.count("---\n") > 1 else text
 
 
-# Loading and putting away
+# Loading and archiving
 
 
-def loading(lab: LabContext, name: str, archived: bool) -> Iterator[Sequence[Update]]:
-    """Loads while the page says so; what does not fit is refused by a sentence."""
-    busy = list(draw(lab, name, archived))
-    busy[LOAD] = gr.update(value="Loading…", interactive=False)
-    yield busy
+def load_model(lab: LabContext, values: Values) -> Iterator[Updates]:
+    """Loads the model while its button says so; a model that does not fit is refused in one sentence."""
+    updates = render(lab, values)
+    updates["load"] = gr.update(value="Loading…", interactive=False)
+    yield updates
     try:
-        service.load(lab, name)
+        service.load(lab, values["model"])
     except Exception:
-        yield _idle(lab, name, archived)
+        yield _after_loading(lab, values)
         raise
-    yield _idle(lab, name, archived)
+    yield _after_loading(lab, values)
 
 
-def _idle(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
-    after = list(draw(lab, name, archived))
-    after[LOAD] = {**after[LOAD], "value": "Load"}
-    return after
+def _after_loading(lab: LabContext, values: Values) -> Updates:
+    updates = render(lab, values)
+    updates["load"] = {**updates["load"], "value": "Load"}
+    return updates
 
 
-def ask_unload(lab: LabContext, question: Confirm, name: str) -> tuple[Update, Update]:
-    """Unloads at once; asks first where a generation under way would be lost."""
+def unload_or_ask(lab: LabContext, question: Confirm, name: str) -> tuple[Any, Any]:
+    """Unloads at once; asks first where a running generation would be lost."""
     state = service.budget(lab).loaded.get(name)
     if state is not None and state.busy:
         return question.ask(f"{name} is generating; unloading it ends that text where it is.")
@@ -303,37 +308,37 @@ def ask_unload(lab: LabContext, question: Confirm, name: str) -> tuple[Update, U
     return question.close()
 
 
-def unloaded(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
-    service.unload(lab, name)
-    return draw(lab, name, archived)
+def unload_model(lab: LabContext, values: Values) -> Updates:
+    service.unload(lab, values["model"])
+    return render(lab, values)
 
 
-def ask_archive(question: Confirm, name: str) -> tuple[Update, Update]:
+def ask_to_archive(question: Confirm, name: str) -> tuple[Any, Any]:
     return question.ask(f"Archive {name}? It leaves every list; its runs keep it, and it can be restored.")
 
 
-def put_away(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
-    service.archive(lab, name)
-    return draw(lab, name if archived else "", archived)
+def archive_model(lab: LabContext, values: Values) -> Updates:
+    service.archive(lab, values["model"])
+    return render(lab, values if values["show_archived"] else {**values, "model": ""})
 
 
-def brought_back(lab: LabContext, name: str, archived: bool) -> Sequence[Update]:
-    service.restore(lab, name)
-    return draw(lab, name, archived)
+def restore_model(lab: LabContext, values: Values) -> Updates:
+    service.restore(lab, values["model"])
+    return render(lab, values)
 
 
-# Downloads under way
+# Downloads in progress
 
 
-def cancel(lab: LabContext, name: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
+def cancel_download(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     service.cancel_download(lab, int(event.id))
-    return draw(lab, name, archived)
+    return render(lab, values)
 
 
-def resume(lab: LabContext, name: str, archived: bool, event: gr.EventData) -> Sequence[Update]:
-    """Starts the download again; what is there already is not fetched twice."""
-    item = next((one for one in service.downloads(lab) if str(one.id) == str(event.id)), None)
-    if item is None:
-        raise LabError("This download is gone from the list; start it again with its Hub id.")
-    service.start_download(lab, item.name, service.show(lab, item.name).card.source)
-    return draw(lab, name, archived)
+def resume_download(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    """Starts the download again; files that are complete are not fetched twice."""
+    download = next((item for item in service.downloads(lab) if str(item.id) == str(event.id)), None)
+    if download is None:
+        raise LabError("This download is no longer in the list; start it again with its Hub id.")
+    service.start_download(lab, download.name, service.show(lab, download.name).card.source)
+    return render(lab, values)

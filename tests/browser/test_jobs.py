@@ -37,7 +37,7 @@ def test_a_job_is_seen_alike_in_two_browsers_cancelled_and_tried_again(
     expect(first.locator("#jobs-detail h2")).to_contain_text("Count slowly")
     expect(first.locator("#jobs-curves .js-plotly-plot")).to_be_visible()
     first.locator("#jobs-cancel").click()
-    expect(first.locator("#jobs-confirm")).to_contain_text("What it has found so far is kept")
+    expect(first.locator("#jobs-confirm")).to_contain_text("Its results so far are kept")
     first.locator("#jobs-confirm-yes").click()
     for page in (first, second):
         expect(page.locator(f"{row} .state")).to_have_text("cancelled")

@@ -7,10 +7,9 @@ import pytest
 
 import pages  # noqa: F401  (turns Gradio's analytics off)
 from genai_lab.context import LabContext
-from genai_lab.services import datasets, models
+from genai_lab.services import datasets
 from pages import evaluate
 from pages.evaluate import new
-from pages.models import adding
 from pages.playground import examples, welcome
 
 
@@ -38,12 +37,6 @@ def test_a_link_from_a_dataset_opens_new_with_what_suits_it(lab: LabContext, spa
 def test_evaluate_opens_new_while_there_is_nothing_to_see(lab: LabContext) -> None:
     wanted = "figures" if evaluate.service.find(lab, 1) else "new"
     assert evaluate.arrived(lab, asked())[0]["selected"] == wanted
-
-
-def test_the_places_that_models_may_come_from_are_those_that_are_looked_through(lab: LabContext) -> None:
-    found = adding.found_folders(lab, "config.json")["choices"]
-    assert models.show(lab, "tiny").card.source.location in found
-    assert all(any(path.startswith(str(root)) for root in lab.options.roots) for path in found)
 
 
 def test_every_door_of_the_first_screen_leads_somewhere() -> None:

@@ -219,14 +219,14 @@ def test_a_visitors_cookie_opens_the_demo_alone(lab: LabContext, web: Any) -> No
     assert fresh.post(f"{elsewhere}answer", headers=cookie, json={"prompt": "x"}).status_code == 403
     assert fresh.get(place).status_code == 403
     assert "script-src 'self';" in client.get(place).headers["content-security-policy"]
-    lab.config = replace(lab.config, lead_password="a lead's password")
+    lab.config = replace(lab.config, owner_password="a lead's password")
     try:
         for path in ("/", "/config", "/feedback", "/gradio_api/info", "/gradio_api/queue/join"):
             for method in ("GET", "POST"):
                 assert fresh.request(method, path, headers=cookie).status_code == 403
         assert client.get(f"{place}state").status_code == 200
     finally:
-        lab.config = replace(lab.config, lead_password="")
+        lab.config = replace(lab.config, owner_password="")
 
 
 def test_a_demo_takes_two_models_at_least(lab: LabContext, tmp_path: Path) -> None:
