@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genai_lab.cli import Parser, integer, print_json, real, text_of, with_lab
-from genai_lab.feedback import MOST
+from genai_lab.feedback import MOST, CampaignPlan
 
 if TYPE_CHECKING:
     from genai_lab.context import LabContext
@@ -30,9 +30,23 @@ def add(parser: Parser) -> None:
     parser.set_defaults(command=_draw)
 
 
+def plan_of(options: Namespace, name: str) -> CampaignPlan:
+    """The campaign that the options of `feedback` describe."""
+    return CampaignPlan(
+        name,
+        options.criterion,
+        text_of(options.guidelines, "guidelines") if options.guidelines else "",
+        options.kind,
+        options.overlap,
+        not options.no_ties,
+        not options.no_both_bad,
+        options.repeats,
+        seed=options.seed,
+    )
+
+
 @with_lab
 def _draw(lab: "LabContext", options: Namespace) -> None:
-    from genai_lab.cli.feedback import plan_of
     from genai_lab.cli.jobs import waited
     from genai_lab.services import feedback
     from genai_lab.services.feedback import fresh

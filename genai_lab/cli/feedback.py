@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, integer, number, print_json, real, text_of, with_lab
+from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, integer, number, print_json, real, with_lab
 from genai_lab.errors import LabError
-from genai_lab.feedback import CampaignPlan
 
 if TYPE_CHECKING:
     from genai_lab.context import LabContext
@@ -137,7 +136,7 @@ def _create(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import feedback
     from genai_lab.services.feedback import sources
 
-    plan = plan_of(options, options.name or _named(options))
+    plan = drawing.plan_of(options, options.name or _named(options))
     columns = sources.Columns(
         tuple(options.prompt),
         tuple(options.completion),
@@ -160,20 +159,6 @@ def _create(lab: "LabContext", options: argparse.Namespace) -> None:
         return print_json(dataclasses.asdict(made))
     print(f"Campaign {made.campaign} ({made.name}): {made.told}")
     return None
-
-
-def plan_of(options: argparse.Namespace, name: str) -> CampaignPlan:
-    return CampaignPlan(
-        name,
-        options.criterion,
-        text_of(options.guidelines, "guidelines") if options.guidelines else "",
-        options.kind,
-        options.overlap,
-        not options.no_ties,
-        not options.no_both_bad,
-        options.repeats,
-        seed=options.seed,
-    )
 
 
 def _named(options: argparse.Namespace) -> str:

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from genai_lab.errors import ModelError
 from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models.adapter_types import BOTTLENECK
 from genai_lab.models.checks import Tensor, check_links, folder_within, read_json, safetensors_header, weight_files
 from genai_lab.models.inspect import count, hash_of, hashed_files, inspect_folder, joined_hash
 from genai_lab.models.local import clear_errors
 from genai_lab.models.sizing import SIZES, packed_bytes
 
-BOTTLENECK = "HOULSBY"
 SOFT = frozenset({"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"})
 KEYS = frozenset({"PREFIX_TUNING", "CARTRIDGE"})
 # Kinds that leave the base's tensors as they are when PEFT puts them into its layers.

@@ -15,7 +15,7 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from genai_lab.errors import BadSetting, ModelError
-from genai_lab.models.adapter import BOTTLENECK
+from genai_lab.models.adapter_types import BOTTLENECK
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": nn.functional.gelu,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from genai_lab.context import LabContext
 from genai_lab.models import BACKENDS, Card
-from genai_lab.services import models
+from genai_lab.services import model_rows
 from storage import models as queries
 
 log = logging.getLogger(__name__)
@@ -17,7 +17,7 @@ def hash_in_background(lab: LabContext) -> None:
     """Hashes the content of models that was too large for it while a user waited; nothing happens without any."""
     with lab.database.reading() as session:
         rows = [row for row in queries.all_models(session) if row.path and row.content_hash is None]
-        waiting = [models.card_of({**row.card, "name": row.name}) for row in rows]
+        waiting = [model_rows.card_of({**row.card, "name": row.name}) for row in rows]
     if waiting:
         threading.Thread(target=_hash_all, args=(lab, waiting), name="hashing", daemon=True).start()
 
@@ -26,14 +26,14 @@ def hashed(lab: LabContext, card: Card) -> Card:
     """The card with its content's hash, counted now if it is not known yet; raises LabError."""
     if card.content_hash is not None or card.path is None:
         return card
-    wanted = replace(models.options(lab), hash_all=True)
+    wanted = replace(model_rows.options(lab), hash_all=True)
     found = BACKENDS.get(card.source.backend).inspect(card.source, card.name, wanted)
     made = replace(card, content_hash=found.content_hash)
     if not lab.worker:
         with lab.database.session() as session:
             row = queries.model_named(session, card.name)
             if row is not None and row.content_hash is None:
-                models.take_over(row, made)
+                model_rows.take_over(row, made)
     return made
 
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -14,16 +14,16 @@ from sqlalchemy.exc import IntegrityError
 
 from genai_lab.errors import BadSetting, DuplicateName, ModelError, UnknownName
 from genai_lab.memory import resident
-from genai_lab.models import BACKENDS, Card, Generator, Mode, Options, Prompt, Source
+from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt, Source
 from genai_lab.models.cache import LoadedState
 from genai_lab.models.checks import size_text
-from genai_lab.models.inspect import is_starter_template
 from genai_lab.services import downloads as fetching
-from genai_lab.services import jobs
+from genai_lab.services import hashes, jobs
 from genai_lab.services.downloads import Download
 from genai_lab.services.downloads import HubPlan as HubPlan
 from genai_lab.services.downloads import hub_size as hub_size
 from genai_lab.services.endpoints import check_key_host
+from genai_lab.services.model_rows import card_of, fields_of, options, take_over
 from genai_lab.views import View
 from storage import models as queries
 from storage.tables import Model
@@ -73,7 +73,7 @@ def register_starters(lab: "LabContext") -> None:
         with lab.database.session() as session:
             row = queries.model_named(session, name)
             if row is None:
-                queries.add_model(session, **_fields(card))
+                queries.add_model(session, **fields_of(card))
             elif row.backend == "starter":
                 take_over(row, card)
 
@@ -106,8 +106,6 @@ def add(
     if card.path is None and card.family != "endpoint":
         raise ModelError(f"{source.location} is not on this machine yet; download it first.")
     _insert(lab, card, made_by_run)
-    from genai_lab.services import hashes
-
     hashes.hash_in_background(lab)
     return show(lab, name)
 
@@ -118,7 +116,7 @@ def reserve(session: Any, card: Card, run_id: int) -> Model:
         raise DuplicateName("model", card.name)
     base = queries.model_named(session, card.source.base) if card.source.base else None
     try:
-        return queries.add_model(session, **_fields(card, made_by_run_id=run_id, base_id=base.id if base else None))
+        return queries.add_model(session, **fields_of(card, made_by_run_id=run_id, base_id=base.id if base else None))
     except IntegrityError:
         raise DuplicateName("model", card.name) from None
 
@@ -171,8 +169,6 @@ def load(lab: "LabContext", name: str) -> Generator:
         raise ModelError(f"{name} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
     if view.card.role != "generate":
         raise ModelError(f"{name} classifies texts and cannot generate; choose a model that generates.")
-    from genai_lab.services import hashes
-
     card = hashes.hashed(lab, view.card)
     below = _base(lab, card)
     return lab.models.acquire(card, None if below is None else hashes.hashed(lab, below))
@@ -334,43 +330,12 @@ def _key(source: dict[str, Any]) -> tuple[str, str]:
     return source["location"], source.get("revision") or ""
 
 
-def _fields(card: Card, **more: Any) -> dict[str, Any]:
-    kept = asdict(card)
-    kept["path"] = str(card.path) if card.path else None
-    return {
-        "name": card.name,
-        "role": card.role,
-        "backend": card.source.backend,
-        "source": asdict(card.source),
-        "revision": card.source.revision,
-        "path": kept["path"],
-        "content_hash": card.content_hash,
-        "card": kept,
-        **more,
-    }
-
-
-def card_of(kept: dict[str, Any]) -> Card:
-    """The card that was kept as JSON."""
-    path = Path(kept["path"]) if kept["path"] else None
-    if "completes" not in kept and path is not None and kept["chat"]:
-        kept = {**kept, "completes": is_starter_template(path)}
-    return Card(**{**kept, "source": Source(**kept["source"]), "path": path})
-
-
-def take_over(row: Model, card: Card) -> None:
-    """Writes what the card says into the model's row."""
-    for name, value in _fields(card).items():
-        if getattr(row, name) != value:
-            setattr(row, name, value)
-
-
 def _insert(lab: "LabContext", card: Card, made_by_run: int | None) -> None:
     try:
         with lab.database.session() as session:
             base = queries.model_named(session, card.source.base) if card.source.base else None
             more = {"made_by_run_id": made_by_run, "base_id": base.id if base else None}
-            queries.add_model(session, **_fields(card, **more))
+            queries.add_model(session, **fields_of(card, **more))
     except IntegrityError:
         raise DuplicateName("model", card.name) from None
 
@@ -399,14 +364,6 @@ def _found(row: Model | None, lab: "LabContext", name: str) -> Model:
             known = [other.name for other in queries.all_models(session)]
         raise UnknownName("model", name, known)
     return row
-
-
-def options(lab: "LabContext") -> Options:
-    """How models are loaded, with the folders of the models that an adapter can stand on."""
-    with lab.database.reading() as session:
-        rows = queries.all_models(session) + queries.all_models(session, archived=True)
-    paths = tuple((row.name, Path(row.path)) for row in rows if row.path and row.backend != "adapter")
-    return replace(lab.options, base_paths=paths)
 
 
 def _base(lab: "LabContext", card: Card) -> Card | None:

@@ -1,0 +1,3 @@
+"""Values of `peft_type` in adapter_config.json that PEFT does not have."""
+
+BOTTLENECK = "HOULSBY"
