@@ -1,12 +1,15 @@
-"""Which room may import which; docs/design.md draws the same arrows."""
+"""Which room may import which (docs/design.md draws the same arrows), and how files and names are kept readable."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("genai_lab", "pages", "storage")
 JOINERS = {"services", "web", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
 ENGINE = sorted(f"genai_lab/{path.name}" for path in (ROOT / "genai_lab").iterdir() if path.name not in JOINERS)
 WALLS = {
@@ -21,6 +24,41 @@ WALLS = {
 # What the command line does not need to read its arguments.
 SLOW = {"numpy", "pandas", "sqlalchemy", "alembic", "httpx", "jinja2", "pyarrow", "gradio"}
 HEAVY = {"torch", "transformers", "peft", "sklearn", "evaluate", "trl"}
+# Packages whose __init__.py still holds code; the list only gets shorter.
+PACKAGES_WITH_CODE = {
+    "genai_lab",
+    "genai_lab.cli",
+    "genai_lab.data",
+    "genai_lab.decoding",
+    "genai_lab.feedback",
+    "genai_lab.models",
+    "genai_lab.prompts.few_shot",
+    "genai_lab.services.datasets",
+    "genai_lab.services.feedback",
+    "genai_lab.services.jobs",
+    "genai_lab.services.training",
+    "genai_lab.services.work",
+    "genai_lab.starter.recipes",
+    "genai_lab.starter.tasks",
+    "genai_lab.training",
+    "genai_lab.training.methods",
+    "genai_lab.training.objectives",
+    "pages",
+    "pages.datasets",
+    "pages.evaluate",
+    "pages.feedback",
+    "pages.finetune",
+    "pages.models",
+    "pages.playground",
+    "pages.prompts",
+}
+# Names that say nothing about the thing that they are given to, and their largest share of all names.
+VAGUE = {
+    "apart", "asked", "begun", "chosen", "done", "drawn", "found", "given", "goal", "held", "kept", "known",
+    "left", "made", "more", "one", "own", "place", "rest", "said", "seen", "shown", "taken", "told", "wanted",
+    "way", "whole", "words",
+}  # fmt: skip
+VAGUE_SHARE = 0.11
 
 
 def modules(room: str) -> list[Path]:
@@ -67,3 +105,117 @@ def test_files_stay_short_enough_to_read() -> None:
     code = [path for room in ("genai_lab", "storage", "pages", "tests", "benchmarks") for path in modules(room)]
     long = {str(path.relative_to(ROOT)): size for path in code if (size := len(path.read_text().splitlines())) > 420}
     assert not long
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def product() -> dict[str, Path]:
+    return {module_name(path): path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))}
+
+
+def imports_of(tree: ast.Module, known: dict[str, Path]) -> set[str]:
+    """The modules of the product that are imported anywhere in the file: within functions and for types too."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                names.add(inner if inner in known else str(node.module))
+    return names & known.keys()
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The strongly connected components of more than one module, by Tarjan's algorithm."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    components = []
+
+    def visit(module: str) -> None:
+        index[module] = low[module] = len(index)
+        stack.append(module)
+        for other in graph[module]:
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[module] = min(low[module], low[other])
+        if low[module] == index[module]:
+            component = [stack.pop()]
+            while component[-1] != module:
+                component.append(stack.pop())
+            if len(component) > 1:
+                components.append(sorted(component))
+
+    for module in graph:
+        if module not in index:
+            visit(module)
+    return components
+
+
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": set()}
+    assert circles(graph) == [["a", "b", "c"]]
+
+
+def test_there_are_no_import_circles() -> None:
+    known = product()
+    graph = {name: imports_of(ast.parse(path.read_text()), known) - {name} for name, path in known.items()}
+    assert sum(map(len, graph.values())) > 500
+    assert circles(graph) in ([], [["genai_lab.services.jobs", "genai_lab.services.jobs.supervisor"]])
+
+
+def defines_something(tree: ast.Module) -> bool:
+    """Whether a file holds more than a docstring, imports, `__all__`, `__version__` and a `__getattr__` that imports
+    on demand.
+    """
+    for node in tree.body:
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_listing = isinstance(node, ast.Assign) and all(
+            isinstance(target, ast.Name) and target.id in ("__all__", "__version__") for target in node.targets
+        )
+        is_import = isinstance(node, ast.Import | ast.ImportFrom) or (
+            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        )
+        is_lazy = isinstance(node, ast.FunctionDef) and node.name in ("__getattr__", "__dir__")
+        if not (is_docstring or is_listing or is_import or is_lazy):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_packages_only_re_export(room: str) -> None:
+    code = {
+        name
+        for name, path in product().items()
+        if path.name == "__init__.py" and name.split(".")[0] == room and defines_something(ast.parse(path.read_text()))
+    }
+    assert code <= PACKAGES_WITH_CODE, "move the code of these packages into modules"
+
+
+def bound_names(tree: ast.Module) -> Iterator[str]:
+    """Every name that the file gives to a variable, parameter, function, class, attribute or import."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)):
+                yield name
+
+
+def test_bound_names_are_found() -> None:
+    source = "import a as b\nclass C:\n    def d(self, e): self.f = g = e\ntry: pass\nexcept OSError as h: pass"
+    assert sorted(bound_names(ast.parse(source))) == ["C", "b", "d", "e", "f", "g", "h", "self"]
+
+
+def test_names_say_what_things_are() -> None:
+    names = [name for path in product().values() for name in bound_names(ast.parse(path.read_text()))]
+    vague = Counter(name for name in names if name in VAGUE)
+    assert vague.total() / len(names) < VAGUE_SHARE, vague.most_common()
