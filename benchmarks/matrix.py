@@ -24,8 +24,8 @@ from genai_lab.decoding import Sampling
 from genai_lab.models.starter import WEIGHTS
 from genai_lab.models.transformers import LocalGenerator, load_local
 from genai_lab.services import datasets, models
+from genai_lab.services.jobs.handlers.matrix import Matrix, cell_records
 from genai_lab.services.matrix import Plan, start
-from genai_lab.services.work.matrix import Matrix, cell_records
 from storage.tables import Job, Run
 
 MODEL, TEMPLATE = "starter-causal", "classify-review-bare"
@@ -127,7 +127,7 @@ def cell(lab: LabContext, plan: Plan, matrix: int, run: int, records: list[dict[
             report.write(json.dumps(item) + "\n")
     with lab.database.session() as session:
         job = session.query(Job).filter_by(run_id=matrix).one()
-        Matrix().keep(session, job, records)
+        Matrix().ingest(session, job, records)
         assert session.get_one(Run, run).status == "finished"
 
 

@@ -32,7 +32,7 @@ from genai_lab.config import Config
 from genai_lab.decoding import Sampling
 from genai_lab.services import datasets, evaluation, jobs, matrix
 from genai_lab.services.jobs import process
-from genai_lab.services.work import KINDS
+from genai_lab.services.jobs.handlers import HANDLERS
 from storage.tables import DatasetVersion, Generation, Run, Score
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,9 +136,9 @@ class Soak:
         """The jobs, kind after kind in turn, as far as this repository has kinds and the soak knows how to ask."""
         version = datasets.import_starter(self.lab, "sentiment", rows={"train": 50, "test": self.options.rows})
         makers: dict[str, Callable[[int], int]] = {"import": self.importing}
-        if "matrix" in KINDS:
+        if "matrix" in HANDLERS:
             makers["matrix"] = lambda number: self.trying(number, version.name)
-        if "evaluate" in KINDS:
+        if "evaluate" in HANDLERS:
             makers["evaluate"] = self.evaluating
         self.cells: list[tuple[int, int]] = []
         names = [name for name in ("import", "matrix", "evaluate") if name in makers]

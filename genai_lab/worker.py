@@ -30,8 +30,8 @@ CODES = {
 }
 
 
-class Reporter:
-    """Appends lines to the job's report; see `genai_lab.services.work.Report`."""
+class FileReporter:
+    """Appends lines to the job's report; see `genai_lab.services.jobs.handlers.Report`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -127,14 +127,14 @@ def _body(folder: Path, order: dict[str, Any], spare: Path) -> dict[str, Any]:
     from genai_lab.errors import LabError
 
     try:
-        report = Reporter(folder)
+        report = FileReporter(folder)
         _beat(report)
         from genai_lab import bootstrap
         from genai_lab.config import Config
-        from genai_lab.services.work import KINDS
+        from genai_lab.services.jobs.handlers import HANDLERS
 
         lab = bootstrap.open_worker(Config.from_environment())
-        result = KINDS.get(order["kind"]).run(lab, order["settings"], report)
+        result = HANDLERS.get(order["kind"]).run(lab, order["settings"], report)
         return {"status": "finished", "reason": "finished", "result": result}
     except LabError as problem:
         return _failed("failed", str(problem))
@@ -169,7 +169,7 @@ def _failed(reason: str, error: str) -> dict[str, Any]:
     return {"status": "failed", "reason": reason, "error": error, "result": None}
 
 
-def _beat(report: Reporter) -> None:
+def _beat(report: FileReporter) -> None:
     """Tells every second that this process lives, and the most memory that it has had."""
 
     def beat() -> None:

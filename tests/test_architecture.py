@@ -37,7 +37,7 @@ PACKAGES_WITH_CODE = {
     "genai_lab.services.feedback",
     "genai_lab.services.jobs",
     "genai_lab.services.training",
-    "genai_lab.services.work",
+    "genai_lab.services.jobs.handlers",
     "genai_lab.starter.recipes",
     "genai_lab.starter.tasks",
     "genai_lab.training",

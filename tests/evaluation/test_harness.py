@@ -67,13 +67,13 @@ def tasks(tmp_path: Path) -> Path:
 
 def worked(lab: LabContext, job_id: int) -> list[int]:
     """The job's body and what the app does with its records, in this process; the evaluations."""
-    kind, report = jobs.KINDS.get("harness"), Kept()
+    kind, report = jobs.HANDLERS.get("harness"), Kept()
     result = kind.run(lab, jobs.show(lab, job_id).settings, report)
     with lab.database.session() as session:
         job = session.get_one(Job, job_id)
-        kind.keep(session, job, report.records)
-        kind.keep(session, job, report.records)  # a record may come twice
-        kind.finish(session, job, result)
+        kind.ingest(session, job, report.records)
+        kind.ingest(session, job, report.records)  # a record may come twice
+        kind.complete(session, job, result)
     return list(result["evaluations"])
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services.work import KINDS, Report
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from storage.tables import Job, Preset
 
 
@@ -23,7 +23,7 @@ class Count:
     name = "count"
     resource = "cpu"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         done = {item["number"] for item in report.earlier()}
         for number in range(settings["upto"]):
             if number == settings.get("die") and number not in done and len(done) < number:
@@ -57,15 +57,15 @@ class Count:
             time.sleep(settings.get("pause", 0.0))
         return {"sum": sum(range(settings["upto"]))}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         for item in items:
             name = f"{item['job']} {item['number']}"
             if session.query(Preset).filter_by(name=name).first() is None:
                 session.add(Preset(name=name, settings={}))
         session.flush()
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         session.add(Preset(name=f"{job.settings['name']} finished", settings={}))
 
 
-KINDS.register(Count.name)(Count())
+HANDLERS.register(Count.name)(Count())

@@ -212,7 +212,7 @@ class Brief:
 def test_small_jobs_pass_long_ones_and_others_say_what_they_wait_for(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(jobs.KINDS._items, "brief", Brief())
+    monkeypatch.setitem(jobs.HANDLERS._items, "brief", Brief())
     supervisor, begun = Supervisor(lab), []
     monkeypatch.setattr(supervisor, "_spawn", lambda job_id, order: begun.append(job_id))
     first, second, third = (count(lab, name=name) for name in "abc")

@@ -14,9 +14,9 @@ from genai_lab.errors import LabError
 from genai_lab.models import Source
 from genai_lab.services import datasets, evaluation, jobs, matrix, models, presets, templates
 from genai_lab.services.evaluation import Choice
+from genai_lab.services.jobs.handlers.matrix import Matrix
 from genai_lab.services.matrix import estimating, promoting, reading
 from genai_lab.services.matrix.estimating import Estimating, estimate
-from genai_lab.services.work.matrix import Matrix
 from storage import jobs as job_queries
 from storage.tables import Job
 from tests.tiny import random_model
@@ -79,9 +79,9 @@ def worked(lab: LabContext, begun: matrix.Started, earlier: list[dict[str, Any]]
     result = Matrix().run(lab, settings, report)
     with lab.database.session() as session:
         job = session.get_one(Job, begun.job_id)
-        Matrix().keep(session, job, [*(earlier or []), *report.records])
+        Matrix().ingest(session, job, [*(earlier or []), *report.records])
         job.result = result
-        Matrix().finish(session, job, result)
+        Matrix().complete(session, job, result)
         job_queries.end_run(session, begun.run_id, "finished", None)
     return report
 

@@ -16,7 +16,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.models import Prompt, Request
 from genai_lab.models.fake import FakeGenerator
 from genai_lab.services import generation, jobs, models
-from genai_lab.services.work import KINDS
+from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.training import DatasetSpec, Plan, Training
 from storage import jobs as job_queries
 from storage.tables import Job
@@ -117,12 +117,12 @@ def _run_here(lab: LabContext, job_id: int, timeout: float | None = None, every:
     for view in sorted(jobs.find(lab, limit=100)[0], key=lambda view: view.id):
         if view.status != "queued" or view.id > job_id or view.kind not in ("matrix", "evaluate", "campaign", "import"):
             continue
-        kind, report = KINDS.get(view.kind), Kept()
+        kind, report = HANDLERS.get(view.kind), Kept()
         result = kind.run(lab, view.settings, report)
         with lab.database.session() as session:
             job = session.get_one(Job, view.id)
-            kind.keep(session, job, report.records)
-            kind.finish(session, job, result)
+            kind.ingest(session, job, report.records)
+            kind.complete(session, job, result)
             job_queries.end_job(session, job, "finished", "finished", None, None, result)
     return jobs.show(lab, job_id)
 

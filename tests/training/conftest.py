@@ -9,7 +9,7 @@ import pytest
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.services import datasets, jobs
-from genai_lab.services.work import KINDS
+from genai_lab.services.jobs.handlers import HANDLERS
 from storage import jobs as queries
 from storage.tables import Job
 from tests.tiny import open_lab
@@ -54,21 +54,21 @@ def done(lab: LabContext) -> Callable[[int], Report]:
         with lab.database.session() as session:
             job = session.get_one(Job, job_id)
             queries.mark_running(job, "cpu")
-            kind, settings = KINDS.get(job.kind), job.settings
+            kind, settings = HANDLERS.get(job.kind), job.settings
         report = Report(jobs.folder(lab, job_id))
         try:
             result = kind.run(lab, settings, report)
         except Exception as problem:
             with lab.database.session() as session:
-                kind.keep(session, session.get_one(Job, job_id), report.records)
+                kind.ingest(session, session.get_one(Job, job_id), report.records)
                 queries.end_job(session, session.get_one(Job, job_id), "failed", "failed", str(problem))
             raise
         with lab.database.session() as session:
             job = session.get_one(Job, job_id)
             points = [(name, step, value) for name, curve in report.metrics.items() for step, value in curve]
             queries.add_metrics(session, job_id, points)
-            kind.keep(session, job, report.records)
-            kind.finish(session, job, result)
+            kind.ingest(session, job, report.records)
+            kind.complete(session, job, result)
             queries.end_job(session, job, "finished", "finished", None, None, result)
         return report
 

@@ -22,7 +22,7 @@ def profile(lab: LabContext, version_id: int, model: str = "") -> dict[str, Any]
     """The profile, from memory where it is known; with `model` also lengths in its tokens. Raises LabError."""
     made = computed(lab, version_id, model)
     with lab.database.session() as session:
-        return keep(session, version_id, made)
+        return ingest(session, version_id, made)
 
 
 def start_profile(lab: LabContext, version_id: int, model: str = "") -> int:
@@ -45,7 +45,7 @@ def computed(lab: LabContext, version_id: int, model: str = "", progress: Progre
     return made
 
 
-def keep(session: Any, version_id: int, made: dict[str, Any]) -> dict[str, Any]:
+def ingest(session: Any, version_id: int, made: dict[str, Any]) -> dict[str, Any]:
     """Adds findings to the version's profile; returns all of it."""
     row = queries.version(session, version_id)
     if row is None:

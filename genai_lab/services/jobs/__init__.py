@@ -17,7 +17,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.models.checks import size_text
 from genai_lab.services.jobs import process, resources
-from genai_lab.services.work import KINDS
+from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.views import View
 from storage import jobs as queries
 from storage.tables import Job
@@ -117,7 +117,7 @@ def enqueue(
         "kind": kind,
         "title": title,
         "settings": settings,
-        "resource": KINDS.get(kind).resource,
+        "resource": HANDLERS.get(kind).resource,
         "priority": priority,
         "parent_id": parent,
         "depends_on_id": depends_on,
@@ -247,7 +247,7 @@ def _waiting(lab: LabContext, view: JobView, live: dict[int, Job]) -> str:
     needed = [live[one] for one in (view.depends_on_id, *(view.after or ())) if one in live]
     if needed:
         return f"waits for {_named(needed)}"
-    kind = KINDS.get(view.kind) if view.kind in KINDS else None
+    kind = HANDLERS.get(view.kind) if view.kind in HANDLERS else None
     found = resources.gpus()
     resource = resources.place_of(kind, lab.config.device, found) if kind is not None else view.resource
     running = [job for job in live.values() if job.status == "running" and job.resource == resource]

@@ -20,8 +20,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.glibc_heap import TUNABLES
-from genai_lab.services.jobs import folder, ingesting, process, resources
-from genai_lab.services.work import KINDS
+from genai_lab.services.jobs import folder, ingestion, process, resources
+from genai_lab.services.jobs.handlers import HANDLERS
 from storage import jobs as queries
 from storage.tables import Job
 
@@ -108,7 +108,7 @@ class Supervisor:
 
     def _follow(self, job: Job) -> None:
         place = folder(self.lab, job.id)
-        offset = ingesting.ingest(self.lab, job.id, place, job.ingested)
+        offset = ingestion.ingest(self.lab, job.id, place, job.ingested)
         child = self._children.get(job.id)
         code = child.poll() if child is not None else None
         if process.alive(place):
@@ -119,7 +119,7 @@ class Supervisor:
         process.end_children(place)
         self._children.pop(job.id, None)
         self._asked.pop(job.id, None)
-        while (after := ingesting.ingest(self.lab, job.id, place, offset)) > offset:
+        while (after := ingestion.ingest(self.lab, job.id, place, offset)) > offset:
             offset = after
         ended = process.read(place / process.EXIT)
         if ended and ended.get("attempt") == job.attempt:
@@ -155,12 +155,12 @@ class Supervisor:
             free = self._free_gpus(running)
             chosen = []
             for job in queries.jobs_of_status(session, "queued"):
-                if job.kind not in KINDS:
+                if job.kind not in HANDLERS:
                     queries.end_job(session, job, "failed", "failed", UNKNOWN.format(kind=job.kind))
                     continue
                 if job.cancel_requested or not queries.may_start(session, job):
                     continue
-                kind = KINDS.get(job.kind)
+                kind = HANDLERS.get(job.kind)
                 resource = resources.place_of(kind, self.lab.config.device, self._gpus)
                 if busy.count(resource) >= resources.slots(resource, self.lab.config, self._gpus):
                     continue
@@ -206,7 +206,7 @@ class Supervisor:
         with self.lab.database.session() as session:
             job = session.get_one(Job, job_id)
             result = ended["result"] or {}
-            KINDS.get(job.kind).finish(session, job, result)
+            HANDLERS.get(job.kind).complete(session, job, result)
             queries.end_job(session, job, "finished", "finished", None, ended.get("peak_memory"), result)
 
     def _end(self, job_id: int, status: str, reason: str, error: str | None, peak: int | None = None) -> None:
@@ -220,7 +220,7 @@ def _failed_attempt(job: Job, place: Path, order: dict[str, Any], code: int | No
     return {
         "attempt": job.attempt,
         "reason": "out of memory" if no_memory else "killed",
-        "records": ingesting.any_record(place / process.REPORT, order["offset"]),
+        "records": ingestion.any_record(place / process.REPORT, order["offset"]),
         "peak_memory": job.peak_memory,
     }
 

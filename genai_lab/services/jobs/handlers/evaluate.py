@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.metrics import Choice
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from genai_lab.services.predictions.scoring import score
-from genai_lab.services.work import KINDS, Report
 from storage import evaluation as queries
 from storage.tables import Job, Run
 
@@ -17,7 +17,7 @@ class Evaluate:
     name = "evaluate"
     resource = "device"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         choices = [Choice(**one) for one in settings["metrics"]]
         with lab.database.reading() as session:
             runs = {one: queries.run_with_inputs(session, one) for one in settings["systems"]}
@@ -35,12 +35,12 @@ class Evaluate:
         report.progress(len(pairs), len(pairs), "")
         return {"evaluation": settings["run"]}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         queries.add_scores(session, [item["score"] for item in items])
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         run = session.get_one(Run, job.run_id)
         run.status = "finished"
 
 
-KINDS.register(Evaluate.name)(Evaluate())
+HANDLERS.register(Evaluate.name)(Evaluate())

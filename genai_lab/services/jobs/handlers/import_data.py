@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.data.child import limit_memory
 from genai_lab.services.datasets import importing, profiling, queued
-from genai_lab.services.work import KINDS, Report
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from storage.tables import Job
 
 
@@ -20,7 +20,7 @@ class Import:
     def __init__(self, name: str, resource: str) -> None:
         self.name, self.resource, self.small = name, resource, resource == "cpu"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         order = importing.Order.from_dict(settings)
         if lab.worker:
             limit_memory()
@@ -30,10 +30,10 @@ class Import:
             queued.keep_bad(report.folder, problem.rows, problem.count)
             raise
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """There are no records: the whole counts."""
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         row, again = importing.adopt(session, result)
         if file := job.settings.get("file"):
             Path(file).unlink(missing_ok=True)
@@ -48,20 +48,20 @@ class Profile:
     resource = "cpu"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         def told(done: int, total: int) -> None:
             report.progress(done, total, f"{done:,} of {total:,} rows")
 
         return profiling.computed(lab, settings["version"], settings["model"], told)
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """There are no records: the whole counts."""
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        profiling.keep(session, job.settings["version"], result)
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+        profiling.ingest(session, job.settings["version"], result)
         result.clear()
 
 
-KINDS.register("import")(Import("import", "cpu"))
-KINDS.register("import-hub")(Import("import-hub", "network"))
-KINDS.register(Profile.name)(Profile())
+HANDLERS.register("import")(Import("import", "cpu"))
+HANDLERS.register("import-hub")(Import("import-hub", "network"))
+HANDLERS.register(Profile.name)(Profile())

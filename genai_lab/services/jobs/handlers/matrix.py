@@ -13,8 +13,8 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.metrics import Choice
 from genai_lab.services import packing
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from genai_lab.services.matrix import MATRIX, Plan
-from genai_lab.services.work import KINDS, Report
 from storage import evaluation as queries
 from storage.tables import Job, Run
 
@@ -23,7 +23,7 @@ class Matrix:
     name = MATRIX
     resource = "device"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         plan = Plan.from_dict(settings["plan"])
         earlier: dict[int, dict[int, dict[str, Any]]] = {}
         ended, failed = set(), {}
@@ -50,7 +50,7 @@ class Matrix:
             raise LabError(next(iter(failed.values())))
         return {"matrix": settings["run"], "failed": len(failed), **counts}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         for item in items:
             if "scores" in item:
                 queries.add_scores(session, item["scores"])
@@ -61,7 +61,7 @@ class Matrix:
         queries.add_generations(session, [(item["cell"], item["generation"]) for item in items if "generation" in item])
         queries.add_responses(session, [item["response"] for item in items if "response" in item])
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         """The runs end with the job; where cells have failed, the matrix says how many."""
         if failed := result.get("failed"):
             run = session.get_one(Run, job.run_id)
@@ -136,4 +136,4 @@ def _scores(
     return made
 
 
-KINDS.register(Matrix.name)(Matrix())
+HANDLERS.register(Matrix.name)(Matrix())

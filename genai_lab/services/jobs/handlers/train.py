@@ -13,8 +13,8 @@ from genai_lab.context import LabContext
 from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, model_rows, models
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparation
-from genai_lab.services.work import KINDS, Report
 from genai_lab.training import Plan, architecture_of
 from genai_lab.training.completion_scores import metric_for, rows_for
 from genai_lab.training.inputs import FILE, SHOWN, TrainingInputs
@@ -34,7 +34,7 @@ class Train:
         """One a process."""
         return Plan.from_dict(settings["plan"]).training.processes
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         from genai_lab.training.processes import run
 
         for item in report.earlier():
@@ -62,7 +62,7 @@ class Train:
             shutil.rmtree(folder, ignore_errors=True)  # the model stands; checkpoints are of no more use
         return result
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """What it wrote on the way, as completions of the run, and what these were worth."""
         found = [item["sample"] for item in items if "sample" in item]
         queries.add_generations(session, [(job.run_id or 0, _generation(one)) for one in found])
@@ -70,7 +70,7 @@ class Train:
             run = session.get_one(Run, job.run_id)
             run.settings = run.settings | {"scores": run.settings.get("scores", {}) | scores}
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         _made(session, result)
         run = session.get_one(Run, job.run_id)
         run.seconds = result["outcome"]["seconds"]
@@ -81,7 +81,7 @@ class Keep:
     resource = "device"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         from genai_lab.training.training_loop import progress_of
 
         place = jobs.folder(lab, settings["job"])
@@ -91,10 +91,10 @@ class Keep:
         counts = json.loads((place / "work" / COUNTS).read_text())
         return {"model": settings["model"], "card": _kept(card), "outcome": outcome | counts}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         return
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         """The run, whose own job has come to nothing, has this outcome."""
         _made(session, result)
         session.get_one(Job, job.settings["job"]).result = {"outcome": result["outcome"]}
@@ -105,7 +105,7 @@ class Merge:
     resource = "cpu"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         from genai_lab.training.artefacts import merge
 
         adapter, base = models.show(lab, settings["adapter"]).card, models.show(lab, settings["base"]).card
@@ -116,17 +116,17 @@ class Merge:
         card = BACKENDS.get("local").inspect(Source("local", str(folder)), settings["model"], model_rows.options(lab))
         return {"model": settings["model"], "card": _kept(card), "outcome": {"logits_apart": apart}}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         return
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         _made(session, result)
 
 
 class _Noting:
     """The report, with the notes among its records kept for the result."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Reporter) -> None:
         self._report = report
         self.notes: list[str] = [item["note"] for item in report.earlier() if "note" in item]
 
@@ -142,7 +142,7 @@ class _Noting:
         self._report.record(item)
 
 
-def _written(lab: LabContext, plan: Plan, place: Path, report: Report) -> dict[str, Any]:
+def _written(lab: LabContext, plan: Plan, place: Path, report: Reporter) -> dict[str, Any]:
     """Encodes the data into the job's folder, unless an earlier attempt has; how many rows there are."""
     from genai_lab.training.loading import load_tokenizer
 
@@ -211,7 +211,7 @@ def exported(
 
 
 def _reported(
-    lab: LabContext, plan: Plan, work: TrainingInputs, out: Path, card: Card, report: Report
+    lab: LabContext, plan: Plan, work: TrainingInputs, out: Path, card: Card, report: Reporter
 ) -> dict[str, Any]:
     """How a reward model, or the implicit reward of a policy, does on held-out pairs; {} for other runs."""
     if work.objective.needs != "pairs":
@@ -258,4 +258,4 @@ def _kinds() -> Iterator[Any]:
 
 
 for _kind in _kinds():
-    KINDS.register(_kind.name)(_kind)
+    HANDLERS.register(_kind.name)(_kind)

@@ -13,7 +13,7 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.feedback.masking import pattern
 from genai_lab.services import feedback
 from genai_lab.services.feedback import sources
-from genai_lab.services.work import KINDS, Report
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from storage import feedback as queries
 from storage.feedback_tables import Campaign
 from storage.tables import Job, Run
@@ -26,7 +26,7 @@ class Collect:
     resource = "cpu"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         plan = CampaignPlan(**settings["plan"])
         tasks, left_out = feedback.distinct(sources.tasks_of(lab, settings["runs"]), plan)
         if not tasks:
@@ -51,7 +51,7 @@ class Collect:
             report.progress(min(start + BLOCK, len(tasks)), len(tasks), count)
         return {"campaign": settings["campaign"], "items": len(tasks), "left_out": left_out}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         campaign = session.get(Campaign, job.settings["campaign"])
         if campaign is None:
             return  # discarded meanwhile
@@ -61,7 +61,7 @@ class Collect:
                 tasks = [_task(one) for one in item["tasks"]]
                 feedback.fill(session, campaign, plan, tasks, pattern(item["systems"]), item["places"])
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         campaign = session.get(Campaign, job.settings["campaign"])
         if campaign is not None:
             campaign.status = "open" if job.settings.get("open") else "draft"
@@ -73,4 +73,4 @@ def _task(values: dict[str, Any]) -> Task:
     return Task(values["prompt"], tuple(Option(**one) for one in values["options"]))
 
 
-KINDS.register(Collect.name)(Collect())
+HANDLERS.register(Collect.name)(Collect())

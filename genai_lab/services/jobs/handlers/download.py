@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.services import model_rows
 from genai_lab.services.downloads import KIND
-from genai_lab.services.work import KINDS, Report
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from storage import models as queries
 from storage.tables import Job
 
@@ -18,7 +18,7 @@ class Download:
     name = KIND
     resource = "network"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         from genai_lab.models import download
 
         order = download.Plan.from_dict(settings)
@@ -27,10 +27,10 @@ class Download:
         kept = asdict(card)
         return {"card": kept | {"path": str(card.path)}}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """There are no records: the whole counts."""
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         card = model_rows.card_of(result["card"])
         for row in queries.all_models(session) + queries.all_models(session, archived=True):
             if row.backend == "hub" and (row.source["location"], row.source.get("revision")) == (
@@ -39,4 +39,4 @@ class Download:
                 model_rows.take_over(row, replace(card, name=row.name))
 
 
-KINDS.register(Download.name)(Download())
+HANDLERS.register(Download.name)(Download())

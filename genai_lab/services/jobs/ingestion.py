@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.services.jobs import process
-from genai_lab.services.work import KINDS
+from genai_lab.services.jobs.handlers import HANDLERS
 from storage import jobs as queries
 from storage.tables import Job
 
@@ -42,7 +42,7 @@ def _apply(session: Session, job: Job, found: list[dict[str, Any]]) -> None:
     """What the lines say, written to the job's row and, by its kind, wherever records belong."""
     records = [line["record"] for line in found if "record" in line]
     if records:
-        KINDS.get(job.kind).keep(session, job, records)
+        HANDLERS.get(job.kind).ingest(session, job, records)
     points = [(str(p[0]), int(p[1]), float(p[2])) for p in (line["metric"] for line in found if "metric" in line)]
     finite = [point for point in points if math.isfinite(point[2])]
     if finite:

@@ -15,7 +15,7 @@ from genai_lab.registry import Registry
 from storage.tables import Job
 
 
-class Report(Protocol):
+class Reporter(Protocol):
     """The worker's line to the app."""
 
     folder: Path
@@ -33,7 +33,7 @@ class Report(Protocol):
         """The records of attempts before this one, so that a body goes on instead of beginning again."""
 
 
-class Kind(Protocol):
+class JobHandler(Protocol):
     """`resource` is what a job occupies: cpu, gpu, network, or device: the GPU where the lab computes on one.
 
     A kind with a method `gpus(settings)` is given as many GPUs as that says, others one. A kind that has `small` set
@@ -43,14 +43,14 @@ class Kind(Protocol):
     name: str
     resource: str
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         """The body, in the worker: returns the job's result; raises LabError in one sentence, records the rest."""
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """Writes records, in the app; the same record may come twice after a crash."""
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         """Writes what the whole makes, in the transaction that marks the job as finished."""
 
 
-KINDS: Registry[Kind] = Registry("kind of job", __name__)
+HANDLERS: Registry[JobHandler] = Registry("kind of job", __name__)

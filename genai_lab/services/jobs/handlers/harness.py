@@ -10,7 +10,7 @@ from genai_lab.evaluation.figures import HARNESS
 from genai_lab.provenance import provenance
 from genai_lab.services.datasets import importing
 from genai_lab.services.evaluation import harness
-from genai_lab.services.work import KINDS, Report
+from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from storage import evaluation as queries
 from storage import models, runs
 from storage.tables import DatasetVersion, Job, Run, RunInput
@@ -20,7 +20,7 @@ class Harness:
     name = HARNESS
     resource = "device"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Report) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         by_task: dict[str, list[tuple[str, Any]]] = {}
         names = settings["models"]
         for number, model in enumerate(names):
@@ -31,13 +31,13 @@ class Harness:
             report.record(harness.record_of(lab, settings, results))
         return {"tasks": list(by_task)}
 
-    def keep(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
+    def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         for item in items:
             group = f"harness {job.id} {item['task']}"
             if not runs.runs_of_group(session, group):
                 _kept(session, job, item, group)
 
-    def finish(self, session: Session, job: Job, result: dict[str, Any]) -> None:
+    def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
         found = {task: runs.runs_of_group(session, f"harness {job.id} {task}") for task in result["tasks"]}
         result["evaluations"] = [run.id for made in found.values() for run in made if run.kind == queries.EVALUATION]
 
@@ -123,4 +123,4 @@ def _score(evaluation: int, system: int, figure: dict[str, Any], one: dict[str, 
     }
 
 
-KINDS.register(Harness.name)(Harness())
+HANDLERS.register(Harness.name)(Harness())
