@@ -38,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
         return demo
 
     web = mount(SimpleNamespace(config=config), build)  # type: ignore[arg-type]
-    with serving(web, config) as address, httpx.Client(base_url=address, timeout=20) as client:
+    with serving(web, config) as address, httpx.Client(base_url=address, timeout=120) as client:
         yield client, secret
 
 
@@ -185,7 +185,7 @@ def test_a_body_over_the_limit_is_refused(served: tuple[httpx.Client, Path]) -> 
 @pytest.mark.parametrize("path", ["../__init__.py", "..%2f__init__.py", "%2e%2e/__init__.py", "/etc/passwd", "fonts"])
 def test_the_static_route_gives_only_assets(served: tuple[httpx.Client, Path], path: str) -> None:
     url = served[0].base_url  # sent by hand, for a client would tidy the path
-    with socket.create_connection((url.host, url.port), timeout=5) as line:
+    with socket.create_connection((url.host, url.port), timeout=120) as line:
         line.sendall(f"GET /lab-assets/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
         status = line.recv(100).split(b" ", 2)[1]
     assert status in (b"400", b"404", b"405")

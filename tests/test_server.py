@@ -30,7 +30,7 @@ from tests.serving import serving
 from tests.tiny import open_lab
 
 PASSWORD = "the owner of this lab"
-WAIT = 20.0
+WAIT = 120.0
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,26 @@
-"""Waiting for what other processes and threads do: for as long as they show signs of life, however slow the machine."""
+"""Waiting for other processes and threads: as long as they show signs of life, however slow the machine."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
+import psutil
+
 from genai_lab.context import LabContext
 from genai_lab.services import jobs
 
 SILENCE = 120.0
+LOOKS = 3000
 
 
 def until_ended(lab: LabContext, job_id: int) -> jobs.JobView:
-    """The job once it has ended; fails where nothing is heard of it or of any other job for SILENCE seconds."""
+    """Waits for the job's end and returns the job; fails once no job of the lab has changed for SILENCE seconds."""
     last: Any = None
     since = time.monotonic()
 
     def look(view: jobs.JobView) -> None:
         nonlocal last, since
-        now = [(one.id, one.status, one.attempt, one.done, one.heartbeat_at) for one in jobs.find(lab)[0]]
+        now = [(job.id, job.status, job.attempt, job.done, job.heartbeat_at) for job in jobs.find(lab)[0]]
         if now != last:
             last, since = now, time.monotonic()
         assert time.monotonic() - since < SILENCE, f"job {job_id} is {view.status} and silent: {jobs.log(lab, job_id)}"
@@ -25,9 +28,32 @@ def until_ended(lab: LabContext, job_id: int) -> jobs.JobView:
     return jobs.wait(lab, job_id, every=0.05, seen=look)
 
 
-def until(true: Callable[[], Any]) -> None:
-    """Comes back once `true` says so; fails after SILENCE seconds."""
-    end = time.monotonic() + SILENCE
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.005)
+def until(condition: Callable[[], Any]) -> None:
+    """Waits until `condition()` is true; fails after LOOKS looks, which take longer on a busy machine."""
+    for look in range(LOOKS):
+        if condition():
+            return
+        time.sleep(pause(look))
+    raise AssertionError("the condition did not become true")
+
+
+def until_served(condition: Callable[[], Any], process: psutil.Process) -> bool:
+    """Waits until `condition()` is true; False where the process ends before or uses no processor for LOOKS looks."""
+    idle, used = 0, 0.0
+    while idle < LOOKS:
+        if condition():
+            return True
+        try:
+            now = sum(process.cpu_times()[:2])
+        except psutil.NoSuchProcess:
+            return False
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        idle, used = (0, now) if now > used else (idle + 1, used)
+        time.sleep(pause(idle))
+    return False
+
+
+def pause(look: int) -> float:
+    """Seconds until the next look: 5 ms at first, 50 ms in the end."""
+    return min(0.05, 0.005 * (1 + look / 50))

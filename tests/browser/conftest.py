@@ -1,28 +1,23 @@
-"""The real app in a process of its own, and pages in Chromium that notice every error and every foreign request."""
+"""One running app and one Chromium for all browser tests, and pages that notice each error and foreign request."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.models import Source
 from genai_lab.services import models
+from tests.browser.accessibility import AXE, ROOT, SIZES
+from tests.browser.running_app import RunningApp
 from tests.tiny import random_model
 
-ROOT = Path(__file__).resolve().parents[2]
 SHARED_MODELS = ROOT / "../shared/data/models"
-AXE = ROOT / "node_modules/axe-core/axe.min.js"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
     "--no-sandbox",
@@ -33,9 +28,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SIZES = {"wide": (1440, 900), "phone": (390, 844)}
-PLAYED = "played"
-expect.set_options(timeout=100_000)  # for machines that are busy with something else
+TINY_MODEL = "played"
+PATIENCE = 300_000  # milliseconds after which a page is taken to hang, whatever else the machine does
+expect.set_options(timeout=PATIENCE)
 Opener = Callable[..., Page]
 
 
@@ -53,117 +48,90 @@ def app_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def app_url(app_home: Path, model_folder: Path) -> Iterator[str]:
-    """The address of a running app with an empty data home; it is ended by its process id."""
-    home = app_home
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {
-        **os.environ,
-        "GENAI_LAB_HOME": str(home),
-        "GENAI_LAB_MODEL_ROOTS": os.pathsep.join([str(home / "models"), str(model_folder.parent)]),
-        "GENAI_LAB_PLUGINS": "tests.jobs.bodies,tests.browser.slow",
-        "OMP_NUM_THREADS": "2",
-        "HF_HUB_OFFLINE": "0",
-    }
-    env.pop("DATABASE_URL", None)
-    with (home / "app.log").open("w") as log:
-        command = [sys.executable, "app.py", "--port", str(port)]
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(url, process, home / "app.log")
-            yield url
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path, patience: float = 90.0) -> None:
-    until = time.monotonic() + patience
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health").status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    pytest.fail(f"the app did not open:\n{log.read_text()[-3000:]}")
+    """The address of a running app with an empty data home."""
+    plugins = "tests.jobs.bodies,tests.browser.slow"
+    roots = [app_home / "models", model_folder.parent]
+    app = RunningApp(app_home, roots, GENAI_LAB_PLUGINS=plugins, OMP_NUM_THREADS="2", HF_HUB_OFFLINE="0")
+    yield app.url
+    app.stop()
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed; `make test` installs it")
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed; `make test` installs it")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
         chromium.close()
 
 
-# What a page says that is left while it waits for an answer; that the server is well is asked of the server itself.
-LEFT_WAITING = ("AbortError", "Unexpected error Connection errored out")
-
-
 @pytest.fixture(scope="package")
-def played(app_url: str, app_home: Path, model_folder: Path) -> None:
-    """The model under the name PLAYED in the running app's catalogue, by way of the database."""
+def tiny_model(app_url: str, app_home: Path, model_folder: Path) -> str:
+    """The name of a small model in the running app's catalogue, which was put there by way of the database."""
     lab = bootstrap.open_lab(Config(home=app_home, model_roots=(model_folder.parent,)))
-    models.add(lab, PLAYED, Source("local", str(model_folder)))
+    models.add(lab, TINY_MODEL, Source("local", str(model_folder)))
     lab.close()
+    return TINY_MODEL
 
 
 @pytest.fixture(scope="package")
 def visitors(browser: Browser) -> Iterator[list[BrowserContext]]:
-    """Browsers that keep the scripts of the pages from test to test, and nothing else."""
-    made: list[BrowserContext] = []
-    yield made
-    for one in made:
-        one.close()
+    """Browser contexts that keep the scripts of the pages from test to test, and nothing else."""
+    contexts: list[BrowserContext] = []
+    yield contexts
+    for context in contexts:
+        context.close()
+
+
+# What a page that is being left says while it waits for an answer; that the server is well is asked of the server.
+LEAVING = ("AbortError", "Unexpected error Connection errored out")
+
+
+def watch(page: Page, app_url: str, faults: list[str]) -> None:
+    """Adds script errors, console errors and foreign requests of the page to `faults`."""
+    leaving = [False]  # a page that is being left ends its session; what it then says is no fault
+
+    def on_request(request: Request) -> None:
+        leaving[0] = leaving[0] or (request.is_navigation_request() and request.frame == page.main_frame)
+        if not request.url.startswith((app_url, "data:", "blob:")):
+            faults.append(f"foreign request: {request.url}")
+
+    def on_console(line: ConsoleMessage) -> None:
+        if line.type == "error" and not leaving[0] and not line.text.strip().startswith(LEAVING):
+            faults.append(f"console: {line.text} ({line.location['url']})")
+
+    def on_arrival(*_: Any) -> None:
+        leaving[0] = False
+
+    page.on("request", on_request)
+    page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+    page.on("console", on_console)
+    page.on("download", on_arrival)
+    page.on("framenavigated", lambda frame: frame == page.main_frame and on_arrival())
 
 
 @pytest.fixture
 def open_page(browser: Browser, app_url: str, visitors: list[BrowserContext]) -> Iterator[Opener]:
     """open_page("/models", size="phone", scheme="dark") -> Page, with nothing foreign fetched and no console error.
 
-    Every call in a test is another visitor, who has been nowhere yet.
+    Each call in a test is another visitor, who has been nowhere yet.
     """
-    opened, faults = [], []
+    opened: list[Page] = []
+    faults: list[str] = []
 
-    def watch(page: Page) -> None:
-        left = [False]  # a page that is being left gives its session back; what it then says is nobody's fault
-
-        def request(one: Any) -> None:
-            left[0] = left[0] or (one.is_navigation_request() and one.frame == page.main_frame)
-            if not one.url.startswith((app_url, "data:", "blob:")):
-                faults.append(f"foreign request: {one.url}")
-
-        def console(line: Any) -> None:
-            if line.type == "error" and not left[0] and not line.text.strip().startswith(LEFT_WAITING):
-                faults.append(f"console: {line.text} ({line.location['url']})")
-
-        def arrived(*_: Any) -> None:
-            left[0] = False
-
-        page.on("request", request)
-        page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
-        page.on("console", console)
-        page.on("download", arrived)
-        page.on("framenavigated", lambda frame: frame == page.main_frame and arrived())
-
-    def opener(path: str = "/", *, size: str = "wide", scheme: str = "light") -> Page:
+    def opener(path: str = "/", *, size: str = "wide", scheme: Any = "light") -> Page:
         width, height = SIZES[size]
         if len(opened) == len(visitors):
             visitors.append(browser.new_context())
-            visitors[-1].set_default_timeout(100_000)
-        context = visitors[len(opened)]
-        page = context.new_page()
+            visitors[-1].set_default_timeout(PATIENCE)
+        page = visitors[len(opened)].new_page()
         opened.append(page)
         page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        watch(page)
+        page.emulate_media(color_scheme=scheme)
+        watch(page, app_url, faults)
         page.goto(app_url + path, wait_until="domcontentloaded")
         page.locator(".page-head h1").wait_for()
         page.locator("main[data-filled]").wait_for()
@@ -173,34 +141,14 @@ def open_page(browser: Browser, app_url: str, visitors: list[BrowserContext]) ->
     for page in opened:
         for one in page.context.pages:
             one.close()
-        _forget(page.context, app_url)
+        clear_storage(page.context, app_url)
     assert not faults
-    assert httpx.get(app_url, timeout=20).status_code == 200
+    assert httpx.get(f"{app_url}/health").status_code == 200
 
 
-def _forget(context: BrowserContext, url: str) -> None:
-    """Cookies and what pages have stored; the scripts stay."""
+def clear_storage(context: BrowserContext, url: str) -> None:
+    """Removes cookies and what pages have stored; cached scripts stay."""
     page = context.new_page()
     kinds = "cookies,local_storage,indexeddb,cache_storage,service_workers"
     context.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": kinds})
     page.close()
-
-
-@pytest.fixture(scope="session")
-def serious_violations() -> Callable[[Page], list[str]]:
-    """What axe-core finds of serious or critical impact, one line each."""
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed; `make test` installs it")
-    script = AXE.read_text()
-
-    def check(page: Page) -> list[str]:
-        page.evaluate(script)
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        return [
-            f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
-            for one in found
-            if one["impact"] in ("serious", "critical")
-            for node in one["nodes"][:3]
-        ]
-
-    return check

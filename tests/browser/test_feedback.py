@@ -1,17 +1,10 @@
 """From a comparison to a reward model: a campaign, two annotators by keyboard, a killed server, figures, best of n."""
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from gradio_client import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -21,52 +14,16 @@ from genai_lab.config import Config
 from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.models import Source
 from genai_lab.services import feedback, lineage, models
-from tests.browser.conftest import ROOT
+from tests.browser.accessibility import assert_accessible
+from tests.browser.conftest import PATIENCE
+from tests.browser.running_app import RunningApp
 from tests.tiny import random_model
 
 HOSTILE = r"${window.ran = 1} {{value}} `C:\new\xyz` <img src=x onerror='window.ran = 1'>"
 
 
-class House:
-    """An app of the test's own, which it may kill and start again at the same address."""
-
-    def __init__(self, home: Path, roots: Path) -> None:
-        self.home, self.log = home, home / "app.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.env = {**os.environ, "GENAI_LAB_HOME": str(home), "GENAI_LAB_MODEL_ROOTS": str(roots)}
-        self.env.pop("DATABASE_URL", None)
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "app.py", "--port", str(self.port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=log)
-        until = time.monotonic() + 90
-        while time.monotonic() < until and self.process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/health").status_code == 200:
-                    return
-            except httpx.HTTPError:
-                time.sleep(0.1)
-        pytest.fail(f"the app did not open:\n{self.log.read_text()[-3000:]}")
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     home, folder = tmp_path_factory.mktemp("house"), random_model(tmp_path_factory.mktemp("models") / "tiny")
     lab = bootstrap.open_lab(Config(home=home, model_roots=(folder.parent,)))
     models.add(lab, "tiny", Source("local", str(folder)))
@@ -75,9 +32,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     tasks = [Task(f"p{n} {HOSTILE}", options, votes=(("Cy", ways[0]), ("Di", ways[n % 2]))) for n in range(6)]
     feedback.create(lab, CampaignPlan("voted", kind="ranking", overlap=2), tasks, ordered=True)
     lab.close()
-    made = House(home, folder.parent)
-    yield made
-    made.stop()
+    app = RunningApp(home, [folder.parent])
+    yield app
+    app.stop()
 
 
 @pytest.fixture
@@ -85,7 +42,7 @@ def contexts(browser: Browser) -> Iterator[list[BrowserContext]]:
     """Three browsers: the lead's and two annotators'."""
     made = [browser.new_context(viewport={"width": 1440, "height": 900}) for _ in range(3)]
     for one in made:
-        one.set_default_timeout(100_000)
+        one.set_default_timeout(PATIENCE)
     yield made
     for one in made:
         one.close()
@@ -97,7 +54,7 @@ def visit(context: BrowserContext, address: str) -> Page:
     return page
 
 
-def compared(house: House, page: Page) -> list[str]:
+def compared(house: RunningApp, page: Page) -> list[str]:
     """Numbers of the runs of a comparison, and of as many drawn through the API."""
     client = Client(house.url, verbose=False)
     runs = [
@@ -147,7 +104,7 @@ def rank(page: Page, count: int, first: str = "1") -> None:
 
 
 def test_from_a_comparison_to_a_reward_model_that_picks_the_best_of_n(
-    house: House, contexts: list[BrowserContext], tmp_path: Path
+    house: RunningApp, contexts: list[BrowserContext], tmp_path: Path
 ) -> None:
     lead = visit(contexts[0], house.url)
     lead.locator(".page-head h1").wait_for()
@@ -192,7 +149,7 @@ def learned(lead: Page) -> str:
     lead.get_by_role("option", name="tiny", exact=True).click()
     lead.locator("#fb-train").click()
     lead.locator("#fb-begun a").click()
-    expect(lead.locator("#ft-detail .state")).to_have_text("finished", timeout=280_000)
+    expect(lead.locator("#ft-detail .state")).to_have_text("finished")
     expect(lead.locator("#ft-report")).to_contain_text("Baseline: longer completion wins")
     expect(lead.locator("#ft-report-plot .js-plotly-plot")).to_be_visible()
     name = lead.locator("#ft-detail h2").inner_text().removesuffix("finished").strip()
@@ -200,7 +157,7 @@ def learned(lead: Page) -> str:
     return name
 
 
-def best_of_n(house: House, context: BrowserContext, model: str) -> None:
+def best_of_n(house: RunningApp, context: BrowserContext, model: str) -> None:
     page = visit(context, house.url)
     expect(page.locator("#pg-model input")).not_to_have_value("")
     page.locator("#pg-prompt textarea").fill("Once upon a time")
@@ -232,7 +189,7 @@ def exported(lead: Page, tmp_path: Path) -> None:
     assert sum(both["label"]) == 20
 
 
-def walked(house: House, model: str) -> None:
+def walked(house: RunningApp, model: str) -> None:
     """From the reward model back to every ranking, annotator, prompt and seed."""
     lab = bootstrap.open_worker(Config(home=house.home))
     found = lineage.walk(lab, model)
@@ -245,25 +202,15 @@ def walked(house: House, model: str) -> None:
     assert json.dumps(found.as_dict())
 
 
-@pytest.mark.parametrize(("size", "scheme"), [((1440, 900), "light"), ((1440, 900), "dark"), ((390, 844), "dark")])
-def test_the_leads_page_has_no_serious_violation(
-    house: House, browser: Browser, scheme: Any, size: tuple[int, int], serious_violations: Any
-) -> None:
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
-    context.set_default_timeout(100_000)
-    page = visit(context, f"{house.url}/feedback?campaign=1")
+def test_the_leads_page_has_no_serious_violation(house: RunningApp, contexts: list[BrowserContext]) -> None:
+    page = visit(contexts[0], f"{house.url}/feedback?campaign=1")
     page.locator(".fb-people").wait_for()
-    found = serious_violations(page)
+    assert_accessible(page)
     for tab in ("Agreement", "Leaderboard", "Items", "New campaign"):
-        shown = page.get_by_role("tab", name=tab, exact=True)
-        if not shown.is_visible():  # a phone keeps the last tabs in a menu
-            continue
-        shown.click()
-        expect(shown).to_have_attribute("aria-selected", "true")
+        button = page.get_by_role("tab", name=tab, exact=True)
+        button.click()
+        expect(button).to_have_attribute("aria-selected", "true")
         if tab == "Items":
             expect(page.locator("#fb-disputes")).to_contain_text(HOSTILE)  # as text, whatever it holds
-        found += serious_violations(page)
+        assert_accessible(page)
     assert page.evaluate("window.ran") is None
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    context.close()
-    assert found == []

@@ -1,11 +1,10 @@
 """The Fine-tune page with real workers: a soft prompt learned while nobody looks, and switched on in the playground."""
 
 import re
-from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Opener
 from tests.browser.test_playground import choose, completion, type_number
 
@@ -102,23 +101,20 @@ def test_what_is_wrong_is_one_sentence_and_a_run_is_cloned_from_its_plan(open_pa
         re.compile(r"^python -m genai_lab train --home \S+ --config plan.yaml --name 'cloned from' --wait --json$")
     )
     page.locator("#ft-start").click()
-    expect(page.locator("#ft-detail h2 .state")).to_have_text("finished", timeout=280_000)
+    expect(page.locator("#ft-detail h2 .state")).to_have_text("finished")
     page.locator("#ft-clone").click()
     expect(page.locator("#ft-max-steps input")).to_have_value("2")
     expect(page.locator("#ft-per-device-batch-size input").first).to_have_value("2")
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("wide", "dark"), ("phone", "light")])
-def test_the_page_fits_and_is_accessible(
-    open_page: Opener, serious_violations: Callable[[Page], list[str]], size: str, scheme: str
-) -> None:
-    page = open_page("/finetune", size=size, scheme=scheme)
-    start = page.locator("#ft-start").bounding_box() or {"y": 9999.0}
-    assert size == "phone" or start["y"] < 900  # seen without scrolling
+def test_the_page_fits_and_is_accessible(open_page: Opener) -> None:
+    page = open_page("/finetune")
+    start = page.locator("#ft-start").bounding_box()
+    assert start
+    assert start["y"] < 900  # seen without scrolling
     prepared(page, 0)
     for tab in ("New", "Runs", "Studies"):
         shown = page.get_by_role("tab", name=tab, exact=True)
         shown.click()
         expect(shown).to_have_attribute("aria-selected", "true")
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert serious_violations(page) == []
+        assert_accessible(page)

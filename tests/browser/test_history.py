@@ -7,17 +7,16 @@ import pytest
 from gradio_client import Client
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PLAYED as NAME
 from tests.browser.conftest import Opener
 
 
 @pytest.fixture(scope="module")
-def runs(app_url: str, played: None) -> list[int]:
+def runs(app_url: str, tiny_model: str) -> list[int]:
     client = Client(app_url, verbose=False)
     try:
         made = [
             client.predict(
-                NAME, f"kept apart {n} <b>bold</b>", "", {"max_new_tokens": 3, "seed": n}, api_name="/generate"
+                tiny_model, f"kept apart {n} <b>bold</b>", "", {"max_new_tokens": 3, "seed": n}, api_name="/generate"
             )
             for n in (1, 2, 3)
         ]

@@ -30,7 +30,7 @@ def test_a_local_folder_is_added_loaded_and_put_away(open_page: Opener, model_fo
     expect(detail).to_contain_text("Content hash")
 
     page.locator("#models-load").click()
-    expect(added.locator(".state")).to_have_text("loaded", timeout=60_000)
+    expect(added.locator(".state")).to_have_text("loaded")
     expect(page.locator("#models-budget")).to_contain_text("stories")
     page.locator("#models-unload").click()
     expect(added.locator(".state")).to_have_text("ready")

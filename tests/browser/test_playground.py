@@ -1,19 +1,20 @@
 """The playground in a browser: streaming, its tokens, its microscope, comparing, sharing; and its public calls."""
 
 import re
-from typing import Any
 
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from genai_lab.starter.examples import examples
-from tests.browser.conftest import PLAYED as NAME
+from tests.browser.accessibility import assert_accessible
+from tests.browser.conftest import TINY_MODEL as NAME
 from tests.browser.conftest import Opener
+from tests.browser.drafts import stored_draft
 from tests.browser.slow import SLOW
 
 PROMPT = "Once upon a time"
-pytestmark = pytest.mark.usefixtures("played")
+pytestmark = pytest.mark.usefixtures("tiny_model")
 
 
 def status(page: Page) -> Locator:
@@ -45,7 +46,7 @@ def generated(page: Page, tokens: int = 24, prompt: str = PROMPT) -> str:
     type_number(page, "pg-max-new-tokens", tokens)
     page.locator("#pg-prompt textarea").fill(prompt)
     page.locator("#pg-run").click()
-    expect(status(page)).to_contain_text("finished", timeout=60_000)
+    expect(status(page)).to_contain_text("finished")
     return completion(page)
 
 
@@ -120,7 +121,7 @@ def test_two_settings_are_compared(open_page: Opener) -> None:
     expect(page.locator("#cmp-2-top-p")).not_to_have_attribute("data-differs", "")
     page.locator("#cmp-run").click()
     for place in (1, 2):
-        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by", timeout=60_000)
+        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
         assert completion(page, f"cmp-{place}-tokens")
     expect(page.locator("#cmp-2-note mark")).to_contain_text("greedy True")
     seeds = [re.search(r"seed (\d+)", page.locator(f"#cmp-{place}-note").inner_text()) for place in (1, 2)]
@@ -138,7 +139,7 @@ def test_two_models_are_compared(open_page: Opener) -> None:
         type_number(page, f"cmp-{place}-max-new-tokens", 12)
     page.locator("#cmp-run").click()
     for place in (1, 2):
-        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by", timeout=90_000)
+        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
     assert completion(page, "cmp-1-tokens") != completion(page, "cmp-2-tokens")
 
 
@@ -150,7 +151,7 @@ def test_two_browsers_stream_in_one_batch(open_page: Opener) -> None:
     for page in pages:
         page.locator("#pg-run").click()
     for page in pages:
-        expect(status(page)).to_contain_text(re.compile("finished|cancelled"), timeout=90_000)
+        expect(status(page)).to_contain_text(re.compile("finished|cancelled"))
     models = open_page(f"/models?model={NAME}")
     expect(models.locator("#models-detail")).to_contain_text(re.compile("at most [2-9] rows together"))
 
@@ -189,7 +190,7 @@ def test_every_example_works_at_once(open_page: Opener) -> None:
         expect(written.first).to_be_visible()  # the very first may be a line break
 
 
-def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener, serious_violations: Any) -> None:
+def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener) -> None:
     page = open_page("/?model=starter-causal")
     page.locator("#pg-mode").get_by_text("chat").click()
     page.locator("#pg-system textarea").fill("Be kind.")
@@ -212,9 +213,8 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener, s
     places = [page.locator(one).bounding_box() for one in ("#pg-talk", "#pg-tokens", "#pg-prompt", "#pg-run")]
     tops = [one["y"] for one in places if one]
     assert tops == sorted(tops)
-    assert serious_violations(page) == []
-    page.wait_for_timeout(400)  # the draft is written
-    assert page.url.endswith(f"/?run={run_of(page)}")
+    assert_accessible(page)
+    expect(page).to_have_url(re.compile(rf"/\?run={run_of(page)}$"))
     page.reload()
     expect(page.locator("#pg-talk li")).to_have_count(3)
     expect(page.locator("#pg-note")).to_contain_text("Run")
@@ -229,7 +229,7 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener, s
     expect(again.locator("#pg-talk li")).to_have_count(2)
 
 
-def test_a_comparison_has_a_link(open_page: Opener, serious_violations: Any) -> None:
+def test_a_comparison_has_a_link(open_page: Opener) -> None:
     page = open_page("/")
     page.get_by_role("tab", name="Compare").click()
     choose(page, "cmp-2-model", "starter-seq2seq")
@@ -238,7 +238,7 @@ def test_a_comparison_has_a_link(open_page: Opener, serious_violations: Any) -> 
     for place in (1, 2):
         expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
     texts = [completion(page, f"cmp-{place}-tokens") for place in (1, 2)]
-    assert serious_violations(page) == []
+    assert_accessible(page)
     history = open_page("/history")
     again = open_page(str(history.locator("a[href*='group=']").first.get_attribute("href")))
     expect(again.locator("#cmp-2-model input")).to_have_value("starter-seq2seq")
@@ -249,10 +249,10 @@ def test_a_comparison_has_a_link(open_page: Opener, serious_violations: Any) -> 
 
 def test_the_draft_outlives_a_reload_and_another_page(open_page: Opener) -> None:
     page = playground(open_page)
-    page.locator("#pg-prompt textarea").fill("A draft of mine")
-    type_number(page, "pg-temperature", 1.1)
-    page.wait_for_function("Object.values(localStorage).length > 0")
-    page.wait_for_timeout(400)
+    with stored_draft(page):
+        page.locator("#pg-prompt textarea").fill("A draft of mine")
+    with stored_draft(page):
+        type_number(page, "pg-temperature", 1.1)
     page.reload()
     expect(page.locator("#pg-prompt textarea")).to_have_value("A draft of mine")
     page.get_by_role("navigation").get_by_text("Models", exact=True).click()
@@ -290,16 +290,16 @@ def test_an_empty_prompt_is_one_sentence(open_page: Opener) -> None:
     expect(page.get_by_role("alert")).to_contain_text("The prompt is empty; type something or choose an example.")
 
 
-def test_results_are_accessible(open_page: Opener, serious_violations: Any) -> None:
+def test_results_are_accessible(open_page: Opener) -> None:
     page = playground(open_page)
     generated(page)
     page.locator("#pg-tokens [data-n='2']").click()
     expect(page.locator("#pg-microscope")).to_contain_text("before any filter")
-    assert serious_violations(page) == []
+    assert_accessible(page)
 
 
 def test_a_call_without_values_names_them(app_url: str) -> None:
-    answer = httpx.post(f"{app_url}/gradio_api/run/generate", json={"data": []}, timeout=20).json()
+    answer = httpx.post(f"{app_url}/gradio_api/run/generate", json={"data": []}).json()
     wanted = "generate takes 4 values (model, prompt, mode, settings), but data holds 0; send them all in this order."
     assert answer["error"] == wanted
 

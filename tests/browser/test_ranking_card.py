@@ -1,20 +1,19 @@
 """The annotators' ranking page in Chromium, against a small server that can fail in the ways servers do."""
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import SIZES
+from tests.browser.accessibility import SIZES, assert_accessible, serious_violations
+from tests.browser.conftest import PATIENCE
 from tests.browser.ranking_server import Item, RankingServer, items
+from tests.waiting import until
 
 LATE = "Not saved yet: kept in this browser; "
 BIDI, WIDE = "\u202e", "W" * 900
-# Some frames later the card has measured its texts in the new size.
-FITTED = "new Promise(done => { let n = 5; const on = () => n-- ? requestAnimationFrame(on) : done(); on(); })"
 HOSTILE = [
     "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'><svg onload='window.ran = 1'>",
     f"{BIDI}txet desrever \x00\x07\x1b[31m \u0645\u0631\u062d\u0628\u0627 {WIDE}",
@@ -35,7 +34,7 @@ def start(browser: Browser) -> Iterator[Start]:
         servers.append(server)
         width, height = SIZES[size]
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
         own = server.url.removesuffix("/rank/k3f9/")
         context.on("request", lambda one: faults.extend([] if one.url.startswith(own) else [one.url]))
@@ -69,13 +68,6 @@ def prompt(page: Page) -> Any:
 
 def saving(page: Page) -> Any:
     return page.locator("#saving-text")
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
-    while not true() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert true()
 
 
 def test_ten_cards_by_keyboard(start: Start) -> None:
@@ -118,7 +110,7 @@ def test_nothing_is_lost_by_a_reload_or_a_second_tab(start: Start) -> None:
     until(lambda: len(server.answers) == 2)
     expect(other.locator("#figures")).to_contain_text("2 done")
     assert prompt(other).inner_text() not in prompt(page).inner_text()
-    expect(saving(page)).to_have_text("Saved", timeout=12_000)
+    expect(saving(page)).to_have_text("Saved")
     other.close()
     page.reload()
     expect(prompt(page)).to_contain_text("idea 2")
@@ -265,27 +257,20 @@ def test_ranking_by_finger(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("kind", "count"), [("pairwise", 2), ("ranking", 6)])
-def test_hostile_texts_stay_texts_and_the_page_is_accessible(
-    start: Start, serious_violations: Callable[[Page], list[str]], kind: str, count: int
-) -> None:
+def test_hostile_texts_stay_texts_and_the_page_is_accessible(start: Start, kind: str, count: int) -> None:
     texts = [{"text": HOSTILE[n % 3]} for n in range(count)]
     cards = [{"key": f"<b>{n}", "prompt": "\n\n".join(HOSTILE) * 2, "candidates": texts} for n in range(5)]
-    for scheme in ("light", "dark"):
-        _, page = start(cards, scheme=scheme, kind=kind, title=HOSTILE[0], guidelines="\n\n- ".join(HOSTILE))
-        expect(page.locator(".candidate .text").first).to_contain_text("<script>")
-        for width, height in SIZES.values():
-            page.set_viewport_size({"width": width, "height": height})
-            page.evaluate(FITTED)
-            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-            assert serious_violations(page) == []
-        page.locator("#guidelines .line .close").click()
-        press(page, "s", "4")
-        expect(saving(page)).to_have_text("Saved")
-        page.locator("#open-answers").click()
-        expect(page.locator(".earlier")).to_contain_text("<script>")
-        assert serious_violations(page) == []
-        assert page.evaluate("window.ran") is None
-        assert page.evaluate("document.querySelectorAll('body script, body img, .text *').length") == 0
+    _, page = start(cards, kind=kind, title=HOSTILE[0], guidelines="\n\n- ".join(HOSTILE))
+    expect(page.locator(".candidate .text").first).to_contain_text("<script>")
+    assert_accessible(page)
+    page.locator("#guidelines .line .close").click()
+    press(page, "s", "4")
+    expect(saving(page)).to_have_text("Saved")
+    page.locator("#open-answers").click()
+    expect(page.locator(".earlier")).to_contain_text("<script>")
+    assert serious_violations(page) == []
+    assert page.evaluate("window.ran") is None
+    assert page.evaluate("document.querySelectorAll('body script, body img, .text *').length") == 0
 
 
 def test_storage_that_is_corrupt_or_absent_is_told(start: Start) -> None:

@@ -138,10 +138,10 @@ def test_the_microscope_follows_a_slider_within_its_time() -> None:
     logits = some_logits(1, 50_000)[0].numpy()
     seconds = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = time.thread_time()
         filter_stages(logits, HISTORY, ALL)
-        seconds.append(time.perf_counter() - began)
-    # 8 ms were measured on one core; the page allows 150 ms.
+        seconds.append(time.thread_time() - before)
+    # Of the processor's time, which another's load does not change; 8 ms were measured, the page allows 150 ms.
     assert min(seconds) < 0.1
 
 

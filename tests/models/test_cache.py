@@ -271,7 +271,7 @@ def test_many_callers_of_many_adapters_load_the_base_once_and_survive_unloading(
         assert Counter(loader.loads) == {"a": 1, "x": 1, "y": 1, "z": 1}
         work = [pool.submit(cache.acquire, above("xyz"[i % 3]), card("a")) for i in range(24)]
         work += [pool.submit(cache.unload, "a") for _ in range(4)]  # type: ignore[arg-type]
-        assert [one.exception(timeout=10) for one in work] == [None] * 28
+        assert [one.exception() for one in work] == [None] * 28
     cache.close()
     assert all(generator.closed for generator in loader.made)
 

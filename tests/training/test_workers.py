@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, models, training
 from genai_lab.services.jobs import process
 from tests.training.models import TEXTS, tiny
+from tests.waiting import until
 
 PLAN = """
 model: llama
@@ -46,14 +46,10 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabContext]
 def killer(lab: LabContext, killed: list[int]) -> None:
     """Kills the worker of job 1 as soon as it has left a checkpoint."""
     place = jobs.folder(lab, 1)
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        worker = process.read(place / process.WORKER)
-        if worker and list((place / "out").glob("checkpoint-*/trainer_state.json")):
-            os.kill(worker["pid"], signal.SIGKILL)
-            killed.append(worker["pid"])
-            return
-        time.sleep(0.005)
+    until(lambda: list((place / "out").glob("checkpoint-*/trainer_state.json")))
+    worker = process.read(place / process.WORKER) or {}
+    os.kill(worker["pid"], signal.SIGKILL)
+    killed.append(worker["pid"])
 
 
 def test_a_killed_worker_goes_on_from_its_checkpoint_and_the_command_line_tells_the_end(
