@@ -1,4 +1,4 @@
-"""A new evaluation: systems of the prompt lab, models on a dataset, uploaded predictions, or a suite."""
+"""A new evaluation: a suite, models on a dataset, systems of the prompt lab, uploaded predictions, or the harness."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,39 +13,65 @@ from genai_lab.evaluation.harness import MISSING, installed
 from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation, matrix, models, task_defaults, templates
 from genai_lab.services.evaluation import Choice, harness, suites, uploads
-from pages.components.errors import PRIVATE, guarded, notice
-from pages.components.opening import on_open
+from pages.components.errors import PRIVATE, notice
+from pages.components.forms import Form, in_section, section
+from pages.components.settings_inputs import Updates, Values
 
 DEFAULT_METRICS = ["rouge"]
 FIRST_SUITE, FIRST_MODEL = "summary", "starter-seq2seq"
-PREDICTIONS = ("prediction", "predictions", "output", "completion", "hypothesis")
-WORDS = (
+MAX_MODELS = 6
+PREDICTION_COLUMNS = ("prediction", "predictions", "output", "completion", "hypothesis")
+SPLITS = ("test", "validation", "train")
+INTRODUCTION = (
     "A **suite** is a test that is ready to run: dataset, template and metrics in one file. A **system** is whatever "
     "has answered the rows of a dataset: a model with a template, a cell of a matrix, or predictions from a file."
 )
-Update = Any
+SUITE = ["suite.name", "suite.models"]
+MODELS = [
+    f"models.{name}"
+    for name in ("models", "dataset", "template", "split", "rows", "shots", "max_new_tokens", "metrics", "seed")
+]
+PROPOSED = ["models.template", "models.metrics", "models.max_new_tokens", "models.split"]
+SYSTEMS = ["systems.systems", "systems.metrics", "systems.seed"]
+COLUMNS = ["upload.predictions", "upload.references", "upload.input"]
+UPLOAD = ["upload.file", *COLUMNS, "upload.metrics", "upload.seed"]
+HARNESS = ["harness.models", "harness.tasks", "harness.shots", "harness.limit", "harness.seed"]
 
 
-def build(lab: LabContext, opened: gr.State, tabs: gr.Tabs) -> None:
-    gr.Markdown(WORDS, elem_classes=["quiet"])
+def build(lab: LabContext, page: Form) -> None:
+    """Draws the tab. What is started becomes the page's `run_id`, and its figures are shown."""
+    gr.Markdown(INTRODUCTION, elem_classes=["quiet"])
+    form = Form(run_id=page["run_id"])
     with gr.Tabs(elem_id="ev-new-tabs") as kinds:
         with gr.Tab("Suite", id="suite"):
-            suite, run_one = _suite(lab, opened)
+            _suite(form)
         with gr.Tab("Models on a dataset", id="models"):
-            fresh, run_two = _models(lab, opened)
+            _models(form)
         with gr.Tab("Systems of the prompt lab", id="systems"):
-            systems, run_three = _systems(lab, opened)
+            _systems(form)
         with gr.Tab("Uploaded predictions", id="uploaded"):
-            run_four = _uploaded(lab, opened)
+            _upload(form)
         with gr.Tab("Harness", id="harness"):
-            guests = _harness(lab)
-    for event in (run_one, run_two, run_three, run_four):
-        event.success(to_figures, None, tabs, queue=False, **PRIVATE)
-    on_open(choices, [kinds, *suite, *fresh, *systems, *guests], lab)
+            _harness(lab, form)
+    form.add(kinds=kinds)
+    starts = {
+        "suite.run": (run_suite, SUITE, {"concurrency_id": "models"}),
+        "models.run": (run_models, MODELS, {"concurrency_id": "models"}),
+        "systems.run": (run_systems, SYSTEMS, {}),
+        "upload.run": (run_upload, UPLOAD, {}),
+    }
+    for button, (run, inputs, options) in starts.items():
+        started = form.on(form[button].click, run, lab, inputs=inputs, outputs=["run_id"], **options)
+        started.success(show_figures, None, page["tabs"], queue=False, **PRIVATE)
+    dataset = form["models.dataset"]
+    form.on(dataset.input, propose, lab, inputs=["models.dataset"], outputs=PROPOSED, queue=False)
+    form.on(form["upload.file"].change, read_columns, inputs=["upload.file"], outputs=COLUMNS)
+    offered = ["kinds", *SUITE, "models.models", "models.dataset", *PROPOSED, "systems.systems"]
+    form.on_load(load_choices, lab, outputs=[*offered, *(["harness.models"] if installed() else [])])
 
 
-def to_figures() -> Update:
-    """What has been started is looked at."""
+def show_figures() -> Any:
+    """To the figures of what has been started."""
     return gr.update(selected="figures")
 
 
@@ -60,43 +86,55 @@ def _metrics(elem_id: str) -> gr.Dropdown:
     )
 
 
+def _model_choice(elem_id: str) -> gr.Dropdown:
+    return gr.Dropdown([], multiselect=True, label="Models", max_choices=MAX_MODELS, elem_id=elem_id)
+
+
 def _seed(elem_id: str) -> gr.Number:
-    return gr.Number(0, precision=0, label="Seed", info="Draws the rows, the bootstrap and the tests.", elem_id=elem_id)
+    info = "For the choice of rows, the bootstrap and the tests."
+    return gr.Number(0, precision=0, label="Seed", info=info, elem_id=elem_id)
 
 
-def _suite(lab: LabContext, opened: gr.State) -> tuple[list[Any], Any]:
+def _run_button(label: str, elem_id: str) -> gr.Button:
+    return gr.Button(label, variant="primary", scale=0, min_width=120, elem_id=elem_id)
+
+
+def _suite(form: Form) -> None:
     name = gr.Dropdown([], label="Suite", info="Dataset, template and metrics in one file.", elem_id="ev-suite")
-    chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-suite-models")
-    run = gr.Button("Run suite", variant="primary", scale=0, min_width=120, elem_id="ev-suite-run")
-    event = run.click(guarded(run_suite, lab), [name, chosen], opened, concurrency_id="models", **PRIVATE)
-    return [name, chosen], event
+    fields = {"name": name, "models": _model_choice("ev-suite-models"), "run": _run_button("Run suite", "ev-suite-run")}
+    form.add(in_section(fields, "suite"))
 
 
-def _models(lab: LabContext, opened: gr.State) -> tuple[list[Any], Any]:
+def _models(form: Form) -> None:
     with gr.Row():
-        chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-models")
-        dataset = gr.Dropdown([], label="Dataset", elem_id="ev-dataset", interactive=True)
-        template = gr.Dropdown(
-            [], label="Template", info="Those that suit the dataset first.", elem_id="ev-template", interactive=True
+        fields: dict[str, Any] = {
+            "models": _model_choice("ev-models"),
+            "dataset": gr.Dropdown([], label="Dataset", elem_id="ev-dataset", interactive=True),
+            "template": gr.Dropdown(
+                [], label="Template", info="Templates that suit the dataset first.", elem_id="ev-template",
+                interactive=True,
+            ),
+        }  # fmt: skip
+    with gr.Row():
+        fields["metrics"] = _metrics("ev-models-metrics")
+        fields["rows"] = gr.Number(
+            100, precision=0, label="Rows", info="Sampled with the seed.", elem_id="ev-rows-count"
         )
-    with gr.Row():
-        metrics = _metrics("ev-models-metrics")
-        rows = gr.Number(100, precision=0, label="Rows", info="Drawn with the seed.", elem_id="ev-rows-count")
-    run = gr.Button("Evaluate", variant="primary", scale=0, min_width=120, elem_id="ev-run")
+    fields["run"] = _run_button("Evaluate", "ev-run")
     with gr.Accordion("Details", open=False, elem_id="ev-details"), gr.Row():
-        split = gr.Dropdown(["test", "validation", "train"], value="test", label="Split", elem_id="ev-split")
-        shots = gr.Number(0, precision=0, label="Shots", info="Solved examples from train.", elem_id="ev-shots")
-        tokens = gr.Number(64, precision=0, label="Max new tokens", info="Greedy decoding.", elem_id="ev-tokens")
-        seed = _seed("ev-seed")
-    inputs = [chosen, dataset, template, split, rows, shots, tokens, metrics, seed]
-    event = run.click(guarded(run_models, lab), inputs, opened, concurrency_id="models", **PRIVATE)
-    suited = [template, metrics, tokens, split]
-    dataset.input(guarded(proposed, lab), dataset, suited, queue=False, **PRIVATE)
-    return [chosen, dataset, *suited], event
+        fields["split"] = gr.Dropdown(list(SPLITS), value="test", label="Split", elem_id="ev-split")
+        fields["shots"] = gr.Number(
+            0, precision=0, label="Shots", info="Solved examples from train.", elem_id="ev-shots"
+        )
+        fields["max_new_tokens"] = gr.Number(
+            64, precision=0, label="Max new tokens", info="Greedy decoding.", elem_id="ev-tokens"
+        )
+        fields["seed"] = _seed("ev-seed")
+    form.add(in_section(fields, "models"))
 
 
-def _systems(lab: LabContext, opened: gr.State) -> tuple[list[Any], Any]:
-    chosen = gr.Dropdown(
+def _systems(form: Form) -> None:
+    systems = gr.Dropdown(
         [],
         multiselect=True,
         label="Systems",
@@ -104,15 +142,13 @@ def _systems(lab: LabContext, opened: gr.State) -> tuple[list[Any], Any]:
         info="Cells of a matrix and uploaded predictions; the first is the baseline.",
         elem_id="ev-systems",
     )
-    metrics = _metrics("ev-systems-metrics")
-    run = gr.Button("Compare", variant="primary", scale=0, min_width=120, elem_id="ev-systems-run")
+    metrics, run = _metrics("ev-systems-metrics"), _run_button("Compare", "ev-systems-run")
     with gr.Accordion("Details", open=False):
         seed = _seed("ev-systems-seed")
-    event = run.click(guarded(run_systems, lab), [chosen, metrics, seed], opened, **PRIVATE)
-    return [chosen], event
+    form.add(in_section({"systems": systems, "metrics": metrics, "run": run, "seed": seed}, "systems"))
 
 
-def _uploaded(lab: LabContext, opened: gr.State) -> Any:
+def _upload(form: Form) -> None:
     file = gr.File(
         label="CSV or JSON Lines",
         file_types=[".csv", ".tsv", ".jsonl", ".json", ".gz", ".parquet"],
@@ -120,154 +156,172 @@ def _uploaded(lab: LabContext, opened: gr.State) -> Any:
         elem_id="ev-file",
     )
     with gr.Row():
-        predictions = gr.Dropdown(
-            [], multiselect=True, label="Predictions", info="One system a column.", elem_id="ev-prediction"
-        )
-        references = gr.Dropdown([], multiselect=True, label="References", elem_id="ev-reference")
-        source = gr.Dropdown([], label="Input", info="For reading; may stay empty.", elem_id="ev-input")
-        metrics = _metrics("ev-metrics")
-    run = gr.Button("Score file", variant="primary", scale=0, min_width=120, elem_id="ev-file-run")
+        fields = {
+            "file": file,
+            "predictions": gr.Dropdown(
+                [], multiselect=True, label="Predictions", info="One column per system.", elem_id="ev-prediction"
+            ),
+            "references": gr.Dropdown([], multiselect=True, label="References", elem_id="ev-reference"),
+            "input": gr.Dropdown([], label="Input", info="Optional; shown beside the rows.", elem_id="ev-input"),
+            "metrics": _metrics("ev-metrics"),
+        }
+    fields["run"] = _run_button("Score file", "ev-file-run")
     with gr.Accordion("Details", open=False):
-        seed = _seed("ev-file-seed")
-    file.change(guarded(columns), file, [predictions, references, source], **PRIVATE)
-    inputs = [file, predictions, references, source, metrics, seed]
-    return run.click(guarded(run_uploaded, lab), inputs, opened, **PRIVATE)
+        fields["seed"] = _seed("ev-file-seed")
+    form.add(in_section(fields, "upload"))
 
 
-def _harness(lab: LabContext) -> list[Any]:
-    """Tasks of lm-evaluation-harness, where it is installed; they measure by themselves."""
+def _harness(lab: LabContext, form: Form) -> None:
+    """Tasks of lm-evaluation-harness, where it is installed; it measures by itself."""
     if not installed():
         gr.Markdown(MISSING, elem_classes=["quiet"])
-        return []
+        return
     with gr.Row():
-        chosen = gr.Dropdown([], multiselect=True, label="Models", max_choices=6, elem_id="ev-guest-models")
-        tasks = gr.Textbox(
-            label="Tasks", info="Of lm-evaluation-harness, with commas.", placeholder="arc_easy", elem_id="ev-tasks"
-        )
-        limit = gr.Number(100, precision=0, label="Documents", info="At most, a task.", elem_id="ev-limit")
-    run = gr.Button("Run tasks", variant="primary", scale=0, min_width=120, elem_id="ev-guest-run")
+        fields: dict[str, Any] = {
+            "models": _model_choice("ev-guest-models"),
+            "tasks": gr.Textbox(
+                label="Tasks",
+                info="Of lm-evaluation-harness, separated by commas.",
+                placeholder="arc_easy",
+                elem_id="ev-tasks",
+            ),
+            "limit": gr.Number(100, precision=0, label="Documents", info="Per task, at most.", elem_id="ev-limit"),
+        }
+    fields["run"] = _run_button("Run tasks", "ev-guest-run")
     with gr.Accordion("Details", open=False), gr.Row():
-        shots = gr.Textbox(label="Shots", info="Empty: the task's own number.", max_lines=1, elem_id="ev-guest-shots")
-        seed = _seed("ev-guest-seed")
-    run.click(guarded(run_harness, lab), [chosen, tasks, shots, limit, seed], None, concurrency_id="models", **PRIVATE)
-    return [chosen]
+        fields["shots"] = gr.Textbox(
+            label="Shots", info="Empty: the task's own number.", max_lines=1, elem_id="ev-guest-shots"
+        )
+        fields["seed"] = _seed("ev-guest-seed")
+    form.add(in_section(fields, "harness"))
+    form.on(form["harness.run"].click, run_harness, lab, inputs=HARNESS, concurrency_id="models")
 
 
-def run_harness(
-    lab: LabContext, chosen: list[str], tasks: str, shots: str | None, limit: float | None, seed: float
-) -> None:
-    given = (shots or "").strip()
-    if given and not given.isdecimal():
-        raise LabError(f"Shots are {given[:40]!r}; write a whole number, or leave it empty for the task's own.")
-    most, own = int(limit) if limit else None, int(given) if given else None
-    job = harness.start(lab, chosen, (tasks or "").split(","), shots=own, limit=most, seed=int(seed or 0))
+def load_choices(lab: LabContext, request: gr.Request) -> Updates:
+    """What can be chosen now: kind, suite, models, dataset and what suits it, systems; ?dataset=NAME selects one."""
+    names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
+    versions = [view.name for view in datasets.find(lab, "", 200)[0]]
+    systems = [
+        (f"{view.id}: {view.label} on {view.dataset} (n = {view.n})", view.id) for view in evaluation.systems(lab)
+    ]
+    shipped = [(f"{suite.name}: {suite.about}", suite.name) for suite in suites.load_all()]
+    requested = request.query_params.get("dataset", "")
+    dataset = next((name for name in versions if requested in (name, name.partition("@")[0])), None)
+    first_suite = next((name for _, name in shipped if name == FIRST_SUITE), shipped[0][1] if shipped else None)
+    first_model = [FIRST_MODEL] if FIRST_MODEL in names else names[:1]
+    updates: Updates = {"kinds": gr.update(selected="models")} if dataset else {}
+    dataset = dataset or next(iter(versions), None)
+    updates |= {
+        "suite.name": gr.update(choices=shipped, value=first_suite),
+        "suite.models": gr.update(choices=names, value=first_model),
+        "models.models": gr.update(choices=names, value=names[:1]),
+        "models.dataset": gr.update(choices=versions, value=dataset),
+        **propose(lab, {"models.dataset": dataset}),
+        "systems.systems": gr.update(choices=systems),
+    }
+    return updates | ({"harness.models": gr.update(choices=names, value=names[:1])} if installed() else {})
+
+
+def propose(lab: LabContext, values: Values) -> Updates:
+    """Template, metrics, length and split that suit the dataset."""
+    dataset = values["models.dataset"]
+    if not dataset:
+        names = [view.name for view in templates.find(lab)]
+        template = gr.update(choices=names, value=names[0] if names else None)
+        return dict(zip(PROPOSED, (template, DEFAULT_METRICS, 64, "test"), strict=True))
+    proposal = task_defaults.for_dataset(lab, dataset)
+    names = [match.view.name for match in proposal.templates]
+    rows = datasets.show(lab, dataset).splits
+    return {
+        "models.template": gr.update(choices=names, value=names[0] if proposal.best else None),
+        "models.metrics": list(proposal.metrics),
+        "models.max_new_tokens": proposal.max_new_tokens,
+        "models.split": next((split for split in SPLITS if rows.get(split)), "test"),
+    }
+
+
+def run_suite(lab: LabContext, values: Values) -> Updates:
+    fields = section(values, "suite")
+    if not fields["name"]:
+        raise LabError("No suite is chosen; choose one.")
+    return {"run_id": suites.run(lab, fields["name"], fields["models"]).run_id}
+
+
+def run_models(lab: LabContext, values: Values) -> Updates:
+    """Queues the models' answers and their evaluation."""
+    fields = section(values, "models")
+    if not fields["models"] or not fields["dataset"] or not fields["template"]:
+        raise LabError("Choose at least one model, a dataset and a template; the Datasets page imports one.")
+    seed = _whole(fields["seed"])
+    plan = matrix.Plan(
+        dataset=fields["dataset"],
+        models=tuple(fields["models"]),
+        templates=(fields["template"],),
+        shots=(_whole(fields["shots"]),),
+        samplings=(Sampling(greedy=True, max_new_tokens=_whole(fields["max_new_tokens"])),),
+        seeds=(seed,),
+        rows=_whole(fields["rows"]),
+        split=fields["split"],
+        metrics=tuple(_choices(fields["metrics"])),
+    )
+    return {"run_id": evaluation.run_models(lab, plan, seed=seed).run_id}
+
+
+def run_systems(lab: LabContext, values: Values) -> Updates:
+    fields = section(values, "systems")
+    if not fields["systems"]:
+        raise LabError("No system is chosen; run a matrix in the Prompt lab or upload predictions.")
+    metrics, seed = _choices(fields["metrics"]), _whole(fields["seed"])
+    return {"run_id": evaluation.start(lab, fields["systems"], metrics, seed=seed).run_id}
+
+
+def read_columns(values: Values) -> Updates:
+    """The file's columns, with a guess at their roles."""
+    file = values["upload.file"]
+    if not file:
+        return dict.fromkeys(COLUMNS, gr.update(choices=[], value=None))
+    preview = datasets.preview(Path(file), options=datasets.FileOptions(as_is=True))
+    columns, roles = preview.columns, preview.roles
+    predictions = [name for name in columns if name.lower() in PREDICTION_COLUMNS]
+    inputs = [name for name in roles.get("input", ()) if name not in predictions]
+    references = [name for name in roles.get("reference", roles.get("label", ())) if name not in predictions]
+    return {
+        "upload.predictions": gr.update(choices=columns, value=predictions),
+        "upload.references": gr.update(choices=columns, value=references),
+        "upload.input": gr.update(choices=["", *columns], value=next(iter(inputs), "")),
+    }
+
+
+def run_upload(lab: LabContext, values: Values) -> Updates:
+    fields = section(values, "upload")
+    if not fields["file"]:
+        raise LabError("No file is chosen; upload a table with predictions and references.")
+    systems = uploads.systems(
+        lab, Path(fields["file"]), fields["predictions"], fields["references"], fields["input"] or None
+    )
+    metrics, seed = _choices(fields["metrics"]), _whole(fields["seed"])
+    return {"run_id": evaluation.start(lab, systems, metrics, seed=seed).run_id}
+
+
+def run_harness(lab: LabContext, values: Values) -> None:
+    fields = section(values, "harness")
+    shots = (fields["shots"] or "").strip()
+    if shots and not shots.isdecimal():
+        raise LabError(f"Shots are {shots[:40]!r}; write a whole number, or leave it empty for the task's own.")
+    job = harness.start(
+        lab,
+        fields["models"],
+        (fields["tasks"] or "").split(","),
+        shots=int(shots) if shots else None,
+        limit=_whole(fields["limit"]) or None,
+        seed=_whole(fields["seed"]),
+    )
     notice(f"Job {job} is queued; its evaluations appear in the list when it has ended.")
 
 
-def choices(lab: LabContext, request: gr.Request) -> Sequence[Update]:
-    """What can be chosen now: kind, suite, models, dataset and what suits it, systems; ?dataset=NAME chooses one."""
-    names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
-    found = [view.name for view in datasets.find(lab, "", 200)[0]]
-    known = [(f"{one.id}: {one.label} on {one.dataset} (n = {one.n})", one.id) for one in evaluation.systems(lab)]
-    shipped = [(f"{one.name}: {one.about}", one.name) for one in suites.load_all()]
-    guests = (gr.update(choices=names, value=names[:1]),) if installed() else ()
-    asked = request.query_params.get("dataset", "")
-    wanted = next((one for one in found if asked in (one, one.partition("@")[0])), None)
-    first = [FIRST_MODEL] if FIRST_MODEL in names else names[:1]
-    suite = next((name for _, name in shipped if name == FIRST_SUITE), shipped[0][1] if shipped else None)
-    dataset = wanted or next(iter(found), None)
-    return (
-        gr.update(selected="models") if wanted else gr.skip(),
-        gr.update(choices=shipped, value=suite),
-        gr.update(choices=names, value=first),
-        gr.update(choices=names, value=names[:1]),
-        gr.update(choices=found, value=dataset),
-        *proposed(lab, dataset),
-        gr.update(choices=known),
-        *guests,
-    )
+def _choices(names: Sequence[str] | None) -> list[Choice]:
+    return [Choice(name) for name in names or ()]
 
 
-def proposed(lab: LabContext, dataset: str | None) -> Sequence[Update]:
-    """Template, metrics, length and split that suit the dataset."""
-    if not dataset:
-        every = [view.name for view in templates.find(lab)]
-        return gr.update(choices=every, value=every[0] if every else None), DEFAULT_METRICS, 64, "test"
-    made = task_defaults.for_dataset(lab, dataset)
-    names = [one.view.name for one in made.templates]
-    best = names[0] if made.best else None
-    splits = datasets.show(lab, dataset).splits
-    split = next((one for one in ("test", "validation", "train") if splits.get(one)), "test")
-    return gr.update(choices=names, value=best), list(made.metrics), made.max_new_tokens, split
-
-
-def run_suite(lab: LabContext, name: str | None, chosen: list[str]) -> int:
-    if not name:
-        raise LabError("No suite is chosen; choose one.")
-    return suites.run(lab, name, chosen).run_id
-
-
-def run_models(
-    lab: LabContext,
-    chosen: list[str],
-    dataset: str | None,
-    template: str | None,
-    split: str,
-    rows: float,
-    shots: float,
-    tokens: float,
-    metrics: list[str],
-    seed: float,
-) -> int:
-    if not chosen or not dataset or not template:
-        raise LabError("Choose at least one model, a dataset and a template; the Datasets page imports one.")
-    picked = tuple(Choice(name) for name in metrics)
-    plan = matrix.Plan(
-        dataset=dataset,
-        models=tuple(chosen),
-        templates=(template,),
-        shots=(int(shots or 0),),
-        samplings=(Sampling(greedy=True, max_new_tokens=int(tokens or 0)),),
-        seeds=(int(seed or 0),),
-        rows=int(rows or 0),
-        split=split,
-        metrics=picked,
-    )
-    return evaluation.run_models(lab, plan, seed=int(seed or 0)).run_id
-
-
-def run_systems(lab: LabContext, chosen: list[int], metrics: list[str], seed: float) -> int:
-    if not chosen:
-        raise LabError("No system is chosen; run a matrix in the Prompt lab or upload predictions.")
-    return evaluation.start(lab, chosen, [Choice(name) for name in metrics], seed=int(seed or 0)).run_id
-
-
-def columns(file: str | None) -> Sequence[Update]:
-    """The file's columns, with a guess at what they are."""
-    if not file:
-        return [gr.update(choices=[], value=None)] * 3
-    preview = datasets.preview(Path(file), options=datasets.FileOptions(as_is=True))
-    names, roles = preview.columns, preview.roles
-    guess = [name for name in names if name.lower() in PREDICTIONS]
-    source = next((name for name in roles.get("input", ()) if name not in guess), "")
-    references = [name for name in roles.get("reference", roles.get("label", ())) if name not in guess]
-    return (
-        gr.update(choices=names, value=guess),
-        gr.update(choices=names, value=references),
-        gr.update(choices=["", *names], value=source),
-    )
-
-
-def run_uploaded(
-    lab: LabContext,
-    file: str | None,
-    predictions: list[str],
-    references: list[str],
-    source: str | None,
-    metrics: list[str],
-    seed: float,
-) -> int:
-    if not file:
-        raise LabError("No file is chosen; upload a table with predictions and references.")
-    made = uploads.systems(lab, Path(file), predictions, references, source or None)
-    return evaluation.start(lab, made, [Choice(name) for name in metrics], seed=int(seed or 0)).run_id
+def _whole(number: float | None) -> int:
+    return int(number or 0)

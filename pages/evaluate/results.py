@@ -15,9 +15,10 @@ from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import EvaluationView, Key, reading, report
 from pages.components import plots
 from pages.components.copying import download_computed
-from pages.components.errors import PRIVATE, guarded
+from pages.components.forms import Form
 from pages.components.head import PLAIN, empty_state_markup
 from pages.components.sending import send_to_ranking
+from pages.components.settings_inputs import Updates, Values
 
 EMPTY = empty_state_markup(
     "No evaluation is open",
@@ -31,95 +32,110 @@ VIEWS = (
     ("Buckets by label", "labels"),
 )
 COLUMN = "column:"
-Update = Any
 
 
-class Results:
-    """The components, for the page that opens an evaluation and for the reading tab."""
+# What identifies a chart, what it is drawn into, and what an evaluation's overview fills.
+INPUTS = ["run_id", "figure", "baseline", "chart"]
+PANELS = ["verdicts", "plot"]
+EMPTY_PANELS: Updates = {"verdicts": "", "plot": gr.update(value=None)}
+OVERVIEW = ["head", "table", "figure", "baseline", "chart", "body"]
 
-    def __init__(self, lab: LabContext, opened: gr.State) -> None:
-        self.head = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-head")
-        self.table = gr.HTML(EMPTY, apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-table")
-        with gr.Column(visible=False) as self.body:
-            with gr.Row(elem_classes=["actions"]):
-                self.figure = gr.Dropdown([], label="Figure", interactive=True, elem_id="ev-figure", min_width=260)
-                self.baseline = gr.Dropdown(
-                    [], label="Baseline", interactive=True, elem_id="ev-baseline", min_width=260
-                )
-                self.view = gr.Dropdown(
+
+def build(lab: LabContext, form: Form) -> None:
+    """Draws the tab and adds its components to the page's form."""
+    markup: dict[str, Any] = {"apply_default_css": False, "elem_classes": PLAIN, "js_on_load": None}
+    form.add(
+        head=gr.HTML("", elem_id="ev-head", **markup),
+        table=gr.HTML(EMPTY, elem_id="ev-table", **markup),
+    )
+    with gr.Column(visible=False) as body:
+        with gr.Row(elem_classes=["actions"]):
+            form.add(
+                figure=gr.Dropdown([], label="Figure", interactive=True, elem_id="ev-figure", min_width=260),
+                baseline=gr.Dropdown([], label="Baseline", interactive=True, elem_id="ev-baseline", min_width=260),
+                chart=gr.Dropdown(
                     list(VIEWS), value="intervals", label="Chart", interactive=True, elem_id="ev-view", min_width=180
-                )
-            self.verdicts = gr.HTML(
-                "", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="ev-verdicts"
+                ),
             )
-            self.plot = gr.Plot(show_label=False, elem_id="ev-plot", elem_classes=["chart-scroll"])
-            with gr.Row(elem_classes=["actions"]):
-                page = gr.Button("Report (HTML)", size="sm", scale=0, min_width=110, elem_id="ev-html")
-                csv = gr.Button("CSV", size="sm", scale=0, min_width=70, elem_id="ev-csv")
-                jsonl = gr.Button("JSONL", size="sm", scale=0, min_width=70, elem_id="ev-jsonl")
-                rank = gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="ev-rank")
-        self.outputs = [self.head, self.table, self.figure, self.baseline, self.view, self.body]
-        self.chosen = [opened, self.figure, self.baseline]
-        self.drawn = [self.verdicts, self.plot]
-        download_computed(page, as_html, [opened], "evaluation.html", lab)
-        download_computed(csv, as_csv, [opened], "evaluation.csv", lab)
-        download_computed(jsonl, as_jsonl, [opened], "evaluation.jsonl", lab)
-        send_to_ranking(rank, number, [opened])
-        for one in (self.figure, self.baseline, self.view):
-            one.input(guarded(draw, lab), [*self.chosen, self.view], self.drawn, **PRIVATE)
+        form.add(
+            verdicts=gr.HTML("", elem_id="ev-verdicts", **markup),
+            plot=gr.Plot(show_label=False, elem_id="ev-plot", elem_classes=["chart-scroll"]),
+        )
+        with gr.Row(elem_classes=["actions"]):
+            report_button = gr.Button("Report (HTML)", size="sm", scale=0, min_width=110, elem_id="ev-html")
+            csv = gr.Button("CSV", size="sm", scale=0, min_width=70, elem_id="ev-csv")
+            jsonl = gr.Button("JSONL", size="sm", scale=0, min_width=70, elem_id="ev-jsonl")
+            rank = gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="ev-rank")
+    form.add(body=body)
+    run_id = [form["run_id"]]
+    download_computed(report_button, as_html, run_id, "evaluation.html", lab)
+    download_computed(csv, as_csv, run_id, "evaluation.csv", lab)
+    download_computed(jsonl, as_jsonl, run_id, "evaluation.jsonl", lab)
+    send_to_ranking(rank, run_number, run_id)
+    for choice in ("figure", "baseline", "chart"):
+        form.on(form[choice].input, render, lab, inputs=INPUTS, outputs=PANELS)
 
 
-def number(run_id: int | None) -> str:
+def run_number(run_id: int | None) -> str:
     return str(run_id or "")
 
 
-def overview(lab: LabContext, run_id: int | None) -> Sequence[Update]:
+def overview(lab: LabContext, run_id: int | None) -> Updates:
     """Head, table and the choices of the evaluation; empty where none is open."""
     if not run_id:
         none = gr.update(choices=[], value=None)
-        return "", EMPTY, none, none, gr.skip(), gr.update(visible=False)
+        return {"head": "", "table": EMPTY, "figure": none, "baseline": none, "body": gr.update(visible=False)}
     view = service.show(lab, run_id)
     columns: Sequence[str] = datasets.show(lab, view.dataset_version_id).roles.get("metadata", [])
     keys = [(_title(key), _packed(key)) for key in view.figures()]
-    systems = [(one.label, one.id) for one in view.systems]
-    return (
-        _head(view),
-        _table(view),
-        gr.update(choices=keys, value=keys[0][1] if keys else None),
-        gr.update(choices=systems, value=view.baseline),
-        gr.update(choices=[*VIEWS, *[(f"Buckets by {name}", COLUMN + name) for name in columns]]),
-        gr.update(visible=True),
-    )
+    systems = [(system.label, system.id) for system in view.systems]
+    return {
+        "head": _head(view),
+        "table": _table(view),
+        "figure": gr.update(choices=keys, value=keys[0][1] if keys else None),
+        "baseline": gr.update(choices=systems, value=view.baseline),
+        "chart": gr.update(choices=[*VIEWS, *[(f"Buckets by {name}", COLUMN + name) for name in columns]]),
+        "body": gr.update(visible=True),
+    }
 
 
-def draw(lab: LabContext, run_id: int | None, packed: str | None, baseline: int | None, kind: str) -> Sequence[Update]:
-    """Verdicts and the chart of the chosen figure."""
+def render(lab: LabContext, values: Values) -> Updates:
+    """Verdicts and the chart of the selected figure."""
+    run_id, packed, kind = values["run_id"], values["figure"], values["chart"]
     if not run_id or not packed:
-        return "", plots.figure([], plots.layout(120, xaxis={"visible": False}, yaxis={"visible": False}))
+        nothing = plots.layout(120, xaxis={"visible": False}, yaxis={"visible": False})
+        return {"verdicts": "", "plot": plots.figure([], nothing)}
     view, key = service.show(lab, run_id), unpacked(packed)
-    one = report.chart(lab, view, key, baseline)
-    words = [found.verdict for found in one.compared]
-    if not words and len(view.systems) == 1:
-        words = ["One system alone: start an evaluation with two to compare them."]
-    verdicts = "".join(f"<p class='verdict'>{html.escape(text)}</p>" for text in words)
+    chart = report.chart(lab, view, key, values["baseline"])
+    sentences = [comparison.verdict for comparison in chart.compared]
+    if not sentences and len(view.systems) == 1:
+        sentences = ["There is only one system: start an evaluation with two to compare them."]
+    verdicts = "".join(f"<p class='verdict'>{html.escape(text)}</p>" for text in sentences)
+    return {"verdicts": verdicts, "plot": _plot(lab, view, key, kind, chart)}
+
+
+def _plot(lab: LabContext, view: EvaluationView, key: Key, kind: str, chart: report.Chart) -> Any:
     if kind.startswith(COLUMN):
-        return verdicts, _bucketed(lab, view, key, kind.removeprefix(COLUMN))
-    made = {"distribution": _distribution, "length": _against_length, "buckets": _bucketed, "labels": _bucketed}
-    if kind in made:
-        return verdicts, made[kind](lab, view, key, "label" if kind == "labels" else "length")
-    return verdicts, _intervals(one)
+        return _buckets(lab, view, key, kind.removeprefix(COLUMN))
+    if kind == "distribution":
+        return _distribution(view, key)
+    if kind == "length":
+        return _against_length(lab, view, key)
+    if kind in ("buckets", "labels"):
+        return _buckets(lab, view, key, "label" if kind == "labels" else "length")
+    return _intervals(chart)
 
 
 def as_html(lab: LabContext, run_id: int | None) -> str:
-    return report.to_html(lab, service.show(lab, _chosen(run_id)))
+    return report.to_html(lab, service.show(lab, _open_run(run_id)))
 
 
 def as_csv(lab: LabContext, run_id: int | None) -> str:
-    return report.to_csv(service.show(lab, _chosen(run_id)))
+    return report.to_csv(service.show(lab, _open_run(run_id)))
 
 
 def as_jsonl(lab: LabContext, run_id: int | None) -> str:
-    return report.to_jsonl(service.show(lab, _chosen(run_id)))
+    return report.to_jsonl(service.show(lab, _open_run(run_id)))
 
 
 def unpacked(packed: str) -> Key:
@@ -135,7 +151,7 @@ def _title(key: Key) -> str:
     return figure_of(key[0], key[1]).title
 
 
-def _chosen(run_id: int | None) -> int:
+def _open_run(run_id: int | None) -> int:
     if not run_id:
         raise LabError("No evaluation is open; choose one in the list first.")
     return run_id
@@ -154,25 +170,25 @@ def _head(view: EvaluationView) -> str:
 def _table(view: EvaluationView) -> str:
     if not view.scores:
         return empty_state_markup("Nothing measured yet", "The figures appear here while the job runs.")
-    found = {(one.system, one.metric, one.figure, one.signature): one for one in view.scores}
+    scores = {(score.system, score.metric, score.figure, score.signature): score for score in view.scores}
     head = "".join(
-        f'<th scope="col">{html.escape(one.label)}<br><small>n = {one.n}</small></th>' for one in view.systems
+        f'<th scope="col">{html.escape(system.label)}<br><small>n = {system.n}</small></th>' for system in view.systems
     )
-    first: list[str] = []
-    rest: list[str] = []
+    main: list[str] = []
+    secondary: list[str] = []
     for chart in report.figures(view):
-        (rest if chart.figure.more else first).append(_row(view, chart, found))
-    every = _grid(head, first)
-    if not rest:
-        return every
-    return f"{every}<details class='list'><summary>More figures ({len(rest)})</summary>{_grid(head, rest)}</details>"
+        (secondary if chart.figure.more else main).append(_row(view, chart, scores))
+    if not secondary:
+        return _grid(head, main)
+    summary = f"<summary>More figures ({len(secondary)})</summary>"
+    return f"{_grid(head, main)}<details class='list'>{summary}{_grid(head, secondary)}</details>"
 
 
-def _row(view: EvaluationView, chart: report.Chart, found: dict[Any, service.ScoreView]) -> str:
+def _row(view: EvaluationView, chart: report.Chart, scores: dict[Any, service.ScoreView]) -> str:
     cells = []
     for system in view.systems:
         best = chart.best == system.id and len(view.systems) > 1
-        cells.append(f"<td>{_cell(found.get((system.id, *chart.key)), best)}</td>")
+        cells.append(f"<td>{_cell(scores.get((system.id, *chart.key)), best)}</td>")
     arrow = "↑" if chart.figure.higher_is_better else "↓"
     name = f'{html.escape(chart.title)} <span title="{_better(chart.figure)}">{arrow}</span>'
     note = f"<br><small>{html.escape(chart.key[2])}</small>"
@@ -192,19 +208,19 @@ def _better(figure: Any) -> str:
     return "higher is better" if figure.higher_is_better else "lower is better"
 
 
-def _cell(one: service.ScoreView | None, best: bool) -> str:
-    if one is None:
+def _cell(score: service.ScoreView | None, best: bool) -> str:
+    if score is None:
         return "…"
-    value = report.number(one.value)
-    shown = f"<b>{value}</b>" if best else value
-    return f"{shown}<br><small>{report.number(one.low)} to {report.number(one.high)}, n = {one.n}</small>"
+    value = report.number(score.value)
+    value = f"<b>{value}</b>" if best else value
+    return f"{value}<br><small>{report.number(score.low)} to {report.number(score.high)}, n = {score.n}</small>"
 
 
-def _intervals(one: report.Chart) -> Any:
-    names = [bar.system.label for bar in one.bars]
-    values = [bar.score.value for bar in one.bars]
-    up = [(bar.score.high or 0) - (bar.score.value or 0) for bar in one.bars]
-    down = [(bar.score.value or 0) - (bar.score.low or 0) for bar in one.bars]
+def _intervals(chart: report.Chart) -> Any:
+    names = [bar.system.label for bar in chart.bars]
+    values = [bar.score.value for bar in chart.bars]
+    up = [(bar.score.high or 0) - (bar.score.value or 0) for bar in chart.bars]
+    down = [(bar.score.value or 0) - (bar.score.low or 0) for bar in chart.bars]
     data = {
         "type": "scatter",
         "mode": "markers",
@@ -215,10 +231,10 @@ def _intervals(one: report.Chart) -> Any:
         "text": [f"{name}: {report.number(v)}" for name, v in zip(names, values, strict=True)],
         "hovertemplate": "%{text}<extra></extra>",
     }
-    made = plots.layout(80 + 34 * len(names), showlegend=False)
-    made["margin"] = {"l": 12, "r": 16, "t": 8, "b": 44}
-    made["xaxis"] = made["xaxis"] | {"range": [one.low, one.high], "title": {"text": one.title}}
-    made["yaxis"] = {
+    layout = plots.layout(80 + 34 * len(names), showlegend=False)
+    layout["margin"] = {"l": 12, "r": 16, "t": 8, "b": 44}
+    layout["xaxis"] = layout["xaxis"] | {"range": [chart.low, chart.high], "title": {"text": chart.title}}
+    layout["yaxis"] = {
         "tickvals": list(range(len(names))),
         "ticktext": [html.escape(name) for name in names],
         "range": [len(names) - 0.5, -0.5],
@@ -226,10 +242,10 @@ def _intervals(one: report.Chart) -> Any:
         "showgrid": False,
         "fixedrange": True,
     }
-    return plots.figure([data], made)
+    return plots.figure([data], layout)
 
 
-def _distribution(lab: LabContext, view: EvaluationView, key: Key, by: str) -> Any:
+def _distribution(view: EvaluationView, key: Key) -> Any:
     data = []
     for number, system in enumerate(view.systems):
         values = view.score(key, system.id).per_example
@@ -238,62 +254,62 @@ def _distribution(lab: LabContext, view: EvaluationView, key: Key, by: str) -> A
         data.append(
             {
                 "type": "histogram",
-                "x": [one for one in values if one is not None],
+                "x": [value for value in values if value is not None],
                 "name": html.escape(system.label),
                 "opacity": 0.55,
                 "nbinsx": 24,
                 "marker": {"color": plots.PALETTE[number % len(plots.PALETTE)]},
             }
         )
-    made = plots.layout(300, barmode="overlay")
-    made["xaxis"] = made["xaxis"] | {"title": {"text": _title(key)}}
-    made["yaxis"] = made["yaxis"] | {"title": {"text": "rows"}}
-    return plots.figure(data, made)
+    layout = plots.layout(300, barmode="overlay")
+    layout["xaxis"] = layout["xaxis"] | {"title": {"text": _title(key)}}
+    layout["yaxis"] = layout["yaxis"] | {"title": {"text": "rows"}}
+    return plots.figure(data, layout)
 
 
-def _against_length(lab: LabContext, view: EvaluationView, key: Key, by: str) -> Any:
+def _against_length(lab: LabContext, view: EvaluationView, key: Key) -> Any:
     data = []
     for number, system in enumerate(view.systems):
-        found = reading.lines(lab, view, key, system.id, system.id)
+        lines = reading.lines(lab, view, key, system.id, system.id)
         data.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "x": [len(spaced(line.source)) for line in found],
-                "y": [line.values[0] for line in found],
+                "x": [len(spaced(line.source)) for line in lines],
+                "y": [line.values[0] for line in lines],
                 "name": html.escape(system.label),
                 "marker": {"size": 5, "opacity": 0.6, "color": plots.PALETTE[number % len(plots.PALETTE)]},
-                "text": [f"row {line.example + 1}" for line in found],
+                "text": [f"row {line.example + 1}" for line in lines],
                 "hovertemplate": "%{text}: %{y:.3f}, %{x} words<extra></extra>",
             }
         )
-    made = plots.layout(320)
-    made["xaxis"] = made["xaxis"] | {"title": {"text": "words of the input"}}
-    made["yaxis"] = made["yaxis"] | {"title": {"text": _title(key)}}
-    return plots.figure(data, made)
+    layout = plots.layout(320)
+    layout["xaxis"] = layout["xaxis"] | {"title": {"text": "words of the input"}}
+    layout["yaxis"] = layout["yaxis"] | {"title": {"text": _title(key)}}
+    return plots.figure(data, layout)
 
 
-def _bucketed(lab: LabContext, view: EvaluationView, key: Key, by: str) -> Any:
-    found = reading.buckets(lab, view, key, by, view.seed)
-    names = [html.escape(f"{bucket.name} (n = {bucket.n})") for bucket in found]
+def _buckets(lab: LabContext, view: EvaluationView, key: Key, by: str) -> Any:
+    buckets = reading.buckets(lab, view, key, by, view.seed)
+    names = [html.escape(f"{bucket.name} (n = {bucket.n})") for bucket in buckets]
     data = []
     for number, system in enumerate(view.systems):
-        means = [bucket.means[number] for bucket in found]
+        means = [bucket.means[number] for bucket in buckets]
         data.append(
             {
                 "type": "scatter",
                 "mode": "markers",
                 "x": names,
-                "y": [one.value if one else None for one in means],
+                "y": [mean.value if mean else None for mean in means],
                 "error_y": {
                     "type": "data",
-                    "array": [(one.high - one.value) if one else None for one in means],
-                    "arrayminus": [(one.value - one.low) if one else None for one in means],
+                    "array": [(mean.high - mean.value) if mean else None for mean in means],
+                    "arrayminus": [(mean.value - mean.low) if mean else None for mean in means],
                 },
                 "name": html.escape(system.label),
                 "marker": {"size": 9, "color": plots.PALETTE[number % len(plots.PALETTE)]},
             }
         )
-    made = plots.layout(320)
-    made["yaxis"] = made["yaxis"] | {"title": {"text": _title(key)}}
-    return plots.figure(data, made)
+    layout = plots.layout(320)
+    layout["yaxis"] = layout["yaxis"] | {"title": {"text": _title(key)}}
+    return plots.figure(data, layout)

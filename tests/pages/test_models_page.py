@@ -13,8 +13,8 @@ import pages  # noqa: F401  (turns Gradio's analytics off)
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models as service
-from pages import models
 from pages.models import adding
+from pages.models import page as models
 
 
 def request(**parameters: str) -> Any:

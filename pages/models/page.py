@@ -1,0 +1,344 @@
+"""The models page: what can be used, what it needs, where it came from; adding, loading and archiving models."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from genai_lab.context import LabContext
+from genai_lab.errors import LabError
+from genai_lab.models import Source
+from genai_lab.services import models as service
+from pages.components import catalogue as pieces
+from pages.components.confirm import Confirm
+from pages.components.errors import PRIVATE, guarded
+from pages.components.forms import Form
+from pages.components.head import page_head, section
+from pages.components.settings_inputs import Updates, Values
+from pages.components.stats import NOTHING, count_text, seconds_text, size_text
+from pages.models import adding
+
+TITLE = "Models"
+ROUTE = "models"
+README_LIMIT = 60_000
+
+
+# What depends on the catalogue and the selected model.
+BUTTONS = ["load", "unload", "open_playground", "archive", "restore"]
+CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads", "adapter.base"]
+SELECTED = ["model", "show_archived"]
+ADD_TABS = ("hub", "local", "adapter", "endpoint")
+
+
+def build(lab: LabContext) -> None:
+    page_head(TITLE, "Everything that can generate: what it needs, where it came from, and what is in memory now.")
+    form = Form(model=gr.State(""), drawn_state=gr.State(""), budget=pieces.budget_bar("models-budget"))
+    form.add(table=pieces.model_table("models-table"))
+    show_archived = gr.Checkbox(
+        False, label="Show archived models", container=False, elem_classes=["quiet"], elem_id="models-archived"
+    )
+    form.add(show_archived=show_archived)
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=300):
+            confirm_archive, confirm_unload = _selected_model(form)
+        with gr.Column(scale=2, min_width=300):
+            section("Add a model")
+            adding.build(lab, form)
+            form.add(downloads=pieces.download_list("models-downloads"))
+    _wire(lab, form, confirm_archive, confirm_unload)
+
+
+def _selected_model(form: Form) -> tuple[Confirm, Confirm]:
+    """One model's facts and buttons, with the questions before it is archived or unloaded."""
+    form.add(detail=pieces.model_detail("models-detail"))
+    with gr.Row():
+        form.add(
+            load=gr.Button("Load", variant="primary", scale=0, min_width=90, elem_id="models-load"),
+            unload=gr.Button("Unload", scale=0, min_width=90, elem_id="models-unload"),
+            open_playground=gr.Button(
+                "Open in playground", scale=0, min_width=150, elem_id="models-play", link_target="_self"
+            ),
+            archive=gr.Button("Archive", scale=0, min_width=90, elem_id="models-archive"),
+            restore=gr.Button("Restore", scale=0, min_width=90, elem_id="models-restore"),
+        )
+    confirm_archive = Confirm("Archive", "models-archive-confirm")
+    confirm_unload = Confirm("Unload", "models-unload-confirm")
+    with gr.Accordion("Model card", open=False, visible=False, elem_id="models-card") as card_panel:
+        form.add(readme=gr.Markdown(elem_id="models-readme", elem_classes=["prose-small"]))
+    form.add(card_panel=card_panel)
+    return confirm_archive, confirm_unload
+
+
+def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload: Confirm) -> None:
+    model = form["model"]
+
+    def on(event: Any, fn: Any, *bound: Any, inputs: Sequence[str] = SELECTED, **options: Any) -> Any:
+        return form.on(event, fn, *bound, inputs=inputs, outputs=[*CHANGED, "model"], **options)
+
+    form.on_load(load_page, lab, outputs=["add_tabs", *CHANGED, "model"])
+    on(form["table"].select, select_model, lab)
+    on(form["show_archived"].input, render, lab)
+    on(form["load"].click, load_model, lab, concurrency_id="models", concurrency_limit=2)
+    unloaded = form["unload"].click(
+        guarded(unload_or_ask, lab, confirm_unload), model, confirm_unload.outputs, **PRIVATE
+    )
+    on(unloaded.success, render, lab)
+    on(confirm_unload.yes.click, unload_model, lab).then(confirm_unload.close, None, confirm_unload.outputs, **PRIVATE)
+    form["archive"].click(guarded(ask_to_archive, confirm_archive), model, confirm_archive.outputs, **PRIVATE)
+    on(confirm_archive.yes.click, archive_model, lab).then(
+        confirm_archive.close, None, confirm_archive.outputs, **PRIVATE
+    )
+    on(form["restore"].click, restore_model, lab)
+    for added in adding.wire(lab, form):
+        on(added.success, render, lab)
+    on(form["downloads"].cancel, cancel_download, lab)
+    on(form["downloads"].resume, resume_download, lab)
+    # A late tick must not undo a selection, so it never says which model is selected.
+    tick = gr.Timer(2).tick
+    form.on(tick, refresh, lab, inputs=[*SELECTED, "drawn_state"], outputs=[*CHANGED, "drawn_state"], queue=False)
+
+
+# Drawing
+
+
+def load_page(lab: LabContext, request: gr.Request) -> Updates:
+    """The page as its address asks for it: ?model=NAME, and ?add=local (hub, adapter, endpoint) for a way to add."""
+    tab = request.query_params.get("add", "")
+    selected = {"add_tabs": gr.update(selected=tab)} if tab in ADD_TABS else {}
+    return selected | render(lab, {"model": request.query_params.get("model", ""), "show_archived": False})
+
+
+def select_model(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    return render(lab, {**values, "model": event.name})
+
+
+def render(lab: LabContext, values: Values) -> Updates:
+    """Everything that depends on the catalogue; without a model of this name the first one is selected."""
+    views, name = _views(lab, values["show_archived"]), values["model"]
+    view = next((view for view in views if view.card.name == name), None)
+    if view is None and name:
+        view = _model(lab, name)
+    if view is None and views:
+        view = views[0]
+    selected = view.card.name if view else ""
+    text = _readme(view) if view else ""
+    return {
+        "table": {"rows": [_row(row, row.card.name == selected) for row in views]},
+        "budget": _budget(lab),
+        "detail": _detail(view, service.budget(lab).loaded.get(selected)) if view else {},
+        "card_panel": gr.update(visible=bool(text)),
+        "readme": text,
+        **_buttons(view),
+        "downloads": [_download(item) for item in service.downloads(lab)],
+        "adapter.base": gr.update(choices=adding.bases(lab)),
+        "model": selected,
+    }
+
+
+def refresh(lab: LabContext, values: Values) -> Updates:
+    """Draws the page again where something changed: a download moved, a model was loaded elsewhere."""
+    models = [(view.card.name, view.status, view.detail) for view in _views(lab, values["show_archived"])]
+    downloads = [_download(item) for item in service.downloads(lab)]
+    state = repr((values["model"], models, service.budget(lab).used_bytes, downloads))
+    if state == values["drawn_state"]:
+        return {}
+    updates = render(lab, values)
+    del updates["model"]
+    updates["load"].pop("interactive")  # a button that says Loading… stays as it is
+    return {**updates, "drawn_state": state}
+
+
+def _views(lab: LabContext, archived: bool) -> list[service.ModelView]:
+    return service.catalogue(lab) + (service.catalogue(lab, archived=True) if archived else [])
+
+
+def _model(lab: LabContext, name: str) -> service.ModelView | None:
+    try:
+        return service.show(lab, name)
+    except LabError:
+        return None
+
+
+def _row(view: service.ModelView, selected: bool) -> dict[str, Any]:
+    card = view.card
+    return {
+        "name": card.name,
+        "family": card.family,
+        "parameters": count_text(card.parameters),
+        "dtype": _dtype(card),
+        "disk": size_text(card.disk_bytes),
+        "memory": size_text(card.memory_bytes),
+        "context": f"{card.context:,}" if card.context else NOTHING,
+        "licence": card.licence or NOTHING,
+        "source": _origin(card.source),
+        "hash": (card.content_hash or NOTHING)[:8],
+        "status": view.status,
+        "selected": selected,
+    }
+
+
+def _origin(source: Source) -> str:
+    if source.backend == "starter":
+        return "shipped with the lab"
+    where = f"{source.location}@{source.revision[:10]}" if source.revision else source.location
+    return f"{source.backend}: {where}" + (f" on {source.base}" if source.base else "")
+
+
+def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[str, Any]:
+    card = view.card
+    rows_together = state.rows_together if state else 0
+    facts = {
+        "Architecture": f"{card.architecture} ({card.family})",
+        "Modes": ", ".join(card.modes) or "none: it classifies",
+        "Parameters": f"{card.parameters:,}" if card.parameters else NOTHING,
+        "Dtype": _dtype(card),
+        "Disk": size_text(card.disk_bytes),
+        "Memory": _memory(card, state),
+        "Context": f"{card.context:,} tokens" if card.context else NOTHING,
+        "Licence": card.licence or NOTHING,
+        "Source": _origin(card.source),
+        "Name at the endpoint": card.source.remote_name or "",
+        "Key variable": card.source.key_env or "",
+        "Content hash": card.content_hash or NOTHING,
+        "Batch": f"at most {rows_together} rows at once since it was loaded" if rows_together else "",
+        "Created by run": str(view.made_by_run or ""),
+        "Added": f"{view.created_at:%Y-%m-%d %H:%M} UTC" if view.created_at else "",
+    }
+    return {
+        "name": card.name,
+        "status": view.status,
+        "about": card.about,
+        "detail": view.detail if view.status in ("missing", "failed", "training") else "",
+        "facts": [[name, text] for name, text in facts.items() if text],
+    }
+
+
+def _dtype(card: Any) -> str:
+    """The dtype on file, and the one that it is loaded in where that is another."""
+    if not card.dtype or card.loaded_dtype in (None, card.dtype):
+        return card.dtype or NOTHING
+    return f"{card.dtype} on file, {card.loaded_dtype} loaded"
+
+
+def _memory(card: Any, state: service.LoadedState | None) -> str:
+    cache = f", {size_text(card.cache_bytes)} of it for a text that fills the context" if card.cache_bytes else ""
+    estimate = f"about {size_text(card.memory_bytes)} estimated{cache}" if card.memory_bytes else NOTHING
+    return f"{size_text(state.memory_bytes)} measured; {estimate}" if state and state.measured else estimate
+
+
+def _buttons(view: service.ModelView | None) -> Updates:
+    status = view.status if view else ""
+    ready = view is not None and status in ("ready", "loaded") and view.card.role == "generate"
+    return {
+        "load": gr.update(visible=status not in ("loaded", "archived"), interactive=ready),
+        "unload": gr.update(visible=status == "loaded"),
+        "open_playground": gr.update(interactive=ready, link=f"/?model={view.card.name}" if view and ready else None),
+        "archive": gr.update(visible=status != "archived", interactive=bool(view) and status != "downloading"),
+        "restore": gr.update(visible=status == "archived"),
+    }
+
+
+def _budget(lab: LabContext) -> dict[str, Any]:
+    state = service.budget(lab)
+    share = state.used_bytes / state.budget_bytes if state.budget_bytes else 0.0
+    return {
+        "used": size_text(state.used_bytes),
+        "budget": size_text(state.budget_bytes),
+        "percent": round(100 * share, 1),
+        "loaded": " · ".join(f"{name} {size_text(model.memory_bytes)}" for name, model in state.loaded.items()),
+        "note": f"device {lab.config.device}, dtype {lab.config.dtype}; the least recently used model is unloaded "
+        f"first; the whole process takes {size_text(state.process_bytes)}",
+    }
+
+
+def _download(item: service.Download) -> dict[str, Any]:
+    running = item.status in ("queued", "running")
+    received, total = item.done_bytes, item.total_bytes
+    text = f"{size_text(received)} of {size_text(total)}" if total else size_text(received)
+    if running and item.seconds_left is not None:
+        text += f", {seconds_text(max(1.0, item.seconds_left))} left"
+    return {
+        "id": str(item.id),
+        "name": item.name,
+        "text": f"{item.status}: {text}",
+        "percent": round(100 * received / total, 1) if total else 0,
+        "error": item.error or "",
+        "running": running,
+        "stopped": item.status in ("cancelled", "failed"),
+    }
+
+
+def _readme(view: service.ModelView) -> str:
+    """A starter's model card without its front matter; other folders' texts may name foreign pictures."""
+    path = view.card.path
+    if view.card.source.backend != "starter" or path is None or not (path / "README.md").is_file():
+        return ""
+    text = (path / "README.md").read_text(errors="replace")[:README_LIMIT]
+    return text.split("---\n", 2)[2] if text.startswith("---\n") and text.count("---\n") > 1 else text
+
+
+# Loading and archiving
+
+
+def load_model(lab: LabContext, values: Values) -> Iterator[Updates]:
+    """Loads the model while its button says so; a model that does not fit is refused in one sentence."""
+    updates = render(lab, values)
+    updates["load"] = gr.update(value="Loading…", interactive=False)
+    yield updates
+    try:
+        service.load(lab, values["model"])
+    except Exception:
+        yield _after_loading(lab, values)
+        raise
+    yield _after_loading(lab, values)
+
+
+def _after_loading(lab: LabContext, values: Values) -> Updates:
+    updates = render(lab, values)
+    updates["load"] = {**updates["load"], "value": "Load"}
+    return updates
+
+
+def unload_or_ask(lab: LabContext, question: Confirm, name: str) -> tuple[Any, Any]:
+    """Unloads at once; asks first where a running generation would be lost."""
+    state = service.budget(lab).loaded.get(name)
+    if state is not None and state.busy:
+        return question.ask(f"{name} is generating; unloading it ends that text where it is.")
+    service.unload(lab, name)
+    return question.close()
+
+
+def unload_model(lab: LabContext, values: Values) -> Updates:
+    service.unload(lab, values["model"])
+    return render(lab, values)
+
+
+def ask_to_archive(question: Confirm, name: str) -> tuple[Any, Any]:
+    return question.ask(f"Archive {name}? It leaves every list; its runs keep it, and it can be restored.")
+
+
+def archive_model(lab: LabContext, values: Values) -> Updates:
+    service.archive(lab, values["model"])
+    return render(lab, values if values["show_archived"] else {**values, "model": ""})
+
+
+def restore_model(lab: LabContext, values: Values) -> Updates:
+    service.restore(lab, values["model"])
+    return render(lab, values)
+
+
+# Downloads in progress
+
+
+def cancel_download(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    service.cancel_download(lab, int(event.id))
+    return render(lab, values)
+
+
+def resume_download(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    """Starts the download again; files that are complete are not fetched twice."""
+    download = next((item for item in service.downloads(lab) if str(item.id) == str(event.id)), None)
+    if download is None:
+        raise LabError("This download is no longer in the list; start it again with its Hub id.")
+    service.start_download(lab, download.name, service.show(lab, download.name).card.source)
+    return render(lab, values)
