@@ -21,11 +21,11 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._loaded = False
 
-    def register(self, name: str) -> Callable[[T], T]:
-        """Decorator that keeps the object under `name`; raises DuplicateName."""
+    def register(self, name: str, *, replace: bool = False) -> Callable[[T], T]:
+        """Decorator that keeps the object under `name`; raises DuplicateName unless it may `replace` another."""
 
         def keep(item: T) -> T:
-            if name in self._items:
+            if name in self._items and not replace:
                 raise DuplicateName(self.noun, name)
             self._items[name] = item
             return item

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("genai_lab", "pages", "storage")
-JOINERS = {"services", "web", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
+JOINERS = {"services", "api", "web", "context.py", "bootstrap.py", "__main__.py", "cli", "worker.py", "__pycache__"}
 ENGINE = sorted(f"genai_lab/{path.name}" for path in (ROOT / "genai_lab").iterdir() if path.name not in JOINERS)
 WALLS = {
     "storage": {"genai_lab", "pages", "gradio", "torch", "transformers"},

@@ -20,6 +20,7 @@ from genai_lab.services.jobs import process, resources
 from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.views import View
 from storage import jobs as queries
+from storage.evaluation import job_of_run
 from storage.tables import Job
 
 STATUSES = ("queued", "running", "finished", "cancelled", "failed")
@@ -135,6 +136,13 @@ def show(lab: LabContext, job_id: int) -> JobView:
     if row is None:
         raise LabError(f"There is no job {job_id}; the Jobs page lists those there are.")
     return _told_to_wait(lab, [view_of(row)])[0]
+
+
+def of_run(lab: LabContext, run_id: int) -> JobView | None:
+    """The newest job that makes or fills a run; None where there is none."""
+    with lab.database.reading() as session:
+        job_id = job_of_run(session, run_id)
+    return None if job_id is None else show(lab, job_id)
 
 
 def find(

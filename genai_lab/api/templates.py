@@ -1,0 +1,70 @@
+"""Prompt templates and their versions."""
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from genai_lab.api.base import Table, name_of
+from genai_lab.prompts import Template
+from genai_lab.services import templates
+from genai_lab.services.templates import TemplateView
+
+if TYPE_CHECKING:
+    from genai_lab.api.lab import Lab
+
+
+class Templates:
+    """All templates of the lab; each change is a new version, NAME@NUMBER."""
+
+    def __init__(self, lab: "Lab") -> None:
+        self.lab = lab
+
+    def __getitem__(self, name: str) -> TemplateView:
+        return self.get(name)
+
+    def get(self, name: str) -> TemplateView:
+        """A version: NAME is the newest, NAME@2 the second, NAME@TAG the one with the tag."""
+        return templates.show(self.lab.context, name)
+
+    def list(self, search: str = "", *, task: str = "", archived: bool = False) -> Table[TemplateView]:
+        """The newest version of every template."""
+        views = templates.find(self.lab.context, search=search, task=task, archived=archived)
+        return Table(views, _summary)
+
+    def versions(self, name: str) -> Table[TemplateView]:
+        return Table(templates.versions(self.lab.context, name), _summary)
+
+    def save(
+        self, name: str, template: Template | str | None = None, *, task: str = "", message: str = "", **parts: str
+    ) -> TemplateView:
+        """The next version of NAME: a Template, an instruction, or parts (system, instruction, shot, separator).
+
+        The same content is not saved twice.
+        """
+        if isinstance(template, str):
+            parts = {"instruction": template, **parts}
+        value = template if isinstance(template, Template) else Template.from_dict(parts)
+        return templates.save(self.lab.context, name, value, task=task, message=message)
+
+    def tag(self, name: str, number: int, tag: str) -> TemplateView:
+        """Puts a tag on a version; it leaves the one that had it."""
+        return templates.tag(self.lab.context, name, number, tag)
+
+    def diff(self, old: str, new: str) -> str:
+        return templates.diff(self.lab.context, old, new)
+
+    def archive(self, name: str) -> None:
+        templates.archive(self.lab.context, name)
+
+    def restore(self, name: str) -> None:
+        templates.restore(self.lab.context, name)
+
+    def name_for(self, template: Any) -> str:
+        """The name of a template given as name, view, Template or text with slots; the last two are saved first."""
+        if isinstance(template, Template) or (isinstance(template, str) and "{{" in template):
+            text = template if isinstance(template, str) else repr(template.as_dict())
+            return self.save(f"inline-{hashlib.sha256(text.encode()).hexdigest()[:8]}", template).name
+        return name_of(template)
+
+
+def _summary(view: TemplateView) -> dict[str, Any]:
+    return {"name": view.name, "task": view.task, "slots": ", ".join(view.slots), "tags": " ".join(view.tags)}

@@ -1,0 +1,332 @@
+"""Fine-tuning: plans from keywords, runs to follow, studies of several runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Self
+
+from genai_lab.api.base import Future, Handle, Table, name_of, names_of, wait_for_job
+from genai_lab.api.evaluation import Evaluation, choices_of
+from genai_lab.services import training
+from genai_lab.services.training import batch_preview as previewing
+from genai_lab.services.training import preparation, reward_studies, studies, study_results
+from genai_lab.training import Part, Plan, Training
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from genai_lab.api.lab import Lab
+    from genai_lab.services.lineage import Lineage
+    from genai_lab.services.training.batch_preview import FirstBatch
+    from genai_lab.services.training.studies import StudyView
+    from genai_lab.services.training.views import TrainingView
+
+# Names that users know from transformers, beside those that `Training` reads itself.
+ALIASES = {
+    "max_steps": "steps",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "per_device_batch_size",
+    "lr_scheduler_type": "schedule",
+    "warmup_ratio": "warmup",
+}
+
+
+class TrainingRun(Future):
+    """A fine-tuning run; `model` is the name of the model that it makes."""
+
+    @property
+    def view(self) -> "TrainingView":
+        return training.show(self.lab.context, self.id)
+
+    @property
+    def job_id(self) -> int | None:
+        job = self.view.job
+        return job.id if job is not None else None
+
+    @property
+    def model(self) -> str:
+        return self.view.model or ""
+
+    @property
+    def plan(self) -> Plan:
+        return self.view.plan
+
+    @property
+    def curves(self) -> "pd.DataFrame":
+        """Training loss, validation loss, learning rate and more by step."""
+        import pandas as pd
+
+        points = training.curves(self.lab.context, self.view)
+        series = {name: pd.Series(dict(values), dtype=float) for name, values in points.items()}
+        return pd.DataFrame(series).rename_axis("step").sort_index()
+
+    @property
+    def samples(self) -> Table[dict[str, Any]]:
+        """What it wrote for some validation rows at each evaluation."""
+        return Table(training.samples(self.lab.context, self.id))
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """How a reward model or a policy does on held-out pairs; {} for other objectives."""
+        return self.view.report
+
+    def resume(self) -> Self:
+        """Goes on from the last good checkpoint."""
+        training.resume(self.lab.context, self.id)
+        return self
+
+    def keep_best(self) -> int:
+        """Makes the best checkpoint of a cancelled or failed run its model; returns the job."""
+        return training.keep(self.lab.context, self.id)
+
+    def rename(self, title: str, tags: Sequence[str] = ()) -> Self:
+        training.rename(self.lab.context, self.id, title, tags)
+        return self
+
+    def lineage(self) -> "Lineage":
+        return self.lab.lineage(self.model)
+
+    def learning_curve(self, shares: Sequence[float] = reward_studies.SHARES) -> "Study":
+        """Reward models from shares of the pairs: whether more labels would help."""
+        return Study(self.lab, reward_studies.learning_curve(self.lab.context, self.plan, shares))
+
+    def annotator_influence(self, annotators: Sequence[str] = (), how: str = "leave out") -> "Study":
+        """Reward models without each annotator's votes ("leave out"), or with them reversed ("flip")."""
+        return Study(self.lab, reward_studies.label_to_curve(self.lab.context, self.plan, annotators, how))
+
+    def as_dict(self) -> dict[str, Any]:
+        view = self.view
+        points = training.curves(self.lab.context, view)
+        curves = {name: [list(point) for point in values] for name, values in points.items()}
+        return view.as_dict() | {"learning_rate": view.rate, "verdict": list(view.sentences), "curves": curves}
+
+    def table(self) -> Table[dict[str, Any]]:
+        view = self.view
+        rows: list[dict[str, Any]] = [{"field": "status", "value": view.state}, {"field": "model", "value": view.model}]
+        rows += [{"field": "method", "value": view.method}, {"field": "learning rate", "value": view.rate}]
+        simple = {name: value for name, value in view.outcome.items() if not isinstance(value, dict | list)}
+        rows += [{"field": name.replace("_", " "), "value": value} for name, value in simple.items()]
+        return Table(rows)
+
+    @property
+    def title(self) -> str:
+        return f"Fine-tuning run {self.id}: {self.view.title}"
+
+
+class Study(Handle):
+    """Several runs and what compares them: a sweep, a bake-off, shots against tuning, forgetting, a learning curve."""
+
+    @property
+    def view(self) -> "StudyView":
+        return studies.show(self.lab.context, self.id)
+
+    @property
+    def runs(self) -> list[TrainingRun]:
+        return [TrainingRun(self.lab, view.id) for view in self.view.runs]
+
+    @property
+    def evaluations(self) -> dict[str, Evaluation]:
+        return {name: Evaluation(self.lab, run) for name, run in self.view.evaluations.items()}
+
+    def wait(self, timeout: float | None = None, *, progress: bool = False) -> Self:
+        """Stays until all its runs and evaluations have finished."""
+        for part in [*self.runs, *self.evaluations.values()]:
+            part.wait(timeout, progress=progress)
+        return self
+
+    def cancel(self) -> None:
+        for part in [*self.runs, *self.evaluations.values()]:
+            part.cancel()
+
+    def results(self) -> Table[Any]:
+        """Its figures: by model or method, by share of labels, by annotator, or what each suite lost."""
+        view, context = self.view, self.lab.context
+        if view.kind == "learning curve":
+            return Table(reward_studies.curve(context, self.id))
+        if view.kind == "label to curve":
+            return Table(reward_studies.influences(context, self.id))
+        if view.kind in ("forgetting", "gate"):
+            return Table(study_results.changes(context, view))
+        if view.kind == "sweep":
+            return Table([_run_summary(run) for run in view.runs])
+        return Table(study_results.lines(context, view))
+
+    def as_dict(self) -> dict[str, Any]:
+        return self.view.as_dict() | {"results": self.results().as_dict()}
+
+    def table(self) -> Table[Any]:
+        return Table([_run_summary(run) for run in self.view.runs]) if self.view.runs else self.results()
+
+    @property
+    def title(self) -> str:
+        return f"Study {self.id}: {self.view.title}"
+
+
+class Runs:
+    """All fine-tuning runs."""
+
+    def __init__(self, lab: "Lab") -> None:
+        self.lab = lab
+
+    def get(self, id: int) -> TrainingRun:
+        training.show(self.lab.context, id)
+        return TrainingRun(self.lab, id)
+
+    def list(self, limit: int = 100) -> "Table[TrainingView]":
+        return Table(training.find(self.lab.context, limit=limit), _run_summary)
+
+    def start(
+        self,
+        plan: Plan,
+        *,
+        name: str = "",
+        title: str = "",
+        tags: Sequence[str] = (),
+        gate: Sequence[int] = (),
+        after: Sequence[int] = (),
+    ) -> TrainingRun:
+        """Begins the run of a plan; `gate` names evaluations of the base that run again with the model afterwards."""
+        words: dict[str, Any] = {"name": name, "title": title, "tags": list(tags), "after": list(after)}
+        made = studies.start_gated(self.lab.context, plan, list(gate), **words)
+        return TrainingRun(self.lab, made.run_id)
+
+    def check(self, plan: Plan) -> dict[str, Any]:
+        """What the run would take (memory, time), without beginning it; raises LabError for what cannot work."""
+        ready = training.checked(self.lab.context, plan)
+        more = {
+            "learning_rate": ready.found.rate(plan),
+            "format": preparation.format_words(plan, ready.found),
+        }
+        return ready.predicted | more
+
+    def preview(self, plan: Plan) -> "FirstBatch":
+        """The first batch, token by token."""
+        return previewing.first_batch(self.lab.context, plan)
+
+    def merge(self, adapter: Any, name: str = "") -> str:
+        """An adapter and its base as one model; waits for it and returns its name."""
+        made = training.merge(self.lab.context, name_of(adapter), name)
+        wait_for_job(self.lab, made.job_id)
+        return made.model
+
+
+class Studies:
+    """Studies of several runs."""
+
+    def __init__(self, lab: "Lab") -> None:
+        self.lab = lab
+
+    def get(self, id: int) -> Study:
+        studies.show(self.lab.context, id)
+        return Study(self.lab, id)
+
+    def list(self, limit: int = 50) -> "Table[StudyView]":
+        return Table(
+            studies.find(self.lab.context, limit),
+            lambda view: {"study": view.id, "kind": view.kind, "title": view.title},
+        )
+
+    def sweep(self, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> Study:
+        """A run for every combination of the grid's values, such as {"training.learning_rate": [1e-4, 1e-3]}."""
+        return Study(self.lab, studies.sweep(self.lab.context, plan, grid, draws=draws, title=title))
+
+    def bake_off(
+        self, plan: Plan, methods: Sequence[str], *, memory: int | None = None, title: str = "", **held_out: Any
+    ) -> Study:
+        """Trains with each method, at equal steps or within equal memory in bytes, and measures all on held-out rows:
+        `rows`, `split`, `max_new_tokens`, `metrics`, `seed`.
+        """
+        rows = held_out_rows(**held_out)
+        return Study(self.lab, studies.bake_off(self.lab.context, plan, methods, rows, memory=memory, title=title))
+
+    def shots_against_tuning(
+        self, plan: Plan, shots: Sequence[int], methods: Sequence[str], *, title: str = "", **held_out: Any
+    ) -> Study:
+        """The base with so many shots beside the model that each method tunes, on the same held-out rows."""
+        rows = held_out_rows(**held_out)
+        return Study(self.lab, studies.shots_against_tuning(self.lab.context, plan, shots, methods, rows, title=title))
+
+    def forgetting(self, base: Any, tuned: Any, suites: Sequence[str], *, title: str = "") -> Study:
+        """Base and tuned models on suites: what tuning lost."""
+        names = names_of(tuned)
+        return Study(self.lab, studies.forgetting(self.lab.context, name_of(base), names, suites, title=title))
+
+    def gate(self, evaluations: Sequence[int], base: Any, tuned: Any, *, title: str = "") -> Study:
+        """Saved evaluations again, with the tuned model in the base's place."""
+        return Study(self.lab, studies.gate(self.lab.context, evaluations, name_of(base), name_of(tuned), title=title))
+
+
+def held_out_rows(**options: Any) -> studies.Held:
+    if "metrics" in options:
+        options["metrics"] = choices_of(options["metrics"])
+    return studies.Held(**options)
+
+
+def plan_of(
+    lab: "Lab",
+    model: Any,
+    data: Any,
+    *,
+    objective: str = "instruction",
+    method: str = "lora",
+    template: Any = (),
+    **settings: Any,
+) -> Plan:
+    """A Plan from keywords: settings of the training, of the method and of the objective by their names."""
+    datasets = data if isinstance(data, list | tuple) and not _is_rows(data) else [data]
+    templates = tuple(map(lab.templates.name_for, template if isinstance(template, list | tuple) else [template]))
+    parts = [
+        {"dataset": part.dataset, "templates": list(part.templates), "weight": part.weight}
+        if isinstance(part, Part)
+        else {"dataset": lab.datasets.load(part).name, "templates": list(templates)}
+        for part in datasets
+    ]
+    values: dict[str, Any] = {"training": {}, "method_settings": {}, "objective_settings": {}}
+    own = {item.name for item in fields(Plan)} - set(values)
+    owners = {
+        "method_settings": {item.name for item in fields(METHODS.get(method).settings)},
+        "objective_settings": {item.name for item in fields(OBJECTIVES.get(objective).settings)},
+    }
+    known = {item.name for item in fields(Training)}
+    for name, value in settings.items():
+        if name in values:
+            values[name].update(value)
+        elif name in own:
+            values[name] = value
+        elif owner := next((each for each, names in owners.items() if name in names and name not in known), None):
+            values[owner][name] = value
+        else:
+            values["training"][name if name in known else ALIASES.get(name, name)] = value
+    return Plan.from_dict({"model": name_of(model), "data": parts, "objective": objective, "method": method, **values})
+
+
+def preference_plan(
+    lab: "Lab", dataset: str, base: Any, *, objective: str, method: str, max_steps: int, **settings: Any
+) -> Plan:
+    """A plan that suits a base and pairs, with the given settings in place of its own."""
+    plan = reward_studies.default_plan(lab.context, dataset, name_of(base), method, max_steps, objective)
+    chosen = plan_of(lab, base, dataset, objective=objective, method=method, **settings).as_dict()
+    given = {ALIASES.get(name, name) for name in settings}
+    training_values = {name: value for name, value in chosen["training"].items() if name in given}
+    values = plan.as_dict()
+    values["training"] |= training_values
+    for owner in ("method_settings", "objective_settings"):
+        values[owner] = {**values[owner], **chosen[owner]}
+    return Plan.from_dict(values)
+
+
+def _is_rows(data: Sequence[Any]) -> bool:
+    """Whether a list is a dataset itself (rows) and not a mixture of datasets."""
+    return bool(data) and isinstance(data[0], Mapping)
+
+
+def _run_summary(view: "TrainingView") -> dict[str, Any]:
+    return {
+        "run": view.id,
+        "state": view.state,
+        "method": view.method,
+        "model": view.model,
+        "best loss": view.outcome.get("best_loss"),
+        "title": view.title,
+    }
