@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Future, Table, jobs_of, name_of, names_of, wait_for_job
+from genai_lab.api.generation import own_names
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
@@ -293,6 +294,7 @@ def matrix_plan(
     """The plan of a matrix. Decoding is greedy unless temperatures, presets or a sampling say otherwise; further
     keywords are sampling settings, such as max_new_tokens.
     """
+    settings = own_names(settings)
     templates = template if isinstance(template, list | tuple) else [template]
     all_seeds = _several(seeds, int)
     return matrix.Plan(

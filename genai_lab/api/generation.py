@@ -1,6 +1,7 @@
 """Completions: one prompt, several prompts at once, streams and conversations."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Handle, Table, name_of
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from genai_lab.services.generation import RunView, Stats
 
 Messages = Sequence[Mapping[str, str]]
+ALIASES = {
+    "num_return_sequences": "num_completions",
+    "n": "num_completions",
+    "num_beams": "beams",
+    "no_repeat_ngram_size": "no_repeat_ngram",
+    "stop_strings": "stop",
+}
 
 
 class Generation(Handle):
@@ -153,11 +161,18 @@ def sampling_of(
     lab: "Lab", model: str, mode: str | None, sampling: Sampling | str | None, settings: Mapping[str, Any]
 ) -> Sampling:
     """The model's own defaults, a preset's or a Sampling's values, and above them the settings."""
+    settings = own_names(settings)
     if isinstance(sampling, str):
         sampling = lab.presets.get(sampling)
     if sampling is not None:
         return Sampling.from_dict({**sampling.as_dict(), **settings})
     return defaults.sampling_for(lab.context, model, settings, mode)
+
+
+def own_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Sampling settings under the names that `Sampling` has, from those of transformers."""
+    known = {item.name for item in fields(Sampling)}
+    return {name if name in known else ALIASES.get(name, name): value for name, value in settings.items()}
 
 
 def start(
