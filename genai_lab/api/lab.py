@@ -206,28 +206,23 @@ class Lab:
         *,
         template: Any,
         metrics: Any,
-        baseline: int | None = None,
+        baseline: int = 0,
         title: str = "",
         **settings: Any,
     ) -> "Evaluation":
         """Models on a dataset, measured with intervals and tested against the first one.
 
-        Further keywords are those of `matrix`; several shots or settings make several systems.
+        Further keywords are those of `matrix`; several shots or settings make several systems, of which `baseline` is
+        the number (from 0) of the one that the others are compared with.
         """
         from genai_lab.api.base import jobs_of
         from genai_lab.api.evaluation import Evaluation, choices_of, matrix_plan
         from genai_lab.api.metrics import publish
-        from genai_lab.services import evaluation, matrix
+        from genai_lab.services import evaluation
 
         publish(self, metrics)
-        choices = choices_of(metrics)
-        plan = matrix_plan(self, models, dataset, template=template, metrics=choices, **settings)
-        made = matrix.start(self.context, plan, title=title, after=jobs_of(models))
-        number = made.cells[baseline] if baseline is not None else None
-        started = evaluation.start(
-            self.context, made.cells, choices, baseline=number, seed=plan.sample_seed, title=title,
-            depends_on=made.job_id,
-        )  # fmt: skip
+        plan = matrix_plan(self, models, dataset, template=template, metrics=choices_of(metrics), **settings)
+        started = evaluation.run_models(self.context, plan, title=title, baseline_cell=baseline, after=jobs_of(models))
         return Evaluation(self, started.run_id)
 
     # Training

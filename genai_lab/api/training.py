@@ -9,7 +9,8 @@ from genai_lab.api.evaluation import Evaluation, choices_of
 from genai_lab.services import training
 from genai_lab.services.training import batch_preview as previewing
 from genai_lab.services.training import preparation, reward_studies, studies, study_results
-from genai_lab.training import Part, Plan, Training
+from genai_lab.settings import fields_of
+from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
     from genai_lab.services.training.batch_preview import FirstBatch
     from genai_lab.services.training.studies import StudyView
     from genai_lab.services.training.views import TrainingView
-
-# Names that users know from transformers, beside those that `Training` reads itself.
-ALIASES = {
-    "max_steps": "steps",
-    "num_train_epochs": "epochs",
-    "per_device_train_batch_size": "per_device_batch_size",
-    "lr_scheduler_type": "schedule",
-    "warmup_ratio": "warmup",
-}
 
 
 class TrainingRun(Future):
@@ -278,42 +270,47 @@ def plan_of(
     templates = tuple(map(lab.templates.name_for, template if isinstance(template, list | tuple) else [template]))
     parts = [
         {"dataset": part.dataset, "templates": list(part.templates), "weight": part.weight}
-        if isinstance(part, Part)
+        if isinstance(part, DatasetSpec)
         else {"dataset": lab.datasets.load(part).name, "templates": list(templates)}
         for part in datasets
     ]
+    values = _by_owner(settings, objective, method)
+    return Plan.from_dict({"model": name_of(model), "data": parts, "objective": objective, "method": method, **values})
+
+
+def _by_owner(settings: Mapping[str, Any], objective: str, method: str) -> dict[str, Any]:
+    """Settings below the part of the plan that has them: the plan itself, the training, the method, the objective."""
+    owners = {"method_settings": METHODS.get(method).settings, "objective_settings": OBJECTIVES.get(objective).settings}
     values: dict[str, Any] = {"training": {}, "method_settings": {}, "objective_settings": {}}
-    own = {item.name for item in fields(Plan)} - set(values)
-    owners = {
-        "method_settings": {item.name for item in fields(METHODS.get(method).settings)},
-        "objective_settings": {item.name for item in fields(OBJECTIVES.get(objective).settings)},
-    }
-    known = {item.name for item in fields(Training)}
+    own_names = {item.name for item in fields(Plan)} - set(values)
     for name, value in settings.items():
+        owner = next((owner for owner, kind in owners.items() if name in _names(kind)), "training")
         if name in values:
             values[name].update(value)
-        elif name in own:
+        elif name in own_names:
             values[name] = value
-        elif owner := next((each for each, names in owners.items() if name in names and name not in known), None):
-            values[owner][name] = value
         else:
-            values["training"][name if name in known else ALIASES.get(name, name)] = value
-    return Plan.from_dict({"model": name_of(model), "data": parts, "objective": objective, "method": method, **values})
+            values["training" if name in _names(Training) else owner][name] = value
+    return values
+
+
+def _names(kind: type) -> set[str]:
+    """Every name that is read as a field of a settings dataclass."""
+    return {name for item in fields_of(kind) for name in item.names}
 
 
 def preference_plan(
     lab: "Lab", dataset: str, base: Any, *, objective: str, method: str, max_steps: int, **settings: Any
 ) -> Plan:
     """A plan that suits a base and pairs, with the given settings in place of its own."""
-    plan = reward_studies.default_plan(lab.context, dataset, name_of(base), method, max_steps, objective)
-    chosen = plan_of(lab, base, dataset, objective=objective, method=method, **settings).as_dict()
-    given = {ALIASES.get(name, name) for name in settings}
-    training_values = {name: value for name, value in chosen["training"].items() if name in given}
-    values = plan.as_dict()
-    values["training"] |= training_values
-    for owner in ("method_settings", "objective_settings"):
-        values[owner] = {**values[owner], **chosen[owner]}
-    return Plan.from_dict(values)
+    values = reward_studies.default_plan(lab.context, dataset, name_of(base), method, max_steps, objective).as_dict()
+    chosen = _by_owner(settings, objective, method)
+    for owner in ("training", "method_settings", "objective_settings"):
+        names = (
+            {alias: item.name for item in fields_of(Training) for alias in item.names} if owner == "training" else {}
+        )
+        values[owner] = {**values[owner], **{names.get(name, name): value for name, value in chosen.pop(owner).items()}}
+    return Plan.from_dict(values | chosen)
 
 
 def _is_rows(data: Sequence[Any]) -> bool:
