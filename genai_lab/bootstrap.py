@@ -1,8 +1,10 @@
 """Opens a lab: the one place that wires configuration, database, models and services together."""
 
-import importlib
+import importlib.util
+import logging
 import os
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from genai_lab.models import Options
 from genai_lab.models.cache import ModelCache
 from storage.database import Database, OtherVersion
 
-PRIVATE_FOLDERS = ("hub", "uploads", "jobs", "datasets", "models", "artefacts", "secret")
+log = logging.getLogger(__name__)
+PLUGINS = "plugins"  # folder in the data home with modules that `genai_lab.api.metrics` writes
+PRIVATE_FOLDERS = (PLUGINS, "hub", "uploads", "jobs", "datasets", "models", "artefacts", "secret")
 
 
 def open_lab(config: Config) -> LabContext:
@@ -44,6 +48,7 @@ def _open(config: Config, worker: bool) -> LabContext:
         ) from problem
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     _import_plugins(config.plugins)
+    _import_files(config.home / PLUGINS)
     database = _open_database(config.database_url, upgrade=not worker)
     # What runs make lies in the data home, wherever else models may come from.
     roots = tuple(dict.fromkeys((*config.model_roots, config.home / "models")))
@@ -83,6 +88,21 @@ def _restrict_to_owner(path: Path) -> None:
         mode = path.lstat().st_mode
         if mode & 0o077 and not stat.S_ISLNK(mode):
             path.chmod(stat.S_IMODE(mode) & 0o700)
+
+
+def _import_files(folder: Path) -> None:
+    """Imports the modules of a folder; one that fails is reported and left out, so that the lab still opens."""
+    for path in sorted(folder.glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"genai_lab_plugins.{path.stem}", path)
+        if spec is None or spec.loader is None:
+            continue
+        module = importlib.util.module_from_spec(spec)
+        # `inspect` finds the source of a module's functions by its name here.
+        sys.modules[spec.name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as problem:
+            log.warning("the plugin %s is left out: %s", path, problem)
 
 
 def _import_plugins(plugins: tuple[str, ...]) -> None:

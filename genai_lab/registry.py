@@ -32,6 +32,10 @@ class Registry(Generic[T]):
 
         return keep
 
+    def drop(self, name: str) -> None:
+        """Removes a name; nothing happens where there is none."""
+        self._items.pop(name, None)
+
     def get(self, name: str) -> T:
         """The object called `name`; raises UnknownName, which lists those there are.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from genai_lab.api.records import History, Jobs, Models, Presets
+from genai_lab.bootstrap import open_lab
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
@@ -29,7 +30,7 @@ def open(home: str | Path | None = None, **settings: Any) -> "Lab":
 
     `settings` replace those of the environment: device, dtype, cpu_jobs, plugins... (see `Config`).
     """
-    return Lab(LabContext.open(Config.from_environment(home=Path(home) if home else None, **settings)))
+    return Lab(open_lab(Config.from_environment(home=Path(home) if home else None, **settings)))
 
 
 class Lab:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
+from genai_lab.bootstrap import PLUGINS
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
 from genai_lab.metrics import METRICS, Figure, NoSettings, Rows, Sample
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from genai_lab.api.lab import Lab
 
 F = TypeVar("F", bound=Callable[..., Any])
-FOLDER = "plugins"
 CONSTANTS = (str, int, float, bool, tuple, frozenset, type(None))
 
 
@@ -118,7 +118,7 @@ def publish(lab: "Lab", metrics: Any) -> None:
 
 
 def _write(lab: "Lab", found: FunctionMetric) -> None:
-    folder = lab.home / FOLDER
+    folder = lab.home / PLUGINS
     folder.mkdir(mode=0o700, exist_ok=True)
     path, text = folder / f"metric_{found.name}.py", module_source(found.function)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
