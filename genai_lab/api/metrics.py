@@ -19,6 +19,7 @@ from genai_lab.bootstrap import PLUGINS
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
 from genai_lab.metrics import METRICS, Figure, NoSettings, Rows, Sample
+from genai_lab.metrics.base import PredictionsPerRow
 
 if TYPE_CHECKING:
     from genai_lab.api.lab import Lab
@@ -32,6 +33,7 @@ class FunctionMetric:
 
     settings = NoSettings
     citation = ""
+    predictions_per_row: PredictionsPerRow = "one"
 
     def __init__(self, function: Callable[..., Any], name: str, title: str, figure: Figure) -> None:
         self.function, self.name, self.title = function, name, title
