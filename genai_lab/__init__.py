@@ -7,6 +7,8 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from genai_lab.version import __version__
+
 if TYPE_CHECKING:
     from genai_lab.api import Lab, metric, open, restore
     from genai_lab.decoding import Sampling
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from genai_lab.prompts import Template
 
 __all__ = ["Lab", "LabError", "Sampling", "Template", "__version__", "metric", "open", "restore"]
-__version__ = "0.1.0"
+
 
 # Torch's threads wait for one another by spinning. Beside another process that does so too, each keeps the other from
 # the core that it waits for, and a training step takes several times as long (benchmarks/contention.py). Read when

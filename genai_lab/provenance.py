@@ -8,8 +8,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from genai_lab import __version__
 from genai_lab.hashing import Digests
+from genai_lab.version import __version__
 
 PACKAGES = ("torch", "transformers", "tokenizers", "peft", "numpy", "gradio", "sqlalchemy")
 

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.views import html_table, text_table, to_plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from genai_lab.api.lab import Lab
     from genai_lab.services.jobs import JobView
 
 T = TypeVar("T")
@@ -21,8 +21,8 @@ PROGRESS_SECONDS = 1.0
 class Handle:
     """An object of the lab. `view` is how it stands now, read from the database each time."""
 
-    def __init__(self, lab: "Lab", id: int) -> None:
-        self.lab, self.id = lab, id
+    def __init__(self, context: LabContext, id: int) -> None:
+        self.context, self.id = context, id
 
     @property
     def view(self) -> Any:
@@ -63,7 +63,7 @@ class Future(Handle):
     def job(self) -> "JobView | None":
         from genai_lab.services import jobs
 
-        return None if self.job_id is None else jobs.show(self.lab.context, self.job_id)
+        return None if self.job_id is None else jobs.show(self.context, self.job_id)
 
     @property
     def status(self) -> str:
@@ -81,7 +81,7 @@ class Future(Handle):
         Raises LabError where the job failed or was cancelled, and after `timeout` seconds, when the job goes on.
         """
         if self.job_id is not None:
-            wait_for_job(self.lab, self.job_id, timeout, progress)
+            wait_for_job(self.context, self.job_id, timeout, progress)
         return self
 
     def cancel(self) -> None:
@@ -89,17 +89,17 @@ class Future(Handle):
         from genai_lab.services import jobs
 
         if self.job_id is not None:
-            jobs.cancel(self.lab.context, self.job_id)
+            jobs.cancel(self.context, self.job_id)
 
     def logs(self, lines: int = 200) -> str:
         """The last lines that the job's process wrote."""
         from genai_lab.services import jobs
 
-        return "" if self.job_id is None else jobs.log(self.lab.context, self.job_id, lines)
+        return "" if self.job_id is None else jobs.log(self.context, self.job_id, lines)
 
 
 def wait_for_job(
-    lab: "Lab",
+    context: LabContext,
     job_id: int,
     timeout: float | None = None,
     progress: "bool | Callable[[JobView], None]" = False,
@@ -108,7 +108,7 @@ def wait_for_job(
     from genai_lab.services import jobs
 
     on_look = progress if callable(progress) else _printer() if progress else None
-    view = jobs.wait(lab.context, job_id, timeout, seen=on_look)
+    view = jobs.wait(context, job_id, timeout, seen=on_look)
     if view.status != "finished":
         raise LabError(f"Job {job_id} ended ({view.exit_reason or view.status}): {view.error or 'no reason is known'}")
     return view

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Future, Table, name_of, names_of
-from genai_lab.api.datasets import Dataset
-from genai_lab.api.training import Study, TrainingRun, preference_plan
+from genai_lab.api.datasets import Dataset, Datasets
+from genai_lab.api.templates import Templates
+from genai_lab.api.training import Runs, Study, TrainingRun, preference_plan
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CRITERIA, CampaignPlan
 from genai_lab.services import feedback, jobs, models
@@ -25,7 +27,6 @@ from genai_lab.services.feedback import (
 )
 
 if TYPE_CHECKING:
-    from genai_lab.api.lab import Lab
     from genai_lab.services.feedback import CampaignView
     from genai_lab.services.feedback.demos import DemoView
     from genai_lab.services.feedback.exporting import Exported
@@ -41,7 +42,7 @@ class Campaign(Future):
 
     @property
     def view(self) -> "CampaignView":
-        return feedback.show(self.lab.context, self.id)
+        return feedback.show(self.context, self.id)
 
     @property
     def name(self) -> str:
@@ -50,7 +51,7 @@ class Campaign(Future):
     @property
     def job_id(self) -> int | None:
         """The job that makes its items; None where they were there from the start."""
-        job = jobs.of_run(self.lab.context, self.view.run)
+        job = jobs.of_run(self.context, self.view.run)
         return job.id if job is not None else None
 
     def open(self) -> "Campaign":
@@ -63,13 +64,13 @@ class Campaign(Future):
         return self._move("closed")
 
     def _move(self, status: str) -> "Campaign":
-        feedback.move(self.lab.context, self.id, status)
+        feedback.move(self.context, self.id, status)
         return self
 
     def invite(self, annotator: str, *, renew: bool = False, revoke: bool = False) -> "Link":
         """A personal link; the same name gets the same one. `renew` ends the old link, `revoke` ends all."""
-        link = links.invite(self.lab.context, self.id, annotator)
-        return links.renew(self.lab.context, link.annotator, revoke=revoke) if renew or revoke else link
+        link = links.invite(self.context, self.id, annotator)
+        return links.renew(self.context, link.annotator, revoke=revoke) if renew or revoke else link
 
     def annotate(self, annotator: str, choose: Choose) -> int:
         """Answers every card that is left for an annotator by a function, and returns how many.
@@ -77,56 +78,56 @@ class Campaign(Future):
         `choose(prompt, completions)` returns the number of the best completion (from 0), an order as a list of numbers,
         groups as a list of lists, or None to skip.
         """
-        person = links.invite(self.lab.context, self.id, annotator).annotator
+        person = links.invite(self.context, self.id, annotator).annotator
         for count in itertools.count():
-            cards = ranking.more(self.lab.context, person, (), 1).result(ANSWER_SECONDS)["cards"]
+            cards = ranking.more(self.context, person, (), 1).result(ANSWER_SECONDS)["cards"]
             if not cards:
                 return count
             texts = [candidate["text"] for candidate in cards[0]["candidates"]]
             choice = choose(cards[0]["prompt"], texts)
             reply = {"skip": "cannot judge"} if choice is None else {"groups": _groups(choice, len(texts))}
             sent = {"key": cards[0]["key"], "revision": 0, "seconds": 1.0, **reply}
-            ranking.answer(self.lab.context, person, sent).result(ANSWER_SECONDS)
+            ranking.answer(self.context, person, sent).result(ANSWER_SECONDS)
         return 0
 
     def annotators(self) -> "Table[Person]":
         """Progress, pace and answers to gold items of each annotator."""
-        return Table(figures.progress(self.lab.context, self.id))
+        return Table(figures.progress(self.context, self.id))
 
     def agreement(self) -> "AgreementView":
         """Kappas, Krippendorff's alpha, self-consistency and position bias, with intervals."""
-        return figures.agreement(self.lab.context, self.id)
+        return figures.agreement(self.context, self.id)
 
     def leaderboard(self, *, length_control: bool = False) -> "Board":
         """Bradley-Terry scores of the systems with intervals."""
-        return figures.leaderboard(self.lab.context, self.id, length_control=length_control)
+        return figures.leaderboard(self.context, self.id, length_control=length_control)
 
     def preferences(self, votes: str = "kept", name: str = "") -> Dataset:
         """Its pairs as a dataset version: a pair for each vote ("kept") or aggregated by item ("majority")."""
-        return Dataset(self.lab, exporting.to_dataset(self.lab.context, self.id, votes=votes, name=name))
+        return Dataset(self.context, exporting.to_dataset(self.context, self.id, votes=votes, name=name))
 
     def rankings(self) -> Table[dict[str, Any]]:
         """Every answer as it was given."""
-        return Table(exporting.rankings(self.lab.context, self.id))
+        return Table(exporting.rankings(self.context, self.id))
 
     def export(
         self, path: str | Path, *, form: str = "explicit", votes: str = "kept", what: str = "pairs", name: str = ""
     ) -> "Exported":
         """Writes pairs in one of TRL's forms, or rankings, as .jsonl or .csv."""
-        return exporting.export(self.lab.context, self.id, Path(path), form=form, votes=votes, what=what, name=name)
+        return exporting.export(self.context, self.id, Path(path), form=form, votes=votes, what=what, name=name)
 
     def name_systems(self, names: Mapping[str, str]) -> "Campaign":
         """Gives the columns of an imported file the names of the systems that wrote them."""
-        systems.name_systems(self.lab.context, self.id, names)
+        systems.name_systems(self.context, self.id, names)
         return self
 
     def train_reward(self, base: Any = "starter-toxicity", **settings: Any) -> TrainingRun:
         """A reward model on its pairs; as `lab.train_reward`."""
-        return self.lab.train_reward(self, base=base, **settings)
+        return train_reward(self.context, self, base, **settings)
 
     def tune_policy(self, base: Any, **settings: Any) -> TrainingRun:
         """A policy tuned on its pairs by DPO."""
-        return self.lab.tune_policy(self, base, **settings)
+        return tune_policy(self.context, self, base, **settings)
 
     def learning_curve(self) -> Study:
         """Reward models from shares of its pairs, with the settings of its newest reward model."""
@@ -139,14 +140,14 @@ class Campaign(Future):
     def blind_compare(self, run: TrainingRun | int, *, rows: int = 50, overlap: int = 2, seed: int = 0) -> "Campaign":
         """A new campaign in which annotators compare a tuned policy with its base, blind, on held-out prompts."""
         number = run if isinstance(run, int) else run.id
-        made = campaign_models.before_and_after(self.lab.context, number, rows=rows, overlap=overlap, seed=seed)
-        return Campaign(self.lab, made.campaign)
+        made = campaign_models.before_and_after(self.context, number, rows=rows, overlap=overlap, seed=seed)
+        return Campaign(self.context, made.campaign)
 
     def _reward_run(self) -> TrainingRun:
-        view = campaign_models.of(self.lab.context, self.id).rewarded
+        view = campaign_models.of(self.context, self.id).rewarded
         if view is None:
             raise LabError(f"{self.name} has no reward model yet; train one first.")
-        return TrainingRun(self.lab, view.id)
+        return TrainingRun(self.context, view.id)
 
     @property
     def title(self) -> str:
@@ -157,14 +158,14 @@ class Campaign(Future):
 class Campaigns:
     """All campaigns."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def get(self, which: int | str) -> Campaign:
-        return Campaign(self.lab, feedback.show(self.lab.context, which).id)
+        return Campaign(self.context, feedback.show(self.context, which).id)
 
     def list(self) -> "Table[CampaignView]":
-        return Table(feedback.find(self.lab.context), _campaign_summary)
+        return Table(feedback.find(self.context), _campaign_summary)
 
     def create(
         self,
@@ -197,12 +198,12 @@ class Campaigns:
         settings = CampaignPlan(name=title, criterion=question, **plan)
         if models:
             made = fresh.start(
-                self.lab.context,
+                self.context,
                 settings,
                 names_of(models),
-                dataset=self.lab.datasets.load(dataset).name if dataset is not None else "",
+                dataset=Datasets(self.context).load(dataset).name if dataset is not None else "",
                 prompts=prompts,
-                template=self.lab.templates.name_for(template),
+                template=Templates(self.context).name_for(template),
                 samplings=fresh.samplings(_floats(temperatures), max_new_tokens),
                 samples=n,
                 rows=rows,
@@ -210,8 +211,8 @@ class Campaigns:
                 seed=settings.seed,
                 opened=open,
             )
-            return Campaign(self.lab, made.campaign)
-        campaign = Campaign(self.lab, self.collect(settings, runs, file, dataset, columns).campaign)
+            return Campaign(self.context, made.campaign)
+        campaign = Campaign(self.context, self.collect(settings, runs, file, dataset, columns).campaign)
         return campaign.open() if open else campaign
 
     def collect(
@@ -225,21 +226,21 @@ class Campaigns:
         """A draft from completions that are there already; returns how many items it has and what was left out."""
         chosen = sources.Columns(**_tuples(columns or {}))
         if runs:
-            return sources.from_runs(self.lab.context, plan, [getattr(run, "id", run) for run in runs])
+            return sources.from_runs(self.context, plan, [getattr(run, "id", run) for run in runs])
         if file:
             if not Path(file).is_file():
                 raise LabError(f"There is no file {file}.")
-            return sources.from_file(self.lab.context, plan, Path(file), chosen)
+            return sources.from_file(self.context, plan, Path(file), chosen)
         if dataset is None:
             raise LabError("The campaign has no completions; give runs, a file, a dataset, or models with prompts.")
-        return sources.from_dataset(self.lab.context, plan, self.lab.datasets.load(dataset).name, chosen)
+        return sources.from_dataset(self.context, plan, Datasets(self.context).load(dataset).name, chosen)
 
 
 class Demos:
     """Pages for visitors, blind and side by side."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def create(
         self,
@@ -253,33 +254,63 @@ class Demos:
         **plan: Any,
     ) -> "DemoView":
         """A demo of two to six models; further keywords are those of `DemoPlan`."""
-        sampling = demos.sampling(self.lab.context, preset, max_new_tokens, temperature)
+        sampling = demos.sampling(self.context, preset, max_new_tokens, temperature)
         chosen = demos.DemoPlan(title, names_of(models), tuple(prompts), sampling=sampling, **plan)
-        return demos.create(self.lab.context, chosen)
+        return demos.create(self.context, chosen)
 
     def list(self) -> "Table[DemoView]":
-        return Table(demos.find(self.lab.context))
+        return Table(demos.find(self.context))
 
     def get(self, id: int) -> "DemoView":
-        return demos.show(self.lab.context, id)
+        return demos.show(self.context, id)
 
     def renew_link(self, id: int) -> "DemoView":
         """A new link; the old one opens nothing any more."""
-        demos.link(self.lab.context, id, renew=True)
+        demos.link(self.context, id, renew=True)
         return self.get(id)
 
     def close(self, id: int) -> "DemoView":
-        return demos.close(self.lab.context, id)
+        return demos.close(self.context, id)
 
     def reopen(self, id: int) -> "DemoView":
-        return demos.reopen(self.lab.context, id)
+        return demos.reopen(self.context, id)
 
 
-def train_on_preferences(
-    lab: "Lab",
+def train_reward(
+    context: LabContext,
     preferences: Any,
     base: Any,
     *,
+    method: str = "full",
+    max_steps: int = 0,
+    votes: str = "kept",
+    name: str = "",
+    **settings: Any,
+) -> TrainingRun:
+    """A reward model from a campaign, a dataset of pairs or rows."""
+    return _train(context, preferences, base, "reward", method, max_steps, votes, name, settings)
+
+
+def tune_policy(
+    context: LabContext,
+    preferences: Any,
+    base: Any,
+    *,
+    objective: str = "dpo",
+    method: str = "lora",
+    max_steps: int = 0,
+    votes: str = "kept",
+    name: str = "",
+    **settings: Any,
+) -> TrainingRun:
+    """A policy tuned on the pairs of a campaign, a dataset or rows."""
+    return _train(context, preferences, base, objective, method, max_steps, votes, name, settings)
+
+
+def _train(
+    context: LabContext,
+    preferences: Any,
+    base: Any,
     objective: str,
     method: str,
     max_steps: int,
@@ -287,19 +318,18 @@ def train_on_preferences(
     name: str,
     settings: Mapping[str, Any],
 ) -> TrainingRun:
-    """A run that learns from a campaign, a dataset of pairs or rows."""
     if isinstance(preferences, Campaign):
-        name = name or _free_name(lab, preferences.name, "reward" if objective == "reward" else objective)
+        name = name or _free_name(context, preferences.name, "reward" if objective == "reward" else objective)
         preferences = preferences.preferences(votes)
-    dataset = lab.datasets.load(preferences).name
-    plan = preference_plan(lab, dataset, base, objective=objective, method=method, max_steps=max_steps, **settings)
-    return lab.runs.start(plan, name=name)
+    dataset = Datasets(context).load(preferences).name
+    plan = preference_plan(context, dataset, base, objective=objective, method=method, max_steps=max_steps, **settings)
+    return Runs(context).start(plan, name=name)
 
 
-def _free_name(lab: "Lab", campaign: str, suffix: str) -> str:
+def _free_name(context: LabContext, campaign: str, suffix: str) -> str:
     """A free name that tells what a model learned from."""
     stem = re.sub(r"[^\w.-]+", "-", campaign).strip("-._")[:80] or "campaign"
-    used = {view.card.name for archived in (False, True) for view in models.catalogue(lab.context, archived=archived)}
+    used = {view.card.name for archived in (False, True) for view in models.catalogue(context, archived=archived)}
     names = itertools.chain([f"{stem}-{suffix}"], (f"{stem}-{suffix}-{number}" for number in itertools.count(2)))
     return next(name for name in names if name not in used)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Handle, Table, wait_for_job
+from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.data.aliases import role_named
 from genai_lab.data.hub import Place
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from genai_lab.api.lab import Lab
 
 Roles = Mapping[str, str | Sequence[str]]
 ENCODINGS = {"utf8": "utf-8", "utf16": "utf-16", "windows-1252": "cp1252", "latin-1": "cp1252", "latin1": "cp1252"}
@@ -26,8 +26,8 @@ ENCODINGS = {"utf8": "utf-8", "utf16": "utf-16", "windows-1252": "cp1252", "lati
 class Dataset(Handle):
     """One version of a dataset, NAME@NUMBER; it never changes."""
 
-    def __init__(self, lab: "Lab", view: VersionView) -> None:
-        super().__init__(lab, view.id)
+    def __init__(self, context: LabContext, view: VersionView) -> None:
+        super().__init__(context, view.id)
         self._view = view
 
     @property
@@ -55,7 +55,7 @@ class Dataset(Handle):
 
     def rows(self, split: str | None = None, limit: int | None = None, offset: int = 0) -> list[dict[str, Any]]:
         """Rows as they were in their source, each with its number (from 1) as "_row"."""
-        return datasets.page(self.lab.context, self.id, offset, len(self) if limit is None else limit, split)
+        return datasets.page(self.context, self.id, offset, len(self) if limit is None else limit, split)
 
     def to_pandas(self, split: str | None = None) -> "pd.DataFrame":
         import pandas as pd
@@ -64,18 +64,18 @@ class Dataset(Handle):
 
     def split(self, by: str = "ratio", **options: Any) -> "Dataset":
         """The same rows in other splits, as a new version: `ratios`, `column`, `seed`, `only`."""
-        return Dataset(self.lab, datasets.split_again(self.lab.context, self.id, split_plan(by, **options)))
+        return Dataset(self.context, datasets.split_again(self.context, self.id, split_plan(by, **options)))
 
     def profile(self, model: str = "") -> dict[str, Any]:
         """Empty cells, labels, duplicates, overlap of splits; lengths in the model's tokens where one is named."""
-        return datasets.profile(self.lab.context, self.id, model)
+        return datasets.profile(self.context, self.id, model)
 
     def export(self, path: str | Path, format: str = "", split: str | None = None) -> int:
         """Writes the rows as JSON Lines or CSV, by the file's ending, and returns how many."""
         path = Path(path)
         try:
             form = format or ("csv" if path.suffix == ".csv" else "jsonl")
-            return datasets.export(self.lab.context, self.id, path, form, split)
+            return datasets.export(self.context, self.id, path, form, split)
         except OSError as problem:
             raise LabError(f"{path} cannot be written ({problem.strerror}); choose another path.") from None
 
@@ -95,22 +95,22 @@ class Dataset(Handle):
 class Datasets:
     """All datasets of the lab."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def __getitem__(self, name: str | int) -> Dataset:
         return self.get(name)
 
     def get(self, name: str | int) -> Dataset:
         """A version by name (NAME is the newest, NAME@2 the second) or by its id; raises LabError."""
-        return Dataset(self.lab, datasets.show(self.lab.context, name))
+        return Dataset(self.context, datasets.show(self.context, name))
 
     def list(
         self, search: str = "", *, archived: bool = False, newest: bool = False, limit: int = 1000
     ) -> Table[Dataset]:
         """Versions, newest first; with `newest` the last one of each dataset alone."""
-        views, total = datasets.find(self.lab.context, search, limit, 0, archived, newest)
-        return Table((Dataset(self.lab, view) for view in views), _summary, total)
+        views, total = datasets.find(self.context, search, limit, 0, archived, newest)
+        return Table((Dataset(self.context, view) for view in views), _summary, total)
 
     def load(
         self,
@@ -134,28 +134,28 @@ class Datasets:
             return self.get(source)
         if isinstance(source, str | Path):
             order = order_of(source, name, roles=roles, split=split, **options)
-            return Dataset(self.lab, datasets.make(self.lab.context, order, on_rows))
+            return Dataset(self.context, datasets.make(self.context, order, on_rows))
         rows = source.to_dict("records") if hasattr(source, "to_dict") else list(source)
         plan = split if isinstance(split, SplitPlan) else split_plan(split, **_split_options(options))
         told = {"kind": "rows", "count": len(rows)}
         view = datasets.import_rows(
-            self.lab.context, rows, name or "rows", told, mapping=_columns_by_role(roles), split=plan
+            self.context, rows, name or "rows", told, mapping=_columns_by_role(roles), split=plan
         )
-        return Dataset(self.lab, view)
+        return Dataset(self.context, view)
 
     def start_import(self, source: str | Path, name: str = "", **options: Any) -> int:
         """Queues the import of a file or a Hub dataset; returns the job."""
-        return datasets.start(self.lab.context, order_of(source, name, **options))
+        return datasets.start(self.context, order_of(source, name, **options))
 
     def archive(self, name: str) -> None:
-        datasets.archive(self.lab.context, name)
+        datasets.archive(self.context, name)
 
     def restore(self, name: str) -> None:
-        datasets.archive(self.lab.context, name, False)
+        datasets.archive(self.context, name, False)
 
     def wait(self, job: int) -> Dataset:
         """The dataset that an import's job makes, once it has finished."""
-        result = wait_for_job(self.lab, job).result or {}
+        result = wait_for_job(self.context, job).result or {}
         return self.get(int(result["version"]))
 
 

@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Future, Table, jobs_of, name_of, names_of, wait_for_job
+from genai_lab.api.datasets import Datasets
 from genai_lab.api.generation import own_names
+from genai_lab.api.records import Presets
+from genai_lab.api.templates import Templates
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
@@ -17,7 +21,6 @@ from genai_lab.services.matrix import estimating, reading
 from genai_lab.services.prompting import keys_of
 
 if TYPE_CHECKING:
-    from genai_lab.api.lab import Lab
     from genai_lab.metrics import Classifier, Measured
     from genai_lab.services.evaluation import EvaluationView, ScoreView, SystemView
     from genai_lab.services.matrix import MatrixView
@@ -29,7 +32,7 @@ class Matrix(Future):
 
     @property
     def view(self) -> "MatrixView":
-        return matrix.show(self.lab.context, self.id)
+        return matrix.show(self.context, self.id)
 
     @property
     def job_id(self) -> int | None:
@@ -60,16 +63,16 @@ class Matrix(Future):
         """What a cell answered, row by row; the first cell without a number."""
         view = self.view
         run = view.cells[0].system.id if cell is None else cell
-        return Table(reading.predictions(self.lab.context, view, run, None))
+        return Table(reading.predictions(self.context, view, run, None))
 
     def evaluate(self, metrics: Any = None, **options: Any) -> "Evaluation":
         """An evaluation that compares its cells; with the matrix's own metrics unless others are named."""
         chosen = self.view.plan.metrics if metrics is None else metrics
-        return self.lab.evaluations.compare(list(self.cells), chosen, depends_on=self.job_id, **options)
+        return Evaluations(self.context).compare(list(self.cells), chosen, depends_on=self.job_id, **options)
 
     def rerun(self) -> "Matrix":
         """The same matrix again; what the cache has costs nothing."""
-        return Matrix(self.lab, matrix.rerun(self.lab.context, self.id).run_id)
+        return Matrix(self.context, matrix.rerun(self.context, self.id).run_id)
 
     def as_dict(self) -> dict[str, Any]:
         view = self.view
@@ -86,11 +89,11 @@ class Evaluation(Future):
 
     @property
     def view(self) -> "EvaluationView":
-        return evaluation.show(self.lab.context, self.id)
+        return evaluation.show(self.context, self.id)
 
     @property
     def job_id(self) -> int | None:
-        job = jobs.of_run(self.lab.context, self.id)
+        job = jobs.of_run(self.context, self.id)
         return job.id if job is not None else None
 
     @property
@@ -118,7 +121,7 @@ class Evaluation(Future):
         return [
             {"metric": key[0], "figure": key[1], **compared.as_dict()}
             for key in view.figures()
-            for compared in comparing.compare(self.lab.context, view, key)
+            for compared in comparing.compare(self.context, view, key)
         ]
 
     def table(self) -> Table[dict[str, Any]]:
@@ -131,7 +134,7 @@ class Evaluation(Future):
         writers = {
             ".csv": lambda: report.to_csv(view),
             ".jsonl": lambda: report.to_jsonl(view),
-            ".html": lambda: report.to_html(self.lab.context, view),
+            ".html": lambda: report.to_html(self.context, view),
         }
         if path.suffix not in writers:
             raise LabError(f"{path} has no known ending; use .html, .csv or .jsonl.")
@@ -159,40 +162,40 @@ class Evaluation(Future):
 class Matrices:
     """The matrices of the prompt lab."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def get(self, id: int) -> Matrix:
-        matrix.show(self.lab.context, id)
-        return Matrix(self.lab, id)
+        matrix.show(self.context, id)
+        return Matrix(self.context, id)
 
     def list(self, limit: int = 50) -> "Table[MatrixView]":
-        return Table(matrix.find(self.lab.context, limit), _matrix_summary)
+        return Table(matrix.find(self.context, limit), _matrix_summary)
 
     def start(self, plan: matrix.Plan, *, title: str = "", after: Sequence[int] = ()) -> Matrix:
-        return Matrix(self.lab, matrix.start(self.lab.context, plan, title=title, after=after).run_id)
+        return Matrix(self.context, matrix.start(self.context, plan, title=title, after=after).run_id)
 
     def estimate(self, plan: matrix.Plan) -> "Estimate":
         """What it would take: answers, those that the cache has, minutes."""
-        return estimating.estimate(self.lab.context, plan)
+        return estimating.estimate(self.context, plan)
 
 
 class Evaluations:
     """All evaluations, suites, uploads and the harness."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def get(self, id: int) -> Evaluation:
-        evaluation.show(self.lab.context, id)
-        return Evaluation(self.lab, id)
+        evaluation.show(self.context, id)
+        return Evaluation(self.context, id)
 
     def list(self, limit: int = 50) -> "Table[EvaluationView]":
-        return Table(evaluation.find(self.lab.context, limit), _evaluation_summary)
+        return Table(evaluation.find(self.context, limit), _evaluation_summary)
 
     def systems(self, limit: int = 200) -> "Table[SystemView]":
         """What can be compared: cells of matrices and uploaded predictions, newest first."""
-        return Table(evaluation.systems(self.lab.context, limit=limit))
+        return Table(evaluation.systems(self.context, limit=limit))
 
     def compare(
         self,
@@ -206,24 +209,24 @@ class Evaluations:
     ) -> Evaluation:
         """Measures systems that have answered the same rows, and tests them against the baseline."""
         made = evaluation.start(
-            self.lab.context, list(systems), choices_of(metrics), baseline=baseline, seed=seed, title=title,
+            self.context, list(systems), choices_of(metrics), baseline=baseline, seed=seed, title=title,
             depends_on=depends_on,
         )  # fmt: skip
-        return Evaluation(self.lab, made.run_id)
+        return Evaluation(self.context, made.run_id)
 
     def suites(self) -> Table[suites.Suite]:
         return Table(suites.load_all(), lambda suite: {"name": suite.name, "about": suite.about})
 
     def run_suite(self, name: str, models: Any) -> Evaluation:
         """A suite on these models."""
-        made = suites.run(self.lab.context, name, names_of(models), after=jobs_of(models))
-        return Evaluation(self.lab, made.run_id)
+        made = suites.run(self.context, name, names_of(models), after=jobs_of(models))
+        return Evaluation(self.context, made.run_id)
 
     def upload(
         self, path: str | Path, predictions: Sequence[str], references: Sequence[str] = (), input: str | None = None
     ) -> tuple[int, ...]:
         """Columns of a file with predictions, each as a system that evaluations can compare; returns their runs."""
-        return tuple(uploads.systems(self.lab.context, Path(path), predictions, references, input))
+        return tuple(uploads.systems(self.context, Path(path), predictions, references, input))
 
     def harness(self, models: Any, tasks: Sequence[str], **options: Any) -> tuple[Evaluation, ...]:
         """Tasks of lm-evaluation-harness on models; waits for them. Options: shots, limit, seed, folder."""
@@ -242,12 +245,12 @@ class Evaluations:
     ) -> int:
         """Queues tasks of lm-evaluation-harness; returns the job."""
         names = list(names_of(models))
-        return harness.start(self.lab.context, names, tasks, shots=shots, limit=limit, seed=seed, folder=folder)
+        return harness.start(self.context, names, tasks, shots=shots, limit=limit, seed=seed, folder=folder)
 
     def of_harness(self, job: int) -> tuple[Evaluation, ...]:
         """The evaluations that a job of the harness makes, once it has finished."""
-        result = wait_for_job(self.lab, job).result or {}
-        return tuple(Evaluation(self.lab, run) for run in result["evaluations"])
+        result = wait_for_job(self.context, job).result or {}
+        return tuple(Evaluation(self.context, run) for run in result["evaluations"])
 
     def measure(
         self,
@@ -266,12 +269,12 @@ class Evaluations:
         if METRICS.get(metric).needs == "model":
             from genai_lab.services.scorers import scorer_for
 
-            model = scorer_for(self.lab.context, metric, values, list(sources))
+            model = scorer_for(self.context, metric, values, list(sources))
         return measure_rows(metric, predictions, several, values, model=model, seed=seed)
 
 
 def matrix_plan(
-    lab: "Lab",
+    context: LabContext,
     models: Any,
     dataset: Any,
     *,
@@ -298,12 +301,12 @@ def matrix_plan(
     templates = template if isinstance(template, list | tuple) else [template]
     all_seeds = _several(seeds, int)
     return matrix.Plan(
-        dataset=lab.datasets.load(dataset).name,
+        dataset=Datasets(context).load(dataset).name,
         models=names_of(models),
-        templates=tuple(map(lab.templates.name_for, templates)),
+        templates=tuple(map(Templates(context).name_for, templates)),
         shots=_several(shots, int),
         selectors=_several(selectors, str),
-        samplings=_samplings(lab, temperatures, presets, sampling, settings),
+        samplings=_samplings(context, temperatures, presets, sampling, settings),
         seeds=all_seeds,
         rows=rows,
         sample_seed=all_seeds[0] if all_seeds else 0,
@@ -317,7 +320,7 @@ def matrix_plan(
 
 
 def _samplings(
-    lab: "Lab",
+    context: LabContext,
     temperatures: float | Sequence[float],
     presets: str | Sequence[str],
     sampling: Sampling | Mapping[str, Any] | None,
@@ -325,7 +328,9 @@ def _samplings(
 ) -> tuple[Sampling, ...]:
     """One a temperature, then one a preset, then the given one; greedy without any of them."""
     found = [_at(temperature, settings) for temperature in _several(temperatures, float)]
-    found += [Sampling.from_dict({**lab.presets.get(name).as_dict(), **settings}) for name in _several(presets, str)]
+    found += [
+        Sampling.from_dict({**Presets(context).get(name).as_dict(), **settings}) for name in _several(presets, str)
+    ]
     if sampling is not None:
         values = sampling.as_dict() if isinstance(sampling, Sampling) else dict(sampling)
         found.append(Sampling.from_dict({**values, **settings}))

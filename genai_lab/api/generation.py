@@ -5,13 +5,14 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Handle, Table, name_of
+from genai_lab.api.records import Presets
+from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Delta, Sampling, Token
 from genai_lab.models import Prompt
 from genai_lab.services import defaults, generation, models
 from genai_lab.views import to_plain
 
 if TYPE_CHECKING:
-    from genai_lab.api.lab import Lab
     from genai_lab.services.generation import RunView, Stats
 
 Messages = Sequence[Mapping[str, str]]
@@ -27,8 +28,8 @@ ALIASES = {
 class Generation(Handle):
     """A recorded run of a model on a prompt, with one or more completions."""
 
-    def __init__(self, lab: "Lab", view: "RunView") -> None:
-        super().__init__(lab, view.id)
+    def __init__(self, context: LabContext, view: "RunView") -> None:
+        super().__init__(context, view.id)
         self._view = view
 
     @property
@@ -69,11 +70,11 @@ class Generation(Handle):
     @property
     def stats(self) -> "Stats":
         """Tokens per second, time to the first token, tokens of prompt and completions."""
-        return generation.stats_of(self.lab.context, self._view)
+        return generation.stats_of(self.context, self._view)
 
     def replay(self) -> "Generation":
         """The same run again, with the same seed."""
-        return self.lab.replay(self.id)
+        return Stream(self.context, generation.replay(self.context, self.id)).result
 
     def as_dict(self) -> dict[str, Any]:
         """The run; tokens are in it where they were traced."""
@@ -104,8 +105,8 @@ class Generation(Handle):
 class Stream:
     """A generation under way: iterate for the pieces of text as they come; `result` is the recorded run."""
 
-    def __init__(self, lab: "Lab", live: generation.Live) -> None:
-        self.lab, self.live = lab, live
+    def __init__(self, context: LabContext, live: generation.Live) -> None:
+        self.context, self.live = context, live
 
     @property
     def id(self) -> int:
@@ -127,20 +128,30 @@ class Stream:
     def result(self) -> Generation:
         """The run as it was recorded, finished first where it is still under way."""
         self.live.wait()
-        return Generation(self.lab, generation.run(self.lab.context, self.id))
+        return Generation(self.context, generation.run(self.context, self.id))
 
 
 class Chat:
     """A conversation with a model: `say` sends a message and returns the answer's run."""
 
-    def __init__(self, lab: "Lab", model: Any, system: str = "", **settings: Any) -> None:
-        self.lab, self.model, self.settings = lab, name_of(model), settings
+    def __init__(self, context: LabContext, model: Any, system: str = "", **settings: Any) -> None:
+        self.context, self.model, self.settings = context, name_of(model), settings
         self.messages: list[dict[str, str]] = [{"role": "system", "content": system}] if system else []
 
     def say(self, text: str, **settings: Any) -> Generation:
         """Sends the message with the whole conversation; settings hold for this answer alone."""
         messages = [*self.messages, {"role": "user", "content": text}]
-        answer = self.lab.generate(self.model, messages, **self.settings | settings)
+        chosen = self.settings | settings
+        live = start(
+            self.context,
+            self.model,
+            messages,
+            mode="chat",
+            sampling=chosen.pop("sampling", None),
+            trace=0,
+            settings=chosen,
+        )
+        answer = Stream(self.context, live).result
         self.messages = [*messages, {"role": "assistant", "content": answer.text}]
         return answer
 
@@ -148,25 +159,25 @@ class Chat:
         return "\n".join(f"{message['role']}: {message['content']}" for message in self.messages)
 
 
-def prompt_of(lab: "Lab", model: str, prompt: str | Messages | Prompt, mode: str | None) -> Prompt:
+def prompt_of(context: LabContext, model: str, prompt: str | Messages | Prompt, mode: str | None) -> Prompt:
     """A text as the model's prompt, messages as a conversation."""
     if isinstance(prompt, Prompt):
         return prompt
     if isinstance(prompt, str):
-        return models.prompt_for(lab.context, model, prompt, mode)
+        return models.prompt_for(context, model, prompt, mode)
     return Prompt(messages=tuple(dict(message) for message in prompt), mode="chat")
 
 
 def sampling_of(
-    lab: "Lab", model: str, mode: str | None, sampling: Sampling | str | None, settings: Mapping[str, Any]
+    context: LabContext, model: str, mode: str | None, sampling: Sampling | str | None, settings: Mapping[str, Any]
 ) -> Sampling:
     """The model's own defaults, a preset's or a Sampling's values, and above them the settings."""
     settings = own_names(settings)
     if isinstance(sampling, str):
-        sampling = lab.presets.get(sampling)
+        sampling = Presets(context).get(sampling)
     if sampling is not None:
         return Sampling.from_dict({**sampling.as_dict(), **settings})
-    return defaults.sampling_for(lab.context, model, settings, mode)
+    return defaults.sampling_for(context, model, settings, mode)
 
 
 def own_names(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +187,7 @@ def own_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def start(
-    lab: "Lab",
+    context: LabContext,
     model: Any,
     prompt: str | Messages | Prompt,
     *,
@@ -187,13 +198,13 @@ def start(
 ) -> generation.Live:
     """Begins a run; raises LabError for whatever the caller can mend."""
     name = name_of(model)
-    asked = prompt_of(lab, name, prompt, mode)
-    chosen = sampling_of(lab, name, asked.mode, sampling, settings)
-    return generation.start(lab.context, name, asked, chosen, trace=trace, return_logits=False)
+    asked = prompt_of(context, name, prompt, mode)
+    chosen = sampling_of(context, name, asked.mode, sampling, settings)
+    return generation.start(context, name, asked, chosen, trace=trace, return_logits=False)
 
 
 def compare(
-    lab: "Lab",
+    context: LabContext,
     models_: Sequence[Any],
     prompts: Sequence[str | Messages | Prompt],
     *,
@@ -205,12 +216,12 @@ def compare(
     requests = []
     for name in map(name_of, models_):
         for prompt in prompts:
-            asked = prompt_of(lab, name, prompt, mode)
-            requests.append(generation.Job(name, asked, sampling_of(lab, name, asked.mode, sampling, settings)))
-    lives = generation.start_many(lab.context, requests, trace=0)
+            asked = prompt_of(context, name, prompt, mode)
+            requests.append(generation.Job(name, asked, sampling_of(context, name, asked.mode, sampling, settings)))
+    lives = generation.start_many(context, requests, trace=0)
     for _ in generation.together(lives):
         continue
-    runs = [Generation(lab, generation.run(lab.context, live.run_id)) for live in lives]
+    runs = [Generation(context, generation.run(context, live.run_id)) for live in lives]
     return Table(
         runs, lambda run: {"run": run.id, "model": run.model, "prompt": run.view.prompt.asked, "text": run.text}
     )

@@ -41,10 +41,10 @@ class Lab:
 
     def __init__(self, context: LabContext) -> None:
         self.context = context
-        self.models = Models(self)
-        self.jobs = Jobs(self)
-        self.history = History(self)
-        self.presets = Presets(self)
+        self.models = Models(self.context)
+        self.jobs = Jobs(self.context)
+        self.history = History(self.context)
+        self.presets = Presets(self.context)
 
     def close(self) -> None:
         self.context.close()
@@ -66,49 +66,49 @@ class Lab:
     def datasets(self) -> "Datasets":
         from genai_lab.api.datasets import Datasets
 
-        return Datasets(self)
+        return Datasets(self.context)
 
     @cached_property
     def templates(self) -> "Templates":
         from genai_lab.api.templates import Templates
 
-        return Templates(self)
+        return Templates(self.context)
 
     @cached_property
     def matrices(self) -> "Matrices":
         from genai_lab.api.evaluation import Matrices
 
-        return Matrices(self)
+        return Matrices(self.context)
 
     @cached_property
     def evaluations(self) -> "Evaluations":
         from genai_lab.api.evaluation import Evaluations
 
-        return Evaluations(self)
+        return Evaluations(self.context)
 
     @cached_property
     def runs(self) -> "Runs":
         from genai_lab.api.training import Runs
 
-        return Runs(self)
+        return Runs(self.context)
 
     @cached_property
     def studies(self) -> "Studies":
         from genai_lab.api.training import Studies
 
-        return Studies(self)
+        return Studies(self.context)
 
     @cached_property
     def campaigns(self) -> "Campaigns":
         from genai_lab.api.campaigns import Campaigns
 
-        return Campaigns(self)
+        return Campaigns(self.context)
 
     @cached_property
     def demos(self) -> "Demos":
         from genai_lab.api.campaigns import Demos
 
-        return Demos(self)
+        return Demos(self.context)
 
     # Completions
 
@@ -143,14 +143,14 @@ class Lab:
         """As `generate`, as a stream: iterate for the text as it comes."""
         from genai_lab.api.generation import Stream, start
 
-        live = start(self, model, prompt, mode=mode, sampling=sampling, trace=trace, settings=settings)
-        return Stream(self, live)
+        live = start(self.context, model, prompt, mode=mode, sampling=sampling, trace=trace, settings=settings)
+        return Stream(self.context, live)
 
     def chat(self, model: Any, system: str = "", **settings: Any) -> "Chat":
         """A conversation: `chat.say("Hello").text`."""
         from genai_lab.api.generation import Chat
 
-        return Chat(self, model, system, **settings)
+        return Chat(self.context, model, system, **settings)
 
     def compare(
         self,
@@ -165,21 +165,21 @@ class Lab:
         from genai_lab.api.generation import compare
 
         several = [prompts] if isinstance(prompts, str) else list(prompts)
-        return compare(self, models, several, mode=mode, sampling=sampling, settings=settings)
+        return compare(self.context, models, several, mode=mode, sampling=sampling, settings=settings)
 
     def run(self, id: int) -> "Generation":
         """A recorded generation."""
         from genai_lab.api.generation import Generation
         from genai_lab.services import generation
 
-        return Generation(self, generation.run(self.context, id))
+        return Generation(self.context, generation.run(self.context, id))
 
     def replay(self, id: int) -> "Generation":
         """A recorded generation again: the same settings and seed."""
         from genai_lab.api.generation import Stream
         from genai_lab.services import generation
 
-        return Stream(self, generation.replay(self.context, id)).result
+        return Stream(self.context, generation.replay(self.context, id)).result
 
     # Prompts and evaluation
 
@@ -195,8 +195,8 @@ class Lab:
         from genai_lab.api.evaluation import matrix_plan
         from genai_lab.api.metrics import publish
 
-        publish(self, settings.get("metrics", ()))
-        plan = matrix_plan(self, models, dataset, template=template, **settings)
+        publish(self.context, settings.get("metrics", ()))
+        plan = matrix_plan(self.context, models, dataset, template=template, **settings)
         started = self.matrices.start(plan, title=title, after=jobs_of(models))
         return started.wait() if wait else started
 
@@ -221,10 +221,10 @@ class Lab:
         from genai_lab.api.metrics import publish
         from genai_lab.services import evaluation
 
-        publish(self, metrics)
-        plan = matrix_plan(self, models, dataset, template=template, metrics=choices_of(metrics), **settings)
+        publish(self.context, metrics)
+        plan = matrix_plan(self.context, models, dataset, template=template, metrics=choices_of(metrics), **settings)
         started = evaluation.run_models(self.context, plan, title=title, baseline_cell=baseline, after=jobs_of(models))
-        return Evaluation(self, started.run_id)
+        return Evaluation(self.context, started.run_id)
 
     # Training
 
@@ -232,7 +232,7 @@ class Lab:
         """The plan of a fine-tuning run from keywords; `Plan.to_yaml` writes it, studies take it."""
         from genai_lab.api.training import plan_of
 
-        return plan_of(self, model, data, **settings)
+        return plan_of(self.context, model, data, **settings)
 
     def finetune(
         self,
@@ -270,12 +270,11 @@ class Lab:
         **settings: Any,
     ) -> "TrainingRun":
         """A reward model from pairs: a campaign, a dataset or rows with prompt, chosen and rejected."""
-        from genai_lab.api.campaigns import train_on_preferences
+        from genai_lab.api.campaigns import train_reward
 
-        return train_on_preferences(
-            self, preferences, base, objective="reward", method=method, max_steps=max_steps, votes=votes, name=name,
-            settings=settings,
-        )  # fmt: skip
+        return train_reward(
+            self.context, preferences, base, method=method, max_steps=max_steps, votes=votes, name=name, **settings
+        )
 
     def tune_policy(
         self,
@@ -290,11 +289,11 @@ class Lab:
         **settings: Any,
     ) -> "TrainingRun":
         """A policy tuned on the same pairs by DPO."""
-        from genai_lab.api.campaigns import train_on_preferences
+        from genai_lab.api.campaigns import tune_policy
 
-        return train_on_preferences(
-            self, preferences, base, objective=objective, method=method, max_steps=max_steps, votes=votes, name=name,
-            settings=settings,
+        return tune_policy(
+            self.context, preferences, base, objective=objective, method=method, max_steps=max_steps, votes=votes,
+            name=name, **settings,
         )  # fmt: skip
 
     def score(self, model: Any, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:

@@ -11,18 +11,16 @@ import inspect
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from genai_lab.bootstrap import PLUGINS
+from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
 from genai_lab.metrics import METRICS, Figure, NoSettings, Rows, Sample
 from genai_lab.metrics.base import PredictionsPerRow
-
-if TYPE_CHECKING:
-    from genai_lab.api.lab import Lab
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONSTANTS = (str, int, float, bool, tuple, frozenset, type(None))
@@ -109,18 +107,18 @@ def metric(
     return register if function is None else register(function)
 
 
-def publish(lab: "Lab", metrics: Any) -> None:
+def publish(context: LabContext, metrics: Any) -> None:
     """Writes the metrics that are functions to the data home, so that workers and pages know them."""
     from genai_lab.api.evaluation import choices_of
 
     for choice in choices_of(metrics) if metrics else ():
         found = METRICS.get(choice.metric)
         if isinstance(found, FunctionMetric):
-            _write(lab, found)
+            _write(context, found)
 
 
-def _write(lab: "Lab", found: FunctionMetric) -> None:
-    folder = lab.home / PLUGINS
+def _write(context: LabContext, found: FunctionMetric) -> None:
+    folder = context.config.home / PLUGINS
     folder.mkdir(mode=0o700, exist_ok=True)
     path, text = folder / f"metric_{found.name}.py", module_source(found.function)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:

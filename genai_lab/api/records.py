@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Table, wait_for_job
+from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import UnknownName
 
 if TYPE_CHECKING:
-    from genai_lab.api.lab import Lab
     from genai_lab.services.history import RunRow
     from genai_lab.services.jobs import JobView
     from genai_lab.services.models import ModelView
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Models:
     """The catalogue."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def __getitem__(self, name: str) -> "ModelView":
         return self.get(name)
@@ -29,43 +29,43 @@ class Models:
     def get(self, name: str) -> "ModelView":
         from genai_lab.services import models
 
-        return models.show(self.lab.context, name)
+        return models.show(self.context, name)
 
     def list(self, *, archived: bool = False, role: str | None = None) -> "Table[ModelView]":
         """Models in use, or the archived ones; `role` is generate, classify or reward."""
         from genai_lab.services import models
 
-        return Table(models.catalogue(self.lab.context, archived=archived, role=role), _model_summary)
+        return Table(models.catalogue(self.context, archived=archived, role=role), _model_summary)
 
     def archive(self, name: str) -> "ModelView":
         from genai_lab.services import models
 
-        models.archive(self.lab.context, name)
+        models.archive(self.context, name)
         return self.get(name)
 
     def restore(self, name: str) -> "ModelView":
         from genai_lab.services import models
 
-        models.restore(self.lab.context, name)
+        models.restore(self.context, name)
         return self.get(name)
 
     def remove(self, name: str) -> None:
         """Forgets a model that nothing refers to."""
         from genai_lab.services import models
 
-        models.remove(self.lab.context, name)
+        models.remove(self.context, name)
 
 
 class Jobs:
     """Work in processes of its own."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def get(self, id: int) -> "JobView":
         from genai_lab.services import jobs
 
-        return jobs.show(self.lab.context, id)
+        return jobs.show(self.context, id)
 
     def list(
         self, *, status: str | None = None, kinds: Sequence[str] = (), search: str = "", limit: int = 50
@@ -73,43 +73,43 @@ class Jobs:
         """Jobs, newest first."""
         from genai_lab.services import jobs
 
-        views, total = jobs.find(self.lab.context, status=status, kinds=kinds, search=search, limit=limit)
+        views, total = jobs.find(self.context, status=status, kinds=kinds, search=search, limit=limit)
         return Table(views, _job_summary, total)
 
     def wait(
         self, id: int, timeout: float | None = None, *, progress: "bool | Callable[[JobView], None]" = False
     ) -> "JobView":
         """Stays until the job has finished; raises LabError where it ended otherwise."""
-        return wait_for_job(self.lab, id, timeout, progress)
+        return wait_for_job(self.context, id, timeout, progress)
 
     def cancel(self, id: int) -> "JobView":
         from genai_lab.services import jobs
 
-        return jobs.cancel(self.lab.context, id)
+        return jobs.cancel(self.context, id)
 
     def retry(self, id: int) -> "JobView":
         """Queues a failed or cancelled job again; it goes on from what it has made."""
         from genai_lab.services import jobs
 
-        return jobs.retry(self.lab.context, id)
+        return jobs.retry(self.context, id)
 
     def logs(self, id: int, lines: int = 200) -> str:
         from genai_lab.services import jobs
 
-        return jobs.log(self.lab.context, id, lines)
+        return jobs.log(self.context, id, lines)
 
 
 class History:
     """Every run."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def list(self, search: str = "", *, kind: str = "", limit: int = 50, offset: int = 0) -> "Table[RunRow]":
         """Runs in which every word of `search` occurs, newest first; of one kind (generate, train, evaluate...)."""
         from genai_lab.services import history
 
-        page = history.history(self.lab.context, search, limit, offset, kind)
+        page = history.history(self.context, search, limit, offset, kind)
         return Table(page.rows, _history_summary, page.total)
 
     def export(self, path: str | Path, runs: Sequence[int]) -> Path:
@@ -119,7 +119,7 @@ class History:
 
         path = Path(path)
         form = history.to_csv if path.suffix == ".csv" else history.to_jsonl
-        text = form(self.lab.context, runs)
+        text = form(self.context, runs)
         with atomic_write(path) as draft:
             draft.write_text(text, encoding="utf-8")
         return path
@@ -128,31 +128,31 @@ class History:
         """Hides runs; `restore` brings them back."""
         from genai_lab.services import history
 
-        return history.delete_runs(self.lab.context, runs)
+        return history.delete_runs(self.context, runs)
 
     def restore(self, runs: Sequence[int]) -> int:
         from genai_lab.services import history
 
-        return history.undelete_runs(self.lab.context, runs)
+        return history.undelete_runs(self.context, runs)
 
     def as_python(self, run: int, library: str = "transformers") -> str:
         """A script that makes the run's completion again, with transformers alone or with this package."""
         from genai_lab.services import snippets
 
-        return snippets.as_python(self.lab.context, run, library)
+        return snippets.as_python(self.context, run, library)
 
 
 class Presets:
     """Sampling settings under a name."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def get(self, name: str) -> Sampling:
         """The settings of a preset; raises UnknownName."""
         from genai_lab.services import presets
 
-        known = presets.presets(self.lab.context)
+        known = presets.presets(self.context)
         if name not in known:
             raise UnknownName("preset", name, sorted(known))
         return known[name].sampling
@@ -160,20 +160,20 @@ class Presets:
     def list(self) -> "Table[Preset]":
         from genai_lab.services import presets
 
-        return Table(presets.presets(self.lab.context).values(), lambda preset: {"name": preset.name})
+        return Table(presets.presets(self.context).values(), lambda preset: {"name": preset.name})
 
     def save(self, name: str, sampling: Sampling | None = None, **settings: Any) -> Sampling:
         """Saves settings under a name, in place of an own preset of that name."""
         from genai_lab.services import presets
 
         chosen = replace(sampling or Sampling(), **settings) if sampling else Sampling.from_dict(settings)
-        presets.save_preset(self.lab.context, name, chosen)
+        presets.save_preset(self.context, name, chosen)
         return chosen
 
     def delete(self, name: str) -> None:
         from genai_lab.services import presets
 
-        presets.delete_preset(self.lab.context, name)
+        presets.delete_preset(self.context, name)
 
 
 def _model_summary(view: "ModelView") -> dict[str, Any]:

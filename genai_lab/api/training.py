@@ -5,8 +5,11 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from genai_lab.api.base import Future, Handle, Table, name_of, names_of, wait_for_job
+from genai_lab.api.datasets import Datasets
 from genai_lab.api.evaluation import Evaluation, choices_of
-from genai_lab.services import training
+from genai_lab.api.templates import Templates
+from genai_lab.context import LabContext
+from genai_lab.services import lineage, training
 from genai_lab.services.training import batch_preview as previewing
 from genai_lab.services.training import preparation, reward_studies, studies, study_results
 from genai_lab.settings import fields_of
@@ -17,7 +20,6 @@ from genai_lab.training.objectives import OBJECTIVES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from genai_lab.api.lab import Lab
     from genai_lab.services.lineage import Lineage
     from genai_lab.services.training.batch_preview import FirstBatch
     from genai_lab.services.training.studies import StudyView
@@ -29,7 +31,7 @@ class TrainingRun(Future):
 
     @property
     def view(self) -> "TrainingView":
-        return training.show(self.lab.context, self.id)
+        return training.show(self.context, self.id)
 
     @property
     def job_id(self) -> int | None:
@@ -49,14 +51,14 @@ class TrainingRun(Future):
         """Training loss, validation loss, learning rate and more by step."""
         import pandas as pd
 
-        points = training.curves(self.lab.context, self.view)
+        points = training.curves(self.context, self.view)
         series = {name: pd.Series(dict(values), dtype=float) for name, values in points.items()}
         return pd.DataFrame(series).rename_axis("step").sort_index()
 
     @property
     def samples(self) -> Table[dict[str, Any]]:
         """What it wrote for some validation rows at each evaluation."""
-        return Table(training.samples(self.lab.context, self.id))
+        return Table(training.samples(self.context, self.id))
 
     @property
     def report(self) -> dict[str, Any]:
@@ -65,31 +67,31 @@ class TrainingRun(Future):
 
     def resume(self) -> Self:
         """Goes on from the last good checkpoint."""
-        training.resume(self.lab.context, self.id)
+        training.resume(self.context, self.id)
         return self
 
     def keep_best(self) -> int:
         """Makes the best checkpoint of a cancelled or failed run its model; returns the job."""
-        return training.keep(self.lab.context, self.id)
+        return training.keep(self.context, self.id)
 
     def rename(self, title: str, tags: Sequence[str] = ()) -> Self:
-        training.rename(self.lab.context, self.id, title, tags)
+        training.rename(self.context, self.id, title, tags)
         return self
 
     def lineage(self) -> "Lineage":
-        return self.lab.lineage(self.model)
+        return lineage.walk(self.context, self.model)
 
     def learning_curve(self, shares: Sequence[float] = reward_studies.SHARES) -> "Study":
         """Reward models from shares of the pairs: whether more labels would help."""
-        return Study(self.lab, reward_studies.learning_curve(self.lab.context, self.plan, shares))
+        return Study(self.context, reward_studies.learning_curve(self.context, self.plan, shares))
 
     def annotator_influence(self, annotators: Sequence[str] = (), how: str = "leave out") -> "Study":
         """Reward models without each annotator's votes ("leave out"), or with them reversed ("flip")."""
-        return Study(self.lab, reward_studies.label_to_curve(self.lab.context, self.plan, annotators, how))
+        return Study(self.context, reward_studies.label_to_curve(self.context, self.plan, annotators, how))
 
     def as_dict(self) -> dict[str, Any]:
         view = self.view
-        points = training.curves(self.lab.context, view)
+        points = training.curves(self.context, view)
         curves = {name: [list(point) for point in values] for name, values in points.items()}
         return view.as_dict() | {"learning_rate": view.rate, "verdict": list(view.sentences), "curves": curves}
 
@@ -111,15 +113,15 @@ class Study(Handle):
 
     @property
     def view(self) -> "StudyView":
-        return studies.show(self.lab.context, self.id)
+        return studies.show(self.context, self.id)
 
     @property
     def runs(self) -> list[TrainingRun]:
-        return [TrainingRun(self.lab, view.id) for view in self.view.runs]
+        return [TrainingRun(self.context, view.id) for view in self.view.runs]
 
     @property
     def evaluations(self) -> dict[str, Evaluation]:
-        return {name: Evaluation(self.lab, run) for name, run in self.view.evaluations.items()}
+        return {name: Evaluation(self.context, run) for name, run in self.view.evaluations.items()}
 
     def wait(self, timeout: float | None = None, *, progress: bool = False) -> Self:
         """Stays until all its runs and evaluations have finished."""
@@ -133,7 +135,7 @@ class Study(Handle):
 
     def results(self) -> Table[Any]:
         """Its figures: by model or method, by share of labels, by annotator, or what each suite lost."""
-        view, context = self.view, self.lab.context
+        view, context = self.view, self.context
         if view.kind == "learning curve":
             return Table(reward_studies.curve(context, self.id))
         if view.kind == "label to curve":
@@ -158,15 +160,15 @@ class Study(Handle):
 class Runs:
     """All fine-tuning runs."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def get(self, id: int) -> TrainingRun:
-        training.show(self.lab.context, id)
-        return TrainingRun(self.lab, id)
+        training.show(self.context, id)
+        return TrainingRun(self.context, id)
 
     def list(self, limit: int = 100) -> "Table[TrainingView]":
-        return Table(training.find(self.lab.context, limit=limit), _run_summary)
+        return Table(training.find(self.context, limit=limit), _run_summary)
 
     def start(
         self,
@@ -180,12 +182,12 @@ class Runs:
     ) -> TrainingRun:
         """Begins the run of a plan; `gate` names evaluations of the base that run again with the model afterwards."""
         words: dict[str, Any] = {"name": name, "title": title, "tags": list(tags), "after": list(after)}
-        made = studies.start_gated(self.lab.context, plan, list(gate), **words)
-        return TrainingRun(self.lab, made.run_id)
+        made = studies.start_gated(self.context, plan, list(gate), **words)
+        return TrainingRun(self.context, made.run_id)
 
     def check(self, plan: Plan) -> dict[str, Any]:
         """What the run would take (memory, time), without beginning it; raises LabError for what cannot work."""
-        ready = training.checked(self.lab.context, plan)
+        ready = training.checked(self.context, plan)
         more = {
             "learning_rate": ready.found.rate(plan),
             "format": preparation.format_words(plan, ready.found),
@@ -194,34 +196,34 @@ class Runs:
 
     def preview(self, plan: Plan) -> "FirstBatch":
         """The first batch, token by token."""
-        return previewing.first_batch(self.lab.context, plan)
+        return previewing.first_batch(self.context, plan)
 
     def merge(self, adapter: Any, name: str = "") -> str:
         """An adapter and its base as one model; waits for it and returns its name."""
-        made = training.merge(self.lab.context, name_of(adapter), name)
-        wait_for_job(self.lab, made.job_id)
+        made = training.merge(self.context, name_of(adapter), name)
+        wait_for_job(self.context, made.job_id)
         return made.model
 
 
 class Studies:
     """Studies of several runs."""
 
-    def __init__(self, lab: "Lab") -> None:
-        self.lab = lab
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
 
     def get(self, id: int) -> Study:
-        studies.show(self.lab.context, id)
-        return Study(self.lab, id)
+        studies.show(self.context, id)
+        return Study(self.context, id)
 
     def list(self, limit: int = 50) -> "Table[StudyView]":
         return Table(
-            studies.find(self.lab.context, limit),
+            studies.find(self.context, limit),
             lambda view: {"study": view.id, "kind": view.kind, "title": view.title},
         )
 
     def sweep(self, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> Study:
         """A run for every combination of the grid's values, such as {"training.learning_rate": [1e-4, 1e-3]}."""
-        return Study(self.lab, studies.sweep(self.lab.context, plan, grid, draws=draws, title=title))
+        return Study(self.context, studies.sweep(self.context, plan, grid, draws=draws, title=title))
 
     def bake_off(
         self, plan: Plan, methods: Sequence[str], *, memory: int | None = None, title: str = "", **held_out: Any
@@ -230,23 +232,23 @@ class Studies:
         `rows`, `split`, `max_new_tokens`, `metrics`, `seed`.
         """
         rows = held_out_rows(**held_out)
-        return Study(self.lab, studies.bake_off(self.lab.context, plan, methods, rows, memory=memory, title=title))
+        return Study(self.context, studies.bake_off(self.context, plan, methods, rows, memory=memory, title=title))
 
     def shots_against_tuning(
         self, plan: Plan, shots: Sequence[int], methods: Sequence[str], *, title: str = "", **held_out: Any
     ) -> Study:
         """The base with so many shots beside the model that each method tunes, on the same held-out rows."""
         rows = held_out_rows(**held_out)
-        return Study(self.lab, studies.shots_against_tuning(self.lab.context, plan, shots, methods, rows, title=title))
+        return Study(self.context, studies.shots_against_tuning(self.context, plan, shots, methods, rows, title=title))
 
     def forgetting(self, base: Any, tuned: Any, suites: Sequence[str], *, title: str = "") -> Study:
         """Base and tuned models on suites: what tuning lost."""
         names = names_of(tuned)
-        return Study(self.lab, studies.forgetting(self.lab.context, name_of(base), names, suites, title=title))
+        return Study(self.context, studies.forgetting(self.context, name_of(base), names, suites, title=title))
 
     def gate(self, evaluations: Sequence[int], base: Any, tuned: Any, *, title: str = "") -> Study:
         """Saved evaluations again, with the tuned model in the base's place."""
-        return Study(self.lab, studies.gate(self.lab.context, evaluations, name_of(base), name_of(tuned), title=title))
+        return Study(self.context, studies.gate(self.context, evaluations, name_of(base), name_of(tuned), title=title))
 
 
 def held_out_rows(**options: Any) -> studies.Held:
@@ -256,7 +258,7 @@ def held_out_rows(**options: Any) -> studies.Held:
 
 
 def plan_of(
-    lab: "Lab",
+    context: LabContext,
     model: Any,
     data: Any,
     *,
@@ -267,11 +269,11 @@ def plan_of(
 ) -> Plan:
     """A Plan from keywords: settings of the training, of the method and of the objective by their names."""
     datasets = data if isinstance(data, list | tuple) and not _is_rows(data) else [data]
-    templates = tuple(map(lab.templates.name_for, template if isinstance(template, list | tuple) else [template]))
+    templates = tuple(map(Templates(context).name_for, template if isinstance(template, list | tuple) else [template]))
     parts = [
         {"dataset": part.dataset, "templates": list(part.templates), "weight": part.weight}
         if isinstance(part, DatasetSpec)
-        else {"dataset": lab.datasets.load(part).name, "templates": list(templates)}
+        else {"dataset": Datasets(context).load(part).name, "templates": list(templates)}
         for part in datasets
     ]
     values = _by_owner(settings, objective, method)
@@ -300,10 +302,10 @@ def _names(kind: type) -> set[str]:
 
 
 def preference_plan(
-    lab: "Lab", dataset: str, base: Any, *, objective: str, method: str, max_steps: int, **settings: Any
+    context: LabContext, dataset: str, base: Any, *, objective: str, method: str, max_steps: int, **settings: Any
 ) -> Plan:
     """A plan that suits a base and pairs, with the given settings in place of its own."""
-    values = reward_studies.default_plan(lab.context, dataset, name_of(base), method, max_steps, objective).as_dict()
+    values = reward_studies.default_plan(context, dataset, name_of(base), method, max_steps, objective).as_dict()
     chosen = _by_owner(settings, objective, method)
     for owner in ("training", "method_settings", "objective_settings"):
         names = (

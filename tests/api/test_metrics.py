@@ -71,7 +71,7 @@ def test_a_lab_finds_the_metrics_that_an_earlier_session_wrote(registered: str, 
     from genai_lab.api.metrics import publish
 
     with gl.open(tmp_path / "home") as lab:
-        publish(lab, [registered])
+        publish(lab.context, [registered])
     assert (tmp_path / "home" / "plugins" / "metric_vowels.py").is_file()
     METRICS.drop(registered)
     (tmp_path / "home" / "plugins" / "broken.py").write_text("raise ValueError('broken')")
