@@ -1,6 +1,10 @@
 """A model small enough for every test: random weights, real files, real decoding."""
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 from genai_lab import bootstrap
@@ -10,6 +14,23 @@ from genai_lab.models import Source
 from genai_lab.services import models
 
 CHAT = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant> "
+
+
+@functools.cache
+def template_home() -> Path:
+    """A home as the first start of a lab leaves it, made once per test process."""
+    home = Path(tempfile.mkdtemp(prefix="lab-template-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))) / "home"
+    atexit.register(shutil.rmtree, home.parent, ignore_errors=True)
+    bootstrap.open_lab(Config(home=home)).close()
+    return home
+
+
+def open_new(config: Config) -> LabContext:
+    """Opens a lab; a new home is a copy of the template, which spares migrations and starters."""
+    database = config.home / "lab.db"
+    if config.database_url == f"sqlite:///{database}" and not database.exists():
+        shutil.copytree(template_home(), config.home, dirs_exist_ok=True)
+    return bootstrap.open_lab(config)
 
 
 def random_model(folder: Path, *, chat: bool = False, seed: int = 0) -> Path:
@@ -39,14 +60,13 @@ def random_model(folder: Path, *, chat: bool = False, seed: int = 0) -> Path:
 
 
 def open_lab(home: Path, **folders: Path) -> LabContext:
-    """A lab with an empty home in which the model folders stand under their names.
+    """A lab with a new home in which the model folders stand under their names.
 
     Its database is a file there, or what TEST_DATABASE_URL names, which must be empty: so the services' tests run on
     PostgreSQL too.
     """
     url, roots = os.environ.get("TEST_DATABASE_URL", ""), tuple({f.parent for f in folders.values()})
-    config = Config(home=home, database_url=url, device="cpu", dtype="float32", model_roots=roots)
-    lab = bootstrap.open_lab(config)
+    lab = open_new(Config(home=home, database_url=url, device="cpu", dtype="float32", model_roots=roots))
     for name, folder in folders.items():
         models.add(lab, name, Source("local", str(folder)))
     return lab

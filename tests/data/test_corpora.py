@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.data.formulas import FORMULA_STARTS, NUMBER, release
 from genai_lab.data.readers import read
 from genai_lab.errors import LabError
 from genai_lab.services import datasets
+from tests.tiny import open_new
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
 CORPORA, DATA = SHARED / "corpora", SHARED / "data"
@@ -32,7 +32,7 @@ def unpacked(name: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
-    made = bootstrap.open_lab(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
+    made = open_new(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
     yield made
     made.close()
 

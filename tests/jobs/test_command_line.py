@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from genai_lab import bootstrap
 from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.services import jobs
+from tests.tiny import open_new
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabContext:
     monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GENAI_LAB_PLUGINS", "tests.jobs.bodies")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    return bootstrap.open_lab(Config.from_environment())
+    return open_new(Config.from_environment())
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
@@ -20,6 +19,7 @@ from genai_lab.services.jobs.supervisor import Supervisor
 from pages.components import jobstrip
 from storage import jobs as queries
 from storage.tables import Job, Preset
+from tests.tiny import open_new
 from tests.waiting import until, until_ended
 
 
@@ -30,7 +30,7 @@ def config(tmp_path: Path) -> Config:
 
 @pytest.fixture
 def lab(config: Config) -> Iterator[LabContext]:
-    lab = bootstrap.open_lab(config)
+    lab = open_new(config)
     yield lab
     if (supervisor := lab.find_service(Supervisor)) is not None:
         supervisor.stop()
@@ -171,7 +171,7 @@ def test_the_next_supervisor_takes_over_a_living_worker(lab: LabContext, config:
     until(worker.exists)
     before = worker.read_text()
     supervisor.stop()
-    other = bootstrap.open_lab(config)
+    other = open_new(config)
     done = until_ended(other, job)
     assert (done.status, done.attempt) == ("finished", 1)
     assert worker.read_text() == before
@@ -247,7 +247,7 @@ def test_a_job_tells_its_attempts_and_why_they_ended(lab: LabContext) -> None:
 
 
 def test_the_urgent_go_first_and_only_so_many_at_once(tmp_path: Path) -> None:
-    lab = bootstrap.open_lab(Config(home=tmp_path / "one", plugins=("tests.jobs.bodies",), cpu_jobs=1))
+    lab = open_new(Config(home=tmp_path / "one", plugins=("tests.jobs.bodies",), cpu_jobs=1))
     late, soon = (
         jobs.enqueue(lab, "count", {"upto": 1, "name": name}, title=name, priority=priority)
         for name, priority in (("late", 0), ("soon", 5))

@@ -18,6 +18,7 @@ from genai_lab.models.adapter import INJECTED, SOFT
 from genai_lab.models.cache import ModelCache
 from genai_lab.models.variants import shared
 from tests.models.adapters import TASKS, adapter, card, reference, tiny_folder, whole
+from tests.products import representatives
 
 TRACED = ["LORA", "DORA", "IA3"]
 INTO_LAYERS = [*TRACED, "RSLORA", "LORA WITH HEAD", "LORA ON EMBEDDINGS", "ADALORA", "LOHA", "LOKR", "OFT", "VERA",
@@ -92,7 +93,16 @@ def first_logits(module: Any, tokenizer: Any, text: str) -> torch.Tensor:
     return found
 
 
-@pytest.mark.parametrize(("kind", "family"), CASES, ids=lambda value: str(value))
+def group_of(kind: str) -> str:
+    """Kinds of one group are read in the same way."""
+    return next((name for name, kinds in (("layers", INTO_LAYERS), ("before", BEFORE)) if kind in kinds), kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    representatives(CASES, lambda row: row[0], lambda row: (group_of(row[0]), row[0] in TRACED, row[1])),
+    ids=str,
+)
 def test_an_adapter_says_what_peft_says(kind: str, family: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, base = bench.made(kind, family), bench.base(family)
     if kind not in TRACED:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.services import jobs
 from pages.components import jobstrip
 from storage.tables import Job
+from tests.tiny import open_new
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from storage.tables import Job
 def test_a_title_leads_to_what_the_job_makes_and_to_the_job_where_it_failed(
     tmp_path: Path, kind: str, settings: dict[str, Any], link: str
 ) -> None:
-    lab = bootstrap.open_lab(Config(home=tmp_path))
+    lab = open_new(Config(home=tmp_path))
     job = jobs.enqueue(lab, kind, settings, title="Work")
     assert jobstrip.rows(lab, (kind,))[0]["link"] == link
     with lab.database.session() as session:
@@ -34,7 +34,7 @@ def test_a_title_leads_to_what_the_job_makes_and_to_the_job_where_it_failed(
 
 
 def test_what_ended_long_ago_is_not_in_the_strip(tmp_path: Path) -> None:
-    lab = bootstrap.open_lab(Config(home=tmp_path))
+    lab = open_new(Config(home=tmp_path))
     old, new = (jobs.enqueue(lab, "campaign", {"campaign": 1}, title=title) for title in ("Old", "New"))
     with lab.database.session() as session:
         for job, hours in ((old, 2), (new, 0)):

@@ -11,7 +11,6 @@ import gradio as gr
 import pytest
 
 import pages  # noqa: F401 - turns Gradio's analytics off before it is imported
-from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
@@ -19,6 +18,7 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.services import feedback
 from genai_lab.services.feedback import figures as service
 from pages.components.selection import Selection
+from tests.tiny import open_new
 
 ADA, BO = SimpleNamespace(session_hash="ada"), SimpleNamespace(session_hash="bo")
 
@@ -77,7 +77,7 @@ def test_a_visitor_who_has_chosen_nothing_yet_gets_every_answer_and_errors_stay_
 
 def handler(page: str, name: str, home: Path) -> tuple[LabContext, Any]:
     """The lab, and what the page calls under this name, as the browser would."""
-    lab = bootstrap.open_lab(Config(home=home))
+    lab = open_new(Config(home=home))
     module = __import__(f"pages.{page}", fromlist=["build"])
     with gr.Blocks() as blocks:
         module.build(lab)

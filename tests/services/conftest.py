@@ -16,7 +16,7 @@ Call = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def call(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
     """A command in this process, on the tests' lab: (exit code, standard output, standard error)."""
-    monkeypatch.setattr("genai_lab.context.Lab.open", lambda config: lab)
+    monkeypatch.setattr("genai_lab.bootstrap.open_lab", lambda config: lab)
     monkeypatch.setattr(lab, "close", lambda: None)
 
     def run(*words: str, given: str = "") -> tuple[int, str, str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
@@ -16,6 +15,7 @@ from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation
 from genai_lab.services.evaluation import Choice, EvaluationView, reading, report, suites, uploads
 from genai_lab.services.evaluation.comparing import compare
+from tests.tiny import open_new
 from tests.waiting import until_ended
 
 ROWS = 60
@@ -24,7 +24,7 @@ ATTACK = "<script>alert(1)</script>"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> LabContext:
-    return bootstrap.open_lab(Config(home=tmp_path_factory.mktemp("home")))
+    return open_new(Config(home=tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture(scope="module")

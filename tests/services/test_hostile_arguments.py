@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from genai_lab.cli import SELECTORS, STATUSES, UNFORESEEN, parser
+from genai_lab.context import LabContext
 from tests.services.conftest import Call
+from tests.tiny import open_lab
 
 HOSTILE = (
     "", " ", "-", "--", ".", "..", "/", "~", "~nobody/x", "/dev/null", "/no/such/folder", "no/such/file", "a" * 5000,
@@ -23,6 +25,14 @@ HOSTILE = (
 # What would run for long or write where it is told to; their arguments are tried as far as the parser and no further.
 NOT_RUN = ("bench", "starter build")
 LEFT_OUT = ("--wait", "--timeout", "--home", "--help")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[LabContext]:
+    """A lab of their own: some of these commands archive or delete what others need."""
+    lab = open_lab(tmp_path_factory.mktemp("home"), tiny=tiny_folder)
+    yield lab
+    lab.close()
 
 
 def leaves(

@@ -120,6 +120,7 @@ def test_building_leaves_torch_as_it_was() -> None:
     assert "__deepcopy__" not in vars(FakeTensor)
 
 
+@pytest.mark.full  # a benchmark, which `python -m benchmarks.memory` measures for all starters
 def test_a_process_takes_what_was_planned() -> None:
     from benchmarks.memory import Case, measure, predict
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from genai_lab import bootstrap
 from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.context import LabContext
@@ -17,6 +16,7 @@ from genai_lab.data import SplitPlan
 from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, models, training
 from genai_lab.services.jobs import process
+from tests.tiny import open_new
 from tests.training.models import TEXTS, tiny
 from tests.waiting import until
 
@@ -34,7 +34,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabContext]
     monkeypatch.setenv("GENAI_LAB_MODEL_ROOTS", str(tmp_path))
     monkeypatch.setenv("GENAI_LAB_DEVICE", "cpu")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    made = bootstrap.open_lab(Config.from_environment())
+    made = open_new(Config.from_environment())
     models.add(made, "llama", Source("local", str(tiny(tmp_path / "llama", "llama"))))
     rows = [{"input": one.prompt, "reference": one.completion} for one in TEXTS]
     datasets.import_rows(made, rows, "pairs", {"kind": "test"}, split=SplitPlan(only="train"))
