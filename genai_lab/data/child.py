@@ -75,8 +75,8 @@ def limit_memory() -> None:
     pa.set_io_thread_count(1)
     try:
         with open("/proc/self/statm") as stream:
-            taken = int(stream.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY_LIMIT, taken + MEMORY_LIMIT))
+            used_bytes = int(stream.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        resource.setrlimit(resource.RLIMIT_AS, (used_bytes + MEMORY_LIMIT, used_bytes + MEMORY_LIMIT))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (OSError, ValueError):
         return
@@ -95,25 +95,25 @@ def send(stream: BinaryIO, value: Any) -> None:
 
 def main() -> None:
     limit_memory()
-    given, told = sys.stdin.buffer, sys.stdout.buffer
-    send(told, {"ready": True})
-    while (request := receive(given)) is not None:
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
+    send(replies, {"ready": True})
+    while (request := receive(requests)) is not None:
         if not isinstance(request, dict):
             continue
         signal.setitimer(signal.ITIMER_REAL, BACKSTOP_SECONDS)
-        for made in answer(request):
+        for reply in answer(request):
             try:
-                send(told, made)
+                send(replies, reply)
             except MemoryError:
-                send(told, {"error": NO_MEMORY, "ended": True})
+                send(replies, {"error": NO_MEMORY, "ended": True})
                 return
-            if made.get("ended"):
+            if reply.get("ended"):
                 return
             # Waits for the other side to ask for more; it may take its time.
             signal.setitimer(signal.ITIMER_REAL, 0)
-            if made.get("end") or "error" in made:
+            if reply.get("end") or "error" in reply:
                 break
-            if receive(given) != "more":
+            if receive(requests) != "more":
                 break
             signal.setitimer(signal.ITIMER_REAL, BACKSTOP_SECONDS)
         signal.setitimer(signal.ITIMER_REAL, 0)

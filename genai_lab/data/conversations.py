@@ -95,14 +95,14 @@ def read_messages(value: Any) -> Messages | None:
         return read_messages(inner) if inner is not None else (_message(value, 0),)
     if not value:
         raise Unreadable("the conversation is empty")
-    return tuple(_message(one, number) for number, one in enumerate(value, 1))
+    return tuple(_message(item, number) for number, item in enumerate(value, 1))
 
 
 def read_turns(value: Any, role: str) -> Messages:
     """As `read_messages`, where a text is one message of this role, and nothing is no message."""
-    found = read_messages(value)
-    if found is not None:
-        return found
+    messages = read_messages(value)
+    if messages is not None:
+        return messages
     return (Message(role, _plain(value)),) if _plain(value) else ()
 
 
@@ -122,26 +122,30 @@ def read_exchange(messages: Sequence[Message]) -> Exchange:
 def read_exchanges(messages: Sequence[Message]) -> tuple[Exchange, ...]:
     """One exchange for every answer of the assistant, each with all turns before it."""
     return tuple(
-        Exchange(tuple(messages[:place]), one.text) for place, one in enumerate(messages) if one.role == "assistant"
+        Exchange(tuple(messages[:index]), message.text)
+        for index, message in enumerate(messages)
+        if message.role == "assistant"
     )
 
 
-def read_prompt(row: Mapping[str, Any], asked: Sequence[str], system: str | None = None) -> Messages:
+def read_prompt(row: Mapping[str, Any], columns: Sequence[str], system: str | None = None) -> Messages:
     """The turns that the columns `asked` of a row hold, an instruction with its optional input for instance.
 
     A column `history` (a list of [question, answer]) comes before them, and the column `system` first of all.
     """
-    parts = [read_cell(row.get(name)) for name in asked]
-    texts = [_plain(row.get(name)) for name in asked]
+    parts = [read_cell(row.get(name)) for name in columns]
+    texts = [_plain(row.get(name)) for name in columns]
     if any(part is not None for part in parts):
         pairs = zip(parts, texts, strict=True)
-        made = tuple(
-            one for part, text in pairs for one in (part or ((Message("user", text),) if part is None and text else ()))
+        turns = tuple(
+            turn
+            for part, text in pairs
+            for turn in (part or ((Message("user", text),) if part is None and text else ()))
         )
     else:
         joined = "\n\n".join(filter(None, texts))
-        made = (Message("user", joined),) if joined else ()
-    return with_system((*_history(row.get(HISTORY)), *made), row.get(system) if system else None)
+        turns = (Message("user", joined),) if joined else ()
+    return with_system((*_history(row.get(HISTORY)), *turns), row.get(system) if system else None)
 
 
 def with_system(messages: Messages, system: Any) -> Messages:
@@ -160,17 +164,17 @@ def read_preference(chosen: Any, rejected: Any, prompt: Messages | None = None) 
     first, second = (_continued(side, prompt) or read_messages(side) for side in (chosen, rejected))
     if first is None and second is None and prompt is None:
         return _of_texts(_plain(chosen), _plain(rejected))
-    one = first if first is not None else read_turns(chosen, "assistant")
+    left_side = first if first is not None else read_turns(chosen, "assistant")
     two = second if second is not None else read_turns(rejected, "assistant")
     shared = 0
-    while shared < min(len(one), len(two)) - 1 and one[shared] == two[shared]:
+    while shared < min(len(left_side), len(two)) - 1 and left_side[shared] == two[shared]:
         shared += 1
-    asked = one[:shared]
+    question = left_side[:shared]
     if not shared:
-        asked = prompt or ()
+        question = prompt or ()
     elif prompt and prompt[0].role == "system":
-        asked = with_system(asked, prompt[0].text)
-    return Preference(asked, one[shared:], two[shared:])
+        question = with_system(question, prompt[0].text)
+    return Preference(question, left_side[shared:], two[shared:])
 
 
 def split_system(messages: Sequence[Message]) -> tuple[str, Messages]:
@@ -185,10 +189,10 @@ def split_question(messages: Sequence[Message]) -> tuple[Messages, str]:
 
     A system message belongs to neither.
     """
-    rest = split_system(messages)[1]
-    if rest and rest[-1].role == "user":
-        return rest[:-1], rest[-1].text
-    return (), write_text(rest)
+    turns = split_system(messages)[1]
+    if turns and turns[-1].role == "user":
+        return turns[:-1], turns[-1].text
+    return (), write_text(turns)
 
 
 def write_text(messages: Sequence[Message], *, cue: bool = False) -> str:
@@ -198,18 +202,18 @@ def write_text(messages: Sequence[Message], *, cue: bool = False) -> str:
     knows no chat goes on.
     """
     system = messages[0].text if len(messages) > 1 and messages[0].role == "system" else ""
-    rest = messages[1:] if system else messages
-    if len(rest) == 1:
-        body = [rest[0].text]
+    turns = messages[1:] if system else messages
+    if len(turns) == 1:
+        body = [turns[0].text]
     else:
-        body = [f"{one.role.capitalize()}: {one.text}" for one in rest] + (["Assistant:"] if cue and rest else [])
+        body = [f"{turn.role.capitalize()}: {turn.text}" for turn in turns] + (["Assistant:"] if cue and turns else [])
     return "\n\n".join([system, *body] if system else body)
 
 
 def readable(value: Any) -> str | None:
     """A conversation as text for people, None for what is none."""
-    found = read_messages(value)
-    return None if found is None else write_text(found)
+    messages = read_messages(value)
+    return None if messages is None else write_text(messages)
 
 
 def _of_text(text: str) -> Messages | None:
@@ -217,10 +221,10 @@ def _of_text(text: str) -> Messages | None:
     start = text.lstrip()
     if start.startswith(("[", "{")):
         try:
-            found = json.loads(text)
+            value = json.loads(text)
         except (ValueError, RecursionError):
             return None
-        return read_messages(found) if _meant(found) else None
+        return read_messages(value) if _meant(value) else None
     return _dialogue(start) if start.startswith(("Human:", "User:", "System:")) else None
 
 
@@ -240,35 +244,35 @@ def _continued(side: Any, prompt: Messages | None) -> Messages | None:
     return _dialogue(f"Assistant: {side}") if prompt and isinstance(side, str) and "\n\nHuman:" in side else None
 
 
-def _meant(found: Any) -> bool:
+def _meant(value: Any) -> bool:
     """Whether what was written as JSON in a text is meant as messages; any other JSON is the text that it is."""
-    if isinstance(found, Mapping):
-        return _meant(next((found[key] for key in LIST_KEYS if key in found), None)) or _like_message(found)
-    return isinstance(found, list) and bool(found) and any(_like_message(one) for one in found)
+    if isinstance(value, Mapping):
+        return _meant(next((value[key] for key in LIST_KEYS if key in value), None)) or _like_message(value)
+    return isinstance(value, list) and bool(value) and any(_like_message(item) for item in value)
 
 
-def _like_message(one: Any) -> bool:
-    return isinstance(one, Mapping) and any(isinstance(one.get(key), str) for key in ROLE_KEYS)
+def _like_message(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(value.get(key), str) for key in ROLE_KEYS)
 
 
-def _message(one: Any, number: int) -> Message:
+def _message(value: Any, number: int) -> Message:
     where = f"message {number}" if number else "the message"
-    if not isinstance(one, Mapping):
+    if not isinstance(value, Mapping):
         raise Unreadable(f"{where} is no object with a role and a content")
-    role = next((one[key] for key in ROLE_KEYS if isinstance(one.get(key), str)), None)
+    role = next((value[key] for key in ROLE_KEYS if isinstance(value.get(key), str)), None)
     if role is None:
         raise Unreadable(f"{where} has no role; it needs role and content, or from and value")
-    known = ROLES.get(role.strip().lower())
-    if known is None:
+    known_role = ROLES.get(role.strip().lower())
+    if known_role is None:
         raise Unreadable(f"{where} has the role {role[:40]!r}; known are system, user, assistant and tool")
-    calls = _calls(one, where)
-    content = next((one[key] for key in TEXT_KEYS if key in one), None)
-    if content is None and not calls and not any(key in one for key in TEXT_KEYS):
+    calls = _calls(value, where)
+    content = next((value[key] for key in TEXT_KEYS if key in value), None)
+    if content is None and not calls and not any(key in value for key in TEXT_KEYS):
         raise Unreadable(f"{where} has no content")
     if role.strip().lower() == CALLS and isinstance(content, str):
-        return Message(known, _call(content))
+        return Message(known_role, _call(content))
     text = _content(content, where)
-    return Message(known, "\n".join([text, *calls] if text else calls) if calls else text)
+    return Message(known_role, "\n".join([text, *calls] if text else calls) if calls else text)
 
 
 def _content(content: Any, where: str) -> str:
@@ -292,24 +296,24 @@ def _content(content: Any, where: str) -> str:
     return "".join(texts)
 
 
-def _calls(one: Mapping[str, Any], where: str) -> list[str]:
+def _calls(message: Mapping[str, Any], where: str) -> list[str]:
     """The tools that a message calls, in words."""
-    found = one.get("tool_calls") or ([one[CALLS]] if one.get(CALLS) else [])
-    if not isinstance(found, list) or not all(isinstance(call, Mapping) for call in found):
+    calls = message.get("tool_calls") or ([message[CALLS]] if message.get(CALLS) else [])
+    if not isinstance(calls, list) or not all(isinstance(call, Mapping) for call in calls):
         raise Unreadable(f"{where} has tool calls that are no list of objects")
-    return [_call(call.get("function", call)) for call in found]
+    return [_call(call.get("function", call)) for call in calls]
 
 
 def _call(call: Any) -> str:
     """`call weather(city="Paris")` of a call as object or JSON text; other text stays as it is."""
     if isinstance(call, str):
         try:
-            found = json.loads(call)
+            parsed = json.loads(call)
         except (ValueError, RecursionError):
             return call
-        if not isinstance(found, Mapping) or "name" not in found:
+        if not isinstance(parsed, Mapping) or "name" not in parsed:
             return call
-        call = found
+        call = parsed
     arguments = call.get("arguments", {}) if isinstance(call, Mapping) else {}
     if isinstance(arguments, str):
         try:
@@ -317,8 +321,8 @@ def _call(call: Any) -> str:
         except (ValueError, RecursionError):
             arguments = {}
     named = arguments.items() if isinstance(arguments, Mapping) else ()
-    told = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in named)
-    return f"call {call.get('name', 'tool') if isinstance(call, Mapping) else 'tool'}({told})"
+    arguments_text = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in named)
+    return f"call {call.get('name', 'tool') if isinstance(call, Mapping) else 'tool'}({arguments_text})"
 
 
 def _history(value: Any) -> Messages:
@@ -332,12 +336,12 @@ def _history(value: Any) -> Messages:
         return ()
     if value and _like_message(value[0]):
         return read_messages(value) or ()
-    made: list[Message] = []
+    turns: list[Message] = []
     for number, turn in enumerate(value, 1):
         if not isinstance(turn, list) or len(turn) != 2 or not all(isinstance(text, str) for text in turn):
             raise Unreadable(f"turn {number} of the history is no pair of question and answer")
-        made += [Message("user", turn[0]), Message("assistant", turn[1])]
-    return tuple(made)
+        turns += [Message("user", turn[0]), Message("assistant", turn[1])]
+    return tuple(turns)
 
 
 def _of_texts(chosen: str, rejected: str) -> Preference:
@@ -346,9 +350,9 @@ def _of_texts(chosen: str, rejected: str) -> Preference:
     shared = chosen[: min(len(chosen), len(rejected)) if alike is None else alike]
     cues = list(CUE.finditer(shared))
     end = cues[-1].end() if cues else max((gap.end() for gap in re.finditer(r"\s", shared)), default=0)
-    asked = shared[:end].strip()
+    question = shared[:end].strip()
     return Preference(
-        (Message("user", asked),) if asked else (),
+        (Message("user", question),) if question else (),
         (Message("assistant", chosen[end:].strip()),),
         (Message("assistant", rejected[end:].strip()),),
     )

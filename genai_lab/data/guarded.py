@@ -37,9 +37,9 @@ def read(path: Path, name: str = "", options: FileOptions | None = None) -> Iter
     yield from pool().read(request)
 
 
-def read_hub(place: Place) -> Iterator[Item]:
+def read_hub(dataset: Place) -> Iterator[Item]:
     """As `hub.rows`, in a process of its own under limits, which knows the environment: tokens, proxies, caches."""
-    yield from Pool(dict(os.environ)).read({"hub": asdict(place)}, once=True)
+    yield from Pool(dict(os.environ)).read({"hub": asdict(dataset)}, once=True)
 
 
 def warm() -> None:
@@ -50,8 +50,8 @@ def warm() -> None:
 class Pool:
     """A few processes that wait for files; safe from any thread. `more` is their environment beside the least."""
 
-    def __init__(self, more: Mapping[str, str] | None = None) -> None:
-        self._more = dict(more or {})
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = dict(environment or {})
         self._idle: list[Process] = []
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MOST_PROCESSES)
@@ -59,24 +59,24 @@ class Pool:
     def read(self, request: dict[str, Any], once: bool = False) -> Iterator[Item]:
         """The items; with `once` the process ends with them."""
         with self._places:
-            process, kept = self._take(), False
+            process, is_reusable = self._take(), False
             try:
-                made = process.ask(request)
+                reply = process.ask(request)
                 while True:
-                    yield from map(_item, made.get("items", ()))
-                    if "error" in made or made["end"]:
-                        kept = not made.get("ended")
+                    yield from map(_item, reply.get("items", ()))
+                    if "error" in reply or reply["end"]:
+                        is_reusable = not reply.get("ended")
                         break
-                    made = process.ask("more")
+                    reply = process.ask("more")
             except GeneratorExit:
-                if not made.get("end") and "error" not in made:
+                if not reply.get("end") and "error" not in reply:
                     process.tell("stop")
-                kept = not made.get("ended")
+                is_reusable = not reply.get("ended")
                 raise
             finally:
-                self._give(process) if kept and not once else process.end()
-        if "error" in made:
-            raise NeedsChoice(made["error"], *made["choice"]) if made.get("choice") else LabError(made["error"])
+                self._give(process) if is_reusable and not once else process.end()
+        if "error" in reply:
+            raise NeedsChoice(reply["error"], *reply["choice"]) if reply.get("choice") else LabError(reply["error"])
 
     def warm(self) -> None:
         with self._places:
@@ -95,7 +95,7 @@ class Pool:
                 if process.alive:
                     return process
                 process.end()
-        return Process(self._more)
+        return Process(self._environment)
 
     def _give(self, process: "Process") -> None:
         with self._lock:
@@ -105,7 +105,7 @@ class Pool:
 class Process:
     """One reader; `ask` gives its next answer, or raises LabError and leaves it to be ended."""
 
-    def __init__(self, more: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "genai_lab.data.child"],
             cwd=ROOT,
@@ -113,7 +113,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={
-                **more,
+                **environment,
                 "PYTHONPATH": str(ROOT),
                 "PATH": os.environ.get("PATH", ""),
                 "ARROW_DEFAULT_MEMORY_POOL": "system",
@@ -167,8 +167,8 @@ class Process:
 
     def _read(self, size: int, began: float, used: float, processor: float, most: float) -> bytes:
         assert self._child.stdout is not None
-        pieces, left = [], size
-        while left:
+        pieces, missing = [], size
+        while missing:
             if not self._ready.select(0.25):
                 if self._processor_seconds() - used > processor or time.monotonic() - began > most:
                     raise LabError(
@@ -176,11 +176,11 @@ class Process:
                         "in smaller files."
                     )
                 continue
-            piece = os.read(self._child.stdout.fileno(), min(left, 2**20))
+            piece = os.read(self._child.stdout.fileno(), min(missing, 2**20))
             if not piece:
                 raise LabError("The file broke the process that read it; look where it comes from.")
             pieces.append(piece)
-            left -= len(piece)
+            missing -= len(piece)
         return b"".join(pieces)
 
     def _processor_seconds(self) -> float:
@@ -197,7 +197,7 @@ def pool() -> Pool:
     return Pool()
 
 
-def _item(found: Any) -> Item:
-    if isinstance(found, dict):
-        return found
-    return Note(found) if isinstance(found, str) else BadRow(*found)
+def _item(value: Any) -> Item:
+    if isinstance(value, dict):
+        return value
+    return Note(value) if isinstance(value, str) else BadRow(*value)

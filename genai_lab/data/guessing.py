@@ -32,28 +32,28 @@ def guess(columns: Sequence[str], rows: Sequence[Mapping[str, Any]] = ()) -> Rol
     One column for each role; several references where their names differ by a number only.
     """
     low = {name.lower().strip(): name for name in columns}
-    found: Roles = _asked_in_two(low)
-    for role, known in WORDS.items():
-        words = tuple(dict.fromkeys((*known, *ALIASES.get(role, ()))))
-        if role in found:
+    roles: Roles = _asked_in_two(low)
+    for role, role_names in WORDS.items():
+        accepted = tuple(dict.fromkeys((*role_names, *ALIASES.get(role, ()))))
+        if role in roles:
             continue
-        fitting = [low[word] for word in words if word in low and not _mostly_empty(low[word], rows)]
+        fitting = [low[word] for word in accepted if word in low and not _mostly_empty(low[word], rows)]
         if role == "reference":
-            fitting += [name for name in columns if name not in fitting and _stem(name) in words]
+            fitting += [name for name in columns if name not in fitting and _stem(name) in accepted]
             fitting = fitting if len({_stem(name) for name in fitting}) == 1 else fitting[:1]
         elif fitting:
             fitting = fitting[:1]
         if fitting:
-            found[role] = tuple(fitting)
-    left = [name for name in columns if name not in {name for names in found.values() for name in names}]
-    if "label" not in found and "reference" not in found and "chosen" not in found:
-        label = next((name for name in left if _like_labels(name, rows)), None)
+            roles[role] = tuple(fitting)
+    unused = [name for name in columns if name not in {name for names in roles.values() for name in names}]
+    if "label" not in roles and "reference" not in roles and "chosen" not in roles:
+        label = next((name for name in unused if _like_labels(name, rows)), None)
         if label:
-            found["label"] = (label,)
-            left.remove(label)
-    if "input" not in found and "messages" not in found and left:
-        found["input"] = (max(left, key=lambda name: _length(name, rows)),)
-    return found
+            roles["label"] = (label,)
+            unused.remove(label)
+    if "input" not in roles and "messages" not in roles and unused:
+        roles["input"] = (max(unused, key=lambda name: _length(name, rows)),)
+    return roles
 
 
 def _asked_in_two(low: Mapping[str, str]) -> Roles:
@@ -87,11 +87,11 @@ def _like_labels(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 def checked(roles: Mapping[str, Sequence[str]], columns: Sequence[str]) -> Roles:
     """The roles as given; raises LabError for an unknown role or column, or two columns where one is wanted."""
-    made: Roles = {}
-    wanted: dict[str, list[str]] = {}
+    result: Roles = {}
+    columns_by_role: dict[str, list[str]] = {}
     for named, names in roles.items():
-        wanted.setdefault(role_named(named), []).extend(names)
-    for role, names in wanted.items():
+        columns_by_role.setdefault(role_named(named), []).extend(names)
+    for role, names in columns_by_role.items():
         if role not in ROLES:
             raise LabError(f"There is no role {role[:100]!r}. Known: {', '.join(map(_with_aliases, ROLES))}.")
         for name in names:
@@ -100,8 +100,8 @@ def checked(roles: Mapping[str, Sequence[str]], columns: Sequence[str]) -> Roles
         if len(names) > 1 and role not in ("reference", "metadata"):
             raise LabError(f"The role {role} takes one column, but {len(names)} are given: {', '.join(names)}.")
         if names:
-            made[role] = tuple(dict.fromkeys(names))
-    return made
+            result[role] = tuple(dict.fromkeys(names))
+    return result
 
 
 def _with_aliases(role: str) -> str:

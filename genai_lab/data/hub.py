@@ -29,43 +29,45 @@ class Place:
             raise LabError(f"{self.repo[:100]!r} is no Hub id; write owner/name, such as knkarthick/dialogsum.")
 
 
-def configurations(place: Place) -> list[str]:
+def configurations(dataset: Place) -> list[str]:
     """The names of its configurations; raises LabError."""
-    with _told(place):
-        return list(_library().get_dataset_config_names(place.repo, revision=place.revision or None))
+    with _told(dataset):
+        return list(_library().get_dataset_config_names(dataset.repo, revision=dataset.revision or None))
 
 
-def splits(place: Place) -> list[str]:
-    with _told(place):
+def splits(dataset: Place) -> list[str]:
+    with _told(dataset):
         library = _library()
         return list(
-            library.get_dataset_split_names(place.repo, place.configuration or None, revision=place.revision or None)
+            library.get_dataset_split_names(
+                dataset.repo, dataset.configuration or None, revision=dataset.revision or None
+            )
         )
 
 
-def rows(place: Place) -> Iterator[Item]:
+def rows(dataset: Place) -> Iterator[Item]:
     """All rows in their order, streamed; raises LabError."""
-    with _told(place):
+    with _told(dataset):
         library, number = _library(), 0
-        names = [place.split] if place.split else splits(place)
+        names = [dataset.split] if dataset.split else splits(dataset)
         for name in names:
             stream = library.load_dataset(
-                place.repo,
-                place.configuration or None,
+                dataset.repo,
+                dataset.configuration or None,
                 split=name,
-                revision=place.revision or None,
+                revision=dataset.revision or None,
                 streaming=True,
             )
             for row in stream:
                 number += 1
-                own = dict(row) if place.split or "split" in row else {**row, "split": name}
-                yield plain_row(own, number)
+                fields = dict(row) if dataset.split or "split" in row else {**row, "split": name}
+                yield plain_row(fields, number)
 
 
-def split_column(place: Place, names: list[str]) -> str:
+def split_column(dataset: Place, names: list[str]) -> str:
     """The column that tells the splits of a dataset read whole, where its splits are ones that the lab knows."""
-    known = {*SPLITS, "val", "valid", "dev", "eval"}
-    return "split" if not place.split and names and set(names) <= known else ""
+    split_names = {*SPLITS, "val", "valid", "dev", "eval"}
+    return "split" if not dataset.split and names and set(names) <= split_names else ""
 
 
 def _library() -> Any:
@@ -76,7 +78,7 @@ def _library() -> Any:
 
 
 @contextmanager
-def _told(place: Place) -> Iterator[None]:
+def _told(dataset: Place) -> Iterator[None]:
     """Whatever the library raises, as one sentence."""
     try:
         yield
@@ -85,12 +87,12 @@ def _told(place: Place) -> Iterator[None]:
     except GeneratorExit:
         raise
     except Exception as problem:
-        raise LabError(_sentence(place, problem)) from problem
+        raise LabError(_sentence(dataset, problem)) from problem
 
 
-def _sentence(place: Place, problem: Exception) -> str:
+def _sentence(dataset: Place, problem: Exception) -> str:
     kind, text = type(problem).__name__, " ".join(str(problem).split())
-    where = place.repo + (f" ({place.configuration})" if place.configuration else "")
+    where = dataset.repo + (f" ({dataset.configuration})" if dataset.configuration else "")
     if "gated" in text.lower() or kind == "GatedRepoError":
         return f"{where} is gated; ask for access on the Hub and set HF_TOKEN."
     if kind in ("DatasetNotFoundError", "RepositoryNotFoundError", "RevisionNotFoundError", "HfHubHTTPError"):

@@ -32,75 +32,75 @@ def parsed(text: str, on_nan: NaN | None = None) -> Any:
             on_nan()
 
     try:
-        found = json.loads(text, parse_constant=constant, parse_float=_float, parse_int=_int)
+        value = json.loads(text, parse_constant=constant, parse_float=_float, parse_int=_int)
     except json.JSONDecodeError as problem:
         where = f"line {problem.lineno:,}, " if problem.lineno > 1 else ""
         raise LabError(f"{problem.msg[0].lower()}{problem.msg[1:]} at {where}character {problem.colno:,}") from None
     except RecursionError:
         raise LabError(f"it is nested more than {DEEPEST} levels deep") from None
-    if text.count("[") + text.count("{") > DEEPEST and _depth(found) > DEEPEST:
+    if text.count("[") + text.count("{") > DEEPEST and _depth(value) > DEEPEST:
         raise LabError(f"it is nested more than {DEEPEST} levels deep")
-    return found
+    return value
 
 
 def by_lines(head: str, lines: bool) -> bool:
     """Whether JSON is written line by line, as the beginning of the file shows; `lines` is what its name says."""
     start = head.lstrip()
-    first, _, rest = start.partition("\n")
+    first, _, remainder = start.partition("\n")
     if start.startswith("["):
         # A list that ends within its line may be a row; one that goes on is the whole file.
-        return lines and bool(rest.strip()) and _whole(first)
-    return lines if not rest.strip() else (lines and not _opens(first)) or _whole(first)
+        return lines and bool(remainder.strip()) and _whole(first)
+    return lines if not remainder.strip() else (lines and not _opens(first)) or _whole(first)
 
 
-def table_of(found: Any, options: FileOptions) -> list[Any]:
+def table_of(document: Any, options: FileOptions) -> list[Any]:
     """The rows that a whole JSON file holds; raises LabError, and NeedsChoice where it would be a single row."""
-    made = _rows_of(found)
-    if made is None and isinstance(found, dict):
+    rows = _rows_of(document)
+    if rows is None and isinstance(document, dict):
         if not options.as_is:
             raise NeedsChoice(
-                f"The file would become one row with {_counted(len(found), 'column')}; "
+                f"The file would become one row with {_counted(len(document), 'column')}; "
                 "is it to be read so? A table is a list of objects, one a row.",
                 "as_is",
                 True,
                 "Import as one row",
             )
-        made = [found]
-    if made is None:
+        rows = [document]
+    if rows is None:
         raise LabError("The JSON file must hold a list of objects, one a row.")
-    if made and all(isinstance(one, str) for one in made):
-        return [{"text": one} for one in made]
-    return made
+    if rows and all(isinstance(row, str) for row in rows):
+        return [{"text": row} for row in rows]
+    return rows
 
 
-def _rows_of(found: Any) -> list[Any] | None:
+def _rows_of(document: Any) -> list[Any] | None:
     """The rows of a list, or of an object by columns, by ids, by splits, or with one list of rows in it."""
-    if isinstance(found, list):
-        return found
-    if not isinstance(found, dict) or not found or _talks(found):
+    if isinstance(document, list):
+        return document
+    if not isinstance(document, dict) or not document or _talks(document):
         return None
-    values = list(found.values())
-    if _in_pandas_split(found):
-        return [dict(zip(found["columns"], row, strict=True)) for row in found["data"]]
-    if all(name.lower() in SPLIT_NAMES for name in found):
-        parts = {name: _rows_of(value) for name, value in found.items()}
+    values = list(document.values())
+    if _in_pandas_split(document):
+        return [dict(zip(document["columns"], row, strict=True)) for row in document["data"]]
+    if all(name.lower() in SPLIT_NAMES for name in document):
+        parts = {name: _rows_of(value) for name, value in document.items()}
         if all(part is not None for part in parts.values()):
             return [_with_split(row, name) for name, part in parts.items() for row in part or ()]
-    lists = [one for one in values if isinstance(one, list) and one and isinstance(one[0], dict)]
-    if len(lists) == 1 and not (len(found) > 1 and all(isinstance(one, list) for one in values)):
+    lists = [cell for cell in values if isinstance(cell, list) and cell and isinstance(cell[0], dict)]
+    if len(lists) == 1 and not (len(document) > 1 and all(isinstance(cell, list) for cell in values)):
         return None if _talks(lists[0]) else lists[0]
-    if all(isinstance(one, list) for one in values):
-        return _from_columns(found)
-    if all(isinstance(one, dict) for one in values):
-        return _from_objects(found)
+    if all(isinstance(cell, list) for cell in values):
+        return _from_columns(document)
+    if all(isinstance(cell, dict) for cell in values):
+        return _from_objects(document)
     return None
 
 
-def _in_pandas_split(found: Mapping[str, Any]) -> bool:
+def _in_pandas_split(document: Mapping[str, Any]) -> bool:
     """{"columns": names, "index": ..., "data": rows}, as pandas writes with orient="split"."""
-    names, data = found.get("columns"), found.get("data")
+    names, data = document.get("columns"), document.get("data")
     return (
-        set(found) <= {"columns", "index", "data"}
+        set(document) <= {"columns", "index", "data"}
         and isinstance(names, list)
         and all(isinstance(name, str) for name in names)
         and isinstance(data, list)
@@ -122,34 +122,34 @@ def _with_split(row: Any, name: str) -> Any:
     return {**row, "split": row.get("split", name)} if isinstance(row, dict) else row
 
 
-def _from_columns(found: Mapping[str, list[Any]]) -> list[Any] | None:
+def _from_columns(columns: Mapping[str, list[Any]]) -> list[Any] | None:
     """{"a": [1, 2], "b": [3, 4]}: equally long columns."""
-    sizes = {name: len(column) for name, column in found.items()}
+    sizes = {name: len(column) for name, column in columns.items()}
     if len(set(sizes.values())) > 1:
         (short, few), (long, many) = (pick(sizes.items(), key=lambda item: item[1]) for pick in (min, max))
         raise LabError(
             f"The JSON file holds columns of different lengths: {short!r} has {few:,} cells and {long!r} {many:,}; "
             "give all the same number."
         )
-    return [dict(zip(found, cells, strict=True)) for cells in zip(*found.values(), strict=True)]
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
-def _from_objects(found: Mapping[str, dict[str, Any]]) -> list[Any] | None:
+def _from_objects(objects: Mapping[str, dict[str, Any]]) -> list[Any] | None:
     """Objects by column, {"a": {"0": 1, "1": 2}}, or by id, {"x1": {"a": 1}, "x2": {"a": 2}}."""
-    inner = [dict.fromkeys(one) for one in found.values()]
-    keys = {key for one in inner for key in one}
+    inner = [dict.fromkeys(each) for each in objects.values()]
+    keys = {key for each in inner for key in each}
     if not keys:
         return None
     if all(key.lstrip("-").isdecimal() for key in keys):
-        order = list(dict.fromkeys(key for one in inner for key in one))
-        return [{name: column.get(key) for name, column in found.items()} for key in order]
-    if len(found) == 1:
-        (only,) = found.values()
+        order = list(dict.fromkeys(key for each in inner for key in each))
+        return [{name: column.get(key) for name, column in objects.items()} for key in order]
+    if len(objects) == 1:
+        (only,) = objects.values()
         return _rows_of(only)
-    if any(isinstance(value, dict) for one in found.values() for value in one.values()) and not _alike(inner):
+    if any(isinstance(value, dict) for each in objects.values() for value in each.values()) and not _alike(inner):
         return None
     name = "id" if "id" not in keys else "key"
-    return [{name: key, **row} for key, row in found.items()] if _alike(inner) else None
+    return [{name: key, **row} for key, row in objects.items()] if _alike(inner) else None
 
 
 def _alike(inner: list[dict[str, Any]]) -> bool:
@@ -201,12 +201,12 @@ def _int(text: str) -> int:
     return int(text)
 
 
-def _depth(found: Any) -> int:
+def _depth(value: Any) -> int:
     """How many levels of lists and objects it has; without recursion."""
-    level, depth = [found], 0
-    while level := [one for one in level if isinstance(one, list | dict)]:
+    level, depth = [value], 0
+    while level := [node for node in level if isinstance(node, list | dict)]:
         depth += 1
-        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [inner for node in level for inner in (node.values() if isinstance(node, dict) else node)]
     return depth
 
 

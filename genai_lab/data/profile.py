@@ -26,25 +26,27 @@ def profile(blocks: Iterable[Block], columns: Sequence[str], roles: Mapping[str,
     (all cells without that role) apart from case and blanks.
     """
     label = next(iter(roles.get("label", ())), None)
-    asked = [name for role in ("input", "messages") for name in roles.get(role, ())] or list(columns)
-    found = {name: _Column() for name in columns}
-    whole, keys, splits = [], [], []
+    question_columns = [name for role in ("input", "messages") for name in roles.get(role, ())] or list(columns)
+    statistics = {name: _Column() for name in columns}
+    row_hashes, keys, splits = [], [], []
     labels: dict[str, Counter[str]] = {}
     for block in blocks:
-        for name, column in found.items():
+        for name, column in statistics.items():
             column.add([row[name] for row in block])
-        whole.append(_hashes("\x1f".join(row[name] for name in columns) for row in block))
-        keys.append(_hashes("\x1f".join(" ".join(row[name].casefold().split()) for name in asked) for row in block))
+        row_hashes.append(_hashes("\x1f".join(row[name] for name in columns) for row in block))
+        keys.append(
+            _hashes("\x1f".join(" ".join(row[name].casefold().split()) for name in question_columns) for row in block)
+        )
         splits.append([SPLITS.index(row[SPLIT]) for row in block])
         if label is not None:
             _count(labels, block, label)
     rows = sum(map(len, splits))
     return {
         "rows": rows,
-        "columns": {name: column.told() for name, column in found.items()},
-        "duplicates": _duplicates(whole),
+        "columns": {name: column.as_dict() for name, column in statistics.items()},
+        "duplicates": _duplicates(row_hashes),
         "overlap": _overlap(keys, splits),
-        "asked": asked,
+        "asked": question_columns,
         "labels": _balance(labels) if label is not None else None,
         "label": label,
     }
@@ -76,7 +78,7 @@ class _Column:
         self.characters += sum(sizes)
         self.longest = max(self.longest, max(sizes, default=0))
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         mean = self.characters / self.cells if self.cells else 0.0
         return {"empty": self.empty, "mean_characters": mean, "longest": self.longest}
 
@@ -100,8 +102,12 @@ def _count(labels: dict[str, Counter[str]], block: Block, label: str) -> None:
 
 def _balance(labels: Mapping[str, Counter[str]]) -> dict[str, Any]:
     ordered = sorted(labels.items(), key=lambda item: (-item[1].total(), item[0]))
-    shown = {name: dict(counter) for name, counter in ordered[:SHOWN_LABELS]}
-    return {"different": len(labels), "shown": shown, "rest": sum(one.total() for _, one in ordered[SHOWN_LABELS:])}
+    counts = {name: dict(counter) for name, counter in ordered[:SHOWN_LABELS]}
+    return {
+        "different": len(labels),
+        "shown": counts,
+        "rest": sum(label_counts.total() for _, label_counts in ordered[SHOWN_LABELS:]),
+    }
 
 
 def _duplicates(parts: Sequence[Any]) -> dict[str, Any]:
@@ -111,7 +117,7 @@ def _duplicates(parts: Sequence[Any]) -> dict[str, Any]:
     keys = np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     again = np.flatnonzero(first[inverse] != np.arange(len(keys)))
-    pairs = [[int(first[inverse[place]]) + 1, int(place) + 1] for place in again[:SHOWN_ROWS]]
+    pairs = [[int(first[inverse[index]]) + 1, int(index) + 1] for index in again[:SHOWN_ROWS]]
     return {"rows": len(again), "shown": pairs}
 
 
@@ -121,16 +127,16 @@ def _overlap(parts: Sequence[Any], splits: Sequence[Sequence[int]]) -> list[dict
 
     keys = np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
     marks = np.fromiter(itertools.chain.from_iterable(splits), dtype=np.int8)
-    made = []
+    overlaps = []
     for a, b in itertools.combinations(range(len(SPLITS)), 2):
         first, second = np.flatnonzero(marks == a), np.flatnonzero(marks == b)
         if not len(first) or not len(second):
             continue
         shared = second[np.isin(keys[second], keys[first])]
         pairs = []
-        for place in shared[:SHOWN_ROWS]:
-            twin = first[np.flatnonzero(keys[first] == keys[place])[0]]
-            pairs.append([int(twin) + 1, int(place) + 1])
+        for index in shared[:SHOWN_ROWS]:
+            twin = first[np.flatnonzero(keys[first] == keys[index])[0]]
+            pairs.append([int(twin) + 1, int(index) + 1])
         names = {"first": SPLITS[a], "second": SPLITS[b]}
-        made.append({**names, "rows": len(shared), "of": len(second), "shown": pairs})
-    return made
+        overlaps.append({**names, "rows": len(shared), "of": len(second), "shown": pairs})
+    return overlaps

@@ -153,13 +153,13 @@ def _delimited(stream: IO[str], default: str, options: FileOptions) -> Iterator[
     layout = layout_of(stream, default, options)
     lines = csv.reader(_lines(stream), delimiter=layout.separator, strict=True)
     try:
-        given = next(lines, None)
+        header = next(lines, None)
     except csv.Error as problem:
         raise LabError(f"The header cannot be read ({problem}); look for an open quotation mark.") from None
-    names = checked_names(with_names([release(name) for name in given or ()]))
+    names = checked_names(with_names([release(name) for name in header or ()]))
     if layout.separator != default and not options.separator:
         yield Note(f"The cells are separated by {SEPARATOR_NAMES.get(layout.separator, repr(layout.separator))}.")
-    if unnamed := [name for name, old in zip(names, given or (), strict=True) if not old.strip()]:
+    if unnamed := [name for name, old in zip(names, header or (), strict=True) if not old.strip()]:
         yield Note(f"The header gives no name to {', '.join(unnamed)}.")
     if len(names) == 1 and not options.as_is:
         raise NeedsChoice(
@@ -181,8 +181,8 @@ def _delimited(stream: IO[str], default: str, options: FileOptions) -> Iterator[
             continue
         if cells is None:
             if guarded:
-                told = "1 cell begins" if guarded == 1 else f"{guarded:,} cells begin"
-                yield Note(f"{told} with an apostrophe that guards a formula; it is taken off.")
+                cells_begin = "1 cell begins" if guarded == 1 else f"{guarded:,} cells begin"
+                yield Note(f"{cells_begin} with an apostrophe that guards a formula; it is taken off.")
             return
         if not cells:
             number -= 1
@@ -234,16 +234,16 @@ def _json(stream: IO[str], options: FileOptions) -> Iterator[Item]:
         raise LabError("The file is empty; it must hold a list of objects.")
     nulls = _Nulls()
     try:
-        found = parsed(text, lambda: nulls.add(0))
+        document = parsed(text, lambda: nulls.add(0))
     except LabError as problem:
         if not str(problem).startswith("extra data"):
             raise LabError(f"The file is no valid JSON: {problem}.") from None
         yield from _json_lines(io.StringIO(text), options)
         return
     del text
-    for number, one in enumerate(table_of(found, options), 1):
+    for number, row in enumerate(table_of(document, options), 1):
         try:
-            yield _object(one)
+            yield _object(row)
         except LabError as problem:
             yield BadRow(number, getattr(problem, "column", None), str(problem))
     yield from nulls.notes()
@@ -266,23 +266,23 @@ class _Nulls:
             yield Note(f"{cells} NaN{where}, read as null.")
 
 
-def _object(found: Any) -> dict[str, Any]:
-    if not isinstance(found, dict):
+def _object(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
         kinds = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-        raise _BadCell(f"it is no object with named columns but {kinds.get(type(found), 'a number')}")
-    if not found:
+        raise _BadCell(f"it is no object with named columns but {kinds.get(type(row), 'a number')}")
+    if not row:
         raise _BadCell("it has no columns")
-    if len(found) > MOST_COLUMNS:
-        raise _BadCell(f"it has {len(found):,} columns, and at most {MOST_COLUMNS:,} can be used")
-    if SPLIT in found:
-        if OLD_SPLIT in found:
+    if len(row) > MOST_COLUMNS:
+        raise _BadCell(f"it has {len(row):,} columns, and at most {MOST_COLUMNS:,} can be used")
+    if SPLIT in row:
+        if OLD_SPLIT in row:
             raise _BadCell(f"the row has a column {OLD_SPLIT!r} beside it; rename one of them", SPLIT)
-        found = {OLD_SPLIT if name == SPLIT else name: value for name, value in found.items()}
-    for name, value in found.items():
+        row = {OLD_SPLIT if name == SPLIT else name: value for name, value in row.items()}
+    for name, value in row.items():
         if not name.strip():
             raise _BadCell("a column has no name; give it one", name)
         _storable(name, value)
-    return found
+    return row
 
 
 def _storable(name: str, value: Any) -> None:
@@ -296,8 +296,8 @@ def _storable(name: str, value: Any) -> None:
         elif isinstance(value, list | dict):
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        shown = name.encode("ascii", "backslashreplace").decode()
-        raise _BadCell("it holds half a character (a lone surrogate)", shown) from None
+        safe_name = name.encode("ascii", "backslashreplace").decode()
+        raise _BadCell("it holds half a character (a lone surrogate)", safe_name) from None
 
 
 def _parquet(path: Path, packed: bool) -> Iterator[Item]:
@@ -329,13 +329,13 @@ def _one_by_one(batch: Any) -> Iterator[dict[str, Any]]:
     if batch.nbytes < LARGE_BATCH:
         yield from batch.to_pylist()
         return
-    for place in range(len(batch)):
-        yield from batch.slice(place, 1).to_pylist()
+    for index in range(len(batch)):
+        yield from batch.slice(index, 1).to_pylist()
 
 
 def plain_row(row: dict[str, Any], number: int, on_nan: Callable[[int], None] | None = None) -> Item:
     """The row with values that JSON can hold, NaN as null, told by `on_nan`; parsed text has been looked at already."""
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     column = None
     try:
         for column, value in row.items():
@@ -343,8 +343,8 @@ def plain_row(row: dict[str, Any], number: int, on_nan: Callable[[int], None] | 
                 value = None
                 if on_nan is not None:
                     on_nan(number)
-            made[column] = plain(value)
-        return _object(made)
+            values[column] = plain(value)
+        return _object(values)
     except LabError as problem:
         return BadRow(number, getattr(problem, "column", column), str(problem))
 
@@ -358,9 +358,9 @@ def plain(value: Any) -> Any:
             raise LabError(f"it holds {value}, which JSON does not have")
         return value
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, bytes):
         try:
             return value.decode()

@@ -94,17 +94,17 @@ def layout_of(stream: IO[str], default: str, options: FileOptions) -> Layout:
         return Layout(options.separator or first[4], named=True)
     if options.separator:
         return Layout(options.separator)
-    whole = len(head) < LOOKED_AT
-    scores = {one: _consistency(head, one, whole) for one in SEPARATORS}
-    best = max(SEPARATORS, key=lambda one: (round(scores[one], 2), one == default))
+    is_complete = len(head) < LOOKED_AT
+    scores = {separator: _consistency(head, separator, is_complete) for separator in SEPARATORS}
+    best = max(SEPARATORS, key=lambda separator: (round(scores[separator], 2), separator == default))
     # The usual separator stays unless it fails most rows, so that its bad rows are named.
     return Layout(best if scores[best] > 0.9 and scores[default] < 0.5 else default)
 
 
-def _consistency(head: str, separator: str, whole: bool) -> float:
+def _consistency(head: str, separator: str, is_complete: bool) -> float:
     """The share of the first records with as many cells as the header; 0 where the header is one cell."""
     lines = head.splitlines(keepends=True)
-    reader = csv.reader(lines if whole else lines[:-1], delimiter=separator)
+    reader = csv.reader(lines if is_complete else lines[:-1], delimiter=separator)
     sizes = []
     try:
         for record in reader:

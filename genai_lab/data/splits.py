@@ -49,11 +49,11 @@ def marks_of(table: Any, plan: SplitPlan, rows: int) -> Any:
         raise LabError(f"There is no column {plan.column!r} to split by; choose one of the table's.")
     groups: dict[str, int] = {}
     codes = np.empty(rows, dtype=np.int64)
-    place = 0
+    index = 0
     for group in range(table.num_row_groups):
         for value in table.read_row_group(group, columns=[plan.column])[plan.column].to_pylist():
-            codes[place] = groups.setdefault(value or "", len(groups))
-            place += 1
+            codes[index] = groups.setdefault(value or "", len(groups))
+            index += 1
     if plan.by == "column":
         named = [_split_of(value) for value in groups]
         if None in named:
@@ -66,9 +66,15 @@ def marks_of(table: Any, plan: SplitPlan, rows: int) -> Any:
 
 
 def _split_of(value: str) -> int | None:
-    known = {"val": "validation", "valid": "validation", "dev": "validation", "eval": "validation", "training": "train"}
+    split_names = {
+        "val": "validation",
+        "valid": "validation",
+        "dev": "validation",
+        "eval": "validation",
+        "training": "train",
+    }
     word = value.strip().strip('"').lower()
-    word = known.get(word, word)
+    word = split_names.get(word, word)
     return SPLITS.index(word) if word in SPLITS else None
 
 
@@ -76,14 +82,14 @@ def _shares(count: int, plan: SplitPlan) -> Any:
     """Splits in the plan's shares, as even as whole numbers allow, in an order drawn with its seed: int8 (count,)."""
     import numpy as np
 
-    ends = [round(count * sum(plan.ratios[: place + 1])) for place in range(3)]
+    ends = [round(count * sum(plan.ratios[: index + 1])) for index in range(3)]
     sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    for place in (0, 2, 1):
+    for index in (0, 2, 1):
         # A few rows leave no split without any that is to have a share, as far as they go.
-        if plan.ratios[place] and not sizes[place] and max(sizes) > 1:
+        if plan.ratios[index] and not sizes[index] and max(sizes) > 1:
             sizes[sizes.index(max(sizes))] -= 1
-            sizes[place] = 1
-    ends = [sum(sizes[: place + 1]) for place in range(3)]
+            sizes[index] = 1
+    ends = [sum(sizes[: index + 1]) for index in range(3)]
     marks = np.searchsorted(ends, np.arange(count), side="right").clip(max=2).astype(np.int8)
     np.random.default_rng([plan.seed % 2**32, 7]).shuffle(marks)
     return marks

@@ -54,12 +54,12 @@ class _Shape:
 
     def columns(self) -> tuple[Column, ...]:
         """A text cell cannot tell null from absent, so that a column that has both is kept as JSON."""
-        made = []
+        shaped = []
         for name, count in self.counts.items():
             sparse = count < self.rows
             coded = name in self.json or (sparse and name in self.null)
-            made.append(Column(name, "json" if coded else "text", sparse))
-        return tuple(made)
+            shaped.append(Column(name, "json" if coded else "text", sparse))
+        return tuple(shaped)
 
 
 @dataclass
@@ -101,8 +101,10 @@ def write(
         if not rows:
             raise LabError("There are no rows to import.")
         names = [column.name for column in columns]
-        chosen = {role: tuple(own) for role, own in roles(names, first).items()}
-        return _second_pass(draft, folder, chosen_plan(plan, names, first, chosen), rows, columns, chosen, bad)
+        column_roles = {role: tuple(role_columns) for role, role_columns in roles(names, first).items()}
+        return _second_pass(
+            draft, folder, chosen_plan(plan, names, first, column_roles), rows, columns, column_roles, bad
+        )
     finally:
         draft.unlink(missing_ok=True)
         draft.with_suffix(".new").unlink(missing_ok=True)
@@ -132,15 +134,15 @@ def read_rows(path: Path, keys: Sequence[int], columns: Sequence[str] | None = N
 
     table = pq.ParquetFile(path)
     starts = _starts(table)
-    wanted: dict[int, list[int]] = {}
+    keys_by_group: dict[int, list[int]] = {}
     for key in keys:
-        wanted.setdefault(bisect_right(starts, key) - 1, []).append(key)
-    found: dict[int, dict[str, Any]] = {}
-    for group, members in wanted.items():
+        keys_by_group.setdefault(bisect_right(starts, key) - 1, []).append(key)
+    rows_by_key: dict[int, dict[str, Any]] = {}
+    for group, members in keys_by_group.items():
         part = table.read_row_group(group, columns=list(columns) if columns else None)
         rows = part.take([key - starts[group] for key in members]).to_pylist()
-        found |= dict(zip(members, rows, strict=True))
-    return [found[key] for key in keys]
+        rows_by_key |= dict(zip(members, rows, strict=True))
+    return [rows_by_key[key] for key in keys]
 
 
 def keys_of(path: Path, split: str | None, offset: int = 0, limit: int | None = None) -> list[int]:
@@ -150,27 +152,27 @@ def keys_of(path: Path, split: str | None, offset: int = 0, limit: int | None = 
     if split is None:
         every = range(pq.read_metadata(path).num_rows)
         return list(every[offset:] if limit is None else every[offset : offset + limit])
-    places = _places(path, split)
-    found: list[int] = places[offset : None if limit is None else offset + limit].tolist()
-    return found
+    places = _keys_of_split(path, split)
+    keys: list[int] = places[offset : None if limit is None else offset + limit].tolist()
+    return keys
 
 
 @lru_cache(maxsize=8)
-def _places(path: Path, split: str) -> Any:
+def _keys_of_split(path: Path, split: str) -> Any:
     """The numbers of a split's rows as int32; remembered, as a file never changes under its name."""
     import numpy as np
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(path, read_dictionary=[SPLIT])
-    found, start = [np.empty(0, dtype=np.int32)], 0
+    parts, start = [np.empty(0, dtype=np.int32)], 0
     for group in range(table.num_row_groups):
         for chunk in table.read_row_group(group, columns=[SPLIT])[SPLIT].chunks:
             names = chunk.dictionary.to_pylist()
             if split in names:
-                own = np.flatnonzero(chunk.indices.to_numpy() == names.index(split))
-                found.append((own + start).astype(np.int32))
+                matches = np.flatnonzero(chunk.indices.to_numpy() == names.index(split))
+                parts.append((matches + start).astype(np.int32))
             start += len(chunk)
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def blocks(path: Path, columns: Sequence[str] | None = None) -> Iterator[list[dict[str, Any]]]:
@@ -229,7 +231,7 @@ def _first_pass(
     items: Iterable[Item], columns: tuple[Column, ...] | None, draft: Path, drop_bad: bool, progress: Progress | None
 ) -> tuple[int, _Bad, list[dict[str, Any]], tuple[Column, ...]]:
     """Rows as text cells into the draft: how many, the bad ones, the first ones as they came, the columns."""
-    bad, rows, size, shown = _Bad(), 0, 0, 0
+    bad, rows, size, characters = _Bad(), 0, 0, 0
     first: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
     draw = _Draft(draft)
@@ -243,9 +245,9 @@ def _first_pass(
                 continue
             columns = columns or tuple(Column(name) for name in item)
             long = sum(len(value) if isinstance(value, str) else 64 for value in item.values())
-            if len(first) < GUESSED_FROM and shown < BLOCK_CHARACTERS:
+            if len(first) < GUESSED_FROM and characters < BLOCK_CHARACTERS:
                 first.append(item)
-                shown += long
+                characters += long
             waiting.append(item)
             rows += 1
             size += long
@@ -308,7 +310,7 @@ def _second_pass(
     schema = table.schema_arrow.append(pa.field(SPLIT, pa.string()))
     marks = marks_of(table, plan, rows)
     digest = hashlib.sha256(
-        json.dumps([[asdict(one) for one in columns], sorted(roles.items())], ensure_ascii=False).encode()
+        json.dumps([[asdict(item) for item in columns], sorted(roles.items())], ensure_ascii=False).encode()
     )
     new, start = draft.with_suffix(".new"), 0
     with new.open("wb") as stream:
@@ -345,8 +347,8 @@ def _add_to(digest: Any, part: Any) -> None:
 
 def _settle(folder: Path) -> None:
     """The folder's own entry reaches the disk, so that the name outlives a power cut."""
-    place = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(place)
+        os.fsync(descriptor)
     finally:
-        os.close(place)
+        os.close(descriptor)

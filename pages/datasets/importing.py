@@ -255,7 +255,7 @@ def _shown(
     if not columns and not made.bad:
         raise LabError("There are no rows to import.")
     rows = [{**row, "_row": number} for number, row in enumerate(made.rows, 1)]
-    known = service.known(lab, Path(state["file"])) if "file" in state else ()
+    known = service.versions_of_file(lab, Path(state["file"])) if "file" in state else ()
     note = f"The first {len(rows)} rows."
     if known:
         note = f"These very bytes are here already as {', '.join(known)}. {note}"

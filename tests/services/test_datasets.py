@@ -27,11 +27,11 @@ def reviews(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 def test_the_same_bytes_are_one_version_and_say_so(lab: LabContext, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", reviews(30))
-    assert datasets.known(lab, path) == ()
+    assert datasets.versions_of_file(lab, path) == ()
     first = datasets.import_file(lab, path, "same")
     again = datasets.import_file(lab, path, "other name")
     assert (again.id, again.again, again.name) == (first.id, True, "same@1")
-    assert datasets.known(lab, path) == ("same@1",)
+    assert datasets.versions_of_file(lab, path) == ("same@1",)
     second = datasets.import_file(lab, path, "same", mapping={"input": ["text"]})
     assert (second.name, second.again) == ("same@2", False)
     assert datasets.show(lab, "same").name == "same@2"

@@ -52,8 +52,8 @@ def with_turns(
                 same.append(number)
             yield _readable(item, number, names) if isinstance(item, dict) else item
         if same:
-            told = f"{len(same):,} of {number:,} rows prefer a text to itself, so that nothing is learned of them"
-            yield Note(f"{told}; the first is row {same[0]:,}.")
+            reason = f"{len(same):,} of {number:,} rows prefer a text to itself, so that nothing is learned of them"
+            yield Note(f"{reason}; the first is row {same[0]:,}.")
 
     return looked_at
 
@@ -67,12 +67,12 @@ def _readable(row: dict[str, Any], number: int, names: Mapping[str, str]) -> rea
     return row
 
 
-def empty_columns(made: tables.Written) -> list[str]:
+def empty_columns(written: tables.Written) -> list[str]:
     """How many rows have nothing in a column that is read or learned."""
-    found = []
-    columns = {column.name: column for column in made.columns}
+    sentences = []
+    columns = {column.name: column for column in written.columns}
     for role in ("input", "reference", "label", "messages", "chosen", "rejected"):
-        for name in made.roles.get(role, ()):
-            if count := tables.empty_cells(made.path, columns[name]):
-                found.append(f"{count:,} of {made.rows:,} rows have an empty {role} (column {name!r}).")
-    return found
+        for name in written.roles.get(role, ()):
+            if count := tables.empty_cells(written.path, columns[name]):
+                sentences.append(f"{count:,} of {written.rows:,} rows have an empty {role} (column {name!r}).")
+    return sentences

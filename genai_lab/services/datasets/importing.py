@@ -53,9 +53,9 @@ class Order(View):
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> "Order":
-        split = dict(kept["split"])
-        return cls(**{**kept, "split": SplitPlan(**{**split, "ratios": tuple(split["ratios"])})})
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Order":
+        split = dict(fields["split"])
+        return cls(**{**fields, "split": SplitPlan(**{**split, "ratios": tuple(split["ratios"])})})
 
 
 class Preview(NamedTuple):
@@ -95,9 +95,9 @@ def file_order(
 
 
 def hub_order(
-    place: Place, name: str, *, mapping: Mapped | None = None, split: SplitPlan | None = None, drop_bad: bool = False
+    dataset: Place, name: str, *, mapping: Mapped | None = None, split: SplitPlan | None = None, drop_bad: bool = False
 ) -> Order:
-    source = {"kind": "hub", **asdict(place)}
+    source = {"kind": "hub", **asdict(dataset)}
     return Order(named(name), source, split or SplitPlan(), _plain(mapping), drop_bad=drop_bad)
 
 
@@ -121,14 +121,14 @@ def split_order(view: VersionView, split: SplitPlan) -> Order:
 
 def make(lab: LabContext, order: Order, progress: Progress | None = None) -> VersionView:
     """Carries the order out here and now; raises LabError, and BadRows where rows cannot be read."""
-    made = written(lab, order, progress, guard=not long(order))
+    record = written(lab, order, progress, guard=not long(order))
     with lab.database.session() as session:
-        row, again = adopt(session, made)
-    bad = tuple(BadRow(**one) for one in made["left_out"])
-    return view_of(row, again=again, left_out=bad, left_out_count=made["left_out_count"])
+        row, again = adopt(session, record)
+    bad = tuple(BadRow(**bad_row) for bad_row in record["left_out"])
+    return view_of(row, again=again, left_out=bad, left_out_count=record["left_out_count"])
 
 
-def make_rows(
+def import_rows(
     lab: LabContext,
     rows: Sequence[Mapping[str, Any]],
     name: str,
@@ -138,9 +138,9 @@ def make_rows(
     split: SplitPlan | None = None,
 ) -> VersionView:
     """A version from rows in memory."""
-    made = written_rows(lab, rows, Order(named(name), source, split or SplitPlan(), _plain(mapping)))
+    record = written_rows(lab, rows, Order(named(name), source, split or SplitPlan(), _plain(mapping)))
     with lab.database.session() as session:
-        row, again = adopt(session, made)
+        row, again = adopt(session, record)
     return view_of(row, again=again)
 
 
@@ -159,16 +159,16 @@ def written_rows(lab: LabContext, rows: Sequence[Mapping[str, Any]], order: Orde
     return _written(lab, order, lambda: [readers.plain_row(dict(row), n) for n, row in enumerate(rows, 1)], False, None)
 
 
-def adopt(session: Session, made: Mapping[str, Any]) -> tuple[DatasetVersion, bool]:
+def adopt(session: Session, record: Mapping[str, Any]) -> tuple[DatasetVersion, bool]:
     """The row of what was written, and whether it was there already; an archived dataset comes back."""
-    row = queries.version_by_hash(session, made["version"]["content_hash"])
+    row = queries.version_by_hash(session, record["version"]["content_hash"])
     if row is not None:
         row.dataset.archived_at = None
         return row, True
-    source = made["version"]["source"]
+    source = record["version"]["source"]
     inputs = [RunInput(role="dataset", dataset_version_id=source["version"])] if source.get("kind") == "split" else []
-    run = runs.add_run(session, inputs, **made["run"])
-    return queries.add_version(session, made["name"], made_by_run_id=run.id, **made["version"]), False
+    run = runs.add_run(session, inputs, **record["run"])
+    return queries.add_version(session, record["name"], made_by_run_id=run.id, **record["version"]), False
 
 
 def long(order: Order) -> bool:
@@ -183,17 +183,17 @@ def preview(path: Path, filename: str = "", limit: int = PREVIEWED, options: Fil
     return _preview(guarded.read(path, filename, options), limit)
 
 
-def preview_hub(place: Place, limit: int = PREVIEWED) -> Preview:
-    return _preview(guarded.read_hub(place), limit)
+def preview_hub(dataset: Place, limit: int = PREVIEWED) -> Preview:
+    return _preview(guarded.read_hub(dataset), limit)
 
 
 def preview_starter(task: str, limit: int = PREVIEWED) -> Preview:
     order = starter_order(task, rows={"train": limit})
-    made = _preview(_items(order)[0](), limit)
-    return made._replace(roles={role: tuple(names) for role, names in (order.mapping or {}).items()})
+    preview = _preview(_items(order)[0](), limit)
+    return preview._replace(roles={role: tuple(names) for role, names in (order.mapping or {}).items()})
 
 
-def known(lab: LabContext, path: Path) -> tuple[str, ...]:
+def versions_of_file(lab: LabContext, path: Path) -> tuple[str, ...]:
     """The versions that were made of a file of these very bytes, newest first."""
     sha256 = file_hash(path)
     with lab.database.reading() as session:
@@ -210,7 +210,7 @@ def pasted(lab: LabContext, text: str) -> Path:
     elif first.startswith("{"):
         suffix = ".jsonl" if first.rstrip().endswith("}") else ".json"
     else:
-        suffix = ".tsv" if "\t" in first else ".csv" if any(one in first for one in SEPARATORS) else ".txt"
+        suffix = ".tsv" if "\t" in first else ".csv" if any(separator in first for separator in SEPARATORS) else ".txt"
     try:
         data = text.encode()
     except UnicodeEncodeError as problem:
@@ -249,8 +249,8 @@ def _items(order: Order, guard: bool = False) -> tuple[Callable[[], Iterable[rea
     if source["kind"] == "starter":
         return cache(partial(_drawn, source)), False
     if source["kind"] == "hub":
-        place = Place(**{name: source[name] for name in ("repo", "configuration", "split", "revision")})
-        return lambda: hub.rows(place), False
+        dataset = Place(**{name: source[name] for name in ("repo", "configuration", "split", "revision")})
+        return lambda: hub.rows(dataset), False
     path, filename = Path(order.file), source["name"]
     if not path.is_file():
         raise LabError(f"The file {filename} is gone; upload it again.")
@@ -275,20 +275,20 @@ def _drawn(source: Mapping[str, Any]) -> list[dict[str, Any]]:
     from genai_lab.starter.tasks import TASKS
 
     maker = TASKS.get(source["task"])
-    drawn = []
+    examples = []
     for split, count in source["rows"].items():
         rng = random.Random(f"{source['task']} {split} {source['seed']}")
-        drawn += [(split, maker.draw(rng, split)) for _ in range(count)]
-    listed = any(len(one.references) > 1 for _, one in drawn)
+        examples += [(split, maker.draw(rng, split)) for _ in range(count)]
+    listed = any(len(example.references) > 1 for _, example in examples)
     return [
         {
-            "input": one.source,
-            "reference": list(one.references) if listed else one.references[0],
-            **one.labels,
+            "input": example.source,
+            "reference": list(example.references) if listed else example.references[0],
+            **example.labels,
             "split": split,
-            "prompt": one.prompt,
+            "prompt": example.prompt,
         }
-        for split, one in drawn
+        for split, example in examples
     ]
 
 
@@ -302,7 +302,7 @@ def _written(
     def roles(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Roles:
         return checked(order.mapping, columns) if order.mapping is not None else guess(columns, rows)
 
-    made = tables.write(
+    table = tables.write(
         with_turns(items, order.mapping),
         folder(lab),
         order.split,
@@ -311,38 +311,38 @@ def _written(
         drop_bad=order.drop_bad,
         progress=progress,
     )
-    notes = [*made.notes, *empty_columns(made)]
+    notes = [*table.notes, *empty_columns(table)]
     version = {
-        "content_hash": made.content_hash,
+        "content_hash": table.content_hash,
         "source_hash": order.source.get("sha256"),
-        "path": made.path.name,
-        "rows": made.rows,
-        "bytes": made.path.stat().st_size,
-        "columns": [asdict(column) for column in made.columns],
-        "roles": {role: list(names) for role, names in made.roles.items()},
-        "splits": made.splits,
+        "path": table.path.name,
+        "rows": table.rows,
+        "bytes": table.path.stat().st_size,
+        "columns": [asdict(column) for column in table.columns],
+        "roles": {role: list(names) for role, names in table.roles.items()},
+        "splits": table.splits,
         "source": order.source | ({"notes": notes} if notes else {}),
     }
-    left_out = [asdict(row) for row in made.left_out]
+    left_out = [asdict(row) for row in table.left_out]
     return {
         "name": order.name,
         "version": version,
         "run": _run_fields(lab, order),
         "left_out": left_out,
-        "left_out_count": made.left_out_count,
+        "left_out_count": table.left_out_count,
     }
 
 
 def _run_fields(lab: LabContext, order: Order) -> dict[str, Any]:
-    made = provenance()
+    code = provenance()
     settings = {name: value for name, value in order.as_dict().items() if name != "file"}
     return {
         "kind": "import",
         "settings": settings,
         "seed": order.split.seed,
-        "code_revision": made.revision,
-        "dirty": made.dirty,
-        "packages": made.packages,
+        "code_revision": code.revision,
+        "dirty": code.dirty,
+        "packages": code.packages,
         "device": lab.config.device,
         "status": "finished",
     }

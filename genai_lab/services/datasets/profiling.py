@@ -20,9 +20,9 @@ Progress = Callable[[int, int], None]
 
 def profile(lab: LabContext, version_id: int, model: str = "") -> dict[str, Any]:
     """The profile, from memory where it is known; with `model` also lengths in its tokens. Raises LabError."""
-    made = computed(lab, version_id, model)
+    findings = computed(lab, version_id, model)
     with lab.database.session() as session:
-        return ingest(session, version_id, made)
+        return ingest(session, version_id, findings)
 
 
 def start_profile(lab: LabContext, version_id: int, model: str = "") -> int:
@@ -37,21 +37,21 @@ def start_profile(lab: LabContext, version_id: int, model: str = "") -> int:
 def computed(lab: LabContext, version_id: int, model: str = "", progress: Progress | None = None) -> dict[str, Any]:
     """What is not known yet of the profile; writes nothing."""
     view = _version(lab, version_id)
-    made: dict[str, Any] = {}
+    findings: dict[str, Any] = {}
     if view.profile is None:
-        made |= engine.profile(_texts(lab, view, progress), view.column_names, view.roles)
+        findings |= engine.profile(_texts(lab, view, progress), view.column_names, view.roles)
     if model and model not in (view.profile or {}).get("lengths", {}):
-        made["lengths"] = {model: _lengths(lab, view, model)}
-    return made
+        findings["lengths"] = {model: _lengths(lab, view, model)}
+    return findings
 
 
-def ingest(session: Any, version_id: int, made: dict[str, Any]) -> dict[str, Any]:
+def ingest(session: Any, version_id: int, findings: dict[str, Any]) -> dict[str, Any]:
     """Adds findings to the version's profile; returns all of it."""
     row = queries.version(session, version_id)
     if row is None:
         raise LabError("The dataset version is gone.")
     old = row.profile or {}
-    row.profile = {**old, **made, "lengths": {**old.get("lengths", {}), **made.get("lengths", {})}}
+    row.profile = {**old, **findings, "lengths": {**old.get("lengths", {}), **findings.get("lengths", {})}}
     return row.profile
 
 
@@ -66,15 +66,15 @@ def _version(lab: LabContext, version_id: int) -> VersionView:
 def _texts(lab: LabContext, view: VersionView, progress: Progress | None) -> Iterator[list[dict[str, str]]]:
     """All rows as texts, a block at a time."""
     coded = any(column.kind == "json" for column in view.columns)
-    done = 0
+    row_count = 0
     for block in tables.blocks(file_of(lab, view)):
         if coded:
             yield [_texts_of(view, row) for row in block]
         else:
             yield [{name: cell or "" for name, cell in row.items()} for row in block]
-        done += len(block)
+        row_count += len(block)
         if progress:
-            progress(done, view.rows)
+            progress(row_count, view.rows)
 
 
 def _texts_of(view: VersionView, row: dict[str, Any]) -> dict[str, str]:
@@ -91,8 +91,8 @@ def _lengths(lab: LabContext, view: VersionView, model: str) -> dict[str, Any]:
     keys = range(view.rows)
     if view.rows > engine.SAMPLED:
         keys = sorted(random.Random("lengths").sample(keys, engine.SAMPLED))  # type: ignore[assignment]
-    found = tables.read_rows(file_of(lab, view), keys, names)
-    texts = {name: [text_of(restored(view, row).get(name)) for row in found] for name in names}
+    rows = tables.read_rows(file_of(lab, view), keys, names)
+    texts = {name: [text_of(restored(view, row).get(name)) for row in rows] for name in names}
     return {name: engine.lengths(_affordable(texts[name]), count, view.rows) for name in names}
 
 
@@ -100,6 +100,6 @@ def _affordable(texts: list[str]) -> list[str]:
     """As many of them, drawn with a fixed seed, as have SAMPLED_CHARACTERS together; at least one."""
     if sum(map(len, texts)) <= engine.SAMPLED_CHARACTERS:
         return texts
-    drawn = random.Random("affordable").sample(texts, len(texts))
-    sizes = list(itertools.accumulate(map(len, drawn)))
-    return drawn[: max(1, bisect.bisect(sizes, engine.SAMPLED_CHARACTERS))]
+    shuffled = random.Random("affordable").sample(texts, len(texts))
+    sizes = list(itertools.accumulate(map(len, shuffled)))
+    return shuffled[: max(1, bisect.bisect(sizes, engine.SAMPLED_CHARACTERS))]

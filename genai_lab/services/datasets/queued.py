@@ -42,17 +42,19 @@ def stuck(lab: LabContext) -> Stuck | None:
     for view in jobs.find(lab, status="failed", kinds=KINDS, limit=20)[0]:
         path = jobs.folder(lab, view.id) / BAD_ROWS
         if path.is_file():
-            kept = json.loads(path.read_text())
-            return Stuck(view.id, view.settings["name"], tuple(BadRow(**one) for one in kept["rows"]), kept["count"])
+            report = json.loads(path.read_text())
+            return Stuck(
+                view.id, view.settings["name"], tuple(BadRow(**bad_row) for bad_row in report["rows"]), report["count"]
+            )
     return None
 
 
 def without_bad(lab: LabContext, job_id: int) -> int:
     """Queues the stuck import again, without the rows that cannot be read; returns the new job's id."""
     order = Order.from_dict(jobs.show(lab, job_id).settings)
-    made = _enqueue(lab, replace(order, drop_bad=True))
+    new_job = _enqueue(lab, replace(order, drop_bad=True))
     _answered(lab, job_id)
-    return made
+    return new_job
 
 
 def give_up(lab: LabContext, job_id: int) -> None:
@@ -65,8 +67,8 @@ def give_up(lab: LabContext, job_id: int) -> None:
 
 def keep_bad(folder: Path, rows: Sequence[BadRow], count: int) -> None:
     """Leaves the bad rows in the job's folder, where `stuck` looks."""
-    kept = {"rows": [asdict(row) for row in rows], "count": count}
-    write_json(folder / BAD_ROWS, kept)
+    report = {"rows": [asdict(row) for row in rows], "count": count}
+    write_json(folder / BAD_ROWS, report)
 
 
 def _answered(lab: LabContext, job_id: int) -> None:
@@ -80,9 +82,9 @@ def _enqueue(lab: LabContext, order: Order) -> int:
 
 def _kept(lab: LabContext, path: Path) -> Path:
     """The file under a name of the job's own, so that a second upload or a cleaned folder changes nothing."""
-    own = incoming(lab) / f"{uuid.uuid4().hex}-{path.name[-60:]}"
+    target = incoming(lab) / f"{uuid.uuid4().hex}-{path.name[-60:]}"
     try:
-        os.link(path, own)
+        os.link(path, target)
     except OSError:
-        shutil.copyfile(path, own)
-    return own
+        shutil.copyfile(path, target)
+    return target

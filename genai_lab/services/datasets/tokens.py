@@ -33,11 +33,11 @@ def counter(lab: LabContext, model: str) -> Callable[[Sequence[str]], list[int]]
 
     @clear_panics(f"The tokenizer of {model}")
     def count(texts: Sequence[str]) -> list[int]:
-        made: list[int] = []
+        counts: list[int] = []
         for start in range(0, len(texts), BATCH):
             batch = tokenizer.encode_batch_fast(list(texts[start : start + BATCH]), add_special_tokens=False)
-            made += [len(one.ids) for one in batch]
-        return made
+            counts += [len(encoding.ids) for encoding in batch]
+        return counts
 
     return count
 

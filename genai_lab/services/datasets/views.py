@@ -53,7 +53,7 @@ class VersionView(View):
         return tuple(column.name for column in self.columns)
 
 
-def view_of(row: DatasetVersion, **more: Any) -> VersionView:
+def view_of(row: DatasetVersion, **result: Any) -> VersionView:
     return VersionView(
         id=row.id,
         dataset=row.dataset.name,
@@ -61,7 +61,7 @@ def view_of(row: DatasetVersion, **more: Any) -> VersionView:
         content_hash=row.content_hash,
         path=row.path,
         rows=row.rows,
-        columns=tuple(Column(**one) for one in row.columns),
+        columns=tuple(Column(**fields) for fields in row.columns),
         roles={role: tuple(names) for role, names in row.roles.items()},
         splits={split: row.splits[split] for split in SPLITS if split in row.splits},
         bytes=row.bytes,
@@ -70,7 +70,7 @@ def view_of(row: DatasetVersion, **more: Any) -> VersionView:
         made_by_run_id=row.made_by_run_id,
         archived=row.dataset.archived_at is not None,
         profile=row.profile,
-        **more,
+        **result,
     )
 
 
@@ -88,14 +88,14 @@ def file_of(lab: LabContext, view: VersionView) -> Path:
 
 def restored(view: VersionView, row: Mapping[str, Any]) -> dict[str, Any]:
     """Cells as they were in their source; columns that the row did not have are left out."""
-    known = {column.name: column for column in view.columns}
-    made = {}
+    columns = {column.name: column for column in view.columns}
+    cells = {}
     for name, cell in row.items():
-        column = known.get(name)
+        column = columns.get(name)
         if cell is None and column is not None and column.sparse:
             continue
-        made[name] = json.loads(cell) if column is not None and column.kind == "json" and cell is not None else cell
-    return made
+        cells[name] = json.loads(cell) if column is not None and column.kind == "json" and cell is not None else cell
+    return cells
 
 
 def example_of(view: VersionView, key: int, row: Mapping[str, Any]) -> Example:
@@ -106,11 +106,11 @@ def example_of(view: VersionView, key: int, row: Mapping[str, Any]) -> Example:
     for name in view.roles.get("reference", ()):
         value = cells.get(name)
         if isinstance(value, list) and conversations.read_cell(value) is None:
-            references += [text_of(one) for one in value]
+            references += [text_of(item) for item in value]
         else:
             references.append(texts[name])
     label = texts[view.roles["label"][0]] if "label" in view.roles else None
-    asked = texts[view.roles["input"][0]] if "input" in view.roles else ""
+    question = texts[view.roles["input"][0]] if "input" in view.roles else ""
     messages: conversations.Messages = ()
     try:
         talk = _conversation(view, cells)
@@ -118,10 +118,10 @@ def example_of(view: VersionView, key: int, row: Mapping[str, Any]) -> Example:
         raise LabError(f"Row {key + 1:,} of {view.name} cannot be read: {problem}.") from None
     if talk is not None:
         messages = talk.prompt
-        asked = conversations.write_text(conversations.split_system(messages)[1])
+        question = conversations.write_text(conversations.split_system(messages)[1])
         if not references and talk.answer is not None:
             references = [talk.answer]
-    return Example(key, texts, tuple(references), label, str(row[SPLIT]), asked, messages, cells)
+    return Example(key, texts, tuple(references), label, str(row[SPLIT]), question, messages, cells)
 
 
 def _conversation(view: VersionView, cells: Mapping[str, Any]) -> conversations.Exchange | None:
@@ -131,16 +131,16 @@ def _conversation(view: VersionView, cells: Mapping[str, Any]) -> conversations.
     """
     system = next((name for name in column_of(view, "system") if cells.get(name)), None)
     if "input" in view.roles:
-        asked = view.roles["input"]
-        talks = any(conversations.read_cell(cells.get(name)) for name in asked)
+        columns = view.roles["input"]
+        talks = any(conversations.read_cell(cells.get(name)) for name in columns)
         if not talks and not system and not cells.get(conversations.HISTORY):
             return None
-        return conversations.Exchange(conversations.read_prompt(cells, asked, system), None)
+        return conversations.Exchange(conversations.read_prompt(cells, columns, system), None)
     if "messages" not in view.roles:
         return None
-    found = conversations.read_turns(cells.get(view.roles["messages"][0]), "user")
-    whole = conversations.with_system(found, cells.get(system) if system else None)
-    return conversations.Exchange(whole, None) if "chosen" in view.roles else conversations.read_exchange(whole)
+    turns = conversations.read_turns(cells.get(view.roles["messages"][0]), "user")
+    messages = conversations.with_system(turns, cells.get(system) if system else None)
+    return conversations.Exchange(messages, None) if "chosen" in view.roles else conversations.read_exchange(messages)
 
 
 def column_of(view: VersionView, role: str) -> tuple[str, ...]:
@@ -148,14 +148,14 @@ def column_of(view: VersionView, role: str) -> tuple[str, ...]:
     if view.roles.get(role):
         return view.roles[role]
     named = {"input": ("prompt",), "system": conversations.SYSTEM_COLUMNS}.get(role, (role,))
-    taken = {name for names in view.roles.values() for name in names}
-    return tuple(name for name in named if name in view.column_names and name not in taken)
+    used = {name for names in view.roles.values() for name in names}
+    return tuple(name for name in named if name in view.column_names and name not in used)
 
 
 def _shown(value: Any) -> str:
     """A cell as text to read: a conversation turn by turn, other lists and objects as JSON."""
     try:
-        found = conversations.readable(value) if isinstance(value, list | dict) else None
+        text = conversations.readable(value) if isinstance(value, list | dict) else None
     except conversations.Unreadable:
-        found = None
-    return text_of(value) if found is None else found
+        text = None
+    return text_of(value) if text is None else text
