@@ -67,9 +67,10 @@ class Database:
         settings = Config()
         settings.set_main_option("script_location", str(MIGRATIONS))
         try:
-            with self.writer.begin() as connection:
+            with self.writer.connect() as connection, _without_foreign_keys(connection), connection.begin():
                 settings.attributes["connection"] = connection
                 command.upgrade(settings, "head")
+                _check_foreign_keys(connection)
         except CommandError as problem:
             raise OtherVersion(str(problem)) from problem
 
@@ -105,6 +106,28 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by copying it; with foreign keys, dropping the old one would delete what refers to it.
+
+    The pragma does nothing within a transaction, so it is set on the driver's connection before one begins.
+    """
+    driver = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite" or driver is None:
+        yield
+        return
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite" and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
+        raise OtherVersion(f"The migration would leave rows of {broken[0]} without what they refer to in {broken[2]}.")
 
 
 def _take_the_write_lock(connection: Connection) -> None:

@@ -13,10 +13,11 @@ EVALUATION = "evaluate"
 
 
 class Output(NamedTuple):
-    """One completion of a system; `example` is the row of its dataset version."""
+    """One completion of a system; `example` is the row of its dataset version, `sample` counts its completions."""
 
     id: int
     example: int
+    sample: int
     text: str
     prompt: str
     prompt_tokens: int
@@ -53,6 +54,7 @@ def outputs(session: Session, run_id: int) -> list[Output]:
         select(
             Generation.id,
             Generation.example,
+            Generation.sample_index,
             Generation.text,
             Generation.rendered_prompt,
             Generation.prompt_tokens,
@@ -65,6 +67,14 @@ def outputs(session: Session, run_id: int) -> list[Output]:
         .order_by(Generation.example, Generation.sample_index)
     )
     return [Output._make(row) for row in session.execute(wanted)]
+
+
+def outputs_by_row(session: Session, run_id: int) -> list[list[Output]]:
+    """The completions of each dataset row that the system answered, in the order of the rows."""
+    rows: dict[int, list[Output]] = {}
+    for output in outputs(session, run_id):
+        rows.setdefault(output.example, []).append(output)
+    return list(rows.values())
 
 
 def counts(session: Session, run_ids: Sequence[int]) -> dict[int, int]:
@@ -109,12 +119,13 @@ def add_responses(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 def add_generations(session: Session, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
     """Adds completions of systems that are not there yet."""
     for run_id in {run_id for run_id, _ in rows}:
-        own = {row["sample_index"]: row for one, row in rows if one == run_id}
-        wanted = select(Generation.sample_index).where(Generation.run_id == run_id)
-        known = set(session.scalars(wanted.where(Generation.sample_index.in_(own))))
-        fresh = [{"run_id": run_id, "trace": b"", **row} for place, row in own.items() if place not in known]
-        if fresh:
-            session.execute(insert(Generation), fresh)
+        by_key = {(row["row_index"], row["sample_index"]): row for owner, row in rows if owner == run_id}
+        query = select(Generation.row_index, Generation.sample_index).where(Generation.run_id == run_id)
+        indices = {row_index for row_index, _ in by_key}
+        stored = {tuple(key) for key in session.execute(query.where(Generation.row_index.in_(indices)))}
+        missing = [{"run_id": run_id, "trace": b"", **row} for key, row in by_key.items() if key not in stored]
+        if missing:
+            session.execute(insert(Generation), missing)
 
 
 def end_system(session: Session, run_id: int, ended: dict[str, Any]) -> None:

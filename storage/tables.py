@@ -130,7 +130,7 @@ class Run(Row):
         cascade="all, delete-orphan", back_populates="run", foreign_keys="RunInput.run_id"
     )
     generations: Mapped[list["Generation"]] = relationship(
-        cascade="all, delete-orphan", order_by="Generation.sample_index", back_populates="run"
+        cascade="all, delete-orphan", order_by="Generation.row_index, Generation.sample_index", back_populates="run"
     )
 
     __table_args__ = (CheckConstraint("status IN ('running', 'finished', 'cancelled', 'failed')", name="status"),)
@@ -169,7 +169,8 @@ class RunInput(Row):
 class Generation(Row):
     """One completion. `trace` holds the tokens with their alternatives, as compressed JSON.
 
-    `example` is the row number in the dataset version that the run read, None for a prompt typed by hand; `detail` then
+    `row_index` counts the prompts of the run from 0, `sample_index` the completions of a prompt; together they are the
+    key. `example` is the row number in the dataset version that the run read, None for a prompt typed by hand; `detail` then
     holds the row numbers of its shots, whether it was remembered, and the error where there is no completion. Of a
     prompt typed by hand it may hold notes for the reader and the number of reasoning tokens.
     """
@@ -177,6 +178,7 @@ class Generation(Row):
     __tablename__ = "generations"
 
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
+    row_index: Mapped[int] = mapped_column(default=0, server_default="0")
     sample_index: Mapped[int]
     example: Mapped[int | None]
     detail: Mapped[dict[str, Any] | None]
@@ -191,7 +193,7 @@ class Generation(Row):
     trace: Mapped[bytes] = mapped_column(LargeBinary)
     run: Mapped[Run] = relationship(back_populates="generations")
 
-    __table_args__ = (UniqueConstraint("run_id", "sample_index"),)
+    __table_args__ = (UniqueConstraint("run_id", "row_index", "sample_index"),)
 
 
 class Preset(Row):

@@ -94,7 +94,8 @@ def _read(version: DatasetVersion) -> RunInput:
 def _generation(place: int, row: dict[str, str]) -> dict[str, Any]:
     return {
         "example": place,
-        "sample_index": place,
+        "row_index": place,
+        "sample_index": 0,
         "rendered_prompt": row["prompt"],
         "text": row["text"],
         "finish_reason": "end of text",

@@ -241,7 +241,8 @@ def _made(session: Session, result: dict[str, Any]) -> None:
 def _generation(sample: dict[str, Any]) -> dict[str, Any]:
     return {
         "example": sample["place"],
-        "sample_index": sample["step"] * SHOWN + sample["place"],
+        "row_index": sample["step"] * SHOWN + sample["place"],
+        "sample_index": 0,
         "rendered_prompt": sample["prompt"],
         "text": sample["text"],
         "finish_reason": "end of text",
