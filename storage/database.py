@@ -126,7 +126,9 @@ def _without_foreign_keys(connection: Connection) -> Iterator[None]:
 
 
 def _check_foreign_keys(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite" and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()):
+    if connection.dialect.name != "sqlite":
+        return
+    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
         raise OtherVersion(f"The migration would leave rows of {broken[0]} without what they refer to in {broken[2]}.")
 
 

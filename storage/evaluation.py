@@ -119,13 +119,19 @@ def add_responses(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 def add_generations(session: Session, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
     """Adds completions of systems that are not there yet."""
     for run_id in {run_id for run_id, _ in rows}:
-        by_key = {(row["row_index"], row["sample_index"]): row for owner, row in rows if owner == run_id}
+        mine = [keyed(row) for owner, row in rows if owner == run_id]
+        by_key = {(row["row_index"], row["sample_index"]): row for row in mine}
         query = select(Generation.row_index, Generation.sample_index).where(Generation.run_id == run_id)
         indices = {row_index for row_index, _ in by_key}
         stored = {tuple(key) for key in session.execute(query.where(Generation.row_index.in_(indices)))}
         missing = [{"run_id": run_id, "trace": b"", **row} for key, row in by_key.items() if key not in stored]
         if missing:
             session.execute(insert(Generation), missing)
+
+
+def keyed(row: dict[str, Any]) -> dict[str, Any]:
+    """The completion with both indices: a record of a job that began before there were two has the row's alone."""
+    return row if "row_index" in row else row | {"row_index": row["sample_index"], "sample_index": 0}
 
 
 def end_system(session: Session, run_id: int, ended: dict[str, Any]) -> None:

@@ -170,9 +170,9 @@ class Generation(Row):
     """One completion. `trace` holds the tokens with their alternatives, as compressed JSON.
 
     `row_index` counts the prompts of the run from 0, `sample_index` the completions of a prompt; together they are the
-    key. `example` is the row number in the dataset version that the run read, None for a prompt typed by hand; `detail` then
-    holds the row numbers of its shots, whether it was remembered, and the error where there is no completion. Of a
-    prompt typed by hand it may hold notes for the reader and the number of reasoning tokens.
+    key. `example` is the row number in the dataset version that the run read, None for a prompt typed by hand. For a
+    dataset row, `detail` holds the row numbers of its shots, whether it was remembered, and the error where there is no
+    completion; for a prompt typed by hand it may hold notes for the reader and the number of reasoning tokens.
     """
 
     __tablename__ = "generations"

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ def _score(options: argparse.Namespace) -> int:
         raise LabError(f"{metric.title} needs references; name their column with --reference.")
     made, references = predictions_of(Path(options.data), options.prediction, options.reference)
     settings = settings_of(options.metric, _settings(options.set))
-    judge = _judge(options, settings)
+    judge = _judge(options, settings, made)
     found = measure(options.metric, made, references, settings, model=judge, seed=options.seed)
     if options.per_example:
         _write_rows(options.per_example, {name: one.sample.values for name, one in found.figures.items()})
@@ -288,7 +289,7 @@ def _write_rows(path: Path, values: dict[str, list[float | None]]) -> None:
         raise LabError(f"{path} cannot be written ({problem.strerror}); choose another place.") from None
 
 
-def _judge(options: argparse.Namespace, settings: Any) -> Any:
+def _judge(options: argparse.Namespace, settings: Any, predictions: "Sequence[Sequence[str]]") -> Any:
     """The model of a metric that asks one; the lab is opened for those alone."""
     from genai_lab.metrics import METRICS
 
@@ -299,7 +300,8 @@ def _judge(options: argparse.Namespace, settings: Any) -> Any:
     from genai_lab.evaluation.files import predictions_of
     from genai_lab.services.scorers import scorer_for
 
-    sources = predictions_of(Path(options.data), options.input, [])[0] if options.input else []
+    inputs = predictions_of(Path(options.data), options.input, [])[0] if options.input else []
+    sources = [texts[0] for texts, row in zip(inputs, predictions, strict=False) for _ in row]
     lab = bootstrap.open_lab(Config.from_environment(home=options.home))
     try:
         return scorer_for(lab, options.metric, settings, sources)

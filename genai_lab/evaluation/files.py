@@ -10,28 +10,31 @@ from genai_lab.errors import LabError
 WHOLE = FileOptions(as_is=True)  # a column of predictions alone is enough for some metrics
 
 
-def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """One prediction and its references a row; a list in a reference column counts as several references.
+def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tuple[list[list[str]], list[list[str]]]:
+    """The completions and the references of each row; a list in a cell holds several of them.
 
     Raises LabError for a file that cannot be read, a missing column or an empty reference, naming the row.
     """
     if not path.is_file():
         raise LabError(f"There is no file {path}; give the path of a table of predictions.")
-    made: list[str] = []
+    made: list[list[str]] = []
     wanted: list[list[str]] = []
     for number, item in enumerate(readers.only_rows(guarded.read(path, options=WHOLE)), 1):
         for name in (prediction, *references):
             if name not in item:
                 raise LabError(f"Row {number:,} has no column {name!r}. It has: {', '.join(item)}.")
-        if item[prediction] is None or isinstance(item[prediction], list | dict):
-            raise LabError(f"Row {number:,}, column {prediction!r}: a prediction must be a text or a number.")
+        texts = item[prediction] if isinstance(item[prediction], list) else [item[prediction]]
+        if not texts or any(text is None or isinstance(text, list | dict) for text in texts):
+            raise LabError(
+                f"Row {number:,}, column {prediction!r}: a prediction must be a text or a number, or a list of them."
+            )
         own: list[str] = []
         for name in references:
             value = item[name]
             own += [readers.text_of(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
         if references and not own:
             raise LabError(f"Row {number:,} has no reference in {', '.join(references)}.")
-        made.append(readers.text_of(item[prediction]))
+        made.append([readers.text_of(text) for text in texts])
         wanted.append(own)
     if not made:
         raise LabError("The file has no rows.")

@@ -36,7 +36,7 @@ class Microscope(Protocol):
 
 def layout(height: int = 260, **more: Any) -> dict[str, Any]:
     """The house layout; `uirevision` keeps a zoom while the data change."""
-    axis = {"gridcolor": GRID, "zeroline": False, "automargin": False}
+    axis = {"gridcolor": GRID, "zeroline": False, "automargin": False, "exponentformat": "power"}
     return {
         "height": height,
         "margin": {"l": 44, "r": 12, "t": 12, "b": 34},

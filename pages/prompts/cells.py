@@ -9,7 +9,7 @@ from genai_lab.evaluation.figures import figure_of, title_of
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key, ScoreView
 from genai_lab.services.matrix import CellView, MatrixView
-from genai_lab.services.matrix.reading import Prediction
+from genai_lab.services.matrix.reading import Prediction, RowCompletion
 from pages.components.head import piece
 from pages.components.stats import seconds_text
 
@@ -42,19 +42,27 @@ element.addEventListener('click', e => {
 
 _PREDICTIONS = """
 {{#if value.lines.length}}<ul class="predictions" aria-label="Predictions">{{#each value.lines}}
-<li data-generation="{{this.id}}"><div class="line"><b>Row {{this.row}}</b>
+<li data-generation="{{this.id}}" data-completions="{{this.count}}"><div class="line"><b>Row {{this.row}}</b>
 {{#if this.score}}<span>{{this.score}}</span>{{/if}}<span>{{this.meta}}</span>
 {{#if this.cached}}<span>remembered</span>{{/if}}</div>
 <div class="texts"><div><h4>Input</h4><p>{{this.source}}</p></div>
 <div><h4>Reference</h4><p>{{this.references}}</p></div>
+{{#if this.one}}
 <div><h4>Prediction</h4>{{#if this.error}}<p class="failed">{{this.error}}</p>{{else}}<p>{{this.text}}</p>{{/if}}</div>
-{{#if this.beside}}<div><h4>{{this.beside}}</h4><p>{{this.other}}</p></div>{{/if}}</div>
+{{/if}}{{#if this.beside}}<div><h4>{{this.beside}}</h4><p>{{this.other}}</p></div>{{/if}}</div>
+{{#if this.one}}{{else}}<ol class="completions" aria-label="Completions of row {{this.row}}">{{#each this.completions}}
+<li data-generation="{{this.id}}">{{#if this.error}}<p class="failed">{{this.error}}</p>{{else}}<p>{{this.text}}</p>
+{{/if}}<div class="marks"><small>{{this.meta}}</small>
+<button type="button" data-thumb="1" aria-pressed="{{this.up}}" aria-label="Good, {{this.name}}">Good</button>
+<button type="button" data-thumb="-1" aria-pressed="{{this.down}}" aria-label="Bad, {{this.name}}">Bad</button>
+<input type="text" maxlength="2000" placeholder="Comment" aria-label="Comment on {{this.name}}"
+value="{{this.comment}}"></div></li>{{/each}}</ol>{{/if}}
 <details><summary>Prompt{{this.shots}}</summary><pre>{{this.prompt}}</pre></details>
-<div class="marks">
+{{#if this.one}}<div class="marks">
 <button type="button" data-thumb="1" aria-pressed="{{this.up}}" aria-label="Good, row {{this.row}}">Good</button>
 <button type="button" data-thumb="-1" aria-pressed="{{this.down}}" aria-label="Bad, row {{this.row}}">Bad</button>
 <input type="text" maxlength="2000" placeholder="Comment" aria-label="Comment on row {{this.row}}"
-value="{{this.comment}}"></div></li>{{/each}}</ul>
+value="{{this.comment}}"></div>{{/if}}</li>{{/each}}</ul>
 {{else}}{{#if value.note}}<div class="empty-state"><b>{{value.note}}</b><p>{{value.next}}</p></div>{{/if}}{{/if}}
 """
 _PREDICTIONS_SCRIPT = """
@@ -64,12 +72,13 @@ element.addEventListener('click', e => {
   const on = button.getAttribute('aria-pressed') !== 'true';
   for (const one of button.parentElement.querySelectorAll('button[data-thumb]'))
     one.setAttribute('aria-pressed', String(on && one === button));
-  trigger('rate', { id: button.closest('li').dataset.generation, thumb: on ? Number(button.dataset.thumb) : 0 });
+  const id = button.closest('li[data-generation]').dataset.generation;
+  trigger('rate', { id, thumb: on ? Number(button.dataset.thumb) : 0 });
 });
 element.addEventListener('change', e => {
   if (!e.target.matches('input[type=text]')) return;
   e.stopPropagation();
-  trigger('comment', { id: e.target.closest('li').dataset.generation, text: e.target.value });
+  trigger('comment', { id: e.target.closest('li[data-generation]').dataset.generation, text: e.target.value });
 });
 """
 
@@ -105,8 +114,9 @@ def grid_value(view: MatrixView, key: Key | None, cell: int | None) -> dict[str,
         for label in labels
     ]
     when = f"{view.created_at:%Y-%m-%d %H:%M} UTC"
-    plan = view.plan
-    about = f"Matrix {view.id} on {view.dataset}, {view.rows:,} rows of {plan.split}, {when}, seed {view.seed}"
+    plan, k = view.plan, view.plan.num_return_sequences
+    rows_text = f"{view.rows:,} rows of {plan.split}{per_row((k, k))}"
+    about = f"Matrix {view.id} on {view.dataset}, {rows_text}, {when}, seed {view.seed}"
     return {
         "id": view.id,
         "status": view.status,
@@ -134,13 +144,28 @@ def row_label(cell: CellView, cells: Sequence[CellView]) -> str:
     return " · ".join(word.replace("_", " ") if word in SETTINGS else word for word in words if word)
 
 
+def per_row(completions: tuple[int, int]) -> str:
+    """ " x 4 completions", empty where each row has one."""
+    fewest, most = completions
+    if most == 1:
+        return ""
+    return f" x {fewest} completions" if fewest == most else f" x {fewest} to {most} completions"
+
+
 def score_of(cell: CellView, key: Key | None) -> ScoreView | None:
     return next((one for one in cell.scores if (one.metric, one.figure, one.signature) == key), None)
 
 
 def bounds(view: MatrixView, key: Key | None) -> tuple[float, float]:
-    """The least and greatest value among the cells, for the colours."""
-    values = [one.value for cell in view.cells if (one := score_of(cell, key)) is not None and one.value is not None]
+    """The values of the palest and the fullest colour: the least and greatest of the cells, or where all are equal the
+    figure's own range.
+    """
+    scores = [score_of(cell, key) for cell in view.cells]
+    values = [score.value for score in scores if score is not None and score.value is not None]
+    if key is not None and len(set(values)) < 2:
+        figure = figure_of(key[0], key[1])
+        if figure.low is not None and figure.high is not None:
+            return figure.low, figure.high
     return (min(values), max(values)) if values else (0.0, 1.0)
 
 
@@ -187,12 +212,12 @@ def _spot(
         "heat": 0,
     }
     if score is not None:
-        share = (score.value - low) / (high - low) if score.value is not None and high > low else 1.0
+        share = (score.value - low) / (high - low) if score.value is not None and high > low else 0.5
         if key is not None and not figure_of(key[0], key[1]).higher_is_better:
             share = 1.0 - share
         made |= {
             "value": number(score.value),
-            "ends": f"{number(score.low)} to {number(score.high)}, n = {score.n}",
+            "ends": f"{number(score.low)} to {number(score.high)}, n = {score.n}{per_row(score.completions_per_row)}",
             "heat": round(4 + 40 * share),
         }
     return made
@@ -201,7 +226,7 @@ def _spot(
 def _waits(view: MatrixView, cell: CellView) -> str:
     if cell.error:
         return "failed"
-    return f"{cell.system.n} of {view.rows} rows" if cell.system.n else "waits"
+    return f"{cell.system.rows} of {view.rows} rows" if cell.system.n else "waits"
 
 
 def _line(one: Prediction, beside: str, key: Key | None) -> dict[str, Any]:
@@ -209,22 +234,39 @@ def _line(one: Prediction, beside: str, key: Key | None) -> dict[str, Any]:
     score = f"{key[1].replace('_', ' ')} {number(one.value)}" if key is not None and one.value is not None else ""
     if beside and one.other_value is not None:
         score += f", beside {number(one.other_value)}"
-    seconds = seconds_text(one.seconds)
-    return {
-        "id": one.generation,
+    line = {
         "row": one.example + 1,
         "score": score,
-        "meta": f"{one.prompt_tokens:,} + {one.completion_tokens:,} tokens, {seconds}",
-        "cached": one.cached,
+        "meta": _meta(one.completions),
+        "cached": all(completion.cached for completion in one.completions),
         "source": one.source,
         "references": "\n".join(one.references) or "–",
-        "text": one.text or "(nothing)",
-        "error": one.error or "",
+        "one": len(one.completions) == 1,
+        "count": len(one.completions),
+        "completions": [_completion(one, number) for number in range(len(one.completions))],
         "beside": beside if one.other is not None else "",
-        "other": one.other or "(nothing)",
+        "other": "\n— or —\n".join(text or "(nothing)" for text in one.other or ("",)),
         "prompt": one.prompt,
         "shots": shots,
-        "up": "true" if one.thumb > 0 else "false",
-        "down": "true" if one.thumb < 0 else "false",
-        "comment": one.comment,
     }
+    return _completion(one, 0) | line
+
+
+def _completion(row: Prediction, number: int) -> dict[str, Any]:
+    completion = row.completions[number]
+    return {
+        "id": completion.generation,
+        "name": f"row {row.example + 1}, completion {number + 1}",
+        "text": completion.text or "(nothing)",
+        "error": completion.error or "",
+        "meta": f"{_meta([completion])}, seed {completion.seed}",
+        "up": "true" if completion.thumb > 0 else "false",
+        "down": "true" if completion.thumb < 0 else "false",
+        "comment": completion.comment,
+    }
+
+
+def _meta(completions: Sequence[RowCompletion]) -> str:
+    """Tokens read and written, and the time of all the completions."""
+    read, written = completions[0].prompt_tokens, sum(completion.completion_tokens for completion in completions)
+    return f"{read:,} + {written:,} tokens, {seconds_text(sum(completion.seconds for completion in completions))}"

@@ -136,7 +136,7 @@ def test_a_file_of_predictions_alone_is_a_system(lab: LabContext, tmp_path: Path
     file = tmp_path / "alone.csv"
     file.write_text("prediction\nOnce upon a time\nThere was a boy\n")
     assert len(uploads.systems(lab, file, ["prediction"], [])) == 1
-    assert predictions_of(file, "prediction", [])[0] == ["Once upon a time", "There was a boy"]
+    assert predictions_of(file, "prediction", [])[0] == [["Once upon a time"], ["There was a boy"]]
 
 
 def test_a_file_with_bad_rows_leaves_nothing_behind(lab: LabContext, tmp_path: Path) -> None:

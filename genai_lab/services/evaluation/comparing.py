@@ -9,11 +9,11 @@ from genai_lab.context import LabContext
 from genai_lab.evaluation import statistics
 from genai_lab.evaluation.figures import figure_of
 from genai_lab.metrics import METRICS, Choice, Sample
+from genai_lab.metrics.grouping import row_samples
 from genai_lab.services import datasets
 from genai_lab.services.evaluation.evaluations import EvaluationView, show
 from genai_lab.services.predictions import Key
-from genai_lab.services.predictions.scoring import settings_of, wanted
-from genai_lab.services.scorers import scorer_for
+from genai_lab.services.predictions.scoring import references_of, scorer_of, settings_of
 from genai_lab.views import View
 from storage import evaluation as queries
 
@@ -73,22 +73,21 @@ def _compared(kept: _Kept, evaluation: int, key: Key, a: int, b: int) -> statist
 
 
 def sample_of(lab: LabContext, view: EvaluationView, key: Key, system: int) -> tuple[Sample, dict[int, int]]:
-    """What the system's rows contribute to the figure, and each dataset row's place in it.
+    """What the system's rows contribute to the figure, and each dataset row's index in it.
 
     A mean's rows are stored; the sums of a figure of the whole set are counted again from the texts.
     """
     score = view.score(key, system)
     with lab.database.reading() as session:
-        found = queries.outputs(session, system)
-    places: dict[int, int] = {}
-    for place, output in enumerate(found):
-        places.setdefault(output.example, place)
+        rows = queries.outputs_by_row(session, system)
+    indices = {outputs[0].example: index for index, outputs in enumerate(rows)}
     if not figure_of(key[0], key[1]).summed:
-        return Sample(np.array(score.per_example, dtype=float)), places
-    rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, list(places))}
-    references = [wanted(rows[output.example]) for output in found]
+        return Sample(np.array(score.per_example, dtype=float)), indices
+    examples = datasets.pick(lab, view.dataset_version_id, list(indices))
+    predictions = [[output.answer for output in outputs] for outputs in rows]
     choice = Choice(key[0], score.settings)
     settings = settings_of(choice)
-    judge = scorer_for(lab, key[0], settings, [rows[output.example].input for output in found])
-    made = METRICS.get(key[0]).rows([output.answer for output in found], references, settings, judge)
-    return made.samples[key[1]], places
+    model = scorer_of(lab, choice, settings, predictions, examples)
+    references = [references_of(row) for row in examples]
+    measured = row_samples(METRICS.get(key[0]), predictions, references, settings, model)
+    return measured.samples[key[1]], indices

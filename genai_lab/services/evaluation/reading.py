@@ -11,7 +11,7 @@ from genai_lab.metrics.tokenizing import spaced
 from genai_lab.services import datasets
 from genai_lab.services.evaluation.evaluations import EvaluationView
 from genai_lab.services.predictions import Key
-from genai_lab.services.predictions.scoring import source_text
+from genai_lab.services.predictions.scoring import references_of, source_text
 from genai_lab.views import View
 from storage import evaluation as queries
 
@@ -22,13 +22,17 @@ MOST_BUCKETS = 12
 
 @dataclass(frozen=True)
 class Line(View):
-    """One dataset row with what two systems made of it; `difference` is b - a, None where either is undefined."""
+    """One dataset row with what two systems answered; `difference` is b - a, None where either is undefined.
+
+    `texts` are the first completions of the two, `completions` all of them.
+    """
 
     example: int
     source: str
     references: tuple[str, ...]
     label: str | None
     texts: tuple[str, str]
+    completions: tuple[tuple[str, ...], tuple[str, ...]]
     generations: tuple[int, int]
     prompts: tuple[str, str]
     values: tuple[float | None, float | None]
@@ -53,22 +57,23 @@ def lines(lab: LabContext, view: EvaluationView, key: Key, a: int, b: int) -> li
     first, second = _answers(lab, view, key, a), _answers(lab, view, key, b)
     common = [example for example in first if example in second]
     rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, common)}
-    made = []
+    rows_compared = []
     for example in common:
         row, (one, left), (two, right) = rows[example], first[example], second[example]
-        made.append(
+        rows_compared.append(
             Line(
                 example=example,
                 source=source_text(row),
-                references=row.references or ((row.label,) if row.label is not None else ()),
+                references=references_of(row),
                 label=row.label,
-                texts=(one.text, two.text),
-                generations=(one.id, two.id),
-                prompts=(one.prompt, two.prompt),
+                texts=(one[0].text, two[0].text),
+                completions=(tuple(output.text for output in one), tuple(output.text for output in two)),
+                generations=(one[0].id, two[0].id),
+                prompts=(one[0].prompt, two[0].prompt),
                 values=(left, right),
             )
         )
-    return made
+    return rows_compared
 
 
 def ordered(found: Sequence[Line], order: Order, higher_is_better: bool = True) -> list[Line]:
@@ -138,17 +143,14 @@ def _gathered(groups: dict[str, list[int]]) -> dict[str, list[int]]:
 
 def _answers(
     lab: LabContext, view: EvaluationView, key: Key, system: int
-) -> dict[int, tuple[queries.Output, float | None]]:
-    """The system's first completion for each row, with its figure."""
+) -> dict[int, tuple[list[queries.Output], float | None]]:
+    """The system's completions of each row, with the figure of the row."""
     score = view.score(key, system)
     if score.per_example is None:
         raise LabError(f"{key[0]} {key[1]} is a figure of the whole set; choose one that is measured row by row.")
     with lab.database.reading() as session:
-        found = queries.outputs(session, system)
-    answers: dict[int, tuple[queries.Output, float | None]] = {}
-    for output, value in zip(found, score.per_example, strict=True):
-        answers.setdefault(output.example, (output, value))
-    return answers
+        rows = queries.outputs_by_row(session, system)
+    return {outputs[0].example: (outputs, value) for outputs, value in zip(rows, score.per_example, strict=True)}
 
 
 def _naming(by: str, rows: Sequence[Example]) -> Callable[[Example], str]:

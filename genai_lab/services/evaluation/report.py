@@ -158,6 +158,7 @@ def _rows(view: EvaluationView) -> list[dict[str, Any]]:
             "high": one.high,
             "interval": "95 %",
             "n": one.n,
+            "completions_per_row": labels[one.system].completions_per_row,
             "signature": one.signature,
             "seed": view.seed,
         }

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.context import LabContext
+from genai_lab.data import Example
+from genai_lab.data.readers import text_of
 from genai_lab.errors import LabError
 from genai_lab.provenance import provenance
 from genai_lab.services import datasets
@@ -18,7 +20,8 @@ def systems(
 ) -> list[int]:
     """Imports the file as a dataset version and each prediction column as a system; returns their run ids.
 
-    Raises LabError for bad rows and missing columns; then nothing is kept.
+    A cell that is a list holds several completions of its row. Raises LabError for bad rows and missing columns; then
+    nothing is stored.
     """
     if not predictions:
         raise LabError("No prediction column is chosen; choose at least one.")
@@ -40,7 +43,12 @@ def systems(
                 session,
                 [RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash)],
                 kind=queries.SYSTEM,
-                settings={"label": column, "uploaded": path.name, "column": column},
+                settings={
+                    "label": column,
+                    "uploaded": path.name,
+                    "column": column,
+                    "completions_per_row": max(len(_texts(row, column)) for row in rows),
+                },
                 seed=0,
                 code_revision=made.revision,
                 dirty=made.dirty,
@@ -48,17 +56,29 @@ def systems(
                 device=lab.config.device,
                 status="finished",
             )
-            queries.add_generations(session, [(run.id, _generation(row, column)) for row in rows])
+            generations = [
+                (run.id, _generation(row, sample, text))
+                for row in rows
+                for sample, text in enumerate(_texts(row, column))
+            ]
+            queries.add_generations(session, generations)
             ids.append(run.id)
     return ids
 
 
-def _generation(row: Any, column: str) -> dict[str, Any]:
+def _texts(row: Example, column: str) -> list[str]:
+    """The completions of a row: the items of a list, or the text of its cell."""
+    value = row.values.get(column)
+    return [text_of(item) for item in value] if isinstance(value, list) and value else [row.fields[column]]
+
+
+def _generation(row: Example, sample: int, text: str) -> dict[str, Any]:
     return {
         "example": row.key,
-        "sample_index": row.key,
+        "row_index": row.key,
+        "sample_index": sample,
         "rendered_prompt": row.input,
-        "text": row.fields[column],
+        "text": text,
         "finish_reason": "end of text",
         "prompt_tokens": 0,
         "completion_tokens": 0,

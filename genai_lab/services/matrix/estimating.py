@@ -16,7 +16,7 @@ from genai_lab.services import models
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.matrix.matrices import checked
 from genai_lab.services.matrix.plan import Cell, Plan, cell_settings
-from genai_lab.services.matrix.predicting import Asked, CellPlan, answers, asked
+from genai_lab.services.matrix.predicting import CellPlan, RowPrompt, completions, row_prompts
 from genai_lab.views import View
 from storage import matrix as queries
 
@@ -41,20 +41,19 @@ class Estimate(View):
     source: str
     fewer: tuple[str, ...]
     pending: str = ""
+    completions_per_row: int = 1
 
     @property
     def sentence(self) -> str:
         """One line for a person."""
-        if self.pending:
-            cells = f"{self.cells} cell{'s' if self.cells != 1 else ''}"
-            read = f", about {self.prompt_tokens:,} tokens to read" if self.prompt_tokens is not None else ""
-            return f"{cells} x {self.rows:,} rows = {self.requests:,} requests{read}; {self.pending}."
-        tokens = f"{self.prompt_tokens + self.completion_tokens:,}" if self.prompt_tokens is not None else "unknown"
         cells = f"{self.cells} cell{'s' if self.cells != 1 else ''}"
-        return (
-            f"{cells} x {self.rows:,} rows = {self.requests:,} requests, about {tokens} tokens, "
-            f"{minutes_text(self.minutes)} on this machine ({self.source})."
-        )
+        per_row = f" x {self.completions_per_row} completions" if self.completions_per_row > 1 else ""
+        requests = f"{cells} x {self.rows:,} rows{per_row} = {self.requests:,} requests"
+        if self.pending:
+            read = f", about {self.prompt_tokens:,} tokens to read" if self.prompt_tokens is not None else ""
+            return f"{requests}{read}; {self.pending}."
+        tokens = f"{self.prompt_tokens + self.completion_tokens:,}" if self.prompt_tokens is not None else "unknown"
+        return f"{requests}, about {tokens} tokens, {minutes_text(self.minutes)} on this machine ({self.source})."
 
 
 @dataclass(frozen=True)
@@ -135,13 +134,13 @@ def estimate(
     tell, stopped = tell or (lambda _: None), stopped or threading.Event()
     cells, version = checked(lab, plan)
     found = _counted(plan, cells, version)
-    prompts: dict[tuple[str, str, int], list[Asked]] = {}
+    prompts: dict[tuple[str, str, int], list[RowPrompt]] = {}
     for cell in cells:
         key = (cell.model, cell.template, cell.k)
         if key not in prompts:
             _end_where(stopped)
             tell(replace(found, pending=f"counting tokens with {cell.model}"))
-            prompts[key] = asked(lab, _probe_plan(plan, cell, version))
+            prompts[key] = row_prompts(lab, _probe_plan(plan, cell, version))
     paces = {}
     for name in plan.models:
         _end_where(stopped)
@@ -157,20 +156,20 @@ def _end_where(stopped: threading.Event) -> None:
 
 def _counted(plan: Plan, cells: Sequence[Cell], version: VersionView) -> Estimate:
     """Without a look at any model."""
-    rows = min(plan.rows, version.splits[plan.split])
-    pending = "counting tokens"
-    return Estimate(len(cells), rows, len(cells) * rows, None, 0, None, "not known yet", (), pending)
+    rows, pending = min(plan.rows, version.splits[plan.split]), "counting tokens"
+    requests = len(cells) * rows * plan.num_return_sequences
+    return Estimate(len(cells), rows, requests, None, 0, None, "not known yet", (), pending, plan.num_return_sequences)
 
 
 def _summed(
     plan: Plan,
     cells: Sequence[Cell],
     version: VersionView,
-    prompts: dict[tuple[str, str, int], list[Asked]],
+    prompts: dict[tuple[str, str, int], list[RowPrompt]],
     paces: dict[str, "_Pace"],
 ) -> Estimate:
     """All cells together; the time is None where `paces` lacks a model."""
-    rows = min(plan.rows, version.splits[plan.split])
+    rows, k = min(plan.rows, version.splits[plan.split]), plan.num_return_sequences
     read, written, seconds, known = 0.0, 0.0, 0.0, True
     for cell in cells:
         sizes = [one.fitted.tokens for one in prompts[cell.model, cell.template, cell.k]]
@@ -178,13 +177,14 @@ def _summed(
         mean = sum(size or 0 for size in sizes) / len(sizes)
         pace = paces.get(cell.model) or _Pace(None, 0.0, probed=False)
         length = min(pace.written or cell.sampling.max_new_tokens, cell.sampling.max_new_tokens)
-        read, written = read + rows * mean, written + rows * length
-        seconds += rows * (mean + length) * (pace.seconds or 0.0)
+        read, written = read + k * rows * mean, written + k * rows * length
+        seconds += k * rows * (mean + length) * (pace.seconds or 0.0)
     timed = bool(paces) and all(pace.seconds is not None for pace in paces.values())
     return Estimate(
         cells=len(cells),
         rows=rows,
-        requests=len(cells) * rows,
+        requests=len(cells) * rows * k,
+        completions_per_row=k,
         prompt_tokens=round(read) if known else None,
         completion_tokens=round(written),
         minutes=seconds / 60 if timed else None,
@@ -194,7 +194,7 @@ def _summed(
 
 
 def _probe_plan(plan: Plan, cell: Cell, version: VersionView) -> CellPlan:
-    settings = cell_settings(cell, plan) | {"rows": min(PROBED, plan.rows)}
+    settings = cell_settings(cell, plan) | {"rows": min(PROBED, plan.rows), "completions_per_row": 1}
     return CellPlan(cell.model, cell.template, version.id, settings, cell.seed)
 
 
@@ -203,7 +203,7 @@ def _pace(
     plan: Plan,
     cells: Sequence[Cell],
     version: VersionView,
-    prompts: dict[tuple[str, str, int], list[Asked]],
+    prompts: dict[tuple[str, str, int], list[RowPrompt]],
     name: str,
     stopped: threading.Event,
 ) -> _Pace:
@@ -218,7 +218,9 @@ def _pace(
     cell = max((one for one in cells if one.model == name), key=lambda one: one.k)
     began = time.perf_counter()
     made = []
-    for one in answers(lab, _probe_plan(plan, cell, version), prompts[name, cell.template, cell.k], use_cache=False):
+    for one in completions(
+        lab, _probe_plan(plan, cell, version), prompts[name, cell.template, cell.k], use_cache=False
+    ):
         _end_where(stopped)
         made.append(one)
     seconds = time.perf_counter() - began
@@ -241,7 +243,7 @@ def _source(paces: dict[str, _Pace]) -> str:
     return "from the speed of earlier runs"
 
 
-def _fewer(prompts: dict[tuple[str, str, int], list[Asked]]) -> list[str]:
+def _fewer(prompts: dict[tuple[str, str, int], list[RowPrompt]]) -> list[str]:
     """Where the context does not hold all shots of all rows tried."""
     made = []
     for (model, template, k), found in prompts.items():

@@ -8,19 +8,22 @@ from typing import Any
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.metrics import Choice
+from genai_lab.metrics.grouping import MOST_PER_ROW
 from genai_lab.prompts.few_shot import ShotSettings
 from genai_lab.services import prompting
 from genai_lab.views import View
 
 MOST_CELLS = 200
 MOST_ROWS = 20_000
+MOST_COMPLETIONS = 100_000
 
 
 @dataclass(frozen=True)
 class Plan(View):
     """What is to be tried. Every combination is a cell; all cells answer the same rows of the dataset.
 
-    `rows` are drawn from `split` with `sample_seed`; shots come from `shot_split`. A seed draws shots and tokens.
+    `rows` are sampled from `split` with `sample_seed`; shots come from `shot_split`. A seed chooses shots and samples
+    tokens. Every cell makes `num_return_sequences` completions of each row, whatever its sampling says.
     """
 
     dataset: str
@@ -38,6 +41,7 @@ class Plan(View):
     rendering: prompting.Rendering = "by model"
     use_cache: bool = True
     metrics: tuple[Choice, ...] = (Choice("exact_match"),)
+    num_return_sequences: int = 1
 
     def __post_init__(self) -> None:
         for name in ("models", "templates", "shots", "selectors", "samplings", "seeds"):
@@ -45,6 +49,7 @@ class Plan(View):
                 raise LabError(f"The matrix has no {name}; choose at least one.")
         if not 1 <= self.rows <= MOST_ROWS:
             raise BadSetting("rows", self.rows, f"a whole number from 1 to {MOST_ROWS:,}")
+        self._check_completions()
         if self.rendering not in prompting.RENDERINGS:
             raise BadSetting("form", self.rendering, f"one of {', '.join(prompting.RENDERINGS)}")
         for selector, k, seed in itertools.product(self.selectors, self.shots, self.seeds):
@@ -53,6 +58,20 @@ class Plan(View):
                 raise LabError(f"{k} fixed shots are asked for, but {len(self.fixed)} rows are named; name more.")
         if self.split == self.shot_split and max(self.shots):
             raise LabError(f"Rows and shots both come from {self.split}; choose another split for the shots.")
+
+    def _check_completions(self) -> None:
+        k = self.num_return_sequences
+        if not 1 <= k <= MOST_PER_ROW:
+            raise BadSetting("num_return_sequences", k, f"a whole number from 1 to {MOST_PER_ROW}")
+        if self.rows * k > MOST_COMPLETIONS:
+            raise LabError(
+                f"{self.rows:,} rows with {k} completions each are more than {MOST_COMPLETIONS:,}; choose fewer."
+            )
+        if k > 1 and any(sampling.greedy for sampling in self.samplings):
+            raise LabError(
+                f"{k} completions a row are asked for, but greedy decoding gives the same one each time; choose a "
+                "temperature above 0, or one completion."
+            )
 
     def cells(self) -> "list[Cell]":
         """Every combination once: without shots their choice makes no difference, nor do seeds where all is greedy."""
@@ -129,6 +148,7 @@ def cell_settings(cell: Cell, plan: Plan) -> dict[str, Any]:
         "sample_seed": plan.sample_seed,
         "rendering": plan.rendering,
         "fixed": list(plan.fixed),
+        "completions_per_row": plan.num_return_sequences,
     }
 
 

@@ -35,22 +35,31 @@ FIRST_NAMES = {
 
 
 @dataclass(frozen=True)
-class Asked(View):
-    """A row with its prompt; `key` is the hash of everything that decides the completion."""
+class RowPrompt(View):
+    """One completion to be made: a row with its prompt; `key` is the hash of everything that decides the text.
+
+    `index` is the row's in the run, `sample` the completion's in the row.
+    """
 
     example: Example
+    index: int
+    sample: int
     fitted: Fitted
     prompt: Prompt
     sampling: Sampling
     shots: tuple[int, ...]
     key: str
 
+    @property
+    def id(self) -> tuple[int, int]:
+        return self.example.key, self.sample
+
 
 @dataclass(frozen=True)
-class Answered(View):
-    """A row's completion; `cached` says that it was remembered, `error` that it is no answer and why."""
+class RowCompletion(View):
+    """A completion of a row; `cached` says that it was remembered, `error` that it is no answer and why."""
 
-    asked: Asked
+    row: RowPrompt
     text: str
     finish_reason: str
     prompt_tokens: int
@@ -74,60 +83,78 @@ class CellPlan(View):
     def sampling(self) -> Sampling:
         return Sampling.from_dict(self.settings["sampling"])
 
+    @property
+    def completions_per_row(self) -> int:
+        return int(self.settings.get("completions_per_row", 1))
 
-def asked(lab: LabContext, cell: CellPlan, done: set[int] | None = None) -> list[Asked]:
-    """The prompts of all rows that are not done yet, with as many of their shots as the context holds."""
-    kept, template = cell.settings, templates.show(lab, cell.template).value
+
+def row_prompts(lab: LabContext, cell: CellPlan) -> list[RowPrompt]:
+    """The prompts of all rows, once for each completion, with as many of their shots as the context holds."""
+    settings, template = cell.settings, templates.show(lab, cell.template).value
     view = models.show(lab, cell.model)
     rows = datasets.examples(
-        lab, cell.dataset_version, split=kept["split"], count=kept["rows"], seed=kept["sample_seed"]
+        lab, cell.dataset_version, split=settings["split"], count=settings["rows"], seed=settings["sample_seed"]
     )
     version = datasets.show(lab, cell.dataset_version)
-    mode = prompting.mode_of(view.card, kept["rendering"])
+    mode = prompting.mode_of(view.card, settings["rendering"])
     binding = bind(template, version.column_names, version.roles, datasets.labels(lab, version.id))
-    columns = prompting.read_columns(template, binding)
-    chosen: list[tuple[Example, ...]] = [() for _ in rows]
-    if kept["k"]:
-        pool = datasets.examples(lab, version.id, split=kept["shot_split"], count=prompting.POOL_ROWS, seed=cell.seed)
-        if kept["fixed"]:
-            pool = datasets.pick(lab, version.id, kept["fixed"])
-        shots = ShotSettings(kept["selector"], kept["k"], cell.seed, tuple(kept["fixed"]))
-        chosen = shots.choose(pool, rows, columns)
-    sampling = prompting.stops(template, mode, kept["most_shots"], cell.sampling)
-    filled = fill(template, rows, chosen, chat=mode == "chat", binding=binding)
+    shots = _shots(lab, cell, rows, prompting.read_columns(template, binding))
+    sampling = prompting.stops(template, mode, settings["most_shots"], cell.sampling)
+    sampling = replace(sampling, num_return_sequences=1)
+    filled = fill(template, rows, shots, chat=mode == "chat", binding=binding)
     generator = models.load(lab, cell.model)
     room = prompting.room_of(view.card, sampling.max_new_tokens)
-    count = _counting(generator) if kept["k"] or room is not None else lambda _: None
-    made = []
-    for number, (row, own, fitted) in enumerate(zip(rows, chosen, fitting(filled, count, room, mode), strict=True)):
+    count = _counting(generator) if settings["k"] or room is not None else lambda _: None
+    prompts = []
+    for index, (row, examples, fitted) in enumerate(zip(rows, shots, fitting(filled, count, room, mode), strict=True)):
         prompt = fitted.rendered.prompt(mode)
-        drawn = sampling if sampling.greedy else replace(sampling, seed=(cell.seed * 1_000_003 + number) % (2**31 - 1))
-        key = _key(view.card, prompt, drawn)
-        made.append(Asked(row, fitted, prompt, drawn, tuple(one.key for one in own[: fitted.k]), key))
-    return [one for one in made if done is None or one.example.key not in done]
+        used = tuple(example.key for example in examples[: fitted.k])
+        for sample in range(cell.completions_per_row):
+            seeded = sampling if sampling.greedy else replace(sampling, seed=seed_of(cell.seed, index, sample))
+            key = _key(view.card, prompt, seeded)
+            prompts.append(RowPrompt(row, index, sample, fitted, prompt, seeded, used, key))
+    return prompts
 
 
-def answers(lab: LabContext, cell: CellPlan, wanted: Sequence[Asked], use_cache: bool) -> Iterator[Answered]:
+def seed_of(seed: int, index: int, sample: int) -> int:
+    """The seed of one completion: different for each row of a run and each completion of a row."""
+    return (seed * 1_000_003 + index + sample * 15_485_863) % (2**31 - 1)
+
+
+def _shots(
+    lab: LabContext, cell: CellPlan, rows: Sequence[Example], columns: Sequence[str]
+) -> list[tuple[Example, ...]]:
+    settings = cell.settings
+    if not settings["k"]:
+        return [() for _ in rows]
+    if settings["fixed"]:
+        pool = datasets.pick(lab, cell.dataset_version, settings["fixed"])
+    else:
+        pool = datasets.examples(
+            lab, cell.dataset_version, split=settings["shot_split"], count=prompting.POOL_ROWS, seed=cell.seed
+        )
+    shots = ShotSettings(settings["selector"], settings["k"], cell.seed, tuple(settings["fixed"]))
+    return shots.choose(pool, rows, columns)
+
+
+def completions(
+    lab: LabContext, cell: CellPlan, prompts: Sequence[RowPrompt], use_cache: bool
+) -> Iterator[RowCompletion]:
     """A completion for every prompt, remembered ones first, then the longest prompts first.
 
     Prompts of like length share the model's batch, where a short row does not wait for a long one; a prompt that
     cannot be answered comes back with its error and ends nothing else.
     """
-    left = list(wanted)
+    remaining = list(prompts)
     if use_cache:
-        known = _remembered(lab, [one.key for one in wanted])
-        left = []
-        for one in wanted:
-            if one.key in known:
-                yield replace(known[one.key], asked=one)
-            else:
-                left.append(one)
-    if not left:
+        cached = _cached(lab, prompts)
+        yield from cached.values()
+        remaining = [row for row in prompts if row.id not in cached]
+    if not remaining:
         return
     generator = models.load(lab, cell.model)
-    left.sort(key=lambda one: -(one.fitted.tokens or len(one.fitted.rendered.text)))
-    sizes = _group_sizes(generator.card, cell.sampling)
-    yield from _in_flight(generator, left, *sizes)
+    remaining.sort(key=lambda row: -(row.fitted.tokens or len(row.fitted.rendered.text)))
+    yield from _in_flight(generator, remaining, *_group_sizes(generator.card, cell.sampling))
 
 
 def _group_sizes(card: Card, sampling: Sampling) -> tuple[int, int]:
@@ -137,75 +164,92 @@ def _group_sizes(card: Card, sampling: Sampling) -> tuple[int, int]:
     return IN_FLIGHT, IN_FLIGHT if sampling.max_new_tokens <= LABEL_LENGTH else IN_FLIGHT // 4
 
 
-def _in_flight(generator: Generator, left: Sequence[Asked], most: int, group: int) -> Iterator[Answered]:
-    """Keeps `most` rows with the model; the next ones are sent before the answers so far are worked on."""
-    waiting: deque[tuple[Asked, Stream | LabError, float]] = deque()
-    ready: list[Answered] = []
+def _in_flight(
+    generator: Generator, prompts: Sequence[RowPrompt], capacity: int, group_size: int
+) -> Iterator[RowCompletion]:
+    """Keeps `capacity` rows with the model; the next ones are sent before the answers so far are worked on."""
+    waiting: deque[tuple[RowPrompt, Stream | LabError, float]] = deque()
+    ready: list[RowCompletion] = []
     start = 0
     try:
-        while waiting or ready or start < len(left):
-            while start < len(left) and len(waiting) <= most - group:
-                waiting.extend(_sent(generator, left[start : start + group]))
-                start += group
+        while waiting or ready or start < len(prompts):
+            while start < len(prompts) and len(waiting) <= capacity - group_size:
+                waiting.extend(_submit(generator, prompts[start : start + group_size]))
+                start += group_size
             yield from ready
-            ready = [_answer(*waiting.popleft()) for _ in range(min(group, len(waiting)))]
+            ready = [_completion(*waiting.popleft()) for _ in range(min(group_size, len(waiting)))]
     finally:
         for _, stream, _ in waiting:
             if not isinstance(stream, LabError):
                 stream.cancel()
 
 
-def _sent(generator: Generator, part: Sequence[Asked]) -> Iterator[tuple[Asked, Stream | LabError, float]]:
+def _submit(generator: Generator, group: Sequence[RowPrompt]) -> Iterator[tuple[RowPrompt, Stream | LabError, float]]:
     """The rows with their streams; one that the model refuses keeps no other from being sent."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
-        streams = generator.submit([Request(one.prompt, one.sampling) for one in part])
-        yield from zip(part, streams, itertools.repeat(began))
+        streams = generator.submit([Request(row.prompt, row.sampling) for row in group])
+        yield from zip(group, streams, itertools.repeat(start))
     except LabError as problem:
-        if len(part) == 1:
-            yield part[0], problem, began
+        if len(group) == 1:
+            yield group[0], problem, start
             return
-        for one in part:
-            yield from _sent(generator, [one])
+        for row in group:
+            yield from _submit(generator, [row])
 
 
-def _answer(one: Asked, stream: Stream | LabError, began: float) -> Answered:
+def _completion(row: RowPrompt, stream: Stream | LabError, start: float) -> RowCompletion:
     """The row's completion; one that broke off or was filtered keeps its text and says why it is no answer."""
-    done: Completion | None = None
+    completion: Completion | None = None
     error: str | None = None
     try:
         if isinstance(stream, LabError):
             raise stream
         for _ in stream:
             continue
-        done = stream.completions[0]
-        if done.finish_reason == "content filter":
-            error = " ".join(done.notes) or "The server's content filter ended this answer."
+        completion = stream.completions[0]
+        if completion.finish_reason == "content filter":
+            error = " ".join(completion.notes) or "The server's content filter ended this answer."
     except Exception as problem:
         error = str(problem) if isinstance(problem, LabError) else f"The model failed ({type(problem).__name__})."
-        done = None if isinstance(stream, LabError) else next(iter(stream.completions), None)
-    if done is None:
-        seconds = time.perf_counter() - began
-        return Answered(one, "", "error", one.fitted.tokens or 0, 0, seconds, error=error)
-    reason = "error" if error and done.finish_reason not in NO_ANSWER else done.finish_reason
-    return Answered(one, done.text, reason, done.prompt_tokens, done.completion_tokens, done.seconds, error=error)
+        completion = None if isinstance(stream, LabError) else next(iter(stream.completions), None)
+    if completion is None:
+        seconds = time.perf_counter() - start
+        return RowCompletion(row, "", "error", row.fitted.tokens or 0, 0, seconds, error=error)
+    reason = "error" if error and completion.finish_reason not in NO_ANSWER else completion.finish_reason
+    return RowCompletion(
+        row,
+        completion.text,
+        reason,
+        completion.prompt_tokens,
+        completion.completion_tokens,
+        completion.seconds,
+        error=error,
+    )
 
 
-def _remembered(lab: LabContext, keys: Sequence[str]) -> dict[str, Answered]:
-    found: dict[str, Answered] = {}
+def _cached(lab: LabContext, prompts: Sequence[RowPrompt]) -> dict[tuple[int, int], RowCompletion]:
+    """The completions that are remembered, by row and sample in the order of the prompts."""
+    keys = list(dict.fromkeys(row.key for row in prompts))
     with lab.database.reading() as session:
-        for start in range(0, len(keys), LOOKED_UP):
-            for row in queries.responses(session, keys[start : start + LOOKED_UP]):
-                found[row.key] = Answered(
-                    None,  # type: ignore[arg-type]
-                    row.text,
-                    row.finish_reason,
-                    row.prompt_tokens,
-                    row.completion_tokens,
-                    row.seconds,
-                    cached=True,
-                )
-    return found
+        responses = {
+            response.key: response
+            for start in range(0, len(keys), LOOKED_UP)
+            for response in queries.responses(session, keys[start : start + LOOKED_UP])
+        }
+    return {
+        row.id: RowCompletion(
+            row,
+            response.text,
+            response.finish_reason,
+            response.prompt_tokens,
+            response.completion_tokens,
+            response.seconds,
+            cached=True,
+        )
+        for row in prompts
+        if (response := responses.get(row.key)) is not None
+    }
 
 
 def _key(card: Card, prompt: Prompt, sampling: Sampling) -> str:
@@ -214,8 +258,8 @@ def _key(card: Card, prompt: Prompt, sampling: Sampling) -> str:
     if sampling.greedy:
         for name in ("seed", "temperature", "top_k", "top_p", "min_p", "typical_p"):
             settings.pop(name)
-    who = card.content_hash or f"{card.source.backend} {card.source.location} {card.source.remote_name}"
-    parts = [RENDERING, who, prompt.mode, prompt.text, list(prompt.messages), settings]
+    model = card.content_hash or f"{card.source.backend} {card.source.location} {card.source.remote_name}"
+    parts = [RENDERING, model, prompt.mode, prompt.text, list(prompt.messages), settings]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from genai_lab.context import LabContext
-from genai_lab.data import Example
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.evaluation.figures import figure_of
 from genai_lab.services import datasets
 from genai_lab.services.matrix.matrices import MatrixView
 from genai_lab.services.predictions import Key
-from genai_lab.services.predictions.scoring import source_text, wanted
+from genai_lab.services.predictions.scoring import references_of, source_text
 from genai_lab.views import View
 from storage import evaluation as queries
 from storage import matrix as ratings
+from storage.tables import Rating
 
 Filter = Literal["all", "failures", "different", "worst", "longest", "rated"]
 FILTERS: tuple[tuple[str, Filter], ...] = (
@@ -29,68 +29,104 @@ LONGEST_COMMENT = 2000
 
 
 @dataclass(frozen=True)
-class Prediction(View):
-    """What a cell made of a row; `value` is the chosen figure's, None where it has none (yet)."""
+class RowCompletion(View):
+    """One of a row's completions with a reader's thumb (-1, 0, 1) and comment."""
 
     generation: int
-    example: int
-    source: str
-    references: tuple[str, ...]
     text: str
-    prompt: str
     prompt_tokens: int
     completion_tokens: int
     seconds: float
-    shots: tuple[int, ...]
+    seed: int
     cached: bool
     error: str | None
-    value: float | None
-    other: str | None
-    other_value: float | None
     thumb: int
     comment: str
+
+
+@dataclass(frozen=True)
+class Prediction(View):
+    """A row as a cell answered it; `value` is the chosen figure's, None where it has none (yet).
+
+    `other` and `other_value` are those of the cell beside it.
+    """
+
+    example: int
+    source: str
+    references: tuple[str, ...]
+    prompt: str
+    shots: tuple[int, ...]
+    completions: tuple[RowCompletion, ...]
+    value: float | None
+    other: tuple[str, ...] | None
+    other_value: float | None
+
+    @property
+    def text(self) -> str:
+        """The first completion."""
+        return self.completions[0].text
+
+    @property
+    def error(self) -> str | None:
+        """Why the first completion that failed did."""
+        return next((completion.error for completion in self.completions if completion.error), None)
+
+    @property
+    def generation(self) -> int:
+        return self.completions[0].generation
+
+    @property
+    def rated(self) -> bool:
+        return any(completion.thumb or completion.comment for completion in self.completions)
 
 
 def predictions(
     lab: LabContext, view: MatrixView, cell: int, key: Key | None, *, other: int | None = None, kind: Filter = "all"
 ) -> list[Prediction]:
     """The cell's predictions in row order, or as the filter orders them; raises LabError for a cell elsewhere."""
-    known = {one.system.id for one in view.cells}
-    for one in (cell, other):
-        if one is not None and one not in known:
-            raise LabError(f"Cell {one} is not in matrix {view.id}; choose one of its grid.")
+    cell_ids = {item.system.id for item in view.cells}
+    for cell_id in (cell, other):
+        if cell_id is not None and cell_id not in cell_ids:
+            raise LabError(f"Cell {cell_id} is not in matrix {view.id}; choose one of its grid.")
     with lab.database.reading() as session:
-        found = queries.outputs(session, cell)
-        rated = queries.ratings(session, cell)
-        second = {row.example: row for row in queries.outputs(session, other)} if other is not None else {}
-    version = next(one.system.dataset_version_id for one in view.cells if one.system.id == cell)
-    rows = {one.key: one for one in datasets.pick(lab, version, [row.example for row in found])}
-    values, others = _values(view, cell, key, found), _values(view, other, key, list(second.values()))
-    made = []
-    for row in found:
-        beside, mark, detail = second.get(row.example), rated.get(row.id), row.detail or {}
-        made.append(
-            Prediction(
-                generation=row.id,
-                example=row.example,
-                source=source_text(rows[row.example]),
-                references=_references(rows[row.example]),
-                text=row.text,
-                prompt=row.prompt,
-                prompt_tokens=row.prompt_tokens,
-                completion_tokens=row.completion_tokens,
-                seconds=row.seconds,
-                shots=tuple(detail.get("shots", ())),
-                cached=bool(detail.get("cached")),
-                error=detail.get("error"),
-                value=values.get(row.example),
-                other=beside.text if beside is not None else None,
-                other_value=others.get(row.example),
-                thumb=mark.thumb if mark is not None else 0,
-                comment=mark.comment if mark is not None else "",
-            )
+        rows = queries.outputs_by_row(session, cell)
+        ratings_by_id = queries.ratings(session, cell)
+        other_rows = queries.outputs_by_row(session, other) if other is not None else []
+    version_id = next(item.system.dataset_version_id for item in view.cells if item.system.id == cell)
+    examples = datasets.pick(lab, version_id, [outputs[0].example for outputs in rows])
+    values, other_values = _values(view, cell, key, rows), _values(view, other, key, other_rows)
+    other_texts = {outputs[0].example: tuple(output.text for output in outputs) for outputs in other_rows}
+    every = [
+        Prediction(
+            example=example.key,
+            source=source_text(example),
+            references=references_of(example),
+            prompt=outputs[0].prompt,
+            shots=tuple((outputs[0].detail or {}).get("shots", ())),
+            completions=tuple(_completion(output, ratings_by_id.get(output.id)) for output in outputs),
+            value=values.get(example.key),
+            other=other_texts.get(example.key),
+            other_value=other_values.get(example.key),
         )
-    return _filtered(made, kind, key)
+        for example, outputs in zip(examples, rows, strict=True)
+    ]
+    return _filtered(every, kind, key)
+
+
+def _completion(output: queries.Output, rating: Rating | None) -> RowCompletion:
+    detail = output.detail or {}
+    return RowCompletion(
+        generation=output.id,
+        text=output.text,
+        prompt_tokens=output.prompt_tokens,
+        completion_tokens=output.completion_tokens,
+        seconds=output.seconds,
+        seed=output.seed,
+        cached=bool(detail.get("cached")),
+        error=detail.get("error"),
+        thumb=rating.thumb if rating is not None else 0,
+        comment=rating.comment if rating is not None else "",
+    )
 
 
 def rate(lab: LabContext, generation: int, *, thumb: int | None = None, comment: str | None = None) -> None:
@@ -110,21 +146,19 @@ def figures(view: MatrixView) -> list[Key]:
     return list(dict.fromkeys((s.metric, s.figure, s.signature) for cell in view.cells for s in cell.scores))
 
 
-def _values(view: MatrixView, cell: int | None, key: Key | None, found: Sequence[queries.Output]) -> dict[int, float]:
+def _values(
+    view: MatrixView, cell: int | None, key: Key | None, rows: Sequence[Sequence[queries.Output]]
+) -> dict[int, float]:
     """The figure of each row; none where the cell is not measured yet, or only as a whole."""
-    scores = next((one.scores for one in view.cells if one.system.id == cell), ())
+    scores = next((item.scores for item in view.cells if item.system.id == cell), ())
     score = next((s for s in scores if (s.metric, s.figure, s.signature) == key), None)
-    if score is None or score.per_example is None or len(score.per_example) != len(found):
+    if score is None or score.per_example is None or len(score.per_example) != len(rows):
         return {}
-    pairs = zip(found, score.per_example, strict=True)
-    return {row.example: value for row, value in pairs if isinstance(value, int | float)}
+    pairs = zip(rows, score.per_example, strict=True)
+    return {outputs[0].example: value for outputs, value in pairs if isinstance(value, int | float)}
 
 
-def _references(row: Example) -> tuple[str, ...]:
-    return tuple(wanted(row))
-
-
-def _filtered(made: list[Prediction], kind: Filter, key: Key | None) -> list[Prediction]:
+def _filtered(rows: list[Prediction], kind: Filter, key: Key | None) -> list[Prediction]:
     sign = 1.0
     worst: float | None = 0.0
     if key is not None:
@@ -132,13 +166,21 @@ def _filtered(made: list[Prediction], kind: Filter, key: Key | None) -> list[Pre
         sign = 1.0 if figure.higher_is_better else -1.0
         worst = figure.low if figure.higher_is_better else figure.high
     if kind == "failures":
-        return [one for one in made if one.error or (one.value is not None and one.value == worst)]
+        return [row for row in rows if row.error or (row.value is not None and row.value == worst)]
     if kind == "different":
-        return [one for one in made if one.other is not None and one.other.strip() != one.text.strip()]
+        return [row for row in rows if row.other is not None and _stripped(row.other) != _stripped(_texts(row))]
     if kind == "rated":
-        return [one for one in made if one.thumb or one.comment]
+        return [row for row in rows if row.rated]
     if kind == "worst":
-        return sorted(made, key=lambda one: (one.error is None, sign * (one.value if one.value is not None else 0.0)))
+        return sorted(rows, key=lambda row: (row.error is None, sign * (row.value if row.value is not None else 0.0)))
     if kind == "longest":
-        return sorted(made, key=lambda one: -one.completion_tokens)
-    return made
+        return sorted(rows, key=lambda row: -max(completion.completion_tokens for completion in row.completions))
+    return rows
+
+
+def _texts(row: Prediction) -> tuple[str, ...]:
+    return tuple(completion.text for completion in row.completions)
+
+
+def _stripped(texts: Sequence[str]) -> list[str]:
+    return [text.strip() for text in texts]

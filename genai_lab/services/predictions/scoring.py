@@ -24,14 +24,13 @@ def score(lab: LabContext, evaluation: int, system: int, choice: Choice, seed: i
     """The rows of Score for one system and one metric."""
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, system)
-        found = queries.outputs(session, system)
-    if run is None or not found:
+        rows = queries.outputs_by_row(session, system)
+    if run is None or not rows:
         raise LabError(f"System {system} has no completions, so nothing can be measured; run it first.")
-    version = next(one.dataset_version_id for one in run.inputs if one.dataset_version_id is not None)
-    rows = {one.key: one for one in datasets.pick(lab, version, sorted({output.example for output in found}))}
-    examples = [rows[output.example] for output in found]
-    measured = measure(lab, choice, [output.answer for output in found], examples, seed)
-    yield from fields(measured, evaluation, system, choice)
+    version_id = next(row.dataset_version_id for row in run.inputs if row.dataset_version_id is not None)
+    examples = datasets.pick(lab, version_id, [outputs[0].example for outputs in rows])
+    predictions = [[output.answer for output in outputs] for outputs in rows]
+    yield from fields(measure(lab, choice, predictions, examples, seed), evaluation, system, choice)
 
 
 def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iterator[dict[str, Any]]:
@@ -55,24 +54,39 @@ def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iter
 
 
 def measure(
-    lab: LabContext, choice: Choice, predictions: Sequence[str], examples: Sequence[Example], seed: int
+    lab: LabContext, choice: Choice, predictions: Sequence[Sequence[str]], examples: Sequence[Example], seed: int
 ) -> Measured:
-    """The metric's figures with their intervals; raises LabError where the rows lack what it needs."""
+    """The metric's figures with their intervals over the completions of each row.
+
+    Raises LabError where the rows lack what it needs.
+    """
     metric = METRICS.get(choice.metric)
-    references = [wanted(row) for row in examples]
+    references = [references_of(row) for row in examples]
     if metric.needs in ("references", "labels"):
-        empty = next((row.key for row, kept in zip(examples, references, strict=True) if not kept), None)
+        empty = next((row.key for row, texts in zip(examples, references, strict=True) if not texts), None)
         if empty is not None:
             raise LabError(
                 f"Row {empty + 1} of the dataset has no reference, which {metric.title} needs; "
                 "map a column to reference or label, or choose another metric."
             )
     settings = settings_of(choice)
-    model = scorer_for(lab, choice.metric, settings, [row.input for row in examples])
+    model = scorer_of(lab, choice, settings, predictions, examples)
     return measured_by(choice.metric, predictions, references, settings, model=model, seed=seed)
 
 
-def wanted(row: Example) -> tuple[str, ...]:
+def scorer_of(
+    lab: LabContext,
+    choice: Choice,
+    settings: Any,
+    predictions: Sequence[Sequence[str]],
+    examples: Sequence[Example],
+) -> Any:
+    """The model that the metric asks about all completions in order, each with its row's input; None for most."""
+    inputs = [row.input for row, texts in zip(examples, predictions, strict=True) for _ in texts]
+    return scorer_for(lab, choice.metric, settings, inputs)
+
+
+def references_of(row: Example) -> tuple[str, ...]:
     """The references of a row, or its label where it has none."""
     return row.references or ((row.label,) if row.label is not None else ())
 

@@ -12,7 +12,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class SystemView(View):
-    """One column of an evaluation; `n` counts its completions."""
+    """One column of an evaluation; `n` counts its completions, of which each row has `completions_per_row`."""
 
     id: int
     label: str
@@ -24,6 +24,12 @@ class SystemView(View):
     status: str
     n: int
     created_at: datetime
+    completions_per_row: int = 1
+
+    @property
+    def rows(self) -> int:
+        """How many rows have all their completions."""
+        return self.n // self.completions_per_row
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,12 @@ class ScoreView(View):
     def warnings(self) -> tuple[str, ...]:
         """What to know before the figure is believed, such as words that its tokenizer drops."""
         return tuple(self.detail.get("warnings", ()))
+
+    @property
+    def completions_per_row(self) -> tuple[int, int]:
+        """The fewest and the most completions that a row had."""
+        fewest, most = self.detail.get("completions_per_row", (1, 1))
+        return fewest, most
 
 
 def input_of(run: Run, column: str) -> int | None:
@@ -78,6 +90,7 @@ def system_view(run: Run, n: int) -> SystemView:
         status=run.status,
         n=n,
         created_at=run.created_at,
+        completions_per_row=run.settings.get("completions_per_row", 1),
     )
 
 

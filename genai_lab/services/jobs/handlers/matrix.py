@@ -4,19 +4,23 @@ A cell that cannot be answered, since its model does not load, fails alone.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.metrics import Choice
 from genai_lab.services import packing
 from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from genai_lab.services.matrix import MATRIX, Plan
 from storage import evaluation as queries
 from storage.tables import Job, Run
+
+if TYPE_CHECKING:
+    from genai_lab.data import Example
+    from genai_lab.services.matrix.predicting import CellPlan, RowCompletion, RowPrompt
 
 
 class Matrix:
@@ -25,11 +29,13 @@ class Matrix:
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         plan = Plan.from_dict(settings["plan"])
-        earlier: dict[int, dict[int, dict[str, Any]]] = {}
+        earlier: dict[int, dict[tuple[int, int], dict[str, Any]]] = {}
         ended, failed = set(), {}
         for item in report.earlier():
             if "generation" in item:
-                earlier.setdefault(item["cell"], {})[item["generation"]["example"]] = item["generation"]
+                generation = queries.keyed(item["generation"])
+                key = generation["example"], generation["sample_index"]
+                earlier.setdefault(item["cell"], {})[key] = generation
             elif "ended" in item:
                 ended.add(item["cell"])
         counts = {"requests": 0, "cached": 0, "errors": 0}
@@ -41,8 +47,9 @@ class Matrix:
                     report.record(item)
                     if "generation" in item:
                         share = item["number"] / max(1, item["of"])
-                        words = f"cell {number + 1} of {len(settings['cells'])}, row {item['number']} of {item['of']}"
-                        report.progress(number + share, len(settings["cells"]), words)
+                        total = len(settings["cells"])
+                        message = f"cell {number + 1} of {total}, completion {item['number']} of {item['of']}"
+                        report.progress(number + share, total, message)
             except LabError as problem:
                 failed[cell] = str(problem)
                 report.record({"key": f"{cell} failed", "cell": cell, "failed": str(problem)})
@@ -69,71 +76,97 @@ class Matrix:
 
 
 def cell_records(
-    lab: LabContext, matrix: int, cell: int, plan: Plan, earlier: dict[int, dict[str, Any]], counts: dict[str, int]
+    lab: LabContext,
+    matrix: int,
+    cell: int,
+    plan: Plan,
+    earlier: dict[tuple[int, int], dict[str, Any]],
+    counts: dict[str, int],
 ) -> Iterator[dict[str, Any]]:
-    """Everything that a cell finds out: its completions, then its scores, then its end."""
-    from genai_lab.services.matrix.predicting import CellPlan, answers, asked
+    """Everything that a cell finds out: its completions, then its scores, then its end.
 
-    began = time.perf_counter()
-    with lab.database.reading() as session:
-        run = queries.run_with_inputs(session, cell)
-    assert run is not None
-    template = next(one.template_version for one in run.inputs if one.template_version_id)
-    version = next(one.dataset_version_id for one in run.inputs if one.dataset_version_id)
-    own = CellPlan(
-        run.model_input.model.name, f"{template.template.name}@{template.number}", version or 0, run.settings, run.seed
-    )
-    every = asked(lab, own)
-    places = {one.example.key: place for place, one in enumerate(every)}
-    texts = {example: "" if row["detail"]["error"] else row["text"] for example, row in earlier.items()}
-    left = [one for one in every if one.example.key not in earlier]
-    counts["requests"] += len(left)
+    `earlier` holds the completions of an attempt before, by row and sample.
+    """
+    from genai_lab.services.matrix.predicting import completions, row_prompts
+
+    start = time.perf_counter()
+    cell_plan = _cell_plan(lab, cell)
+    prompts = row_prompts(lab, cell_plan)
+    texts = {key: "" if row["detail"]["error"] else row["text"] for key, row in earlier.items()}
+    missing = [row for row in prompts if row.id not in earlier]
+    counts["requests"] += len(missing)
     cached = sum(row["detail"]["cached"] for row in earlier.values())
-    for done, one in enumerate(answers(lab, own, left, plan.use_cache), len(every) - len(left) + 1):
-        cached += one.cached
-        counts["cached"] += one.cached
-        counts["errors"] += one.error is not None
-        key = one.asked.example.key
-        texts[key] = "" if one.error else one.text
-        generation = packing.storable(
-            {
-                "example": key,
-                "sample_index": places[key],
-                "rendered_prompt": one.asked.fitted.rendered.text,
-                "text": one.text,
-                "finish_reason": one.finish_reason,
-                "prompt_tokens": one.prompt_tokens,
-                "completion_tokens": one.completion_tokens,
-                "seconds": one.seconds,
-                "seed": one.asked.sampling.seed or 0,
-                "detail": {"shots": list(one.asked.shots), "cached": one.cached, "error": one.error},
-            }
-        )
-        item = {"key": f"{cell} {key}", "cell": cell, "generation": generation, "number": done, "of": len(every)}
-        if not one.cached and one.error is None:
-            kept = ("text", "finish_reason", "prompt_tokens", "completion_tokens", "seconds")
-            item["response"] = {"key": one.asked.key, **{name: generation[name] for name in kept}}
-        yield item
-    examples = [row.example for row in every]
-    yield {"key": f"{cell} scores", "cell": cell, "scores": _scores(lab, matrix, cell, plan, examples, texts)}
-    fitted: dict[str, int] = {}
-    for row in every:
-        fitted[str(row.fitted.k)] = fitted.get(str(row.fitted.k), 0) + 1
-    ended = {"seconds": time.perf_counter() - began, "fitted": fitted, "cached": cached}
+    done = len(prompts) - len(missing)
+    for number, completion in enumerate(completions(lab, cell_plan, missing, plan.use_cache), done + 1):
+        cached += completion.cached
+        counts["cached"] += completion.cached
+        counts["errors"] += completion.error is not None
+        texts[completion.row.id] = "" if completion.error else completion.text
+        yield _record(cell, completion) | {"number": number, "of": len(prompts)}
+    by_row: dict[int, list[RowPrompt]] = {}
+    for row in prompts:
+        by_row.setdefault(row.index, []).append(row)
+    predictions = [[texts[row.id] for row in rows] for rows in by_row.values()]
+    examples = [rows[0].example for rows in by_row.values()]
+    yield {"key": f"{cell} scores", "cell": cell, "scores": _scores(lab, matrix, cell, plan, examples, predictions)}
+    fitted = Counter(str(rows[0].fitted.k) for rows in by_row.values())
+    ended = {"seconds": time.perf_counter() - start, "fitted": dict(fitted), "cached": cached}
     yield {"key": f"{cell} ended", "cell": cell, "ended": ended}
 
 
+def _cell_plan(lab: LabContext, cell: int) -> "CellPlan":
+    from genai_lab.services.matrix.predicting import CellPlan
+
+    with lab.database.reading() as session:
+        run = queries.run_with_inputs(session, cell)
+    assert run is not None
+    template = next(row.template_version for row in run.inputs if row.template_version_id)
+    version_id = next(row.dataset_version_id for row in run.inputs if row.dataset_version_id) or 0
+    template_name = f"{template.template.name}@{template.number}"
+    return CellPlan(run.model_input.model.name, template_name, version_id, run.settings, run.seed)
+
+
+def _record(cell: int, completion: "RowCompletion") -> dict[str, Any]:
+    row = completion.row
+    generation = packing.storable(
+        {
+            "example": row.example.key,
+            "row_index": row.index,
+            "sample_index": row.sample,
+            "rendered_prompt": row.fitted.rendered.text,
+            "text": completion.text,
+            "finish_reason": completion.finish_reason,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "seconds": completion.seconds,
+            "seed": row.sampling.seed or 0,
+            "detail": {"shots": list(row.shots), "cached": completion.cached, "error": completion.error},
+        }
+    )
+    # The first completion has the key that it had when it was the only one.
+    number = f" {row.sample}" if row.sample else ""
+    record = {"key": f"{cell} {row.example.key}{number}", "cell": cell, "generation": generation}
+    if not completion.cached and completion.error is None:
+        names = ("text", "finish_reason", "prompt_tokens", "completion_tokens", "seconds")
+        record["response"] = {"key": row.key, **{name: generation[name] for name in names}}
+    return record
+
+
 def _scores(
-    lab: LabContext, matrix: int, cell: int, plan: Plan, examples: Sequence[Any], texts: dict[int, str]
+    lab: LabContext,
+    matrix: int,
+    cell: int,
+    plan: Plan,
+    examples: "Sequence[Example]",
+    predictions: Sequence[Sequence[str]],
 ) -> list[dict[str, Any]]:
     from genai_lab.services.predictions.scoring import fields, measure
 
-    predictions = [texts[example.key] for example in examples]
-    made = []
+    scores = []
     for choice in plan.metrics:
-        measured = measure(lab, Choice(choice.metric, choice.settings), predictions, examples, plan.sample_seed)
-        made += list(fields(measured, matrix, cell, choice))
-    return made
+        measured = measure(lab, choice, predictions, examples, plan.sample_seed)
+        scores += list(fields(measured, matrix, cell, choice))
+    return scores
 
 
 HANDLERS.register(Matrix.name)(Matrix())
