@@ -232,7 +232,7 @@ def _status(lab: "LabContext", options: argparse.Namespace) -> None:
     if view.problem:
         print(view.problem)
     for one in people:
-        pace = f"{one.seconds_an_item:.1f} s an item" if one.seconds_an_item is not None else ""
+        pace = f"{one.seconds_per_item:.1f} s an item" if one.seconds_per_item is not None else ""
         gold = f"{100 * one.gold:.0f} % of gold items right" if one.gold is not None else ""
         counts = f"{one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged"
         print(f"  {one.name}: {', '.join(part for part in (counts, pace, gold) if part)}")

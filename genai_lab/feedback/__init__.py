@@ -109,7 +109,7 @@ class Answer:
         comment = values.get("comment") or ""
         if not isinstance(comment, str) or len(comment) > LONGEST_COMMENT:
             raise BadSetting("comment", "", f"a text of at most {LONGEST_COMMENT:,} characters")
-        if not whole(comment):
+        if not is_encodable(comment):
             raise LabError("The comment holds half a character, which cannot be kept; delete it.")
         seconds = values.get("seconds") or 0.0
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 1e7:
@@ -128,7 +128,7 @@ class Answer:
         return cls(checked_groups(groups, size, ties or bad), bad, flag, comment, None, float(seconds))
 
 
-def whole(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Whether a text can be written down: half of a surrogate pair, which browsers can send, cannot."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
@@ -137,9 +137,9 @@ def checked_groups(groups: Any, size: int, ties: bool) -> tuple[tuple[int, ...],
     """Groups of places that name each of `size` candidates once; raises LabError."""
     if not isinstance(groups, list | tuple) or not all(isinstance(group, list | tuple) for group in groups):
         raise LabError("A ranking is a list of groups of candidates, the best first.")
-    places = [place for group in groups for place in group]
-    numbers = all(isinstance(place, int) and not isinstance(place, bool) for place in places)
-    if not numbers or sorted(places) != list(range(size)) or not all(groups):
+    indices = [index for group in groups for index in group]
+    numbers = all(isinstance(index, int) and not isinstance(index, bool) for index in indices)
+    if not numbers or sorted(indices) != list(range(size)) or not all(groups):
         raise LabError(f"A ranking names each of the {size} candidates once.")
     if not ties and len(groups) != size:
         raise LabError("This campaign takes no ties; put one candidate before the other.")
@@ -148,6 +148,6 @@ def checked_groups(groups: Any, size: int, ties: bool) -> tuple[tuple[int, ...],
 
 def verdicts(groups: Sequence[Sequence[int]]) -> dict[tuple[int, int], int]:
     """For each pair of candidates (a < b): 1 where a is better, -1 where b is, 0 for a tie."""
-    rank = {one: place for place, group in enumerate(groups) for one in group}
+    rank = {candidate: position for position, group in enumerate(groups) for candidate in group}
     names = sorted(rank)
     return {(a, b): (rank[b] > rank[a]) - (rank[b] < rank[a]) for n, a in enumerate(names) for b in names[n + 1 :]}

@@ -62,8 +62,8 @@ def agreement(
     counts = np.stack([(votes == value).sum(1) for value in range(categories)], 1)  # (units, categories)
     rated = counts.sum(1)
     several = rated >= 2
-    own = np.arange(len(votes)) if clusters is None else np.asarray(clusters)
-    n = len(np.unique(own[several]))
+    cluster_ids = np.arange(len(votes)) if clusters is None else np.asarray(clusters)
+    n = len(np.unique(cluster_ids[several]))
     why = _undefined(votes, counts, several, n)
     names = (
         "percent agreement",
@@ -73,28 +73,30 @@ def agreement(
     )
     if why:
         return dict.fromkeys(names, Figure(None, None, None, n, why))
-    _, place = np.unique(own[several], return_inverse=True)
-    parts = _Parts(counts[several], place, n)
-    tables, why_not = _tables(votes[several], place, n, categories)
+    _, cluster_index = np.unique(cluster_ids[several], return_inverse=True)
+    parts = _Parts(counts[several], cluster_index, n)
+    tables, why_not = _tables(votes[several], cluster_index, n, categories)
     sums = np.column_stack([parts.sums, tables])
     width = parts.sums.shape[1]
     constant = len(np.unique(rated[several])) == 1
-    of: dict[str, Callable[[Floats], Floats]] = {"percent agreement": lambda block: parts.split(block)[2]}
+    statistics_by_name: dict[str, Callable[[Floats], Floats]] = {
+        "percent agreement": lambda block: parts.split(block)[2]
+    }
     if not why_not:
-        of["Cohen's kappa"] = lambda block: _cohen(block[:, width:], categories)
+        statistics_by_name["Cohen's kappa"] = lambda block: _cohen(block[:, width:], categories)
     if constant:
-        of["Fleiss' kappa"] = lambda block: _fleiss(*parts.split(block)[1:])
+        statistics_by_name["Fleiss' kappa"] = lambda block: _fleiss(*parts.split(block)[1:])
     for form, distance in _FORMS.items():
-        of[f"Krippendorff's alpha, {form}"] = lambda block, d=distance: _alpha(parts.split(block)[0], d)  # type: ignore[misc]
-    whole = {name: float(one(sums.sum(0)[None])[0]) for name, one in of.items()}
-    drawn: dict[str, list[Floats]] = {name: [] for name in of}
+        statistics_by_name[f"Krippendorff's alpha, {form}"] = lambda block, d=distance: _alpha(parts.split(block)[0], d)  # type: ignore[misc]
+    values = {name: float(statistic(sums.sum(0)[None])[0]) for name, statistic in statistics_by_name.items()}
+    resampled: dict[str, list[Floats]] = {name: [] for name in statistics_by_name}
     for block in _resampled(sums, seed):
-        for name, one in of.items():
-            drawn[name].append(one(block))
-    made = {name: _made(whole[name], np.concatenate(drawn[name]), n) for name in of}
-    told = "Fleiss' kappa needs the same number of votes on every item; read Krippendorff's alpha instead."
-    left = {"Cohen's kappa": why_not, "Fleiss' kappa": told}
-    return {name: made.get(name) or Figure(None, None, None, n, left.get(name, "")) for name in NAMES}
+        for name, statistic in statistics_by_name.items():
+            resampled[name].append(statistic(block))
+    figures = {name: _made(values[name], np.concatenate(resampled[name]), n) for name in statistics_by_name}
+    fleiss_reason = "Fleiss' kappa needs the same number of votes on every item; read Krippendorff's alpha instead."
+    reasons = {"Cohen's kappa": why_not, "Fleiss' kappa": fleiss_reason}
+    return {name: figures.get(name) or Figure(None, None, None, n, reasons.get(name, "")) for name in NAMES}
 
 
 def _undefined(votes: Votes, counts: NDArray[np.int64], several: NDArray[np.bool_], n: int) -> str:
@@ -110,7 +112,7 @@ def _undefined(votes: Votes, counts: NDArray[np.int64], several: NDArray[np.bool
 class _Parts:
     """What every figure is a function of, summed by item: coincidences (items, c, c), shares and counts."""
 
-    def __init__(self, counts: NDArray[np.int64], place: NDArray[np.int64], items: int) -> None:
+    def __init__(self, counts: NDArray[np.int64], cluster_index: NDArray[np.int64], items: int) -> None:
         n = counts.astype(float)
         rated = n.sum(1)
         c = n.shape[1]
@@ -119,7 +121,7 @@ class _Parts:
         same = np.einsum("ucc->u", pairs) / (rated * (rated - 1))
         flat = np.column_stack([coincidences.reshape(len(n), -1), n, same, np.ones(len(n))])
         self.sums = np.zeros((items, flat.shape[1]))
-        np.add.at(self.sums, place, flat)
+        np.add.at(self.sums, cluster_index, flat)
         self.categories = c
 
     def split(self, sums: Floats) -> tuple[Floats, Floats, Floats]:
@@ -129,11 +131,11 @@ class _Parts:
         return sums[:, : c * c].reshape(-1, c, c), sums[:, c * c : end], sums[:, end] / sums[:, end + 1]
 
 
-def _made(value: float, drawn: Floats, n: int) -> Figure:
-    known = drawn[np.isfinite(drawn)]
-    if not np.isfinite(value) or not len(known):
+def _made(value: float, resampled: Floats, n: int) -> Figure:
+    finite = resampled[np.isfinite(resampled)]
+    if not np.isfinite(value) or not len(finite):
         return Figure(None, None, None, n, "All answers are the same, so that this is undefined.")
-    low, high = np.quantile(known, (0.025, 0.975))
+    low, high = np.quantile(finite, (0.025, 0.975))
     return Figure(value, float(low), float(high), n)
 
 
@@ -142,8 +144,8 @@ def _resampled(sums: Floats, seed: int) -> Iterator[Floats]:
     draw = np.random.default_rng(seed)
     items = len(sums)
     for _ in range(RESAMPLES // BLOCK):
-        chosen = draw.integers(0, items, (BLOCK, items))
-        times = np.stack([np.bincount(row, minlength=items) for row in chosen])
+        indices = draw.integers(0, items, (BLOCK, items))
+        times = np.stack([np.bincount(row, minlength=items) for row in indices])
         yield times.astype(np.float64) @ sums
 
 
@@ -152,12 +154,12 @@ def _fleiss(totals: Floats, observed: Floats) -> Floats:
     return _over(observed - chance, 1 - chance)
 
 
-def _alpha(seen: Floats, distance: Callable[[Floats], Floats]) -> Floats:
-    by = seen.sum(2)
+def _alpha(coincidences: Floats, distance: Callable[[Floats], Floats]) -> Floats:
+    by = coincidences.sum(2)
     n = by.sum(1)
-    apart = distance(by)
-    observed = (seen * apart).sum((1, 2))
-    expected = (by[:, :, None] * by[:, None, :] * apart).sum((1, 2)) / (n - 1)
+    distances = distance(by)
+    observed = (coincidences * distances).sum((1, 2))
+    expected = (by[:, :, None] * by[:, None, :] * distances).sum((1, 2)) / (n - 1)
     return 1 - _over(observed, expected)
 
 
@@ -175,11 +177,11 @@ def _ordinal(by: Floats) -> Floats:
     """Squared number of answers between two categories, half of their own counted."""
     c = by.shape[1]
     sums = np.concatenate([np.zeros((len(by), 1)), by.cumsum(1)], 1)
-    made = np.zeros((len(by), c, c))
+    distances = np.zeros((len(by), c, c))
     for a, b in combinations(range(c), 2):
         between = sums[:, b + 1] - sums[:, a] - (by[:, a] + by[:, b]) / 2
-        made[:, a, b] = made[:, b, a] = between**2
-    return made
+        distances[:, a, b] = distances[:, b, a] = between**2
+    return distances
 
 
 _FORMS = {"nominal": _nominal, "ordinal": _ordinal}
@@ -187,18 +189,18 @@ _ALPHAS = tuple(f"Krippendorff's alpha, {form}" for form in _FORMS)
 NAMES = ("percent agreement", "Cohen's kappa", "Fleiss' kappa", *_ALPHAS)
 
 
-def _tables(votes: Votes, place: NDArray[np.int64], n: int, categories: int) -> tuple[Floats, str]:
+def _tables(votes: Votes, cluster_index: NDArray[np.int64], n: int, categories: int) -> tuple[Floats, str]:
     """(items, pairs x c x c): who said what together with whom; and why there is none."""
-    people = [one for one in range(votes.shape[1]) if (votes[:, one] != MISSING).any()]
+    people = [annotator for annotator in range(votes.shape[1]) if (votes[:, annotator] != MISSING).any()]
     if len(people) > MOST_PAIRED:
-        told = f"Cohen's kappa is for few annotators, not {len(people)}; read Krippendorff's alpha instead."
-        return np.zeros((n, 0)), told
+        reason = f"Cohen's kappa is for few annotators, not {len(people)}; read Krippendorff's alpha instead."
+        return np.zeros((n, 0)), reason
     tables = []
     for a, b in combinations(people, 2):
         both = np.flatnonzero((votes[:, a] != MISSING) & (votes[:, b] != MISSING))
         if len(both):
             size = categories * categories
-            cell = place[both] * size + votes[both, a] * categories + votes[both, b]
+            cell = cluster_index[both] * size + votes[both, a] * categories + votes[both, b]
             tables.append(np.bincount(cell, minlength=n * size).reshape(n, size).astype(np.float64))
     return np.concatenate(tables, 1), ""
 
@@ -208,9 +210,9 @@ def _cohen(sums: Floats, categories: int) -> Floats:
     table = sums.reshape(len(sums), -1, categories, categories)
     shares = _over(table, table.sum((2, 3), keepdims=True))
     chance = (shares.sum(3) * shares.sum(2)).sum(2)
-    made = _over(np.einsum("rpcc->rp", shares) - chance, 1 - chance)
-    known = np.isfinite(made)
-    return _over(np.where(known, made, 0.0).sum(1), known.sum(1).astype(np.float64))
+    kappas = _over(np.einsum("rpcc->rp", shares) - chance, 1 - chance)
+    defined = np.isfinite(kappas)
+    return _over(np.where(defined, kappas, 0.0).sum(1), defined.sum(1).astype(np.float64))
 
 
 def clustered(hits: Floats, sizes: Floats) -> tuple[float, float]:
@@ -236,10 +238,10 @@ def clustered(hits: Floats, sizes: Floats) -> tuple[float, float]:
 def against_the_rest(votes: Votes, categories: int = 3, clusters: Sequence[int] | None = None) -> list[Apart]:
     """Each annotator against the majority of the others, on units where the others have one; in column order."""
     counts = np.stack([(votes == value).sum(1) for value in range(categories)], 1)
-    items, place = np.unique(np.arange(len(votes)) if clusters is None else clusters, return_inverse=True)
-    found: dict[int, tuple[Any, Any]] = {}  # hits and units by item
-    for one in range(votes.shape[1]):
-        mine = votes[:, one]
+    items, item_index = np.unique(np.arange(len(votes)) if clusters is None else clusters, return_inverse=True)
+    counts_by_annotator: dict[int, tuple[Any, Any]] = {}  # hits and units by item
+    for annotator in range(votes.shape[1]):
+        mine = votes[:, annotator]
         others = counts.copy()
         there = np.flatnonzero(mine != MISSING)
         others[there, mine[there]] -= 1
@@ -247,24 +249,32 @@ def against_the_rest(votes: Votes, categories: int = 3, clusters: Sequence[int] 
         clear = (mine != MISSING) & (best > 0) & ((others == best[:, None]).sum(1) == 1)
         same = clear & (others.argmax(1) == mine)
         if clear.any():
-            found[one] = np.bincount(place, same, len(items)), np.bincount(place, clear, len(items))
-    every = sum(hits for hits, _ in found.values()), sum(sizes for _, sizes in found.values())
-    made = []
-    for one, (hits, sizes) in found.items():
+            counts_by_annotator[annotator] = (
+                np.bincount(item_index, same, len(items)),
+                np.bincount(item_index, clear, len(items)),
+            )
+    every = (
+        sum(hits for hits, _ in counts_by_annotator.values()),
+        sum(sizes for _, sizes in counts_by_annotator.values()),
+    )
+    result = []
+    for annotator, (hits, sizes) in counts_by_annotator.items():
         low, high = clustered(hits, sizes)
-        differs = len(found) > 2 and _below(hits, sizes, every[0] - hits, every[1] - sizes) < 0.05 / len(found)
-        made.append(Apart(one, float(hits.sum() / sizes.sum()), low, high, int(sizes.sum()), differs))
-    return made
+        differs = len(counts_by_annotator) > 2 and _below(hits, sizes, every[0] - hits, every[1] - sizes) < 0.05 / len(
+            counts_by_annotator
+        )
+        result.append(Apart(annotator, float(hits.sum() / sizes.sum()), low, high, int(sizes.sum()), differs))
+    return result
 
 
-def _below(hits: Floats, sizes: Floats, rest: Floats, of: Floats) -> float:
+def _below(hits: Floats, sizes: Floats, other_hits: Floats, other_sizes: Floats) -> float:
     """One-sided p that a share is no smaller than that of the rest, from how both vary together between items."""
     from scipy.stats import t
 
-    share, theirs = hits.sum() / sizes.sum(), rest.sum() / of.sum()
-    items = int(((sizes > 0) | (of > 0)).sum())
-    apart = (hits - share * sizes) / sizes.sum() - (rest - theirs * of) / of.sum()
-    spread = float(np.sqrt((apart**2).sum()))
+    share, theirs = hits.sum() / sizes.sum(), other_hits.sum() / other_sizes.sum()
+    items = int(((sizes > 0) | (other_sizes > 0)).sum())
+    deviations = (hits - share * sizes) / sizes.sum() - (other_hits - theirs * other_sizes) / other_sizes.sum()
+    spread = float(np.sqrt((deviations**2).sum()))
     if items < 2 or spread == 0:
         return float(share >= theirs)
     return float(t.cdf((share - theirs) / spread * np.sqrt((items - 1) / items), items - 1))
@@ -276,7 +286,7 @@ def disputes(votes: Votes, clusters: Sequence[int], categories: int = 3) -> dict
     rated = counts.sum(1)
     several = rated >= 2
     same = (counts * (counts - 1)).sum(1)[several] / (rated * (rated - 1))[several]
-    items, place = np.unique(np.asarray(clusters)[several], return_inverse=True)
-    share = np.bincount(place, 1 - same) / np.bincount(place)
+    items, item_index = np.unique(np.asarray(clusters)[several], return_inverse=True)
+    share = np.bincount(item_index, 1 - same) / np.bincount(item_index)
     order = np.argsort(-share, kind="stable")
-    return {int(items[one]): float(share[one]) for one in order}
+    return {int(items[index]): float(share[index]) for index in order}

@@ -34,19 +34,23 @@ def consistency(twice: Sequence[tuple[dict[tuple[int, int], int], dict[tuple[int
 
 
 def position(
-    shown: Sequence[Sequence[int]], groups: Sequence[Sequence[Sequence[int]]], items: Sequence[int] = ()
+    display_orders: Sequence[Sequence[int]], groups: Sequence[Sequence[Sequence[int]]], items: Sequence[int] = ()
 ) -> Share:
     """The share of verdicts that go to the candidate shown earlier, ties aside; one half where sides do not matter.
 
     `items` tells the item of each ranking, by default one each. The order of each was drawn by itself, so that the
     test turns whole rankings around.
     """
-    first, n = np.zeros(len(shown), dtype=np.int64), np.zeros(len(shown), dtype=np.int64)
-    for number, (order, ranking) in enumerate(zip(shown, groups, strict=True)):
-        place = {one: where for where, one in enumerate(order)}
-        ways = [way for way in verdicts([[place[one] for one in group] for group in ranking]).values() if way]
-        first[number], n[number] = ways.count(1), len(ways)
-    _, cluster = np.unique(items if len(items) else np.arange(len(shown)), return_inverse=True)
+    first, n = np.zeros(len(display_orders), dtype=np.int64), np.zeros(len(display_orders), dtype=np.int64)
+    for number, (order, ranking) in enumerate(zip(display_orders, groups, strict=True)):
+        earlier_at = {candidate: where for where, candidate in enumerate(order)}
+        signs = [
+            sign
+            for sign in verdicts([[earlier_at[candidate] for candidate in group] for group in ranking]).values()
+            if sign
+        ]
+        first[number], n[number] = signs.count(1), len(signs)
+    _, cluster = np.unique(items if len(items) else np.arange(len(display_orders)), return_inverse=True)
     return _share(np.bincount(cluster, first), np.bincount(cluster, n), _by_chance(2 * first - n))
 
 

@@ -72,7 +72,7 @@ class Fit:
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
     length: tuple[float, float, float] | None = None
-    drawn: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    resampled: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
     design_effect: float = 1.0
 
 
@@ -86,24 +86,24 @@ def fit(
     rows, counts = _rows(ballot, size, length_control)
     design = _design(rows, size, length_control)
     ties = bool(counts[:, 2].sum())
-    whole = _newton(design, counts[None], ties)[0]
-    draws = _newton(design, _resampled(ballot, rows, counts, resamples, seed, length_control), ties, whole)
-    strengths = whole[:size] - whole[:size].mean()
-    drawn = draws[:, :size] - draws[:, :size].mean(1, keepdims=True)
+    parameters = _newton(design, counts[None], ties)[0]
+    draws = _newton(design, _resampled(ballot, rows, counts, resamples, seed, length_control), ties, parameters)
+    strengths = parameters[:size] - parameters[:size].mean()
+    resampled = draws[:, :size] - draws[:, :size].mean(1, keepdims=True)
     length = None
     if length_control:
         low, high = np.quantile(draws[:, size], (0.025, 0.975))
-        length = (float(whole[size]), float(low), float(high))
+        length = (float(parameters[size]), float(low), float(high))
     return Fit(
         tuple(systems),
         strengths,
-        np.cov(drawn.T),
-        float(whole[-1]) if ties else None,
-        _lines(systems, strengths, drawn, ballot),
+        np.cov(resampled.T),
+        float(parameters[-1]) if ties else None,
+        _lines(systems, strengths, resampled, ballot),
         tuple(_notes(systems, ballot)),
         length,
-        drawn,
-        design_effect(ballot, whole, size, length_control),
+        resampled,
+        design_effect(ballot, parameters, size, length_control),
     )
 
 
@@ -134,14 +134,14 @@ def _rows(ballot: Ballot, size: int, length_control: bool) -> tuple[Floats, Floa
     """Votes that are alike in one row: (i, j, length) and weights of (i better, j better, tie), i < j."""
     swapped = ballot.first > ballot.second
     low, high = np.minimum(ballot.first, ballot.second), np.maximum(ballot.first, ballot.second)
-    place = _places(ballot, swapped)
-    length = place[1] if length_control else np.zeros(len(low))
+    length_bins = _places(ballot, swapped)
+    length = length_bins[1] if length_control else np.zeros(len(low))
     keys = np.column_stack([low, high, length])
-    rows, own = np.unique(keys, axis=0, return_inverse=True)
+    rows, row_index = np.unique(keys, axis=0, return_inverse=True)
     outcome = np.where(swapped, -ballot.outcome, ballot.outcome)
     column = np.where(outcome > 0, 0, np.where(outcome < 0, 1, 2))
     counts = np.zeros((len(rows), 3))
-    np.add.at(counts, (own.ravel(), column), ballot.weight)
+    np.add.at(counts, (row_index.ravel(), column), ballot.weight)
     return rows, counts
 
 
@@ -150,59 +150,59 @@ def _places(ballot: Ballot, swapped: NDArray[np.bool_]) -> tuple[NDArray[np.int6
     length-controlled win rate has it (Dubois et al., 2024), averaged in at most BINS bins."""
     if ballot.length is None:
         return np.zeros(len(swapped), dtype=np.int64), np.zeros(len(swapped))
-    given = np.where(swapped, -ballot.length, ballot.length)
-    spread = float(np.std(given)) or 1.0
-    value = np.tanh(given / spread)
+    length_gap = np.where(swapped, -ballot.length, ballot.length)
+    spread = float(np.std(length_gap)) or 1.0
+    value = np.tanh(length_gap / spread)
     edges = np.unique(np.quantile(value, np.linspace(0, 1, BINS + 1)[1:-1]))
-    own = np.digitize(value, edges)
-    means = np.bincount(own, value, minlength=own.max() + 1) / np.maximum(np.bincount(own), 1)
-    return own, np.round(means[own], 9)
+    bin_index = np.digitize(value, edges)
+    means = np.bincount(bin_index, value, minlength=bin_index.max() + 1) / np.maximum(np.bincount(bin_index), 1)
+    return bin_index, np.round(means[bin_index], 9)
 
 
 def _design(rows: Floats, size: int, length_control: bool) -> Floats:
     """(rows, parameters): what the difference of the two log-strengths is made of."""
-    made = np.zeros((len(rows), size + length_control))
-    place = np.arange(len(rows))
-    made[place, rows[:, 0].astype(int)] = 1.0
-    made[place, rows[:, 1].astype(int)] = -1.0
+    matrix = np.zeros((len(rows), size + length_control))
+    row_index = np.arange(len(rows))
+    matrix[row_index, rows[:, 0].astype(int)] = 1.0
+    matrix[row_index, rows[:, 1].astype(int)] = -1.0
     if length_control:
-        made[:, size] = rows[:, 2]
-    return made
+        matrix[:, size] = rows[:, 2]
+    return matrix
 
 
 def _newton(design: Floats, counts: Floats, ties: bool, start: Floats | None = None) -> Any:
     """Parameters (R, K + 1) that maximise the likelihood of counts (R, rows, 3); the last one is the tie parameter."""
     many, k = len(counts), design.shape[1]
-    made: Floats = np.zeros((many, k + 1)) if start is None else np.repeat(start[None], many, 0)
+    parameters: Floats = np.zeros((many, k + 1)) if start is None else np.repeat(start[None], many, 0)
     total = counts.sum(2)
     outer = (design[:, :, None] * design[:, None, :]).reshape(len(design), k * k)
     prior = np.eye(k + 1) / PRIOR**2
     for _ in range(STEPS):
-        gap = made[:, :k] @ design.T
-        tie = np.exp(made[:, -1:]) if ties else np.zeros((many, 1))
+        gap = parameters[:, :k] @ design.T
+        tie = np.exp(parameters[:, -1:]) if ties else np.zeros((many, 1))
         up, down = np.exp(gap / 2), np.exp(-gap / 2)
-        whole = up + down + tie
-        one, two, even = up / whole, down / whole, tie / whole
-        lean = (one - two) / 2
+        total_odds = up + down + tie
+        win, loss, even = up / total_odds, down / total_odds, tie / total_odds
+        lean = (win - loss) / 2
         by_gap = (counts[:, :, 0] - counts[:, :, 1]) / 2 - total * lean
         slope = np.concatenate([by_gap @ design, (counts[:, :, 2] - total * even).sum(1)[:, None]], 1)
-        slope -= made / PRIOR**2
+        slope -= parameters / PRIOR**2
         bend = np.zeros((many, k + 1, k + 1))
-        bend[:, :k, :k] = ((total * ((one + two) / 4 - lean**2)) @ outer).reshape(many, k, k)
+        bend[:, :k, :k] = ((total * ((win + loss) / 4 - lean**2)) @ outer).reshape(many, k, k)
         cross = -(total * lean * even) @ design
         bend[:, :k, k] = bend[:, k, :k] = cross
         bend[:, k, k] = (total * even * (1 - even)).sum(1)
         step = np.linalg.solve(bend + prior, slope[:, :, None])[:, :, 0]
-        made += np.clip(step, -2.0, 2.0)
+        parameters += np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < 1e-9:
             break
-    return made
+    return parameters
 
 
 def _resampled(ballot: Ballot, rows: Floats, counts: Floats, resamples: int, seed: int, length_control: bool) -> Any:
     """Counts (R, rows, 3) of resampled votes, or of resampled clusters."""
     draw = np.random.default_rng(seed)
-    made: Floats
+    resampled: Floats
     if ballot.cluster is None and np.allclose(ballot.weight, ballot.weight[0]):
         each = float(ballot.weight[0])
         flat = counts.ravel() / counts.sum()
@@ -210,8 +210,8 @@ def _resampled(ballot: Ballot, rows: Floats, counts: Floats, resamples: int, see
         return (votes * each).reshape(-1, *counts.shape)
     from scipy.sparse import csr_matrix
 
-    own = ballot.cluster if ballot.cluster is not None else np.arange(len(ballot.first))
-    _, cluster = np.unique(own, return_inverse=True)
+    cluster_ids = ballot.cluster if ballot.cluster is not None else np.arange(len(ballot.first))
+    _, cluster = np.unique(cluster_ids, return_inverse=True)
     swapped = ballot.first > ballot.second
     low, high = np.minimum(ballot.first, ballot.second), np.maximum(ballot.first, ballot.second)
     length = _places(ballot, swapped)[1] if length_control else np.zeros(len(low))
@@ -220,37 +220,37 @@ def _resampled(ballot: Ballot, rows: Floats, counts: Floats, resamples: int, see
     column = row.ravel() * 3 + np.where(outcome > 0, 0, np.where(outcome < 0, 1, 2))
     n = int(cluster.max()) + 1
     table = csr_matrix((ballot.weight, (cluster, column)), shape=(n, counts.size))
-    made = np.empty((resamples, counts.size))
+    resampled = np.empty((resamples, counts.size))
     for start in range(0, resamples, 100):
         block = draw.multinomial(n, np.full(n, 1 / n), size=min(100, resamples - start))
-        made[start : start + len(block)] = (table.T @ block.T.astype(float)).T
-    return made.reshape(resamples, *counts.shape)
+        resampled[start : start + len(block)] = (table.T @ block.T.astype(float)).T
+    return resampled.reshape(resamples, *counts.shape)
 
 
-def _lines(systems: Sequence[str], strengths: Floats, drawn: Floats, ballot: Ballot) -> tuple[Line, ...]:
-    low, high = np.quantile(drawn, (0.025, 0.975), axis=0)
-    ranks = (-drawn).argsort(1).argsort(1) + 1
+def _lines(systems: Sequence[str], strengths: Floats, resampled: Floats, ballot: Ballot) -> tuple[Line, ...]:
+    low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
+    ranks = (-resampled).argsort(1).argsort(1) + 1
     best, worst = np.quantile(ranks, (0.025, 0.975), axis=0)
     order = np.argsort(-strengths, kind="stable")
-    made = []
-    for rank, one in enumerate(map(int, order), 1):
-        here = (ballot.first == one) | (ballot.second == one)
-        way = np.where(ballot.first == one, ballot.outcome, -ballot.outcome)[here]
-        made.append(
+    lines = []
+    for rank, index in enumerate(map(int, order), 1):
+        here = (ballot.first == index) | (ballot.second == index)
+        outcomes = np.where(ballot.first == index, ballot.outcome, -ballot.outcome)[here]
+        lines.append(
             Line(
-                systems[one],
-                MEAN + SCALE * float(strengths[one]),
-                MEAN + SCALE * float(low[one]),
-                MEAN + SCALE * float(high[one]),
+                systems[index],
+                MEAN + SCALE * float(strengths[index]),
+                MEAN + SCALE * float(low[index]),
+                MEAN + SCALE * float(high[index]),
                 rank,
-                int(np.floor(best[one])),
-                int(np.ceil(worst[one])),
+                int(np.floor(best[index])),
+                int(np.ceil(worst[index])),
                 int(here.sum()),
-                float((way > 0).sum()),
-                float(1 / (1 + np.exp(-strengths[one]))),
+                float((outcomes > 0).sum()),
+                float(1 / (1 + np.exp(-strengths[index]))),
             )
         )
-    return tuple(made)
+    return tuple(lines)
 
 
 def _notes(systems: Sequence[str], ballot: Ballot) -> list[str]:
@@ -264,8 +264,10 @@ def _notes(systems: Sequence[str], ballot: Ballot) -> list[str]:
     np.add.at(wins, (ballot.second, ballot.first), (ballot.outcome <= 0) * 1.0)
     loose, group = connected_components(csr_matrix(wins), directed=False)
     if loose > 1:
-        told = "; ".join(", ".join(systems[int(one)] for one in np.flatnonzero(group == part)) for part in range(loose))
-        return [f"These groups were never compared with each other, so their order rests on nothing: {told}."]
+        groups = "; ".join(
+            ", ".join(systems[int(index)] for index in np.flatnonzero(group == part)) for part in range(loose)
+        )
+        return [f"These groups were never compared with each other, so their order rests on nothing: {groups}."]
     strong, _ = connected_components(csr_matrix(wins), directed=True, connection="strong")
     if strong > 1:
         return ["Some systems have won or lost every comparison, so that their distance from the rest is a guess."]
@@ -288,11 +290,11 @@ def win_matrix(size: int, ballot: Ballot) -> list[list[Cell | None]]:
     """[i][j]: i against j, None on the diagonal; a tie counts half a win."""
     from genai_lab.evaluation.statistics import wilson
 
-    made: list[list[Cell | None]] = [[None] * size for _ in range(size)]
+    matrix: list[list[Cell | None]] = [[None] * size for _ in range(size)]
     wins = np.zeros((size, size))
     ties = np.zeros((size, size))
-    for a, b, way in ((ballot.first, ballot.second, 1), (ballot.second, ballot.first, -1)):
-        np.add.at(wins, (a, b), (ballot.outcome * way > 0) * 1.0)
+    for a, b, sign in ((ballot.first, ballot.second, 1), (ballot.second, ballot.first, -1)):
+        np.add.at(wins, (a, b), (ballot.outcome * sign > 0) * 1.0)
         np.add.at(ties, (a, b), (ballot.outcome == 0) * 1.0)
     for i in range(size):
         for j in range(size):
@@ -300,8 +302,8 @@ def win_matrix(size: int, ballot: Ballot) -> list[list[Cell | None]]:
                 n = wins[i, j] + wins[j, i] + ties[i, j]
                 half = wins[i, j] + ties[i, j] / 2
                 low, high = wilson(half / n, n) if n else (0.0, 1.0)
-                made[i][j] = Cell(wins[i, j], ties[i, j], wins[j, i], half / n if n else None, low, high)
-    return made
+                matrix[i][j] = Cell(wins[i, j], ties[i, j], wins[j, i], half / n if n else None, low, high)
+    return matrix
 
 
 def votes_needed(
@@ -317,18 +319,18 @@ def votes_needed(
         return None
     even = np.exp(tie) if tie is not None else 0.0
     up, down = np.exp(gap / 2), np.exp(-gap / 2)
-    whole = up + down + even
-    information = ((up + down) / whole / 4 - ((up - down) / whole / 2) ** 2) / design_effect
-    wanted = ((Z + POWER) / abs(gap)) ** 2
-    have = 1 / variance if variance else 0.0
-    return max(0, int(np.ceil((wanted - have) / information)))
+    total_odds = up + down + even
+    information = ((up + down) / total_odds / 4 - ((up - down) / total_odds / 2) ** 2) / design_effect
+    needed_information = ((Z + POWER) / abs(gap)) ** 2
+    collected_information = 1 / variance if variance else 0.0
+    return max(0, int(np.ceil((needed_information - collected_information) / information)))
 
 
-def between(found: Fit, a: int, b: int) -> tuple[float, float, float, int | None]:
+def between(fitted: Fit, a: int, b: int) -> tuple[float, float, float, int | None]:
     """(gap a - b in points, its interval, how many more votes tell them apart)."""
-    gap = found.strengths[a] - found.strengths[b]
-    low, high = np.quantile(found.drawn[:, a] - found.drawn[:, b], (0.025, 0.975))
-    variance = float(found.covariance[a, a] + found.covariance[b, b] - 2 * found.covariance[a, b])
-    apart = low > 0 or high < 0
-    needed = 0 if apart else votes_needed(float(gap), found.tie, variance, found.design_effect)
+    gap = fitted.strengths[a] - fitted.strengths[b]
+    low, high = np.quantile(fitted.resampled[:, a] - fitted.resampled[:, b], (0.025, 0.975))
+    variance = float(fitted.covariance[a, a] + fitted.covariance[b, b] - 2 * fitted.covariance[a, b])
+    distinct = low > 0 or high < 0
+    needed = 0 if distinct else votes_needed(float(gap), fitted.tie, variance, fitted.design_effect)
     return SCALE * float(gap), SCALE * float(low), SCALE * float(high), needed

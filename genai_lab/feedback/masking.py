@@ -17,22 +17,22 @@ def pattern(systems: Iterable[str]) -> re.Pattern[str] | None:
 
     A system's name is its model's, then settings behind a comma, which are not looked for.
     """
-    kept = names(systems)
-    if not kept:
+    masked_names = names(systems)
+    if not masked_names:
         return None
-    found = "|".join(re.escape(part) for part in sorted(kept, key=len, reverse=True))
-    return re.compile(rf"(?<!\w)(?:{found})(?!\w)", re.IGNORECASE)
+    alternatives = "|".join(re.escape(part) for part in sorted(masked_names, key=len, reverse=True))
+    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
 
 
 def names(systems: Iterable[str]) -> set[str]:
     """What is looked for: names, their last parts and their first words."""
     parts: set[str] = set()
     for system in systems:
-        whole = system.split(",")[0].strip()
-        if COLUMNS.fullmatch(whole):
+        name = system.split(",")[0].strip()
+        if COLUMNS.fullmatch(name):
             continue
-        last = whole.rsplit("/", 1)[-1]
-        parts |= {whole, last, re.split(r"[\s_.:@-]+", last)[0]}
+        last = name.rsplit("/", 1)[-1]
+        parts |= {name, last, re.split(r"[\s_.:@-]+", last)[0]}
     return {part for part in parts if len(part) >= SHORTEST and part.lower() not in COMMON}
 
 
@@ -62,12 +62,12 @@ class Streamed:
         return self._until(len(self._raw))
 
     def _until(self, end: int) -> str:
-        made = ""
-        for found in self._names.finditer(self._raw, self._from) if self._names else ():
-            if found.start() >= end:
+        text = ""
+        for match in self._names.finditer(self._raw, self._from) if self._names else ():
+            if match.start() >= end:
                 break
-            made += self._raw[self._from : found.start()] + MASK
-            self._from = found.end()
+            text += self._raw[self._from : match.start()] + MASK
+            self._from = match.end()
         if self._from < end:
-            made, self._from = made + self._raw[self._from : end], end
-        return made
+            text, self._from = text + self._raw[self._from : end], end
+        return text

@@ -37,12 +37,12 @@ class Pair:
 
 def pairs_of(groups: Sequence[Sequence[int]]) -> Iterable[tuple[int, int, float, float]]:
     """(chosen, rejected, weight, margin) of one ranking, the better first."""
-    rank = {one: place for place, group in enumerate(groups) for one in group}
+    rank = {candidate: position for position, group in enumerate(groups) for candidate in group}
     weight = 1.0 / comb(len(rank), 2)
-    for (a, b), way in verdicts(groups).items():
-        if way:
-            chosen, rejected = (a, b) if way > 0 else (b, a)
-            yield chosen, rejected, weight, float(rank[rejected] - rank[chosen])
+    for (a, b), order in verdicts(groups).items():
+        if order:
+            better, worse = (a, b) if order > 0 else (b, a)
+            yield better, worse, weight, float(rank[worse] - rank[better])
 
 
 def aggregated(pairs: Iterable[Pair], answers: Mapping[int, int]) -> list[Pair]:
@@ -55,33 +55,42 @@ def aggregated(pairs: Iterable[Pair], answers: Mapping[int, int]) -> list[Pair]:
     for pair in pairs:
         two = ((pair.chosen_system, pair.chosen), (pair.rejected_system, pair.rejected))
         grouped[pair.item, frozenset(two)].append(pair)
-    made = []
+    result = []
     for votes in grouped.values():
         first = votes[0]
-        way = [pair for pair in votes if (pair.chosen, pair.chosen_system) == (first.chosen, first.chosen_system)]
-        against = [pair for pair in votes if pair not in way]
-        if len(way) == len(against):
+        in_favour = [pair for pair in votes if (pair.chosen, pair.chosen_system) == (first.chosen, first.chosen_system)]
+        against = [pair for pair in votes if pair not in in_favour]
+        if len(in_favour) == len(against):
             continue
-        winners = way if len(way) > len(against) else against
-        lead = abs(len(way) - len(against)) / answers[first.item]
+        winners = in_favour if len(in_favour) > len(against) else against
+        lead = abs(len(in_favour) - len(against)) / answers[first.item]
         weight = lead * sum(pair.weight for pair in votes) / len(votes)
         margin = sum(pair.margin for pair in winners) / len(winners)
-        made.append(replace(winners[0], weight=weight, margin=margin, annotator="majority"))
-    return made
+        result.append(replace(winners[0], weight=weight, margin=margin, annotator="majority"))
+    return result
 
 
 def formed(pair: Mapping[str, Any], form: str) -> dict[str, Any]:
     """A pair as TRL reads it: explicit {prompt, chosen, rejected}, implicit without the prompt's own column."""
     if form not in FORMS:
         raise BadSetting("form", form, f"one of {', '.join(FORMS)}")
-    rest = {name: value for name, value in pair.items() if name not in ("prompt", "chosen", "rejected")}
+    other_columns = {name: value for name, value in pair.items() if name not in ("prompt", "chosen", "rejected")}
     prompt, chosen, rejected = pair["prompt"], pair["chosen"], pair["rejected"]
-    asked = [one.as_dict() for one in read_turns(prompt, "user")]
-    told = [[{"role": "assistant", "content": text}] for text in (chosen, rejected)]
+    prompt_messages = [turn.as_dict() for turn in read_turns(prompt, "user")]
+    answer_messages = [[{"role": "assistant", "content": text}] for text in (chosen, rejected)]
     if form == "explicit":
-        return {"prompt": prompt, "chosen": chosen, "rejected": rejected, **rest}
+        return {"prompt": prompt, "chosen": chosen, "rejected": rejected, **other_columns}
     if form == "implicit":
-        return {"chosen": f"{prompt}{chosen}", "rejected": f"{prompt}{rejected}", **rest}
+        return {"chosen": f"{prompt}{chosen}", "rejected": f"{prompt}{rejected}", **other_columns}
     if form == "chat":
-        return {"prompt": asked, "chosen": told[0], "rejected": told[1], **rest}
-    return {"chosen": asked + told[0], "rejected": asked + told[1], **rest}
+        return {
+            "prompt": prompt_messages,
+            "chosen": answer_messages[0],
+            "rejected": answer_messages[1],
+            **other_columns,
+        }
+    return {
+        "chosen": prompt_messages + answer_messages[0],
+        "rejected": prompt_messages + answer_messages[1],
+        **other_columns,
+    }

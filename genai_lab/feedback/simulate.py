@@ -30,12 +30,14 @@ def ballot(strengths: Sequence[float], votes: int, people: Sequence[Person], see
     second = (first + draw.integers(1, size, votes)) % size
     true = np.asarray(strengths)
     who = np.arange(votes) % len(people)
-    skill, side, tie = (np.array([getattr(one, name) for one in people])[who] for name in ("skill", "side", "tie"))
+    skill, side, tie = (
+        np.array([getattr(person, name) for person in people])[who] for name in ("skill", "side", "tie")
+    )
     gap = skill * (true[first] - true[second]) + side
     up, down = np.exp(gap / 2), np.exp(-gap / 2)
-    whole = up + down + tie
-    drawn = draw.random(votes)
-    outcome = np.where(drawn < up / whole, 1, np.where(drawn < (up + down) / whole, -1, 0))
+    total_odds = up + down + tie
+    uniform = draw.random(votes)
+    outcome = np.where(uniform < up / total_odds, 1, np.where(uniform < (up + down) / total_odds, -1, 0))
     return Ballot(first, second, outcome.astype(np.int64), np.ones(votes))
 
 
@@ -44,14 +46,14 @@ def ranking(strengths: Sequence[float], person: Person, draw: np.random.Generato
     noise = draw.gumbel(size=len(strengths))
     side = person.side * np.linspace(1, 0, len(strengths))
     value = person.skill * np.asarray(strengths) + side + noise
-    return [int(one) for one in np.argsort(-value)]
+    return [int(index) for index in np.argsort(-value)]
 
 
 def labels(truth: NDArray[np.int64], accuracy: Sequence[float], categories: int, seed: int) -> NDArray[np.int64]:
     """(items, annotators) for a truth of (items,): each says it with their accuracy, else something else at random."""
     draw, items = np.random.default_rng(seed), len(truth)
-    made = np.empty((items, len(accuracy)), dtype=np.int64)
+    votes = np.empty((items, len(accuracy)), dtype=np.int64)
     for column, right in enumerate(accuracy):
         wrong = (truth + draw.integers(1, categories, items)) % categories
-        made[:, column] = np.where(draw.random(items) < right, truth, wrong)
-    return made
+        votes[:, column] = np.where(draw.random(items) < right, truth, wrong)
+    return votes

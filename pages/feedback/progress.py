@@ -142,7 +142,7 @@ def draw(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]
 
 def _detail(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
     people = figures.progress(lab, view.id)
-    paces = [one.seconds_an_item for one in people if one.seconds_an_item]
+    paces = [one.seconds_per_item for one in people if one.seconds_per_item]
     pace = sum(paces) / len(paces) if paces else None
     left = max(0, view.wanted - view.got)
     facts = [
@@ -206,7 +206,7 @@ def _people(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
                 "done": f"{one.done:,}",
                 "skipped": f"{one.skipped:,}",
                 "flagged": f"{one.flagged:,}",
-                "pace": seconds_text(one.seconds_an_item) if one.seconds_an_item else NOTHING,
+                "pace": seconds_text(one.seconds_per_item) if one.seconds_per_item else NOTHING,
                 "gold": f"{100 * one.gold:.0f} %" if one.gold is not None else NOTHING,
                 "path": link.path if link and not link.revoked else "",
                 "note": "visitor" if one.visitor else "ended",

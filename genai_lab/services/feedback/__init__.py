@@ -94,29 +94,29 @@ def create(
 
     Raises LabError where no item has two different candidates, or the name is taken.
     """
-    kept, left_out = distinct(tasks, plan, ordered)
-    if not kept:
+    unique_tasks, left_out = distinct(tasks, plan, ordered)
+    if not unique_tasks:
         raise LabError(
             "No item has two different candidates; choose runs that answer the same prompts, or draw with a "
             "temperature above 0."
         )
-    if len(kept) > MOST_ITEMS:
-        raise LabError(f"A campaign takes at most {MOST_ITEMS:,} items, not {len(kept):,}; split it.")
-    names = pattern({option.system for task in kept for option in task.options})
+    if len(unique_tasks) > MOST_ITEMS:
+        raise LabError(f"A campaign takes at most {MOST_ITEMS:,} items, not {len(unique_tasks):,}; split it.")
+    names = pattern({option.system for task in unique_tasks for option in task.options})
     try:
         with lab.database.session() as session:
             campaign = reserved(lab, session, plan, sources, "draft")
-            order = list(range(len(kept)))
+            order = list(range(len(unique_tasks)))
             random.Random(f"{plan.seed} order").shuffle(order)
-            hidden = fill(session, campaign, plan, kept, names, order)
-            return Made(campaign.id, campaign.name, len(kept), left_out, hidden)
+            hidden = fill(session, campaign, plan, unique_tasks, names, order)
+            return Made(campaign.id, campaign.name, len(unique_tasks), left_out, hidden)
     except IntegrityError:
         raise DuplicateName("campaign", plan.name.strip()) from None
 
 
 def reserved(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources, status: str) -> Campaign:
     """The campaign's row and its run, without items."""
-    made = provenance()
+    revision = provenance()
     run = runs.add_run(
         session,
         list(sources.inputs),
@@ -124,9 +124,9 @@ def reserved(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources
         settings={"plan": plan.as_dict(), "source": sources.told or {}},
         seed=plan.seed,
         title=plan.name.strip(),
-        code_revision=made.revision,
-        dirty=made.dirty,
-        packages=made.packages,
+        code_revision=revision.revision,
+        dirty=revision.dirty,
+        packages=revision.packages,
         device="cpu",
         status="finished" if status == "draft" else "running",
     )
@@ -138,29 +138,29 @@ def reserved(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources
 
 def distinct(tasks: Iterable[Task], plan: CampaignPlan, ordered: bool = False) -> tuple[list[Task], int]:
     """Items as the campaign asks them, and how many had no choice in them. Pairwise ones are cut into pairs."""
-    kept: list[Task] = []
+    result: list[Task] = []
     left_out = 0
     for number, task in enumerate(tasks):
-        whole = _unique(task if ordered else _shuffled(task, f"{plan.seed} candidates {number}"))
-        if whole is None:
+        unique = _unique(task if ordered else _shuffled(task, f"{plan.seed} candidates {number}"))
+        if unique is None:
             left_out += 1
-        elif plan.kind == "pairwise" and len(whole.options) > 2:
-            kept += [_pair(whole, a, b) for a, b in combinations(range(len(whole.options)), 2)]
+        elif plan.kind == "pairwise" and len(unique.options) > 2:
+            result += [_pair(unique, a, b) for a, b in combinations(range(len(unique.options)), 2)]
         else:
-            kept.append(whole)
-    return kept, left_out
+            result.append(unique)
+    return result, left_out
 
 
 def _shuffled(task: Task, seed: str) -> Task:
-    places = list(range(len(task.options)))
-    random.Random(seed).shuffle(places)
-    return _part(task, places)
+    indices = list(range(len(task.options)))
+    random.Random(seed).shuffle(indices)
+    return _part(task, indices)
 
 
 def _unique(task: Task) -> Task | None:
     texts: dict[str, int] = {}
-    for place, option in enumerate(task.options):
-        texts.setdefault(option.text.strip(), place)
+    for index, option in enumerate(task.options):
+        texts.setdefault(option.text.strip(), index)
     if len(texts) == len(task.options):
         return task
     if len(texts) < 2:
@@ -172,19 +172,19 @@ def _pair(task: Task, a: int, b: int) -> Task:
     return _part(task, [a, b])
 
 
-def _part(task: Task, places: Sequence[int]) -> Task:
+def _part(task: Task, indices: Sequence[int]) -> Task:
     """The item with these candidates alone; what is known of their order stays."""
-    new = {place: n for n, place in enumerate(places)}
+    new_index = {index: n for n, index in enumerate(indices)}
 
     def cut(groups: Iterable[Iterable[int]]) -> tuple[tuple[int, ...], ...]:
-        left = [tuple(new[one] for one in group if one in new) for group in groups]
-        return tuple(group for group in left if group)
+        remaining = [tuple(new_index[candidate] for candidate in group if candidate in new_index) for group in groups]
+        return tuple(group for group in remaining if group)
 
     gold = cut(task.gold) if task.gold is not None else None
     if gold is not None and len(gold) < 2 <= len(task.gold or ()):
         gold = None  # of these it is not known which is better
     votes = tuple((name, cut(groups)) for name, groups in task.votes)
-    return replace(task, options=tuple(task.options[place] for place in places), gold=gold, votes=votes)
+    return replace(task, options=tuple(task.options[index] for index in indices), gold=gold, votes=votes)
 
 
 def fill(
@@ -193,23 +193,23 @@ def fill(
     """Writes the items at their places in the order given out; how many candidates named a model."""
     hidden = 0
     rows = []
-    for place, task in zip(order, tasks, strict=True):
-        told = [masked(option.text, names) for option in task.options]
-        hidden += sum(one is not None for one in told)
+    for position, task in zip(order, tasks, strict=True):
+        masked_texts = [masked(option.text, names) for option in task.options]
+        hidden += sum(masked_text is not None for masked_text in masked_texts)
         rows.append(
             {
-                "place": place,
+                "place": position,
                 "prompt": task.prompt,
                 "room": queries.ENDLESS if task.gold is not None else plan.overlap,
                 "candidates": [
                     {
                         "system": option.system,
                         "text": option.text,
-                        "shown": one,
+                        "shown": masked_text,
                         "generation_id": option.generation,
                         "created_at": queries.now(),
                     }
-                    for option, one in zip(task.options, told, strict=True)
+                    for option, masked_text in zip(task.options, masked_texts, strict=True)
                 ],
             }
         )
@@ -223,24 +223,28 @@ def _add_gold(session: Any, campaign: Campaign, tasks: Sequence[Task], ids: Sequ
     if not any(task.gold is not None or task.votes for task in tasks):
         return
     items = queries.item_ids(session, campaign.id)[-len(tasks) :]
-    for item, task, own in zip(items, tasks, ids, strict=True):
+    for item, task, candidate_ids in zip(items, tasks, ids, strict=True):
         if task.gold is not None:
-            session.get_one(Item, item).gold = [[own[place] for place in group] for group in task.gold]
+            session.get_one(Item, item).gold = [[candidate_ids[index] for index in group] for group in task.gold]
     from genai_lab.services.feedback import votes
 
-    votes.add(session, campaign, [(item, task, own) for item, task, own in zip(items, tasks, ids, strict=True)])
+    votes.add(
+        session,
+        campaign,
+        [(item, task, candidate_ids) for item, task, candidate_ids in zip(items, tasks, ids, strict=True)],
+    )
 
 
 def show(lab: LabContext, which: int | str) -> CampaignView:
     """By id or name; raises LabError."""
-    wanted = int(which) if isinstance(which, str) and which.isdecimal() and len(which) < 10 else which
+    id_or_name = int(which) if isinstance(which, str) and which.isdecimal() and len(which) < 10 else which
     with lab.database.reading() as session:
-        row = queries.campaign(session, wanted)
-        if row is None and wanted is not which:
+        row = queries.campaign(session, id_or_name)
+        if row is None and id_or_name is not which:
             row = queries.campaign(session, which)
-        known = [one.name for one in queries.campaigns(session)] if row is None else []
+        names = [campaign.name for campaign in queries.campaigns(session)] if row is None else []
         if row is None:
-            raise LabError(f"There is no campaign {which!r}. Known: {', '.join(known) or 'none yet'}.")
+            raise LabError(f"There is no campaign {which!r}. Known: {', '.join(names) or 'none yet'}.")
         return _view(session, row)
 
 
@@ -255,11 +259,21 @@ def _view(session: Any, row: Campaign) -> CampaignView:
     got = queries.totals(session, row.id).get("done", 0)
     golds = len(queries.golds(session, row.id))
     people = len(queries.annotators(session, row.id))
-    wanted = max(got, (row.items - golds) * plan.overlap + golds * max(1, people))
+    answers_wanted = max(got, (row.items - golds) * plan.overlap + golds * max(1, people))
     problem = _problem(session.get_one(Run, row.made_by_run_id)) if row.status == "making" else ""
     status = "failed" if problem else row.status
     return CampaignView(
-        row.id, row.name, plan, status, row.created_at, row.items, wanted, got, people, row.made_by_run_id, problem
+        row.id,
+        row.name,
+        plan,
+        status,
+        row.created_at,
+        row.items,
+        answers_wanted,
+        got,
+        people,
+        row.made_by_run_id,
+        problem,
     )
 
 
@@ -318,21 +332,21 @@ def change(
 ) -> CampaignView:
     """Name, guidelines and overlap may change at any time; a higher overlap gives every item more room."""
     view = show(lab, which)
-    made = replace(
+    plan = replace(
         view.plan,
         name=view.plan.name if name is None else name.strip(),
         guidelines=view.plan.guidelines if guidelines is None else guidelines,
         overlap=view.plan.overlap if overlap is None else overlap,
     )
-    if made.overlap < view.plan.overlap and view.status != "draft":
+    if plan.overlap < view.plan.overlap and view.status != "draft":
         raise LabError("The overlap of a campaign that was opened can only grow, since answers may be there already.")
     try:
         with lab.database.session() as session:
             row = session.get_one(Campaign, view.id)
-            row.name, row.plan = made.name, made.as_dict()
-            queries.widen(session, view.id, made.overlap - view.plan.overlap)
+            row.name, row.plan = plan.name, plan.as_dict()
+            queries.widen(session, view.id, plan.overlap - view.plan.overlap)
     except IntegrityError:
-        raise DuplicateName("campaign", made.name) from None
+        raise DuplicateName("campaign", plan.name) from None
     return show(lab, view.id)
 
 

@@ -38,23 +38,30 @@ def of(lab: LabContext, campaign: int | str) -> Learned:
     names = set(versions(lab, view.id))
     runs = [run for run in training.find(lab, limit=500) if names & {part.dataset for part in run.plan.data}]
     parents = [run.parent for run in runs if run.parent is not None]
-    found = {parent: studies.show(lab, parent) for parent in dict.fromkeys(parents)}
-    curve = next((one for one in found.values() if one.kind == CURVE), None)
-    labels = [each for one in found.values() if one.kind == LABELS for each in reward_studies.influences(lab, one.id)]
+    studies_by_run = {parent: studies.show(lab, parent) for parent in dict.fromkeys(parents)}
+    curve = next((study for study in studies_by_run.values() if study.kind == CURVE), None)
+    labels = [
+        each
+        for study in studies_by_run.values()
+        if study.kind == LABELS
+        for each in reward_studies.influences(lab, study.id)
+    ]
     waiting = sum(run.status in ("running", "queued") for run in runs)
     return Learned(
         tuple(run for run in runs if run.parent is None),
         tuple(reward_studies.curve(lab, curve.id)) if curve else (),
-        tuple({(one.annotator, one.how): one for one in reversed(labels)}.values()),
+        tuple({(study.annotator, study.how): study for study in reversed(labels)}.values()),
         waiting,
     )
 
 
 def versions(lab: LabContext, campaign: int) -> list[str]:
     """The dataset versions that hold its pairs."""
-    found, _ = datasets.find(lab, "", 1000)
+    version_views, _ = datasets.find(lab, "", 1000)
     return [
-        one.name for one in found if one.source.get("kind") == "campaign" and one.source.get("campaign") == campaign
+        version.name
+        for version in version_views
+        if version.source.get("kind") == "campaign" and version.source.get("campaign") == campaign
     ]
 
 
@@ -77,10 +84,12 @@ def study(lab: LabContext, run_id: int, kind: str, annotators: Sequence[str] = (
 
 def more_would_help(points: Sequence[reward_studies.Point]) -> str:
     """What the last step of the curve says about more labels."""
-    known = [one for one in points if one.value is not None and one.low is not None and one.high is not None]
-    if len(known) < 2:
+    measured = [
+        point for point in points if point.value is not None and point.low is not None and point.high is not None
+    ]
+    if len(measured) < 2:
         return ""
-    last, before = known[-1], known[-2]
+    last, before = measured[-1], measured[-2]
     if (last.value or 0) > (before.value or 0) and (last.value or 0) > (before.high or 0):
         return "Accuracy still rises beyond the interval of half the labels: more labels would help."
     if (last.value or 0) > (before.value or 0):
@@ -98,8 +107,12 @@ def before_and_after(lab: LabContext, run_id: int, *, rows: int = 50, overlap: i
         raise LabError(f"Run {run_id} has made no policy yet; tune one by DPO, and wait for it.")
     version = datasets.show(lab, view.plan.data[0].dataset)
     split = next((name for name in ("test", "validation", "train") if name in version.splits), "")
-    taken, first = {one.name for one in feedback.find(lab)}, f"Run {run_id} against its base"
-    name = next(one for one in chain((first,), (f"{first} {n}" for n in count(2))) if one not in taken)
+    existing, first = {candidate_name.name for candidate_name in feedback.find(lab)}, f"Run {run_id} against its base"
+    name = next(
+        candidate_name
+        for candidate_name in chain((first,), (f"{first} {n}" for n in count(2)))
+        if candidate_name not in existing
+    )
     plan = CampaignPlan(name, "helpful", overlap=overlap, seed=seed)
     sampling = (Sampling(temperature=0.8, max_new_tokens=64),)
     return fresh.start(

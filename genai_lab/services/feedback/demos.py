@@ -71,9 +71,13 @@ class DemoPlan(View):
     @property
     def drawing(self) -> Sampling:
         """The preset, with its length bounded."""
-        made = Sampling.from_dict(self.sampling)
+        preset = Sampling.from_dict(self.sampling)
         return replace(
-            made, max_new_tokens=min(made.max_new_tokens, MOST_TOKENS), num_return_sequences=1, num_beams=1, seed=None
+            preset,
+            max_new_tokens=min(preset.max_new_tokens, MOST_TOKENS),
+            num_return_sequences=1,
+            num_beams=1,
+            seed=None,
         )
 
 
@@ -93,13 +97,13 @@ class DemoView(View):
 
 def sampling(lab: LabContext, preset: str, max_new_tokens: int, temperature: float | None = None) -> dict[str, Any]:
     """A preset's settings, with a temperature in place of its own (0: greedy). Raises UnknownName."""
-    known = presets.presets(lab)
-    if preset not in known:
-        raise UnknownName("preset", preset, known)
-    made = known[preset].sampling.as_dict() | {"max_new_tokens": max_new_tokens}
+    all_presets = presets.presets(lab)
+    if preset not in all_presets:
+        raise UnknownName("preset", preset, all_presets)
+    settings = all_presets[preset].sampling.as_dict() | {"max_new_tokens": max_new_tokens}
     if temperature is not None:
-        made |= {"temperature": temperature or 1.0, "greedy": not temperature}
-    return made
+        settings |= {"temperature": temperature or 1.0, "greedy": not temperature}
+    return settings
 
 
 QUESTIONS = (
@@ -131,46 +135,48 @@ def create(lab: LabContext, plan: DemoPlan) -> DemoView:
     )
     for view in views:
         if not view.card.modes or view.status == "archived":
-            told = "is archived" if view.status == "archived" else "generates no text"
-            raise LabError(f"{view.card.name} {told}, so a demo cannot show it; choose another model.")
+            problem = "is archived" if view.status == "archived" else "generates no text"
+            raise LabError(f"{view.card.name} {problem}, so a demo cannot show it; choose another model.")
     name = _free(lab, f"Demo: {plan.title.strip()}"[:110])
-    asked = CampaignPlan(name, "helpful", "", "pairwise", repeats=0.0)
+    campaign_plan = CampaignPlan(name, "helpful", "", "pairwise", repeats=0.0)
     try:
         with lab.database.session() as session:
-            row = feedback.reserved(lab, session, asked, feedback.Sources(inputs, {"demo": plan.title}), "draft")
+            row = feedback.reserved(
+                lab, session, campaign_plan, feedback.Sources(inputs, {"demo": plan.title}), "draft"
+            )
             row.status, row.opened_at = "open", records.now()
             secret = secrets.token_urlsafe(18)
-            made = Demo(title=plan.title.strip(), plan=_kept(plan), secret=secret, campaign_id=row.id)
-            session.add(made)
+            demo = Demo(title=plan.title.strip(), plan=_kept(plan), secret=secret, campaign_id=row.id)
+            session.add(demo)
             session.flush()
-            number = made.id
+            number = demo.id
     except IntegrityError:
         raise DuplicateName("campaign", name) from None
     return show(lab, number)
 
 
 def _free(lab: LabContext, name: str) -> str:
-    taken = {view.name for view in feedback.find(lab)}
-    number, made = 1, name
-    while made in taken:
+    existing = {view.name for view in feedback.find(lab)}
+    number, free_name = 1, name
+    while free_name in existing:
         number += 1
-        made = f"{name} {number}"
-    return made
+        free_name = f"{name} {number}"
+    return free_name
 
 
 def find(lab: LabContext) -> list[DemoView]:
     """All demos, newest first."""
     with lab.database.reading() as session:
-        return [_view(lab, session, *found) for found in queries.demos(session)]
+        return [_view(lab, session, *row) for row in queries.demos(session)]
 
 
 def show(lab: LabContext, demo: int) -> DemoView:
     """Raises LabError where there is no such demo."""
     with lab.database.reading() as session:
-        found = queries.demo(session, demo)
-        if found is None:
+        row = queries.demo(session, demo)
+        if row is None:
             raise LabError(f"There is no demo {demo}; the Feedback page lists those there are.")
-        return _view(lab, session, *found)
+        return _view(lab, session, *row)
 
 
 def _view(lab: LabContext, session: Any, row: Demo, campaign: Any) -> DemoView:
@@ -236,8 +242,8 @@ def visitor(lab: LabContext, demo: int, cookie: str) -> str | None:
     """Who the cookie stands for, None for one that was not signed for this demo's link."""
     name, _, mark = cookie.partition(".")
     with lab.database.reading() as session:
-        found = queries.demo(session, demo)
-    if found is None or not name or not hmac.compare_digest(mark.encode(), _mark(lab, found[0], name).encode()):
+        row = queries.demo(session, demo)
+    if row is None or not name or not hmac.compare_digest(mark.encode(), _mark(lab, row[0], name).encode()):
         return None
     return name
 
@@ -264,20 +270,22 @@ def standings(lab: LabContext, view: DemoView) -> list[Standing]:
     """Every model of the demo, the best first; answers that were both bad count for none."""
     with lab.database.reading() as session:
         votes = records.votes(session, view.campaign)
-        names = {one: system for one, (_, system, _) in records.systems(session, view.campaign).items()}
+        names = {
+            candidate_id: system for candidate_id, (_, system, _) in records.systems(session, view.campaign).items()
+        }
     counts = {model: [0, 0, 0] for model in view.plan.models}
     for vote in votes:
         if vote.both_bad or vote.skip or vote.status != "done":
             continue
-        for place, group in enumerate(vote.groups):
-            for one in group:
-                if names[one] in counts:
-                    found = counts[names[one]]
-                    found[0] += 1
-                    found[1] += len(vote.groups) > 1 and place == 0
-                    found[2] += len(vote.groups) == 1
-    made = [Standing(model, *found) for model, found in counts.items()]
-    return sorted(made, key=lambda one: (-one.share, -one.votes, one.model))
+        for rank, group in enumerate(vote.groups):
+            for candidate_id in group:
+                if names[candidate_id] in counts:
+                    tally = counts[names[candidate_id]]
+                    tally[0] += 1
+                    tally[1] += len(vote.groups) > 1 and rank == 0
+                    tally[2] += len(vote.groups) == 1
+    result = [Standing(model, *tally) for model, tally in counts.items()]
+    return sorted(result, key=lambda candidate_id: (-candidate_id.share, -candidate_id.votes, candidate_id.model))
 
 
 def _kept(plan: DemoPlan) -> dict[str, Any]:

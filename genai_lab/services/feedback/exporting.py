@@ -58,43 +58,43 @@ def pairs(lab: LabContext, campaign: int | str, votes: str = "kept") -> list[Pai
 def _counted(lab: LabContext, view: feedback.CampaignView) -> _Votes:
     with lab.database.reading() as session:
         through = queries.last_ranking(session, view.id)
-        found = queries.votes(session, view.id, through)
+        cast_votes = queries.votes(session, view.id, through)
         golds = queries.golds(session, view.id)
-        people = {one.id: one.name for one in queries.annotators(session, view.id)}
+        people = {annotator.id: annotator.name for annotator in queries.annotators(session, view.id)}
         decided = {item.id: item for item in queries.decided(session, view.id)}
-        items = queries.items_with(session, {vote.item for vote in found}) | decided
+        items = queries.items_with(session, {vote.item for vote in cast_votes}) | decided
     answers = [
         vote
-        for vote in found
+        for vote in cast_votes
         if vote.status == "done" and not vote.repeat and not vote.skip and vote.item not in golds.keys() | decided
     ]
     groups = {number: (item.verdict or {}).get("groups") or [] for number, item in decided.items()}
     return _Votes(answers, groups, items, people, through)
 
 
-def _pairs(view: feedback.CampaignView, found: _Votes, votes: str) -> list[Pair]:
+def _pairs(view: feedback.CampaignView, counted: _Votes, votes: str) -> list[Pair]:
     if votes not in VOTES:
         raise BadSetting("votes", votes, f"one of {', '.join(VOTES)}")
     rows = [
-        (vote.item, vote.groups, found.people[vote.annotator], vote.ranking)
-        for vote in found.answers
+        (vote.item, vote.groups, counted.people[vote.annotator], vote.ranking)
+        for vote in counted.answers
         if not vote.both_bad
     ]
-    rows += [(item, groups, "lead", 0) for item, groups in found.decided.items()]
-    made = []
-    for number, groups, who, ranking in rows:
-        item = found.items[number]
-        of = {one.id: one for one in item.candidates}
-        made += [
+    rows += [(item, groups, "lead", 0) for item, groups in counted.decided.items()]
+    pairs = []
+    for number, groups, annotator, ranking in rows:
+        item = counted.items[number]
+        candidates = {candidate.id: candidate for candidate in item.candidates}
+        pairs += [
             Pair(
-                item.prompt, of[a].text, of[b].text, weight, margin, item.id, who, view.plan.criterion, of[a].system,
-                of[b].system, ranking,
+                item.prompt, candidates[a].text, candidates[b].text, weight, margin, item.id, annotator,
+                view.plan.criterion, candidates[a].system, candidates[b].system, ranking,
             )
             for a, b, weight, margin in pairs_of(groups)
         ]  # fmt: skip
     if votes == "majority":
-        return aggregated(made, Counter(vote.item for vote in found.answers) | dict.fromkeys(found.decided, 1))
-    return made
+        return aggregated(pairs, Counter(vote.item for vote in counted.answers) | dict.fromkeys(counted.decided, 1))
+    return pairs
 
 
 def to_dataset(
@@ -112,29 +112,29 @@ def _kept(
 ) -> tuple[datasets.VersionView, list[dict[str, Any]]]:
     """The version, and its rows."""
     view = feedback.show(lab, campaign)
-    found = _counted(lab, view)
-    rows = [asdict(pair) for pair in _pairs(view, found, votes)]
+    counted = _counted(lab, view)
+    rows = [asdict(pair) for pair in _pairs(view, counted, votes)]
     if not rows:
         raise LabError(f"{view.name} has no pairs yet: nobody has put one candidate before another.")
-    told = {"kind": "campaign", "campaign": view.id, "name": view.name, "votes": votes, "through": found.through}
-    made = datasets.import_rows(
+    source = {"kind": "campaign", "campaign": view.id, "name": view.name, "votes": votes, "through": counted.through}
+    version = datasets.import_rows(
         lab,
         rows,
         name or _name(view.name),
-        told | {"decided": {str(item): groups for item, groups in found.decided.items()}},
+        source | {"decided": {str(item): groups for item, groups in counted.decided.items()}},
         mapping={"input": ["prompt"], "chosen": ["chosen"], "rejected": ["rejected"]},
         split=SplitPlan("group", RATIOS, "prompt", seed),
     )
     with lab.database.session() as session:
-        run = session.get_one(Run, session.get_one(DatasetVersion, made.id).made_by_run_id)
+        run = session.get_one(Run, session.get_one(DatasetVersion, version.id).made_by_run_id)
         if not run.inputs:
             run.inputs.append(RunInput(role="campaign", source_run_id=view.run))
-    return made, rows
+    return version, rows
 
 
 def _name(campaign: str) -> str:
-    kept = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in campaign).strip("-.")
-    return f"{kept or 'campaign'}-pairs"[:100]
+    stem = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in campaign).strip("-.")
+    return f"{stem or 'campaign'}-pairs"[:100]
 
 
 def export(
@@ -162,8 +162,8 @@ def export(
     if what == "rankings":
         rows = list(rankings(lab, campaign))
     else:
-        version, found = _kept(lab, campaign, votes, name)
-        dataset, rows = version.name, [formed(row, form) for row in found]
+        version, pair_rows = _kept(lab, campaign, votes, name)
+        dataset, rows = version.name, [formed(row, form) for row in pair_rows]
     try:
         with atomic_write(path) as draft:
             _write(rows, draft, kind)
@@ -182,9 +182,9 @@ def export_file(
         if time.time() - old.stat().st_mtime > 3600:
             for file in old.glob("*"):
                 file.unlink(missing_ok=True)
-    place = root / uuid.uuid4().hex
-    place.mkdir(parents=True)
-    path = place / f"{_name(view.name).removesuffix('-pairs')}-{what}.{kind}"
+    folder = root / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    path = folder / f"{_name(view.name).removesuffix('-pairs')}-{what}.{kind}"
     return export(lab, view.id, path, form=form, votes=votes, what=what)
 
 
@@ -192,22 +192,22 @@ def rankings(lab: LabContext, campaign: int | str) -> Iterator[dict[str, Any]]:
     """Every answer that was ever given, with the order shown and the systems: the whole record of the campaign."""
     view = feedback.show(lab, campaign)
     with lab.database.reading() as session:
-        found = queries.revisions(session, view.id)
-        people = {one.id: one.name for one in queries.annotators(session, view.id)}
-        items = queries.items_with(session, {row.item_id for _, row in found})
-    for ranking, row in found:
+        revisions = queries.revisions(session, view.id)
+        people = {candidate.id: candidate.name for candidate in queries.annotators(session, view.id)}
+        items = queries.items_with(session, {row.item_id for _, row in revisions})
+    for ranking, row in revisions:
         item = items[row.item_id]
-        place = {one.id: one.place for one in item.candidates}
+        positions = {candidate.id: candidate.place for candidate in item.candidates}
         yield {
             "ranking": ranking.id,
             "at": ranking.created_at.isoformat(),
             "item": item.id,
             "annotator": people[row.annotator_id],
             "prompt": item.prompt,
-            "completions": [one.text for one in item.candidates],
-            "systems": [one.system for one in item.candidates],
-            "groups": [[place[one] for one in group] for group in ranking.groups],
-            "shown": [place[one] for one in row.shown],
+            "completions": [candidate.text for candidate in item.candidates],
+            "systems": [candidate.system for candidate in item.candidates],
+            "groups": [[positions[candidate] for candidate in group] for group in ranking.groups],
+            "shown": [positions[candidate] for candidate in row.shown],
             "repeat": row.repeat,
             "revision": ranking.revision,
             "current": ranking.current,

@@ -32,7 +32,7 @@ class Person(View):
     done: int
     skipped: int
     flagged: int
-    seconds_an_item: float | None
+    seconds_per_item: float | None
     gold: float | None
     visitor: bool
     revoked: bool
@@ -52,9 +52,9 @@ class AgreementView(View):
     apart: tuple[tuple[str, statistics.Apart], ...]
 
     def as_dict(self) -> dict[str, Any]:
-        made = asdict(self)
-        made["apart"] = [{"annotator": name, **asdict(one) | {"annotator": name}} for name, one in self.apart]
-        return made
+        result = asdict(self)
+        result["apart"] = [{"annotator": name, **asdict(outlier) | {"annotator": name}} for name, outlier in self.apart]
+        return result
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ class Board(View):
     notes: tuple[str, ...]
     length: tuple[float, float, float] | None
 
-    def interval(self, place: int) -> str:
+    def interval(self, index: int) -> str:
         """That of a row; a system that won or lost every vote has none, however many votes are drawn again."""
-        shares = {cell.value for cell in self.matrix[place] if cell is not None and cell.value is not None}
+        shares = {cell.value for cell in self.matrix[index] if cell is not None and cell.value is not None}
         if len(shares) == 1 and shares <= {0.0, 1.0}:
             return f"none: it {'won' if 1.0 in shares else 'lost'} every vote"
-        return f"{self.rows[place].low:.0f} to {self.rows[place].high:.0f}"
+        return f"{self.rows[index].low:.0f} to {self.rows[index].high:.0f}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -136,26 +136,26 @@ def progress(lab: LabContext, which: int | str) -> list[Person]:
             right[vote.annotator].append(_right(vote.groups, golds[vote.item]))
     return [
         Person(
-            one.id,
-            one.name,
-            one.done,
-            one.skipped,
-            flagged[one.id],
-            one.seconds / one.done if one.done and one.seconds else None,
-            sum(right[one.id]) / len(right[one.id]) if right[one.id] else None,
-            one.visitor,
-            one.revoked_at is not None,
-            repeats[one.id],
+            annotator.id,
+            annotator.name,
+            annotator.done,
+            annotator.skipped,
+            flagged[annotator.id],
+            annotator.seconds / annotator.done if annotator.done and annotator.seconds else None,
+            sum(right[annotator.id]) / len(right[annotator.id]) if right[annotator.id] else None,
+            annotator.visitor,
+            annotator.revoked_at is not None,
+            repeats[annotator.id],
         )
-        for one in people
+        for annotator in people
     ]
 
 
 def _right(groups: Sequence[Sequence[int]], gold: Sequence[Sequence[int]]) -> bool:
     """Whether an answer keeps the order that is known; where only the best is known, that of the rest is free."""
-    given, known = verdicts(groups), verdicts(gold)
-    ordered = {pair: way for pair, way in known.items() if way}
-    return all(given[pair] == way for pair, way in (ordered or known).items())
+    answer_order, gold_order = verdicts(groups), verdicts(gold)
+    ordered = {pair: order for pair, order in gold_order.items() if order}
+    return all(answer_order[pair] == order for pair, order in (ordered or gold_order).items())
 
 
 def agreement(lab: LabContext, which: int | str, seed: int = 0) -> AgreementView:
@@ -163,42 +163,45 @@ def agreement(lab: LabContext, which: int | str, seed: int = 0) -> AgreementView
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
         votes = queries.votes(session, view.id)
-        names = {one.id: one.name for one in queries.annotators(session, view.id)}
+        names = {annotator.id: annotator.name for annotator in queries.annotators(session, view.id)}
     counted = [vote for vote in votes if vote.status == "done" and not vote.skip]
     first = [vote for vote in counted if not vote.repeat]
     people, table, items = _table(first)
-    found = statistics.agreement(table, clusters=items, seed=seed)
-    known = {(vote.item, vote.annotator): vote for vote in first}
+    figures = statistics.agreement(table, clusters=items, seed=seed)
+    first_votes = {(vote.item, vote.annotator): vote for vote in first}
     twice = [
-        (verdicts(known[vote.item, vote.annotator].groups), verdicts(vote.groups))
+        (verdicts(first_votes[vote.item, vote.annotator].groups), verdicts(vote.groups))
         for vote in counted
-        if vote.repeat and (vote.item, vote.annotator) in known
+        if vote.repeat and (vote.item, vote.annotator) in first_votes
     ]
     here = [vote for vote in first if vote.seconds > 0]  # what was imported tells no order of sides
     return AgreementView(
         view.name,
         len(people),
         len(first),
-        found,
+        figures,
         bias.consistency(twice),
         bias.position(*([getattr(vote, name) for vote in here] for name in ("shown", "groups", "item"))),
-        tuple((names[people[one.annotator]], one) for one in statistics.against_the_rest(table, clusters=items)),
+        tuple(
+            (names[people[annotator.annotator]], annotator)
+            for annotator in statistics.against_the_rest(table, clusters=items)
+        ),
     )
 
 
 def _table(votes: Sequence[Vote]) -> tuple[list[int], Any, list[int]]:
     """(annotators, votes (pairs of candidates, annotators), the item of each pair)."""
     people = sorted({vote.annotator for vote in votes})
-    column = {one: place for place, one in enumerate(people)}
+    column = {person: index for index, person in enumerate(people)}
     rows: dict[tuple[int, int, int], int] = {}
     cells = []
     for vote in votes:
-        for (a, b), way in verdicts(vote.groups).items():
+        for (a, b), order in verdicts(vote.groups).items():
             row = rows.setdefault((vote.item, a, b), len(rows))
-            cells.append((row, column[vote.annotator], CATEGORY[way]))
+            cells.append((row, column[vote.annotator], CATEGORY[order]))
     table = np.full((len(rows), max(1, len(people))), statistics.MISSING, dtype=np.int64)
-    for row, place, value in cells:
-        table[row, place] = value
+    for row, index, value in cells:
+        table[row, index] = value
     return people, table, [item for item, _, _ in rows]
 
 
@@ -207,14 +210,16 @@ def leaderboard(lab: LabContext, which: int | str, *, length_control: bool = Fal
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
         votes = queries.votes(session, view.id)
-        known = queries.systems(session, view.id)
+        candidate_systems = queries.systems(session, view.id)
         golds = queries.golds(session, view.id)
     counted = [
         vote
         for vote in votes
         if vote.status == "done" and not (vote.skip or vote.repeat or vote.both_bad or vote.item in golds)
     ]
-    names = sorted({known[candidate][1] for vote in counted for group in vote.groups for candidate in group})
+    names = sorted(
+        {candidate_systems[candidate][1] for vote in counted for group in vote.groups for candidate in group}
+    )
     compared = systems.of(lab, view.id)
     if compared.problem:
         raise LabError(f"{view.name} has no leaderboard. {compared.problem}")
@@ -222,73 +227,90 @@ def leaderboard(lab: LabContext, which: int | str, *, length_control: bool = Fal
         raise LabError(
             f"{view.name} has no votes between two systems yet; its leaderboard appears with the first answers."
         )
-    ballot = _ballot(counted, known, names)
-    found = bradley_terry.fit(names, ballot, length_control=length_control, seed=seed)
-    order = [names.index(line.system) for line in found.lines]
+    ballot = _ballot(counted, candidate_systems, names)
+    fitted = bradley_terry.fit(names, ballot, length_control=length_control, seed=seed)
+    order = [names.index(line.system) for line in fitted.lines]
     cells = bradley_terry.win_matrix(len(names), ballot)
     needed = []
     for a, b in pairwise(order):
-        points, low, high, more = bradley_terry.between(found, a, b)
-        needed.append(Needed(names[a], names[b], points, low, high, more))
+        points, low, high, more_votes = bradley_terry.between(fitted, a, b)
+        needed.append(Needed(names[a], names[b], points, low, high, more_votes))
     return Board(
         view.name,
-        found.lines,
+        fitted.lines,
         tuple(tuple(cells[a][b] for b in order) for a in order),
         tuple(needed),
         len(counted),
-        found.notes,
-        found.length,
+        fitted.notes,
+        fitted.length,
     )
 
 
 def _ballot(
-    votes: Sequence[Vote], known: dict[int, tuple[int, str, int]], names: Sequence[str]
+    votes: Sequence[Vote], candidate_systems: dict[int, tuple[int, str, int]], names: Sequence[str]
 ) -> bradley_terry.Ballot:
     """Every pair of every ranking, weighted so that a long ranking counts no more than a short one."""
-    place = {name: n for n, name in enumerate(names)}
+    system_index = {name: n for n, name in enumerate(names)}
     rows = []
     for vote in votes:
-        found = {(a, b): way for (a, b), way in verdicts(vote.groups).items() if known[a][1] != known[b][1]}
-        for (a, b), way in found.items():
-            longer = known[a][2] - known[b][2]
-            rows.append((place[known[a][1]], place[known[b][1]], way, 1 / len(found), vote.item, longer))
+        verdicts_between = {
+            (a, b): order
+            for (a, b), order in verdicts(vote.groups).items()
+            if candidate_systems[a][1] != candidate_systems[b][1]
+        }
+        for (a, b), order in verdicts_between.items():
+            longer = candidate_systems[a][2] - candidate_systems[b][2]
+            rows.append(
+                (
+                    system_index[candidate_systems[a][1]],
+                    system_index[candidate_systems[b][1]],
+                    order,
+                    1 / len(verdicts_between),
+                    vote.item,
+                    longer,
+                )
+            )
     if not rows:
         raise LabError("All candidates of an item come from one system, so that there is nothing to compare.")
-    of: list[Any] = [np.array(column) for column in zip(*rows, strict=True)]
-    return bradley_terry.Ballot(of[0], of[1], of[2], of[3].astype(float), of[4], of[5].astype(float))
+    columns: list[Any] = [np.array(column) for column in zip(*rows, strict=True)]
+    return bradley_terry.Ballot(
+        columns[0], columns[1], columns[2], columns[3].astype(float), columns[4], columns[5].astype(float)
+    )
 
 
 def disputes(lab: LabContext, which: int | str, limit: int = 20) -> list[Dispute]:
     """The items most in dispute, with every answer; those that a lead has decided stay, with the decision."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
-        votes = [one for one in queries.votes(session, view.id) if one.status == "done" and not one.repeat]
-        names = {one.id: one.name for one in queries.annotators(session, view.id)}
+        votes = [entry for entry in queries.votes(session, view.id) if entry.status == "done" and not entry.repeat]
+        names = {entry.id: entry.name for entry in queries.annotators(session, view.id)}
         ranked = [vote for vote in votes if not vote.skip]
         _, table, items = _table(ranked)
         shares = statistics.disputes(table, items) if len(items) else {}
-        wanted = [item for item, share in shares.items() if share > 0][:limit]
-        found = queries.items_with(session, wanted)
-    made = []
-    for item in wanted:
-        row = found[item]
-        letter = {one.id: chr(65 + place) for place, one in enumerate(row.candidates)}
+        disputed_ids = [item for item, share in shares.items() if share > 0][:limit]
+        item_rows = queries.items_with(session, disputed_ids)
+    result = []
+    for item in disputed_ids:
+        row = item_rows[item]
+        letter = {entry.id: chr(65 + index) for index, entry in enumerate(row.candidates)}
         answers = tuple(
             (names[vote.annotator], order_text(vote.groups, letter, vote.both_bad), vote.comment)
             for vote in ranked
             if vote.item == item
         )
-        candidates = tuple((one.id, one.system, one.text) for one in row.candidates)
-        shown = tuple(one.text if one.shown is None else one.shown for one in row.candidates)
+        candidates = tuple((entry.id, entry.system, entry.text) for entry in row.candidates)
+        masked_texts = tuple(entry.text if entry.shown is None else entry.shown for entry in row.candidates)
         number = row.place + 1
-        made.append(Dispute(item, number, shares[item], row.prompt, candidates, answers, row.verdict, shown))
-    return made
+        result.append(Dispute(item, number, shares[item], row.prompt, candidates, answers, row.verdict, masked_texts))
+    return result
 
 
 def order_text(groups: Sequence[Sequence[int]], letter: dict[int, str], both_bad: bool = False) -> str:
     """A ranking in letters: A > B = C."""
-    told = " > ".join(" = ".join(letter[one] for one in sorted(group, key=letter.__getitem__)) for group in groups)
-    return f"{told}, both bad" if both_bad else told
+    text = " > ".join(
+        " = ".join(letter[candidate_id] for candidate_id in sorted(group, key=letter.__getitem__)) for group in groups
+    )
+    return f"{text}, both bad" if both_bad else text
 
 
 def adjudicate(lab: LabContext, item: int, groups: Sequence[Sequence[int]], note: str = "") -> None:
@@ -296,10 +318,12 @@ def adjudicate(lab: LabContext, item: int, groups: Sequence[Sequence[int]], note
     from storage.feedback_tables import Item
 
     with lab.database.session() as session:
-        found = queries.items_with(session, [item]).get(item)
-        if found is None:
+        item_row = queries.items_with(session, [item]).get(item)
+        if item_row is None:
             raise LabError(f"There is no item {item}.")
-        if sorted(one for group in groups for one in group) != sorted(one.id for one in found.candidates):
+        if sorted(candidate for group in groups for candidate in group) != sorted(
+            candidate.id for candidate in item_row.candidates
+        ):
             raise LabError("A decision names each candidate of the item once.")
         row = session.get_one(Item, item)
         row.verdict, row.decided = {"groups": [list(group) for group in groups], "note": note[:2000]}, True

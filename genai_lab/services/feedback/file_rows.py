@@ -87,8 +87,8 @@ def _text(row: dict[str, Any], name: str) -> str:
     value = row.get(name)
     if value is None:
         return ""
-    found = read_cell(value)
-    return _fitting(datasets.text_of(value) if found is None else write_text(found), name)
+    messages = read_cell(value)
+    return _fitting(datasets.text_of(value) if messages is None else write_text(messages), name)
 
 
 def _fitting(value: str, name: str) -> str:
@@ -102,10 +102,10 @@ def _texts(row: dict[str, Any], names: Sequence[str]) -> list[str]:
         return [_text(row, name) for name in names if row.get(name) is not None]
     value = _parsed(row.get(names[0]))
     if isinstance(value, list):
-        value = [one if isinstance(one, str) else write_text(read_messages(one) or ()) for one in value]
+        value = [text if isinstance(text, str) else write_text(read_messages(text) or ()) for text in value]
     if not isinstance(value, list):
         raise BadCell(names[0], "is no list of completions")
-    if any(len(one) > LONGEST_TEXT for one in value):
+    if any(len(text) > LONGEST_TEXT for text in value):
         raise BadCell(names[0], f"has a completion of more than {LONGEST_TEXT:,} characters")
     return list(value)
 
@@ -142,18 +142,23 @@ def _groups(value: Any, size: int, column: str) -> tuple[tuple[int, ...], ...]:
     """Groups of places from what a cell says: 0 a tie, 1 to k the best one, or groups from 0 as JSON."""
     from genai_lab.feedback import checked_groups
 
-    found = _parsed(value)
-    if isinstance(found, list):
+    parsed = _parsed(value)
+    if isinstance(parsed, list):
         try:
-            return checked_groups(found, size, ties=True)
+            return checked_groups(parsed, size, ties=True)
         except LabError as problem:
             raise BadCell(column, str(problem).rstrip(".")) from None
-    if isinstance(found, bool) or not isinstance(found, int | float) or int(found) != found or not 0 <= found <= size:
+    if (
+        isinstance(parsed, bool)
+        or not isinstance(parsed, int | float)
+        or int(parsed) != parsed
+        or not 0 <= parsed <= size
+    ):
         raise BadCell(column, f"is {str(value)[:40]!r}, but must be 0 for a tie or 1 to {size} for the best")
-    best = int(found) - 1
+    best = int(parsed) - 1
     if best < 0:
         return (tuple(range(size)),)
-    return ((best,), tuple(place for place in range(size) if place != best))
+    return ((best,), tuple(index for index in range(size) if index != best))
 
 
 def _parsed(value: Any) -> Any:

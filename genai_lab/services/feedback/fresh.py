@@ -38,8 +38,8 @@ def comparable(lab: LabContext) -> tuple[str, ...]:
 def samplings(temperatures: Sequence[float], max_new_tokens: int) -> tuple[Sampling, ...]:
     """One setting for each temperature, the same once; 0 is greedy decoding."""
     return tuple(
-        Sampling(greedy=not one, temperature=one or 1.0, max_new_tokens=max_new_tokens)
-        for one in dict.fromkeys(temperatures)
+        Sampling(greedy=not temperature, temperature=temperature or 1.0, max_new_tokens=max_new_tokens)
+        for temperature in dict.fromkeys(temperatures)
     )
 
 
@@ -68,7 +68,7 @@ def start(
             f"Models x settings x samples make {size} candidate{'s' if size != 1 else ''} an item, but an item takes "
             f"2 to {MOST}; change one."
         )
-    if samples > 1 and any(one.greedy or one.temperature == 0 for one in samplings):
+    if samples > 1 and any(sampling.greedy or sampling.temperature == 0 for sampling in samplings):
         raise BadSetting("samples", samples, "1 where decoding is greedy, which gives the same text each time")
     view = _prompts(lab, prompts) if prompts else datasets.show(lab, dataset)
     split = split or next(iter(view.splits))
@@ -104,8 +104,8 @@ def start(
 
 
 def _prompts(lab: LabContext, prompts: Sequence[str]) -> datasets.VersionView:
-    kept = list(dict.fromkeys(text for text in prompts if text.strip()))
-    if not kept:
+    texts = list(dict.fromkeys(text for text in prompts if text.strip()))
+    if not texts:
         raise LabError("There are no prompts; write one a line, or choose a dataset.")
-    rows = [{"prompt": text} for text in kept]
+    rows = [{"prompt": text} for text in texts]
     return datasets.import_rows(lab, rows, "prompts", {"kind": "typed"}, mapping={"input": ["prompt"]})

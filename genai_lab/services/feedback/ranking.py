@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.feedback import Answer, CampaignPlan, whole
+from genai_lab.feedback import Answer, CampaignPlan, is_encodable
 from genai_lab.feedback.masking import masked, pattern
 from genai_lab.services.feedback import links
 from genai_lab.services.feedback.writer import Writer
@@ -74,10 +74,10 @@ class Desk:
         lacking = [item for item in items if item not in self.texts]
         if lacking:
             self.texts |= queries.texts(session, lacking)
-        made = {item: self.texts[item] for item in items}
+        texts = {item: self.texts[item] for item in items}
         while len(self.texts) > REMEMBERED:
             self.texts.popitem(last=False)
-        return made
+        return texts
 
 
 def desk(lab: LabContext) -> Desk:
@@ -88,10 +88,10 @@ def desk(lab: LabContext) -> Desk:
 def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:
     """What the page shows around its cards."""
     with lab.database.reading() as session:
-        who, _ = _known(session, annotator_id)
-        plan = CampaignPlan(**who.plan)
-        left = _left(desk(lab), session, who)
-        title = _title(desk(lab), session, who)
+        annotator, _ = _known(session, annotator_id)
+        plan = CampaignPlan(**annotator.plan)
+        left = _left(desk(lab), session, annotator)
+        title = _title(desk(lab), session, annotator)
     return {
         "campaign": {
             "title": title,
@@ -101,25 +101,25 @@ def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:
             "ties": plan.ties,
             "both_bad": plan.both_bad,
         },
-        "annotator": {"name": who.name},
-        "status": _status(who),
-        "done": who.done + who.skipped,
+        "annotator": {"name": annotator.name},
+        "status": _status(annotator),
+        "done": annotator.done + annotator.skipped,
         "left": left,
-        "pace": {"seconds_per_item": who.seconds / who.done if who.done else None},
+        "pace": {"seconds_per_item": annotator.seconds / annotator.done if annotator.done else None},
     }
 
 
 def more(
-    lab: LabContext, annotator_id: int, have: Sequence[str], want: int, cookie: str | None = None
+    lab: LabContext, annotator_id: int, shown_keys: Sequence[str], want: int, cookie: str | None = None
 ) -> "Future[dict[str, Any]]":
     """The next cards beside those that the browser has; with `cookie`, only to whom it belongs."""
-    place = desk(lab)
+    service = desk(lab)
 
-    def dealt(session: Session) -> dict[str, Any]:
-        who, held = _known(session, annotator_id, None, lab, cookie)
-        return _dealt(place, session, who, held, have, want, {})
+    def assign_cards(session: Session) -> dict[str, Any]:
+        annotator, assignments = _known(session, annotator_id, None, lab, cookie)
+        return _next_cards(service, session, annotator, assignments, shown_keys, want, {})
 
-    return place.writer.submit(dealt, (annotator_id, None))
+    return service.writer.submit(assign_cards, (annotator_id, None))
 
 
 def answer(
@@ -129,49 +129,50 @@ def answer(
 
     It raises LinkEnded, NotYours, Changed, or LabError for an answer that cannot be.
     """
-    place = desk(lab)
+    service = desk(lab)
     revision = sent.get("revision")
-    key = named if isinstance(named := sent.get("key"), str) and whole(named) else None
-    have = [one for one in keys(sent.get("have")) if one != key]
+    key = sent_key if isinstance(sent_key := sent.get("key"), str) and is_encodable(sent_key) else None
+    have = [other for other in keys(sent.get("have")) if other != key]
     want = sent.get("want")
 
-    def kept(session: Session) -> dict[str, Any]:
-        who, held = _known(session, annotator_id, key, lab, cookie)
+    def save_answer(session: Session) -> dict[str, Any]:
+        annotator, assignments = _known(session, annotator_id, key, lab, cookie)
         if isinstance(revision, bool) or not isinstance(revision, int) or not 0 <= revision <= LAST_REVISION or not key:
             raise LabError(f"An answer names its card by key and a revision from 0 to {LAST_REVISION:,}.")
-        row = next((one for one in held if one.key == key), None)
-        counted = _keep(session, who, row, revision, sent)
-        rest = [one for one in held if one is not row]
-        wanted = want if isinstance(want, int) else 0
+        row = next((other for other in assignments if other.key == key), None)
+        counted = _keep(session, annotator, row, revision, sent)
+        others = [other for other in assignments if other is not row]
+        count = want if isinstance(want, int) else 0
         return {
             "saved": True,
             "key": key,
             "revision": revision,
-            **_dealt(place, session, who, rest, have, wanted, counted),
+            **_next_cards(service, session, annotator, others, have, count, counted),
         }
 
-    return place.writer.submit(kept, (annotator_id, key))
+    return service.writer.submit(save_answer, (annotator_id, key))
 
 
 def answers(lab: LabContext, annotator_id: int, count: int) -> list[dict[str, Any]]:
     """What the annotator has answered, newest first, ready to be shown and changed."""
     with lab.database.reading() as session:
-        found = records.answered(session, annotator_id, max(1, min(count, 200)))
-        texts = queries.texts(session, {row.item_id for row, _ in found})
+        answered = records.answered(session, annotator_id, max(1, min(count, 200)))
+        texts = queries.texts(session, {row.item_id for row, _ in answered})
     return [
-        {**_card(row.key, row.shown, texts[row.item_id], row.revision), **_answered(row, one)} for row, one in found
+        {**_card(row.key, row.shown, texts[row.item_id], row.revision), **_answered(row, ranking)}
+        for row, ranking in answered
     ]
 
 
 def keys(value: Any) -> list[str]:
-    """Those of a list of keys that are any."""
-    return [one for one in value[:50] if isinstance(one, str)] if isinstance(value, list) else []
+    """Keep only the strings of a list of keys."""
+    return [item for item in value[:50] if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _answered(row: Assignment, ranking: Ranking) -> dict[str, Any]:
-    place = {candidate: n for n, candidate in enumerate(row.shown)}
+    positions = {candidate: n for n, candidate in enumerate(row.shown)}
     return {
-        "groups": [[place[one] for one in group] for group in ranking.groups],
+        "groups": [[positions[candidate_id] for candidate_id in group] for group in ranking.groups],
         "both_bad": ranking.both_bad,
         "flag": ranking.flag,
         "comment": ranking.comment,
@@ -188,43 +189,50 @@ def _known(
     cookie: str | None = None,
 ) -> tuple[Found, Sequence[Found]]:
     """Who asks, and what they hold; raises LinkEnded."""
-    found, held = queries.known(session, annotator_id, key)
-    if found is None or found.revoked_at is not None:
+    annotator, assignments = queries.known(session, annotator_id, key)
+    if annotator is None or annotator.revoked_at is not None:
         raise LinkEnded
     if (
         lab is not None
         and cookie is not None
-        and not hmac.compare_digest(cookie.encode(), links.signature(lab, found.id, found.secret).encode())
+        and not hmac.compare_digest(cookie.encode(), links.signature(lab, annotator.id, annotator.secret).encode())
     ):
         raise LinkEnded
-    return found, held
+    return annotator, assignments
 
 
-def _title(place: Desk, session: Session, who: Found) -> str:
+def _title(service: Desk, session: Session, annotator: Found) -> str:
     """The campaign's name without those of its systems, which would tell who is compared."""
-    key = (who.campaign_id, who.campaign, who.items)
-    if key not in place.titles:
-        names = pattern(records.system_names(session, who.campaign_id))
-        place.titles = {one: title for one, title in place.titles.items() if one[0] != who.campaign_id}
-        place.titles[key] = masked(who.campaign, names) or who.campaign
-    return place.titles[key]
+    key = (annotator.campaign_id, annotator.campaign, annotator.items)
+    if key not in service.titles:
+        names = pattern(records.system_names(session, annotator.campaign_id))
+        service.titles = {
+            cached_key: title for cached_key, title in service.titles.items() if cached_key[0] != annotator.campaign_id
+        }
+        service.titles[key] = masked(annotator.campaign, names) or annotator.campaign
+    return service.titles[key]
 
 
-def _status(who: Found) -> str:
-    return "draft" if who.status == "making" else str(who.status)
+def _status(annotator: Found) -> str:
+    return "draft" if annotator.status == "making" else str(annotator.status)
 
 
-def _card(key: str, shown: Sequence[int], texts: Texts, revision: int = 0) -> dict[str, Any]:
+def _card(key: str, candidate_order: Sequence[int], texts: Texts, revision: int = 0) -> dict[str, Any]:
     prompt, text = texts
-    return {"key": key, "prompt": prompt, "candidates": [{"text": text[one]} for one in shown], "revision": revision}
+    return {
+        "key": key,
+        "prompt": prompt,
+        "candidates": [{"text": text[candidate_id]} for candidate_id in candidate_order],
+        "revision": revision,
+    }
 
 
-def _dealt(
-    place: Desk,
+def _next_cards(
+    service: Desk,
     session: Session,
-    who: Found,
+    annotator: Found,
     rows: Sequence[Found],
-    have: Sequence[str],
+    shown_keys: Sequence[str],
     want: int,
     counted: dict[str, Any],
 ) -> dict[str, Any]:
@@ -232,133 +240,152 @@ def _dealt(
     MOST_AT_ONCE. The annotator's counts are written.
     """
     cards: list[dict[str, Any]] = []
-    noted = dict(counted)
-    if who.status == "open" and want > 0:
-        plan, now = CampaignPlan(**who.plan), records.now()
+    updates = dict(counted)
+    if annotator.status == "open" and want > 0:
+        plan, now = CampaignPlan(**annotator.plan), records.now()
         until = now + timedelta(seconds=plan.lease)
         soon = until - timedelta(seconds=plan.lease / 10)
         if late := [row.id for row in rows if row.held_until is None or not soon <= row.held_until <= until]:
             queries.hold(session, late, until)
-        lacking = [(row.key, row.shown, row.item_id) for row in rows if row.key not in have]
-        wanted = min(want, MOST_AT_ONCE)
-        if (lack := min(wanted - len(lacking), MOST_AT_ONCE - len(rows))) > 0:
-            new, told = _new(place, session, who, plan, until, lack)
-            lacking += new
-            noted |= told
-        texts = place.read(session, [item for _, _, item in lacking[:wanted]])
-        cards = [_card(key, shown, texts[item]) for key, shown, item in lacking[:wanted]]
-    if noted:
-        queries.note(session, who.id, seen_at=records.now(), **noted)
-    done = noted.get("done", who.done) + noted.get("skipped", who.skipped)
-    nothing = want > 0 and not cards and not have
+        missing_cards = [(row.key, row.shown, row.item_id) for row in rows if row.key not in shown_keys]
+        card_limit = min(want, MOST_AT_ONCE)
+        if (new_count := min(card_limit - len(missing_cards), MOST_AT_ONCE - len(rows))) > 0:
+            new, counts = _new(service, session, annotator, plan, until, new_count)
+            missing_cards += new
+            updates |= counts
+        texts = service.read(session, [item for _, _, item in missing_cards[:card_limit]])
+        cards = [_card(key, candidate_order, texts[item]) for key, candidate_order, item in missing_cards[:card_limit]]
+    if updates:
+        queries.note(session, annotator.id, seen_at=records.now(), **updates)
+    finished = updates.get("done", annotator.done) + updates.get("skipped", annotator.skipped)
+    nothing = want > 0 and not cards and not shown_keys
     return {
         "cards": cards,
-        "done": done,
-        "left": 0 if nothing else _left(place, session, who, done, noted.get("given", who.given)),
-        "status": _status(who),
+        "done": finished,
+        "left": 0 if nothing else _left(service, session, annotator, finished, updates.get("given", annotator.given)),
+        "status": _status(annotator),
     }
 
 
 def _new(
-    place: Desk, session: Session, who: Found, plan: CampaignPlan, until: Any, count: int
+    service: Desk, session: Session, annotator: Found, plan: CampaignPlan, until: Any, count: int
 ) -> tuple[list[tuple[str, list[int], int]], dict[str, Any]]:
     """(key, shown, item) of new cards in the campaign's order, now and then an answered one with its sides swapped;
     and what is to be noted of the annotator."""
-    if time.monotonic() - place.looked.get(who.campaign_id, 0.0) > LOOKED_FOR:
-        place.looked[who.campaign_id] = time.monotonic()
-        queries.expire(session, who.campaign_id, records.now(), plan.lease)
-    found = queries.next_items(session, who, count)
-    if not found and queries.expire(session, who.campaign_id, records.now(), plan.lease):
-        found = queries.next_items(session, who, count)
-    if not found:
+    if time.monotonic() - service.looked.get(annotator.campaign_id, 0.0) > LOOKED_FOR:
+        service.looked[annotator.campaign_id] = time.monotonic()
+        queries.expire(session, annotator.campaign_id, records.now(), plan.lease)
+    next_items = queries.next_items(session, annotator, count)
+    if not next_items and queries.expire(session, annotator.campaign_id, records.now(), plan.lease):
+        next_items = queries.next_items(session, annotator, count)
+    if not next_items:
         return [], {}
-    earlier = queries.keys(session, [one.expired for one in found if one.expired is not None])
-    texts = place.read(session, [one.id for one in found])
-    made: list[tuple[str, list[int], int]] = []
+    earlier = queries.keys(session, [item.expired for item in next_items if item.expired is not None])
+    texts = service.read(session, [item.id for item in next_items])
+    cards: list[tuple[str, list[int], int]] = []
     rows: list[dict[str, Any]] = []
-    taken: list[Found] = []
-    given = who.given
-    common = {"campaign_id": who.campaign_id, "annotator_id": who.id, "status": "held", "held_until": until}
-    for one in found:
-        if plan.repeats and random.Random(f"{plan.seed} repeat {who.id} {given}").random() < plan.repeats:
-            again = [row for row in queries.repeatable(session, who.id, APART) if row.item_id not in _items(made)]
+    used_items: list[Found] = []
+    assigned_count = annotator.given
+    common = {"campaign_id": annotator.campaign_id, "annotator_id": annotator.id, "status": "held", "held_until": until}
+    for item in next_items:
+        if (
+            plan.repeats
+            and random.Random(f"{plan.seed} repeat {annotator.id} {assigned_count}").random() < plan.repeats
+        ):
+            again = [
+                row for row in queries.repeatable(session, annotator.id, APART) if row.item_id not in _items(cards)
+            ]
             if again:
-                shown = again[0].shown[::-1]
-                made.append((uuid.uuid4().hex, shown, again[0].item_id))
-                rows.append({**common, "key": made[-1][0], "item_id": again[0].item_id, "shown": shown, "repeat": True})
-                given += 1
-        if len(made) < count:
-            taken.append(one)
-            if one.expired is not None:
-                made.append((earlier[one.expired].key, earlier[one.expired].shown, one.id))
+                candidate_order = again[0].shown[::-1]
+                cards.append((uuid.uuid4().hex, candidate_order, again[0].item_id))
+                rows.append(
+                    {
+                        **common,
+                        "key": cards[-1][0],
+                        "item_id": again[0].item_id,
+                        "shown": candidate_order,
+                        "repeat": True,
+                    }
+                )
+                assigned_count += 1
+        if len(cards) < count:
+            used_items.append(item)
+            if item.expired is not None:
+                cards.append((earlier[item.expired].key, earlier[item.expired].shown, item.id))
             else:
-                shown = list(texts[one.id][1])
-                random.Random(f"{plan.seed} sides {one.id} {who.id}").shuffle(shown)
-                made.append((uuid.uuid4().hex, shown, one.id))
-                rows.append({**common, "key": made[-1][0], "item_id": one.id, "shown": shown, "repeat": False})
-                given += 1
-        if len(made) >= count:
+                candidate_order = list(texts[item.id][1])
+                random.Random(f"{plan.seed} sides {item.id} {annotator.id}").shuffle(candidate_order)
+                cards.append((uuid.uuid4().hex, candidate_order, item.id))
+                rows.append(
+                    {**common, "key": cards[-1][0], "item_id": item.id, "shown": candidate_order, "repeat": False}
+                )
+                assigned_count += 1
+        if len(cards) >= count:
             break
     now = records.now()
     blank = {"revision": -1, "created_at": now}
-    queries.give(session, [{**row, **blank} for row in rows], [one.expired for one in taken if one.expired], until)
-    queries.fill(session, [one.id for one in taken])
-    return made, {"given": given, "cursor": max([who.cursor, *(one.place for one in taken)])}
+    queries.give(
+        session, [{**row, **blank} for row in rows], [item.expired for item in used_items if item.expired], until
+    )
+    queries.fill(session, [item.id for item in used_items])
+    return cards, {"given": assigned_count, "cursor": max([annotator.cursor, *(item.place for item in used_items)])}
 
 
-def _items(made: Sequence[tuple[str, list[int], int]]) -> set[int]:
-    return {item for _, _, item in made}
+def _items(cards: Sequence[tuple[str, list[int], int]]) -> set[int]:
+    return {item for _, _, item in cards}
 
 
-def _keep(session: Session, who: Found, row: Found | None, revision: int, sent: Mapping[str, Any]) -> dict[str, Any]:
+def _keep(
+    session: Session, annotator: Found, row: Found | None, revision: int, sent: Mapping[str, Any]
+) -> dict[str, Any]:
     """Writes the answer down; what is to be noted of the annotator. It raises before it writes."""
     if row is None:
         raise NotYours("This card is not yours (any more); the next one is loaded.")
-    plan = CampaignPlan(**who.plan)
-    given = Answer.from_dict(sent, len(row.shown), plan.ties, plan.both_bad)
+    plan = CampaignPlan(**annotator.plan)
+    new_answer = Answer.from_dict(sent, len(row.shown), plan.ties, plan.both_bad)
     fields = {
-        "groups": [[row.shown[place] for place in group] for group in given.groups],
-        "both_bad": given.both_bad,
-        "flag": given.flag,
-        "comment": given.comment,
-        "skip": given.skip,
-        "seconds": given.seconds,
+        "groups": [[row.shown[position] for position in group] for group in new_answer.groups],
+        "both_bad": new_answer.both_bad,
+        "flag": new_answer.flag,
+        "comment": new_answer.comment,
+        "skip": new_answer.skip,
+        "seconds": new_answer.seconds,
     }
     if revision <= row.revision:
         earlier = queries.revision(session, row.id, revision)
         if earlier is not None and all(getattr(earlier, name) == value for name, value in fields.items()):
             return {}  # sent twice
         raise Changed(row.revision)
-    if who.status == "closed" and row.revision >= 0:
+    if annotator.status == "closed" and row.revision >= 0:
         raise LabError("The campaign is closed, so answers can no longer be changed.")
     before = queries.revision(session, row.id, row.revision) if row.revision >= 0 else None
-    status = _settled(session, row, given)
+    status = _settled(session, row, new_answer)
     queries.add_ranking(session, row, revision, status, created_at=records.now(), **fields)
-    return _counted(who, before, given)
+    return _counted(annotator, before, new_answer)
 
 
-def _settled(session: Session, row: Found, given: Answer) -> str:
+def _settled(session: Session, row: Found, new_answer: Answer) -> str:
     """What becomes of the assignment, and of the item's room: an answer takes it, a skip gives it back."""
-    had = row.status in ("held", "done")
-    if given.skip:
-        if had and not row.repeat:
+    counted_before = row.status in ("held", "done")
+    if new_answer.skip:
+        if counted_before and not row.repeat:
             queries.give_room(session, row.item_id)
         return "skipped"
-    if had or row.repeat or queries.take_room(session, row.item_id):
+    if counted_before or row.repeat or queries.take_room(session, row.item_id):
         return "done"
     return "surplus"
 
 
-def _counted(who: Found, before: Found | None, given: Answer) -> dict[str, Any]:
+def _counted(annotator: Found, before: Found | None, new_answer: Answer) -> dict[str, Any]:
     """The annotator's counts with this answer instead of the one before it."""
-    done, skipped, seconds = who.done, who.skipped, who.seconds
+    answered, skipped, seconds = annotator.done, annotator.skipped, annotator.seconds
     if before is not None:
-        done, skipped = done - (before.skip is None), skipped - (before.skip is not None)
+        answered, skipped = answered - (before.skip is None), skipped - (before.skip is not None)
         seconds -= _pace(before.skip, before.seconds)
     return {
-        "done": done + (given.skip is None),
-        "skipped": skipped + (given.skip is not None),
-        "seconds": seconds + _pace(given.skip, given.seconds),
+        "done": answered + (new_answer.skip is None),
+        "skipped": skipped + (new_answer.skip is not None),
+        "seconds": seconds + _pace(new_answer.skip, new_answer.seconds),
     }
 
 
@@ -367,12 +394,14 @@ def _pace(skip: str | None, seconds: float) -> float:
     return 0.0 if skip is not None else min(seconds, 600.0)
 
 
-def _left(place: Desk, session: Session, who: Found, mine: int | None = None, given: int | None = None) -> int:
+def _left(
+    service: Desk, session: Session, annotator: Found, finished: int | None = None, assigned_count: int | None = None
+) -> int:
     """How many items there still are for the annotator, those on their cards among them; at most a little too many."""
-    kept = place.counts.get(who.campaign_id)
-    if kept is None or time.monotonic() - kept[0] > COUNTED_FOR:
-        kept = (time.monotonic(), queries.open_items(session, who.campaign_id))
-        place.counts[who.campaign_id] = kept
-    done = who.done + who.skipped if mine is None else mine
-    holding = max(0, (who.given if given is None else given) - done)
-    return max(0, min(who.items - done, kept[1] + holding))
+    cached = service.counts.get(annotator.campaign_id)
+    if cached is None or time.monotonic() - cached[0] > COUNTED_FOR:
+        cached = (time.monotonic(), queries.open_items(session, annotator.campaign_id))
+        service.counts[annotator.campaign_id] = cached
+    finished_count = annotator.done + annotator.skipped if finished is None else finished
+    holding = max(0, (annotator.given if assigned_count is None else assigned_count) - finished_count)
+    return max(0, min(annotator.items - finished_count, cached[1] + holding))

@@ -31,17 +31,17 @@ def page(lab: LabContext, campaign: int, offset: int, limit: int) -> list[dict[s
     annotators see it), how many answers; long texts are cut.
     """
     with lab.database.reading() as session:
-        found = queries.page(session, campaign, offset, limit)
-        counts = queries.counts_of_items(session, [item.id for item in found])
+        page_items = queries.page(session, campaign, offset, limit)
+        counts = queries.counts_of_items(session, [item.id for item in page_items])
     return [
         {
             "item": item.id,
             "number": item.place + 1,
             "prompt": _cut(item.prompt),
-            "candidates": [_candidate(one) for one in item.candidates],
+            "candidates": [_candidate(candidate) for candidate in item.candidates],
             "answers": counts.get(item.id, 0),
         }
-        for item in found
+        for item in page_items
     ]
 
 
@@ -51,36 +51,38 @@ def noted(lab: LabContext, campaign: int, limit: int = 200) -> tuple[list[Noted]
     An answer that was changed counts as it is now.
     """
     with lab.database.reading() as session:
-        found = [one for one in queries.votes(session, campaign) if one.flag or one.skip or one.comment.strip()]
-        shown = found[::-1][:limit]
-        items = queries.items_with(session, {one.item for one in shown})
-        people = {one.id: one.name for one in queries.annotators(session, campaign)}
-    made = [
+        noted_votes = [
+            vote for vote in queries.votes(session, campaign) if vote.flag or vote.skip or vote.comment.strip()
+        ]
+        newest = noted_votes[::-1][:limit]
+        items = queries.items_with(session, {vote.item for vote in newest})
+        people = {vote.id: vote.name for vote in queries.annotators(session, campaign)}
+    result = [
         Noted(
-            one.item,
-            items[one.item].place + 1,
-            _cut(items[one.item].prompt),
-            people[one.annotator],
-            ", ".join([*["flagged"] * one.flag, *[f"skipped: {one.skip}"] * bool(one.skip)]),
-            one.comment.strip(),
+            vote.item,
+            items[vote.item].place + 1,
+            _cut(items[vote.item].prompt),
+            people[vote.annotator],
+            ", ".join([*["flagged"] * vote.flag, *[f"skipped: {vote.skip}"] * bool(vote.skip)]),
+            vote.comment.strip(),
         )
-        for one in shown
+        for vote in newest
     ]
-    return made, len(found)
+    return result, len(noted_votes)
 
 
 def candidates(lab: LabContext, item: int) -> list[int]:
     """The ids of an item's candidates, in order."""
     with lab.database.reading() as session:
-        found = queries.items_with(session, [item]).get(item)
-    if found is None:
+        item_row = queries.items_with(session, [item]).get(item)
+    if item_row is None:
         raise LabError(f"There is no item {item}.")
-    return [one.id for one in found.candidates]
+    return [candidate.id for candidate in item_row.candidates]
 
 
-def _candidate(one: Candidate) -> dict[str, Any]:
-    shown = one.text if one.shown is None else one.shown
-    return {"system": one.system, "text": _cut(one.text), "shown": _cut(shown)}
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    masked_text = candidate.text if candidate.shown is None else candidate.shown
+    return {"system": candidate.system, "text": _cut(candidate.text), "shown": _cut(masked_text)}
 
 
 def _cut(text: str) -> str:

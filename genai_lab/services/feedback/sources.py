@@ -22,7 +22,7 @@ from storage.tables import Run, RunInput
 PROMPTS = ("prompt", "instruction", "question", "input", "messages", "conversations", "conversation")
 STARTS = ("completion", "response", "candidate", "answer", "output")
 SEPARATORS = (" vs. ", " vs ", "|", ";", ",", "/", "_")
-TOLD = tuple(one.name for one in fields(Sampling) if one.name not in ("seed", "num_return_sequences"))
+SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling) if field.name not in ("seed", "num_return_sequences"))
 
 
 def from_runs(lab: LabContext, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
@@ -31,27 +31,27 @@ def from_runs(lab: LabContext, plan: CampaignPlan, run_ids: Sequence[int]) -> Ma
     Completions of the same dataset row, or of the same prompt, are the candidates of one item; where there are more
     than an item takes, each system gives one in turn, and `Made.cut` counts the rest.
     """
-    found = _opened(lab, run_ids)
-    tasks, cut = _tasks(lab, found)
-    if not tasks and len(found) == 1 and len(_completions(lab, found[0])) < 2:
+    source_runs = _opened(lab, run_ids)
+    tasks, cut = _tasks(lab, source_runs)
+    if not tasks and len(source_runs) == 1 and len(_completions(lab, source_runs[0])) < 2:
         raise LabError(
-            f"Run {found[0].id} has one completion, and a campaign compares two at least; name another run of the same "
-            "prompt beside it, or draw several completions (--num-return-sequences 4, or Compare on the page)."
+            f"Run {source_runs[0].id} has one completion, and a campaign compares two at least; name another run of "
+            "the same prompt beside it, or draw several completions (--num-return-sequences 4, or Compare on the page)."
         )
     if not tasks:
         raise LabError(
             "These runs have no two different completions of the same prompt or dataset row; choose runs that answer "
             "the same prompts and have ended, or draw with a temperature above 0."
         )
-    inputs = tuple(RunInput(role=f"source {n}", source_run_id=run.id) for n, run in enumerate(found, 1))
-    made = feedback.create(lab, plan, tasks, Sources(inputs, {"runs": [run.id for run in found]}))
-    return replace(made, cut=cut)
+    inputs = tuple(RunInput(role=f"source {n}", source_run_id=run.id) for n, run in enumerate(source_runs, 1))
+    campaign = feedback.create(lab, plan, tasks, Sources(inputs, {"runs": [run.id for run in source_runs]}))
+    return replace(campaign, cut=cut)
 
 
 def _completions(lab: LabContext, run: Run) -> list[Any]:
     with lab.database.reading() as session:
-        whole = runs.run_with_all(session, run.id)
-        return list(whole.generations) if whole is not None else []
+        full_run = runs.run_with_all(session, run.id)
+        return list(full_run.generations) if full_run is not None else []
 
 
 def from_group(lab: LabContext, plan: CampaignPlan, group: str) -> Made:
@@ -66,51 +66,53 @@ def tasks_of(lab: LabContext, run_ids: Sequence[int]) -> list[Task]:
 
 def _opened(lab: LabContext, run_ids: Sequence[int]) -> list[Run]:
     """The runs that generated; those that stand for others (matrix, evaluation, a comparison) are taken apart."""
-    made: dict[int, Run] = {}
-    wanted: Sequence[Run | None]
+    opened: dict[int, Run] = {}
+    members: Sequence[Run | None]
     with lab.database.reading() as session:
         for run_id in run_ids:
             run = evaluations.run_with_inputs(session, run_id) if 0 < run_id < 2**31 else None
             if run is None:
                 raise LabError(f"There is no run {run_id}; the history lists those there are.")
             if run.kind == evaluations.EVALUATION:
-                wanted = [evaluations.run_with_inputs(session, one) for one in run.settings.get("systems", ())]
+                members = [evaluations.run_with_inputs(session, member) for member in run.settings.get("systems", ())]
             elif run.kind == "matrix":
-                wanted = evaluations.runs_of_kind(session, evaluations.SYSTEM, parent=run.id)[::-1]
+                members = evaluations.runs_of_kind(session, evaluations.SYSTEM, parent=run.id)[::-1]
             elif run.group and len(run_ids) == 1:
-                wanted = runs.runs_of_group(session, run.group)
+                members = runs.runs_of_group(session, run.group)
             else:
-                wanted = [run]
-            made |= {one.id: one for one in wanted if one is not None}
-    return list(made.values())
+                members = [run]
+            opened |= {member.id: member for member in members if member is not None}
+    return list(opened.values())
 
 
-def _tasks(lab: LabContext, found: Sequence[Run]) -> tuple[list[Task], int]:
+def _tasks(lab: LabContext, source_runs: Sequence[Run]) -> tuple[list[Task], int]:
     """Items, and how many different candidates had no place in theirs."""
     grouped: dict[Any, list[tuple[str, Option]]] = {}
-    names = _names(found)
+    names = _names(source_runs)
     with lab.database.reading() as session:
-        for run in found:
-            whole = runs.run_with_all(session, run.id)
-            version = next((one.dataset_version_id for one in run.inputs if one.dataset_version_id), None)
-            for one in whole.generations if whole else ():
-                if (one.detail or {}).get("error") or one.finish_reason in NO_ANSWER:
+        for run in source_runs:
+            full_run = runs.run_with_all(session, run.id)
+            version = next(
+                (generation.dataset_version_id for generation in run.inputs if generation.dataset_version_id), None
+            )
+            for generation in full_run.generations if full_run else ():
+                if (generation.detail or {}).get("error") or generation.finish_reason in NO_ANSWER:
                     continue
-                prompt = asked_of(run.settings, one.rendered_prompt)
+                prompt = asked_of(run.settings, generation.rendered_prompt)
                 # Row 5 of another dataset is another prompt.
-                key = (version, one.example) if version and one.example is not None else prompt
-                option = Option(names[run.id], one.text[:LONGEST_TEXT], one.id)
+                key = (version, generation.example) if version and generation.example is not None else prompt
+                option = Option(names[run.id], generation.text[:LONGEST_TEXT], generation.id)
                 grouped.setdefault(key, []).append((prompt, option))
     texts = _asked(lab, [key for key in grouped if isinstance(key, tuple)])
-    made, cut = [], 0
+    tasks, cut = [], 0
     for key, members in grouped.items():
         prompts = {prompt for prompt, _ in members}
         same = next(iter(prompts)) if len(prompts) == 1 else texts.get(key, members[0][0])
         options = _in_turn(_different([option for _, option in members]))
         if len(options) > 1:
-            made.append(Task(same[:LONGEST_TEXT], tuple(options[:MOST])))
+            tasks.append(Task(same[:LONGEST_TEXT], tuple(options[:MOST])))
             cut += len(options[MOST:])
-    return made, cut
+    return tasks, cut
 
 
 def _asked(lab: LabContext, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], str]:
@@ -118,50 +120,60 @@ def _asked(lab: LabContext, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, 
     rows: dict[int, list[int]] = {}
     for version, row in keys:
         rows.setdefault(version, []).append(row)
-    return {(version, one.key): one.input for version, own in rows.items() for one in datasets.pick(lab, version, own)}
+    return {
+        (version, example.key): example.input
+        for version, row_ids in rows.items()
+        for example in datasets.pick(lab, version, row_ids)
+    }
 
 
 def _different(options: Sequence[Option]) -> list[Option]:
     """Equal candidates once, so that the places are left for different ones."""
-    kept: dict[str, Option] = {}
+    unique: dict[str, Option] = {}
     for option in options:
-        kept.setdefault(option.text.strip(), option)
-    return list(kept.values())
+        unique.setdefault(option.text.strip(), option)
+    return list(unique.values())
 
 
 def _in_turn(options: Sequence[Option]) -> list[Option]:
     """The first of every system, then the second of each: where an item is full, none has been left out for another."""
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     turns = []
     for option in options:
-        turns.append(seen[option.system])
-        seen[option.system] += 1
-    return [options[place] for place in sorted(range(len(options)), key=turns.__getitem__)]
+        turns.append(counts[option.system])
+        counts[option.system] += 1
+    return [options[index] for index in sorted(range(len(options)), key=turns.__getitem__)]
 
 
-def _names(found: Sequence[Run]) -> dict[int, str]:
+def _names(source_runs: Sequence[Run]) -> dict[int, str]:
     """Each run's system: its model, with what else tells the runs apart."""
-    parts = {run.id: _parts(run) for run in found}
-    keys = dict.fromkeys(key for own in parts.values() for key in own if key != "model")
-    told = [key for key in keys if len({own[key] for own in parts.values() if key in own}) > 1]
+    parts = {run_id.id: _parts(run_id) for run_id in source_runs}
+    keys = dict.fromkeys(key for settings in parts.values() for key in settings if key != "model")
+    varying = [key for key in keys if len({settings[key] for settings in parts.values() if key in settings}) > 1]
     return {
-        run: ", ".join([own["model"], *(f"{key} {own[key]}" for key in told if key in own)])
-        for run, own in parts.items()
+        run_id: ", ".join([settings["model"], *(f"{key} {settings[key]}" for key in varying if key in settings)])
+        for run_id, settings in parts.items()
     }
 
 
 def _parts(run: Run) -> dict[str, str]:
     """What a run's system is; what was uploaded has no settings."""
-    made = {"model": next((one.model.name for one in run.inputs if one.model_id is not None), f"run {run.id}")}
-    template = next((one.template_version for one in run.inputs if one.template_version_id is not None), None)
-    made["template"] = f"{template.template.name}@{template.number}" if template is not None else "none"
-    made["shots"] = str(run.settings.get("k", 0))
+    parts = {
+        "model": next(
+            (run_input.model.name for run_input in run.inputs if run_input.model_id is not None), f"run {run.id}"
+        )
+    }
+    template = next(
+        (run_input.template_version for run_input in run.inputs if run_input.template_version_id is not None), None
+    )
+    parts["template"] = f"{template.template.name}@{template.number}" if template is not None else "none"
+    parts["shots"] = str(run.settings.get("k", 0))
     if run.settings.get("k"):
-        made["chosen by"] = str(run.settings.get("selector"))
+        parts["chosen by"] = str(run.settings.get("selector"))
     if "sampling" in run.settings:
         settings = vars(Sampling.from_dict(run.settings["sampling"]))
-        made |= {name.replace("_", "-"): _said(settings[name]) for name in TOLD}
-    return made
+        parts |= {name.replace("_", "-"): _said(settings[name]) for name in SAMPLING_FIELDS}
+    return parts
 
 
 def _said(value: Any) -> str:
@@ -170,30 +182,30 @@ def _said(value: Any) -> str:
 
 def from_file(lab: LabContext, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
-    tasks, named = read(path, columns, filename)
-    return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name, "unnamed": not named}))
+    tasks, has_systems = read(path, columns, filename)
+    return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name, "unnamed": not has_systems}))
 
 
 def from_dataset(lab: LabContext, plan: CampaignPlan, name: str, columns: Columns) -> Made:
     """A campaign from a dataset version."""
     view = datasets.show(lab, name)
     rows = (dict(row.values) for row in datasets.examples(lab, view.id))
-    tasks, named = _read(enumerate(rows, 1), columns)
+    tasks, has_systems = _read(enumerate(rows, 1), columns)
     inputs = (RunInput(role="dataset", dataset_version_id=view.id, content_hash=view.content_hash),)
-    return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name, "unnamed": not named}))
+    return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name, "unnamed": not has_systems}))
 
 
-def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[Task], found: Sources) -> Made:
+def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[Task], sources: Sources) -> Made:
     """Candidates stay as the file has them, so that its figures are those that others count; but where the first of
     every pair is the chosen one, order by the seed, since agreement by chance would look large. The overlap is that of
     the votes in the file, and a campaign whose items have all of them asks for no more.
     """
     sided = any(name == IMPORTED for task in tasks for name, _ in task.votes)
     overlap = max((len(task.votes) for task in tasks), default=0)
-    made = feedback.create(lab, replace(plan, overlap=overlap or plan.overlap), tasks, found, ordered=not sided)
+    campaign = feedback.create(lab, replace(plan, overlap=overlap or plan.overlap), tasks, sources, ordered=not sided)
     if overlap:
-        feedback.close_complete(lab, made.campaign)
-    return replace(made, unnamed=bool((found.told or {}).get("unnamed")))
+        feedback.close_complete(lab, campaign.campaign)
+    return replace(campaign, unnamed=bool((sources.told or {}).get("unnamed")))
 
 
 def read(path: Path, columns: Columns, filename: str = "") -> tuple[list[Task], bool]:
@@ -203,38 +215,38 @@ def read(path: Path, columns: Columns, filename: str = "") -> tuple[list[Task], 
 
 def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> tuple[list[Task], bool]:
     """The items of these rows, and whether a column names their systems; raises BadRows or LabError."""
-    known: Columns | None = None
+    all_columns: Columns | None = None
     tasks = []
     for number, row in rows:
-        if known is None:
-            known = guessed(columns, row)
+        if all_columns is None:
+            all_columns = guessed(columns, row)
         try:
-            tasks.append(task_of(row, known))
+            tasks.append(task_of(row, all_columns))
         except BadCell as problem:
             raise BadRows((BadRow(number, problem.column, problem.reason),), 1) from None
         except LabError as problem:
             raise BadRows((BadRow(number, None, str(problem).rstrip(".")),), 1) from None
-    return tasks, known is None or bool(known.systems)
+    return tasks, all_columns is None or bool(all_columns.systems)
 
 
-def guess_systems(rows: Sequence[dict[str, Any]], known: Columns) -> Columns:
+def guess_systems(rows: Sequence[dict[str, Any]], columns: Columns) -> Columns:
     """`known` with a column that joins the names of the systems, where one of the others looks like that: in every row
     it splits into as many short names as there are candidates, and names come back from row to row.
     """
-    if known.systems or len(known.completions) < 2:
-        return known
-    size = len(known.completions)
-    taken = {*known.prompt, *known.completions, *known.votes, known.gold}
+    if columns.systems or len(columns.completions) < 2:
+        return columns
+    size = len(columns.completions)
+    used_names = {*columns.prompt, *columns.completions, *columns.votes, columns.gold}
     for name in rows[0] if len(rows) > 1 else ():
-        if name in taken:
+        if name in used_names:
             continue
         for separator in SEPARATORS:
-            found = [split_names(row.get(name), separator) for row in rows]
-            names = [part for parts in found for part in parts]
+            split_cells = [split_names(row.get(name), separator) for row in rows]
+            names = [part for parts in split_cells for part in parts]
             short = all(0 < len(part) <= 60 for part in names)
-            if short and all(len(parts) == size for parts in found) and 1 < len(set(names)) < len(names):
-                return replace(known, systems=(name,), separator=separator)
-    return known
+            if short and all(len(parts) == size for parts in split_cells) and 1 < len(set(names)) < len(names):
+                return replace(columns, systems=(name,), separator=separator)
+    return columns
 
 
 def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
@@ -253,8 +265,8 @@ def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
         if name not in names:
             raise LabError(f"There is no column {name!r}. There are: {', '.join(names)}.")
     if not completions or not (prompt or set(completions) == PAIR):
-        lacking = "prompt" if not prompt else "completions"
-        raise LabError(f"No column was found for the {lacking}; name it. There are: {', '.join(names)}.")
+        missing = "prompt" if not prompt else "completions"
+        raise LabError(f"No column was found for the {missing}; name it. There are: {', '.join(names)}.")
     systems = columns.systems or tuple(name for name in ("systems",) if name in names)
     votes = columns.votes or tuple(name for name in names if name.startswith("annotator") and name != "annotator")
     gold = columns.gold or ("gold" if "gold" in names else "")

@@ -54,23 +54,23 @@ def of(lab: LabContext, which: int | str) -> Compared:
 
 def name_systems(lab: LabContext, which: int | str, names: Mapping[str, str]) -> Compared:
     """Gives the places of an import the names of the systems that wrote them. Raises LabError."""
-    view, found = feedback.show(lab, which), of(lab, which)
-    if found.named:
-        raise LabError(f"The systems of {view.name} have names already: {', '.join(found.names)}.")
-    given = {place: " ".join((names.get(place) or "").split()) for place in found.names}
-    lacking = [place for place, name in given.items() if not name]
-    if lacking:
-        raise LabError(f"{', '.join(lacking)} {'has' if len(lacking) == 1 else 'have'} no name; write one for each.")
-    if len(set(given.values())) < len(given):
+    view, compared = feedback.show(lab, which), of(lab, which)
+    if compared.named:
+        raise LabError(f"The systems of {view.name} have names already: {', '.join(compared.names)}.")
+    new_names = {position: " ".join((names.get(position) or "").split()) for position in compared.names}
+    unnamed = [position for position, name in new_names.items() if not name]
+    if unnamed:
+        raise LabError(f"{', '.join(unnamed)} {'has' if len(unnamed) == 1 else 'have'} no name; write one for each.")
+    if len(set(new_names.values())) < len(new_names):
         raise LabError("Two places have the same name; write a different one for each.")
-    if max(map(len, given.values())) > LONGEST_NAME:
+    if max(map(len, new_names.values())) > LONGEST_NAME:
         raise LabError(f"The name of a system has at most {LONGEST_NAME} characters.")
-    hidden = pattern(set(given.values()))
+    hidden = pattern(set(new_names.values()))
     with lab.database.session() as session:
-        wanted = select(Candidate).join(Item, Item.id == Candidate.item_id).where(Item.campaign_id == view.id)
-        for one in session.scalars(wanted):
-            one.system = given[one.system]
-            one.shown = masked(one.text, hidden)
+        statement = select(Candidate).join(Item, Item.id == Candidate.item_id).where(Item.campaign_id == view.id)
+        for candidate in session.scalars(statement):
+            candidate.system = new_names[candidate.system]
+            candidate.shown = masked(candidate.text, hidden)
         run = session.get_one(Run, view.run)
         run.settings["source"] = {**run.settings["source"], "unnamed": False}
         flag_modified(run, "settings")

@@ -77,23 +77,23 @@ class Waiting:
         self._answering: dict[tuple[int, str], Visit] = {}
         self._lock = threading.Lock()
 
-    def begin(self, one: Visit) -> None:
+    def begin(self, visit: Visit) -> None:
         with self._lock:
-            if (one.demo, one.visitor) in self._answering:
+            if (visit.demo, visit.visitor) in self._answering:
                 raise Busy
-            self._answering[one.demo, one.visitor] = one
+            self._answering[visit.demo, visit.visitor] = visit
 
     def answering(self, demo: int, visitor: str) -> Visit | None:
         with self._lock:
             return self._answering.get((demo, visitor))
 
-    def end(self, one: Visit) -> None:
+    def end(self, visit: Visit) -> None:
         """The visitor may ask again; what has both completions is kept for a vote."""
         with self._lock:
-            if self._answering.get((one.demo, one.visitor)) is one:
-                del self._answering[one.demo, one.visitor]
-            if one.done:
-                self._kept[one.key] = one
+            if self._answering.get((visit.demo, visit.visitor)) is visit:
+                del self._answering[visit.demo, visit.visitor]
+            if visit.done:
+                self._kept[visit.key] = visit
             late = time.monotonic() - KEPT_FOR
             while self._kept and (len(self._kept) > KEPT or next(iter(self._kept.values())).ended < late):
                 self._kept.popitem(last=False)
@@ -126,8 +126,8 @@ def draw(lab: LabContext, view: DemoView, visitor: str, prompt: str) -> Visit:
     Raises LabError in words that name no model, and Busy while the visitor's last answers are under way.
     """
     check(view, prompt)
-    one = Visit(secrets.token_hex(16), view.id, visitor, prompt, view.plan.models)
-    WAITING.begin(one)
+    visit = Visit(secrets.token_hex(16), view.id, visitor, prompt, view.plan.models)
+    WAITING.begin(visit)
     streams: list[Any] = []
     try:
         sides = []
@@ -135,59 +135,59 @@ def draw(lab: LabContext, view: DemoView, visitor: str, prompt: str) -> Visit:
             side = models.show(lab, name)
             sides.append((side, view.plan.drawing.seeded(), models.prompt_for(lab, name, prompt)))
         loaded = [models.load(lab, side.card.name) for side, _, _ in sides]
-        for generator, (_, sampling, made) in zip(loaded, sides, strict=True):
-            streams += generator.submit([Request(made, sampling, 0, False)])
+        for generator, (_, sampling, model_prompt) in zip(loaded, sides, strict=True):
+            streams += generator.submit([Request(model_prompt, sampling, 0, False)])
     except BaseException as problem:
         for stream in streams:
             stream.cancel()
-        WAITING.end(one)
+        WAITING.end(visit)
         if isinstance(problem, LabError):
             raise _blind(problem) from None
         raise
-    one.sides, one.streams = tuple(sides), tuple(streams)
-    if one.stopped:
-        _cancel(one)
-    return one
+    visit.sides, visit.streams = tuple(sides), tuple(streams)
+    if visit.stopped:
+        _cancel(visit)
+    return visit
 
 
-def read(one: Visit) -> Iterator[dict[str, Any]]:
+def read(visit: Visit) -> Iterator[dict[str, Any]]:
     """{"side", "text"} with what is new of an answer, names of models hidden; {"side", "end"} with its stop reason;
     at last {"end", "key"}, whose key is None where there is nothing to vote on, with a "note" that says why.
     """
-    hidden = [Streamed(one.names), Streamed(one.names)]
+    hidden = [Streamed(visit.names), Streamed(visit.names)]
     problem: LabError | None = None
     try:
-        for side, item in generation.together(one.streams):  # type: ignore[arg-type]
+        for side, item in generation.together(visit.streams):  # type: ignore[arg-type]
             if isinstance(item, Delta):
                 if text := hidden[side].push(item.text):
                     yield {"side": side, "text": text}
                 continue
             if item is not None:
                 problem = item
-                _cancel(one)
+                _cancel(visit)
             if text := hidden[side].rest():
                 yield {"side": side, "text": text}
-            yield {"side": side, "end": "error" if item is not None else _reason(one.streams[side])}
-        yield _ended(one, problem)
+            yield {"side": side, "end": "error" if item is not None else _reason(visit.streams[side])}
+        yield _ended(visit, problem)
     finally:
-        if not one.done:
-            _cancel(one)
-        WAITING.end(one)
+        if not visit.done:
+            _cancel(visit)
+        WAITING.end(visit)
 
 
-def _ended(one: Visit, problem: LabError | None) -> dict[str, Any]:
+def _ended(visit: Visit, problem: LabError | None) -> dict[str, Any]:
     if problem is not None:
         return {"end": True, "key": None, "note": str(_blind(problem))}
-    found = [(stream.completions[0], stream.rendered) for stream in one.streams]
-    if one.stopped or any(done.finish_reason == "cancelled" for done, _ in found):
+    completions = [(stream.completions[0], stream.rendered) for stream in visit.streams]
+    if visit.stopped or any(completion.finish_reason == "cancelled" for completion, _ in completions):
         return {"end": True, "key": None, "note": "Stopped. Only whole answers can be voted on."}
-    if any(done.finish_reason in NO_ANSWER for done, _ in found):
+    if any(completion.finish_reason in NO_ANSWER for completion, _ in completions):
         return {"end": True, "key": None, "note": "One of the answers was ended by a filter; try another prompt."}
-    if found[0][0].text.strip() == found[1][0].text.strip():
+    if completions[0][0].text.strip() == completions[1][0].text.strip():
         return {"end": True, "key": None, "note": "Both answers are the same, so there is nothing to choose."}
-    one.done, one.streams, one.ended = tuple(found), (), time.monotonic()
-    WAITING.end(one)
-    return {"end": True, "key": one.key, "note": ""}
+    visit.done, visit.streams, visit.ended = tuple(completions), (), time.monotonic()
+    WAITING.end(visit)
+    return {"end": True, "key": visit.key, "note": ""}
 
 
 def _reason(stream: Any) -> str:
@@ -206,23 +206,23 @@ def _blind(problem: LabError) -> LabError:
 
 def stop(demo: int, visitor: str) -> None:
     """Ends the answers that the visitor is being given."""
-    one = WAITING.answering(demo, visitor)
-    if one is not None:
-        leave(one)
+    visit = WAITING.answering(demo, visitor)
+    if visit is not None:
+        leave(visit)
 
 
 def answering(demo: int, visitor: str) -> bool:
     return WAITING.answering(demo, visitor) is not None
 
 
-def leave(one: Visit) -> None:
+def leave(visit: Visit) -> None:
     """Nobody reads these answers any more."""
-    one.stopped = True
-    _cancel(one)
+    visit.stopped = True
+    _cancel(visit)
 
 
-def _cancel(one: Visit) -> None:
-    for stream in one.streams:
+def _cancel(visit: Visit) -> None:
+    for stream in visit.streams:
         stream.cancel()
 
 
@@ -250,8 +250,8 @@ def _secret(lab: LabContext, view: DemoView, visitor: str) -> str:
 
 def wrote(key: str) -> tuple[str, str] | None:
     """Which models wrote the two answers, in the order shown; None where they are gone."""
-    one = WAITING.get(key)
-    return (one.sides[0][0].card.name, one.sides[1][0].card.name) if one is not None and one.sides else None
+    visit = WAITING.get(key)
+    return (visit.sides[0][0].card.name, visit.sides[1][0].card.name) if visit is not None and visit.sides else None
 
 
 def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, consent: str = "") -> "Future[None]":
@@ -263,11 +263,11 @@ def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, conse
         raise BadSetting("verdict", verdict[:20], f"one of {', '.join(VERDICTS)}")
     if not key.isascii():
         raise LabError("These answers are gone; try the prompt again, then vote.")
-    view, made = show(lab, demo), provenance()
+    view, revision = show(lab, demo), provenance()
     groups, bad = VERDICTS[verdict]
     agreed = consented(lab, view, visitor, consent)
 
-    def kept(session: Session) -> None:
+    def save_vote(session: Session) -> None:
         person = _person(session, lab, view, visitor)
         if not agreed or (person is not None and person.revoked_at is not None):
             raise LabError("Votes are kept with consent only; give it first.")
@@ -275,34 +275,35 @@ def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, conse
             if earlier != (groups, bad):
                 raise LabError("You have voted on these answers; your first vote stands.")
             return
-        one = WAITING.get(key)
-        if one is None or one.visitor != visitor or one.demo != demo:
+        visit = WAITING.get(key)
+        if visit is None or visit.visitor != visitor or visit.demo != demo:
             raise LabError("These answers are gone; try the prompt again, then vote.")
-        found = queries.demo(session, demo)
-        if found is None or found[0].closed_at is not None:
+        demo_row = queries.demo(session, demo)
+        if demo_row is None or demo_row[0].closed_at is not None:
             raise LabError("This demo is closed.")
-        if found[1].status != "open":
+        if demo_row[1].status != "open":
             raise LabError("This demo takes no votes at the moment.")
         if person is None:
             person = queries.add_visitor(session, view.campaign, _secret(lab, view, visitor))
-        seconds = max(0.1, time.monotonic() - one.ended)
-        candidates = [_candidate(session, lab, one, side, made) for side in range(2)]
-        queries.add_vote(session, view.campaign, person.id, one.prompt, candidates, key, groups, bad, seconds)
+        seconds = max(0.1, time.monotonic() - visit.ended)
+        candidates = [_candidate(session, lab, visit, side, revision) for side in range(2)]
+        queries.add_vote(session, view.campaign, person.id, visit.prompt, candidates, key, groups, bad, seconds)
 
-    return desk(lab).writer.submit(kept)
+    return desk(lab).writer.submit(save_vote)
 
 
-def _candidate(session: Session, lab: LabContext, one: Visit, place: int, made: Provenance) -> dict[str, Any]:
+def _candidate(session: Session, lab: LabContext, visit: Visit, position: int, revision: Provenance) -> dict[str, Any]:
     """A side's completion as a run of its own, and as what a candidate is made of."""
-    (side, sampling, prompt), (done, rendered) = one.sides[place], one.done[place]
+    (side, sampling, prompt), (completion, rendered) = visit.sides[position], visit.done[position]
     job = generation.Job(side.card.name, prompt, sampling)
     run = runs.add_run(
         session,
         [RunInput(role="model", model_id=side.id, content_hash=side.card.content_hash)],
-        **generation.fields_of(lab, job, 0, None, one.key[:12], made) | {"status": "finished", "seconds": done.seconds},
+        **generation.fields_of(lab, job, 0, None, visit.key[:12], revision)
+        | {"status": "finished", "seconds": completion.seconds},
     )
-    row = packing.row_of(done, rendered)
+    row = packing.row_of(completion, rendered)
     run.generations.append(row)
     session.flush()
-    shown = masked(done.text, pattern(one.names))
-    return {"system": side.card.name, "text": done.text, "shown": shown, "generation_id": row.id}
+    masked_text = masked(completion.text, pattern(visit.names))
+    return {"system": side.card.name, "text": completion.text, "shown": masked_text, "generation_id": row.id}

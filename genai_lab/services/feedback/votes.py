@@ -16,39 +16,39 @@ def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, Task, Sequen
     """The votes of imported items: (item id, task, ids of its candidates) each. They take the items' room, and
     more than there is where they are more than the overlap: room below 0 keeps a wider overlap exact.
     """
-    voted = [(item, task, own) for item, task, own in rows if task.votes]
+    voted = [(item, task, candidate_ids) for item, task, candidate_ids in rows if task.votes]
     if not voted:
         return
     people = {name: _person(session, campaign, name) for _, task, _ in voted for name, _ in task.votes}
     now = queries.now()
-    made, answers = [], []
-    for item, task, own in voted:
+    assignments, answers = [], []
+    for item, task, candidate_ids in voted:
         for name, groups in task.votes:
             person = people[name]
             person.done += 1
             person.given += 1
-            made.append(
+            assignments.append(
                 {
                     "campaign_id": campaign.id,
                     "item_id": item,
                     "annotator_id": person.id,
                     "key": uuid.uuid4().hex,
                     "repeat": False,
-                    "shown": list(own),
+                    "shown": list(candidate_ids),
                     "status": "done",
                     "revision": 0,
                     "created_at": now,
                 }
             )
-            answers.append([[own[place] for place in group] for group in groups])
+            answers.append([[candidate_ids[index] for index in group] for group in groups])
         row = session.get_one(Item, item)
         row.room -= len(task.votes)
-    ids = list(session.scalars(insert(Assignment).returning(Assignment.id, sort_by_parameter_order=True), made))
+    ids = list(session.scalars(insert(Assignment).returning(Assignment.id, sort_by_parameter_order=True), assignments))
     session.execute(
         insert(Ranking),
         [
             {
-                "assignment_id": one,
+                "assignment_id": assignment_id,
                 "campaign_id": campaign.id,
                 "revision": 0,
                 "groups": groups,
@@ -56,15 +56,15 @@ def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, Task, Sequen
                 "current": True,
                 "created_at": now,
             }
-            for one, groups in zip(ids, answers, strict=True)
+            for assignment_id, groups in zip(ids, answers, strict=True)
         ],
     )
 
 
 def _person(session: Any, campaign: Campaign, name: str) -> Annotator:
-    found = queries.annotator_named(session, campaign.id, name)
-    if found is None:
-        found = Annotator(campaign_id=campaign.id, name=name, secret=secrets.token_urlsafe(24), given=0, done=0)
-        session.add(found)
+    annotator = queries.annotator_named(session, campaign.id, name)
+    if annotator is None:
+        annotator = Annotator(campaign_id=campaign.id, name=name, secret=secrets.token_urlsafe(24), given=0, done=0)
+        session.add(annotator)
         session.flush()
-    return found
+    return annotator

@@ -52,15 +52,15 @@ class Writer:
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
-            batch, more = [first], True
-            while more and len(batch) < MOST:
+            batch, batch_open = [first], True
+            while batch_open and len(batch) < MOST:
                 try:
                     item = self._waiting.get_nowait()
                 except Empty:
                     break
                 if item is None:
                     self._waiting.put(None)
-                    more = False
+                    batch_open = False
                 else:
                     batch.append(item)
             self._write(batch)
@@ -69,8 +69,8 @@ class Writer:
         results: list[tuple[Future[Any], Any, Exception | None]] = []
         try:
             with self._database.session() as session:
-                if wanted := dict(about for _, about, _ in reversed(batch) if about):
-                    look_ahead(session, wanted)
+                if keys_by_annotator := dict(about for _, about, _ in reversed(batch) if about):
+                    look_ahead(session, keys_by_annotator)
                 for work, _, future in batch:
                     try:
                         results.append((future, work(session), None))
@@ -80,8 +80,8 @@ class Writer:
         except Exception as problem:
             if len(batch) > 1:
                 # One of them may be at fault, and it must not take the others with it.
-                for one in batch:
-                    self._write([one])
+                for order in batch:
+                    self._write([order])
             else:
                 batch[0][2].set_exception(_told(problem))
             return
