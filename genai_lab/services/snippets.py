@@ -31,13 +31,13 @@ for row in output[:, {skip}:]:
 
 WITH_PACKAGE = '''"""Run {id} of genai_lab with its own engine: the same text."""
 
+from genai_lab.bootstrap import open_lab
 from genai_lab.config import Config
 from genai_lab.decoding import Sampling
-from genai_lab.context import Lab
 from genai_lab.models import Prompt
 from genai_lab.services.generation import generate
 
-lab = Lab.open(Config.from_environment())
+lab = open_lab(Config.from_environment())
 prompt = Prompt({prompt})
 sampling = Sampling.from_dict({sampling!r})
 for completion in generate(lab, {model!r}, prompt, sampling).completions:

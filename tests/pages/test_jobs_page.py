@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import pages  # noqa: F401  (turns Gradio's analytics off)
+from genai_lab.bootstrap import open_lab
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.services import jobs as service
@@ -20,7 +21,7 @@ VALUES = {"job_id": 0, "search": "", "status": jobs.ANY_STATUS, "page_index": 0}
 @pytest.fixture(scope="module")
 def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabContext, list[int]]]:
     """A lab with 23 queued jobs, which nobody starts."""
-    lab = LabContext.open(Config(home=tmp_path_factory.mktemp("jobs")))
+    lab = open_lab(Config(home=tmp_path_factory.mktemp("jobs")))
     yield lab, [service.enqueue(lab, "campaign", {"campaign": 1}, title=f"Work {number}") for number in range(23)]
     lab.close()
 

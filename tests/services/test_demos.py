@@ -239,7 +239,7 @@ def test_a_demo_takes_two_models_at_least(lab: LabContext, tmp_path: Path) -> No
 def test_the_command_sets_settings_and_limits_and_renews_a_link(
     lab: LabContext, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LabContext, "open", lambda config: lab)
+    monkeypatch.setattr("genai_lab.bootstrap.open_lab", lambda config: lab)
     monkeypatch.setattr(LabContext, "close", lambda self: None)
     words = ["demo", "create", "--title", "Limited", "--model", "tiny", "--model", "other", "--json"]
     assert main([*words, "--preset", "greedy", "--temperature", "0.5", "--longest", "50", "--an-hour", "7"]) == 0

@@ -286,7 +286,7 @@ def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
 ) -> None:
     begun = training.start(lab, replace(PLAN, training=replace(TRAINING, max_steps=1, eval_steps=1)), name="quick")
     done(begun.job_id)
-    monkeypatch.setattr(LabContext, "open", lambda config: lab)
+    monkeypatch.setattr("genai_lab.bootstrap.open_lab", lambda config: lab)
     monkeypatch.setattr(LabContext, "close", lambda self: None)
     path = tmp_path / "rows.jsonl"
     path.write_text('{"q": "Say red", "a": "tea"}\n\n{"q": "Say red", "a": "no"}\n')
