@@ -9,9 +9,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source
 from genai_lab.models.adapter_types import BOTTLENECK
-from genai_lab.models.checks import Tensor, check_links, folder_within, read_json, safetensors_header, weight_files
+from genai_lab.models.checks import (
+    Tensor,
+    check_links,
+    existing_folder,
+    folder_within,
+    read_json,
+    safetensors_header,
+    weight_files,
+)
 from genai_lab.models.inspect import count, hash_of, hashed_files, inspect_folder, joined_hash
 from genai_lab.models.local import clear_errors
 from genai_lab.models.sizing import SIZES, packed_bytes
@@ -36,9 +44,20 @@ RANK = 1024
 WIDTH = 4
 
 
-class Adapter:
+class Adapter(Backend):
     name = "adapter"
     title = "PEFT adapter"
+    precedence = 30
+
+    def detect(self, text: str, options: Options) -> Source | None:
+        """A folder with adapter_config.json; its base is chosen by whoever knows the catalogue."""
+        folder = existing_folder(text)
+        if folder is None or not (folder / "adapter_config.json").is_file():
+            return None
+        return Source(self.name, str(folder))
+
+    def pretrained_arguments(self, card: Card) -> tuple[str, str | None] | None:
+        return None
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         folder = folder_within(source.location, options.roots)

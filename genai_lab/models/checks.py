@@ -65,6 +65,15 @@ def folder_within(location: str, roots: Sequence[Path]) -> Path:
     return path
 
 
+def existing_folder(text: str) -> Path | None:
+    """The folder that a user's text names, as it is found from anywhere; None where there is none."""
+    try:
+        path = Path(text).expanduser().resolve()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError, ValueError) as problem:
+        raise ModelError(f"The path {text[:200]!r} cannot be followed ({problem}); give another.") from None
+
+
 def check_links(folder: Path, roots: Sequence[Path]) -> None:
     """Refuses a folder whose files are links to places outside `roots`."""
     for path in _files(folder):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, ModelError
-from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Source, Stream
+from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Prompt, Request, Source, Stream
 from genai_lab.models.checks import bearer
 from genai_lab.models.connections import async_client, clear_errors, client, refuse_encoded, refuse_link_local
 from genai_lab.models.endpoint_events import UNREADABLE, count, json_value
@@ -22,9 +22,14 @@ NOT_IN_PROTOCOL = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repe
 LONGEST_LIST = 4 * 2**20
 
 
-class Endpoint:
+class Endpoint(Backend):
     name = "endpoint"
     title = "OpenAI-compatible endpoint"
+    has_files = False
+    precedence = 20
+
+    def detect(self, text: str, options: Options) -> Source | None:
+        return Source(self.name, text) if text.lower().startswith(("http://", "https://")) else None
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         """Asks the server for its models; a server without such a list is believed."""

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Card, Generator, Options, Source, connections
-from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, parse_object
+from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source, connections
+from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, existing_folder, parse_object
 from genai_lab.models.inspect import (
     TOKENIZER_FILES,
     classify,
@@ -28,6 +28,7 @@ from genai_lab.models.local import load_folder
 from genai_lab.models.sizing import foreseen, load_dtype
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+PAGE = re.compile(rf"https?://(?:huggingface\.co|hf\.co)/(?P<repo>{ID.pattern})(?:/tree/(?P<revision>[\w.-]+))?/?")
 REVISION = re.compile(r"[\w./-]{1,120}")
 SHA = re.compile(r"[0-9a-f]{40}")
 TEXTS = re.compile(r"(README\.md|LICEN[SC]E.*|config\.json|model.*\.safetensors|model.*\.safetensors\.index\.json)")
@@ -62,9 +63,20 @@ class HubModel:
         return sum(file.size for file in self.files)
 
 
-class Hub:
+class Hub(Backend):
     name = "hub"
     title = "Hub"
+    downloads = True
+    precedence = 15
+
+    def detect(self, text: str, options: Options) -> Source | None:
+        """OWNER/NAME, where no folder is called so, or a model's page on the Hub."""
+        if page := PAGE.fullmatch(text):
+            return Source(self.name, page["repo"], revision=page["revision"])
+        return Source(self.name, text) if "/" in text and ID.fullmatch(text) and not existing_folder(text) else None
+
+    def pretrained_arguments(self, card: Card) -> tuple[str, str | None] | None:
+        return card.source.location, card.source.revision
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         """The card from the downloaded folder, or from the Hub's description with `path` None before the download."""

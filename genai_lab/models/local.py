@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import cast
 
 from genai_lab.errors import LabError, ModelError
-from genai_lab.models import BACKENDS, Card, Generator, Options, Source
-from genai_lab.models.checks import check_links, folder_within
+from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source
+from genai_lab.models.checks import check_links, existing_folder, folder_within
 from genai_lab.models.folders import MARKS, names_below
 from genai_lab.models.inspect import inspect_folder, quick_check
 from genai_lab.models.tokenizer_panics import clear_panics
@@ -15,9 +15,14 @@ from genai_lab.models.tokenizer_panics import clear_panics
 log = logging.getLogger(__name__)
 
 
-class LocalFolder:
+class LocalFolder(Backend):
     name = "local"
     title = "Local folder"
+    precedence = 40
+
+    def detect(self, text: str, options: Options) -> Source | None:
+        folder = existing_folder(text)
+        return Source(self.name, str(folder)) if folder is not None else None
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         folder = folder_within(source.location, options.roots)

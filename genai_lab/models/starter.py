@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source
 from genai_lab.models.inspect import inspect_folder
 from genai_lab.models.local import load_folder
 
@@ -15,9 +15,17 @@ def starters() -> list[str]:
     return sorted(path.parent.name for path in WEIGHTS.glob("starter-*/config.json"))
 
 
-class Starter:
+class Starter(Backend):
     name = "starter"
     title = "Starter model"
+    shipped = True
+    precedence = 10
+
+    def detect(self, text: str, options: Options) -> Source | None:
+        return Source(self.name, text) if text in starters() else None
+
+    def describe(self, source: Source) -> str:
+        return "shipped with the lab"
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         known = starters()

@@ -18,7 +18,7 @@ def asked_of(settings: dict[str, Any], rendered: str) -> str:
     """
     kept = settings.get("prompt")
     if isinstance(kept, dict) and kept.get("mode") == "chat" and kept.get("messages"):
-        return Prompt(messages=tuple(kept["messages"]), mode="chat").asked
+        return Prompt(messages=tuple(kept["messages"]), mode="chat").as_text
     return rendered
 
 

@@ -92,7 +92,7 @@ def as_curl(lab: LabContext, run_id: int, base_url: str) -> str:
 
 def api_arguments(view: RunView) -> list[Any]:
     """The run as the arguments of the public `generate`: model, prompt, mode, settings."""
-    return [view.model, view.prompt.said, view.mode, view.sampling.as_dict()]
+    return [view.model, view.prompt.last_text, view.mode, view.sampling.as_dict()]
 
 
 def _inputs(view: RunView, seq2seq: bool) -> str:

@@ -77,7 +77,7 @@ def draw(
     made = chat.asked_again(lab, model, mode, prompt or "", system, talk)
     view = generation.generate(lab, model, made, sampling)
     texts = [one.text for one in view.completions]
-    ranked = rewards.rank(lab, judge, view.prompt.messages or view.prompt.asked or view.rendered, texts)
+    ranked = rewards.rank(lab, judge, view.prompt.messages or view.prompt.as_text or view.rendered, texts)
     return _table(judge, view.id, texts, ranked), view.id
 
 

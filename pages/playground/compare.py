@@ -265,7 +265,7 @@ def arrived(lab: LabContext, request: gr.Request) -> list[Update]:
     panels = str(max(2, len(views)))
     inputs: list[Update] = [gr.skip(), gr.skip(), gr.skip()]
     if views:
-        inputs = [views[0].prompt.said, {**chat.nothing(), "messages": _turns(views)}, panels]
+        inputs = [views[0].prompt.last_text, {**chat.nothing(), "messages": _turns(views)}, panels]
     for place in range(MOST):
         view = views[place] if place < len(views) else None
         known = [*names, *([view.model] if view and view.model not in names else [])]

@@ -13,12 +13,12 @@ HI = Prompt(messages=({"role": "user", "content": "Hi"},), mode="chat")
 
 
 def test_a_message_stands_alone_and_a_conversation_with_its_roles() -> None:
-    assert HI.asked == "Hi"
-    assert Prompt("Once").asked == "Once"
+    assert HI.as_text == "Hi"
+    assert Prompt("Once").as_text == "Once"
     system = Prompt(messages=({"role": "system", "content": "Be kind."}, *HI.messages), mode="chat")
-    assert system.asked == "Be kind.\n\nHi"
+    assert system.as_text == "Be kind.\n\nHi"
     turns = Prompt(messages=(*HI.messages, {"role": "assistant", "content": "Hello"}, *HI.messages), mode="chat")
-    assert read_cell(turns.asked) == tuple(Message(one["role"], one["content"]) for one in turns.messages)
+    assert read_cell(turns.as_text) == tuple(Message(one["role"], one["content"]) for one in turns.messages)
     assert asked_of({}, "rendered") == asked_of({"prompt": {"mode": "completion", "messages": []}}, "rendered")
 
 

@@ -24,7 +24,7 @@ def test_kept_logits_show_what_a_new_pass_shows(
     lab: LabContext, shown: generation.Live, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
-    monkeypatch.setattr(lab, "kept", LogitsCache())
+    monkeypatch.setattr(lab, "logits_cache", LogitsCache())
     computed = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
     assert sorted(kept.ids) == sorted(computed.ids)
     for one, two in zip(kept.stages, computed.stages, strict=True):

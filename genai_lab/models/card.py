@@ -1,0 +1,83 @@
+"""What is known of a model before it is loaded: where it comes from, its family, its sizes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+# Tokens of a text whose keys and values are counted into the memory that a model takes.
+CACHED = 8192
+Family = Literal["decoder-only", "encoder-decoder", "classifier", "encoder", "endpoint"]
+Mode = Literal["completion", "chat", "text-to-text"]
+Role = Literal["generate", "reward", "classify"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model comes from. `location` is a folder, a Hub id or an endpoint's address.
+
+    `revision` belongs to a Hub id, `base` is the name of the model below an adapter, `remote_name` the model's name at
+    an endpoint, `key_env` the name of the environment variable that holds the key or token, never the secret itself.
+    """
+
+    backend: str
+    location: str
+    revision: str | None = None
+    base: str | None = None
+    remote_name: str | None = None
+    key_env: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model without loading it. Bytes are whole numbers; None where a place does not tell.
+
+    `dtype` is that of the weights on file, `loaded_dtype` what they are loaded in here. `memory_bytes` is what the
+    process takes for the model as foreseen (see `sizing`); of these, `cache_bytes` are the keys and values of one text
+    that fills the context (`CACHED` tokens of it where it is longer). `completes` marks a model with a chat template
+    whose training was mostly plain text, so that completion is what it does best.
+    """
+
+    name: str
+    source: Source
+    role: Role
+    family: Family
+    architecture: str
+    parameters: int | None = None
+    dtype: str | None = None
+    disk_bytes: int | None = None
+    memory_bytes: int | None = None
+    context: int | None = None
+    licence: str | None = None
+    content_hash: str | None = None
+    chat: bool = False
+    path: Path | None = None
+    about: str = ""
+    completes: bool = False
+    loaded_dtype: str | None = None
+    cache_bytes: int | None = None
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes that this model can do, the best first: chat wherever it has a template for it.
+
+        The first one is the default of every prompt that names no mode.
+        """
+        if self.family == "encoder-decoder":
+            return ("text-to-text",)
+        if self.family == "endpoint":
+            return ("chat", "completion")
+        if self.family in ("classifier", "encoder"):
+            return ()
+        if not self.chat:
+            return ("completion",)
+        return ("completion", "chat") if self.completes else ("chat", "completion")
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the model stands on another one of the catalogue."""
+        return self.source.base is not None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the model is computed here from weights on file, which can then be trained or measured."""
+        return self.path is not None and self.family != "endpoint"
