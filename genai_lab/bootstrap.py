@@ -22,14 +22,14 @@ PRIVATE_FOLDERS = (PLUGINS, "hub", "uploads", "jobs", "datasets", "models", "art
 
 def open_lab(config: Config) -> LabContext:
     """Creates the data home, migrates the database and registers what is shipped; raises LabError."""
-    from genai_lab.services import hashes, models, runs, templates
+    from genai_lab.services import models, runs, templates
     from genai_lab.services.jobs import supervisor
 
     lab = _open(config, worker=False)
     if supervisor.nobody_supervises(config.home):
         runs.end_interrupted(lab)
     models.register_starters(lab)
-    hashes.hash_in_background(lab)
+    models.hash_in_background(lab)
     templates.register_library(lab)
     return lab
 
@@ -54,6 +54,7 @@ def _open(config: Config, worker: bool) -> LabContext:
     roots = tuple(dict.fromkeys((*config.model_roots, config.home / "models")))
     options = Options(
         config.device, config.dtype, roots, config.hub_cache, allow_link_local=config.allow_link_local,
+        show_hidden=config.show_hidden_models,
         hashes=config.home / "hashes.json", hash_all=worker,
     )  # fmt: skip
     return LabContext(config, database, ModelCache(config.memory_budget, options), options, worker)

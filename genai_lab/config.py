@@ -23,7 +23,8 @@ class Config:
     the families (metrics, kinds of job). With an `owner_password` every page asks for it, except those of annotators
     and visitors.
     What a request says in X-Forwarded-For and X-Forwarded-Proto is believed from `trusted_proxies` alone.
-    Endpoints at link-local addresses are refused unless `allow_link_local`.
+    Endpoints at link-local addresses are refused unless `allow_link_local`. With `show_hidden_models` the catalogue
+    lists models of hidden backends, such as the fake one, too.
     """
 
     home: Path = PROJECT / "lab_data"
@@ -40,6 +41,7 @@ class Config:
     owner_password: str = field(default="", repr=False)
     trusted_proxies: tuple[str, ...] = ()
     allow_link_local: bool = False
+    show_hidden_models: bool = False
 
     def __post_init__(self) -> None:
         home = _resolved(self.home)
@@ -75,6 +77,7 @@ class Config:
             "GENAI_LAB_MODEL_ROOTS": os.pathsep.join(map(str, self.model_roots)),
             "GENAI_LAB_PLUGINS": ",".join(self.plugins),
             "GENAI_LAB_ALLOW_LINK_LOCAL": "1" if self.allow_link_local else "",
+            "GENAI_LAB_SHOW_HIDDEN_MODELS": "1" if self.show_hidden_models else "",
         }
 
     @property
@@ -96,7 +99,7 @@ class Config:
         GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS (comma-separated),
         GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
         GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_OWNER_PASSWORD, GENAI_LAB_TRUSTED_PROXIES
-        (comma-separated), GENAI_LAB_ALLOW_LINK_LOCAL (1 or empty).
+        (comma-separated), GENAI_LAB_ALLOW_LINK_LOCAL and GENAI_LAB_SHOW_HIDDEN_MODELS (1 or empty).
         """
         values: dict[str, Any] = {}
         if text := env.get("GENAI_LAB_HOME"):
@@ -120,6 +123,8 @@ class Config:
             values["cpu_jobs"] = _whole("GENAI_LAB_CPU_JOBS", text)
         if text := env.get("GENAI_LAB_ALLOW_LINK_LOCAL"):
             values["allow_link_local"] = text.strip().lower() in ("1", "true", "yes")
+        if text := env.get("GENAI_LAB_SHOW_HIDDEN_MODELS"):
+            values["show_hidden_models"] = text.strip().lower() in ("1", "true", "yes")
         if text := env.get("GENAI_LAB_PLUGINS"):
             values["plugins"] = tuple(part.strip() for part in text.split(",") if part.strip())
         if text := env.get("GENAI_LAB_ALLOWED_HOSTS"):

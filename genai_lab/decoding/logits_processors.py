@@ -7,7 +7,6 @@ microscope read the same functions, so what is shown is what was done.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,15 +27,6 @@ class Filter:
     name: str
     active: Callable[[Sampling], bool]
     apply: Apply
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """`log_probabilities` (V,) float64 numpy after the filter, -inf where removed; `removed` by this filter."""
-
-    filter: str
-    log_probabilities: np.ndarray[Any, Any]
-    removed: int
 
 
 def repetition_penalty(logits: torch.Tensor, chosen: Sequence[Sampling], past: Sequence[History]) -> torch.Tensor:
@@ -186,18 +176,6 @@ def _largest(logits: torch.Tensor, count: int) -> torch.Tensor:
         return logits.topk(count, dim=-1, sorted=False).indices
     # A fourth of the time of torch's on a CPU.
     return torch.from_numpy(np.argpartition(logits.numpy(), -count, axis=-1)[:, -count:])
-
-
-def filter_stages(logits: np.ndarray[Any, Any], history: History, sampling: Sampling) -> list[StageResult]:
-    """One distribution (V,) as it passes the active filters; the first stage, "model", is the unfiltered one."""
-    now = torch.tensor(logits, dtype=torch.float64)[None]
-    stages = [StageResult("model", now[0].log_softmax(-1).numpy(), 0)]
-    for item in active_filters(sampling):
-        before = int(torch.isneginf(now).sum())
-        now = item.apply(now, [sampling], [history])
-        removed = int(torch.isneginf(now).sum()) - before
-        stages.append(StageResult(item.name, now[0].log_softmax(-1).numpy(), removed))
-    return stages
 
 
 def _like(logits: torch.Tensor, values: list[float]) -> torch.Tensor:

@@ -15,7 +15,7 @@ class Options:
     """How models are loaded. `roots` are the folders that a local folder may lie in; `timeout` in seconds.
 
     `base_paths` are the folders of the models that an adapter can stand on, by name. Endpoints at link-local addresses
-    are refused unless `allow_link_local`.
+    are refused unless `allow_link_local`. With `show_hidden` the catalogue lists models of hidden backends too.
 
     `hashes` is the file that remembers hashes of weights; large ones that it does not hold are left for later, unless
     `hash_all` is set.
@@ -30,6 +30,7 @@ class Options:
     hashes: Path | None = None
     hash_all: bool = False
     allow_link_local: bool = False
+    show_hidden: bool = False
 
 
 class Backend:
@@ -49,6 +50,8 @@ class Backend:
     downloads: ClassVar[bool] = False
     # Needs files on this machine; False for what is computed elsewhere or made up.
     has_files: ClassVar[bool] = True
+    # Is asked over a network, by the name that the model has there.
+    served: ClassVar[bool] = False
     # Where several backends could mean the same text, the lowest one has it.
     precedence: ClassVar[int] = 50
 

@@ -26,6 +26,7 @@ class Endpoint(Backend):
     name = "endpoint"
     title = "OpenAI-compatible endpoint"
     has_files = False
+    served = True
     precedence = 20
 
     def detect(self, text: str, options: Options) -> Source | None:

@@ -1,94 +1,147 @@
-"""A generator without a model: the same request, the same words. For tests and pages, never in the catalogue."""
+"""A model that is made up: the same request gives the same text in milliseconds, without torch. For tests and examples.
 
-import time
-from collections.abc import Iterator, Sequence
+It keeps the whole contract of a real one: tokens that make up the text again, probabilities before and after every
+logits processor, logits, stop strings, several completions, continuing from tokens, cancelling. It is not listed in the
+catalogue; whoever names it (`fake`, `fake-completion`, `fake-seq2seq`, `fake-classifier`, `fake-reward`) gets it. A
+script decides what it answers: `fake:{"answers": {"capital of France": "Paris"}}`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
-from zlib import crc32
 
-from genai_lab.decoding import Completion, Delta, FinishReason, Token
-from genai_lab.models import Card, Prompt, Request, Source
+from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
+from genai_lab.models import BACKENDS, Backend, Card, Family, Generator, Options, Prompt, Request, Role, Source
+from genai_lab.models.fake_stream import FakeStream, rendered
+from genai_lab.models.fake_tokens import VOCABULARY, token_text, tokenize
+from genai_lab.settings import check_settings, read_settings, setting
 
-WORDS = ("once", "upon", "a", "time", "the", "small", "dog", "found", "red", "rope", "and", "went", "home", "again")
+FAMILIES: dict[str, tuple[Role, Family, bool]] = {
+    "chat": ("generate", "decoder-only", True),
+    "completion": ("generate", "decoder-only", False),
+    "seq2seq": ("generate", "encoder-decoder", False),
+    "classifier": ("classify", "classifier", False),
+    "reward": ("reward", "classifier", False),
+}
 
 
-def fake_card(name: str = "fake") -> Card:
-    return Card(name, Source("fake", name), "generate", "decoder-only", "none", context=1024, chat=True)
+@dataclass(frozen=True)
+class FakeScript:
+    """How a fake model answers; the same as JSON in the model's location."""
+
+    kind: str = setting("chat", "What the model can do.", choices=tuple(FAMILIES))
+    answers: dict[str, Any] = setting(
+        factory=dict, help="A text that the prompt contains, and the answer to it; the first that fits counts."
+    )
+    pause: float = setting(0.0, "Seconds before each token.", 0.0, 60.0)
+    context: int = setting(1024, "Tokens that fit.", 8, 1_000_000, unit="tokens")
+    failure: str = setting("", "A sentence that every stream ends with as an error, after three tokens.")
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    def answer(self, text: str) -> str | None:
+        """The scripted answer to a prompt, None where there is none."""
+        return next((str(answer) for part, answer in self.answers.items() if part in text), None)
+
+
+class Fake(Backend):
+    name = "fake"
+    title = "Fake model"
+    hidden = True
+    has_files = False
+    precedence = 5
+
+    def detect(self, text: str, options: Options) -> Source | None:
+        """`fake`, `fake-KIND`, or `fake:` and a script as JSON."""
+        kind = text.removeprefix("fake-")
+        return Source(self.name, text) if text == "fake" or kind in FAMILIES or text.startswith("fake:") else None
+
+    def inspect(self, source: Source, name: str, options: Options) -> Card:
+        script = script_of(source.location)
+        role, family, chat = FAMILIES[script.kind]
+        digest = hashlib.sha256(source.location.encode()).hexdigest()
+        return Card(
+            name,
+            source,
+            role,
+            family,
+            "Fake",
+            parameters=len(VOCABULARY),
+            memory_bytes=0,
+            context=script.context,
+            content_hash=digest,
+            chat=chat,
+            about="made up, for tests and examples",
+        )
+
+    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
+        return FakeGenerator(card)
+
+    def pretrained_arguments(self, card: Card) -> tuple[str, str | None] | None:
+        return None
+
+
+def script_of(location: str) -> FakeScript:
+    """The script that a location names; raises ModelError for one that cannot be read."""
+    _, colon, text = location.partition(":")
+    if not colon:
+        kind = location.removeprefix("fake").removeprefix("-") or "chat"
+        return FakeScript(kind if kind in FAMILIES else "chat")
+    try:
+        return read_settings(FakeScript, json.loads(text), "the script of a fake model")
+    except ValueError as problem:
+        raise ModelError(f"The script of a fake model is no JSON ({problem}).") from None
+
+
+def fake_card(location: str = "fake") -> Card:
+    return Fake().inspect(Source("fake", location), location, Options())
 
 
 class FakeGenerator:
-    """Says words that follow from prompt, seed and place; `pause` is the number of seconds before each."""
+    """Answers as its script says; what is not scripted follows from prompt and seed."""
 
-    def __init__(self, card: Card | None = None, pause: float = 0.0) -> None:
-        self.card, self.pause = card or fake_card(), pause
+    def __init__(self, card: Card | None = None) -> None:
+        self.card = card or fake_card()
+        self.script = script_of(self.card.source.location)
 
     def submit(self, requests: Sequence[Request]) -> "list[FakeStream]":
+        for request in requests:
+            self._check(request)
         return [FakeStream(request, self) for request in requests]
 
     def count_tokens(self, prompt: Prompt) -> int:
-        return len(self.context_ids(prompt))
+        return len(tokenize(rendered(prompt))) + len(prompt.prefix)
 
     def tokenize(self, text: str) -> list[tuple[int, str]]:
-        return [(crc32(word.encode()) % len(WORDS), word) for word in text.split()]
+        return [(token, token_text(token)) for token in tokenize(text)]
 
     def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        return (*(token for token, _ in self.tokenize(rendered(prompt))), *prompt.prefix)
+        read = () if self.card.family == "encoder-decoder" else tokenize(rendered(prompt))
+        return (*read, *prompt.prefix)
 
     def prefix_text(self, prompt: Prompt) -> str:
-        return "".join(map(self.token_text, prompt.prefix))
+        return "".join(map(token_text, prompt.prefix))
 
     def token_text(self, token_id: int) -> str:
-        return WORDS[token_id % len(WORDS)] + " "
+        return token_text(token_id)
 
     def close(self) -> None:
-        return
+        """There is nothing to free."""
+
+    def _check(self, request: Request) -> None:
+        sampling = request.sampling
+        if sampling.num_beams > 1 and sampling.num_return_sequences > sampling.num_beams:
+            raise BadSetting(
+                "num_return_sequences", sampling.num_return_sequences, f"at most the {sampling.num_beams} beams"
+            )
+        size = self.count_tokens(request.prompt)
+        if not size:
+            raise LabError("The prompt is empty; type something or choose an example.")
+        if size >= self.script.context:
+            raise PromptTooLong(size, self.script.context)
 
 
-class FakeStream:
-    """The deltas of a request, made as they are asked for."""
-
-    def __init__(self, request: Request, generator: FakeGenerator) -> None:
-        self._request, self._generator = request, generator
-        self._sampling = request.sampling.seeded()
-        self._done: list[Completion] = []
-        self._cancelled = False
-        self.rendered = rendered(request.prompt)
-
-    def __iter__(self) -> Iterator[Delta]:
-        for index in range(len(self._done), self._sampling.num_return_sequences):
-            yield from self._say(index)
-
-    def cancel(self) -> None:
-        self._cancelled = True
-
-    @property
-    def completions(self) -> tuple[Completion, ...]:
-        return tuple(self._done)
-
-    def logits(self, completion: int, step: int) -> Any:
-        return None
-
-    def _say(self, index: int) -> Iterator[Delta]:
-        began, seed = time.perf_counter(), (self._sampling.seed or 0) + index
-        tokens: list[Token] = []
-        text, reason = "", "length"
-        while len(tokens) < self._sampling.max_new_tokens and reason == "length" and not self._cancelled:
-            time.sleep(self._generator.pause)
-            place = len(tokens) + len(self._request.prompt.prefix)
-            token_id = crc32(f"{self.rendered}|{seed}|{place}".encode()) % len(WORDS)
-            tokens.append(Token(token_id, self._generator.token_text(token_id), logprob=-1.0, probability=0.5))
-            whole = text + tokens[-1].text
-            found = [at for stop in self._sampling.stop if (at := whole.find(stop)) >= 0]
-            whole, reason = (whole[: min(found)], "stop string") if found else (whole, reason)
-            # Words are passed on whole, so that only a stop string within one word is kept out of the deltas.
-            new, text = whole[len(text) :], whole
-            yield Delta(index, new, (tokens[-1],))
-        ended: FinishReason = "cancelled" if self._cancelled else "stop string" if reason != "length" else "length"
-        seconds = time.perf_counter() - began
-        size = self._generator.count_tokens(self._request.prompt)
-        self._done.append(Completion(index, text, tuple(tokens), ended, size, seed, seconds, self._generator.pause))
-
-
-def rendered(prompt: Prompt) -> str:
-    if prompt.mode == "chat" and prompt.messages:
-        return "\n".join(f"{message['role']}: {message['content']}" for message in prompt.messages)
-    return prompt.text
+BACKENDS.register("fake")(Fake())

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from genai_lab.errors import ModelError
-from genai_lab.models import Source
+from genai_lab.models import BACKENDS, Source
 from storage import models as queries
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def remote_name(lab: "LabContext", source: Source) -> str:
 
 def check_key_host(lab: "LabContext", source: Source, confirmed: bool) -> None:
     """Raises ModelError where a key would go to another host than those that it was used at, unless `confirmed`."""
-    if confirmed or source.backend != "endpoint" or not source.key_env:
+    if confirmed or not BACKENDS.get(source.backend).served or not source.key_env:
         return
     from genai_lab.models.connections import host_of
 
@@ -42,4 +42,4 @@ def _host(source: dict[str, str]) -> str:
     from genai_lab.models.connections import host_of
     from genai_lab.models.hub import endpoint
 
-    return host_of(endpoint() if source["backend"] == "hub" else source["location"])
+    return host_of(endpoint() if BACKENDS.get(source["backend"]).downloads else source["location"])

@@ -11,6 +11,7 @@ from genai_lab.context import LabContext
 from genai_lab.data.formulas import guard
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
+from genai_lab.models import BACKENDS
 from genai_lab.services.generation import KIND, RunView, run
 from genai_lab.views import View
 from storage import runs as queries
@@ -81,8 +82,8 @@ def is_new(lab: LabContext) -> bool:
     with lab.database.reading() as session:
         if queries.any_run(session):
             return False
-    every = [*models.catalogue(lab), *models.catalogue(lab, archived=True)]
-    return all(view.card.source.backend == "starter" for view in every)
+    views = [*models.catalogue(lab), *models.catalogue(lab, archived=True)]
+    return all(BACKENDS.get(view.card.source.backend).shipped for view in views)
 
 
 def delete_runs(lab: LabContext, run_ids: Sequence[int]) -> int:

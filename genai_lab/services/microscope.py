@@ -88,9 +88,9 @@ def _next_logits(lab: LabContext, generator: Generator, model: str, prompt: Prom
 def _bars(generator: Generator, logits: Any, prompt: Prompt, sampling: Sampling, chosen: int | None) -> Microscope:
     import numpy as np
 
-    from genai_lab.decoding.logits_processors import filter_stages
+    from genai_lab.decoding.numpy_processors import processor_stages
 
-    stages = filter_stages(logits, generator.context_ids(prompt), sampling)
+    stages = processor_stages(logits, generator.context_ids(prompt), sampling)
     first = np.exp(stages[0].log_probabilities)
     best = np.argsort(-first)[:BARS].tolist()
     for stage in stages[1:]:

@@ -9,7 +9,7 @@ from genai_lab.errors import LabError, ModelError
 from genai_lab.models import Card, Options
 from genai_lab.models.reward_model import PromptLike, RewardModel
 from genai_lab.models.transformers import choose_device
-from genai_lab.services import hashes, models
+from genai_lab.services import models
 from genai_lab.services.packing import asked_of
 from genai_lab.views import View
 from storage import runs
@@ -91,7 +91,7 @@ class CachedRewardModel:
     def __init__(self, lab: LabContext, card: Card) -> None:
         if card.role != "reward":
             raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
-        self._lab, self.card = lab, hashes.hashed(lab, card)
+        self._lab, self.card = lab, models.hashed(lab, card)
         self.hash = self.card.content_hash or card.name
 
     def scores(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:

@@ -9,7 +9,7 @@ from genai_lab.metrics import METRICS, Classifier
 from genai_lab.models import Card
 from genai_lab.models.reward_model import RewardScorer
 from genai_lab.models.text_scorer import LogProbability, TextScorer
-from genai_lab.services import hashes, models, rewards
+from genai_lab.services import models, rewards
 
 
 def scorer_for(lab: LabContext, metric: str, settings: Any, sources: Sequence[str] = ()) -> Classifier | None:
@@ -32,7 +32,7 @@ class CachedScorer:
 
     def __init__(self, lab: LabContext, card: Card, sources: Sequence[str]) -> None:
         self._lab, self._sources = lab, tuple(sources)
-        self.card = hashes.hashed(lab, card)
+        self.card = models.hashed(lab, card)
         self.hash = self.card.content_hash or card.name
         with self._judge() as judge:
             self.reads_input = judge.reads_input

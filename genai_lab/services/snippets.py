@@ -5,6 +5,7 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.models import BACKENDS
 from genai_lab.models.inspect import load_dtype
 from genai_lab.services import models
 from genai_lab.services.generation import RunView, run
@@ -54,19 +55,20 @@ def as_python(lab: LabContext, run_id: int, library: str = "transformers") -> st
         prompt += f", prefix={view.prompt.prefix!r}" if view.prompt.prefix else ""
         return WITH_PACKAGE.format(id=view.id, prompt=prompt, sampling=view.sampling.as_dict(), model=view.model)
     card = models.show(lab, view.model).card
-    if card.family not in ("decoder-only", "encoder-decoder") or card.source.backend == "adapter":
+    arguments = BACKENDS.get(card.source.backend).pretrained_arguments(card)
+    if card.family not in ("decoder-only", "encoder-decoder") or arguments is None:
         raise LabError(
             "Python with transformers alone needs a model of its own files; copy the genai_lab code instead."
         )
-    hub = card.source.backend == "hub"
+    location, revision = arguments
     seq2seq = card.family == "encoder-decoder"
     exact = view.sampling.greedy or view.sampling.num_beams > 1
     return WITH_TRANSFORMERS.format(
         id=view.id,
         promise="the same text" if exact else "the same settings and seed, other random draws",
         auto="AutoModelForSeq2SeqLM" if seq2seq else "AutoModelForCausalLM",
-        location=card.source.location if hub else str(card.path),
-        revision=f", revision={card.source.revision!r}" if hub and card.source.revision else "",
+        location=location,
+        revision=f", revision={revision!r}" if revision else "",
         dtype=load_dtype(lab.options, card.dtype or "auto", card.family),
         inputs=_inputs(view, seq2seq),
         seed=view.seed,

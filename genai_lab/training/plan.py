@@ -220,6 +220,6 @@ def architecture_of(card: Card) -> Architecture:
     """Raises LabError for an endpoint, whose weights are not here."""
     if card.family == "endpoint":
         raise LabError(f"{card.name} is an endpoint, whose weights are elsewhere; choose a model on this machine.")
-    if card.source.backend == "adapter":
+    if card.is_adapter:
         raise LabError(f"{card.name} is an adapter on {card.source.base}; merge it first, or choose its base.")
     return card.family if card.family in ("decoder-only", "encoder-decoder") else "encoder"  # type: ignore[return-value]

@@ -235,7 +235,7 @@ PREFERRED = ("starter-toxicity", "starter-causal")
 
 
 def _able(card: Any) -> bool:
-    here = card.source.backend not in ("adapter", "endpoint")
+    here = card.has_weights and not card.is_adapter
     return here and card.family in ("decoder-only", "encoder", "classifier")
 
 

@@ -309,8 +309,8 @@ def _why_not(lab: LabContext, name: str) -> str:
 
 def _tunable(view: models.ModelView) -> bool:
     card = view.card
-    here = view.status in ("ready", "loaded") and card.path is not None
-    return here and card.family != "endpoint" and card.source.backend != "adapter"
+    here = view.status in ("ready", "loaded") and card.has_weights
+    return here and not card.is_adapter
 
 
 def suited(lab: LabContext, model: str | None, objective: str, method: str) -> list[Update]:

@@ -200,7 +200,7 @@ def draw(lab: LabContext, run: int | None, beside: list[int] | None, whole: bool
         bool(view and view.status in ("cancelled", "failed")),
         bool(view and view.status in ("running", "queued")),
     )
-    adapter = bool(model and model.status in ("ready", "loaded") and model.card.source.backend == "adapter")
+    adapter = bool(model and model.status in ("ready", "loaded") and model.card.is_adapter)
     ready = bool(model and model.status in ("ready", "loaded"))
     drawn = any(points for _, points in curves)
     small = ready and model is not None and (model.card.disk_bytes or 0) < LARGEST_EXPORT

@@ -7,7 +7,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.models import Source
+from genai_lab.models import BACKENDS, Source
 from genai_lab.services import models as service
 from pages.components import catalogue as pieces
 from pages.components.confirm import Confirm
@@ -178,10 +178,7 @@ def _row(view: service.ModelView, selected: bool) -> dict[str, Any]:
 
 
 def _origin(source: Source) -> str:
-    if source.backend == "starter":
-        return "shipped with the lab"
-    where = f"{source.location}@{source.revision[:10]}" if source.revision else source.location
-    return f"{source.backend}: {where}" + (f" on {source.base}" if source.base else "")
+    return BACKENDS.get(source.backend).describe(source)
 
 
 def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[str, Any]:
@@ -271,7 +268,7 @@ def _download(item: service.Download) -> dict[str, Any]:
 def _readme(view: service.ModelView) -> str:
     """A starter's model card without its front matter; other folders' texts may name foreign pictures."""
     path = view.card.path
-    if view.card.source.backend != "starter" or path is None or not (path / "README.md").is_file():
+    if not BACKENDS.get(view.card.source.backend).shipped or path is None or not (path / "README.md").is_file():
         return ""
     text = (path / "README.md").read_text(errors="replace")[:README_LIMIT]
     return text.split("---\n", 2)[2] if text.startswith("---\n") and text.count("---\n") > 1 else text

@@ -18,7 +18,8 @@ from transformers import (
 )
 
 from genai_lab.decoding import Sampling
-from genai_lab.decoding.logits_processors import draw, filter_stages, filtered
+from genai_lab.decoding.logits_processors import draw, filtered
+from genai_lab.decoding.numpy_processors import processor_stages
 
 ALL = Sampling(
     temperature=0.7, top_k=40, top_p=0.9, min_p=0.02, typical_p=0.95, repetition_penalty=1.3, no_repeat_ngram_size=2
@@ -71,6 +72,15 @@ def test_each_filter_equals_that_of_transformers(sampling: Sampling) -> None:
     torch.testing.assert_close(ours, expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("sampling", EACH, ids=range(len(EACH)))
+def test_the_microscope_shows_what_decoding_does(sampling: Sampling) -> None:
+    logits = some_logits(1).double()
+    shown = processor_stages(logits[0].numpy(), HISTORY, sampling)[-1].log_probabilities
+    done = filtered(logits, [sampling], [HISTORY])[0].log_softmax(-1).numpy()
+    assert np.array_equal(np.isneginf(shown), np.isneginf(done))
+    np.testing.assert_allclose(np.exp(shown), np.exp(done), atol=1e-12)
+
+
 def test_rows_with_different_settings_do_not_touch_each_other() -> None:
     logits = some_logits(len(EACH))
     together = filtered(logits, EACH, [HISTORY] * len(EACH))
@@ -81,7 +91,7 @@ def test_rows_with_different_settings_do_not_touch_each_other() -> None:
 
 def test_temperature_top_k_top_p_and_min_p_equal_numpy() -> None:
     logits = some_logits(1)[0].double().numpy()
-    stages = {s.filter: np.exp(s.log_probabilities) for s in filter_stages(logits, HISTORY, ALL)}
+    stages = {s.filter: np.exp(s.log_probabilities) for s in processor_stages(logits, HISTORY, ALL)}
     scores = logits.copy()
     for token in set(HISTORY):
         scores[token] *= ALL.repetition_penalty if scores[token] < 0 else 1 / ALL.repetition_penalty
@@ -106,7 +116,7 @@ def test_temperature_top_k_top_p_and_min_p_equal_numpy() -> None:
 
 
 def test_stages_count_what_each_filter_removed() -> None:
-    stages = filter_stages(some_logits(1)[0].numpy(), HISTORY, ALL)
+    stages = processor_stages(some_logits(1)[0].numpy(), HISTORY, ALL)
     assert stages[0].filter == "model"
     assert stages[0].removed == 0
     for before, after in itertools.pairwise(stages):
@@ -116,7 +126,7 @@ def test_stages_count_what_each_filter_removed() -> None:
 
 
 def test_greedy_uses_no_random_filter() -> None:
-    names = [stage.filter for stage in filter_stages(np.zeros(20), [1], Sampling(greedy=True, top_k=3, top_p=0.5))]
+    names = [stage.filter for stage in processor_stages(np.zeros(20), [1], Sampling(greedy=True, top_k=3, top_p=0.5))]
     assert names == ["model"]
 
 
@@ -139,7 +149,7 @@ def test_the_microscope_follows_a_slider_within_its_time() -> None:
     seconds = []
     for _ in range(5):
         before = time.thread_time()
-        filter_stages(logits, HISTORY, ALL)
+        processor_stages(logits, HISTORY, ALL)
         seconds.append(time.thread_time() - before)
     # Of the processor's time, which another's load does not change; 8 ms were measured, the page allows 150 ms.
     assert min(seconds) < 0.1

@@ -10,7 +10,7 @@ from tokenizers import Regex, pre_tokenizers
 
 from genai_lab.decoding import Sampling, Token
 from genai_lab.decoding.detokenizer import Detokenizer
-from genai_lab.decoding.logits_processors import filter_stages
+from genai_lab.decoding.numpy_processors import processor_stages
 from genai_lab.decoding.sequences import Row, TokenStream
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Prompt, Request
@@ -144,7 +144,7 @@ def test_the_trace_holds_the_distribution_of_every_stage(either: LocalGenerator)
     done = stream.completions[0]
     history = list(either.context_ids(request.prompt))
     for step, token in enumerate(done.tokens):
-        stages = filter_stages(stream.logits(0, step), history, sampling)
+        stages = processor_stages(stream.logits(0, step), history, sampling)
         assert [s.filter for s in token.stages] == [s.filter for s in stages]
         assert token.logprob == pytest.approx(stages[0].log_probabilities[token.id], abs=1e-4)
         assert token.probability == pytest.approx(math.exp(stages[-1].log_probabilities[token.id]), abs=1e-5)

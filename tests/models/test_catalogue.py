@@ -14,8 +14,9 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError, ModelError, UnknownName
 from genai_lab.models import Generator, Prompt, Request, Source, starter
-from genai_lab.services import generation, hashes, models
+from genai_lab.services import generation, models
 from genai_lab.services.jobs.supervisor import stand_in
+from genai_lab.services.models import hashing
 from tests.models.folders import lora, small_llama, soft_prompt
 from tests.models.servers import SHA, SmallEndpoint, SmallHub, serving
 from tests.waiting import until, until_ended
@@ -291,12 +292,12 @@ def test_a_large_model_is_hashed_beside_other_work_and_before_it_is_used(
     expected = models.add(lab, "known", local).card.content_hash
     monkeypatch.setattr("genai_lab.models.inspect.AT_ONCE", 0)
     go = threading.Event()
-    own = hashes._hash_all
-    monkeypatch.setattr(hashes, "_hash_all", lambda lab, cards: (go.wait(60), own(lab, cards)))
+    own = hashing._hash_all
+    monkeypatch.setattr(hashing, "_hash_all", lambda lab, cards: (go.wait(60), own(lab, cards)))
     assert models.add(lab, "large", local).card.content_hash is None
     go.set()
     until(lambda: models.show(lab, "large").card.content_hash == expected)
-    monkeypatch.setattr(hashes, "_hash_all", lambda lab, cards: None)
+    monkeypatch.setattr(hashing, "_hash_all", lambda lab, cards: None)
     models.add(lab, "used", local)
     models.load(lab, "used")
     assert models.show(lab, "used").card.content_hash == expected

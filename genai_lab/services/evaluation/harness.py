@@ -45,7 +45,7 @@ def start(
         raise BadSetting("limit", limit, "a whole number from 1")
     for name in chosen:
         card = models.show(lab, name).card
-        if card.source.backend == "endpoint" or not card.modes:
+        if not card.has_weights or not card.modes:
             raise LabError(f"The harness reads log-probabilities of a local model that generates; {name} is none.")
     place = str(folder.resolve()) if folder else None
     settings = {"models": chosen, "tasks": wanted, "shots": shots, "limit": limit, "seed": seed, "folder": place}

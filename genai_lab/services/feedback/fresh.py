@@ -9,6 +9,7 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.feedback import MOST, CampaignPlan
+from genai_lab.models import BACKENDS
 from genai_lab.services import datasets, feedback, jobs, matrix, models
 from genai_lab.services.feedback import Sources
 from genai_lab.views import View
@@ -31,7 +32,7 @@ def comparable(lab: LabContext) -> tuple[str, ...]:
     on with any text before those that do one task.
     """
     able = [view for view in models.catalogue(lab) if view.card.modes and view.status in ("ready", "loaded")]
-    able.sort(key=lambda view: (view.card.source.backend == "starter", view.card.family == "encoder-decoder"))
+    able.sort(key=lambda view: (BACKENDS.get(view.card.source.backend).shipped, view.card.family == "encoder-decoder"))
     return tuple(view.card.name for view in able[:2])
 
 

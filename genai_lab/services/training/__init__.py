@@ -266,7 +266,7 @@ def keep(lab: LabContext, run_id: int) -> int:
 def merge(lab: LabContext, adapter: str, name: str = "") -> Started:
     """Queues the job that merges an adapter into its base as a model of its own; the two must say the same."""
     view = models.show(lab, adapter)
-    if view.card.source.backend != "adapter" or view.card.path is None:
+    if not view.card.is_adapter or view.card.path is None:
         raise LabError(f"{adapter} is no adapter that is here; choose one that stands on a base.")
     base = models.show(lab, view.card.source.base or "")
     if reason := unmergeable(view.card.path):

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
-from genai_lab.services import model_rows
+from genai_lab.models import BACKENDS
+from genai_lab.services import models
 from genai_lab.services.downloads import KIND
 from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from storage import models as queries
@@ -31,12 +32,12 @@ class Download:
         """There are no records: the whole counts."""
 
     def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        card = model_rows.card_of(result["card"])
+        card = models.card_of(result["card"])
         for row in queries.all_models(session) + queries.all_models(session, archived=True):
-            if row.backend == "hub" and (row.source["location"], row.source.get("revision")) == (
+            if BACKENDS.get(row.backend).downloads and (row.source["location"], row.source.get("revision")) == (
                 card.source.location, card.source.revision
             ):  # fmt: skip
-                model_rows.take_over(row, replace(card, name=row.name))
+                models.update_row(row, replace(card, name=row.name))
 
 
 HANDLERS.register(Download.name)(Download())

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Card, Source
-from genai_lab.services import jobs, model_rows, models
+from genai_lab.services import jobs, models
 from genai_lab.services.jobs.handlers import HANDLERS, Reporter
 from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparation
 from genai_lab.training import Plan, architecture_of
@@ -113,7 +113,7 @@ class Merge:
         assert base.path is not None
         folder = folder_of(lab, settings["model"], settings["run"])
         apart = merge(base.path, adapter.path, architecture_of(base), folder)
-        card = BACKENDS.get("local").inspect(Source("local", str(folder)), settings["model"], model_rows.options(lab))
+        card = BACKENDS.get("local").inspect(Source("local", str(folder)), settings["model"], models.options(lab))
         return {"model": settings["model"], "card": _kept(card), "outcome": {"logits_apart": apart}}
 
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
@@ -207,7 +207,7 @@ def exported(
     write_card(lab, settings["run"], settings["model"], folder, step)
     adapter = makes_adapter(plan, models.show(lab, plan.model).card)
     source = Source("adapter" if adapter else "local", str(folder), base=plan.model if adapter else None)
-    return BACKENDS.get(source.backend).inspect(source, settings["model"], model_rows.options(lab)), step
+    return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
 
 
 def _reported(
@@ -234,7 +234,7 @@ def _made(session: Session, result: dict[str, Any]) -> None:
     """The model's row learns what has been made, and the runs that wait for it what they will read."""
     row = model_queries.model_named(session, result["model"])
     if row is not None:
-        model_rows.take_over(row, model_rows.card_of(result["card"]))
+        models.update_row(row, models.card_of(result["card"]))
         model_queries.hash_inputs(session, row)
 
 

@@ -1,0 +1,94 @@
+"""Loading models of the catalogue into memory, and what is loaded."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from genai_lab.errors import BadSetting, ModelError
+from genai_lab.memory import resident
+from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt
+from genai_lab.models.cache import LoadedState
+from genai_lab.services.models.catalogue import show
+from genai_lab.services.models.hashing import hashed
+from genai_lab.services.models.records import ModelView
+from genai_lab.views import View
+
+if TYPE_CHECKING:
+    from genai_lab.context import LabContext
+
+
+@dataclass(frozen=True)
+class Budget(View):
+    """Memory of the loaded models in bytes; `loaded` maps their names to their states, `process_bytes` is the whole
+    process: its own part (Python, torch, the app) and its models.
+    """
+
+    used_bytes: int
+    budget_bytes: int
+    loaded: dict[str, LoadedState]
+    process_bytes: int = 0
+
+
+def load(lab: "LabContext", name: str) -> Generator:
+    """The loaded model; raises LabError for one that is archived, not there, or that does not fit into the budget."""
+    view = show(lab, name)
+    check_ready(view)
+    if view.card.role != "generate":
+        raise ModelError(f"{name} classifies texts and cannot generate; choose a model that generates.")
+    card = hashed(lab, view.card)
+    base = _base(lab, card)
+    return lab.models.acquire(card, None if base is None else hashed(lab, base))
+
+
+def load_apart(lab: "LabContext", name: str) -> Generator:
+    """The model outside the shared memory, for a worker that needs its weights themselves; the caller closes it."""
+    card = show(lab, name).card
+    base_card = _base(lab, card)
+    if base_card is None:
+        return BACKENDS.get(card.source.backend).load(card, lab.options)
+    base = BACKENDS.get(base_card.source.backend).load(base_card, lab.options)
+    try:
+        generator: Any = BACKENDS.get(card.source.backend).load(card, lab.options, base)
+    except BaseException:
+        base.close()
+        raise
+    generator.owned = base
+    return cast(Generator, generator)
+
+
+def unload(lab: "LabContext", name: str) -> None:
+    """Frees its memory; texts that it is generating end where they are."""
+    lab.models.unload(name)
+
+
+def budget(lab: "LabContext") -> Budget:
+    return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded(), resident())
+
+
+def check_ready(view: ModelView) -> None:
+    """Raises ModelError, which says why, for a model that cannot be loaded."""
+    if view.status not in ("ready", "loaded"):
+        reason = f": {view.detail}" if view.detail else ""
+        raise ModelError(f"{view.card.name} is {view.status}{reason}".rstrip(".") + ".")
+
+
+def prompt_for(lab: "LabContext", model: str, text: str, mode: str | None = None) -> Prompt:
+    """The text as the model's prompt in `mode`, or in the mode that the model does best; raises LabError."""
+    card = show(lab, model).card
+    if not card.modes:
+        raise ModelError(f"{model} classifies texts and cannot generate; choose a model that generates.")
+    chosen: Mode | None = next((known for known in card.modes if known == (mode or card.modes[0])), None)
+    if chosen is None:
+        raise BadSetting("mode", mode, f"{' or '.join(card.modes)} for {model}")
+    if chosen == "chat":
+        return Prompt(messages=({"role": "user", "content": text},), mode="chat")
+    return Prompt(text=text, mode=chosen)
+
+
+def _base(lab: "LabContext", card: Card) -> Card | None:
+    """The card of the model below an adapter, which may be archived; raises ModelError where it is not there."""
+    if card.source.base is None:
+        return None
+    view = show(lab, card.source.base)
+    if view.status not in ("ready", "loaded", "archived"):
+        raise ModelError(f"The base {view.card.name} of {card.name} is {view.status}: {view.detail}".rstrip(".") + ".")
+    return view.card
