@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
-from genai_lab.models import BACKENDS, Backend, Card, Family, Generator, Options, Prompt, Request, Role, Source
-from genai_lab.models.fake_stream import FakeStream, rendered
+from genai_lab.models import BACKENDS, Backend, Card, Family, Generator, Options, Prompt, Request, Role, Source, Stream
+from genai_lab.models.fake_stream import FakeStream, Script, rendered
 from genai_lab.models.fake_tokens import VOCABULARY, token_text, tokenize
 from genai_lab.settings import check_settings, read_settings, setting
 
@@ -105,9 +105,9 @@ class FakeGenerator:
 
     def __init__(self, card: Card | None = None) -> None:
         self.card = card or fake_card()
-        self.script = script_of(self.card.source.location)
+        self.script: Script = script_of(self.card.source.location)
 
-    def submit(self, requests: Sequence[Request]) -> "list[FakeStream]":
+    def submit(self, requests: Sequence[Request]) -> list[Stream]:
         for request in requests:
             self._check(request)
         return [FakeStream(request, self) for request in requests]

@@ -4,7 +4,7 @@ import codecs
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -16,9 +16,6 @@ from genai_lab.errors import LabError
 from genai_lab.models import Prompt, Request
 from genai_lab.models.fake_tokens import END, VOCABULARY, WORDS, token_bytes, token_text, tokenize
 
-if TYPE_CHECKING:
-    from genai_lab.models.fake import FakeGenerator
-
 Logits = NDArray[np.float32]
 # A text that is not scripted has between so many words.
 SHORTEST, LONGEST = 8, 24
@@ -26,10 +23,33 @@ SCRIPTED, UNLIKELY = 12.0, -8.0
 FAILING_AT = 3
 
 
+class Script(Protocol):
+    """How a fake model answers (see `fake.FakeScript`)."""
+
+    @property
+    def pause(self) -> float: ...
+
+    @property
+    def context(self) -> int: ...
+
+    @property
+    def failure(self) -> str: ...
+
+    def answer(self, text: str) -> str | None: ...
+
+
+class Scripted(Protocol):
+    """A fake model, as its streams know it."""
+
+    script: Script
+
+    def count_tokens(self, prompt: Prompt) -> int: ...
+
+
 class FakeStream:
     """The deltas of a request, computed as they are asked for."""
 
-    def __init__(self, request: Request, generator: "FakeGenerator") -> None:
+    def __init__(self, request: Request, generator: Scripted) -> None:
         self._request, self._sampling, self._script = request, request.sampling.seeded(), generator.script
         self.rendered = rendered(request.prompt)
         answer = generator.script.answer(self.rendered)
