@@ -32,18 +32,14 @@ for row in output[:, {skip}:]:
 
 WITH_PACKAGE = '''"""Run {id} of genai_lab with its own engine: the same text."""
 
-from genai_lab.bootstrap import open_lab
-from genai_lab.config import Config
-from genai_lab.decoding import Sampling
+import genai_lab as gl
 from genai_lab.models import Prompt
-from genai_lab.services.generation import generate
 
-lab = open_lab(Config.from_environment())
 prompt = Prompt({prompt})
-sampling = Sampling.from_dict({sampling!r})
-for completion in generate(lab, {model!r}, prompt, sampling).completions:
-    print(completion.text)
-lab.close()
+sampling = gl.Sampling.from_dict({sampling!r})
+with gl.open() as lab:
+    for text in lab.generate({model!r}, prompt, sampling=sampling).texts:
+        print(text)
 '''
 
 

@@ -20,11 +20,9 @@ def shown(lab: LabContext) -> generation.Live:
 
 
 @pytest.mark.parametrize("step", [0, 3, 5, 6])
-def test_kept_logits_show_what_a_new_pass_shows(
-    lab: LabContext, shown: generation.Live, step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_logits_show_what_a_new_pass_shows(lab: LabContext, shown: generation.Live, step: int) -> None:
     kept = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
-    monkeypatch.setattr(lab, "logits_cache", LogitsCache())
+    lab.drop_service(LogitsCache)
     computed = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
     assert sorted(kept.ids) == sorted(computed.ids)
     for one, two in zip(kept.stages, computed.stages, strict=True):
