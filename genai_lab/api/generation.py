@@ -223,5 +223,5 @@ def compare(
         continue
     runs = [Generation(context, generation.run(context, live.run_id)) for live in lives]
     return Table(
-        runs, lambda run: {"run": run.id, "model": run.model, "prompt": run.view.prompt.asked, "text": run.text}
+        runs, lambda run: {"run": run.id, "model": run.model, "prompt": run.view.prompt.as_text, "text": run.text}
     )
