@@ -71,7 +71,7 @@ def test_a_conversation_remembers_its_turns(lab: gl.Lab) -> None:
 def test_models_are_compared_on_prompts_as_one_group(lab: gl.Lab) -> None:
     runs = lab.compare(["starter-causal", "starter-seq2seq"], ["Once", "Twice"], max_new_tokens=3, seed=2)
     expected = [(model, prompt) for model in ("starter-causal", "starter-seq2seq") for prompt in ("Once", "Twice")]
-    assert [(run.model, run.view.prompt.asked) for run in runs] == expected
+    assert [(run.model, run.view.prompt.as_text) for run in runs] == expected
     assert len({run.view.group for run in runs}) == 1
 
 
