@@ -28,10 +28,7 @@ HEAVY = {"torch", "transformers", "peft", "sklearn", "evaluate", "trl"}
 PACKAGES_WITH_CODE = {
     "genai_lab",
     "genai_lab.cli",
-    "genai_lab.decoding",
     "genai_lab.feedback",
-    "genai_lab.models",
-    "genai_lab.prompts.few_shot",
     "genai_lab.services.feedback",
     "genai_lab.services.jobs",
     "genai_lab.services.training",

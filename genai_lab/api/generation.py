@@ -217,9 +217,11 @@ def compare(
     for name in map(name_of, models_):
         for prompt in prompts:
             asked = prompt_of(context, name, prompt, mode)
-            requests.append(generation.Job(name, asked, sampling_of(context, name, asked.mode, sampling, settings)))
+            requests.append(
+                generation.GenerationSpec(name, asked, sampling_of(context, name, asked.mode, sampling, settings))
+            )
     lives = generation.start_many(context, requests, trace=0)
-    for _ in generation.together(lives):
+    for _ in generation.merge_streams(lives):
         continue
     runs = [Generation(context, generation.run(context, live.run_id)) for live in lives]
     return Table(

@@ -187,7 +187,9 @@ def compare(
         made = chat.prompt_of(lab, model, mode, prompt or "", system, talk or chat.nothing())
         sampling = read_settings(Sampling, SHOWN, own)
         jobs.append(
-            generation.Job(model, made, sampling if sampling.seed is not None else replace(sampling, seed=seed))
+            generation.GenerationSpec(
+                model, made, sampling if sampling.seed is not None else replace(sampling, seed=seed)
+            )
         )
     for name in dict.fromkeys(job.model for job in jobs):
         for update in load_and_tell(lab, name):
@@ -198,7 +200,7 @@ def compare(
     pending: list[list[Any]] = [[] for _ in lives]
     yield _update([live.run_id for live in lives], [(s.full(), n) for s, n in zip(streams, notes, strict=True)])
     last = 0.0
-    for place, item in generation.together(lives):
+    for place, item in generation.merge_streams(lives):
         if isinstance(item, Delta):
             pending[place] += item.tokens
         now = time.monotonic()
@@ -215,7 +217,7 @@ def compare(
         yield _update(gr.skip(), changed)
 
 
-def differences(first: generation.Job, other: generation.Job) -> str:
+def differences(first: generation.GenerationSpec, other: generation.GenerationSpec) -> str:
     """What this panel has otherwise than the first, in words."""
     if first is other:
         return "base of the comparison"
@@ -303,7 +305,7 @@ def _recorded(lab: LabContext, view: generation.RunView) -> Update:
 
 
 def _told(first: generation.RunView, view: generation.RunView) -> tuple[str, str]:
-    jobs = [generation.Job(one.model, one.prompt, one.sampling) for one in (first, view)]
+    jobs = [generation.GenerationSpec(one.model, one.prompt, one.sampling) for one in (first, view)]
     done = view.completions
     ending = f"ended by {done[0].finish_reason}" if done else view.error or view.status
     marked = "base of the comparison" if view is first else differences(*jobs)

@@ -81,14 +81,14 @@ def run_grid(
     made = chat.asked_again(lab, model, mode, prompt or "", system, talk)
     cells = list(itertools.product(*heads))
     jobs = [
-        generation.Job(model, made, Sampling.from_dict(base.as_dict() | {rows: one, columns: two}))
+        generation.GenerationSpec(model, made, Sampling.from_dict(base.as_dict() | {rows: one, columns: two}))
         for one, two in cells
     ]
     lives = generation.start_many(lab, jobs, trace=0)
     done: list[str | Completion | None] = [None] * len(lives)
     ids = [live.run_id for live in lives]
     yield _table(rows, columns, heads, done, ids), ids
-    for place, item in generation.together(lives):
+    for place, item in generation.merge_streams(lives):
         if not isinstance(item, Delta):
             done[place] = str(item) if item else lives[place].completions[0]
             yield _table(rows, columns, heads, done, ids), gr.skip()

@@ -203,7 +203,7 @@ def test_a_loading_model_says_what_is_done_and_how_long_it_takes(lab: LabContext
 
 def test_a_run_whose_tokens_come_at_once_has_a_speed() -> None:
     done = Completion(0, "abc", tuple(Token(n, "x") for n in range(4)), "length", 2, 1, 0.5, 0.5)
-    assert generation._stats([done], 512).tokens_per_second == pytest.approx(8.0)
+    assert generation.stats_from([done], 512).tokens_per_second == pytest.approx(8.0)
 
 
 def test_a_drawn_piece_that_is_updated_still_escapes_what_its_second_reading_would_run() -> None:

@@ -197,7 +197,7 @@ def test_a_comparison_becomes_a_campaign_and_its_pairs_a_dataset_with_lineage(tm
     lives = generation.start_many(
         lab,
         [
-            generation.Job(
+            generation.GenerationSpec(
                 "starter-causal", Prompt(text="The cat"), Sampling(temperature=1.5, max_new_tokens=6, seed=n)
             )
             for n in (1, 2, 3)

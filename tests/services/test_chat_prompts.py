@@ -23,7 +23,9 @@ def test_a_message_stands_alone_and_a_conversation_with_its_roles() -> None:
 
 
 def test_models_of_different_templates_answer_one_item(lab: LabContext) -> None:
-    jobs = [generation.Job(name, HI, Sampling(max_new_tokens=6, seed=1)) for name in ("tiny", "starter-causal")]
+    jobs = [
+        generation.GenerationSpec(name, HI, Sampling(max_new_tokens=6, seed=1)) for name in ("tiny", "starter-causal")
+    ]
     lives = generation.start_many(lab, jobs)
     for live in lives:
         live.wait()

@@ -105,7 +105,9 @@ def test_two_watchers_share_a_batch_and_nothing_changes(lab: LabContext) -> None
 
 def test_nothing_begins_unless_every_job_can(lab: LabContext) -> None:
     before = len(generation.active_generations(lab))
-    jobs = [generation.Job("tiny", Prompt(text), Sampling(max_new_tokens=4)) for text in ("Once", "a " * 3000)]
+    jobs = [
+        generation.GenerationSpec("tiny", Prompt(text), Sampling(max_new_tokens=4)) for text in ("Once", "a " * 3000)
+    ]
     with pytest.raises(LabError, match="context holds 512"):
         generation.start_many(lab, jobs)
     assert len(generation.active_generations(lab)) == before

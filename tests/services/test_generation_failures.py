@@ -89,14 +89,14 @@ def test_model_that_fails_in_its_own_way_ends_its_run(lab: LabContext, odd: type
 
 def test_watching_several_runs_ends_where_one_fails(lab: LabContext, odd: type[OddStream]) -> None:
     odd.change = {"prompt_tokens": 10**20}
-    jobs = [generation.Job("tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=seed)) for seed in (1, 2)]
+    jobs = [generation.GenerationSpec("tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=seed)) for seed in (1, 2)]
     lives = generation.start_many(lab, jobs)
-    ends = [item for _, item in generation.together(lives) if not isinstance(item, Delta)]
+    ends = [item for _, item in generation.merge_streams(lives) if not isinstance(item, Delta)]
     assert len(ends) == 2
     assert all("could not be saved whole" in str(end) for end in ends)
     stream = odd(Request(Prompt("Once"), Sampling(max_new_tokens=2)), FakeGenerator())
     stream.fails = RuntimeError("gone")
-    [end] = [item for _, item in generation.together([stream]) if not isinstance(item, Delta)]  # type: ignore[list-item]
+    [end] = [item for _, item in generation.merge_streams([stream]) if not isinstance(item, Delta)]  # type: ignore[list-item]
     assert isinstance(end, LabError)
 
 

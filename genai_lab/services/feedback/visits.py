@@ -157,7 +157,7 @@ def read(visit: Visit) -> Iterator[dict[str, Any]]:
     hidden = [Streamed(visit.names), Streamed(visit.names)]
     problem: LabError | None = None
     try:
-        for side, item in generation.together(visit.streams):  # type: ignore[arg-type]
+        for side, item in generation.merge_streams(visit.streams):  # type: ignore[arg-type]
             if isinstance(item, Delta):
                 if text := hidden[side].push(item.text):
                     yield {"side": side, "text": text}
@@ -295,11 +295,11 @@ def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, conse
 def _candidate(session: Session, lab: LabContext, visit: Visit, position: int, revision: Provenance) -> dict[str, Any]:
     """A side's completion as a run of its own, and as what a candidate is made of."""
     (side, sampling, prompt), (completion, rendered) = visit.sides[position], visit.done[position]
-    job = generation.Job(side.card.name, prompt, sampling)
+    job = generation.GenerationSpec(side.card.name, prompt, sampling)
     run = runs.add_run(
         session,
         [RunInput(role="model", model_id=side.id, content_hash=side.card.content_hash)],
-        **generation.fields_of(lab, job, 0, None, visit.key[:12], revision)
+        **generation.run_columns(lab, job, 0, None, visit.key[:12], revision)
         | {"status": "finished", "seconds": completion.seconds},
     )
     row = packing.row_of(completion, rendered)
