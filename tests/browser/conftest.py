@@ -127,6 +127,7 @@ def open_page(browser: Browser, app_url: str, visitors: list[BrowserContext]) ->
         if len(opened) == len(visitors):
             visitors.append(browser.new_context())
             visitors[-1].set_default_timeout(PATIENCE)
+            visitors[-1].new_page()  # keeps the window open, whose own parts Chromium would load again for each page
         page = visitors[len(opened)].new_page()
         opened.append(page)
         page.set_viewport_size({"width": width, "height": height})
@@ -139,8 +140,8 @@ def open_page(browser: Browser, app_url: str, visitors: list[BrowserContext]) ->
 
     yield opener
     for page in opened:
-        for one in page.context.pages:
-            one.close()
+        for other in page.context.pages[1:]:
+            other.close()
         clear_storage(page.context, app_url)
     assert not faults
     assert httpx.get(f"{app_url}/health").status_code == 200
@@ -148,7 +149,7 @@ def open_page(browser: Browser, app_url: str, visitors: list[BrowserContext]) ->
 
 def clear_storage(context: BrowserContext, url: str) -> None:
     """Removes cookies and what pages have stored; cached scripts stay."""
-    page = context.new_page()
     kinds = "cookies,local_storage,indexeddb,cache_storage,service_workers"
-    context.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": kinds})
-    page.close()
+    session = context.new_cdp_session(context.pages[0])
+    session.send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": kinds})
+    session.detach()
