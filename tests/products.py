@@ -13,7 +13,7 @@ def representatives(rows: Iterable[tuple[Any, ...]], *aspects: Aspect) -> list[A
     seen: set[tuple[int, Hashable]] = set()
     parameters = []
     for row in rows:
-        values = {(place, aspect(row)) for place, aspect in enumerate(aspects)}
+        values = {(index, aspect(row)) for index, aspect in enumerate(aspects)}
         parameters.append(pytest.param(*row, marks=[pytest.mark.full] if values <= seen else []))
         seen |= values
     return parameters

@@ -21,11 +21,11 @@ def serving(web: Any, config: Config, limits: Any = None) -> Iterator[str]:
         door.bind(("127.0.0.1", 0))
         door.listen(128)
         settings = server.uvicorn_config(web, config, limits or server.connection_bounds(4096, config.trusted_proxies))
-        one = uvicorn.Server(settings)
-        thread = threading.Thread(target=one.run, args=([door],), daemon=True)
+        server_thread = uvicorn.Server(settings)
+        thread = threading.Thread(target=server_thread.run, args=([door],), daemon=True)
         thread.start()
-        while not one.started and thread.is_alive():
+        while not server_thread.started and thread.is_alive():
             time.sleep(0.01)
         yield f"http://127.0.0.1:{door.getsockname()[1]}"
-        one.should_exit = True
+        server_thread.should_exit = True
         thread.join(10)

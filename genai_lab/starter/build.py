@@ -14,32 +14,32 @@ def build(
 ) -> Path:
     """Trains the model, resuming from `work/name`, and saves it to `out/name`; raises UnknownName."""
     recipe = RECIPES.get(name)
-    place = work / name
-    tokenizer = _tokenizer(name, place, seed)
-    model = train(recipe, tokenizer, place, seed=seed, scale=scale, progress=progress)
+    folder = work / name
+    tokenizer = _tokenizer(name, folder, seed)
+    model = train(recipe, tokenizer, folder, seed=seed, scale=scale, progress=progress)
     target = out / name
     if hasattr(model, "pretraining_head"):
         del model.pretraining_head
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    (target / "build.json").write_text(_figures(place, seed, scale))
+    (target / "build.json").write_text(_figures(folder, seed, scale))
     if progress:
         progress(f"{name}: saved to {target}")
     return target
 
 
-def _tokenizer(name: str, place: Path, seed: int):  # type: ignore[no-untyped-def]
+def _tokenizer(name: str, folder: Path, seed: int):  # type: ignore[no-untyped-def]
     from transformers import AutoTokenizer
 
-    saved = place / "tokenizer"
+    saved = folder / "tokenizer"
     if not saved.exists():
         RECIPES.get(name).tokenizer(seed).save_pretrained(saved)
     return AutoTokenizer.from_pretrained(saved)
 
 
-def _figures(place: Path, seed: int, scale: float) -> str:
+def _figures(folder: Path, seed: int, scale: float) -> str:
     import json
 
-    rows = [json.loads(line) for line in (place / "log.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     built = {"seed": seed, "scale": scale, "seconds": rows[-1]["seconds"], "steps": rows[-1]["step"]}
     return json.dumps(built | {"date": time.strftime("%Y-%m-%d"), "log": rows}, indent=1) + "\n"

@@ -41,8 +41,8 @@ def mean(name: str, values: Sequence[float], note: str = "", seed: int = 0) -> F
     """Mean with the percentile interval of 1,000 resamples (Efron, 1979)."""
     rng = random.Random(seed)
     n = len(values)
-    drawn = sorted(sum(rng.choices(values, k=n)) / n for _ in range(RESAMPLES))
-    return Figure(name, sum(values) / n, *_middle(drawn), n, note)
+    resampled = sorted(sum(rng.choices(values, k=n)) / n for _ in range(RESAMPLES))
+    return Figure(name, sum(values) / n, *_middle(resampled), n, note)
 
 
 def area(name: str, truth: Sequence[bool], scores: Sequence[float], note: str = "", seed: int = 0) -> Figure:
@@ -50,14 +50,16 @@ def area(name: str, truth: Sequence[bool], scores: Sequence[float], note: str = 
     import numpy as np
     from sklearn.metrics import roc_auc_score
 
-    wanted, given = np.asarray(truth), np.asarray(scores)
+    truth_array, score_array = np.asarray(truth), np.asarray(scores)
     rng = np.random.default_rng(seed)
-    drawn: list[float] = []
-    while len(drawn) < 200:
-        chosen = rng.integers(0, len(wanted), len(wanted))
-        if 0 < wanted[chosen].sum() < len(wanted):
-            drawn.append(float(roc_auc_score(wanted[chosen], given[chosen])))
-    return Figure(name, float(roc_auc_score(wanted, given)), *_middle(sorted(drawn)), len(wanted), note)
+    resampled: list[float] = []
+    while len(resampled) < 200:
+        indices = rng.integers(0, len(truth_array), len(truth_array))
+        if 0 < truth_array[indices].sum() < len(truth_array):
+            resampled.append(float(roc_auc_score(truth_array[indices], score_array[indices])))
+    return Figure(
+        name, float(roc_auc_score(truth_array, score_array)), *_middle(sorted(resampled)), len(truth_array), note
+    )
 
 
 def _middle(ordered: Sequence[float]) -> tuple[float, float]:

@@ -171,13 +171,13 @@ TIMES = {
 
 
 def _nouns() -> tuple[Noun, ...]:
-    found = []
+    match = []
     for line in _NOUNS.strip().splitlines():
-        kind, _, rest = line.partition(":")
-        for entry in rest.split("|"):
+        kind, _, tail = line.partition(":")
+        for entry in tail.split("|"):
             english, french, gender, *plural = (word.replace("_", " ") for word in entry.split())
-            found.append(Noun(english, french, gender == "f", kind[0], plural[0] if plural else ""))
-    return tuple(found)
+            match.append(Noun(english, french, gender == "f", kind[0], plural[0] if plural else ""))
+    return tuple(match)
 
 
 def _kinds(letters: str) -> str:
@@ -186,12 +186,12 @@ def _kinds(letters: str) -> str:
 
 
 def _adjectives() -> tuple[Adjective, ...]:
-    found = []
+    match = []
     for entry in _ADJECTIVES.strip().replace("\n", "|").split("|"):
         english, m, f, mp, fp, side, kinds, *liaison = (word.replace("_", " ") for word in entry.split())
         forms = (m, f, mp, fp)
-        found.append(Adjective(english, forms, side == "<", _kinds(kinds), liaison[0] if liaison else ""))
-    return tuple(found)
+        match.append(Adjective(english, forms, side == "<", _kinds(kinds), liaison[0] if liaison else ""))
+    return tuple(match)
 
 
 def _regular(infinitive: str) -> tuple[str, ...]:
@@ -202,15 +202,15 @@ def _regular(infinitive: str) -> tuple[str, ...]:
 
 
 def _verbs() -> tuple[Verb, ...]:
-    found = []
+    match = []
     for entry in _REGULAR.strip().replace("\n", "|").split("|"):
         base, past, infinitive, kinds = (word.replace("_", " ") for word in entry.split())
         forms, participle = _regular(infinitive), infinitive[:-2] + "é"
-        found.append(Verb(base, past, infinitive, participle, forms, _kinds(kinds)))
+        match.append(Verb(base, past, infinitive, participle, forms, _kinds(kinds)))
     for entry in _IRREGULAR.strip().replace("\n", "|").split("|"):
         base, past, infinitive, participle, *present, kinds = (word.replace("_", " ") for word in entry.split())
-        found.append(Verb(base, past, infinitive, participle, tuple(present), _kinds(kinds)))
-    return tuple(found)
+        match.append(Verb(base, past, infinitive, participle, tuple(present), _kinds(kinds)))
+    return tuple(match)
 
 
 def _places() -> tuple[Place, ...]:
@@ -225,17 +225,17 @@ def noun_phrase(noun: Noun, determiner: str, plural: bool, adjective: Adjective 
     """Determiner, noun and adjective in agreement, the adjective on its side."""
     head = noun.form(plural)
     if adjective is None:
-        words = head
+        phrase = head
     else:
         form = adjective.forms[(2 if plural else 0) + (1 if noun.feminine else 0)]
         if adjective.before and adjective.liaison and not plural and not noun.feminine and head[0] in VOWELS:
             form = adjective.liaison
-        words = f"{form} {head}" if adjective.before else f"{head} {form}"
-    return f"{_determiner(determiner, noun.feminine, plural, words, subject)} {words}"
+        phrase = f"{form} {head}" if adjective.before else f"{head} {form}"
+    return f"{_determiner(determiner, noun.feminine, plural, phrase, subject)} {phrase}"
 
 
-def _determiner(determiner: str, feminine: bool, plural: bool, words: str, subject: Subject) -> str:
-    vowel = words[0] in VOWELS
+def _determiner(determiner: str, feminine: bool, plural: bool, phrase: str, subject: Subject) -> str:
+    vowel = phrase[0] in VOWELS
     if determiner == "the":
         return "les" if plural else "la" if feminine else "le"
     if determiner == "a":
@@ -253,12 +253,12 @@ def french_verb(verb: Verb, subject: Subject, tense: str, negated: bool) -> str:
     """The verb group with its negation: présent, passé composé with avoir, or futur proche."""
     person = subject.person
     if tense == "present":
-        finite, rest = verb.present[person], ""
+        finite, tail = verb.present[person], ""
     elif tense == "past":
-        finite, rest = ("ai", "as", "a", "avons", "avez", "ont")[person], verb.participle
+        finite, tail = ("ai", "as", "a", "avons", "avez", "ont")[person], verb.participle
     else:
-        finite, rest = ("vais", "vas", "va", "allons", "allez", "vont")[person], verb.infinitive
-    return " ".join(word for word in (["ne", finite, "pas", rest] if negated else [finite, rest]) if word)
+        finite, tail = ("vais", "vas", "va", "allons", "allez", "vont")[person], verb.infinitive
+    return " ".join(word for word in (["ne", finite, "pas", tail] if negated else [finite, tail]) if word)
 
 
 def french_place(place: Place) -> str:
@@ -267,17 +267,17 @@ def french_place(place: Place) -> str:
 
 def elide(text: str) -> str:
     """Elision (l', j', n', d') before a vowel, then the contractions au and du."""
-    text = re.sub(rf"\b(le|la|je|ne|de) (?=[{VOWELS}])", lambda found: found[1][0] + "'", text)
+    text = re.sub(rf"\b(le|la|je|ne|de) (?=[{VOWELS}])", lambda match: match[1][0] + "'", text)
     text = re.sub(r"\bà le ", "au ", text)
     return re.sub(r"\bde le ", "du ", text)
 
 
 def _third(base: str) -> str:
-    first, space, rest = base.partition(" ")
+    first, space, tail = base.partition(" ")
     if first.endswith(("ch", "sh", "s", "x", "o")):
         first += "es"
     elif first.endswith("y") and first[-2] not in "aeiou":
         first = first[:-1] + "ies"
     else:
         first += "s"
-    return first + space + rest
+    return first + space + tail

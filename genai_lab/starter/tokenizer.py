@@ -54,18 +54,18 @@ def build_tokenizer(kind: str, seed: int = 0) -> "PreTrainedTokenizerFast":
     frame = {"causal": f"{START} $A", "seq2seq": f"$A {END}", "encoder": f"{START} $A {END}"}[kind]
     used = [(token, tokenizer.token_to_id(token)) for token in (START, END) if token in frame]
     tokenizer.post_processor = processors.TemplateProcessing(single=frame, special_tokens=used)
-    more: dict[str, Any] = {"mask_token": MASK} if kind == "encoder" else {}
+    special_tokens: dict[str, Any] = {"mask_token": MASK} if kind == "encoder" else {}
     if kind == "seq2seq":
-        more["additional_special_tokens"] = list(SENTINELS)
-    made = PreTrainedTokenizerFast(
+        special_tokens["additional_special_tokens"] = list(SENTINELS)
+    fast_tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=PAD,
         bos_token=START,
         eos_token=END,
         clean_up_tokenization_spaces=False,
         model_max_length=1024,
-        **more,
+        **special_tokens,
     )
     if kind == "causal":
-        made.chat_template = CHAT
-    return made
+        fast_tokenizer.chat_template = CHAT
+    return fast_tokenizer

@@ -70,39 +70,39 @@ def train(recipe: Recipe, tokenizer: Any, work: Path, *, seed: int, scale: float
         fused=True,
     )
     phases = recipe.phases(tokenizer, seed, scale)
-    total, done, spent = sum(phase.steps for phase in phases), 0, 0.0
+    total, step_count, spent = sum(phase.steps for phase in phases), 0, 0.0
     work.mkdir(parents=True, exist_ok=True)
     saved = work / "checkpoint.pt"
     if saved.exists():
-        kept = torch.load(saved, weights_only=True)
-        model.load_state_dict(kept["model"])
-        optimizer.load_state_dict(kept["optimizer"])
-        done, spent = kept["step"], kept["seconds"]
-    _forget(work / "log.jsonl", done)
-    clock = _Clock(spent, done, total, recipe.name, work / "log.jsonl", progress)
+        checkpoint = torch.load(saved, weights_only=True)
+        model.load_state_dict(checkpoint["model"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        step_count, spent = checkpoint["step"], checkpoint["seconds"]
+    _forget(work / "log.jsonl", step_count)
+    clock = _Clock(spent, step_count, total, recipe.name, work / "log.jsonl", progress)
     first = 0
     for phase in phases:
-        for step in range(max(0, done - first), phase.steps):
+        for step in range(max(0, step_count - first), phase.steps):
             rng = random.Random(f"{recipe.name} {seed} {phase.name} {step}")
             torch.manual_seed(rng.randrange(2**31))
             loss, tokens = _step(model, optimizer, phase, step, rng)
-            done = first + step + 1
-            clock.tell(phase.name, done, loss, tokens)
-            if done % phase.evaluate_every == 0 or done == total:
-                clock.write({"step": done, "phase": phase.name, **_evaluated(recipe, model, tokenizer)})
-            if clock.due() or done == total:
-                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": done}
+            step_count = first + step + 1
+            clock.tell(phase.name, step_count, loss, tokens)
+            if step_count % phase.evaluate_every == 0 or step_count == total:
+                clock.write({"step": step_count, "phase": phase.name, **_evaluated(recipe, model, tokenizer)})
+            if clock.due() or step_count == total:
+                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step_count}
                 with atomic_write(saved) as draft:
                     torch.save(state | {"seconds": clock.seconds()}, draft)
         first += phase.steps
     return model.eval()
 
 
-def _forget(log: Path, done: int) -> None:
+def _forget(log: Path, last_step: int) -> None:
     """Drops what an interrupted run logged after its last checkpoint; those steps are made again."""
     if log.exists():
-        kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= done]
-        log.write_text("".join(line + "\n" for line in kept))
+        lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= last_step]
+        log.write_text("".join(line + "\n" for line in lines))
 
 
 def _step(model: Any, optimizer: Any, phase: Phase, step: int, rng: random.Random) -> tuple[float, int]:
@@ -130,8 +130,10 @@ def _evaluated(recipe: Recipe, model: Any, tokenizer: Any) -> dict[str, float]:
 class _Clock:
     """Writes the log, tells the time left and says when the next checkpoint is due."""
 
-    def __init__(self, spent: float, done: int, total: int, name: str, log: Path, progress: Progress | None) -> None:
-        self._spent, self._done, self._total, self._name = spent, done, total, name
+    def __init__(
+        self, spent: float, first_step: int, total: int, name: str, log: Path, progress: Progress | None
+    ) -> None:
+        self._spent, self._done, self._total, self._name = spent, first_step, total, name
         self._log, self._progress = log, progress
         self._began = self._saved = time.perf_counter()
         self._tokens = 0
@@ -157,6 +159,6 @@ class _Clock:
         speed = self._tokens / here
         self.write({"step": step, "phase": phase, "loss": round(loss, 4), "tokens_per_second": round(speed)})
         if self._progress:
-            left = here / max(1, step - self._done) * (self._total - step)
-            speed_text = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {left / 60:.1f} min left"
+            seconds_left = here / max(1, step - self._done) * (self._total - step)
+            speed_text = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {seconds_left / 60:.1f} min left"
             self._progress(f"{self._name}: {phase} {step}/{self._total}, {speed_text}")

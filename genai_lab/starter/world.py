@@ -119,21 +119,21 @@ def owner(*parts: str) -> Split:
 def draw_owned(rng: random.Random, split: Split, draw: Callable[[], T], key: Callable[[T], Sequence[str]]) -> T:
     """The first draw whose combination belongs to the split."""
     while True:
-        drawn = draw()
-        if owner(*key(drawn)) == split:
-            return drawn
+        value = draw()
+        if owner(*key(value)) == split:
+            return value
 
 
 def people(rng: random.Random, split: Split, count: int) -> list[Person]:
     """Different people of the split; in training some have invented names, so that copying is learned by pieces."""
-    found: dict[str, Person] = {}
-    while len(found) < count:
+    by_name: dict[str, Person] = {}
+    while len(by_name) < count:
         woman = rng.random() < 0.5
         name = rng.choice((WOMEN if woman else MEN)[split])
         if split == "train" and rng.random() < INVENTED:
             name = invented_name(rng)
-        found.setdefault(name, Person(name, woman))
-    return list(found.values())
+        by_name.setdefault(name, Person(name, woman))
+    return list(by_name.values())
 
 
 def invented_name(rng: random.Random) -> str:
@@ -156,8 +156,8 @@ def sentence(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def frames(split: Split, all_frames: Sequence[str], held: int = 2) -> Sequence[str]:
+def frames(split: Split, all_frames: Sequence[str], held_out: int = 2) -> Sequence[str]:
     """The last `held` frames belong to test, as many before them to validation, all others to training."""
     if split == "train":
-        return all_frames[: -2 * held]
-    return all_frames[-held:] if split == "test" else all_frames[-2 * held : -held]
+        return all_frames[: -2 * held_out]
+    return all_frames[-held_out:] if split == "test" else all_frames[-2 * held_out : -held_out]

@@ -49,30 +49,30 @@ class RankingServer:
 
     # The contract
     def state(self) -> tuple[int, Item]:
-        place = {"campaign": self.campaign, "annotator": {"name": "Ada"}, "pace": {"seconds_per_item": 20.0}}
-        return 200, {**place, **self.standing()}
+        header = {"campaign": self.campaign, "annotator": {"name": "Ada"}, "pace": {"seconds_per_item": 20.0}}
+        return 200, {**header, **self.standing()}
 
     def standing(self) -> Item:
-        done = len(self.answers)
-        return {"status": self.status, "done": done, "left": len(self.items) - done}
+        answered = len(self.answers)
+        return {"status": self.status, "done": answered, "left": len(self.items) - answered}
 
-    def next(self, asked: Item) -> tuple[int, Item]:
-        free = [item for key, item in self.items.items() if key not in self.answers and key not in asked["have"]]
-        return 200, {"cards": free[: asked["want"]] if self.status == "open" else [], **self.standing()}
+    def next(self, request: Item) -> tuple[int, Item]:
+        free = [item for key, item in self.items.items() if key not in self.answers and key not in request["have"]]
+        return 200, {"cards": free[: request["want"]] if self.status == "open" else [], **self.standing()}
 
-    def answer(self, given: Item) -> tuple[int, Item]:
+    def answer(self, sent: Item) -> tuple[int, Item]:
         with self.lock:
-            self.arrived.append((given["key"], given["revision"]))
-            revisions = self.answers.setdefault(given["key"], [])
-            kept = {name: value for name, value in given.items() if name not in ("have", "want")}
-            if given["revision"] == len(revisions):
-                revisions.append(kept)
-            elif given["revision"] > len(revisions) or revisions[given["revision"]] != kept:
+            self.arrived.append((sent["key"], sent["revision"]))
+            revisions = self.answers.setdefault(sent["key"], [])
+            revision = {name: value for name, value in sent.items() if name not in ("have", "want")}
+            if sent["revision"] == len(revisions):
+                revisions.append(revision)
+            elif sent["revision"] > len(revisions) or revisions[sent["revision"]] != revision:
                 return 409, {"error": "The answer was changed elsewhere.", "revision": len(revisions) - 1}
-        return 200, {"saved": True, "key": given["key"], "revision": given["revision"], **self.next(given)[1]}
+        return 200, {"saved": True, "key": sent["key"], "revision": sent["revision"], **self.next(sent)[1]}
 
     def answered(self) -> tuple[int, Item]:
-        listed = [{**self.items[key], **one, "at": "2026-01-02T10:00:00Z"} for key, one in self.latest().items()]
+        listed = [{**self.items[key], **answer, "at": "2026-01-02T10:00:00Z"} for key, answer in self.latest().items()]
         return 200, {"answers": listed[::-1]}
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -115,9 +115,9 @@ class RankingServer:
                 self.reply(200, path.read_bytes(), mimetypes.guess_type(path.name)[0] or "font/woff2")
 
             def do_POST(self) -> None:
-                given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 work = {"next": server.next, "answer": server.answer}[self.path.rpartition("/")[2]]
-                self.act(lambda: work(given))
+                self.act(lambda: work(message))
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -92,21 +92,21 @@ def test_a_file_is_looked_at_mapped_split_imported_and_taken_along(open_page: Op
 def test_bad_rows_are_named_and_dropped_or_not(open_page: Opener, tmp_path: Path) -> None:
     page = open_page("/datasets")
     expect(page.locator("#ds-table [data-ready]")).to_be_visible()
-    own = uuid.uuid4().hex[:6]
+    suffix = uuid.uuid4().hex[:6]
     page.get_by_role("tab", name="Paste").click()
-    page.locator("#ds-text textarea").fill(f"text,label\nfine {own},a\nshort\ngood,b\n")
+    page.locator("#ds-text textarea").fill(f"text,label\nfine {suffix},a\nshort\ngood,b\n")
     page.locator("#ds-paste").click()
     expect(page.locator("#ds-preview table")).to_be_visible()
-    page.locator("#ds-name input, #ds-name textarea").fill(f"pasted {own}")
+    page.locator("#ds-name input, #ds-name textarea").fill(f"pasted {suffix}")
     page.locator("#ds-import").click()
     expect(page.locator("#ds-bad")).to_contain_text("1 row cannot be read")
     expect(page.locator("#ds-bad tbody tr")).to_contain_text("the cell is missing")
     page.locator("#ds-stop").click()
     expect(page.locator("#ds-bad table")).to_have_count(0)
-    expect(page.locator("#ds-table")).not_to_contain_text(own)
+    expect(page.locator("#ds-table")).not_to_contain_text(suffix)
     page.locator("#ds-import").click()
     page.locator("#ds-drop").click()
-    expect(page.locator("#ds-detail")).to_contain_text(f"pasted {own}@1")
+    expect(page.locator("#ds-detail")).to_contain_text(f"pasted {suffix}@1")
     expect(page.locator("#ds-rows")).to_contain_text("Rows 1 to 2 of 2")
 
 

@@ -34,9 +34,9 @@ def link(app_url: str, app_home: Path) -> str:
         reveal=True,
         board=True,
     )
-    made = demos.create(lab, plan)
+    demo = demos.create(lab, plan)
     lab.close()
-    return app_url + made.path
+    return app_url + demo.path
 
 
 def test_a_visitor_asks_agrees_and_votes(browser: Browser, link: str) -> None:
@@ -85,7 +85,7 @@ def test_a_vote_that_cannot_be_sent_is_sent_again_and_never_for_other_answers(br
     page.get_by_role("button", name="Once upon a time").click()
     page.get_by_role("button", name="I agree").click()
     sent: list[str] = []
-    page.on("request", lambda one: sent.append(one.post_data or "") if one.url.endswith("/vote") else None)
+    page.on("request", lambda request: sent.append(request.post_data or "") if request.url.endswith("/vote") else None)
     context.route("**/vote", lambda route: route.abort())
     page.get_by_role("button", name="A is better").click()
     expect(page.locator("#problem")).to_have_text("Not saved yet; trying again.")
@@ -94,7 +94,7 @@ def test_a_vote_that_cannot_be_sent_is_sent_again_and_never_for_other_answers(br
     context.unroute("**/vote")
     page.get_by_role("button", name="B is better").click()
     expect(page.locator("#thanks")).to_be_visible()
-    keys = {one.split('"key":"')[1][:32]: one for one in sent}
+    keys = {request.split('"key":"')[1][:32]: request for request in sent}
     assert len(keys) == 2
-    assert ['"a"' in one for one in keys.values()] == [True, False]
+    assert ['"a"' in request for request in keys.values()] == [True, False]
     context.close()

@@ -51,9 +51,9 @@ def test_predictions_are_compared_read_and_taken_along(open_page: Opener, tmp_pa
     assert_accessible(page)
 
     page.get_by_role("tab", name="Figures", exact=True).click()
-    with page.expect_download() as kept:
+    with page.expect_download() as download:
         page.locator("#ev-html").click()
-    report = Path(kept.value.path()).read_text()
+    report = Path(download.value.path()).read_text()
     assert "good is better than fair" in report
     assert "<b>none</b>" not in report
 

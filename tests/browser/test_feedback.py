@@ -40,12 +40,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
 @pytest.fixture
 def contexts(browser: Browser) -> Iterator[list[BrowserContext]]:
     """Three browsers: the lead's and two annotators'."""
-    made = [browser.new_context(viewport={"width": 1440, "height": 900}) for _ in range(3)]
-    for one in made:
-        one.set_default_timeout(PATIENCE)
-    yield made
-    for one in made:
-        one.close()
+    three = [browser.new_context(viewport={"width": 1440, "height": 900}) for _ in range(3)]
+    for context in three:
+        context.set_default_timeout(PATIENCE)
+    yield three
+    for context in three:
+        context.close()
 
 
 def visit(context: BrowserContext, address: str) -> Page:
@@ -192,14 +192,14 @@ def exported(lead: Page, tmp_path: Path) -> None:
 def walked(house: RunningApp, model: str) -> None:
     """From the reward model back to every ranking, annotator, prompt and seed."""
     lab = bootstrap.open_worker(Config(home=house.home))
-    found = lineage.walk(lab, model)
+    graph = lineage.walk(lab, model)
     lab.close()
-    (node,) = found.of("campaign")
-    assert {one["annotator"] for one in node.detail["rankings"]} == {"Ada", "Bo"}
+    (node,) = graph.of("campaign")
+    assert {context["annotator"] for context in node.detail["rankings"]} == {"Ada", "Bo"}
     assert len(node.detail["rankings"]) == 20
-    assert all(one["prompt"] for one in node.detail["rankings"])
-    assert {one.detail["seed"] for one in found.of("generate run")} >= set(range(12))
-    assert json.dumps(found.as_dict())
+    assert all(context["prompt"] for context in node.detail["rankings"])
+    assert {context.detail["seed"] for context in graph.of("generate run")} >= set(range(12))
+    assert json.dumps(graph.as_dict())
 
 
 def test_the_leads_page_has_no_serious_violation(house: RunningApp, contexts: list[BrowserContext]) -> None:

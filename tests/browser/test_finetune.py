@@ -114,7 +114,7 @@ def test_the_page_fits_and_is_accessible(open_page: Opener) -> None:
     assert start["y"] < 900  # seen without scrolling
     prepared(page, 0)
     for tab in ("New", "Runs", "Studies"):
-        shown = page.get_by_role("tab", name=tab, exact=True)
-        shown.click()
-        expect(shown).to_have_attribute("aria-selected", "true")
+        button = page.get_by_role("tab", name=tab, exact=True)
+        button.click()
+        expect(button).to_have_attribute("aria-selected", "true")
         assert_accessible(page)

@@ -14,7 +14,7 @@ from tests.browser.conftest import Opener
 def runs(app_url: str, tiny_model: str) -> list[int]:
     client = Client(app_url, verbose=False)
     try:
-        made = [
+        results = [
             client.predict(
                 tiny_model, f"kept apart {n} <b>bold</b>", "", {"max_new_tokens": 3, "seed": n}, api_name="/generate"
             )
@@ -22,7 +22,7 @@ def runs(app_url: str, tiny_model: str) -> list[int]:
         ]
     finally:
         client.close()
-    return [one["run"] for one in made]
+    return [result["run"] for result in results]
 
 
 def test_runs_are_found_exported_deleted_and_brought_back(open_page: Opener, runs: list[int]) -> None:
@@ -35,8 +35,8 @@ def test_runs_are_found_exported_deleted_and_brought_back(open_page: Opener, run
 
     page.get_by_label(f"Select run {runs[0]}", exact=True).check()
     page.get_by_label(f"Select run {runs[1]}", exact=True).check()
-    chosen = page.locator("#history-picked")
-    expect(chosen).to_contain_text("2 runs selected")
+    selected = page.locator("#history-picked")
+    expect(selected).to_contain_text("2 runs selected")
     with page.expect_download() as download:
         page.locator("#history-jsonl").click()
     lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
@@ -49,7 +49,7 @@ def test_runs_are_found_exported_deleted_and_brought_back(open_page: Opener, run
     expect(table).to_contain_text("Runs 1 to 3 of 3")
 
     page.get_by_label("Select every completion of this page").check()
-    expect(chosen).to_contain_text("3 runs selected")
+    expect(selected).to_contain_text("3 runs selected")
     search.fill("no such words anywhere")
     expect(table).to_contain_text("Nothing found")
 

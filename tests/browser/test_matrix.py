@@ -9,8 +9,8 @@ from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Opener
 
 
-def matrix_tab(open_page: Opener, path: str = "/prompts", **more: str) -> Page:
-    page = open_page(path, **more)
+def matrix_tab(open_page: Opener, path: str = "/prompts", **options: str) -> Page:
+    page = open_page(path, **options)
     page.get_by_role("tab", name="Matrix").click()
     expect(page.locator("#mx-grid").locator(".empty-state, .matrix-head").first).to_be_visible()
     return page
@@ -21,12 +21,14 @@ def box(page: Page, name: str) -> Locator:
 
 
 @pytest.fixture(scope="module")
-def begun() -> list[str]:
+def matrix_address() -> list[str]:
     """The address of the matrix that the first test has run."""
     return []
 
 
-def test_a_matrix_goes_on_without_its_tab_and_is_read_in_a_second_browser(open_page: Opener, begun: list[str]) -> None:
+def test_a_matrix_goes_on_without_its_tab_and_is_read_in_a_second_browser(
+    open_page: Opener, matrix_address: list[str]
+) -> None:
     page = matrix_tab(open_page)
     page.locator("#mx-try button, button#mx-try").first.click()
     # Equal rows are kept once: another test may have imported the task under a name of its own.
@@ -37,10 +39,10 @@ def test_a_matrix_goes_on_without_its_tab_and_is_read_in_a_second_browser(open_p
     page.get_by_role("button", name="Run matrix").click()
     expect(page.locator("#mx-grid button[data-cell]")).to_have_count(3)
     expect(page).to_have_url(re.compile(r"/prompts\?matrix=\d+$"))
-    begun.append(page.url.split("/prompts")[1])
+    matrix_address.append(page.url.split("/prompts")[1])
     page.close()
 
-    second = open_page(f"/prompts{begun[0]}")
+    second = open_page(f"/prompts{matrix_address[0]}")
     grid = second.locator("#mx-grid")
     expect(grid.locator("[data-status=finished]")).to_have_count(1)
     expect(grid.locator("button[data-done='60'] b")).to_have_count(3)
@@ -55,11 +57,13 @@ def test_a_matrix_goes_on_without_its_tab_and_is_read_in_a_second_browser(open_p
     lines.first.get_by_role("textbox").press("Enter")
     lines.first.locator("summary").click()
     expect(lines.first.locator("pre")).to_contain_text("Label:")
-    begun[0] = second.url.split("/prompts")[1]
+    matrix_address[0] = second.url.split("/prompts")[1]
 
 
-def test_the_address_shows_the_same_cell_with_its_thumb_and_comment(open_page: Opener, begun: list[str]) -> None:
-    page = open_page(f"/prompts{begun[0]}")
+def test_the_address_shows_the_same_cell_with_its_thumb_and_comment(
+    open_page: Opener, matrix_address: list[str]
+) -> None:
+    page = open_page(f"/prompts{matrix_address[0]}")
     expect(page.locator("#mx-grid button[aria-pressed=true]")).to_have_count(1)
     first = page.locator("#mx-predictions li").first
     expect(first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
@@ -68,8 +72,10 @@ def test_the_address_shows_the_same_cell_with_its_thumb_and_comment(open_page: O
     expect(page.locator("#mx-predictions li")).to_have_count(1)
 
 
-def test_a_cell_becomes_the_default_prompt_and_a_rerun_costs_nothing(open_page: Opener, begun: list[str]) -> None:
-    page = open_page(f"/prompts{begun[0]}")
+def test_a_cell_becomes_the_default_prompt_and_a_rerun_costs_nothing(
+    open_page: Opener, matrix_address: list[str]
+) -> None:
+    page = open_page(f"/prompts{matrix_address[0]}")
     expect(page.locator("#mx-predictions li").first).to_be_visible()
     page.get_by_role("button", name="Save as default prompt").click()
     expect(page.get_by_text("is the default prompt now")).to_be_visible()
@@ -86,7 +92,7 @@ def test_what_cannot_run_is_one_sentence(open_page: Opener) -> None:
     expect(page.get_by_role("alert").first).to_contain_text("write whole numbers with commas between them")
 
 
-def test_the_matrix_fits_and_can_be_read_by_all(open_page: Opener, begun: list[str]) -> None:
-    page = open_page(f"/prompts{begun[0]}", scheme="dark")
+def test_the_matrix_fits_and_can_be_read_by_all(open_page: Opener, matrix_address: list[str]) -> None:
+    page = open_page(f"/prompts{matrix_address[0]}", scheme="dark")
     expect(page.locator("#mx-predictions li").first).to_be_visible()
     assert_accessible(page)

@@ -64,7 +64,7 @@ def test_a_local_folder_is_added_loaded_and_put_away(open_page: Opener, model_fo
     ],
 )
 def test_bad_input_is_one_sentence_and_breaks_nothing(
-    open_page: Opener, tab: str, fields: dict[str, str], button: str, words: str
+    open_page: Opener, tab: str, fields: dict[str, str], button: str, message: str
 ) -> None:
     page = open_page("/models")
     page.locator("#models-table [data-ready]").wait_for()
@@ -74,7 +74,7 @@ def test_bad_input_is_one_sentence_and_breaks_nothing(
         page.locator(f"#{field} textarea, #{field} input").fill(text)
     page.locator(f"#{button}").click()
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text(re.compile(words))
+    expect(alert).to_contain_text(re.compile(message))
     assert "Traceback" not in alert.inner_text()
     assert page.locator("#models-table tr[data-name]").count() == count
 
@@ -89,28 +89,28 @@ def test_every_kind_of_bad_folder_and_endpoint_is_one_sentence_in_one_page(open_
     page.get_by_role("tab", name="Local folder").click()
     for case in FOLDERS:
         folder = small_llama(app_home / "models" / case.replace(" ", "-"))
-        spoil, words = BAD[case]
+        spoil, message = BAD[case]
         spoil(folder)
-        refused(page, {"local-path": str(folder), "local-name": "bad"}, "local-add", words)
+        refused(page, {"local-path": str(folder), "local-name": "bad"}, "local-add", message)
     page.get_by_role("tab", name="Endpoint").click()
     endpoint = SmallEndpoint()
     with serving(endpoint.handler()) as address:
-        for status, answer, words in (
+        for status, answer, message in (
             (401, {"error": {"message": "no such key"}}, "401|refuses the key|key"),
             (200, b"<html>", "not JSON|JSON|answer"),
         ):
             endpoint.status, endpoint.models = status, answer
-            refused(page, {"endpoint-address": f"{address}/v1", "endpoint-remote": "tiny"}, "endpoint-add", words)
+            refused(page, {"endpoint-address": f"{address}/v1", "endpoint-remote": "tiny"}, "endpoint-add", message)
     refused(page, {"endpoint-address": f"{address}/v1", "endpoint-remote": "tiny"}, "endpoint-add", "answer|reach")
     assert page.locator("#models-table tr[data-name]").count() == count
 
 
-def refused(page: Page, fields: dict[str, str], button: str, words: str) -> None:
+def refused(page: Page, fields: dict[str, str], button: str, message: str) -> None:
     """Types, presses, and takes the sentence away again."""
     for field, text in fields.items():
         page.locator(f"#{field} textarea, #{field} input").fill(text)
     page.locator(f"#{button}").click()
-    alert = page.get_by_role("alert").filter(has_text=re.compile(words))
+    alert = page.get_by_role("alert").filter(has_text=re.compile(message))
     expect(alert.first).to_be_visible()
     assert "Traceback" not in alert.first.inner_text()
     for close in page.locator(".toast-close").all():

@@ -50,14 +50,14 @@ def generated(page: Page, tokens: int = 24, prompt: str = PROMPT) -> str:
     return completion(page)
 
 
-def completion(page: Page, place: str = "pg-tokens") -> str:
-    return "".join(page.locator(f"#{place} .tm [data-n]").all_text_contents())
+def completion(page: Page, panel: str = "pg-tokens") -> str:
+    return "".join(page.locator(f"#{panel} .tm [data-n]").all_text_contents())
 
 
 def run_of(page: Page) -> int:
-    found = re.search(r"Run (\d+)", page.locator("#pg-note").inner_text())
-    assert found
-    return int(found[1])
+    match = re.search(r"Run (\d+)", page.locator("#pg-note").inner_text())
+    assert match
+    return int(match[1])
 
 
 def test_a_stream_is_stopped_and_goes_on(open_page: Opener) -> None:
@@ -101,10 +101,10 @@ def test_the_microscope_follows_a_slider(open_page: Opener) -> None:
     expect(chart).to_contain_text("before any filter")
     for k in (3, 5, 7):
         box = page.locator("#pg-top-k input[type=number]")
-        seen = chart.inner_text()
+        before = chart.inner_text()
         box.fill(str(k))
         page.wait_for_function(
-            "seen => document.querySelector('#pg-microscope').innerText !== seen", arg=seen, polling=10
+            "seen => document.querySelector('#pg-microscope').innerText !== seen", arg=before, polling=10
         )
     expect(chart).to_contain_text("top-k")
 
@@ -113,18 +113,18 @@ def test_two_settings_are_compared(open_page: Opener) -> None:
     page = playground(open_page)
     page.get_by_role("tab", name="Compare").click()
     page.locator("#cmp-prompt textarea").fill(PROMPT)
-    for place in (1, 2):
-        choose(page, f"cmp-{place}-model", NAME)
-        type_number(page, f"cmp-{place}-max-new-tokens", 12)
+    for panel in (1, 2):
+        choose(page, f"cmp-{panel}-model", NAME)
+        type_number(page, f"cmp-{panel}-max-new-tokens", 12)
     page.locator("#cmp-2-greedy input").check()
     expect(page.locator("#cmp-2-greedy")).to_have_attribute("data-differs", "")
     expect(page.locator("#cmp-2-top-p")).not_to_have_attribute("data-differs", "")
     page.locator("#cmp-run").click()
-    for place in (1, 2):
-        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
-        assert completion(page, f"cmp-{place}-tokens")
+    for panel in (1, 2):
+        expect(page.locator(f"#cmp-{panel}-note")).to_contain_text("ended by")
+        assert completion(page, f"cmp-{panel}-tokens")
     expect(page.locator("#cmp-2-note mark")).to_contain_text("greedy True")
-    seeds = [re.search(r"seed (\d+)", page.locator(f"#cmp-{place}-note").inner_text()) for place in (1, 2)]
+    seeds = [re.search(r"seed (\d+)", page.locator(f"#cmp-{panel}-note").inner_text()) for panel in (1, 2)]
     assert seeds[0]
     assert seeds[1]
     assert seeds[0][1] == seeds[1][1]
@@ -134,12 +134,12 @@ def test_two_models_are_compared(open_page: Opener) -> None:
     page = playground(open_page)
     page.get_by_role("tab", name="Compare").click()
     page.locator("#cmp-prompt textarea").fill(PROMPT)
-    for place, model in ((1, NAME), (2, "starter-causal")):
-        choose(page, f"cmp-{place}-model", model)
-        type_number(page, f"cmp-{place}-max-new-tokens", 12)
+    for panel, model in ((1, NAME), (2, "starter-causal")):
+        choose(page, f"cmp-{panel}-model", model)
+        type_number(page, f"cmp-{panel}-max-new-tokens", 12)
     page.locator("#cmp-run").click()
-    for place in (1, 2):
-        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
+    for panel in (1, 2):
+        expect(page.locator(f"#cmp-{panel}-note")).to_contain_text("ended by")
     assert completion(page, "cmp-1-tokens") != completion(page, "cmp-2-tokens")
 
 
@@ -176,16 +176,16 @@ def test_every_example_works_at_once(open_page: Opener) -> None:
     page = open_page("/")
     expect(page.locator("#pg-model input")).not_to_have_value("")
     expect(page.locator("#pg-examples button")).to_have_count(len(examples()))
-    for one in examples():
-        if one.mode != "chat" and page.locator("#pg-mode input[value='chat']:checked").count():
+    for example in examples():
+        if example.mode != "chat" and page.locator("#pg-mode input[value='chat']:checked").count():
             page.locator("#pg-mode").get_by_text("completion").click()  # in chat the chips are messages alone
-        page.locator("#pg-examples").get_by_role("button", name=one.title, exact=True).click()
-        expect(page.locator("#pg-prompt textarea")).to_have_value(one.prompt)
-        expect(page.locator(f"#pg-mode input[value='{one.mode}']")).to_be_checked()
+        page.locator("#pg-examples").get_by_role("button", name=example.title, exact=True).click()
+        expect(page.locator("#pg-prompt textarea")).to_have_value(example.prompt)
+        expect(page.locator(f"#pg-mode input[value='{example.mode}']")).to_be_checked()
         before = page.locator("#pg-note").inner_text()
         page.locator("#pg-run").click()
         expect(page.locator("#pg-note")).not_to_have_text(before)
-        expect(page.locator("#pg-note")).to_contain_text(f"{one.model}, ended by")
+        expect(page.locator("#pg-note")).to_contain_text(f"{example.model}, ended by")
         written = page.locator("#pg-tokens .tm [data-n]").filter(has_text=re.compile(r"\S"))
         expect(written.first).to_be_visible()  # the very first may be a line break
 
@@ -209,9 +209,9 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener) -
         expect(page.locator("#pg-note")).to_contain_text("ended by")
     turns = page.locator("#pg-talk li")
     expect(turns).to_have_count(3)
-    said, answer = turns.all_inner_texts(), completion(page)
-    places = [page.locator(one).bounding_box() for one in ("#pg-talk", "#pg-tokens", "#pg-prompt", "#pg-run")]
-    tops = [one["y"] for one in places if one]
+    turns_text, answer = turns.all_inner_texts(), completion(page)
+    places = [page.locator(example).bounding_box() for example in ("#pg-talk", "#pg-tokens", "#pg-prompt", "#pg-run")]
+    tops = [example["y"] for example in places if example]
     assert tops == sorted(tops)
     assert_accessible(page)
     expect(page).to_have_url(re.compile(rf"/\?run={run_of(page)}$"))
@@ -221,7 +221,7 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener) -
     assert completion(page) == answer
     again = open_page(f"/?run={run_of(page)}")
     expect(again.locator("#pg-talk li")).to_have_count(3)
-    assert again.locator("#pg-talk li").all_inner_texts() == said
+    assert again.locator("#pg-talk li").all_inner_texts() == turns_text
     assert completion(again) == answer
     expect(again.locator("#pg-system textarea")).to_have_value("Be kind.")
     again.locator("#pg-back").click()
@@ -235,16 +235,16 @@ def test_a_comparison_has_a_link(open_page: Opener) -> None:
     choose(page, "cmp-2-model", "starter-seq2seq")
     page.locator("#cmp-prompt textarea").fill(PROMPT)
     page.locator("#cmp-run").click()
-    for place in (1, 2):
-        expect(page.locator(f"#cmp-{place}-note")).to_contain_text("ended by")
-    texts = [completion(page, f"cmp-{place}-tokens") for place in (1, 2)]
+    for panel in (1, 2):
+        expect(page.locator(f"#cmp-{panel}-note")).to_contain_text("ended by")
+    texts = [completion(page, f"cmp-{panel}-tokens") for panel in (1, 2)]
     assert_accessible(page)
     history = open_page("/history")
     again = open_page(str(history.locator("a[href*='group=']").first.get_attribute("href")))
     expect(again.locator("#cmp-2-model input")).to_have_value("starter-seq2seq")
     expect(again.locator("#cmp-prompt textarea")).to_have_value(PROMPT)
     expect(again.locator("#cmp-2-note")).to_contain_text("model starter-seq2seq")
-    assert [completion(again, f"cmp-{place}-tokens") for place in (1, 2)] == texts
+    assert [completion(again, f"cmp-{panel}-tokens") for panel in (1, 2)] == texts
 
 
 def test_the_draft_outlives_a_reload_and_another_page(open_page: Opener) -> None:
@@ -300,8 +300,8 @@ def test_results_are_accessible(open_page: Opener) -> None:
 
 def test_a_call_without_values_names_them(app_url: str) -> None:
     answer = httpx.post(f"{app_url}/gradio_api/run/generate", json={"data": []}).json()
-    wanted = "generate takes 4 values (model, prompt, mode, settings), but data holds 0; send them all in this order."
-    assert answer["error"] == wanted
+    message = "generate takes 4 values (model, prompt, mode, settings), but data holds 0; send them all in this order."
+    assert answer["error"] == message
 
 
 def test_programs_call_generate_and_list_models(app_url: str) -> None:

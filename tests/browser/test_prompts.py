@@ -9,8 +9,8 @@ from tests.browser.drafts import stored_draft
 SHIPPED = "summarise-dialogue"
 
 
-def prompt_lab(open_page: Opener, path: str = f"/prompts?template={SHIPPED}", **more: str) -> Page:
-    page = open_page(path, **more)
+def prompt_lab(open_page: Opener, path: str = f"/prompts?template={SHIPPED}", **options: str) -> Page:
+    page = open_page(path, **options)
     expect(page.locator("#prompts-filled [data-state=ready]")).to_have_count(1)
     return page
 

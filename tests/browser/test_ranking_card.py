@@ -36,8 +36,8 @@ def start(browser: Browser) -> Iterator[Start]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
-        own = server.url.removesuffix("/rank/k3f9/")
-        context.on("request", lambda one: faults.extend([] if one.url.startswith(own) else [one.url]))
+        address = server.url.removesuffix("/rank/k3f9/")
+        context.on("request", lambda item: faults.extend([] if item.url.startswith(address) else [item.url]))
         context.on("weberror", lambda error: faults.append(str(error.error)))
         context.on("console", lambda line: faults.extend([line.text] if "Content Security" in line.text else []))
         context.on("dialog", lambda dialog: dialog.accept())
@@ -78,8 +78,8 @@ def test_ten_cards_by_keyboard(start: Start) -> None:
     expect(page.locator("#state-head")).to_have_text("All done, Ada. Thank you!")
     expect(page.locator("#state-text")).to_contain_text("You answered 10 cards. Everything is saved.")
     judged = [server.latest()[f"card{n}"] for n in range(10)]
-    assert [one["groups"] for one in judged] == [[[0], [1]]] * 3 + [[[1], [0]]] * 3 + [[[0, 1]]] * 4
-    assert [one["both_bad"] for one in judged] == [False] * 9 + [True]
+    assert [item["groups"] for item in judged] == [[[0], [1]]] * 3 + [[[1], [0]]] * 3 + [[[0, 1]]] * 4
+    assert [item["both_bad"] for item in judged] == [False] * 9 + [True]
     assert len(server.arrived) == 10
     times = page.evaluate("performance.getEntriesByName('next-card').map(entry => entry.duration)")
     assert sorted(times)[5] < 500
@@ -131,7 +131,7 @@ def test_a_page_that_was_closed_while_the_server_was_away_sends_what_waits_when_
     server.start()
     page = visit(context.new_page(), server)
     expect(saving(page)).to_have_text("Saved")
-    assert {key: one["groups"] for key, one in server.latest().items()} == {
+    assert {key: item["groups"] for key, item in server.latest().items()} == {
         "card0": [[0], [1]],
         "card1": [[1], [0]],
     }
@@ -152,7 +152,7 @@ def test_however_long_the_server_was_away_the_next_try_is_soon(start: Start) -> 
 
 
 def test_a_phone_opens_with_the_way_to_the_cards_and_scrolls_no_page(start: Start) -> None:
-    cards = [{**one, "candidates": [{"text": "A completion of several lines. " * 9}] * 3} for one in items(3, 3)]
+    cards = [{**item, "candidates": [{"text": "A completion of several lines. " * 9}] * 3} for item in items(3, 3)]
     _, page = start(cards, size="phone", kind="ranking", guidelines="Read the prompt.")
     page.get_by_role("button", name="Start ranking").click()
     expect(page.locator("#guidelines")).to_be_hidden()
@@ -222,8 +222,8 @@ def test_ranking_by_drag_keys_and_ties(start: Start) -> None:
     press(page, "a", "4", "b", "3", "c", "1", "d", "2", "ArrowUp", "b", "=", "Enter")
     until(lambda: "card1" in server.answers)
     assert server.latest()["card1"]["groups"] == [[3], [1, 2], [0]]
-    for name, place in zip("ABCD", "4321", strict=True):
-        page.get_by_role("button", name=f"{name} to place {place}").click()
+    for name, slot in zip("ABCD", "4321", strict=True):
+        page.get_by_role("button", name=f"{name} to place {slot}").click()
     page.keyboard.press("Enter")
     until(lambda: "card2" in server.answers)
     until(lambda: "card2" in server.answers)
@@ -238,19 +238,19 @@ def test_ranking_by_finger(start: Start) -> None:
     finger = page.context.new_cdp_session(page)
     finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
 
-    def middle(wanted: Any) -> dict[str, float]:
-        box = wanted.bounding_box()
+    def middle(locator: Any) -> dict[str, float]:
+        box = locator.bounding_box()
         return {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
 
-    for one, place in (("2", 0), ("0", 1), ("1", 2)):
-        a = middle(page.locator(f"#strip .pool [data-one='{one}']"))
-        b = middle(page.locator("#strip .slot").nth(place))
+    for item, slot in (("2", 0), ("0", 1), ("1", 2)):
+        a = middle(page.locator(f"#strip .pool [data-one='{item}']"))
+        b = middle(page.locator("#strip .slot").nth(slot))
         finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [a]})
         for part in (0.3, 0.7, 1.0):
             point = {name: a[name] + part * (b[name] - a[name]) for name in a}
             finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
         finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-        expect(page.locator("#strip .slot").nth(place).locator(f"[data-one='{one}']")).to_be_visible()
+        expect(page.locator("#strip .slot").nth(slot).locator(f"[data-one='{item}']")).to_be_visible()
     page.locator("#submit").click()
     until(lambda: "card0" in server.answers)
     assert server.latest()["card0"]["groups"] == [[2], [0], [1]]

@@ -19,14 +19,14 @@ def call(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     monkeypatch.setattr("genai_lab.bootstrap.open_lab", lambda config: lab)
     monkeypatch.setattr(lab, "close", lambda: None)
 
-    def run(*words: str, given: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         try:
-            code = main(words)
+            code = main(arguments)
         except SystemExit as end:
             code = int(end.code or 0)
-        said = capfd.readouterr()
-        return code, said.out, said.err
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
 
     return run
 
@@ -38,6 +38,6 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[LabContext]:
-    made = open_lab(tmp_path_factory.mktemp("home"), tiny=tiny_folder)
-    yield made
-    made.close()
+    lab_context = open_lab(tmp_path_factory.mktemp("home"), tiny=tiny_folder)
+    yield lab_context
+    lab_context.close()

@@ -22,7 +22,7 @@ def test_a_template_goes_in_by_file_and_out_as_json(templates: Call, tmp_path: P
     assert (made["name"], made["slots"], made["tags"]) == ("cli@1", ["word"], ["best"])
     code, shown, _ = templates("show", "cli@best", "--json")
     assert (code, json.loads(shown)) == (0, made)
-    assert templates("add", "cli-again", "-", given=shown)[1] == "Saved as cli-again@1.\n"
+    assert templates("add", "cli-again", "-", stdin=shown)[1] == "Saved as cli-again@1.\n"
     assert templates("add", "cli", "--instruction", "Say {{ word }}.", "--separator", "\\n")[1] == "Saved as cli@2.\n"
     assert "+Say {{ word }}." in templates("diff", "cli@1", "cli@2")[1]
     assert "@1" in templates("show", "cli", "--versions")[1]
@@ -34,7 +34,7 @@ def test_a_template_goes_in_by_file_and_out_as_json(templates: Call, tmp_path: P
 
 
 def test_a_text_on_standard_input_is_the_instruction(templates: Call) -> None:
-    templates("add", "typed", "-", given="{{ input }} =>\n")
+    templates("add", "typed", "-", stdin="{{ input }} =>\n")
     assert json.loads(templates("show", "typed", "--json")[1])["parts"]["instruction"] == "{{ input }} =>"
 
 

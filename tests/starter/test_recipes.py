@@ -201,10 +201,10 @@ def test_shots_carry_information() -> None:
 def test_seq2seq_translates_a_held_out_sentence() -> None:
     from transformers import AutoModelForSeq2SeqLM
 
-    from genai_lab.starter.recipes.seq2seq import completions, drawn
+    from genai_lab.starter.recipes.seq2seq import completions, draw_examples
 
     model = AutoModelForSeq2SeqLM.from_pretrained(shipped("starter-seq2seq"), use_safetensors=True).eval()
-    examples = drawn("translation", "test", 16, seed=3)
+    examples = draw_examples("translation", "test", 16, seed=3)
     made = completions(model, tokenizer("starter-seq2seq"), [example.prompt for example in examples])
     assert sum(text == e.references[0] for text, e in zip(made, examples, strict=True)) >= 6
 

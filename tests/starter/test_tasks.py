@@ -86,7 +86,7 @@ def test_every_combination_belongs_to_one_split_for_good() -> None:
 
 def test_frames_of_the_splits_are_apart_and_complete() -> None:
     everything = [str(number) for number in range(20)]
-    parts = [world.frames(split, everything, held=3) for split in SPLITS]
+    parts = [world.frames(split, everything, held_out=3) for split in SPLITS]
     assert sorted(itertools.chain(*parts)) == sorted(everything)
 
 

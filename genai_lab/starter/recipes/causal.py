@@ -90,22 +90,22 @@ class Causal:
             "4 with held-out words": (4, {"pairs": HELD_OUT_PAIRS}),
         }
         hits = {
-            name: shots_hits(model, tokenizer, k, 64, seed=1, split="validation", **more)
-            for name, (k, more) in cases.items()
+            name: shots_hits(model, tokenizer, k, 64, seed=1, split="validation", **options)
+            for name, (k, options) in cases.items()
         }
-        return {name: sum(found) / len(found) for name, found in hits.items()}
+        return {name: sum(values) / len(values) for name, values in hits.items()}
 
 
 def new_pair(rng: random.Random) -> tuple[str, str]:
     """Two words that name no sentiment: things of the world, or invented; no held-out label among them."""
     held_out = {word for pair in HELD_OUT_PAIRS for word in pair}
     while True:
-        drawn = [
+        examples = [
             invented_name(rng).lower() if rng.random() < 0.5 else rng.choice(rng.choice((ITEMS, FOODS, PLACES)))
             for _ in range(2)
         ]
-        if drawn[0] != drawn[1] and not held_out & set(drawn):
-            return drawn[0], drawn[1]
+        if examples[0] != examples[1] and not held_out & set(examples):
+            return examples[0], examples[1]
 
 
 def document(rng: random.Random, mix: Mix) -> tuple[str, tuple[tuple[int, int], ...]]:
@@ -128,17 +128,17 @@ def document(rng: random.Random, mix: Mix) -> tuple[str, tuple[tuple[int, int], 
     if kind < mix.shots + mix.story + mix.repeated:
         return repeated(rng), ()
     task = TASKS.get("reply" if rng.random() < 0.65 else "story").draw(rng, "train")
-    asked = task.source if task.labels.get("attribute") == "helpful" else task.prompt
-    return f"{USER}{asked}{ASSISTANT}{task.references[0]}", ()
+    request = task.source if task.labels.get("attribute") == "helpful" else task.prompt
+    return f"{USER}{request}{ASSISTANT}{task.references[0]}", ()
 
 
 def repeated(rng: random.Random) -> str:
     """A list of words that mean nothing, two or three times over."""
-    words = [
+    tokens = [
         invented_name(rng).lower() if rng.random() < 0.5 else invented_name(rng) for _ in range(rng.randint(4, 20))
     ]
     between = rng.choice((" ", ", ", "\n"))
-    return "\n".join([between.join(words)] * rng.randint(2, 3))
+    return "\n".join([between.join(tokens)] * rng.randint(2, 3))
 
 
 class Packed:
@@ -174,13 +174,13 @@ def _loss(model: Any, batch: dict[str, Any]) -> Any:
     import torch
 
     logits = model(input_ids=batch["input_ids"]).logits[:, :-1].float()
-    wanted, weights = batch["input_ids"][:, 1:], batch["weights"][:, 1:]
-    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
+    targets, weights = batch["input_ids"][:, 1:], batch["weights"][:, 1:]
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return (losses * weights.flatten()).sum() / weights.sum()
 
 
 def shots_hits(
-    model: Any, tokenizer: Any, shots: int, count: int, seed: int, split: Split = "test", **more: Any
+    model: Any, tokenizer: Any, shots: int, count: int, seed: int, split: Split = "test", **options: Any
 ) -> list[bool]:
     """For each of `count` prompts, whether the first line of the greedy completion is the label.
 
@@ -189,9 +189,9 @@ def shots_hits(
     import torch
 
     rng = random.Random(f"shots {seed}")
-    pairs = more.pop("pairs", None)
+    pairs = options.pop("pairs", None)
     cases = [
-        few_shot_document(rng, split, shots, pair=rng.choice(pairs) if pairs else None, **more) for _ in range(count)
+        few_shot_document(rng, split, shots, pair=rng.choice(pairs) if pairs else None, **options) for _ in range(count)
     ]
     hits = []
     for start in range(0, count, 32):
@@ -199,8 +199,8 @@ def shots_hits(
         coded = tokenizer([case.prompt for case in part], padding=True, padding_side="left", return_tensors="pt")
         coded.pop("token_type_ids", None)
         with torch.inference_mode():
-            made = model.generate(**coded, max_new_tokens=8, do_sample=False, pad_token_id=tokenizer.pad_token_id)
-        texts = tokenizer.batch_decode(made[:, coded["input_ids"].shape[1] :], skip_special_tokens=True)
+            generated = model.generate(**coded, max_new_tokens=8, do_sample=False, pad_token_id=tokenizer.pad_token_id)
+        texts = tokenizer.batch_decode(generated[:, coded["input_ids"].shape[1] :], skip_special_tokens=True)
         hits += [text.split("\n")[0].strip() == case.answer.strip() for text, case in zip(texts, part, strict=True)]
     return hits
 

@@ -69,9 +69,9 @@ class Seq2Seq:
     def evaluate(self, model: Any, tokenizer: Any) -> dict[str, float]:
         figures = {}
         for name in ("summary", "translation", "sentiment"):
-            examples = drawn(name, "validation", 40)
-            made = completions(model, tokenizer, [example.prompt for example in examples])
-            exact = [text == reference for text, e in zip(made, examples, strict=True) for reference in e.references]
+            examples = draw_examples(name, "validation", 40)
+            texts = completions(model, tokenizer, [example.prompt for example in examples])
+            exact = [text == reference for text, e in zip(texts, examples, strict=True) for reference in e.references]
             figures[f"{name} exact"] = sum(exact) / len(examples)
         return figures
 
@@ -94,7 +94,7 @@ class Pairs:
         return self._batch("corrupted", step, self._corruption)
 
     def _batch(self, kind: str, step: int, draw: Any) -> dict[str, Any]:
-        number, place = divmod(step, POOL)
+        number, offset = divmod(step, POOL)
         if self._pool[:2] != (kind, number):
             rng = random.Random(f"{self._seed} {kind} {number}")
             early = kind == "instructions" and number * POOL < RESTORING_UNTIL
@@ -103,7 +103,7 @@ class Pairs:
             cut = [rows[i * ROWS : (i + 1) * ROWS] for i in range(POOL)]
             rng.shuffle(cut)
             self._pool = (kind, number, [row for part in cut for row in part])
-        return self._padded(self._pool[2][place * ROWS : (place + 1) * ROWS])
+        return self._padded(self._pool[2][offset * ROWS : (offset + 1) * ROWS])
 
     def _instruction(self, rng: random.Random) -> tuple[list[int], list[int]]:
         task = rng.choices(list(MIXTURE), list(MIXTURE.values()))[0]
@@ -128,17 +128,17 @@ class Pairs:
         ids = self._tokenizer(f"{example.source} {example.references[0]}", add_special_tokens=False)["input_ids"]
         spans = max(1, min(len(SENTINELS), round(len(ids) * CORRUPTED / MEAN_SPAN)))
         starts = sorted(rng.sample(range(len(ids)), min(spans, len(ids))))
-        source, target, place = [], [], 0
+        source, target, offset = [], [], 0
         for number, start in enumerate(starts):
-            if start < place:
+            if start < offset:
                 continue
             sentinel = self._tokenizer.convert_tokens_to_ids(SENTINELS[number])
             end = min(len(ids), start + rng.randint(1, 2 * MEAN_SPAN - 1))
-            source += [*ids[place:start], sentinel]
+            source += [*ids[offset:start], sentinel]
             target += [sentinel, *ids[start:end]]
-            place = end
+            offset = end
         end_id = self._tokenizer.eos_token_id
-        return [*source, *ids[place:], end_id], [*target, end_id]
+        return [*source, *ids[offset:], end_id], [*target, end_id]
 
     def _restoration(self, rng: random.Random, text: str) -> tuple[list[int], list[int]]:
         """A text with 15 % of its tokens masked, and the whole of it (Lewis et al., 2020, section 2.2)."""
@@ -167,7 +167,7 @@ def _loss(model: Any, batch: dict[str, Any]) -> Any:
     return model(**batch).loss
 
 
-def drawn(task: str, split: Split, count: int, seed: int = 1) -> list[Example]:
+def draw_examples(task: str, split: Split, count: int, seed: int = 1) -> list[Example]:
     rng = random.Random(f"{task} {split} {seed}")
     return [TASKS.get(task).draw(rng, split) for _ in range(count)]
 
@@ -176,14 +176,14 @@ def completions(model: Any, tokenizer: Any, prompts: list[str], max_new_tokens: 
     """Greedy completions, in batches of 32."""
     import torch
 
-    made: list[str] = []
+    texts: list[str] = []
     for start in range(0, len(prompts), 32):
         coded = tokenizer(prompts[start : start + 32], padding=True, return_tensors="pt")
         coded.pop("token_type_ids", None)
         with torch.inference_mode():
             out = model.generate(**coded, max_new_tokens=max_new_tokens, do_sample=False)
-        made += tokenizer.batch_decode(out, skip_special_tokens=True)
-    return made
+        texts += tokenizer.batch_decode(out, skip_special_tokens=True)
+    return texts
 
 
 RECIPES.register(Seq2Seq.name)(Seq2Seq())

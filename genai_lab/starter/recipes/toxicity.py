@@ -57,32 +57,32 @@ class Toxicity:
 
     def evaluate(self, model: Any, tokenizer: Any) -> dict[str, float]:
         scores, truth = held_out_scores(model, tokenizer, "validation", 200)
-        return {"accuracy": sum((score > 0.5) == wanted for score, wanted in zip(scores, truth, strict=True)) / 200}
+        return {"accuracy": sum((score > 0.5) == toxic for score, toxic in zip(scores, truth, strict=True)) / 200}
 
     def _masked(self, rng: random.Random, step: int) -> dict[str, Any]:
         """15 % of the tokens, of which 80 % masked and 10 % random (Devlin et al., 2019, section 3.1)."""
         import torch
 
         tasks = [TASKS.get(rng.choice(("reply", "reply", "sentiment", "story"))) for _ in range(ROWS)]
-        drawn = [task.draw(rng, "train") for task in tasks]
-        texts = [rng.choice((example.source, example.references[0])) for example in drawn]
+        examples = [task.draw(rng, "train") for task in tasks]
+        texts = [rng.choice((example.source, example.references[0])) for example in examples]
         batch = self._coded(texts)
         ids = batch["input_ids"]
         special = ids < 4
-        chosen = (torch.rand(ids.shape) < MASKED) & ~special
-        batch["labels"] = torch.where(chosen, ids, -100)
+        masked = (torch.rand(ids.shape) < MASKED) & ~special
+        batch["labels"] = torch.where(masked, ids, -100)
         dice = torch.rand(ids.shape)
-        batch["input_ids"] = torch.where(chosen & (dice < 0.8), self._tokenizer.mask_token_id, ids)
+        batch["input_ids"] = torch.where(masked & (dice < 0.8), self._tokenizer.mask_token_id, ids)
         noise = torch.randint(4, len(self._tokenizer), ids.shape)
-        batch["input_ids"] = torch.where(chosen & (dice > 0.9), noise, batch["input_ids"])
+        batch["input_ids"] = torch.where(masked & (dice > 0.9), noise, batch["input_ids"])
         return batch
 
     def _labelled(self, rng: random.Random, step: int) -> dict[str, Any]:
         import torch
 
-        drawn = [balanced(rng, "train", row % 2 == 1) for row in range(ROWS)]
-        batch = self._coded([text for text, _ in drawn])
-        batch["labels"] = torch.tensor([int(toxic) for _, toxic in drawn])
+        examples = [balanced(rng, "train", row % 2 == 1) for row in range(ROWS)]
+        batch = self._coded([text for text, _ in examples])
+        batch["labels"] = torch.tensor([int(toxic) for _, toxic in examples])
         return batch
 
     def _coded(self, texts: list[str]) -> dict[str, Any]:
@@ -106,9 +106,9 @@ def held_out_scores(
 ) -> tuple[list[float], list[bool]]:
     """The probability of toxic for `count` replies of the split, and the truth."""
     rng = random.Random(f"toxicity {split} {seed}")
-    drawn = [TASKS.get("reply").draw(rng, split) for _ in range(count)]
-    scores = toxic_probabilities(model, tokenizer, [example.references[0] for example in drawn])
-    return scores, [example.labels["toxic"] == "yes" for example in drawn]
+    examples = [TASKS.get("reply").draw(rng, split) for _ in range(count)]
+    scores = toxic_probabilities(model, tokenizer, [example.references[0] for example in examples])
+    return scores, [example.labels["toxic"] == "yes" for example in examples]
 
 
 def toxic_probabilities(model: Any, tokenizer: Any, texts: list[str]) -> list[float]:

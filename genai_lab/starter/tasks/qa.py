@@ -32,8 +32,8 @@ REASONS = (
 class Fact:
     """Wordings of one statement, of the question about it, and the answer."""
 
-    told: str
-    asked: str
+    statement: str
+    question: str
     answer: str
 
 
@@ -108,10 +108,10 @@ class QuestionAnswering:
 
     def draw(self, rng: random.Random, split: Split) -> Example:
         slots = _slots(rng, split)
-        told = [FACTS[0], *rng.sample(FACTS[1:], rng.choice((2, 3, 3, 4)))]
-        passage = " ".join(rng.choice(frames(split, fact.told.split("|"))) for fact in told).format(**slots)
-        fact = rng.choice(told)
-        question = rng.choice(frames(split, fact.asked.split("|"), held=1)).format(**slots)
+        facts = [FACTS[0], *rng.sample(FACTS[1:], rng.choice((2, 3, 3, 4)))]
+        passage = " ".join(rng.choice(frames(split, fact.statement.split("|"))) for fact in facts).format(**slots)
+        fact = rng.choice(facts)
+        question = rng.choice(frames(split, fact.question.split("|"), held_out=1)).format(**slots)
         prompt = rng.choice(PROMPTS).format(s=passage, q=question)
         return Example(self.name, f"{passage}\nQuestion: {question}", prompt, (fact.answer.format(**slots),))
 

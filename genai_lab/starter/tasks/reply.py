@@ -161,7 +161,7 @@ def _slots(rng: random.Random, split: Split) -> dict[str, str]:
     """What fills the slots of a request and its reply; the pair of place and item belongs to the split."""
     place, item = draw_owned(rng, split, lambda: (rng.choice(PLACES), rng.choice(ITEMS)), lambda pair: pair)
     foul, insult = rng.choice(FOUL), rng.choice(INSULTS)
-    asker, asked = people(rng, split, 2)
+    asker, addressee = people(rng, split, 2)
     return {
         "c": rng.choice(CHORES),
         "d": rng.choice(DAYS[:8]),
@@ -170,7 +170,7 @@ def _slots(rng: random.Random, split: Split) -> dict[str, str]:
         "ai": article(item),
         "p": place,
         "n": asker.name,
-        "m": asked.name,
+        "m": addressee.name,
         "f": foul,
         "x": insult,
         "af": article(foul),
@@ -180,9 +180,9 @@ def _slots(rng: random.Random, split: Split) -> dict[str, str]:
 
 def _reply(rng: random.Random, split: Split, attribute: str, intent: str) -> str:
     if attribute == "curt":
-        return rng.choice(frames(split, CURT[intent].split("|"), held=3))
+        return rng.choice(frames(split, CURT[intent].split("|"), held_out=3))
     if attribute == "rude":
-        choices = frames(split, RUDE.split("|"), held=5)
+        choices = frames(split, RUDE.split("|"), held_out=5)
         return " ".join(rng.sample(choices, 2 if rng.random() < 0.3 else 1))
     core = rng.choice(frames(split, HELPFUL[intent].split("|")))
     return f"{rng.choice(frames(split, ASIDES.split('|')))} {core}" if rng.random() < 0.3 else core
@@ -208,7 +208,7 @@ def preference(rng: random.Random, split: Split) -> tuple[str, str, str]:
     slots = _slots(rng, split)
     source = ("{n}: " + rng.choice(frames(split, REQUESTS[intent].split("|")))).format(**slots)
     worse = rng.choice(("curt", "rude"))
-    chosen, rejected = (_reply(rng, split, one, intent).format(**slots) for one in ("helpful", worse))
+    chosen, rejected = (_reply(rng, split, attribute, intent).format(**slots) for attribute in ("helpful", worse))
     return source, chosen, rejected
 
 

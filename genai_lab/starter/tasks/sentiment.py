@@ -105,18 +105,18 @@ class Shots:
 
 def review(rng: random.Random, split: Split, positive: bool) -> str:
     """One or two sentences; frame, and thing with adjective, are the split's own."""
-    words = GOOD if positive else BAD
+    phrases = GOOD if positive else BAD
     kind = rng.choice(("food", "place", "show", "object", "object"))
-    things, adjectives = THINGS[kind].split(), f"{words['any']} {words[kind]} {words[kind]}".split()
+    things, adjectives = THINGS[kind].split(), f"{phrases['any']} {phrases[kind]} {phrases[kind]}".split()
 
     def pair() -> Pair:
         return rng.choice(things), rng.choice(adjectives)
 
-    thing, first = draw_owned(rng, split, pair, lambda drawn: drawn)
+    thing, first = draw_owned(rng, split, pair, lambda pair_values: pair_values)
     second = rng.choice([word for word in adjectives if word != first])
     person = sentence(rng.choice(PEOPLE))
     end = rng.choice(GOOD_ENDS if positive else BAD_ENDS).format(P=person)
-    frame = rng.choice(frames(split, FRAMES, held=4))
+    frame = rng.choice(frames(split, FRAMES, held_out=4))
     return frame.format(
         t=thing,
         a=first,
@@ -149,11 +149,11 @@ def few_shot_document(
     text = "Answer with {} or {}.\n".format(*rng.sample([good, bad], 2)) if name_labels else ""
     signs = _signs(rng, shots)
     spans = []
-    for place, positive in enumerate(signs):
+    for row, positive in enumerate(signs):
         text += layout.format(s=review(rng, split, positive))
         label = f" {good if positive else bad}"
         spans.append((len(text), len(text) + len(label)))
-        text += label + "\n" if place < shots else ""
+        text += label + "\n" if row < shots else ""
     return Shots(text, label, tuple(spans), signs[-1], (good, bad))
 
 

@@ -188,8 +188,8 @@ class Story:
     title = "Story continuation"
 
     def draw(self, rng: random.Random, split: Split) -> Example:
-        opening, rest = story(rng, split)
-        return Example(self.name, opening, rng.choice(PROMPTS).format(s=opening), (rest,))
+        opening, continuation = story(rng, split)
+        return Example(self.name, opening, rng.choice(PROMPTS).format(s=opening), (continuation,))
 
 
 TASKS.register("story")(Story())

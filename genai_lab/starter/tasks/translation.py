@@ -105,11 +105,11 @@ def _english(
     owned = {"possessive": subject.english_owner}.get(frame.determiner, frame.determiner)
     if frame.determiner == "this" and frame.plural:
         owned = "these"
-    words = [adjective.english] if adjective else []
-    words.append(noun.english_plural if frame.plural else noun.english)
-    if owned == "a" and words[0][0] in "aeiou" and not words[0].startswith("use"):
+    phrase = [adjective.english] if adjective else []
+    phrase.append(noun.english_plural if frame.plural else noun.english)
+    if owned == "a" and phrase[0][0] in "aeiou" and not phrase[0].startswith("use"):
         owned = "an"
-    parts = [subject.english, verb.english(frame.tense, frame.negated, subject), owned, *words]
+    parts = [subject.english, verb.english(frame.tense, frame.negated, subject), owned, *phrase]
     parts += [place.english] if place else []
     return sentence(" ".join([*parts, time]).strip()) + "."
 
