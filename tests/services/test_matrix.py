@@ -194,12 +194,14 @@ def test_filters_thumbs_and_comments(lab: LabContext, done: matrix.MatrixView) -
         one.example for one in every if one.text.strip() != (one.other or ("",))[0].strip()
     }
     longest = reading.predictions(lab, done, first, key, kind="longest")
-    assert longest[0].completion_tokens == max(one.completion_tokens for one in every)
+    tokens = [row.completions[0].completion_tokens for row in every]
+    assert longest[0].completions[0].completion_tokens == max(tokens)
     assert all(one.error or one.value == 0 for one in reading.predictions(lab, done, first, key, kind="failures"))
     reading.rate(lab, every[2].generation, thumb=1)
     reading.rate(lab, every[2].generation, comment="<b>fine</b>")
     [rated] = reading.predictions(lab, done, first, key, kind="rated")
-    assert (rated.example, rated.thumb, rated.comment) == (every[2].example, 1, "<b>fine</b>")
+    mark = rated.completions[0]
+    assert (rated.example, mark.thumb, mark.comment) == (every[2].example, 1, "<b>fine</b>")
     with pytest.raises(LabError, match="no prediction"):
         reading.rate(lab, 10**9, thumb=1)
     with pytest.raises(LabError, match="Cell 1000000 is not in matrix"):
