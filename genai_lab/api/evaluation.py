@@ -295,9 +295,10 @@ def matrix_plan(
     **settings: Any,
 ) -> matrix.Plan:
     """The plan of a matrix. Decoding is greedy unless temperatures, presets or a sampling say otherwise; further
-    keywords are sampling settings, such as max_new_tokens.
+    keywords are sampling settings, such as max_new_tokens. `num_return_sequences` is the number of completions per row.
     """
     settings = own_names(settings)
+    completions = settings.pop("num_return_sequences", 1)
     templates = template if isinstance(template, list | tuple) else [template]
     all_seeds = _several(seeds, int)
     return matrix.Plan(
@@ -316,6 +317,7 @@ def matrix_plan(
         rendering=format,  # type: ignore[arg-type]
         use_cache=use_cache,
         metrics=choices_of(metrics),
+        num_return_sequences=completions,
     )
 
 

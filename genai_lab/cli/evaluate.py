@@ -37,6 +37,8 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--rows", type=integer, default=100)
     run.add_argument("--split", default="test")
     run.add_argument("--max-new-tokens", type=integer, default=128)
+    run.add_argument("--num-return-sequences", type=integer, default=1, help="completions per row (default: 1)")
+    run.add_argument("--temperature", type=float, default=0.0, help="0 is greedy decoding (default)")
     run.add_argument("--seed", type=integer, default=0)
     run.add_argument("--wait", action="store_true", help="stay until it has ended")
     run.set_defaults(command=_run)
@@ -118,13 +120,15 @@ def _run(lab: "LabContext", options: argparse.Namespace) -> None:
     from genai_lab.services import evaluation, matrix
 
     choices = tuple(_choices(options.metrics))
+    decoding = {"temperature": options.temperature} if options.temperature else {"greedy": True}
     plan = matrix.Plan(
         dataset=options.dataset,
         models=tuple(options.model),
         templates=(options.template,),
         shots=(options.shots,),
         selectors=(options.selector,),
-        samplings=(Sampling(greedy=True, max_new_tokens=options.max_new_tokens),),
+        samplings=(Sampling.from_dict(decoding | {"max_new_tokens": options.max_new_tokens}),),
+        num_return_sequences=options.num_return_sequences,
         seeds=(options.seed,),
         rows=options.rows,
         split=options.split,

@@ -38,6 +38,7 @@ def _plan_options(run: Parser) -> None:
     run.add_argument("--seed", default="0", help="one or several, with commas: 1,2,3 (default: 0)")
     run.add_argument("--temperature", default="", help="one or several; greedy without it")
     run.add_argument("--max-new-tokens", type=integer, default=64)
+    run.add_argument("--num-return-sequences", type=integer, default=1, help="completions per row (default: 1)")
     run.add_argument("--metric", action="append", default=[], help="may be repeated (default: exact_match)")
     run.add_argument("--form", default="by model", choices=("by model", "plain", "chat"))
     run.add_argument("--no-cache", action="store_true", help="ask again what is remembered")
@@ -70,6 +71,7 @@ def plan_of(options: argparse.Namespace) -> Any:
         fixed=keys_of(options.fixed),
         rendering=options.form,
         use_cache=not options.no_cache,
+        num_return_sequences=options.num_return_sequences,
         metrics=tuple(Choice(name) for one in options.metric for name in _words(one)) or (Choice("exact_match"),),
     )
 

@@ -11,6 +11,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.evaluation.harness import MISSING, installed
 from genai_lab.metrics import METRICS
+from genai_lab.metrics.grouping import MOST_PER_ROW
 from genai_lab.services import datasets, evaluation, matrix, models, task_defaults, templates
 from genai_lab.services.evaluation import Choice, harness, suites, uploads
 from pages.components.errors import PRIVATE, notice
@@ -30,7 +31,7 @@ SUITE = ["suite.name", "suite.models"]
 MODELS = [
     f"models.{name}"
     for name in ("models", "dataset", "template", "split", "rows", "shots", "max_new_tokens", "metrics", "seed")
-]
+] + ["models.num_return_sequences", "models.temperature"]
 PROPOSED = ["models.template", "models.metrics", "models.max_new_tokens", "models.split"]
 SYSTEMS = ["systems.systems", "systems.metrics", "systems.seed"]
 COLUMNS = ["upload.predictions", "upload.references", "upload.input"]
@@ -127,7 +128,25 @@ def _models(form: Form) -> None:
             0, precision=0, label="Shots", info="Solved examples from train.", elem_id="ev-shots"
         )
         fields["max_new_tokens"] = gr.Number(
-            64, precision=0, label="Max new tokens", info="Greedy decoding.", elem_id="ev-tokens"
+            64, precision=0, label="Max new tokens", info="Of each completion.", elem_id="ev-tokens"
+        )
+        fields["num_return_sequences"] = gr.Number(
+            1,
+            precision=0,
+            minimum=1,
+            maximum=MOST_PER_ROW,
+            label="Completions per row",
+            info="Several for pass@k, best of k, votes.",
+            elem_id="ev-completions",
+        )
+        fields["temperature"] = gr.Number(
+            0,
+            minimum=0,
+            maximum=5,
+            step=0.1,
+            label="Temperature",
+            info="0 is greedy decoding.",
+            elem_id="ev-temperature",
         )
         fields["seed"] = _seed("ev-seed")
     form.add(in_section(fields, "models"))
@@ -258,13 +277,22 @@ def run_models(lab: LabContext, values: Values) -> Updates:
         models=tuple(fields["models"]),
         templates=(fields["template"],),
         shots=(_whole(fields["shots"]),),
-        samplings=(Sampling(greedy=True, max_new_tokens=_whole(fields["max_new_tokens"])),),
+        samplings=(_sampling(fields),),
+        num_return_sequences=_whole(fields["num_return_sequences"]),
         seeds=(seed,),
         rows=_whole(fields["rows"]),
         split=fields["split"],
         metrics=tuple(_choices(fields["metrics"])),
     )
     return {"run_id": evaluation.run_models(lab, plan, seed=seed).run_id}
+
+
+def _sampling(fields: Values) -> Sampling:
+    """Greedy decoding, or sampling at the temperature."""
+    length, temperature = _whole(fields["max_new_tokens"]), fields["temperature"] or 0
+    if not temperature:
+        return Sampling(greedy=True, max_new_tokens=length)
+    return Sampling(temperature=temperature, max_new_tokens=length)
 
 
 def run_systems(lab: LabContext, values: Values) -> Updates:

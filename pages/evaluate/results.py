@@ -171,9 +171,7 @@ def _table(view: EvaluationView) -> str:
     if not view.scores:
         return empty_state_markup("Nothing measured yet", "The figures appear here while the job runs.")
     scores = {(score.system, score.metric, score.figure, score.signature): score for score in view.scores}
-    head = "".join(
-        f'<th scope="col">{html.escape(system.label)}<br><small>n = {system.n}</small></th>' for system in view.systems
-    )
+    head = "".join(_column(system) for system in view.systems)
     main: list[str] = []
     secondary: list[str] = []
     for chart in report.figures(view):
@@ -182,6 +180,13 @@ def _table(view: EvaluationView) -> str:
         return _grid(head, main)
     summary = f"<summary>More figures ({len(secondary)})</summary>"
     return f"{_grid(head, main)}<details class='list'>{summary}{_grid(head, secondary)}</details>"
+
+
+def _column(system: service.SystemView) -> str:
+    rows = f"n = {system.n}"
+    if system.completions_per_row > 1:
+        rows = f"{system.rows} rows x {system.completions_per_row} completions"
+    return f'<th scope="col">{html.escape(system.label)}<br><small>{rows}</small></th>'
 
 
 def _row(view: EvaluationView, chart: report.Chart, scores: dict[Any, service.ScoreView]) -> str:
@@ -213,7 +218,7 @@ def _cell(score: service.ScoreView | None, best: bool) -> str:
         return "…"
     value = report.number(score.value)
     value = f"<b>{value}</b>" if best else value
-    return f"{value}<br><small>{report.number(score.low)} to {report.number(score.high)}, n = {score.n}</small>"
+    return f"{value}<br><small>{report.number(score.low)} to {report.number(score.high)}, {score.n_text}</small>"
 
 
 def _intervals(chart: report.Chart) -> Any:

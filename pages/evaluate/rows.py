@@ -38,6 +38,7 @@ LOOK = "table.lines tr[data-row] { cursor: pointer; } table.lines td.num { text-
 MARKS = """
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 12px; }
 .pair pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; font-size: 12.5px; line-height: 1.6; }
+.pair ol { margin: 0; padding-left: 22px; }
 .pair mark { background: color-mix(in srgb, var(--color-accent) 22%, transparent); color: inherit; border-radius: 3px; }
 .pair u { text-decoration: underline 2px color-mix(in srgb, #10b981 80%, transparent); text-underline-offset: 3px; }
 """
@@ -121,8 +122,8 @@ def show_row(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     reference = line.references[0] if line.references else ""
     sides = "".join(
         f"<div><h3>{letter}: {html.escape(view.system(system).label)} <small>{report.number(value)}</small></h3>"
-        f"<pre>{_marked(text, reference)}</pre></div>"
-        for letter, system, value, text in zip("AB", systems, line.values, line.texts, strict=True)
+        f"{_completions(texts, reference)}</div>"
+        for letter, system, value, texts in zip("AB", systems, line.values, line.completions, strict=True)
     )
     references = html.escape("\n— or —\n".join(line.references)) or "–"
     head = (
@@ -135,6 +136,14 @@ def show_row(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
         f"<div><h3>Reference</h3><pre>{references}</pre></div>{sides}</div></section>"
     )
     return {"row_detail": markup}
+
+
+def _completions(texts: Sequence[str], reference: str) -> str:
+    """One completion as it is, several as a numbered list."""
+    if len(texts) == 1:
+        return f"<pre>{_marked(texts[0], reference)}</pre>"
+    items = "".join(f"<li><pre>{_marked(text, reference)}</pre></li>" for text in texts)
+    return f"<ol aria-label='Completions'>{items}</ol>"
 
 
 def _marked(text: str, reference: str) -> str:
@@ -178,7 +187,7 @@ def _table(lines: Sequence[reading.Line], page: int, counts: dict[str, int], nam
 
 
 def _line(line: reading.Line) -> str:
-    texts = (line.source, line.references[0] if line.references else "–", *line.texts)
+    texts = (line.source, line.references[0] if line.references else "–", *line.shown)
     cells = "".join(f"<td><span>{html.escape(text[:300])}</span></td>" for text in texts)
     figures = "".join(f"<td class='num'>{report.number(value)}</td>" for value in (*line.values, line.difference))
     button = f'<button type="button" aria-label="Show row {line.example + 1}">{line.example + 1}</button>'

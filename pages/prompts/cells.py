@@ -115,7 +115,7 @@ def grid_value(view: MatrixView, key: Key | None, cell: int | None) -> dict[str,
     ]
     when = f"{view.created_at:%Y-%m-%d %H:%M} UTC"
     plan, k = view.plan, view.plan.num_return_sequences
-    rows_text = f"{view.rows:,} rows of {plan.split}{per_row((k, k))}"
+    rows_text = f"{view.rows:,} rows of {plan.split}{f' x {k} completions' if k > 1 else ''}"
     about = f"Matrix {view.id} on {view.dataset}, {rows_text}, {when}, seed {view.seed}"
     return {
         "id": view.id,
@@ -142,14 +142,6 @@ def row_label(cell: CellView, cells: Sequence[CellView]) -> str:
     if len({one.seed for one in cells}) > 1:
         words.append(f"seed {cell.seed}")
     return " · ".join(word.replace("_", " ") if word in SETTINGS else word for word in words if word)
-
-
-def per_row(completions: tuple[int, int]) -> str:
-    """ " x 4 completions", empty where each row has one."""
-    fewest, most = completions
-    if most == 1:
-        return ""
-    return f" x {fewest} completions" if fewest == most else f" x {fewest} to {most} completions"
 
 
 def score_of(cell: CellView, key: Key | None) -> ScoreView | None:
@@ -217,7 +209,7 @@ def _spot(
             share = 1.0 - share
         made |= {
             "value": number(score.value),
-            "ends": f"{number(score.low)} to {number(score.high)}, n = {score.n}{per_row(score.completions_per_row)}",
+            "ends": f"{number(score.low)} to {number(score.high)}, {score.n_text}",
             "heat": round(4 + 40 * share),
         }
     return made

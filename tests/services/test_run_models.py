@@ -67,7 +67,9 @@ def an_unknown_baseline(lab: LabContext, dataset: str) -> None:
 
 
 def the_page_without_a_metric(lab: LabContext, dataset: str) -> None:
-    new.run_models(lab, ["tiny"], dataset, "classify-review", "test", 4, 0, 4, [], 0)
+    fields = {"models": ["tiny"], "dataset": dataset, "template": "classify-review", "split": "test", "rows": 4}
+    fields |= {"shots": 0, "max_new_tokens": 4, "metrics": [], "seed": 0, "num_return_sequences": 1, "temperature": 0}
+    new.run_models(lab, {f"models.{name}": value for name, value in fields.items()})
 
 
 @pytest.mark.parametrize("start", [too_many_models, no_metric, an_unknown_baseline, the_page_without_a_metric])

@@ -38,9 +38,22 @@ class Line(View):
     values: tuple[float | None, float | None]
 
     @property
+    def shown(self) -> tuple[str, str]:
+        """All completions of the two for reading: numbered where there are several."""
+        a, b = (numbered(texts) for texts in self.completions)
+        return a, b
+
+    @property
     def difference(self) -> float | None:
         a, b = self.values
         return None if a is None or b is None else b - a
+
+
+def numbered(texts: Sequence[str]) -> str:
+    """The text alone, or several with their numbers, each from a line of its own."""
+    if len(texts) == 1:
+        return texts[0]
+    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
 
 
 @dataclass(frozen=True)

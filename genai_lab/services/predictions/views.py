@@ -56,6 +56,13 @@ class ScoreView(View):
         return tuple(self.detail.get("warnings", ()))
 
     @property
+    def n_text(self) -> str:
+        """How many rows and completions the figure stands on: "n = 20 x 4 completions"."""
+        fewest, most = self.completions_per_row
+        several = f" x {fewest} completions" if fewest == most else f" x {fewest} to {most} completions"
+        return f"n = {self.n:,}{several if most > 1 else ''}"
+
+    @property
     def completions_per_row(self) -> tuple[int, int]:
         """The fewest and the most completions that a row had."""
         fewest, most = self.detail.get("completions_per_row", (1, 1))
