@@ -88,7 +88,7 @@ def test_bad_input_is_one_sentence(score, data, changed, sentence):
     assert len(said.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("bad", ["", "{", '{"made": [3], "one": "a"}\n', '{"made": "a", "one": null}\n', "[1]\n"])
+@pytest.mark.parametrize("bad", ["", "{", '{"made": [[3]], "one": "a"}\n', '{"made": "a", "one": null}\n', "[1]\n"])
 def test_a_bad_file_is_one_sentence(score, tmp_path, bad):
     path = tmp_path / "bad.jsonl"
     path.write_text(bad)

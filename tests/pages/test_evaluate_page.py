@@ -115,6 +115,8 @@ MODELS = {
     "models.max_new_tokens": 4.0,
     "models.metrics": ["exact_match"],
     "models.seed": 3.0,
+    "models.num_return_sequences": 1.0,
+    "models.temperature": 0.0,
 }
 
 
