@@ -31,7 +31,7 @@ from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.decoding import Sampling
 from genai_lab.services import datasets, evaluation, jobs, matrix
-from genai_lab.services.jobs import process
+from genai_lab.services.jobs import job_files
 from genai_lab.services.jobs.handlers import HANDLERS
 from storage.tables import DatasetVersion, Generation, Run, Score
 
@@ -314,8 +314,8 @@ class Soak:
 
     def found_twice(self, job: int) -> int:
         keys: Counter[str] = Counter()
-        offset, path = 0, jobs.folder(self.lab, job) / process.REPORT
-        while found := list(process.lines(path, offset)):
+        offset, path = 0, jobs.folder(self.lab, job) / job_files.REPORT
+        while found := list(job_files.lines(path, offset)):
             keys.update(str(line["record"]["key"]) for line, _ in found if "record" in line)
             offset = found[-1][1]
         return sum(count > 1 for count in keys.values())

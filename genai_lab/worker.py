@@ -12,11 +12,13 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from genai_lab.files import write_json
-from genai_lab.services.jobs import process
+from genai_lab.services.jobs import job_files
+from genai_lab.services.jobs.executors.local import name_of, try_lock
 
 HEARTBEAT = 1.0
 SPARE = 64 * 1024
@@ -24,9 +26,9 @@ MEMORY = "The job needed more memory than this machine has; use a smaller model,
 DISK = "The disk is full; free some space and try the job again."
 CODES = {
     "finished": 0,
-    "failed": process.FAILED,
-    "out of memory": process.NO_MEMORY,
-    "disk full": process.DISK_FULL,
+    "failed": job_files.FAILED,
+    "out of memory": job_files.NO_MEMORY,
+    "disk full": job_files.DISK_FULL,
 }
 
 
@@ -35,7 +37,7 @@ class FileReporter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        path = folder / process.REPORT
+        path = folder / job_files.REPORT
         self._earlier = path.stat().st_size if path.exists() else 0
         self._stream = path.open("a", encoding="utf-8")
         self._lock = threading.Lock()
@@ -65,11 +67,11 @@ class FileReporter:
         self.line({"record": item})
 
     def earlier(self) -> Iterator[dict[str, Any]]:
-        path = self.folder / process.REPORT
+        path = self.folder / job_files.REPORT
         place = 0
         while place < self._earlier:
             before = place
-            for found, place in process.lines(path, before):
+            for found, place in job_files.lines(path, before):
                 if place <= self._earlier and "record" in found:
                     yield found["record"]
             if place == before:
@@ -87,24 +89,24 @@ def main(folder: Path, held: int | None = None) -> int:
     `held` is the descriptor of the folder's lock where the process that started this one has taken it.
     """
     lock = _lock(folder, held)
-    order = process.read(folder / process.ORDER)
+    order = job_files.read(folder / job_files.ORDER)
     if lock is None or order is None:
         return 0  # another worker does this job
     os.nice(5)
     _offer_to_the_kernel()
-    write_json(folder / process.WORKER, process.name_of(os.getpid(), order["attempt"]))
+    write_json(folder / job_files.WORKER, asdict(name_of(os.getpid(), order["attempt"])))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     spare = _spare(folder)
     ended = _body(folder, order, spare)
     spare.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # the code alone has to do
-        write_json(folder / process.EXIT, ended | {"attempt": order["attempt"], "peak_memory": _peak()})
+        write_json(folder / job_files.EXIT, ended | {"attempt": order["attempt"], "peak_memory": _peak()})
     return CODES[ended["reason"]]
 
 
 def _lock(folder: Path, held: int | None) -> IO[str] | None:
     if held is None:
-        return process.try_lock(folder)
+        return try_lock(folder)
     os.set_inheritable(held, False)
     return os.fdopen(held, "a")
 

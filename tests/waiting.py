@@ -25,7 +25,7 @@ def until_ended(lab: LabContext, job_id: int) -> jobs.JobView:
             last, since = now, time.monotonic()
         assert time.monotonic() - since < SILENCE, f"job {job_id} is {view.status} and silent: {jobs.log(lab, job_id)}"
 
-    return jobs.wait(lab, job_id, every=0.05, seen=look)
+    return jobs.wait(lab, job_id, every=0.05, on_poll=look)
 
 
 def until(condition: Callable[[], Any]) -> None:

@@ -127,7 +127,7 @@ def watched(lab: "LabContext", job_id: int, timeout: float | None = None) -> Any
             last, told = line, time.monotonic()
             progress(line)
 
-    return jobs.wait(lab, job_id, timeout, seen=tell)
+    return jobs.wait(lab, job_id, timeout, on_poll=tell)
 
 
 def ending(lab: "LabContext", view: Any) -> Any:

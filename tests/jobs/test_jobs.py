@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,18 @@ from sqlalchemy import select
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.files import write_json
 from genai_lab.services import jobs
-from genai_lab.services.jobs import process, supervisor
+from genai_lab.services.jobs import job_files, supervisor
+from genai_lab.services.jobs.executors import local
 from genai_lab.services.jobs.supervisor import Supervisor
 from pages.components import jobstrip
 from storage import jobs as queries
 from storage.tables import Job, Preset
+from tests.jobs.executors import MemoryExecutor
 from tests.tiny import open_new
 from tests.waiting import until, until_ended
+
+Still = Callable[[LabContext, MemoryExecutor], Supervisor]
 
 
 @pytest.fixture
@@ -53,30 +56,69 @@ def kept(lab: LabContext) -> list[str]:
         return sorted(session.scalars(select(Preset.name)))
 
 
-def test_a_run_is_given_a_gpu_for_each_of_its_processes_and_those_behind_it_wait(lab: LabContext) -> None:
-    supervisor, given = Supervisor(lab), []
-    supervisor._gpus = ("4", "5")
+@pytest.fixture
+def still() -> Iterator[Still]:
+    """Makes supervisors whose rounds the test runs by itself."""
+    created = []
 
-    def spawn(job_id: int, order: dict[str, Any]) -> None:
-        given.append((job_id, order["gpu"]))
-        write_json(jobs.folder(lab, job_id) / process.ORDER, order)
+    def create(lab: LabContext, executor: MemoryExecutor) -> Supervisor:
+        created.append(Supervisor(lab, executor=executor))
+        return created[-1]
 
-    supervisor._spawn = spawn  # type: ignore[method-assign]
-    wanted = (1, 2, 1)
-    plans = [{"model": "m", "data": ["d"], "training": {"processes": count}} for count in wanted]
-    one, two, three = (jobs.enqueue(lab, "train", {"plan": plan}, title="run") for plan in plans)
-    for each in (one, two, three):
-        jobs.folder(lab, each).mkdir(parents=True, exist_ok=True)
+    yield create
+    for each in created:
+        each.release()
+
+
+def test_any_executor_runs_the_workers(lab: LabContext, still: Still) -> None:
+    executor = MemoryExecutor()
+    supervisor = still(lab, executor)
+    first, second = count(lab), count(lab, name="b")
+    supervisor.step()
+    folder = jobs.folder(lab, first)
+    assert set(executor.orders) == {folder}
+    assert executor.orders[folder]["settings"] == {"upto": 3, "name": "a"}
+    executor.finish(folder, {"sum": 3})
+    supervisor.step()
+    assert (jobs.show(lab, first).status, jobs.show(lab, first).result) == ("finished", {"sum": 3})
+    supervisor.step()
+    jobs.cancel(lab, second)
+    supervisor.step()
+    supervisor.step()
+    assert executor.stops == [(jobs.folder(lab, second), False)]
+    assert jobs.show(lab, second).status == "cancelled"
+
+
+def test_a_worker_of_any_executor_that_dies_is_started_again_three_times(lab: LabContext, still: Still) -> None:
+    executor = MemoryExecutor()
+    supervisor = still(lab, executor)
+    job = count(lab)
+    for attempt in (1, 2, 3):
+        supervisor.step()
+        assert executor.orders[jobs.folder(lab, job)]["attempt"] == attempt
+        executor.living.clear()
+        supervisor.step()
+    assert (jobs.show(lab, job).status, jobs.show(lab, job).exit_reason) == ("failed", "killed")
+
+
+def test_a_run_gets_a_gpu_for_each_of_its_processes_and_later_runs_wait(lab: LabContext, still: Still) -> None:
+    executor = MemoryExecutor(gpus=("4", "5"))
+    supervisor = still(lab, executor)
+    plans = [{"model": "m", "data": ["d"], "training": {"processes": number}} for number in (1, 2, 1)]
+    ids = [jobs.enqueue(lab, "train", {"plan": plan}, title="run") for plan in plans]
+
+    def devices() -> list[str | None]:
+        orders = [executor.orders.get(jobs.folder(lab, job_id), {"gpu": None}) for job_id in ids]
+        return [order["gpu"] for order in orders]
+
     supervisor._start_next()
-    assert given == [(one, "4")]
-    supervisor._end(one, "finished", "finished", None)
+    assert devices() == ["4", None, None]
+    supervisor._end(ids[0], "finished", "finished", None)
     supervisor._start_next()
-    assert given[1:] == [(two, "4,5")]
-    supervisor._end(two, "finished", "finished", None)
+    assert devices() == ["4", "4,5", None]
+    supervisor._end(ids[1], "finished", "finished", None)
     supervisor._start_next()
-    assert given[2:] == [(three, "4")]
-    supervisor._claim.close()
-    supervisor._lock.close()
+    assert devices() == ["4", "4,5", "4"]
 
 
 def test_a_job_is_done_by_a_worker_and_written_down_once(lab: LabContext) -> None:
@@ -132,17 +174,17 @@ def test_findings_that_cannot_be_kept_end_their_own_job_only(lab: LabContext) ->
     assert until_ended(lab, good).status == "finished"
     done = until_ended(lab, bad)
     assert done.status == "failed"
-    assert "could not write down what the job found (KeyError" in str(done.error)
-    assert not process.alive(jobs.folder(lab, bad))
+    assert "results of the job could not be saved (KeyError" in str(done.error)
+    assert not local.LocalProcesses().alive(jobs.folder(lab, bad))
 
 
 def test_a_line_of_any_length_is_read_whole_and_a_torn_one_is_passed_over(tmp_path: Path) -> None:
     report = tmp_path / "report.jsonl"
-    long = "x" * (process.BLOCK + 10)
+    long = "x" * (job_files.BLOCK + 10)
     report.write_text(f'{{"record": "{long}"}}\n{{"rec\n{{"record": 2}}\n{{"record"')
-    first, second, third = process.lines(report)
+    first, second, third = job_files.lines(report)
     assert (first[0]["record"], second[0], third[0]) == (long, {}, {"record": 2})
-    assert list(process.lines(report, third[1])) == []
+    assert list(job_files.lines(report, third[1])) == []
 
 
 def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: LabContext) -> None:
@@ -154,7 +196,7 @@ def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: LabContext)
     jobs.cancel(lab, job)
     done = until_ended(lab, job)
     assert (done.status, done.exit_reason) == ("cancelled", "cancelled")
-    until(lambda: process.process_started(pid) is None or _zombie(pid))
+    until(lambda: local.process_started(pid) is None or _zombie(pid))
 
 
 def test_a_queued_job_is_cancelled_without_being_started(lab: LabContext) -> None:
@@ -167,7 +209,7 @@ def test_a_queued_job_is_cancelled_without_being_started(lab: LabContext) -> Non
 def test_the_next_supervisor_takes_over_a_living_worker(lab: LabContext, config: Config) -> None:
     supervisor = supervise(lab)
     job = count(lab, upto=10, pause=0.3)
-    worker = jobs.folder(lab, job) / process.WORKER
+    worker = jobs.folder(lab, job) / job_files.WORKER
     until(worker.exists)
     before = worker.read_text()
     supervisor.stop()
@@ -210,24 +252,21 @@ class Brief:
 
 
 def test_small_jobs_pass_long_ones_and_others_say_what_they_wait_for(
-    lab: LabContext, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, still: Still, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(jobs.HANDLERS._items, "brief", Brief())
-    supervisor, begun = Supervisor(lab), []
-    monkeypatch.setattr(supervisor, "_spawn", lambda job_id, order: begun.append(job_id))
+    executor = MemoryExecutor(cpu_slots=2)
     first, second, third = (count(lab, name=name) for name in "abc")
     small, smaller = (jobs.enqueue(lab, "brief", {}, title=title) for title in ("Keep it", "Merge it"))
     behind = jobs.enqueue(lab, "count", {}, title="Later", depends_on=third)
     assert jobs.show(lab, first).waiting == "waits to be started"
-    supervisor._start_next()
-    assert begun == [first, second, small]
+    still(lab, executor)._start_next()
+    assert list(executor.orders) == [jobs.folder(lab, job_id) for job_id in (first, second, small)]
     assert jobs.show(lab, third).waiting == f"waits for its turn behind job {first} (Count to 3) and 1 more"
     assert jobs.show(lab, smaller).waiting == f"waits for its turn behind job {small} (Keep it)"
     assert jobs.show(lab, behind).waiting == f"waits for job {third} (Count to 3)"
     assert jobs.show(lab, first).waiting == ""
     assert (jobs.cancel(lab, first).state, jobs.show(lab, second).state) == ("cancelling", "running")
-    supervisor._claim.close()
-    supervisor._lock.close()
 
 
 def test_a_job_tells_its_attempts_and_why_they_ended(lab: LabContext) -> None:
@@ -269,7 +308,7 @@ def _zombie(pid: int) -> bool:
 def test_a_job_is_cancelled_and_retried_two_hundred_times_without_a_lost_order(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "COMMAND", ("/bin/sh", "-c", "exec sleep 600"))
+    monkeypatch.setattr(local, "COMMAND", ("/bin/sh", "-c", "exec sleep 600"))
     monkeypatch.setattr(supervisor, "EVERY", 0.001)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     supervise(lab)
@@ -284,7 +323,7 @@ def test_a_job_is_cancelled_and_retried_two_hundred_times_without_a_lost_order(
         jobs.retry(lab, job)
     until(lambda: jobs.show(lab, job).status == "running")
     attempt = jobs.show(lab, job).attempt
-    until(lambda: (process.read(jobs.folder(lab, job) / process.ORDER) or {}).get("attempt") == attempt)
+    until(lambda: (job_files.read(jobs.folder(lab, job) / job_files.ORDER) or {}).get("attempt") == attempt)
     jobs.cancel(lab, job)
     until(lambda: not jobs.show(lab, job).live)
-    assert not process.alive(jobs.folder(lab, job))
+    assert not local.LocalProcesses().alive(jobs.folder(lab, job))

@@ -1,15 +1,13 @@
 """Which resource a job occupies, and how many may occupy it at once."""
 
-from pathlib import Path
-
 import pytest
 
-from genai_lab.config import Config
-from genai_lab.services.jobs import resources
+from genai_lab.services.jobs.executors import LocalProcesses, Resources
+from genai_lab.services.jobs.executors.local import visible_gpus
 
 
 @pytest.mark.parametrize(
-    ("resource", "device", "found", "expected"),
+    ("resource", "device", "gpus", "expected"),
     [
         ("device", "auto", ("0",), "gpu"),
         ("device", "auto", (), "cpu"),
@@ -19,19 +17,19 @@ from genai_lab.services.jobs import resources
     ],
 )
 def test_a_job_of_the_device_takes_the_gpu_where_the_lab_computes_on_one(
-    resource: str, device: str, found: tuple[str, ...], expected: str
+    resource: str, device: str, gpus: tuple[str, ...], expected: str
 ) -> None:
-    assert resources.resolved(resource, device, found) == expected
+    assert Resources(gpus, cpu_slots=1, network_slots=1).resolved(resource, device) == expected
 
 
-def test_one_job_a_gpu_and_as_many_on_the_cpu_as_is_set(tmp_path: Path) -> None:
-    config = Config(home=tmp_path, cpu_jobs=3)
-    assert [resources.slots(name, config, ("0", "1")) for name in ("gpu", "cpu", "network")] == [2, 3, 4]
-    assert resources.slots("gpu", config, ()) == resources.slots("side", config, ()) == 1
+def test_one_job_a_gpu_and_as_many_on_the_cpu_as_is_set() -> None:
+    available = Resources(("0", "1"), cpu_slots=3, network_slots=4)
+    assert [available.slots(name) for name in ("gpu", "cpu", "network", "side")] == [2, 3, 4, 1]
+    assert Resources((), cpu_slots=1, network_slots=1).slots("gpu") == 1
 
 
 def test_the_gpus_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    assert resources.gpus() == ("2", "3")
+    assert visible_gpus() == ("2", "3")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert resources.gpus() == ()
+    assert visible_gpus() == LocalProcesses().resources().gpus == ()

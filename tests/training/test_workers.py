@@ -15,7 +15,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, models, training
-from genai_lab.services.jobs import process
+from genai_lab.services.jobs import job_files
 from tests.tiny import open_new
 from tests.training.models import TEXTS, tiny
 from tests.waiting import until
@@ -47,7 +47,7 @@ def killer(lab: LabContext, killed: list[int]) -> None:
     """Kills the worker of job 1 as soon as it has left a checkpoint."""
     place = jobs.folder(lab, 1)
     until(lambda: list((place / "out").glob("checkpoint-*/trainer_state.json")))
-    worker = process.read(place / process.WORKER) or {}
+    worker = job_files.read(place / job_files.WORKER) or {}
     os.kill(worker["pid"], signal.SIGKILL)
     killed.append(worker["pid"])
 

@@ -1,7 +1,8 @@
 """The one process of a data home that starts workers, reads their reports and writes the database.
 
-It keeps nothing in memory that it needs: after a crash the next one finds the Job rows, the folders and the locks,
-takes over workers that live, and ends what has ended. A dead worker's job is tried again from its records.
+It keeps no state in memory that it needs: after a crash the next one finds the Job rows, the folders and the locks,
+takes over living workers, and closes jobs that have ended. A dead worker's job is tried again from its records.
+Where workers run is the business of an executor.
 """
 
 import contextlib
@@ -9,7 +10,6 @@ import errno
 import fcntl
 import itertools
 import logging
-import signal
 import threading
 import time
 from pathlib import Path
@@ -19,9 +19,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.glibc_heap import TUNABLES
-from genai_lab.services.jobs import folder, ingestion, process, resources
+from genai_lab.services.jobs import ingestion, job_files, resources
+from genai_lab.services.jobs.executors import Executor, LocalProcesses, WorkerExit
 from genai_lab.services.jobs.handlers import HANDLERS
+from genai_lab.services.jobs.queue import folder
 from storage import jobs as queries
 from storage.tables import Job
 
@@ -30,21 +31,22 @@ EVERY = 0.25
 FRUITLESS = 3
 GRACE = 3.0
 PATIENCE = 2.0
-DEAD = "The worker was killed {times} times without getting any further; its log may tell why. Try the job again."
+DEAD = "The worker was killed {times} times without any progress; its log may say why. Try the job again."
 SMALL = "The system ended the worker because memory ran out; use a smaller model, fewer rows or shorter texts at once."
 FULL = "The disk is full; free some space and try the job again."
 UNKNOWN = "No kind of job is called {kind!r} here; load the plugin that brought it (GENAI_LAB_PLUGINS) and try again."
-UNKEPT = "The lab could not write down what the job found ({problem}); the app's log holds the details."
+NOT_SAVED = "The results of the job could not be saved ({problem}); the app's log holds the details."
 
 
 class Supervisor:
     """Works in a thread between `start` and `stop`. Raises LabError where another process holds the data home.
 
-    `patience` in seconds: whoever only asks whether the home is free holds it for a moment.
+    `patience`: seconds to wait for the lock; a process that only asks whether the home is free holds it briefly.
     """
 
-    def __init__(self, lab: LabContext, patience: float = PATIENCE) -> None:
+    def __init__(self, lab: LabContext, patience: float = PATIENCE, executor: Executor | None = None) -> None:
         self.lab = lab
+        self._executor = executor or LocalProcesses(lab.config.cpu_jobs)
         self._lock = _hold(lab.config.home, patience)
         try:
             self._claim = _claim(lab, patience)
@@ -53,9 +55,7 @@ class Supervisor:
             raise
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
-        self._children: dict[int, Any] = {}
-        self._asked: dict[int, float] = {}
-        self._gpus = resources.gpus()
+        self._stop_requests: dict[int, float] = {}  # when a job's worker was first asked to end, by the job's id
 
     def start(self) -> None:
         self.lab.set_service(self)
@@ -66,6 +66,10 @@ class Supervisor:
         self.lab.drop_service(Supervisor)
         self._stop.set()
         self._thread.join(timeout=10)
+        self.release()
+
+    def release(self) -> None:
+        """Gives the data home back, so that another process can supervise."""
         self._claim.close()
         self._lock.close()
 
@@ -96,49 +100,47 @@ class Supervisor:
         except OperationalError:
             raise
         except Exception as problem:
-            # One job whose findings cannot be kept must not stop all others.
-            log.exception("job %s cannot be written down", job.id)
-            place = folder(self.lab, job.id)
-            process.end(place, force=True)
-            process.end_children(place)
-            told = str(problem.orig if isinstance(problem, DBAPIError) else problem).splitlines()
-            reason = f"{type(problem).__name__}: {told[0][:200]}" if told else type(problem).__name__
-            said = str(problem) if isinstance(problem, LabError) else UNKEPT.format(problem=reason)
-            self._end(job.id, "failed", "failed", said)
+            # One job whose results cannot be saved must not stop all others.
+            log.exception("the results of job %s cannot be saved", job.id)
+            job_folder = folder(self.lab, job.id)
+            self._executor.stop(job_folder, force=True)
+            self._executor.wait(job_folder)
+            lines = str(problem.orig if isinstance(problem, DBAPIError) else problem).splitlines()
+            reason = f"{type(problem).__name__}: {lines[0][:200]}" if lines else type(problem).__name__
+            message = str(problem) if isinstance(problem, LabError) else NOT_SAVED.format(problem=reason)
+            self._end(job.id, "failed", "failed", message)
 
     def _follow(self, job: Job) -> None:
-        place = folder(self.lab, job.id)
-        offset = ingestion.ingest(self.lab, job.id, place, job.ingested)
-        child = self._children.get(job.id)
-        code = child.poll() if child is not None else None
-        if process.alive(place):
+        job_folder = folder(self.lab, job.id)
+        offset = ingestion.ingest(self.lab, job.id, job_folder, job.ingested)
+        if self._executor.alive(job_folder):
             if job.cancel_requested:
-                asked = self._asked.setdefault(job.id, time.monotonic())
-                process.end(place, force=time.monotonic() - asked > GRACE)
+                first = self._stop_requests.setdefault(job.id, time.monotonic())
+                self._executor.stop(job_folder, force=time.monotonic() - first > GRACE)
             return
-        process.end_children(place)
-        self._children.pop(job.id, None)
-        self._asked.pop(job.id, None)
-        while (after := ingestion.ingest(self.lab, job.id, place, offset)) > offset:
+        worker_exit = self._executor.wait(job_folder)
+        self._stop_requests.pop(job.id, None)
+        while (after := ingestion.ingest(self.lab, job.id, job_folder, offset)) > offset:
             offset = after
-        ended = process.read(place / process.EXIT)
+        ended = job_files.read(job_folder / job_files.EXIT)
         if ended and ended.get("attempt") == job.attempt:
             self._finish(job.id, ended)
         elif job.cancel_requested:
             self._end(job.id, "cancelled", "cancelled", None)
         else:
-            self._after_death(job, place, code)
+            self._after_death(job, job_folder, worker_exit)
 
-    def _after_death(self, job: Job, place: Path, code: int | None) -> None:
-        """Tries again, unless the disk is full or several attempts in a row have found out nothing."""
-        if code == process.DISK_FULL:
+    def _after_death(self, job: Job, job_folder: Path, worker_exit: WorkerExit) -> None:
+        """Queues the job again, unless the disk is full or several attempts in a row have left no record."""
+        if worker_exit.code == job_files.DISK_FULL:
             self._end(job.id, "failed", "disk full", FULL)
             return
-        order = process.read(place / process.ORDER) or {}
+        order = job_files.read(job_folder / job_files.ORDER) or {}
         with self.lab.database.session() as session:
             failed = list(job.failed_attempts or ())
             if order.get("attempt") == job.attempt:  # else the supervisor ended before it started the worker
-                failed = queries.add_failed_attempt(session, job.id, _failed_attempt(job, place, order, code))
+                attempt = _failed_attempt(job, job_folder, order, worker_exit)
+                failed = queries.add_failed_attempt(session, job.id, attempt)
             times = _without_records(failed)
             reason = failed[-1]["reason"] if failed else "killed"
             if times >= FRUITLESS:
@@ -149,22 +151,23 @@ class Supervisor:
                 queries.queue_again(session, job.id, f"{why}; attempt {job.attempt + 1} goes on.")
 
     def _start_next(self) -> None:
+        available = self._executor.resources()
         with self.lab.database.session() as session:
             running = queries.jobs_of_status(session, "running")
             busy = [job.resource for job in running]
             free = self._free_gpus(running)
-            chosen = []
+            orders = []
             for job in queries.jobs_of_status(session, "queued"):
                 if job.kind not in HANDLERS:
                     queries.end_job(session, job, "failed", "failed", UNKNOWN.format(kind=job.kind))
                     continue
                 if job.cancel_requested or not queries.may_start(session, job):
                     continue
-                kind = HANDLERS.get(job.kind)
-                resource = resources.place_of(kind, self.lab.config.device, self._gpus)
-                if busy.count(resource) >= resources.slots(resource, self.lab.config, self._gpus):
+                handler = HANDLERS.get(job.kind)
+                resource = resources.resource_of(handler, self.lab.config.device, available)
+                if busy.count(resource) >= available.slots(resource):
                     continue
-                gpus = min(resources.gpus_of(kind, job.settings), len(self._gpus)) if resource == "gpu" else 0
+                gpus = min(resources.gpus_of(handler, job.settings), len(available.gpus)) if resource == "gpu" else 0
                 if gpus > len(free):
                     free.clear()  # the jobs behind it wait too, or its turn would never come
                     continue
@@ -172,32 +175,26 @@ class Supervisor:
                 queries.mark_running(job, resource)
                 order = {"kind": job.kind, "settings": job.settings, "attempt": job.attempt, "offset": job.ingested}
                 order["gpu"], free = ",".join(free[:gpus]) or None, free[gpus:]
-                chosen.append((job.id, order))
-        for job_id, order in chosen:
+                orders.append((job.id, order))
+        for job_id, order in orders:
             self._spawn(job_id, order)
 
     def _free_gpus(self, running: list[Job]) -> list[str]:
-        orders = [process.read(folder(self.lab, job.id) / process.ORDER) or {} for job in running]
-        taken = {gpu for order in orders for gpu in (order.get("gpu") or "").split(",")}
-        return [gpu for gpu in self._gpus if gpu not in taken]
+        orders = [job_files.read(folder(self.lab, job.id) / job_files.ORDER) or {} for job in running]
+        busy = {gpu for order in orders for gpu in (order.get("gpu") or "").split(",")}
+        return [gpu for gpu in self._executor.resources().gpus if gpu not in busy]
 
     def _spawn(self, job_id: int, order: dict[str, Any]) -> None:
-        place = folder(self.lab, job_id)
-        order |= {"kernel_kills": process.kernel_kills()}
-        environment = {"GLIBC_TUNABLES": TUNABLES} | self.lab.config.environment()
-        if order["gpu"] is not None:
-            environment["CUDA_VISIBLE_DEVICES"] = order["gpu"]
         try:
-            started = process.start(place, order, environment)
+            worker = self._executor.start(folder(self.lab, job_id), order, self.lab.config.environment())
         except OSError as problem:
             full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
-            told = FULL if full else f"The worker could not be started ({problem.strerror}); try the job again."
-            self._end(job_id, "failed", "disk full" if full else "failed", told)
+            message = FULL if full else f"The worker could not be started ({problem.strerror}); try the job again."
+            self._end(job_id, "failed", "disk full" if full else "failed", message)
             return
-        if started is not None:
-            self._children[job_id], known = started
+        if worker is not None:
             with self.lab.database.session() as session:
-                queries.name_process(session, job_id, known["pid"], known["started"])
+                queries.name_process(session, job_id, worker.pid, worker.started)
 
     def _finish(self, job_id: int, ended: dict[str, Any]) -> None:
         if ended["status"] != "finished":
@@ -214,20 +211,19 @@ class Supervisor:
             queries.end_job(session, session.get_one(Job, job_id), status, reason, error, peak)
 
 
-def _failed_attempt(job: Job, place: Path, order: dict[str, Any], code: int | None) -> dict[str, Any]:
-    """How an attempt ended whose worker left no word; `code` is None where another process started it."""
-    no_memory = code in (None, -signal.SIGKILL) and process.kernel_kills() > order["kernel_kills"]
+def _failed_attempt(job: Job, job_folder: Path, order: dict[str, Any], worker_exit: WorkerExit) -> dict[str, Any]:
+    """How an attempt ended whose worker wrote no exit file."""
     return {
         "attempt": job.attempt,
-        "reason": "out of memory" if no_memory else "killed",
-        "records": ingestion.any_record(place / process.REPORT, order["offset"]),
+        "reason": "out of memory" if worker_exit.out_of_memory else "killed",
+        "records": ingestion.any_record(job_folder / job_files.REPORT, order["offset"]),
         "peak_memory": job.peak_memory,
     }
 
 
 def _without_records(failed: list[dict[str, Any]]) -> int:
     """How many attempts in a row, the last one among them, have left no record."""
-    return len(list(itertools.takewhile(lambda one: not one["records"], reversed(failed))))
+    return len(list(itertools.takewhile(lambda attempt: not attempt["records"], reversed(failed))))
 
 
 def stand_in(lab: LabContext) -> "Supervisor | None":
@@ -268,11 +264,11 @@ def _hold(home: Path, patience: float) -> IO[str]:
 
 def _claim(lab: LabContext, patience: float) -> contextlib.ExitStack:
     """A PostgreSQL database may be reached from several homes, so it is claimed by a lock of its own."""
-    kept = contextlib.ExitStack()
+    locks = contextlib.ExitStack()
     until = time.monotonic() + patience
-    while not queries.claim(lab.database, kept):
+    while not queries.claim(lab.database, locks):
         if time.monotonic() >= until:
-            shown = lab.config.database_url.split("@")[-1]
-            raise LabError(f"Another genai_lab is open on the database {shown}; close it, or choose another one.")
+            address = lab.config.database_url.split("@")[-1]
+            raise LabError(f"Another genai_lab is open on the database {address}; close it, or choose another one.")
         time.sleep(0.1)
-    return kept
+    return locks

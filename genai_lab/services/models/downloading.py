@@ -69,7 +69,7 @@ def download(lab: "LabContext", source: Source, progress: Callable[[str], None] 
             progress(f"{begun.repo}: {size_text(int(view.done))} of {size_text(begun.total_bytes)}")
 
     try:
-        fetching.checked(jobs.wait(lab, begun.id, seen=report))
+        fetching.checked(jobs.wait(lab, begun.id, on_poll=report))
     except KeyboardInterrupt:
         fetching.cancel(lab, begun.id)
         jobs.wait(lab, begun.id, timeout=15)

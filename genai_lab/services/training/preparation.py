@@ -17,7 +17,7 @@ from genai_lab.models.transformers import choose_device
 from genai_lab.prompts import bind, fill
 from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.services.datasets import VersionView
-from genai_lab.services.jobs import resources
+from genai_lab.services.jobs.executors.local import visible_gpus
 from genai_lab.services.templates import TemplateView
 from genai_lab.services.training import preferences
 from genai_lab.settings import read_settings
@@ -151,7 +151,7 @@ def _spread(lab: LabContext, plan: Plan) -> None:
     training = plan.training
     if training.processes > 1:
         device = device_of(lab)
-        room = {"cuda": len(resources.gpus()), "cpu": cores()}.get(device, 1)
+        room = {"cuda": len(visible_gpus()), "cpu": cores()}.get(device, 1)
         if training.processes > room:
             units = "cores" if device == "cpu" else "GPUs"
             raise BadSetting("processes", training.processes, f"at most {room}, as many as there are {units}")

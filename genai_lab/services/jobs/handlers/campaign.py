@@ -13,7 +13,7 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.feedback.masking import pattern
 from genai_lab.services import feedback
 from genai_lab.services.feedback import sources
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from storage import feedback as queries
 from storage.feedback_tables import Campaign
 from storage.tables import Job, Run

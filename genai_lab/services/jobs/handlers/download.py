@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.models import BACKENDS
 from genai_lab.services import models
 from genai_lab.services.downloads import KIND
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from storage import models as queries
 from storage.tables import Job
 

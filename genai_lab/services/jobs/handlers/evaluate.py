@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.metrics import Choice
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from genai_lab.services.predictions.scoring import score
 from storage import evaluation as queries
 from storage.tables import Job, Run

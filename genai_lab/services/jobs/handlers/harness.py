@@ -10,7 +10,7 @@ from genai_lab.evaluation.figures import HARNESS
 from genai_lab.provenance import provenance
 from genai_lab.services.datasets import importing
 from genai_lab.services.evaluation import harness
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from storage import evaluation as queries
 from storage import models, runs
 from storage.tables import DatasetVersion, Job, Run, RunInput

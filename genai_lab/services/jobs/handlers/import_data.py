@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.data.child import limit_memory
 from genai_lab.services.datasets import importing, profiling, queued
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from storage.tables import Job
 
 

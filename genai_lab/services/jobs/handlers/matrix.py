@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import packing
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from genai_lab.services.matrix import MATRIX, Plan
 from storage import evaluation as queries
 from storage.tables import Job, Run

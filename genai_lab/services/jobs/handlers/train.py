@@ -13,7 +13,7 @@ from genai_lab.context import LabContext
 from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, models
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparation
 from genai_lab.training import Plan, architecture_of
 from genai_lab.training.completion_scores import metric_for, rows_for
