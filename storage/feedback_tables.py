@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from storage.tables import Row
+from storage.tables import OwnedRow, Row
 
 
 class Campaign(Row):
@@ -110,7 +110,7 @@ class Assignment(Row):
     )
 
 
-class Ranking(Row):
+class Ranking(OwnedRow):
     """One answer. A change adds a row with the next `revision`; only the last one of an assignment is `current`.
 
     `groups` holds candidate ids, the best group first; `skip` is the reason where there is no order.

@@ -1,6 +1,7 @@
 """Every table, on one page. Rows are what is remembered; a Run is the only maker of artefacts."""
 
 import re
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -27,6 +28,8 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 
+OWNER_ID = 1  # the one user of a lab, whom the migration adds
+_ACTING_USER: ContextVar[int] = ContextVar("acting_user", default=OWNER_ID)
 INPUTS = ("model_id", "dataset_version_id", "template_version_id", "source_run_id")
 
 
@@ -74,6 +77,28 @@ class Row(Base):
     created_at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC))
 
 
+def acting_user_id() -> int:
+    """The user for whom this thread or task writes: the owner, until there are others."""
+    return _ACTING_USER.get()
+
+
+class OwnedRow(Row):
+    """A row that remembers which user wrote it."""
+
+    __abstract__ = True
+
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), default=acting_user_id)
+
+
+class User(Row):
+    """Somebody who works in the lab. Annotators of a campaign and visitors of a demo are no users."""
+
+    __tablename__ = "users"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+
+
 class Experiment(Row):
     __tablename__ = "experiments"
 
@@ -102,7 +127,7 @@ class Model(Row):
     __table_args__ = (CheckConstraint("role IN ('generate', 'reward', 'classify')", name="role"),)
 
 
-class Run(Row):
+class Run(OwnedRow):
     """One piece of work and all that is needed to repeat it; inputs and settings never change once it has started.
 
     `title` and `tags` are a reader's own words for it and may change.
@@ -196,13 +221,15 @@ class Generation(Row):
     __table_args__ = (UniqueConstraint("run_id", "row_index", "sample_index"),)
 
 
-class Preset(Row):
+class Preset(OwnedRow):
     """A user's own sampling settings under a name."""
 
     __tablename__ = "presets"
 
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
     settings: Mapped[dict[str, Any]]
+
+    __table_args__ = (UniqueConstraint("user_id", "name"),)
 
 
 class Dataset(Row):
@@ -269,7 +296,7 @@ class TemplateVersion(Row):
     __table_args__ = (UniqueConstraint("template_id", "number"), UniqueConstraint("template_id", "content_hash"))
 
 
-class Job(Row):
+class Job(OwnedRow):
     """Work done in a process of its own. `resource` is what it occupies ("cpu", "gpu", "network").
 
     It begins when the job `depends_on_id` has finished and those of `after` have ended, in whichever way. `pid` and

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select, text
 from sqlalchemy.exc import DatabaseError
 
 from genai_lab.config import Config
@@ -174,9 +174,11 @@ def _put_back(config: Config, copy: Path) -> dict[str, int]:
 
 
 def _copy_rows(source: Connection, target: Connection) -> None:
+    """Copies every row into a database that holds nothing but what its migrations have added."""
+    target.execute(delete(whole.tables()["users"]))
     for table in whole.tables().values():
-        found = source.execution_options(stream_results=True).execute(select(table).order_by(table.c.id))
-        while block := found.fetchmany(BLOCK):
+        rows = source.execution_options(stream_results=True).execute(select(table).order_by(table.c.id))
+        while block := rows.fetchmany(BLOCK):
             target.execute(insert(table), [dict(row._mapping) for row in block])
 
 

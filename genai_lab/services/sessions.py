@@ -16,8 +16,8 @@ from genai_lab import files
 from genai_lab.context import LabContext
 from genai_lab.errors import StorageError
 from genai_lab.services.feedback import links
+from storage.tables import OWNER_ID as OWNER_ID
 
-OWNER_ID = 1  # the one user of a lab
 FILE = "sessions.json"
 DAYS = 30
 LIFETIME = DAYS * 86_400
