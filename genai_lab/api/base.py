@@ -108,7 +108,7 @@ def wait_for_job(
     from genai_lab.services import jobs
 
     on_look = progress if callable(progress) else _printer() if progress else None
-    view = jobs.wait(context, job_id, timeout, seen=on_look)
+    view = jobs.wait(context, job_id, timeout, on_poll=on_look)
     if view.status != "finished":
         raise LabError(f"Job {job_id} ended ({view.exit_reason or view.status}): {view.error or 'no reason is known'}")
     return view

@@ -10,6 +10,6 @@ from genai_lab.services.jobs.views import LIVE, STATUSES, JobView, view_of
 from genai_lab.services.jobs.waiting import wait
 
 __all__ = [
-    "HANDLERS", "LIVE", "STATUSES", "JobView", "cancel", "enqueue", "find", "folder", "log", "metrics", "of_run", "retry",
-    "show", "view_of", "wait",
+    "HANDLERS", "LIVE", "STATUSES", "JobView", "cancel", "enqueue", "find", "folder", "log", "metrics", "of_run",
+    "retry", "show", "view_of", "wait",
 ]  # fmt: skip
