@@ -1,15 +1,15 @@
-"""Every run of every kind: found again, opened where it belongs; completions exported, deleted with a way back."""
+"""Runs of every kind: opened where they belong and replayed; completions are exported, scored and deleted."""
 
 import html
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import history as service
+from genai_lab.services import runs
 from pages.components.confirm import Confirm
 from pages.components.copying import download_computed
 from pages.components.errors import PRIVATE, guarded, notice
@@ -22,26 +22,26 @@ ROUTE = "history"
 PAGE = 25
 NAMES = ("Run", "Kind", "When (UTC)", "Model", "About", "Result", "Settings", "Seed", "Tokens", "Status")
 ALL = ""
-FILTER = [("Every kind", ALL), *((title, kind) for kind, title in service.KINDS.items())]
-WAITING = empty_state_markup("Reading the history", "One moment.")
+MOST_REPLAYS = 8
+LOADING = empty_state_markup("Reading the history", "One moment.")
 Update = Any
-PICK = """
+SELECTION_SCRIPT = """
 const boxes = () => [...element.querySelectorAll('input.pick')];
 element.addEventListener('change', event => {
   if (event.target.classList.contains('pick-all')) boxes().forEach(box => { box.checked = event.target.checked; });
-  const all = element.querySelector('.pick-all'), chosen = boxes().filter(box => box.checked);
-  all.checked = chosen.length > 0 && chosen.length === boxes().length;
-  all.indeterminate = chosen.length > 0 && !all.checked;
+  const all = element.querySelector('.pick-all'), selected = boxes().filter(box => box.checked);
+  all.checked = selected.length > 0 && selected.length === boxes().length;
+  all.indeterminate = selected.length > 0 && !all.checked;
   boxes().forEach(box => box.closest('tr').classList.toggle('picked', box.checked));
-  trigger('select', { ids: chosen.map(box => box.value), of: boxes().length });
+  trigger('select', { ids: selected.map(box => box.value), of: boxes().length });
 });
-// A table that is drawn anew has nothing selected; one that is drawn the same keeps what is.
+// A new table has nothing selected; one that is rendered the same keeps its selection.
 watch('value', () => requestAnimationFrame(() => {
-  const chosen = boxes().filter(box => box.checked);
-  trigger('select', { ids: chosen.map(box => box.value), of: boxes().length });
+  const selected = boxes().filter(box => box.checked);
+  trigger('select', { ids: selected.map(box => box.value), of: boxes().length });
 }));
 """
-LOOK = """
+STYLE = """
 table.runs td:first-child, table.runs th:first-child { width: 1%; min-width: 0; padding-right: 0; }
 table.runs input { width: 16px; height: 16px; margin: 1px 0; accent-color: var(--color-accent); vertical-align: top; }
 table.runs tr.picked { background: color-mix(in srgb, var(--color-accent) 8%, transparent); }
@@ -54,8 +54,8 @@ table.runs td:nth-child(3) span { overflow-wrap: normal; }
 
 
 def build(lab: LabContext) -> None:
-    page_head(TITLE, "Every run with its settings and seed: open it where it belongs, replay it, take it along.")
-    place, gone = gr.State(0), gr.State([])
+    page_head(TITLE, "Every run with its settings and seed: open it where it belongs, replay it, export it.")
+    page_number, deleted_ids = gr.State(0), gr.State([])
     with gr.Row(elem_classes=["actions"]):
         search = gr.Textbox(
             placeholder="Words in title, model, dataset, prompt or completion",
@@ -64,173 +64,172 @@ def build(lab: LabContext) -> None:
             max_lines=1,
         )
         kind = gr.Dropdown(
-            FILTER,
+            [("Every kind", ALL), *((title, name) for name, title in runs.titles().items())],
             value=ALL,
             label="Kind",
-            info="The cells of a matrix stand under Predictions.",
+            info="The cells of a matrix are listed under Predictions.",
             interactive=True,
             elem_id="history-kind",
         )
     table = gr.HTML(
-        WAITING,
-        css_template=LOOK,
-        js_on_load=PICK,
+        LOADING,
+        css_template=STYLE,
+        js_on_load=SELECTION_SCRIPT,
         apply_default_css=False,
         elem_classes=PLAIN,
         elem_id="history-table",
     )
-    picked = gr.State([])
-    chosen = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="history-picked")
-    with gr.Row(elem_classes=["actions"], visible=False) as turning:
+    selection = gr.State([])
+    count = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="history-picked")
+    with gr.Row(elem_classes=["actions"], visible=False) as paging:
         newer = gr.Button("Newer", size="sm", scale=0, min_width=70, elem_id="history-newer")
         older = gr.Button("Older", size="sm", scale=0, min_width=70, elem_id="history-older")
     with gr.Column(visible=False) as body:
         with gr.Row(elem_classes=["actions"]):
+            replay = gr.Button("Replay", size="sm", scale=0, min_width=70, elem_id="history-replay")
             jsonl = gr.Button("JSONL", size="sm", scale=0, min_width=70, elem_id="history-jsonl")
             csv = gr.Button("CSV", size="sm", scale=0, min_width=70, elem_id="history-csv")
             delete = gr.Button("Delete", size="sm", scale=0, min_width=70, elem_id="history-delete")
             undo = gr.Button("Undo delete", size="sm", scale=0, min_width=100, visible=False, elem_id="history-undo")
-        surely = Confirm("Delete", "history-confirm")
-        score_row(lab, selected, [picked], "history")
-    shown = [table, place, turning, body]
-    asked: list[Any] = [search, kind]
-    on_open(arrived, [kind, *shown], lab)
-    for one in asked:
-        one.change(guarded(searched, lab), asked, shown, trigger_mode="always_last", **PRIVATE)
-    newer.click(guarded(turned, lab, -1), [*asked, place], shown, **PRIVATE)
-    older.click(guarded(turned, lab, 1), [*asked, place], shown, **PRIVATE)
-    table.select(guarded(pick), None, [picked, chosen], queue=False, trigger_mode="always_last", **PRIVATE)
-    download_computed(jsonl, to_jsonl, [picked], "generations.jsonl", lab)
-    download_computed(csv, to_csv, [picked], "generations.csv", lab)
-    delete.click(guarded(ask, surely), picked, surely.outputs, **PRIVATE)
-    surely.yes.click(guarded(deleted, lab), [picked, *asked, place], [*shown, gone, undo], **PRIVATE).then(
-        surely.close, None, surely.outputs, **PRIVATE
+        confirm = Confirm("Delete", "history-confirm")
+        score_row(lab, selected_ids, [selection], "history")
+    outputs = [table, page_number, paging, body]
+    filters: list[Any] = [search, kind]
+    on_open(load_page, [kind, *outputs], lab)
+    for component in filters:
+        component.change(guarded(on_filter, lab), filters, outputs, trigger_mode="always_last", **PRIVATE)
+    newer.click(guarded(on_turn, lab, -1), [*filters, page_number], outputs, **PRIVATE)
+    older.click(guarded(on_turn, lab, 1), [*filters, page_number], outputs, **PRIVATE)
+    table.select(guarded(on_select), None, [selection, count], queue=False, trigger_mode="always_last", **PRIVATE)
+    replay.click(guarded(on_replay, lab), [selection, *filters], outputs, **PRIVATE)
+    download_computed(jsonl, to_jsonl, [selection], "generations.jsonl", lab)
+    download_computed(csv, to_csv, [selection], "generations.csv", lab)
+    delete.click(guarded(ask_to_delete, lab, confirm), selection, confirm.outputs, **PRIVATE)
+    after_delete = [*outputs, deleted_ids, undo]
+    confirm.yes.click(guarded(on_delete, lab), [selection, *filters, page_number], after_delete, **PRIVATE).then(
+        confirm.close, None, confirm.outputs, **PRIVATE
     )
-    undo.click(guarded(undone, lab), [gone, *asked, place], [*shown, gone, undo], **PRIVATE)
+    undo.click(guarded(on_undo, lab), [deleted_ids, *filters, page_number], after_delete, **PRIVATE)
 
 
-def arrived(lab: LabContext, request: gr.Request) -> Sequence[Update]:
+def load_page(lab: LabContext, request: gr.Request) -> Sequence[Update]:
     """The page as its address asks for it: ?kind=train."""
     kind = request.query_params.get("kind", ALL)
-    kind = kind if kind in service.KINDS else ALL
-    return [kind, *draw(lab, "", kind, 0)]
+    kind = kind if kind in runs.RUN_KINDS else ALL
+    return [kind, *render(lab, "", kind, 0)]
 
 
-def draw(lab: LabContext, search: str, kind: str, place: int) -> tuple[Update, ...]:
-    """The table, its page, and what can be done with it."""
-    found = service.history(lab, search or "", PAGE, place * PAGE, kind or ALL)
-    some = kind == "generate" or (not kind and any(row.kind == "generate" for row in found.rows))
+def render(lab: LabContext, search: str, kind: str, page_number: int) -> tuple[Update, ...]:
+    """The table, the number of its page, and what can be done with its runs."""
+    history = service.history(lab, search or "", PAGE, page_number * PAGE, kind or ALL)
+    selectable = any(_is_selectable(row) for row in history.rows)
     return (
-        _table(found, search, kind, place),
-        place,
-        gr.update(visible=found.total > PAGE),
-        gr.update(visible=some or bool(search)),
+        _table(history, search, kind, page_number),
+        page_number,
+        gr.update(visible=history.total > PAGE),
+        gr.update(visible=selectable or bool(search)),
     )
 
 
-def searched(lab: LabContext, search: str, kind: str) -> tuple[Update, ...]:
-    return draw(lab, search, kind, 0)
+def on_filter(lab: LabContext, search: str, kind: str) -> tuple[Update, ...]:
+    return render(lab, search, kind, 0)
 
 
-def turned(lab: LabContext, way: int, search: str, kind: str, place: int) -> tuple[Update, ...]:
+def on_turn(lab: LabContext, step: int, search: str, kind: str, page_number: int) -> tuple[Update, ...]:
     last = max(0, (service.history(lab, search or "", 1, 0, kind or ALL).total - 1) // PAGE)
-    return draw(lab, search, kind, min(max(place + way, 0), last))
+    return render(lab, search, kind, min(max(page_number + step, 0), last))
 
 
-def pick(event: gr.EventData) -> tuple[list[str], str]:
-    ids = [str(int(one)) for one in event.ids[:PAGE]]
-    return ids, _count(ids) if event.of else ""
+def on_select(event: gr.EventData) -> tuple[list[str], str]:
+    ids = [str(int(run_id)) for run_id in event.ids[:PAGE]]
+    return ids, _selection_count(ids) if event.of else ""
 
 
-def selected(picked: list[str]) -> list[int]:
-    if not picked:
+def selected_ids(selection: list[str]) -> list[int]:
+    if not selection:
         raise LabError("No run is selected; select those whose completions are to be scored.")
-    return [int(one) for one in picked]
+    return [int(run_id) for run_id in selection]
 
 
-def to_jsonl(lab: LabContext, picked: list[str]) -> str:
-    return service.to_jsonl(lab, [int(one) for one in picked])
+def on_replay(lab: LabContext, selection: list[str], search: str, kind: str) -> tuple[Update, ...]:
+    """Starts the selected runs again and shows the newest page."""
+    if not 1 <= len(selection) <= MOST_REPLAYS:
+        raise LabError(f"{len(selection)} runs are selected; select 1 to {MOST_REPLAYS} to replay.")
+    new_ids = [runs.replay(lab, int(run_id)) for run_id in selection]
+    notice(f"Replayed as run{'s' if len(new_ids) > 1 else ''} {', '.join(map(str, new_ids))}.")
+    return render(lab, search, kind, 0)
 
 
-def to_csv(lab: LabContext, picked: list[str]) -> str:
-    return service.to_csv(lab, [int(one) for one in picked])
+def to_jsonl(lab: LabContext, selection: list[str]) -> str:
+    return service.to_jsonl(lab, [int(run_id) for run_id in selection])
 
 
-def ask(surely: Confirm, picked: list[str]) -> Sequence[Update]:
-    if not picked:
+def to_csv(lab: LabContext, selection: list[str]) -> str:
+    return service.to_csv(lab, [int(run_id) for run_id in selection])
+
+
+def ask_to_delete(lab: LabContext, confirm: Confirm, selection: list[str]) -> Sequence[Update]:
+    if not selection:
         raise LabError("No run is selected; select at least one to delete.")
-    return surely.ask(f"Delete {len(picked)} run{'s' if len(picked) > 1 else ''} from the history?")
+    service.check_deletable(lab, [int(run_id) for run_id in selection])
+    return confirm.ask(f"Delete {len(selection)} run{'s' if len(selection) > 1 else ''} from the history?")
 
 
-def deleted(lab: LabContext, picked: list[str], search: str, kind: str, place: int) -> tuple[Update, ...]:
-    ids = [int(one) for one in picked]
+def on_delete(lab: LabContext, selection: list[str], search: str, kind: str, page_number: int) -> tuple[Update, ...]:
+    ids = [int(run_id) for run_id in selection]
     count = service.delete_runs(lab, ids)
     notice(f"Deleted {count} run{'s' if count != 1 else ''}; Undo delete brings them back.")
-    return *draw(lab, search, kind, place)[:-1], gr.update(visible=True), ids, gr.update(visible=True)
+    return *render(lab, search, kind, page_number)[:-1], gr.update(visible=True), ids, gr.update(visible=True)
 
 
-def undone(lab: LabContext, gone: list[int], search: str, kind: str, place: int) -> tuple[Update, ...]:
-    service.undelete_runs(lab, gone)
-    return *draw(lab, search, kind, place), [], gr.update(visible=False)
+def on_undo(lab: LabContext, deleted_ids: list[int], search: str, kind: str, page_number: int) -> tuple[Update, ...]:
+    service.undelete_runs(lab, deleted_ids)
+    return *render(lab, search, kind, page_number), [], gr.update(visible=False)
 
 
-def _table(found: service.History, search: str, kind: str, place: int) -> str:
-    if not found.total:
+def _table(history: service.History, search: str, kind: str, page_number: int) -> str:
+    if not history.total:
         if search:
             return empty_state_markup("Nothing found", "No run holds all of these words; try fewer.")
         if kind:
-            return empty_state_markup(f"No run of the kind {service.KINDS[kind].lower()}", "Choose another kind.")
-        return empty_state_markup("No runs yet", "Generate something in the Playground; every run is kept here.")
-    first = place * PAGE + 1
-    count = f"Runs {first:,} to {first + len(found.rows) - 1:,} of {found.total:,}, newest first"
+            return empty_state_markup(f"No run of the kind {runs.titles()[kind].lower()}", "Choose another kind.")
+        return empty_state_markup("No runs yet", "Generate something in the Playground; every run is listed here.")
+    first = page_number * PAGE + 1
+    count = f"Runs {first:,} to {first + len(history.rows) - 1:,} of {history.total:,}, newest first"
     head = "".join(f'<th scope="col">{name}</th>' for name in NAMES)
-    every = '<th><input type="checkbox" class="pick-all" aria-label="Select every completion of this page"></th>'
+    select_all = '<th><input type="checkbox" class="pick-all" aria-label="Select every run of this page"></th>'
     return (
         f'<p class="quiet" role="status">{count}</p><div class="grid-scroll" tabindex="0" role="region" '
-        f'aria-label="Runs"><table class="grid runs"><thead><tr>{every}{head}</tr></thead>'
-        f"<tbody>{''.join(map(_line, found.rows))}</tbody></table></div>"
+        f'aria-label="Runs"><table class="grid runs"><thead><tr>{select_all}{head}</tr></thead>'
+        f"<tbody>{''.join(map(_line, history.rows))}</tbody></table></div>"
     )
 
 
-def address_of(row: service.RunRow) -> str:
-    """The page of a run's kind, with this run open."""
-    named = quote(row.made or row.model.partition(", ")[0])
-    if row.kind == "predict":
-        return f"/prompts?matrix={row.parent}&cell={row.id}" if row.parent else "/evaluate"
-    return {
-        "generate": f"/?run={row.id}",
-        "matrix": f"/prompts?matrix={row.id}",
-        "evaluate": f"/evaluate?evaluation={row.id}",
-        "train": f"/finetune?run={row.id}",
-        "study": f"/finetune?study={row.id}",
-        "merge": f"/models?model={named}",
-        "campaign": f"/feedback?campaign={named}" if row.made else "/feedback",
-        "import": f"/datasets?dataset={named}" if row.made else "/datasets",
-    }.get(row.kind, "/jobs")
+def _is_selectable(row: service.RunRow) -> bool:
+    return row.replayable or row.kind == "generate"
 
 
 def _line(row: service.RunRow) -> str:
-    box, more = "", ""
-    if row.kind == "generate":
+    box, compare = "", ""
+    if _is_selectable(row):
         box = f'<input type="checkbox" class="pick" value="{row.id}" aria-label="Select run {row.id}">'
     if row.group and row.kind == "generate":
-        beside = html.escape(row.group, quote=True)
-        told = f"Compare run {row.id} with those begun together"
-        more = f'<a class="beside" href="/?group={beside}" title="{told}" aria-label="{told}">⋮</a>'
-    link = f'<a href="{html.escape(address_of(row), quote=True)}" aria-label="Open run {row.id}">{row.id}</a>{more}'
+        group = html.escape(row.group, quote=True)
+        label = f"Compare run {row.id} with those started together"
+        compare = f'<a class="beside" href="/?group={group}" title="{label}" aria-label="{label}">⋮</a>'
+    link = f'<a href="{html.escape(row.address, quote=True)}" aria-label="Open run {row.id}">{row.id}</a>{compare}'
     when = f"{row.created_at:%Y-%m-%d %H:%M:%S}"
-    kind = service.KINDS.get(row.kind, row.kind)
-    words = (kind, when, row.model, row.prompt_start, row.completion_start, row.sampling_summary)
-    cells = "".join(f"<td><span>{html.escape(text)}</span></td>" for text in words)
+    texts = (row.title, when, row.model, row.prompt_start, row.completion_start, row.sampling_summary)
+    cells = "".join(f"<td><span>{html.escape(text)}</span></td>" for text in texts)
     tokens = str(row.tokens) if row.kind == "generate" else "–"
     figures = f"<td>{row.seed}</td><td>{tokens}</td><td>{html.escape(row.status)}</td>"
     return f'<tr data-run="{row.id}"><td>{box}</td><td>{link}</td>{cells}{figures}</tr>'
 
 
-def _count(ids: list[str]) -> str:
-    words = (
+def _selection_count(ids: list[str]) -> str:
+    text = (
         f"{len(ids)} run{'s' if len(ids) != 1 else ''} selected"
         if ids
-        else "Select completions to export, score or delete them."
+        else "Select runs to replay; completions can be exported, scored and deleted too."
     )
-    return f'<p class="panel-note" role="status">{words}</p>'
+    return f'<p class="panel-note" role="status">{text}</p>'

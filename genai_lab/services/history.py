@@ -1,11 +1,11 @@
-"""What was run before: found, hidden and brought back, exported."""
+"""The history: runs of every kind are listed, hidden and brought back, exported."""
 
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from genai_lab.context import LabContext
 from genai_lab.data.formulas import guard
@@ -13,35 +13,23 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.models import BACKENDS
 from genai_lab.services.generation import KIND, RunView, run
+from genai_lab.services.runs import RUN_KINDS, address_of
 from genai_lab.views import View
 from storage import runs as queries
 from storage.tables import Run
 
-SHOWN = 160
-
-
-# Kinds of run, the ones that a person starts, by what they are called.
-KINDS = {
-    "generate": "Completion",
-    "matrix": "Matrix",
-    "predict": "Predictions",
-    "evaluate": "Evaluation",
-    "train": "Training",
-    "merge": "Merge",
-    "study": "Study",
-    "campaign": "Campaign",
-    "import": "Import",
-}
+START = 160
 
 
 @dataclass(frozen=True)
 class RunRow(View):
     """A run in one line; `tokens` counts the new ones of all completions.
 
-    `kind` is one of KINDS or another. `prompt_start` is a generation's prompt, else what the run is about. `made` names
-    what it made where that has a page of its own: a dataset's version or a campaign's number; `parent` is the run that
-    it belongs to.
+    `prompt_start` is a generation's prompt, else what the run is about. `output` names what the run made where that has
+    a page of its own: a dataset's version or a campaign's number; `parent` is the run that it belongs to.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("title", "address", "replayable")
 
     id: int
     kind: str
@@ -55,7 +43,21 @@ class RunRow(View):
     created_at: datetime
     group: str | None
     parent: int | None = None
-    made: str = ""
+    output: str = ""
+
+    @property
+    def title(self) -> str:
+        """What runs of this kind are called."""
+        return RUN_KINDS.get(self.kind).title if self.kind in RUN_KINDS else self.kind
+
+    @property
+    def address(self) -> str:
+        """The page of the run's kind, with this run open."""
+        return address_of(self)
+
+    @property
+    def replayable(self) -> bool:
+        return self.kind in RUN_KINDS and RUN_KINDS.get(self.kind).replay is not None
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,15 @@ class History(View):
     total: int
 
 
-def history(lab: LabContext, search: str = "", limit: int = 50, offset: int = 0, kind: str = KIND) -> History:
+def history(lab: LabContext, search: str = "", limit: int = 50, offset: int = 0, kind: str = "") -> History:
     """Runs in which every word of `search` occurs, newest first; an empty kind is all but the cells of matrices."""
     with lab.database.reading() as session:
-        found, total = queries.find_runs(session, search, limit, offset, kind)
-        ids = [row.id for row in found]
-        firsts = queries.firsts_of(session, ids)
-        made = {run: str(campaign) for run, campaign in queries.campaigns_made_by(session, ids).items()}
-        made |= queries.datasets_made_by(session, ids)
-        return History([_row(row, firsts.get(row.id), made.get(row.id, "")) for row in found], total)
+        runs, total = queries.find_runs(session, search, limit, offset, kind)
+        ids = [run.id for run in runs]
+        completions = queries.firsts_of(session, ids)
+        outputs = {run: str(campaign) for run, campaign in queries.campaigns_made_by(session, ids).items()}
+        outputs |= queries.datasets_made_by(session, ids)
+        return History([_row(run, completions.get(run.id), outputs.get(run.id, "")) for run in runs], total)
 
 
 def is_new(lab: LabContext) -> bool:
@@ -84,6 +86,11 @@ def is_new(lab: LabContext) -> bool:
             return False
     views = [*models.catalogue(lab), *models.catalogue(lab, archived=True)]
     return all(BACKENDS.get(view.card.source.backend).shipped for view in views)
+
+
+def check_deletable(lab: LabContext, run_ids: Sequence[int]) -> None:
+    """Raises LabError unless all of these runs are completions: what others have made is listed on its own page."""
+    _check_kind(lab, run_ids, "deleted")
 
 
 def delete_runs(lab: LabContext, run_ids: Sequence[int]) -> int:
@@ -167,21 +174,29 @@ def to_csv(lab: LabContext, run_ids: Sequence[int]) -> str:
 
 def summary(sampling: Sampling) -> str:
     """The settings that differ from the defaults, in a few words."""
-    plain = Sampling().as_dict()
-    now = sampling.as_dict()
+    defaults = Sampling().as_dict()
+    settings = sampling.as_dict()
     if sampling.greedy:
-        now = {**now, "temperature": plain["temperature"], "top_k": plain["top_k"], "top_p": plain["top_p"]}
-    words = [] if sampling.greedy or sampling.num_beams > 1 else [f"temperature {sampling.temperature:g}"]
-    for name, value in now.items():
-        if name not in ("seed", "temperature", "max_new_tokens") and value != plain[name]:
-            words.append(name.replace("_", " ") + ("" if value is True else f" {value}"))
-    return ", ".join([*words, f"max {sampling.max_new_tokens}"])
+        settings |= {name: defaults[name] for name in ("temperature", "top_k", "top_p")}
+    parts = [] if sampling.greedy or sampling.num_beams > 1 else [f"temperature {sampling.temperature:g}"]
+    for name, value in settings.items():
+        if name not in ("seed", "temperature", "max_new_tokens") and value != defaults[name]:
+            parts.append(name.replace("_", " ") + ("" if value is True else f" {value}"))
+    return ", ".join([*parts, f"max {sampling.max_new_tokens}"])
 
 
 def _views(lab: LabContext, run_ids: Sequence[int]) -> list[RunView]:
     if not run_ids:
         raise LabError("No run is selected; select at least one to export.")
+    _check_kind(lab, run_ids, "exported")
     return [run(lab, run_id) for run_id in run_ids]
+
+
+def _check_kind(lab: LabContext, run_ids: Sequence[int], action: str) -> None:
+    with lab.database.reading() as session:
+        others = sorted(run_id for run_id in run_ids if (row := session.get(Run, run_id)) and row.kind != KIND)
+    if others:
+        raise LabError(f"Only completions can be {action} here; run {others[0]} is of another kind, so deselect it.")
 
 
 def harmless(cell: object) -> object:
@@ -189,38 +204,41 @@ def harmless(cell: object) -> object:
     return guard(cell)
 
 
-def _row(row: Run, first: tuple[str, int] | None, made: str) -> RunRow:
+def _row(row: Run, first: tuple[str, int] | None, output: str) -> RunRow:
     text, tokens = first or ("", 0)
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "id": row.id,
         "kind": row.kind,
-        "model": ", ".join(dict.fromkeys(one.model.name for one in row.inputs if one.model_id is not None)),
+        "model": ", ".join(dict.fromkeys(read.model.name for read in row.inputs if read.model_id is not None)),
         "seed": row.seed,
         "status": row.status,
         "tokens": tokens,
         "created_at": row.created_at,
         "group": row.group,
         "parent": row.parent_id,
-        "made": made,
+        "output": output,
     }
     if row.kind != KIND:
-        return RunRow(prompt_start=_about(row, made), completion_start=row.error or "", sampling_summary="", **shown)
-    kept = row.settings
-    messages = kept["prompt"]["messages"]
-    prompt = kept["prompt"]["text"] or (messages[-1].get("content", "") if messages else "")
+        return RunRow(prompt_start=_about(row, output), completion_start=row.error or "", sampling_summary="", **fields)
+    settings = row.settings
+    messages = settings["prompt"]["messages"]
+    prompt = settings["prompt"]["text"] or (messages[-1].get("content", "") if messages else "")
     return RunRow(
-        prompt_start=prompt[:SHOWN],
-        completion_start=(text if first else row.error or "")[:SHOWN],
-        sampling_summary=summary(Sampling.from_dict(kept["sampling"])),
-        **shown,
+        prompt_start=prompt[:START],
+        completion_start=(text if first else row.error or "")[:START],
+        sampling_summary=summary(Sampling.from_dict(settings["sampling"])),
+        **fields,
     )
 
 
-def _about(row: Run, made: str) -> str:
-    """What a run that is no generation is about: its title, and the datasets it read or made."""
+def _about(row: Run, output: str) -> str:
+    """What a run other than a generation is about: its title, and the datasets that it read or made."""
     title = row.title or row.settings.get("title") or row.settings.get("label") or ""
-    read = [
-        f"{one.dataset_version.dataset.name}@{one.dataset_version.number}" for one in row.inputs if one.dataset_version
+    versions = [
+        f"{read.dataset_version.dataset.name}@{read.dataset_version.number}"
+        for read in row.inputs
+        if read.dataset_version
     ]
-    named = [name for name in dict.fromkeys([made if "@" in made else "", *read]) if name and name not in title]
-    return " · ".join([*([str(title)[:SHOWN]] if title else []), *named])[: 2 * SHOWN]
+    names = dict.fromkeys([output if "@" in output else "", *versions])
+    new_names = [name for name in names if name and name not in title]
+    return " · ".join([*([str(title)[:START]] if title else []), *new_names])[: 2 * START]

@@ -48,7 +48,7 @@ def test_runs_are_found_exported_deleted_and_brought_back(open_page: Opener, run
     page.locator("#history-undo").click()
     expect(table).to_contain_text("Runs 1 to 3 of 3")
 
-    page.get_by_label("Select every completion of this page").check()
+    page.get_by_label("Select every run of this page").check()
     expect(selected).to_contain_text("3 runs selected")
     search.fill("no such words anywhere")
     expect(table).to_contain_text("Nothing found")

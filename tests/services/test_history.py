@@ -55,7 +55,7 @@ def test_every_kind_of_run_is_found_with_what_it_made_or_read(lab: LabContext) -
     assert every[single].kind == "generate"
     assert every[parent].kind == "matrix"
     assert "kinds@1" in every[parent].prompt_start
-    imported = next(row for row in every.values() if row.kind == "import" and row.made == name)
+    imported = next(row for row in every.values() if row.kind == "import" and row.output == name)
     assert name in imported.prompt_start
     cells = [row for row in history.history(lab, kind="predict").rows if row.parent == parent]
     assert [row.model for row in cells] == ["tiny"]

@@ -22,13 +22,13 @@ from genai_lab.data.sniffing import SEPARATORS, FileOptions
 from genai_lab.data.splits import split_column
 from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
-from genai_lab.provenance import provenance
+from genai_lab.provenance import Provenance, provenance
+from genai_lab.services import runs
 from genai_lab.services.datasets.checking import Mapped, empty_columns, first_rows, with_turns
 from genai_lab.services.datasets.views import VersionView, file_of, folder, restored, view_of
 from genai_lab.views import View
 from storage import datasets as queries
-from storage import runs
-from storage.tables import DatasetVersion, RunInput
+from storage.tables import DatasetVersion, Run, RunInput
 
 STARTER_ROWS = {"train": 2000, "validation": 300, "test": 300}
 AT_ONCE = 8_000_000
@@ -167,7 +167,7 @@ def adopt(session: Session, record: Mapping[str, Any]) -> tuple[DatasetVersion, 
         return row, True
     source = record["version"]["source"]
     inputs = [RunInput(role="dataset", dataset_version_id=source["version"])] if source.get("kind") == "split" else []
-    run = runs.add_run(session, inputs, **record["run"])
+    run = _begin_run(session, inputs, record["run"])
     return queries.add_version(session, record["name"], made_by_run_id=run.id, **record["version"]), False
 
 
@@ -334,18 +334,22 @@ def _written(
 
 
 def _run_fields(lab: LabContext, order: Order) -> dict[str, Any]:
-    code = provenance()
+    """What the import's run remembers, as JSON: the worker that has read the file is its origin."""
     settings = {name: value for name, value in order.as_dict().items() if name != "file"}
     return {
-        "kind": "import",
-        "settings": settings,
-        "seed": order.split.seed,
-        "code_revision": code.revision,
-        "dirty": code.dirty,
-        "packages": code.packages,
-        "device": lab.config.device,
-        "status": "finished",
-    }
+        "settings": settings, "seed": order.split.seed, "device": lab.config.device, "origin": asdict(provenance())
+    }  # fmt: skip
+
+
+def _begin_run(session: Session, inputs: Sequence[RunInput], fields: dict[str, Any]) -> Run:
+    if "origin" not in fields:  # reported by the worker of an older version
+        origin = Provenance(fields["code_revision"], fields["dirty"], fields["packages"])
+    else:
+        origin = Provenance(**fields["origin"])
+    return runs.begin(
+        session, "import", inputs, fields["settings"], fields["seed"], device=fields["device"], status="finished",
+        origin=origin,
+    )  # fmt: skip
 
 
 def _plain(mapping: Mapped | None) -> dict[str, list[str]] | None:

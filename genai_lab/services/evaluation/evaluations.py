@@ -14,12 +14,10 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.metrics import Choice, settings_of
-from genai_lab.provenance import provenance
-from genai_lab.services import jobs
+from genai_lab.services import jobs, runs
 from genai_lab.services.predictions import Key, ScoreView, SystemView, dataset_name, input_of, score_view, system_view
 from genai_lab.views import View
 from storage import evaluation as queries
-from storage import runs
 from storage.tables import Run, RunInput, Score
 
 MOST_SYSTEMS = 6
@@ -127,19 +125,7 @@ def _add_run(lab: LabContext, session: Session, systems: Sequence[Run], settings
         for number, run in enumerate(systems, 1)
     ]
     inputs.append(RunInput(role="dataset", dataset_version_id=version_id, content_hash=_dataset_hash(systems[0])))
-    origin = provenance()
-    return runs.add_run(
-        session,
-        inputs,
-        kind=queries.EVALUATION,
-        settings=settings,
-        seed=seed,
-        code_revision=origin.revision,
-        dirty=origin.dirty,
-        packages=origin.packages,
-        device=lab.config.device,
-        status="running",
-    ).id
+    return runs.begin(session, queries.EVALUATION, inputs, settings, seed, device=lab.config.device).id
 
 
 def show(lab: LabContext, run_id: int) -> EvaluationView:

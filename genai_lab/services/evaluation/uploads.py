@@ -8,10 +8,8 @@ from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.data.readers import text_of
 from genai_lab.errors import LabError
-from genai_lab.provenance import provenance
-from genai_lab.services import datasets
+from genai_lab.services import datasets, runs
 from storage import evaluation as queries
-from storage import runs
 from storage.tables import RunInput
 
 
@@ -34,15 +32,14 @@ def systems(
     name = f"predictions {path.name.split('.')[0]}"[:60]
     name = "".join(letter if letter.isalnum() or letter in " ._-" else "-" for letter in name)
     version = datasets.import_file(lab, path, name, mapping=mapping, options=datasets.FileOptions(as_is=True))
-    made = provenance()
     rows = datasets.examples(lab, version.id)
     ids = []
     with lab.database.session() as session:
         for column in predictions:
-            run = runs.add_run(
+            run = runs.begin(
                 session,
+                queries.SYSTEM,
                 [RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash)],
-                kind=queries.SYSTEM,
                 settings={
                     "label": column,
                     "uploaded": path.name,
@@ -50,9 +47,6 @@ def systems(
                     "completions_per_row": max(len(_texts(row, column)) for row in rows),
                 },
                 seed=0,
-                code_revision=made.revision,
-                dirty=made.dirty,
-                packages=made.packages,
                 device=lab.config.device,
                 status="finished",
             )

@@ -17,10 +17,9 @@ from genai_lab.context import LabContext
 from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.feedback import MOST, CampaignPlan, Task
 from genai_lab.feedback.masking import masked, pattern
-from genai_lab.provenance import provenance
+from genai_lab.services import runs
 from genai_lab.views import View
 from storage import feedback as queries
-from storage import runs
 from storage.feedback_tables import Campaign, Item
 from storage.tables import Run, RunInput
 
@@ -116,18 +115,13 @@ def create(
 
 def reserved(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources, status: str) -> Campaign:
     """The campaign's row and its run, without items."""
-    revision = provenance()
-    run = runs.add_run(
+    run = runs.begin(
         session,
+        KIND,
         list(sources.inputs),
-        kind=KIND,
         settings={"plan": plan.as_dict(), "source": sources.told or {}},
         seed=plan.seed,
         title=plan.name.strip(),
-        code_revision=revision.revision,
-        dirty=revision.dirty,
-        packages=revision.packages,
-        device="cpu",
         status="finished" if status == "draft" else "running",
     )
     row = Campaign(name=plan.name.strip(), plan=plan.as_dict(), status=status, made_by_run_id=run.id, items=0)

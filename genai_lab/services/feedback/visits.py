@@ -22,15 +22,12 @@ from genai_lab.decoding import NO_ANSWER, Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError, PromptTooLong
 from genai_lab.feedback.masking import Streamed, masked, pattern
 from genai_lab.models import Prompt, Request
-from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import generation, models, packing
 from genai_lab.services.feedback import links
 from genai_lab.services.feedback.demos import DemoView, show
 from genai_lab.services.feedback.ranking import desk
 from storage import demos as queries
-from storage import runs
 from storage.feedback_tables import Annotator
-from storage.tables import RunInput
 
 log = logging.getLogger(__name__)
 
@@ -263,7 +260,7 @@ def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, conse
         raise BadSetting("verdict", verdict[:20], f"one of {', '.join(VERDICTS)}")
     if not key.isascii():
         raise LabError("These answers are gone; try the prompt again, then vote.")
-    view, revision = show(lab, demo), provenance()
+    view = show(lab, demo)
     groups, bad = VERDICTS[verdict]
     agreed = consented(lab, view, visitor, consent)
 
@@ -286,21 +283,18 @@ def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, conse
         if person is None:
             person = queries.add_visitor(session, view.campaign, _secret(lab, view, visitor))
         seconds = max(0.1, time.monotonic() - visit.ended)
-        candidates = [_candidate(session, lab, visit, side, revision) for side in range(2)]
+        candidates = [_candidate(session, lab, visit, side) for side in range(2)]
         queries.add_vote(session, view.campaign, person.id, visit.prompt, candidates, key, groups, bad, seconds)
 
     return desk(lab).writer.submit(save_vote)
 
 
-def _candidate(session: Session, lab: LabContext, visit: Visit, position: int, revision: Provenance) -> dict[str, Any]:
+def _candidate(session: Session, lab: LabContext, visit: Visit, position: int) -> dict[str, Any]:
     """A side's completion as a run of its own, and as what a candidate is made of."""
     (side, sampling, prompt), (completion, rendered) = visit.sides[position], visit.done[position]
     job = generation.GenerationSpec(side.card.name, prompt, sampling)
-    run = runs.add_run(
-        session,
-        [RunInput(role="model", model_id=side.id, content_hash=side.card.content_hash)],
-        **generation.run_columns(lab, job, 0, None, visit.key[:12], revision)
-        | {"status": "finished", "seconds": completion.seconds},
+    run = generation.begin_run(
+        lab, session, job, side.id, side.card, group=visit.key[:12], status="finished", seconds=completion.seconds
     )
     row = packing.row_of(completion, rendered)
     run.generations.append(row)

@@ -5,15 +5,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Sampling
 from genai_lab.errors import LabError
-from genai_lab.models import Prompt
-from genai_lab.provenance import Provenance
-from genai_lab.services import models, packing
+from genai_lab.models import Card, Prompt
+from genai_lab.services import models, packing, runs
 from genai_lab.views import View
 from storage import runs as queries
-from storage.tables import Run
+from storage.tables import Run, RunInput
 
 KIND = "generate"
 
@@ -110,22 +111,25 @@ def view_of(row: Run) -> RunView:
     )
 
 
-def run_columns(
-    lab: LabContext, job: GenerationSpec, trace: int, parent: int | None, group: str | None, made: Provenance
-) -> dict[str, Any]:
-    """What a run of this job remembers of itself."""
-    return {
-        "kind": KIND,
-        "group": group,
-        "parent_id": parent,
-        "settings": {"sampling": job.sampling.as_dict(), "prompt": asdict(job.prompt), "trace": trace},
-        "seed": job.sampling.seed,
-        "code_revision": made.revision,
-        "dirty": made.dirty,
-        "packages": made.packages,
-        "device": lab.config.device,
-        "status": "running",
-    }
+def begin_run(
+    lab: LabContext,
+    session: Session,
+    spec: GenerationSpec,
+    model_id: int,
+    card: Card,
+    trace: int = 0,
+    parent_id: int | None = None,
+    group: str | None = None,
+    status: str = "running",
+    seconds: float | None = None,
+) -> Run:
+    """The run of one prompt to one model, added within the caller's transaction."""
+    settings = {"sampling": spec.sampling.as_dict(), "prompt": asdict(spec.prompt), "trace": trace}
+    inputs = [RunInput(role="model", model_id=model_id, content_hash=card.content_hash)]
+    return runs.begin(
+        session, KIND, inputs, settings, spec.sampling.seed or 0, device=lab.config.device, status=status,
+        parent_id=parent_id, group=group, seconds=seconds,
+    )  # fmt: skip
 
 
 def stats_of(lab: LabContext, view: RunView) -> Stats:

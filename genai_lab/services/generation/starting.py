@@ -8,13 +8,10 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.models import LONGEST_PROMPT, Prompt, Request, Stream
-from genai_lab.provenance import provenance
 from genai_lab.services import models
 from genai_lab.services.generation.live import Live, active_generations
-from genai_lab.services.generation.records import GenerationSpec, RunView, run, run_columns
+from genai_lab.services.generation.records import GenerationSpec, RunView, begin_run, run
 from genai_lab.services.logits_cache import kept_logits
-from storage import runs as queries
-from storage.tables import RunInput
 
 TRACED = 8
 
@@ -59,14 +56,9 @@ def start_many(
         for stream in streams.values():
             stream.cancel()
         raise
-    made = provenance()
     with lab.database.session() as session:
         ids = [
-            queries.add_run(
-                session,
-                [RunInput(role="model", model_id=views[job.model].id, content_hash=views[job.model].card.content_hash)],
-                **run_columns(lab, job, trace, parent_run_id, group, made),
-            ).id
+            begin_run(lab, session, job, views[job.model].id, views[job.model].card, trace, parent_run_id, group).id
             for job in jobs
         ]
     lives = [Live(lab, ids[i], views[job.model].card, job.sampling, streams[i], began) for i, job in enumerate(jobs)]

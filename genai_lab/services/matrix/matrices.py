@@ -15,13 +15,11 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, settings_of
 from genai_lab.prompts import bind
-from genai_lab.provenance import provenance
-from genai_lab.services import datasets, jobs, models, prompting, templates
+from genai_lab.services import datasets, jobs, models, prompting, runs, templates
 from genai_lab.services.matrix.plan import MOST_CELLS, Cell, Plan, cell_settings, label
 from genai_lab.services.predictions import ScoreView, SystemView, dataset_name, score_view, system_view
 from genai_lab.views import View
 from storage import evaluation as queries
-from storage import runs
 from storage.tables import Run, RunInput
 
 MATRIX = "matrix"
@@ -112,7 +110,7 @@ def queue(
     title = title.strip()[:200] or f"{version.name}: {len(cells)} cell{'s' if len(cells) != 1 else ''}"
     inputs = [RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash)]
     settings = {"title": title, "plan": plan.as_dict()}
-    parent = runs.add_run(session, inputs, kind=MATRIX, settings=settings, **_made(lab, plan.sample_seed))
+    parent = runs.begin(session, MATRIX, inputs, settings, plan.sample_seed, device=lab.config.device)
     cell_ids = [_add_cell(lab, session, prepared, cell, parent.id) for cell in cells]
     job = jobs.enqueue(
         lab,
@@ -135,8 +133,8 @@ def _add_cell(lab: LabContext, session: Session, prepared: PreparedMatrix, cell:
         RunInput(role="template", template_version_id=template.id, content_hash=template.content_hash),
     ]
     settings = {"label": label(cell, prepared.cells), **cell_settings(cell, prepared.plan)}
-    fields = _made(lab, cell.seed)
-    return runs.add_run(session, inputs, kind=queries.SYSTEM, parent_id=parent_id, settings=settings, **fields).id
+    device = lab.config.device
+    return runs.begin(session, queries.SYSTEM, inputs, settings, cell.seed, device=device, parent_id=parent_id).id
 
 
 def checked(lab: LabContext, plan: Plan) -> tuple[list[Cell], datasets.VersionView]:
@@ -214,18 +212,6 @@ def find(lab: LabContext, limit: int = 50) -> list[MatrixView]:
     """Matrices, newest first, without their cells."""
     with lab.database.reading() as session:
         return [_view(run, (), None) for run in queries.runs_of_kind(session, MATRIX, limit=limit)]
-
-
-def _made(lab: LabContext, seed: int) -> dict[str, Any]:
-    made = provenance()
-    return {
-        "seed": seed,
-        "code_revision": made.revision,
-        "dirty": made.dirty,
-        "packages": made.packages,
-        "device": lab.config.device,
-        "status": "running",
-    }
 
 
 def _cell_view(run: Run, n: int, scores: Sequence[ScoreView]) -> CellView:

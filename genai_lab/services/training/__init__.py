@@ -12,8 +12,7 @@ from genai_lab.errors import BadSetting, DuplicateName, LabError
 from genai_lab.files import atomic_write
 from genai_lab.models import Card, Source
 from genai_lab.models.adapter import unmergeable
-from genai_lab.provenance import provenance
-from genai_lab.services import jobs, models
+from genai_lab.services import jobs, models, runs
 from genai_lab.services.training import preparation
 from genai_lab.services.training.views import TrainingView as TrainingView
 from genai_lab.services.training.views import view_of
@@ -23,7 +22,7 @@ from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.views import View
 from storage import evaluation as queries
 from storage import models as model_queries
-from storage import runs
+from storage import runs as run_queries
 from storage.tables import RunInput
 
 TRAIN = "train"
@@ -91,7 +90,6 @@ def _begun(
     after: Sequence[int],
 ) -> Started:
     plan, found = ready.plan, ready.found
-    made = provenance()
     with lab.database.session() as session:
         view = models.show(lab, plan.model)
         inputs = [RunInput(role="base", model_id=view.id, content_hash=found.card.content_hash)]
@@ -103,10 +101,10 @@ def _begun(
                 RunInput(role=f"template {place}.{n}", template_version_id=one.id, content_hash=one.content_hash)
                 for n, one in enumerate(found.templates[place - 1], 1)
             ]
-        run = runs.add_run(
+        run = runs.begin(
             session,
+            TRAIN,
             inputs,
-            kind=TRAIN,
             parent_id=parent,
             title=title.strip()[:200] or name,
             tags=[tag.strip()[:40] for tag in tags if tag.strip()],
@@ -117,11 +115,7 @@ def _begun(
                 "rate": found.rate(plan),
             },
             seed=plan.training.seed,
-            code_revision=made.revision,
-            dirty=made.dirty,
-            packages=made.packages,
             device=lab.config.device,
-            status="running",
         )
         models.reserve(session, card_to_be(lab, plan, found.card, name, run.id), run.id)
         job = jobs.enqueue(
@@ -207,7 +201,7 @@ def rename(lab: LabContext, run_id: int, title: str, tags: Sequence[str]) -> Tra
         raise LabError("A run takes at most 20 tags of at most 40 characters.")
     show(lab, run_id)
     with lab.database.session() as session:
-        runs.name_run(session, run_id, title, kept)
+        run_queries.name_run(session, run_id, title, kept)
     return show(lab, run_id)
 
 
@@ -275,22 +269,17 @@ def merge(lab: LabContext, adapter: str, name: str = "") -> Started:
 
 
 def _merging(lab: LabContext, view: models.ModelView, base: models.ModelView, name: str) -> Started:
-    adapter, made = view.card.name, provenance()
+    adapter = view.card.name
     with lab.database.session() as session:
-        run = runs.add_run(
+        run = runs.begin(
             session,
+            MERGE,
             [
                 RunInput(role="adapter", model_id=view.id, content_hash=view.card.content_hash),
                 RunInput(role="base", model_id=base.id, content_hash=base.card.content_hash),
             ],
-            kind=MERGE,
             settings={"model": name},
             seed=0,
-            code_revision=made.revision,
-            dirty=made.dirty,
-            packages=made.packages,
-            device="cpu",
-            status="running",
         )
         source = Source("local", str(folder_of(lab, name, run.id)))
         card = replace(base.card, name=name, source=source, path=None, content_hash=None)

@@ -11,8 +11,7 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.provenance import provenance
-from genai_lab.services import evaluation, jobs, matrix, models, training
+from genai_lab.services import evaluation, jobs, matrix, models, runs, training
 from genai_lab.services.evaluation import Choice, suites
 from genai_lab.services.training import Started, TrainingView, estimates, preparation
 from genai_lab.training import Plan
@@ -20,7 +19,7 @@ from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.views import View
 from storage import evaluation as queries
-from storage import runs
+from storage import runs as run_queries
 from storage.tables import Run
 
 STUDY = "study"
@@ -281,20 +280,15 @@ def _view(run: Run, children: tuple[TrainingView, ...]) -> StudyView:
 
 
 def _added(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> int:
-    made = provenance()
     with lab.database.session() as session:
-        return runs.add_run(
+        return runs.begin(
             session,
+            STUDY,
             [],
-            kind=STUDY,
             title=title.strip()[:200],
             settings={"kind": kind, **settings},
             seed=0,
-            code_revision=made.revision,
-            dirty=made.dirty,
-            packages=made.packages,
             device=lab.config.device,
-            status="running",
         ).id
 
 
@@ -313,7 +307,7 @@ def begun(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> I
             jobs.cancel(lab, job)
         with lab.database.session() as session:
             session.get_one(Run, study.id).status = "cancelled"
-            runs.set_deleted(session, [study.id], True)
+            run_queries.set_deleted(session, [study.id], True)
         raise
 
 

@@ -7,12 +7,13 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.evaluation.figures import HARNESS
-from genai_lab.provenance import provenance
+from genai_lab.services import runs
 from genai_lab.services.datasets import importing
 from genai_lab.services.evaluation import harness
 from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from storage import evaluation as queries
-from storage import models, runs
+from storage import models
+from storage import runs as run_queries
 from storage.tables import DatasetVersion, Job, Run, RunInput
 
 
@@ -34,11 +35,11 @@ class Harness:
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         for item in items:
             group = f"harness {job.id} {item['task']}"
-            if not runs.runs_of_group(session, group):
+            if not run_queries.runs_of_group(session, group):
                 _kept(session, job, item, group)
 
     def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        found = {task: runs.runs_of_group(session, f"harness {job.id} {task}") for task in result["tasks"]}
+        found = {task: run_queries.runs_of_group(session, f"harness {job.id} {task}") for task in result["tasks"]}
         result["evaluations"] = [run.id for made in found.values() for run in made if run.kind == queries.EVALUATION]
 
 
@@ -71,20 +72,7 @@ def _system(session: Session, version: DatasetVersion, one: dict[str, Any], item
 def _run(
     session: Session, inputs: list[RunInput], kind: str, settings: dict[str, Any], item: dict[str, Any], group: str
 ) -> Run:
-    made = provenance()
-    return runs.add_run(
-        session,
-        inputs,
-        kind=kind,
-        group=group,
-        settings=settings,
-        seed=item["seed"],
-        code_revision=made.revision,
-        dirty=made.dirty,
-        packages=made.packages,
-        device="cpu",
-        status="finished",
-    )
+    return runs.begin(session, kind, inputs, settings, item["seed"], group=group, status="finished")
 
 
 def _read(version: DatasetVersion) -> RunInput:

@@ -1,0 +1,1 @@
+"""The kinds of run, by where their work lies."""
