@@ -92,7 +92,7 @@ def build(lab: LabContext) -> None:
             delete = gr.Button("Delete", size="sm", scale=0, min_width=70, elem_id="history-delete")
             undo = gr.Button("Undo delete", size="sm", scale=0, min_width=100, visible=False, elem_id="history-undo")
         confirm = Confirm("Delete", "history-confirm")
-        score_row(lab, selected_ids, [selection], "history")
+        score_row(lab, selected_ids, selection, "history")
     outputs = [table, page_number, paging, body]
     filters: list[Any] = [search, kind]
     on_open(load_page, [kind, *outputs], lab)

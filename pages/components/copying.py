@@ -29,10 +29,10 @@ def copy_component(button: gr.Button, source: Any) -> None:
     _say_copied(button)
 
 
-def copy_computed(button: gr.Button, fn: Callable[..., str], inputs: Sequence[Any], *bound: Any) -> None:
+def copy_computed(button: gr.Button, fn: Callable[..., str], inputs: Sequence[Any] | set[Any], *bound: Any) -> None:
     """Copies what `fn(*bound, *inputs)` returns; the text passes through a box that is never shown."""
     box = gr.Textbox(visible="hidden", show_label=False, container=False)
-    made = button.click(guarded(fn, *bound), list(inputs), box, **PRIVATE)
+    made = button.click(guarded(fn, *bound), inputs, box, **PRIVATE)
     made.success(None, box, None, js=_WRITE, **PRIVATE)
     _say_copied(button, made)
 
@@ -51,9 +51,9 @@ def _say_copied(button: gr.Button, after: Any = None) -> None:
 
 
 def download_computed(
-    button: gr.Button, fn: Callable[..., str], inputs: Sequence[Any], filename: str, *bound: Any
+    button: gr.Button, fn: Callable[..., str], inputs: Sequence[Any] | set[Any], filename: str, *bound: Any
 ) -> None:
     """Saves what `fn(*bound, *inputs)` returns as a file of the browser's; nothing is written on the server."""
     box = gr.Textbox(visible="hidden", show_label=False, container=False)
-    made = button.click(guarded(fn, *bound), list(inputs), box, **PRIVATE)
+    made = button.click(guarded(fn, *bound), inputs, box, **PRIVATE)
     made.success(None, box, None, js=_SAVE.replace("FILENAME", filename), **PRIVATE)

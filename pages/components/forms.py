@@ -78,19 +78,30 @@ class Form:
     def pick(self, names: Iterable[str]) -> list[Any]:
         return [self.components[name] for name in names]
 
+    def inputs(self, names: Iterable[str]) -> set[Any]:
+        """The set of these components: Gradio hands their values over as a dict."""
+        return set(self.pick(names))
+
+    def reader(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
+        """`fn` as Gradio calls it for a set of inputs: guarded, with values by name; its result is left as it is."""
+        return self._wrap(fn, bound, lambda result: result)
+
     def handler(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
-        """`fn` as Gradio calls it for a set of inputs: guarded, with values and updates by name."""
+        """As `reader`, with updates by name as the result."""
+        return self._wrap(fn, bound, self._by_component)
+
+    def _wrap(self, fn: Callable[..., Any], bound: tuple[Any, ...], result: Callable[[Any], Any]) -> Callable[..., Any]:
         inner = guarded(fn, *bound)
         if inspect.isgeneratorfunction(inner):
 
-            def answer(*args: Any) -> Any:
+            def answer(*args: object) -> Any:
                 for updates in inner(*map(self._by_name, args)):
-                    yield self._by_component(updates)
+                    yield result(updates)
 
         else:
 
-            def answer(*args: Any) -> Any:
-                return self._by_component(inner(*map(self._by_name, args)))
+            def answer(*args: object) -> Any:
+                return result(inner(*map(self._by_name, args)))
 
         answer.__signature__ = inspect.signature(inner)  # type: ignore[attr-defined]
         answer.__annotations__ = dict(getattr(inner, "__annotations__", {}))
@@ -110,7 +121,7 @@ class Form:
 
         Without inputs `fn` gets no values. Returns Gradio's dependency, for `.then` and `.success`.
         """
-        sources = set(self.pick(inputs)) or None
+        sources = self.inputs(inputs) or None
         return event(self.handler(fn, *bound), sources, self.pick(outputs), **{**PRIVATE, **options})
 
     def fill(
@@ -122,7 +133,7 @@ class Form:
         outputs: Iterable[str] = (),
     ) -> Any:
         """As `on`, for an answer that fills fields: the page takes no typing until it has come."""
-        return hold(event, self.handler(fn, *bound), set(self.pick(inputs)), self.pick(outputs))
+        return hold(event, self.handler(fn, *bound), self.inputs(inputs), self.pick(outputs))
 
     def on_load(
         self, fn: Callable[..., Any], *bound: Any, inputs: Sequence[str] = (), outputs: Iterable[str] = ()
@@ -156,8 +167,11 @@ class Form:
         def answer(values: Values) -> Updates:
             updates = fn(*bound, values)
             now, proposed = _split_proposals(updates, set(watched) - set(choices))
-            asked = {name: values[name] for name in watched}
-            return {**now, "proposal box": json.dumps({"asked": asked, "proposed": proposed})}
+            question = {
+                "asked": {name: _sent(self[name], values[name]) for name in watched},
+                "proposed": {name: _sent(self[name], value) for name, value in proposed.items()},
+            }
+            return {**now, "proposal box": json.dumps(question)}
 
         answer.__name__ = getattr(fn, "__name__", "answer")
         first = relay.on(
@@ -223,6 +237,11 @@ def section(values: Values, name: str) -> dict[str, Any]:
 def in_section(values: Values, name: str) -> dict[str, Any]:
     """The reverse of `section`."""
     return {f"{name}.{key}": value for key, value in values.items()}
+
+
+def _sent(component: Block, value: Any) -> Any:
+    """The value as the browser holds it, which for a drawn text differs from the handler's."""
+    return component.postprocess(value) if isinstance(component, gr.HTML) else value
 
 
 def _split_proposals(updates: Updates, names: set[str]) -> tuple[Updates, dict[str, Any]]:

@@ -20,7 +20,7 @@ def drawn(value: Any = "", **more: Any) -> gr.HTML:
     Handlebars escapes what it is given for HTML, and Gradio then evaluates the result as a JavaScript template literal:
     `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading.
     """
-    return _escaping()(_written(value), apply_default_css=False, **more)
+    return _escaping()(escape_template_text(value), apply_default_css=False, **more)
 
 
 @cache
@@ -34,17 +34,19 @@ def _escaping() -> type[gr.HTML]:
     methods = {
         "__module__": gr.HTML.__module__,
         "__doc__": gr.HTML.__doc__,
-        "postprocess": lambda _, value: _written(value),
-        "preprocess": lambda _, payload: _read(payload),
+        "postprocess": lambda _, value: escape_template_text(value),
+        "preprocess": lambda _, payload: unescape_template_text(payload),
     }
     return ABCMeta.__new__(type(gr.HTML), gr.HTML.__name__, (gr.HTML,), methods)
 
 
-def _written(value: Any) -> Any:
+def escape_template_text(value: Any) -> Any:
+    """Every text in the value as a template must be given it: see `drawn`."""
     return _each(value, lambda text: re.sub(r"[\\$]", r"\\\g<0>", text))
 
 
-def _read(payload: Any) -> Any:
+def unescape_template_text(payload: Any) -> Any:
+    """The reverse, for what the browser sends."""
     return _each(payload, lambda text: re.sub(r"\\([\\$])", r"\1", text))
 
 

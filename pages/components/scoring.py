@@ -17,8 +17,8 @@ from pages.components.opening import on_open
 LONGEST = 300
 
 
-def score_row(lab: LabContext, runs_of: Callable[..., Sequence[int]], inputs: Sequence[Any], prefix: str) -> None:
-    """`runs_of(*inputs)` gives numbers of runs; raises LabError where there are none.
+def score_row(lab: LabContext, runs_of: Callable[[Any], Sequence[int]], source: Any, prefix: str) -> None:
+    """`runs_of` gives numbers of runs for the value of `source`; raises LabError where there are none.
 
     Without a reward model nothing is shown.
     """
@@ -29,7 +29,7 @@ def score_row(lab: LabContext, runs_of: Callable[..., Sequence[int]], inputs: Se
         button = gr.Button("Score", scale=0, min_width=80, elem_id=f"{prefix}-score")
     table = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id=f"{prefix}-rewards")
 
-    button.click(guarded(scored, lab, runs_of), [judge, *inputs], table, concurrency_id="generation", **PRIVATE)
+    button.click(guarded(scored, lab, runs_of), [judge, source], table, concurrency_id="generation", **PRIVATE)
     on_open(offered, [row, judge], lab)
 
 
@@ -38,10 +38,10 @@ def offered(lab: LabContext) -> Sequence[Any]:
     return gr.update(visible=bool(names)), gr.update(choices=names, value=names[0] if names else None)
 
 
-def scored(lab: LabContext, runs_of: Callable[..., Sequence[int]], judge: str | None, *values: Any) -> str:
+def scored(lab: LabContext, runs_of: Callable[[Any], Sequence[int]], judge: str | None, source: Any) -> str:
     if not judge:
         raise LabError("No reward model is chosen; train one from human rankings on the Feedback page.")
-    return _table(rewards.of_runs(lab, judge, runs_of(*values)))
+    return _table(rewards.of_runs(lab, judge, runs_of(source)))
 
 
 def _table(found: Sequence[rewards.Scored]) -> str:

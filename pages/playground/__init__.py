@@ -1,25 +1,5 @@
 """The playground: one prompt, a model, its settings; every token explained, runs compared and shared."""
 
-import gradio as gr
+from pages.playground.page import ROUTE, TITLE, build
 
-from genai_lab.context import LabContext
-from pages.components.head import page_head
-from pages.playground import api, best, compare, grid, single, welcome
-
-TITLE = "Playground"
-ROUTE = ""
-
-
-def build(lab: LabContext) -> None:
-    page_head(TITLE, "Stream a completion, see why each token was chosen, and compare settings side by side.")
-    api.build(lab)  # first, or the page's own handlers would take the public names
-    welcome.build(lab)
-    with gr.Tabs(elem_id="pg-tabs") as tabs:
-        with gr.Tab("Single", id="single"):
-            parts = single.build(lab)
-        with gr.Tab("Compare", id="compare") as second:
-            compare.build(lab, parts, tabs, second)
-        with gr.Tab("Grid", id="grid"):
-            grid.build(lab, parts)
-        with gr.Tab("Best of n", id="best"):
-            best.build(lab, parts)
+__all__ = ["ROUTE", "TITLE", "build"]

@@ -16,10 +16,10 @@ from pages.components.errors import guarded, shown
 def build(lab: LabContext) -> None:
     gr.api(_public(generate, lab), api_name="generate", concurrency_id="generation")
     gr.api(_public(list_models, lab), api_name="list_models")
-    _tell_what_is_missing()
+    _name_missing_values()
 
 
-def _tell_what_is_missing() -> None:
+def _name_missing_values() -> None:
     """Gradio answers a call with too few values with an error without words; here it names them."""
     blocks = Context.root_block
     assert blocks is not None
@@ -28,8 +28,8 @@ def _tell_what_is_missing() -> None:
     def validate_inputs(block_fn: Any, inputs: list[Any]) -> None:
         if block_fn.api_visibility == "public" and len(inputs) < len(block_fn.inputs):
             names = ", ".join(list(inspect.signature(block_fn.fn).parameters)[: len(block_fn.inputs)])
-            wanted = f"{block_fn.api_name} takes {len(block_fn.inputs)} values ({names})"
-            raise shown(f"{wanted}, but data holds {len(inputs)}; send them all in this order.", "That did not work")
+            usage = f"{block_fn.api_name} takes {len(block_fn.inputs)} values ({names})"
+            raise shown(f"{usage}, but data holds {len(inputs)}; send them all in this order.", "That did not work")
         checked(block_fn, inputs)
 
     blocks.validate_inputs = validate_inputs  # type: ignore[method-assign]
@@ -37,14 +37,14 @@ def _tell_what_is_missing() -> None:
 
 def _public(fn: Callable[..., Any], lab: LabContext) -> Callable[..., Any]:
     """Gradio sends what the return annotation announces, and nothing without one."""
-    made = guarded(fn, lab)
-    returned = inspect.signature(fn).return_annotation
-    made.__signature__ = inspect.signature(made).replace(return_annotation=returned)  # type: ignore[attr-defined]
-    return made
+    endpoint = guarded(fn, lab)
+    signature = inspect.signature(endpoint).replace(return_annotation=inspect.signature(fn).return_annotation)
+    endpoint.__signature__ = signature  # type: ignore[attr-defined]
+    return endpoint
 
 
 def generate(lab: LabContext, model: str, prompt: str, mode: str = "", settings: dict[str, Any] | None = None) -> dict:
-    """Draws completions for a prompt and records them as a run.
+    """Generates completions for a prompt and records them as a run.
 
     Args:
         model: name of a model in the catalogue, as list_models gives it.
@@ -57,27 +57,27 @@ def generate(lab: LabContext, model: str, prompt: str, mode: str = "", settings:
         run (its id, for /?run=ID), seed, settings, and completions with text, finish_reason, token counts and
             notes, such as why a completion is empty.
     """
-    asked = models.prompt_for(lab, model, prompt, mode or None)
-    sampling = defaults.sampling_for(lab, model, settings or {}, asked.mode)
-    view = generation.generate(lab, model, asked, sampling)
-    made = [
+    question = models.prompt_for(lab, model, prompt, mode or None)
+    sampling = defaults.sampling_for(lab, model, settings or {}, question.mode)
+    view = generation.generate(lab, model, question, sampling)
+    completions = [
         {
-            "text": one.text,
-            "finish_reason": one.finish_reason,
-            "prompt_tokens": one.prompt_tokens,
-            "completion_tokens": one.completion_tokens,
-            "seconds": one.seconds,
-            "seed": one.seed,
-            "notes": list(one.notes),
+            "text": completion.text,
+            "finish_reason": completion.finish_reason,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "seconds": completion.seconds,
+            "seed": completion.seed,
+            "notes": list(completion.notes),
         }
-        for one in view.completions
+        for completion in view.completions
     ]
     return {
         "run": view.id,
         "model": view.model,
         "seed": view.seed,
         "settings": view.sampling.as_dict(),
-        "completions": made,
+        "completions": completions,
     }
 
 
@@ -87,9 +87,9 @@ def list_models(lab: LabContext) -> list:
     Returns:
         name, family, architecture, parameters, context (tokens), modes and status of each.
     """
-    wanted = ("name", "family", "architecture", "parameters", "context")
-    found = []
+    rows = []
     for view in models.catalogue(lab):
         card = dataclasses.asdict(view.card)
-        found.append({key: card[key] for key in wanted} | {"modes": list(view.card.modes), "status": view.status})
-    return found
+        row = {key: card[key] for key in ("name", "family", "architecture", "parameters", "context")}
+        rows.append(row | {"modes": list(view.card.modes), "status": view.status})
+    return rows

@@ -3,7 +3,6 @@
 import html
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
 
 import gradio as gr
 
@@ -11,93 +10,89 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import generation, rewards
-from pages.components.errors import PRIVATE, guarded
+from pages.components.forms import Form, Updates, Values
 from pages.components.head import PLAIN, empty_state_markup
-from pages.components.opening import on_open
 from pages.components.sending import send_to_ranking
-from pages.components.settings_form import read_settings
+from pages.components.settings_inputs import read_settings
 from pages.playground import chat
-from pages.playground.settings import NAMES
+from pages.playground.settings import SETTINGS
+from pages.playground.single import QUESTION
 
-MOST = next(int(one.metadata["high"]) for one in fields(Sampling) if one.name == "num_return_sequences")
-NONE = empty_state_markup(
+MAX_COMPLETIONS = next(int(item.metadata["high"]) for item in fields(Sampling) if item.name == "num_return_sequences")
+NO_REWARD_MODEL = empty_state_markup(
     "No reward model yet", "Train one from human rankings on the Feedback page; it then picks the best completion here."
 )
-EMPTY = empty_state_markup("Nothing drawn yet", "Press Draw and rank: the reward model puts the completions in order.")
-Update = Any
+EMPTY = empty_state_markup(
+    "Nothing generated yet", "Press Generate and rank: the reward model puts the completions in order."
+)
 
 
-def build(lab: LabContext, single: Any) -> None:
+def build(lab: LabContext, single: Form) -> None:
     gr.Markdown(
         "Prompt (in chat the conversation), model and settings are those of the Single tab.", elem_classes=["quiet"]
     )
     with gr.Row():
-        judge = gr.Dropdown(
+        reward_model = gr.Dropdown(
             [], label="Reward model", info="Higher rewards are better.", interactive=True, elem_id="best-reward"
         )
-        count = gr.Number(8, precision=0, label="Completions", info=f"2 to {MOST}.", elem_id="best-n")
+        count = gr.Number(8, precision=0, label="Completions", info=f"2 to {MAX_COMPLETIONS}.", elem_id="best-n")
     with gr.Row(elem_classes=["actions"]):
-        run = gr.Button("Draw and rank", variant="primary", scale=0, min_width=130, elem_id="best-run")
+        run = gr.Button("Generate and rank", variant="primary", scale=0, min_width=150, elem_id="best-run")
         send = gr.Button("Send to ranking", scale=0, min_width=130, elem_id="best-send")
     table = gr.HTML(EMPTY, apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="best-table")
-    state = gr.State(None)
-    base = [*single.question, *single.form.values()]
-    flow = {"concurrency_id": "generation", **PRIVATE}
-    run.click(guarded(draw, lab), [judge, count, *base], [table, state], **flow)
-    send_to_ranking(send, drawn, [state])
-    on_open(offered, [judge, table], lab)
+    form = Form(reward_model=reward_model, count=count, table=table, run=gr.State(None))
+    names = form.include(single, [*QUESTION, *SETTINGS])
+    form.on(
+        run.click, generate_and_rank, lab, inputs=["reward_model", "count", *names], outputs=["table", "run"],
+        concurrency_id="generation",
+    )  # fmt: skip
+    send_to_ranking(send, run_number, [form["run"]])
+    form.on_load(load_page, lab, outputs=["reward_model", "table"])
 
 
-def offered(lab: LabContext) -> Sequence[Update]:
+def load_page(lab: LabContext) -> Updates:
     names = rewards.names(lab)
-    return gr.update(choices=names, value=names[0] if names else None), EMPTY if names else NONE
+    return {
+        "reward_model": gr.update(choices=names, value=names[0] if names else None),
+        "table": EMPTY if names else NO_REWARD_MODEL,
+    }
 
 
-def draw(
-    lab: LabContext,
-    judge: str | None,
-    count: float,
-    model: str,
-    mode: str,
-    prompt: str,
-    system: str,
-    talk: dict[str, Any],
-    *values: Any,
-) -> tuple[str, int]:
-    """All completions in one batch, then their order; (table, run)."""
-    if not judge:
+def generate_and_rank(lab: LabContext, values: Values) -> Updates:
+    """All completions in one batch, then their order."""
+    reward_model, model, count = values["reward_model"], values["model"], int(values["count"] or 0)
+    if not reward_model:
         raise LabError("No reward model is chosen; train one on the Feedback page.")
     if not model:
         raise LabError("No model is chosen; choose one on the Single tab.")
-    if not 2 <= int(count or 0) <= MOST:
-        raise LabError(f"Completions is {int(count or 0)}, but it must be from 2 to {MOST}.")
-    sampling = replace(read_settings(Sampling, NAMES, values), num_return_sequences=int(count), num_beams=1)
+    if not 2 <= count <= MAX_COMPLETIONS:
+        raise LabError(f"Completions is {count}, but it must be from 2 to {MAX_COMPLETIONS}.")
+    sampling = replace(read_settings(Sampling, values), num_return_sequences=count, num_beams=1)
     if sampling.greedy or sampling.temperature == 0:
         raise LabError("Greedy decoding gives the same completion each time; turn it off on the Single tab.")
-    made = chat.asked_again(lab, model, mode, prompt or "", system, talk)
-    view = generation.generate(lab, model, made, sampling)
-    texts = [one.text for one in view.completions]
-    ranked = rewards.rank(lab, judge, view.prompt.messages or view.prompt.as_text or view.rendered, texts)
-    return _table(judge, view.id, texts, ranked), view.id
+    view = generation.generate(lab, model, chat.question_of(lab, values), sampling)
+    texts = [completion.text for completion in view.completions]
+    ranking = rewards.rank(lab, reward_model, view.prompt.messages or view.prompt.as_text or view.rendered, texts)
+    return {"table": _table(reward_model, view.id, texts, ranking), "run": view.id}
 
 
-def drawn(run: int | None) -> str:
+def run_number(run: int | None) -> str:
     if not run:
-        raise LabError("Nothing has been drawn yet; press Draw and rank first.")
+        raise LabError("Nothing has been generated yet; press Generate and rank first.")
     return str(run)
 
 
-def _table(judge: str, run: int, texts: Sequence[str], ranked: Sequence[tuple[int, float]]) -> str:
-    mean = sum(value for _, value in ranked) / len(ranked)
-    best = ranked[0][1]
+def _table(reward_model: str, run: int, texts: Sequence[str], ranking: Sequence[tuple[int, float]]) -> str:
+    mean = sum(reward for _, reward in ranking) / len(ranking)
+    best = ranking[0][1]
     head = (
-        f'<p class="quiet" role="status">Best of {len(ranked)} by {html.escape(judge)}: reward {best:.3f}, '
+        f'<p class="quiet" role="status">Best of {len(ranking)} by {html.escape(reward_model)}: reward {best:.3f}, '
         f'mean {mean:.3f} · <a href="/?run={run}">run {run}</a></p>'
     )
     rows = "".join(
-        f"<tr{' class=picked' if place == 1 else ''}><td>{place}</td><td>{value:.3f}</td>"
-        f"<td><p>{html.escape(texts[one])}</p></td></tr>"
-        for place, (one, value) in enumerate(ranked, 1)
+        f"<tr{' class=picked' if rank == 1 else ''}><td>{rank}</td><td>{reward:.3f}</td>"
+        f"<td><p>{html.escape(texts[index])}</p></td></tr>"
+        for rank, (index, reward) in enumerate(ranking, 1)
     )
     return (
         f'{head}<div class="grid-scroll" tabindex="0" role="region" aria-label="Completions by reward">'

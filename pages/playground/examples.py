@@ -11,12 +11,12 @@ from genai_lab.decoding import Sampling
 from genai_lab.models import Mode
 from genai_lab.services import models
 from genai_lab.starter.examples import examples
-from pages.components.settings_form import show_settings
+from pages.components.forms import Form, Updates, Values
+from pages.components.settings_inputs import write_settings
 from pages.playground import chat
-from pages.playground.settings import NAMES, modes_of
+from pages.playground.settings import modes_of
 
 STARTERS = ("starter-causal", "starter-seq2seq")
-Update = Any
 
 
 @dataclass(frozen=True)
@@ -36,51 +36,69 @@ MESSAGES = (
 )
 
 
-@dataclass
-class Chips:
-    """The buttons, in the order of `all_examples`."""
-
-    buttons: list[gr.Button]
-
-
-def all_examples() -> list[Any]:
-    return [*examples(), *MESSAGES]
+def all_examples() -> dict[str, Any]:
+    """Every example by title."""
+    chips: list[Any] = [*examples(), *MESSAGES]
+    return {example.title: example for example in chips}
 
 
-def build() -> Chips:
+def draw() -> dict[str, gr.Button]:
+    """A button for each example, by its title."""
     with gr.Row(elem_classes=["chips"], elem_id="pg-examples"):
-        made = [
-            gr.Button(one.title, size="sm", scale=0, min_width=80, visible=not isinstance(one, Message))
-            for one in all_examples()
-        ]
-    return Chips(made)
+        return {
+            title: gr.Button(title, size="sm", scale=0, min_width=80, visible=not isinstance(example, Message))
+            for title, example in all_examples().items()
+        }
 
 
-def suited(model: str | None, mode: str | None) -> list[Update]:
+def wire(lab: LabContext, page: Form, chips: dict[str, gr.Button], outputs: Sequence[str]) -> list[Any]:
+    """Shows the chips that suit model and mode, and fills the page on a click; returns what each click starts."""
+    row = Form(**chips)
+    row.include(page, ["model", "mode"])
+    # The mode may be one of the previous model, which Gradio's own check would refuse.
+    for name in ("model", "mode"):
+        row.on(
+            page[name].change, on_model_or_mode, inputs=["model", "mode"], outputs=list(chips), queue=False,
+            preprocess=False,
+        )  # fmt: skip
+    return [
+        page.fill(chip.click, use_example, lab, all_examples()[title], outputs=outputs) for title, chip in chips.items()
+    ]
+
+
+def on_model_or_mode(values: Values) -> Updates:
     """Which chips are seen: in chat those that are messages, for the starter models their own."""
-    return [gr.update(visible=_suits(one, model, mode)) for one in all_examples()]
+    return {
+        title: gr.update(visible=_suits(example, values["model"], values["mode"]))
+        for title, example in all_examples().items()
+    }
 
 
-def _suits(one: Any, model: str | None, mode: str | None) -> bool:
+def _suits(example: Any, model: str | None, mode: str | None) -> bool:
     if mode != "chat":
-        return not isinstance(one, Message)
+        return not isinstance(example, Message)
     if model in STARTERS:
-        return not isinstance(one, Message) and one.mode == "chat"
-    return isinstance(one, Message)
+        return not isinstance(example, Message) and example.mode == "chat"
+    return isinstance(example, Message)
 
 
-def use_example(lab: LabContext, one: Any, *values: Any) -> Sequence[Update]:
-    """Model, mode, prompt, system, conversation, settings and their origin; a message changes the prompt alone."""
-    if isinstance(one, Message):
-        return [gr.skip(), gr.skip(), one.prompt, *[gr.skip()] * (3 + len(NAMES))]
-    fresh = ("", chat.nothing()) if one.mode == "chat" else (gr.skip(), gr.skip())
-    settings = show_settings(Sampling.from_dict(one.settings), NAMES)
-    origin = f"Settings: those of the example “{one.title}”."
-    return [one.model, modes_of(lab, one.model, one.mode), one.prompt, *fresh, *settings, origin]
+def use_example(lab: LabContext, example: Any) -> Updates:
+    """Model, mode, prompt, system prompt, conversation and settings; a message changes the prompt alone."""
+    if isinstance(example, Message):
+        return {"prompt": example.prompt}
+    fresh = {"system": "", "conversation": chat.empty_conversation()} if example.mode == "chat" else {}
+    return {
+        "model": example.model,
+        "mode": modes_of(lab, example.model, example.mode),
+        "prompt": example.prompt,
+        **fresh,
+        **write_settings(Sampling.from_dict(example.settings)),
+        "origin": f"Settings: those of the example “{example.title}”.",
+    }
 
 
-def named(lab: LabContext, title: str | None) -> Any:
+def example_called(lab: LabContext, title: str | None) -> Any:
     """The example of that title whose model is there, or None."""
-    found = next((one for one in examples() if one.title == title), None)
-    known = {view.card.name for view in models.catalogue(lab)}
-    return found if found is not None and found.model in known else None
+    example = next((example for example in examples() if example.title == title), None)
+    names = {view.card.name for view in models.catalogue(lab)}
+    return example if example is not None and example.model in names else None

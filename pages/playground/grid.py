@@ -2,7 +2,7 @@
 
 import html
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,106 +12,102 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import generation
-from pages.components.errors import PRIVATE, guarded
+from genai_lab.settings import field_of
+from pages.components.forms import Form, Updates, Values
 from pages.components.head import PLAIN, empty_state_markup
-from pages.components.settings_form import label_of, read_settings
+from pages.components.settings_inputs import read_settings, setting_label
 from pages.playground import chat
-from pages.playground.settings import NAMES
+from pages.playground.settings import SETTINGS
+from pages.playground.single import QUESTION
 
 VARIED = ("temperature", "top_p", "top_k", "min_p", "typical_p", "repetition_penalty", "max_new_tokens", "seed")
-MOST_CELLS = 36
+MAX_CELLS = 36
 EMPTY = empty_state_markup("No grid yet", "Choose two settings and their values, then press Run grid.")
+AXES = ("rows", "row_values", "columns", "column_values")
 
 
-def build(lab: LabContext, single: Any) -> None:
-    choices = [(label_of(name), name) for name in VARIED]
+def build(lab: LabContext, single: Form) -> None:
     gr.Markdown(
         "Prompt (in chat the conversation), model and all other settings are those of the Single tab.",
         elem_classes=["quiet"],
     )
-    with gr.Row():
-        rows = gr.Dropdown(
-            choices, value="temperature", label="Rows", info="Down the side.", interactive=True, elem_id="grid-rows"
-        )
-        down = gr.Textbox("0.2, 0.7, 1.2", label="Row values", info="Separated by commas.", elem_id="grid-row-values")
-        columns = gr.Dropdown(
-            choices, value="top_p", label="Columns", info="Along the top.", interactive=True, elem_id="grid-columns"
-        )
-        across = gr.Textbox(
-            "0.5, 0.9, 1", label="Column values", info="Separated by commas.", elem_id="grid-column-values"
-        )
+    form = Form(**_axes())
     with gr.Row(elem_classes=["actions"]):
         run = gr.Button("Run grid", variant="primary", scale=0, min_width=110, elem_id="grid-run")
         stop = gr.Button("Stop", scale=0, min_width=80, elem_id="grid-stop")
     table = gr.HTML(EMPTY, apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id="grid-table")
-    state = gr.State([])
-    base = [*single.question, *single.form.values()]
-    run.click(
-        guarded(run_grid, lab),
-        [rows, down, columns, across, *base],
-        [table, state],
-        concurrency_id="generation",
-        **PRIVATE,
-    )
-    stop.click(guarded(stop_grid, lab), state, None, queue=False, **PRIVATE)
+    form.add(table=table, runs=gr.State([]))
+    names = form.include(single, [*QUESTION, *SETTINGS])
+    form.on(run.click, run_grid, lab, inputs=[*AXES, *names], outputs=["table", "runs"], concurrency_id="generation")
+    form.on(stop.click, stop_grid, lab, inputs=["runs"], queue=False)
 
 
-def run_grid(
-    lab: LabContext,
-    rows: str,
-    down: str,
-    columns: str,
-    across: str,
-    model: str,
-    mode: str,
-    prompt: str,
-    system: str,
-    talk: dict[str, Any],
-    *values: Any,
-) -> Iterator[tuple[str, Any]]:
+def _axes() -> dict[str, Any]:
+    choices = [(field_of(Sampling, name).label, name) for name in VARIED]
+    with gr.Row():
+        return {
+            "rows": gr.Dropdown(
+                choices, value="temperature", label="Rows", info="Down the side.", interactive=True,
+                elem_id="grid-rows",
+            ),
+            "row_values": gr.Textbox(
+                "0.2, 0.7, 1.2", label="Row values", info="Separated by commas.", elem_id="grid-row-values"
+            ),
+            "columns": gr.Dropdown(
+                choices, value="top_p", label="Columns", info="Along the top.", interactive=True,
+                elem_id="grid-columns",
+            ),
+            "column_values": gr.Textbox(
+                "0.5, 0.9, 1", label="Column values", info="Separated by commas.", elem_id="grid-column-values"
+            ),
+        }  # fmt: skip
+
+
+def run_grid(lab: LabContext, values: Values) -> Iterator[Updates]:
     """All cells in one batch; the table fills as they end."""
+    rows, columns = values["rows"], values["columns"]
     if rows == columns:
-        raise LabError(f"Rows and columns both vary {label_of(rows).lower()}; choose two different settings.")
-    if not model:
+        raise LabError(f"Rows and columns both vary {setting_label(Sampling, rows)}; choose two different settings.")
+    if not values["model"]:
         raise LabError("No model is chosen; choose one on the Single tab.")
-    heads = read_values(rows, down), read_values(columns, across)
-    if len(heads[0]) * len(heads[1]) > MOST_CELLS:
-        raise LabError(f"The grid has {len(heads[0]) * len(heads[1])} cells; at most {MOST_CELLS} run at once.")
-    base = replace(read_settings(Sampling, NAMES, values), num_return_sequences=1).seeded()
-    made = chat.asked_again(lab, model, mode, prompt or "", system, talk)
+    heads = read_values(rows, values["row_values"]), read_values(columns, values["column_values"])
     cells = list(itertools.product(*heads))
-    jobs = [
-        generation.GenerationSpec(model, made, Sampling.from_dict(base.as_dict() | {rows: one, columns: two}))
-        for one, two in cells
+    if len(cells) > MAX_CELLS:
+        raise LabError(f"The grid has {len(cells)} cells; at most {MAX_CELLS} run at once.")
+    base = replace(read_settings(Sampling, values), num_return_sequences=1).seeded()
+    prompt = chat.question_of(lab, values)
+    requests = [
+        generation.GenerationSpec(values["model"], prompt, Sampling.from_dict(base.as_dict() | {rows: row, columns: column}))
+        for row, column in cells
     ]
-    lives = generation.start_many(lab, jobs, trace=0)
-    done: list[str | Completion | None] = [None] * len(lives)
-    ids = [live.run_id for live in lives]
-    yield _table(rows, columns, heads, done, ids), ids
-    for place, item in generation.merge_streams(lives):
-        if not isinstance(item, Delta):
-            done[place] = str(item) if item else lives[place].completions[0]
-            yield _table(rows, columns, heads, done, ids), gr.skip()
+    lives = generation.start_many(lab, requests, trace=0)
+    results: list[str | Completion | None] = [None] * len(lives)
+    run_ids = [live.run_id for live in lives]
+    yield {"table": _table(rows, columns, heads, results, run_ids), "runs": run_ids}
+    for index, event in generation.merge_streams(lives):
+        if not isinstance(event, Delta):
+            results[index] = str(event) if event else lives[index].completions[0]
+            yield {"table": _table(rows, columns, heads, results, run_ids)}
 
 
-def stop_grid(lab: LabContext, run_ids: list[int]) -> None:
-    for run_id in run_ids:
+def stop_grid(lab: LabContext, values: Values) -> None:
+    for run_id in values["runs"]:
         generation.cancel(lab, run_id)
 
 
-def read_values(name: str, text: str) -> list[Any]:
-    """The numbers of a comma-separated list, checked against the setting; raises BadSetting for one that is none."""
+def read_values(name: str, text: str | None) -> list[Any]:
+    """The numbers of a comma-separated list, checked against the setting; raises BadSetting for anything else."""
     kind = int if isinstance(getattr(Sampling(), name), int) or name == "seed" else float
-    found = []
+    numbers = []
     for word in filter(None, (part.strip() for part in (text or "").split(","))):
         try:
-            found.append(kind(word))
+            numbers.append(kind(word))
         except ValueError:
             raise BadSetting(name, word, "a list of numbers, separated by commas") from None
-        Sampling.from_dict({name: found[-1]})
-    if not found:
-        raise LabError(f"The values of {label_of(name).lower()} are empty; give numbers, separated by commas.")
-    return found
+        Sampling.from_dict({name: numbers[-1]})
+    if not numbers:
+        raise LabError(f"The values of {setting_label(Sampling, name)} are empty; give numbers, separated by commas.")
+    return numbers
 
 
 def distinct_2(text: str) -> float | None:
@@ -121,17 +117,20 @@ def distinct_2(text: str) -> float | None:
     return len(set(pairs)) / len(pairs) if pairs else None
 
 
-def _table(rows: str, columns: str, heads: tuple[list[Any], list[Any]], done: list[Any], ids: list[int]) -> str:
-    corner = f"{html.escape(label_of(rows))} \\ {html.escape(label_of(columns))}"
+def _table(
+    rows: str, columns: str, heads: tuple[list[Any], list[Any]], results: Sequence[Any], run_ids: Sequence[int]
+) -> str:
+    corner = f"{html.escape(field_of(Sampling, rows).label)} \\ {html.escape(field_of(Sampling, columns).label)}"
     top = "".join(f'<th scope="col">{value:.10g}</th>' for value in heads[1])
     width = len(heads[1])
     lines = []
     for i, value in enumerate(heads[0]):
-        own = zip(done[i * width : (i + 1) * width], ids[i * width : (i + 1) * width], strict=True)
-        cells = "".join(f"<td>{_cell(item, run_id)}</td>" for item, run_id in own)
+        row = slice(i * width, (i + 1) * width)
+        pairs = zip(results[row], run_ids[row], strict=True)
+        cells = "".join(f"<td>{_cell(result, run_id)}</td>" for result, run_id in pairs)
         lines.append(f'<tr><th scope="row">{value:.10g}</th>{cells}</tr>')
-    count = sum(item is not None for item in done)
-    head = f'<p class="quiet" role="status">{count} of {len(done)} done</p>'
+    count = sum(result is not None for result in results)
+    head = f'<p class="quiet" role="status">{count} of {len(results)} done</p>'
     return (
         f'{head}<div class="grid-scroll" tabindex="0" role="region" aria-label="Grid of completions">'
         f'<table class="grid"><thead><tr><th>{corner}</th>{top}</tr></thead>'
@@ -139,11 +138,11 @@ def _table(rows: str, columns: str, heads: tuple[list[Any], list[Any]], done: li
     )
 
 
-def _cell(item: str | Completion | None, run_id: int) -> str:
-    if item is None:
+def _cell(result: str | Completion | None, run_id: int) -> str:
+    if result is None:
         return '<span class="quiet">…</span>'
-    if isinstance(item, str):
-        return html.escape(item)
-    variety = distinct_2(item.text)
-    note = f"{item.completion_tokens} tokens" + (f", distinct-2 {variety:.2f}" if variety is not None else "")
-    return f'<p>{html.escape(item.text)}</p><small>{note} · <a href="/?run={run_id}">run {run_id}</a></small>'
+    if isinstance(result, str):
+        return html.escape(result)
+    variety = distinct_2(result.text)
+    note = f"{result.completion_tokens} tokens" + (f", distinct-2 {variety:.2f}" if variety is not None else "")
+    return f'<p>{html.escape(result.text)}</p><small>{note} · <a href="/?run={run_id}">run {run_id}</a></small>'

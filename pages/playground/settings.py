@@ -1,7 +1,6 @@
-"""The settings of the single tab: model, mode, presets, and where the values that stand there come from."""
+"""The settings of the Single tab: model, mode, presets, and whose values the fields hold."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -9,41 +8,30 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.services import defaults, models, presets
-from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.errors import PRIVATE, notice
+from pages.components.forms import Form, Updates, Values
 from pages.components.head import PLAIN, drawn
-from pages.components.settings_form import label_of, read_settings, show_settings
+from pages.components.settings_inputs import read_settings, setting_label, setting_names, write_settings
 
-# As the form draws them: what stands under "More settings" comes last.
-NAMES = [item.name for item in sorted(fields(Sampling), key=lambda item: bool(item.metadata.get("more")))]
+SETTINGS = setting_names(Sampling)
 NO_EFFECT_WHEN_GREEDY = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-STAYS = ("seed", "num_return_sequences")  # what is no property of a model stays when another one is chosen
+OF_THE_TASK = ("seed", "num_return_sequences")  # properties of no model: they stay when another one is chosen
+NOT_OF_PRESETS = ("max_new_tokens", "seed", "stop", "num_return_sequences")
 YOURS = "Settings: your own."
 Update = Any
 
 
-@dataclass
-class Chooser:
+def draw() -> dict[str, Any]:
     """The inputs above the settings; `origin` says where the settings come from."""
-
-    model: gr.Dropdown
-    mode: gr.Radio
-    preset: gr.Dropdown
-    name: gr.Textbox
-    save: gr.Button
-    drop: gr.Button
-    origin: gr.HTML
-
-
-def build() -> Chooser:
     with gr.Group():
         model = gr.Dropdown([], label="Model", elem_id="pg-model", interactive=True)
         mode = gr.Radio([], label="Mode", elem_id="pg-mode", interactive=True)
     preset = gr.Dropdown([], label="Preset", elem_id="pg-preset", interactive=True)
-    with gr.Accordion("Own presets", open=False):
+    with gr.Accordion("Your presets", open=False):
         name = gr.Textbox(label="Name", placeholder="my settings", elem_id="pg-preset-name", max_lines=1)
         with gr.Row():
             save = gr.Button("Save settings", size="sm", elem_id="pg-preset-save")
-            drop = gr.Button("Delete preset", size="sm", elem_id="pg-preset-delete")
+            delete = gr.Button("Delete preset", size="sm", elem_id="pg-preset-delete")
     origin = drawn(
         "",
         html_template='{{#if value}}<p class="panel-note">{{value}}</p>{{/if}}',
@@ -51,93 +39,104 @@ def build() -> Chooser:
         js_on_load=None,
         elem_id="pg-origin",
     )
-    return Chooser(model, mode, preset, name, save, drop, origin)
+    return {
+        "model": model,
+        "mode": mode,
+        "preset": preset,
+        "preset_name": name,
+        "save_preset": save,
+        "delete_preset": delete,
+        "origin": origin,
+    }
 
 
-def wire(lab: LabContext, chooser: Chooser, form: dict[str, Any]) -> None:
-    values = list(form.values())
-    filled = [chooser.mode, *values, chooser.origin, chooser.preset]
+def wire(lab: LabContext, page: Form) -> None:
+    """Answers of the lab are proposals: a setting that was changed while they were on their way keeps its value."""
+    fields = [*SETTINGS, "origin"]
     # Only a choice of the user's: an example or a link sets model and settings together.
-    chooser.model.input(guarded(use_model, lab), [chooser.model, *values], filled, queue=False, **PRIVATE)
-    chooser.mode.input(
-        guarded(use_mode, lab),
-        [chooser.model, chooser.mode, *values],
-        [*values, chooser.origin],
-        queue=False,
-        **PRIVATE,
+    page.propose(
+        page["model"].input, use_model, lab, choices=["model"], inputs=fields, outputs=["mode", *fields, "preset"]
     )
-    hindered = [form[one] for one in NO_EFFECT_WHEN_GREEDY]
-    form["greedy"].change(greyed, form["greedy"], hindered, queue=False, **PRIVATE)
-    chooser.preset.input(
-        guarded(use_preset, lab), [chooser.preset, *values], [*values, chooser.origin], queue=False, **PRIVATE
+    page.propose(page["mode"].input, use_mode, lab, choices=["model", "mode"], inputs=fields, outputs=fields)
+    page.propose(page["preset"].input, use_preset, lab, choices=["preset"], inputs=fields, outputs=fields)
+    page.on(page["greedy"].change, on_greedy, inputs=["greedy"], outputs=NO_EFFECT_WHEN_GREEDY, queue=False)
+    page.on(
+        page["save_preset"].click,
+        save_preset,
+        lab,
+        inputs=["preset_name", *SETTINGS],
+        outputs=["preset", "preset_name"],
     )
-    chooser.save.click(guarded(save_preset, lab), [chooser.name, *values], [chooser.preset, chooser.name], **PRIVATE)
-    chooser.drop.click(guarded(delete_preset, lab), chooser.preset, chooser.preset, **PRIVATE)
-    for one in values:
-        one.input(None, None, chooser.origin, js=f"() => {YOURS!r}", queue=False, **PRIVATE)
+    page.on(page["delete_preset"].click, delete_preset, lab, inputs=["preset"], outputs=["preset"])
+    for component in page.pick(SETTINGS):
+        component.input(None, None, page["origin"], js=f"() => {YOURS!r}", queue=False, **PRIVATE)
 
 
 def generation_settings(lab: LabContext, model: str, mode: str | None = None) -> tuple[Sampling, str]:
-    """The settings that a model begins with in a mode, and in a sentence whose they are."""
-    found = defaults.defaults(lab, model, mode)
-    own = [label_of(name).lower() for name in NAMES if name in found.own]
+    """The settings that a model begins with in a mode, and a sentence that says whose they are."""
+    start = defaults.defaults(lab, model, mode)
+    own = [setting_label(Sampling, name) for name in SETTINGS if name in start.own]
     if not own:
-        return found.sampling, "Settings: the lab's defaults."
-    return found.sampling, f"Settings: {', '.join(own)} are {model}'s own; the rest are the lab's defaults."
+        return start.sampling, "Settings: the lab's defaults."
+    return start.sampling, f"Settings: {', '.join(own)} are {model}'s own; the rest are the lab's defaults."
 
 
-def use_model(lab: LabContext, model: str | None, *values: Any) -> Sequence[Update]:
-    """Another model begins with its own best mode and its own settings, whatever stood there for the one before."""
-    if not model:
-        return gr.skip()
-    shown, origin = _begun(lab, model, None, values)
-    return [modes_of(lab, model, None), *shown, origin, gr.update(value=None)]
+def use_model(lab: LabContext, values: Values) -> Updates:
+    """Another model begins with its own best mode and its own settings."""
+    if not values["model"]:
+        return {}
+    settings = _starting_settings(lab, values["model"], None, values)
+    return {"mode": modes_of(lab, values["model"], None), **settings, "preset": gr.update(value=None)}
 
 
-def use_mode(lab: LabContext, model: str | None, mode: str | None, *values: Any) -> Sequence[Update]:
-    """Settings that are still those of a mode become those of the other one; what was changed stays."""
+def use_mode(lab: LabContext, values: Values) -> Updates:
+    """Settings that are still those of another mode become those of this one; changed ones stay."""
+    model, mode = values["model"], values["mode"]
     if not model or not mode:
-        return gr.skip()
+        return {}
+    current = {name: values[name] for name in SETTINGS}
     for other in models.show(lab, model).card.modes:
-        if _begun(lab, model, other, values)[0] == list(values):
-            shown, origin = _begun(lab, model, mode, values)
-            return [*shown, origin]
-    return gr.skip()
+        start = _starting_settings(lab, model, other, values)
+        if all(start[name] == value for name, value in current.items()):
+            return _starting_settings(lab, model, mode, values)
+    return {}
 
 
-def _begun(lab: LabContext, model: str, mode: str | None, values: Sequence[Any]) -> tuple[list[Any], str]:
+def _starting_settings(lab: LabContext, model: str, mode: str | None, values: Values) -> Updates:
+    """The settings that a model begins with in a mode, and their origin."""
     own, origin = generation_settings(lab, model, mode)
-    now = dict(zip(NAMES, values, strict=True))
-    shown = dict(zip(NAMES, show_settings(own, NAMES), strict=True)) | {name: now[name] for name in STAYS}
-    return list(shown.values()), origin
+    return {**write_settings(own), **{name: values[name] for name in OF_THE_TASK}, "origin": origin}
 
 
-def modes_of(lab: LabContext, model: str, mode: str | None) -> Update:
+def modes_of(lab: LabContext, model: str | None, mode: str | None) -> Update:
     """The model's modes, with `mode` chosen where it has it, else its best one."""
     if not model:
         return gr.skip()
-    known = models.show(lab, model).card.modes
-    return gr.update(choices=list(known), value=mode if mode in known else known[0] if known else None)
+    modes = models.show(lab, model).card.modes
+    return gr.update(choices=list(modes), value=mode if mode in modes else modes[0] if modes else None)
 
 
-def greyed(greedy: bool) -> list[Update]:
-    return [gr.update(interactive=not greedy) for _ in NO_EFFECT_WHEN_GREEDY]
+def on_greedy(values: Values) -> Updates:
+    return {name: gr.update(interactive=not values["greedy"]) for name in NO_EFFECT_WHEN_GREEDY}
 
 
-def use_preset(lab: LabContext, name: str, *values: Any) -> list[Any]:
+def use_preset(lab: LabContext, values: Values) -> Updates:
     """The preset's settings; length, seed, stop strings and number of completions stay as they are."""
-    now = read_settings(Sampling, NAMES, values)
-    chosen = presets.presets(lab)[name].sampling
-    kept = {one: getattr(now, one) for one in ("max_new_tokens", "seed", "stop", "num_return_sequences")}
-    return [*show_settings(replace(chosen, **kept), NAMES), f"Settings: the preset {name}."]
+    name = values["preset"]
+    if not name:
+        return {}
+    current, chosen = read_settings(Sampling, values), presets.presets(lab)[name].sampling
+    settings = replace(chosen, **{field: getattr(current, field) for field in NOT_OF_PRESETS})
+    return {**write_settings(settings), "origin": f"Settings: the preset {name}."}
 
 
-def save_preset(lab: LabContext, name: str, *values: Any) -> tuple[Update, str]:
-    presets.save_preset(lab, name or "", read_settings(Sampling, NAMES, values))
-    notice(f"Saved the preset {name.strip()}.")
-    return gr.update(choices=list(presets.presets(lab)), value=name.strip()), ""
+def save_preset(lab: LabContext, values: Values) -> Updates:
+    name = (values["preset_name"] or "").strip()
+    presets.save_preset(lab, name, read_settings(Sampling, values))
+    notice(f"Saved the preset {name}.")
+    return {"preset": gr.update(choices=list(presets.presets(lab)), value=name), "preset_name": ""}
 
 
-def delete_preset(lab: LabContext, name: str | None) -> Update:
-    presets.delete_preset(lab, name or "")
-    return gr.update(choices=list(presets.presets(lab)), value=None)
+def delete_preset(lab: LabContext, values: Values) -> Updates:
+    presets.delete_preset(lab, values["preset"] or "")
+    return {"preset": gr.update(choices=list(presets.presets(lab)), value=None)}

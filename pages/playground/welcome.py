@@ -14,8 +14,8 @@ WHAT_FOR = (
     "A lab for experiments with language models: look into single answers, find out which prompt or model is better "
     "and how sure that is, teach a model from your data or from rankings by people, and keep every run as it was."
 )
-# Title, sentence, words of the link, address.
-DOORS = (
+# Title, sentence, link text, address.
+WAYS_IN = (
     (
         "See why it chose a word",
         "Run a story with a small model that is here already, and point at any word: what else it could have been, and "
@@ -57,7 +57,7 @@ Update = Any
 
 
 def build(lab: LabContext) -> None:
-    shown = gr.HTML(
+    markup = gr.HTML(
         _markup(),
         css_template=LOOK,
         visible=False,
@@ -66,17 +66,17 @@ def build(lab: LabContext) -> None:
         js_on_load=None,
         elem_id="pg-welcome",
     )
-    on_open(arrived, [shown], lab)
+    on_open(load_page, [markup], lab)
 
 
-def arrived(lab: LabContext) -> Update:
+def load_page(lab: LabContext) -> Update:
     return gr.update(visible=history.is_new(lab))
 
 
 def _markup() -> str:
-    doors = "".join(
-        f"<li><h2>{html.escape(title)}</h2><p>{html.escape(words)}</p>"
+    items = "".join(
+        f"<li><h2>{html.escape(title)}</h2><p>{html.escape(sentence)}</p>"
         f'<a href="{html.escape(address, quote=True)}">{html.escape(link)}</a></li>'
-        for title, words, link, address in DOORS
+        for title, sentence, link, address in WAYS_IN
     )
-    return f'<div class="welcome"><p>{html.escape(WHAT_FOR)}</p><ul>{doors}</ul></div>'
+    return f'<div class="welcome"><p>{html.escape(WHAT_FOR)}</p><ul>{items}</ul></div>'

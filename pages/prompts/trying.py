@@ -14,7 +14,7 @@ from pages.components.errors import PRIVATE, guarded
 from pages.components.head import drawn, piece
 from pages.components.tokenmap import token_map
 from pages.playground import single
-from pages.playground.streaming import load_and_tell, streamed
+from pages.playground.streaming import load_with_updates, streamed
 from pages.prompts import preview
 
 NOTE = """
@@ -65,13 +65,14 @@ def try_row(lab: LabContext, kept: prompting.KeptRows, *values: Any) -> Iterator
     """Streams the model's answer to the row of the preview: the prompt of a matrix, decoded greedily as it does."""
     model, prompt, sampling, made = _question(lab, kept, *values)
     expected = reference_of(made)
-    for update in load_and_tell(lab, model):
-        yield update[0], expected, NOTHING, None
+    for updates in load_with_updates(lab, model):
+        yield updates["tokens"], expected, NOTHING, None
     live = generation.start(lab, model, prompt, sampling)
     row = f"Row {made.example.key + 1} of {made.rows.name}" if made.rows.name != prompting.TYPED else "The typed row"
-    for tokens, _, state, note, _ in streamed(lab, live):
+    for updates in streamed(lab, live):
+        note = updates["note"]
         text = f"{row}, greedy. {note['text']}" if note["text"] else ""
-        yield tokens, expected, {"text": text, "run": note["run"]}, state["run"]
+        yield updates["tokens"], expected, {"text": text, "run": note["run"]}, live.run_id
 
 
 def stop_try(lab: LabContext, run: int | None) -> None:

@@ -4,7 +4,6 @@ import ast
 import inspect
 import json
 import math
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,20 +12,14 @@ import gradio as gr
 import pytest
 
 import pages  # turns Gradio's analytics off before it is imported
-from genai_lab.decoding import Sampling, Stage, Token
-from genai_lab.errors import BadSetting, LabError
+from genai_lab.decoding import Stage, Token
+from genai_lab.errors import LabError
 from pages.components.errors import guarded
 from pages.components.head import drawn
 from pages.components.plots import microscope_figure, sparkline
-from pages.components.settings_form import label_of, read_settings, settings_form, show_settings
 from pages.components.stats import count_text, left_out_text, seconds_text, size_text
 from pages.components.tokenmap import TokenStream, token_value
 from pages.feedback import results
-
-
-def formed(cls: type, **more: Any) -> dict[str, Any]:
-    with gr.Blocks():
-        return settings_form(cls, **more)
 
 
 def test_a_template_is_given_text_that_its_second_reading_takes_for_text() -> None:
@@ -50,47 +43,6 @@ def test_no_page_has_a_template_without_that() -> None:
     }
     assert len(found) > 8
     assert bare == {"tokenmap.py"}
-
-
-def test_sampling_goes_through_its_form_and_comes_back_the_same() -> None:
-    form = formed(Sampling)
-    settings = replace(Sampling(), temperature=1.2, top_k=40, stop=("\n\n", "a b", "\\n"), seed=7, greedy=True)
-    values = show_settings(settings, form)
-    posted = [part.preprocess(value) for part, value in zip(form.values(), values, strict=True)]
-    assert read_settings(Sampling, form, posted) == settings
-
-
-def test_an_empty_form_gives_the_defaults_and_whole_numbers_stay_whole() -> None:
-    form = formed(Sampling)
-    values = {name: part.value for name, part in form.items()} | {"top_k": 40.0, "temperature": 1, "stop": None}
-    assert read_settings(Sampling, values, values.values()) == Sampling(top_k=40, temperature=1.0)
-
-
-def test_a_new_setting_needs_no_page() -> None:
-    @dataclass(frozen=True)
-    class Tuning:
-        rank: int = field(default=8, metadata={"help": "Width.", "low": 1, "high": 64})
-        target: str = field(default="attention", metadata={"choices": ["attention", "all"]})
-        note: str = ""
-
-    form = formed(Tuning, prefix="tune")
-    assert [type(part) for part in form.values()] == [gr.Slider, gr.Dropdown, gr.Textbox]
-    assert form["rank"].elem_id == "tune-rank"
-    assert form["rank"].info == "Width."
-    assert read_settings(Tuning, form, [16, "all", "x"]) == Tuning(16, "all", "x")
-
-
-def test_a_value_outside_its_range_is_the_settings_own_error() -> None:
-    with pytest.raises(BadSetting, match="Temperature is 9"):
-        read_settings(Sampling, ["temperature"], [9.0])
-
-
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [("top_k", "Top-k"), ("max_new_tokens", "Max new tokens"), ("no_repeat_ngram", "No-repeat n-gram")],
-)
-def test_labels_read_like_the_field(name: str, label: str) -> None:
-    assert label_of(name) == label
 
 
 def refuse(lab: object, text: str) -> str:

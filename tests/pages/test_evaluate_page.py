@@ -154,8 +154,8 @@ def test_every_name_of_the_page_is_a_component(lab: LabContext) -> None:
         page.build(lab)
 
 
-def test_every_door_of_the_first_screen_leads_somewhere() -> None:
+def test_every_way_in_on_the_first_screen_leads_somewhere() -> None:
     titles = {one.title for one in examples.examples()}
     assert "Continue a story" in titles
     routes = {f"/{route}" for route in ("", "prompts", "models")}
-    assert {address.partition("?")[0] for *_, address in welcome.DOORS} <= routes
+    assert {address.partition("?")[0] for *_, address in welcome.WAYS_IN} <= routes

@@ -17,8 +17,9 @@ from pages.components.settings_inputs import (
     Updates,
     Values,
     draw_settings,
-    label_of,
+    former_names,
     read_settings,
+    setting_label,
     setting_names,
     write_settings,
 )
@@ -80,21 +81,11 @@ def test_a_value_outside_its_range_is_the_settings_own_error() -> None:
         read_settings(Sampling, {"temperature": 9.0})
 
 
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        ("top_k", "Top-k"),
-        ("max_new_tokens", "Max new tokens"),
-        ("num_beams", "Beams"),
-        ("num_return_sequences", "Completions"),
-        ("no_repeat_ngram_size", "No-repeat n-gram size"),
-        ("per_device_batch_size", "Per-device batch size"),
-        ("max_grad_norm", "Max gradient norm"),
-        ("eval_steps", "Evaluation steps"),
-    ],
-)
-def test_labels_read_like_the_field(name: str, label: str) -> None:
-    assert label_of(name) == label
+def test_labels_are_the_fields_own(form: Form) -> None:
+    assert (form["top_k"].label, form["max_new_tokens"].label) == ("Top-k", "Max new tokens")
+    assert form["num_return_sequences"].label == "Completions"
+    assert [setting_label(Sampling, name) for name in ("top_k", "num_beams")] == ["top-k", "beams"]
+    assert former_names(Sampling)["beams"] == "num_beams"
 
 
 def test_a_handler_takes_values_and_gives_updates_by_name(form: Form) -> None:

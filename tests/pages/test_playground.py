@@ -1,7 +1,6 @@
 """The functions behind the playground, without a browser: chat, comparing, and whose settings stand there."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,91 +14,159 @@ from genai_lab.decoding import Completion, Sampling, Token
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
 from genai_lab.services import generation
-from pages.components.head import drawn
-from pages.components.settings_form import show_settings
-from pages.playground import chat, compare, examples, running, settings, single, streaming
-from pages.playground.settings import NAMES
+from pages.components.forms import Form, in_section, section
+from pages.components.head import drawn, escape_template_text
+from pages.components.settings_inputs import read_settings, write_settings
+from pages.playground import best, chat, compare, examples, grid, running, settings, single, streaming
+from pages.playground.settings import SETTINGS
 
-SHORT = show_settings(Sampling(max_new_tokens=4, seed=1), NAMES)
+SHORT = write_settings(Sampling(max_new_tokens=4, seed=1))
 HELLO = Prompt(messages=({"role": "user", "content": "Hi"},), mode="chat")
-TALK = {
+CONVERSATION = {
     "messages": [{"role": "user", "content": "Hi"}],
     "last": "Hello",
     "run": None,
 }
 
 
-def asked(**params: str) -> Any:
-    return SimpleNamespace(query_params=params)
+def question(mode: str = "chat", prompt: str = "", **changes: Any) -> dict[str, Any]:
+    """What the Single tab holds."""
+    values = {"model": "tiny", "mode": mode, "prompt": prompt, "system": "", "conversation": CONVERSATION}
+    return {**values, **SHORT, **changes}
+
+
+def request(**query: str) -> Any:
+    return SimpleNamespace(query_params=query)
 
 
 def value_of(update: Any) -> Any:
     return update.get("value") if isinstance(update, dict) and "__type__" in update else update
 
 
-def opened(lab: LabContext, draft: Sequence[Any] | None = None, **params: str) -> dict[str, Any]:
+def opened(lab: LabContext, draft: Any = None, **query: str) -> dict[str, Any]:
     """What the page shows on opening, by name."""
-    made = single.opened(lab, json.dumps(draft) if draft is not None else None, asked(**params))
-    names = ["model", "mode", "prompt", "system", "talk", *NAMES, "origin", "tokens", "stats", "state", "note"]
-    return {name: value_of(update) for name, update in zip(names, made, strict=False)}
+    values = {"draft": json.dumps(draft) if draft is not None else None}
+    updates = single.load_page(lab, values, request(**query))
+    return {name: value_of(update) for name, update in updates.items()}
+
+
+@pytest.fixture(scope="module")
+def page(lab: LabContext) -> Form:
+    with gr.Blocks():
+        return single.build(lab)
 
 
 def test_a_message_joins_the_conversation_as_it_is_sent(lab: LabContext) -> None:
-    updates = list(running.generate(lab, "tiny", "chat", "How are you?", "Be kind.", TALK, *SHORT))
-    roles = [one["role"] for one in updates[0][-1]["messages"]]
+    updates = list(running.generate(lab, question(prompt="How are you?", system="Be kind.")))
+    roles = [message["role"] for message in updates[0]["conversation"]["messages"]]
     assert roles == ["user", "assistant", "user"]
-    run = updates[-1][2]["run"]
-    view = generation.run(lab, run)
-    assert [one["content"] for one in view.prompt.messages] == ["Be kind.", "Hi", "Hello", "How are you?"]
-    prompt, talk = chat.settled(lab, updates[-1][2], "the next one, typed meanwhile")
-    assert value_of(prompt) is None
-    assert talk["last"] == view.completions[0].text
-    assert chat.taken_back(talk)[0] == "How are you?"
+    state = updates[-1]["state"]
+    view = generation.run(lab, state["run"])
+    contents = [message["content"] for message in view.prompt.messages]
+    assert contents == ["Be kind.", "Hi", "Hello", "How are you?"]
+    after = chat.on_run_end(lab, {"state": state, "prompt": "the next one, typed meanwhile"})
+    assert "prompt" not in after
+    assert after["conversation"]["last"] == view.completions[0].text
+    assert chat.pop_message(after["conversation"])[0] == "How are you?"
 
 
 def test_a_message_that_cannot_be_sent_leaves_the_conversation_as_it_was(lab: LabContext) -> None:
-    seen: list[Any] = []
+    updates: list[Any] = []
     with pytest.raises(LabError, match="tokens"):
-        seen.extend(running.generate(lab, "tiny", "chat", "word " * 3000, "", TALK, *SHORT))
-    assert seen[-1][-1] == TALK
+        updates.extend(running.generate(lab, question(prompt="word " * 3000)))
+    assert updates[-1]["conversation"] == CONVERSATION
+
+
+def test_a_bad_setting_or_no_model_is_one_sentence(lab: LabContext) -> None:
+    with pytest.raises(LabError, match="Temperature is 9"):
+        next(running.generate(lab, question(prompt="Hi", temperature=9)))
+    with pytest.raises(LabError, match="No model is chosen"):
+        next(running.generate(lab, question(prompt="Hi", model=None)))
+    with pytest.raises(LabError, match="press Generate first"):
+        next(running.continue_run(lab, {"state": streaming.NO_RUN}))
 
 
 def test_grid_and_best_ask_the_last_message_again_when_the_box_is_empty(lab: LabContext) -> None:
-    made = chat.asked_again(lab, "tiny", "chat", "", "", TALK)
-    assert [one["content"] for one in made.messages] == ["Hi"]
-    assert chat.asked_again(lab, "tiny", "completion", "Once", "", TALK).text == "Once"
+    prompt = chat.question_of(lab, question())
+    assert [message["content"] for message in prompt.messages] == ["Hi"]
+    assert chat.question_of(lab, question("completion", "Once")).text == "Once"
     with pytest.raises(LabError, match="The message is empty"):
-        chat.asked_again(lab, "tiny", "chat", " ", "", None)
+        chat.question_of(lab, question(prompt=" ", conversation=None))
+
+
+def test_a_message_is_undone_and_a_new_chat_too(lab: LabContext) -> None:
+    before = chat.on_undo_message({"conversation": CONVERSATION})
+    assert (before["prompt"], before["conversation"]["messages"]) == ("Hi", [])
+    fresh = chat.on_new_chat({"conversation": CONVERSATION})
+    assert fresh["conversation"] == chat.empty_conversation()
+    again = chat.on_undo_new_chat(lab, {"former_conversation": fresh["former_conversation"]})
+    assert again["conversation"] == CONVERSATION
+    with pytest.raises(LabError, match="no message to undo"):
+        chat.on_undo_message({"conversation": chat.empty_conversation()})
 
 
 def test_settings_of_an_example_stay_with_its_model(lab: LabContext) -> None:
-    example = next(one for one in examples.examples() if one.title == "Continue a story")
-    values = examples.use_example(lab, example)
-    shown = dict(zip(NAMES, values[5:-1], strict=True))
-    assert (shown["max_new_tokens"], shown["temperature"]) == (80, 0.7)
-    shown["seed"] = 11
-    mode, *after, origin, preset = settings.use_model(lab, "tiny", *shown.values())
-    now = dict(zip(NAMES, after, strict=True))
-    assert now["max_new_tokens"] != 80
-    assert now["temperature"] == Sampling().temperature
-    assert now["seed"] == 11
-    assert "default" in origin
-    assert value_of(mode) == "chat"
-    assert value_of(preset) is None
+    example = next(example for example in examples.examples() if example.title == "Continue a story")
+    updates = examples.use_example(lab, example)
+    assert (updates["max_new_tokens"], updates["temperature"]) == (80, 0.7)
+    values = {**{name: updates[name] for name in SETTINGS}, "model": "tiny", "seed": 11}
+    after = settings.use_model(lab, values)
+    assert after["max_new_tokens"] != 80
+    assert after["temperature"] == Sampling().temperature
+    assert after["seed"] == 11
+    assert "default" in after["origin"]
+    assert value_of(after["mode"]) == "chat"
+    assert value_of(after["preset"]) is None
 
 
 def test_settings_that_are_still_a_modes_own_follow_the_mode_and_changed_ones_stay(lab: LabContext) -> None:
-    talk = show_settings(settings.generation_settings(lab, "tiny", "chat")[0], NAMES)
-    plain = show_settings(settings.generation_settings(lab, "tiny", "completion")[0], NAMES)
+    talk = write_settings(settings.generation_settings(lab, "tiny", "chat")[0])
+    plain = write_settings(settings.generation_settings(lab, "tiny", "completion")[0])
     assert talk != plain
-    assert settings.use_mode(lab, "tiny", "completion", *talk)[:-1] == plain
-    changed = show_settings(replace(Sampling(), temperature=1.7), NAMES)
-    assert settings.use_mode(lab, "tiny", "completion", *changed) == gr.skip()
+    after = settings.use_mode(lab, {"model": "tiny", "mode": "completion", **talk})
+    assert {name: after[name] for name in SETTINGS} == plain
+    changed = write_settings(replace(Sampling(), temperature=1.7))
+    assert settings.use_mode(lab, {"model": "tiny", "mode": "completion", **changed}) == {}
+
+
+def test_a_preset_keeps_length_and_seed_and_is_saved_by_name(lab: LabContext) -> None:
+    values = question(preset_name=" warm ", temperature=1.3, max_new_tokens=33)
+    assert value_of(settings.save_preset(lab, values)["preset"]) == "warm"
+    after = settings.use_preset(lab, question(preset="warm", max_new_tokens=5, seed=3))
+    assert (after["temperature"], after["max_new_tokens"], after["seed"]) == (1.3, 5, 3)
+    assert "warm" not in settings.delete_preset(lab, {"preset": "warm"})["preset"]["choices"]
+    with pytest.raises(LabError, match="Temperature is 9"):
+        settings.save_preset(lab, question(preset_name="hot", temperature=9))
+
+
+def test_settings_that_arrive_late_are_proposals_to_the_browser(page: Form) -> None:
+    """The browser takes over only those whose fields still hold what they held when the model was chosen."""
+    ((server, browser),) = _handlers(page, "use_model")
+    assert server.trigger_mode == "always_last"
+    outputs = {component._id for component in browser.outputs}
+    assert outputs == {page[name]._id for name in ("model", "origin", *SETTINGS)}
+    assert browser.fn is None
+    values = {page[name]: value for name, value in {**SHORT, "model": "tiny", "origin": "Yours."}.items()}
+    answer = server.fn(values)
+    assert not {page[name] for name in SETTINGS} & set(answer)
+    packed = next(value for component, value in answer.items() if component not in page.components.values())
+    question = json.loads(packed)
+    assert question["asked"] == {"model": "tiny", "origin": "Yours.", **SHORT}
+    assert question["proposed"]["temperature"] == Sampling().temperature
+
+
+def _handlers(page: Form, name: str) -> list[Any]:
+    """(what the server does, what the browser does then) of the proposals of this name."""
+    blocks = page["model"]
+    while blocks.parent is not None:
+        blocks = blocks.parent
+    wired = list(blocks.fns.values())
+    return [(fn, wired[n + 1]) for n, fn in enumerate(wired) if getattr(fn.fn, "__name__", "") == name]
 
 
 def test_a_draft_keeps_its_settings_with_its_model_alone(lab: LabContext) -> None:
-    own = show_settings(Sampling(max_new_tokens=80, temperature=1.1), NAMES)
-    draft = ["starter-causal", "completion", "A draft", "", chat.nothing(), *own, streaming.NO_NOTE]
+    own = write_settings(Sampling(max_new_tokens=80, temperature=1.1))
+    draft = {"model": "starter-causal", "mode": "completion", "prompt": "A draft", **own, "note": streaming.NO_NOTE}
     kept = opened(lab, draft)
     assert (kept["model"], kept["prompt"], kept["temperature"]) == ("starter-causal", "A draft", 1.1)
     other = opened(lab, draft, model="tiny")
@@ -108,65 +175,130 @@ def test_a_draft_keeps_its_settings_with_its_model_alone(lab: LabContext) -> Non
     assert opened(lab, ["of", "another", "shape"])["model"]
 
 
+def test_a_draft_of_an_earlier_version_still_opens(lab: LabContext) -> None:
+    former = ["tiny", "chat", "Go on", "Be kind.", CONVERSATION, 77, 1.1, 5, 0.9, True, 0.1, 0.8, 1.2, 3, 2, 4, "x", 9]
+    kept = opened(lab, [*former, streaming.NO_NOTE])
+    assert (kept["model"], kept["mode"], kept["prompt"], kept["system"]) == ("tiny", "chat", "Go on", "Be kind.")
+    assert kept["conversation"] == CONVERSATION
+    sampling = read_settings(Sampling, kept)
+    assert sampling == Sampling(77, 1.1, 5, 0.9, 0.1, 0.8, 1.2, 3, 2, 4, True, ("x",), 9)
+
+
+def test_a_prompt_of_another_page_is_a_draft(lab: LabContext) -> None:
+    messages = ({"role": "system", "content": "Be kind."}, {"role": "user", "content": "costs $5"})
+    kept = opened(lab, json.loads(single.draft_of("tiny", Prompt(messages=messages, mode="chat"), Sampling(top_k=3))))
+    assert (kept["prompt"], kept["system"], kept["top_k"]) == ("costs $5", "Be kind.", 3)
+
+
+def test_a_conversation_with_dollars_comes_back_as_it_was(lab: LabContext) -> None:
+    """The browser holds texts of a template as the template must be given them."""
+    conversation = {**CONVERSATION, "last": r"${5} \n"}
+    draft = {"model": "tiny", "mode": "completion", "conversation": escape_template_text(conversation)}
+    assert opened(lab, draft)["conversation"] == conversation
+
+
 def test_a_run_of_the_address_is_shown_and_a_draft_that_goes_with_it_is_taken_up(lab: LabContext) -> None:
-    *_, last = running.generate(lab, "tiny", "completion", "Once upon", "", chat.nothing(), *SHORT)
-    run = last[2]["run"]
+    *_, last = running.generate(lab, question("completion", "Once upon", conversation=None))
+    run = last["state"]["run"]
     assert opened(lab, None, run=str(run))["prompt"] == "Once upon"
-    draft = ["tiny", "completion", "Once upon a time", "", chat.nothing(), *SHORT, {"run": run}]
+    draft = {"model": "tiny", "mode": "completion", "prompt": "Once upon a time", **SHORT, "note": {"run": run}}
     again = opened(lab, draft, run=str(run))
     assert (again["prompt"], again["state"]["run"], again["note"]["run"]) == ("Once upon a time", run, run)
-    other = opened(lab, [*draft[:-1], {"run": run + 1000}], run=str(run))
+    other = opened(lab, {**draft, "note": {"run": run + 1000}}, run=str(run))
     assert other["prompt"] == "Once upon"
 
 
 def test_a_chat_run_without_an_answer_is_asked_again(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     view = generation.run(lab, generation.generate(lab, "tiny", HELLO, Sampling(max_new_tokens=2, seed=1)).id)
     answered = opened(lab, None, run=str(view.id))
-    assert (answered["prompt"], answered["talk"]["messages"]) == ("", [{"role": "user", "content": "Hi"}])
+    assert (answered["prompt"], answered["conversation"]["messages"]) == ("", [{"role": "user", "content": "Hi"}])
     monkeypatch.setattr(generation, "run", lambda lab, run_id: replace(view, completions=(), status="failed"))
     empty = opened(lab, None, run=str(view.id))
-    assert (empty["prompt"], empty["talk"]["messages"]) == ("Hi", [])
+    assert (empty["prompt"], empty["conversation"]["messages"]) == ("Hi", [])
 
 
 def test_chips_suit_the_mode_and_the_model() -> None:
     def titles(model: str, mode: str) -> list[str]:
-        shown = zip(examples.all_examples(), examples.suited(model, mode), strict=True)
-        return [one.title for one, update in shown if update["visible"]]
+        updates = examples.on_model_or_mode({"model": model, "mode": mode})
+        return [title for title, update in updates.items() if update["visible"]]
 
     assert "Continue a story" in titles("tiny", "completion")
-    assert set(titles("tiny", "chat")) == {one.title for one in examples.MESSAGES}
+    assert set(titles("tiny", "chat")) == {message.title for message in examples.MESSAGES}
     assert titles("starter-causal", "chat") == ["Ask for help", "Another request"]
 
 
 def test_compare_opens_with_two_different_things_and_the_conversation(lab: LabContext) -> None:
-    values = ["tiny", "chat", "", "Be kind.", {**TALK, "messages": [*TALK["messages"]], "last": "Hello"}, *SHORT]
-    prompt, talk, *panels, touched = compare.take_over(lab, *values)
-    assert touched
-    assert (prompt, talk["messages"]) == ("Hi", [])
-    first, second = panels[: compare.WIDTH], panels[compare.WIDTH : 2 * compare.WIDTH]
-    assert value_of(first[0]) == "tiny"
-    assert value_of(second[0]) != "tiny"
-    assert value_of(first[1]) == "chat"
-    untouched = compare.first_look(lab, False, [], "", *values)
-    assert untouched[0] == "Hi"
-    assert compare.first_look(lab, False, [], "typed here", *values) == gr.skip()
-    plain = compare.take_over(lab, "tiny", "completion", "", "", None, *SHORT)
-    assert plain[0] == compare.FIRST_PROMPT
+    values = in_section(question(system="Be kind."), compare.SINGLE)
+    updates = compare.copy_single(lab, values)
+    assert updates["filled"]
+    assert (updates["prompt"], updates["conversation"]["messages"]) == ("Hi", [])
+    first, second = section(updates, "panel1"), section(updates, "panel2")
+    assert value_of(first["model"]) == "tiny"
+    assert value_of(second["model"]) != "tiny"
+    assert (value_of(first["mode"]), first["system"]) == ("chat", "Be kind.")
+    untouched = {"filled": False, "runs": [], "prompt": "", **values}
+    assert compare.on_tab_select(lab, untouched)["prompt"] == "Hi"
+    assert compare.on_tab_select(lab, {**untouched, "prompt": "typed here"}) == {}
+    plain = compare.copy_single(lab, in_section(question("completion"), compare.SINGLE))
+    assert plain["prompt"] == compare.FIRST_PROMPT
 
 
-def test_every_panel_has_its_own_mode_and_system(lab: LabContext) -> None:
-    own = show_settings(Sampling(max_new_tokens=3, seed=1), compare.SHOWN)
-    talk = {"messages": [*TALK["messages"], {"role": "assistant", "content": "Hello"}], "last": "", "run": None}
-    panels = ["tiny", "chat", "Be kind.", *own, "tiny", "completion", "", *own]
-    updates = list(compare.compare(lab, "And now?", talk, "2", *panels, *panels))
-    group = compare.group_of(lab, next(update[0] for update in updates if isinstance(update[0], list)))
+def test_every_panel_has_its_own_mode_and_system_prompt(lab: LabContext) -> None:
+    own = write_settings(Sampling(max_new_tokens=3, seed=1), compare.SETTINGS)
+    messages = [*CONVERSATION["messages"], {"role": "assistant", "content": "Hello"}]
+    values = {"prompt": "And now?", "conversation": {"messages": messages, "last": "", "run": None}, "panels": "2"}
+    values |= in_section({"model": "tiny", "mode": "chat", "system": "Be kind.", **own}, "panel1")
+    values |= in_section({"model": "tiny", "mode": "completion", "system": "", **own}, "panel2")
+    updates = list(compare.compare(lab, values))
+    run_ids = next(update["runs"] for update in updates if "runs" in update)
+    group = compare.group_of(lab, {"runs": run_ids})["address"]
     one, two = generation.group_runs(lab, group)
     assert [message["content"] for message in one.prompt.messages] == ["Be kind.", "Hi", "Hello", "And now?"]
     assert (two.mode, two.prompt.text) == ("completion", "And now?")
-    assert any("mode completion" in str(update[4]) for update in updates)
-    tab, _, prompt, shown, *_ = compare.arrived(lab, asked(group=group))
-    assert (tab["selected"], prompt) == ("compare", "And now?")
-    assert [message["content"] for message in shown["messages"]] == ["Hi", "Hello"]
+    assert any("mode completion" in update.get("panel2.note", "") for update in updates)
+    page = compare.load_page(lab, request(group=group))
+    assert (page["tabs"]["selected"], page["prompt"]) == ("compare", "And now?")
+    assert [message["content"] for message in page["conversation"]["messages"]] == ["Hi", "Hello"]
+    assert value_of(page["panel2.mode"]) == "completion"
+    with pytest.raises(LabError, match="Panel 2 has no model"):
+        next(compare.compare(lab, {**values, "panel2.model": None}))
+
+
+def grid_values(**changes: Any) -> dict[str, Any]:
+    axes = {"rows": "temperature", "row_values": "0.2, 1", "columns": "seed", "column_values": "1,2"}
+    return {**question("completion", "Once"), **axes, **changes}
+
+
+def test_a_grid_varies_two_settings_and_names_what_is_wrong(lab: LabContext) -> None:
+    updates = list(grid.run_grid(lab, grid_values()))
+    assert len(updates[0]["runs"]) == 4
+    assert "4 of 4 done" in updates[-1]["table"]
+    settings_ = [generation.run(lab, run).sampling for run in updates[0]["runs"]]
+    assert [(one.temperature, one.seed) for one in settings_] == [(0.2, 1), (0.2, 2), (1.0, 1), (1.0, 2)]
+    for changes, sentence in (
+        ({"columns": "temperature"}, "both vary temperature"),
+        ({"row_values": "warm"}, "a list of numbers"),
+        ({"row_values": ""}, "values of temperature are empty"),
+        ({"row_values": "9"}, "Temperature is 9"),
+        ({"column_values": ",".join(map(str, range(19)))}, "at most 36"),
+        ({"model": None}, "No model is chosen"),
+    ):
+        with pytest.raises(LabError, match=sentence):
+            next(grid.run_grid(lab, grid_values(**changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"reward_model": None}, "No reward model is chosen"),
+        ({"model": ""}, "No model is chosen"),
+        ({"count": 1}, "Completions is 1, but it must be from 2 to 16"),
+        ({"greedy": True}, "Greedy decoding gives the same completion"),
+    ],
+)
+def test_best_of_n_names_what_is_wrong(lab: LabContext, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(LabError, match=sentence):
+        best.generate_and_rank(lab, {**question(), "reward_model": "judge", "count": 4, **changes})
 
 
 @pytest.mark.parametrize(
@@ -190,15 +322,13 @@ def test_the_note_says_how_a_completion_ended_and_why_it_is_empty(
 
 
 def test_a_loading_model_says_what_is_done_and_how_long_it_takes(lab: LabContext) -> None:
-    value, *_ = streaming.loading("tiny", 270_000_000)
-    assert "270 MB" in value["placeholder"]
-    value, *_ = streaming.loading("tiny", 270_000_000, 7.2)
-    assert "7 s so far" in value["placeholder"]
+    assert "270 MB" in streaming.loading("tiny", 270_000_000)["tokens"]["placeholder"]
+    assert "7 s so far" in streaming.loading("tiny", 270_000_000, 7.2)["tokens"]["placeholder"]
     generation.models.unload(lab, "tiny")
-    updates = list(streaming.load_and_tell(lab, "tiny"))
+    updates = list(streaming.load_with_updates(lab, "tiny"))
     assert updates
     assert generation.models.show(lab, "tiny").status == "loaded"
-    assert list(streaming.load_and_tell(lab, "tiny")) == []
+    assert list(streaming.load_with_updates(lab, "tiny")) == []
 
 
 def test_a_run_whose_tokens_come_at_once_has_a_speed() -> None:

@@ -53,13 +53,12 @@ def test_a_try_without_a_model_is_one_sentence(lab: LabContext, spam: str) -> No
 @pytest.mark.parametrize("rendering", ["plain", "chat"])
 def test_the_filled_prompt_opens_in_the_playground(lab: LabContext, spam: str, rendering: str) -> None:
     draft = trying.to_playground(lab, prompting.KeptRows(lab), *values(spam, rendering=rendering))
-    kept = single._kept(draft)
-    assert kept is not None
-    assert kept.model == "tiny"
-    assert "Class:" in kept.prompt
-    assert kept.mode == ("chat" if rendering == "chat" else "completion")
+    page = single.read_page_draft(draft)
+    assert page["model"] == "tiny"
+    assert "Class:" in page["prompt"]
+    assert page["mode"] == ("chat" if rendering == "chat" else "completion")
     if rendering == "chat":
-        assert kept.system.startswith("Answer ham or spam")
+        assert page["system"].startswith("Answer ham or spam")
 
 
 def test_a_link_from_a_dataset_opens_with_it_and_the_template_that_suits(lab: LabContext, spam: str) -> None:
