@@ -37,8 +37,12 @@ _PROPOSAL_SCRIPT = """(text, ...values) => {
   const { asked, proposed } = JSON.parse(text || '{"asked": {}, "proposed": {}}');
   const now = Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
   const same = name => JSON.stringify(now[name] ?? null) === JSON.stringify(asked[name] ?? null);
-  const current = CHOICES.every(same);
-  return NAMES.map(name => current && name in proposed && same(name) ? proposed[name] : now[name]);
+  if (!CHOICES.every(same)) return NAMES.map(name => now[name]);
+  const partly = NAMES.some(name => name in proposed && !same(name)), otherwise = OTHERWISE;
+  return NAMES.map(name => {
+    if (partly && name in otherwise) return otherwise[name];
+    return name in proposed && same(name) ? proposed[name] : now[name];
+  });
 }"""
 
 
@@ -151,12 +155,13 @@ class Form:
         choices: Sequence[str],
         inputs: Sequence[str] = (),
         outputs: Sequence[str],
+        otherwise: Mapping[str, Any] | None = None,
     ) -> Any:
         """As `on`, for an answer to a choice that proposes values for other fields and may come late.
 
         A field that was changed after the question was sent keeps its value, and where one of `choices` was changed no
-        proposal is taken over. Values for outputs that are no inputs, and choices of fields, are applied at once.
-        Returns the last dependency.
+        proposal is taken over. Values for outputs that are no inputs, and choices of fields, are applied at once. Where
+        only a part is taken over, the fields of `otherwise` get its values. Returns the last dependency.
         """
         asked_for = list(dict.fromkeys([*choices, *inputs]))
         watched = [*choices, *(name for name in outputs if name in asked_for and name not in choices)]
@@ -178,7 +183,9 @@ class Form:
             event, answer, inputs=asked_for, outputs=[*outputs, "proposal box"], trigger_mode="always_last", queue=False
         )
         fields_ = self.pick(watched)
-        script = _PROPOSAL_SCRIPT.replace("NAMES", json.dumps(watched)).replace("CHOICES", json.dumps(list(choices)))
+        script = _PROPOSAL_SCRIPT
+        for word, names in (("NAMES", watched), ("CHOICES", list(choices)), ("OTHERWISE", dict(otherwise or {}))):
+            script = script.replace(word, json.dumps(names))
         return first.success(None, [box, *fields_], fields_, js=script, queue=False, **PRIVATE)
 
     def keep_draft(self, draft: gr.BrowserState, names: Sequence[str], watched: Iterable[str] | None = None) -> None:

@@ -52,13 +52,23 @@ def draw() -> dict[str, Any]:
 
 def wire(lab: LabContext, page: Form) -> None:
     """Answers of the lab are proposals: a setting that was changed while they were on their way keeps its value."""
-    fields = [*SETTINGS, "origin"]
+    fields, yours = [*SETTINGS, "origin"], {"origin": YOURS}
     # Only a choice of the user's: an example or a link sets model and settings together.
     page.propose(
-        page["model"].input, use_model, lab, choices=["model"], inputs=fields, outputs=["mode", *fields, "preset"]
+        page["model"].input,
+        use_model,
+        lab,
+        choices=["model"],
+        inputs=fields,
+        outputs=["mode", *fields, "preset"],
+        otherwise=yours,
     )
-    page.propose(page["mode"].input, use_mode, lab, choices=["model", "mode"], inputs=fields, outputs=fields)
-    page.propose(page["preset"].input, use_preset, lab, choices=["preset"], inputs=fields, outputs=fields)
+    page.propose(
+        page["mode"].input, use_mode, lab, choices=["model", "mode"], inputs=fields, outputs=fields, otherwise=yours
+    )
+    page.propose(
+        page["preset"].input, use_preset, lab, choices=["preset"], inputs=fields, outputs=fields, otherwise=yours
+    )
     page.on(page["greedy"].change, on_greedy, inputs=["greedy"], outputs=NO_EFFECT_WHEN_GREEDY, queue=False)
     page.on(
         page["save_preset"].click,
