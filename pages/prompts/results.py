@@ -1,17 +1,16 @@
 """A matrix as it stands: grid, charts, the predictions of a cell, and what can be done with it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services import evaluation
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading
-from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.errors import PRIVATE, notice
+from pages.components.forms import Form, Updates, Values
 from pages.components.head import drawn
 from pages.components.sending import send_to_ranking
 from pages.prompts import cells, curves
@@ -19,222 +18,225 @@ from pages.prompts import cells, curves
 PAGE = 20
 LISTED = 40
 TO_EVALUATION = """(run) => { if (run) location.href = '/evaluate?evaluation=' + run; }"""
-Update = Any
+# What `overview` updates; "figure" holds the figure of the open matrix, since the menu may hold one of another.
+OUTPUTS = ("matrix_menu", "figure_menu", "figure", "grid", "plot", "beside", "head", "body", "progress")
+PREDICTIONS_OF = ("run", "cell", "figure", "filter", "beside")
+PREDICTIONS = ("first_row", "predictions", "position")
 
 
-class Results:
-    """The components; `outputs` are drawn by `overview`, `follow` draws the predictions after an event."""
-
-    def __init__(self, lab: LabContext, opened: gr.State) -> None:
-        self.cell = gr.State(None)
-        # The timer reads this and not the menu, whose value may be one of the matrix before.
-        self.picked = gr.State(None)
-        self.place = gr.State(0)
-        with gr.Row(elem_classes=["actions"], visible=False) as self.head:
-            self.listed = gr.Dropdown([], label="Matrix", interactive=True, elem_id="mx-listed", min_width=260)
-            self.figure = gr.Dropdown([], label="Figure", interactive=True, elem_id="mx-figure", min_width=220)
-        self.grid = cells.grid("mx-grid")
-        with gr.Column(visible=False) as self.body:
-            promote, send = self._below()
-            back, on = self._predictions()
-        self.opened = opened
-        self.chosen = [self.picked, self.kind, self.cell]
-        self.grown = gr.State(None)
-        self.outputs = [self.listed, self.figure, self.picked, self.grid, self.plot, self.other]
-        self.outputs += [self.head, self.body, self.grown]
-        self._lab = lab
-        self._read = [opened, self.cell, self.picked, self.filter, self.other]
-        evaluated = gr.Textbox("", visible="hidden", show_label=False, container=False)
-        self.follow(
-            self.grid.select(guarded(opened_cell, lab), [opened, self.picked], [self.cell, self.grid], **PRIVATE)
+def build(lab: LabContext, form: Form) -> None:
+    """Draws and wires the results of the matrix whose number the form calls "run"."""
+    form.add(cell=gr.State(None), figure=gr.State(None), first_row=gr.State(0), progress=gr.State(None))
+    with gr.Row(elem_classes=["actions"], visible=False) as head:
+        form.add(
+            matrix_menu=gr.Dropdown([], label="Matrix", interactive=True, elem_id="mx-listed", min_width=260),
+            figure_menu=gr.Dropdown([], label="Figure", interactive=True, elem_id="mx-figure", min_width=220),
         )
-        drawn = (guarded(redrawn, lab), [opened, *self.chosen], [self.grid, self.plot])
-        picking = self.figure.input(picked, self.figure, self.picked, queue=False, **PRIVATE)
-        self.follow(picking.success(*drawn, **PRIVATE))
-        self.kind.input(*drawn, **PRIVATE)
-        for one in (self.filter, self.other):
-            self.follow(one.input(lambda: 0, None, self.place, queue=False, **PRIVATE))
-        back.click(guarded(turned, lab, -1), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE)
-        on.click(guarded(turned, lab, 1), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE)
-        # While the open cell is being answered, its predictions come in where the reader is.
-        self.grown.change(
-            guarded(turned, lab, 0), [*self._read, self.place], [self.place, self.lines, self.where], **PRIVATE
-        )
-        self.lines.rate(guarded(rated, lab), None, None, queue=False, **PRIVATE)
-        self.lines.comment(guarded(commented, lab), None, None, queue=False, **PRIVATE)
-        promote.click(guarded(promoted, lab), [opened, self.cell], None, **PRIVATE)
-        send.click(guarded(evaluated_cells, lab), [opened, self.cell, self.other], evaluated, **PRIVATE).success(
-            None, evaluated, None, js=TO_EVALUATION, **PRIVATE
-        )
+    form.add(grid=cells.grid("mx-grid"))
+    with gr.Column(visible=False) as body:
+        buttons = _draw_actions(form)
+        earlier, later = _draw_predictions(form)
+    form.add(head=head, body=body, evaluation=gr.Textbox("", visible="hidden", show_label=False, container=False))
+    _wire_grid(lab, form)
+    _wire_predictions(lab, form, earlier, later)
+    form.on(buttons["promote"].click, promote, lab, inputs=["run", "cell"])
+    form.on(
+        buttons["evaluate"].click, evaluate_cells, lab, inputs=["run", "cell", "beside"], outputs=["evaluation"]
+    ).success(None, form["evaluation"], None, js=TO_EVALUATION, **PRIVATE)
+    send_to_ranking(buttons["rank"], form.reader(runs_to_rank), form.inputs(["run", "cell", "beside"]))
 
-        send_to_ranking(self.rank, ranked, [opened, self.cell, self.other])
 
-    def _below(self) -> tuple[gr.Button, gr.Button]:
-        """What can be done with the grid, and its chart."""
-        with gr.Row(elem_classes=["actions"]):
-            self.rerun = gr.Button("Run again", size="sm", scale=0, min_width=90, elem_id="mx-rerun")
-            promote = gr.Button("Save as default prompt", size="sm", scale=0, min_width=160, elem_id="mx-promote")
-            send = gr.Button("Evaluate cell", size="sm", scale=0, min_width=110, elem_id="mx-send")
-            self.rank = gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="mx-rank")
-        self.kind = gr.Radio(
+def _draw_actions(form: Form) -> dict[str, gr.Button]:
+    """What can be done with the grid, and its chart."""
+    with gr.Row(elem_classes=["actions"]):
+        form.add(rerun=gr.Button("Run again", size="sm", scale=0, min_width=90, elem_id="mx-rerun"))
+        buttons = {
+            "promote": gr.Button("Save as default prompt", size="sm", scale=0, min_width=160, elem_id="mx-promote"),
+            "evaluate": gr.Button("Evaluate cell", size="sm", scale=0, min_width=110, elem_id="mx-send"),
+            "rank": gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="mx-rank"),
+        }
+    form.add(
+        chart=gr.Radio(
             list(curves.KINDS), value="curve", label="Chart", container=False, interactive=True, elem_id="mx-kind"
-        )
-        self.plot = gr.Plot(show_label=False, elem_id="mx-plot", elem_classes=["chart-scroll"])
-        return promote, send
+        ),
+        plot=gr.Plot(show_label=False, elem_id="mx-plot", elem_classes=["chart-scroll"]),
+    )
+    return buttons
 
-    def _predictions(self) -> tuple[gr.Button, gr.Button]:
-        """The open cell's predictions, and the buttons to turn their pages."""
-        with gr.Row(elem_classes=["actions"]):
-            self.filter = gr.Radio(
+
+def _draw_predictions(form: Form) -> tuple[gr.Button, gr.Button]:
+    """The open cell's predictions, and the buttons to turn their pages."""
+    with gr.Row(elem_classes=["actions"]):
+        form.add(
+            filter=gr.Radio(
                 list(reading.FILTERS), value="all", label="Predictions", interactive=True, elem_id="mx-filter"
-            )
-            self.other = gr.Dropdown([], label="Beside", interactive=True, elem_id="mx-other", min_width=220)
-        self.lines = cells.predictions("mx-predictions")
-        with gr.Row(elem_classes=["actions"]):
-            back = gr.Button("Earlier", size="sm", scale=0, min_width=80, elem_id="mx-back")
-            on = gr.Button("Later", size="sm", scale=0, min_width=80, elem_id="mx-on")
-            self.where = drawn(
-                "",
-                html_template='<p class="panel-note" role="status">{{value}}</p>',
-                elem_classes=["plain"],
-                js_on_load=None,
-                elem_id="mx-where",
-            )
-        return back, on
-
-    def follow(self, event: Any) -> None:
-        """After the event, the predictions of the open cell from the beginning."""
-        event.success(guarded(first_page, self._lab), self._read, [self.place, self.lines, self.where], **PRIVATE)
+            ),
+            beside=gr.Dropdown([], label="Beside", interactive=True, elem_id="mx-other", min_width=220),
+        )
+    form.add(predictions=cells.predictions("mx-predictions"))
+    with gr.Row(elem_classes=["actions"]):
+        earlier = gr.Button("Earlier", size="sm", scale=0, min_width=80, elem_id="mx-back")
+        later = gr.Button("Later", size="sm", scale=0, min_width=80, elem_id="mx-on")
+        position = drawn(
+            "",
+            html_template='<p class="panel-note" role="status">{{value}}</p>',
+            elem_classes=["plain"],
+            js_on_load=None,
+            elem_id="mx-where",
+        )
+    form.add(position=position)
+    return earlier, later
 
 
-def ranked(run: int | None, cell: int | None, other: int | None) -> str:
+def _wire_grid(lab: LabContext, form: Form) -> None:
+    selected = form.on(form["grid"].select, on_cell, lab, inputs=["run", "figure"], outputs=["cell", "grid"])
+    show_predictions(lab, form, selected)
+    redraw: dict[str, Any] = {"inputs": ["run", "figure", "chart", "cell"], "outputs": ["grid", "plot"]}
+    chosen = form.on(form["figure_menu"].input, on_figure_menu, inputs=["figure_menu"], outputs=["figure"], queue=False)
+    show_predictions(lab, form, form.on(chosen.success, draw_figure, lab, **redraw))
+    form.on(form["chart"].input, draw_figure, lab, **redraw)
+
+
+def _wire_predictions(lab: LabContext, form: Form, earlier: gr.Button, later: gr.Button) -> None:
+    for name in ("filter", "beside"):
+        show_predictions(lab, form, form.on(form[name].input, on_filter, outputs=["first_row"], queue=False))
+    page: dict[str, Any] = {"inputs": [*PREDICTIONS_OF, "first_row"], "outputs": PREDICTIONS}
+    form.on(earlier.click, turn_page, lab, -1, **page)
+    form.on(later.click, turn_page, lab, 1, **page)
+    # While the open cell is being answered, its predictions come in where the reader is.
+    form.on(form["progress"].change, turn_page, lab, 0, **page)
+    form.on(form["predictions"].rate, on_rate, lab, queue=False)
+    form.on(form["predictions"].comment, on_comment, lab, queue=False)
+
+
+def show_predictions(lab: LabContext, form: Form, event: Any) -> None:
+    """After the event, the predictions of the open cell from the beginning."""
+    form.on(event.success, first_page, lab, inputs=PREDICTIONS_OF, outputs=PREDICTIONS)
+
+
+def runs_to_rank(values: Values) -> str:
     """The open cell and the one beside it, or the whole matrix."""
-    if run is None:
+    if values["run"] is None:
         raise LabError("No matrix is open; run one first.")
-    return f"{cell},{other}" if cell and other else str(run)
+    cell, beside = values["cell"], values["beside"]
+    return f"{cell},{beside}" if cell and beside else str(values["run"])
 
 
 def mark(lab: LabContext, run: int | None) -> str:
     """Changes whenever the page has something new to show."""
-    newest = [(one.id, one.status) for one in service.find(lab, 5)]
+    newest = [(view.id, view.status) for view in service.find(lab, 5)]
     if run is None:
         return repr(newest)
     view = service.show(lab, run)
-    return repr((run, newest, view.status, [(one.system.n, len(one.scores), one.cached) for one in view.cells]))
+    progress = [(cell.system.n, len(cell.scores), cell.cached) for cell in view.cells]
+    return repr((run, newest, view.status, progress))
 
 
 def overview(
-    lab: LabContext, run: int | None, packed: str | None, cell: int | None, kind: str, fresh: bool = False
-) -> Sequence[Update]:
-    """List, figures, grid, chart and the cells to set beside; an invitation where there is no matrix."""
-    known = [(f"{one.id}: {one.title} ({one.status})", one.id) for one in service.find(lab, LISTED)]
+    lab: LabContext, run: int | None, packed: str | None, cell: int | None, chart: str, fresh: bool = False
+) -> Updates:
+    """OUTPUTS: menus, grid, chart and the cells to set beside; an invitation where there is no matrix."""
+    matrices = [(f"{view.id}: {view.title} ({view.status})", view.id) for view in service.find(lab, LISTED)]
     if run is None:
         nothing = gr.update(choices=[], value=None)
-        return (
-            gr.update(choices=known, value=None),
-            nothing,
-            None,
-            cells.empty_value(),
-            curves.chart(None, None, kind),
-            nothing,
-            gr.update(visible=bool(known)),
-            gr.update(visible=False),
-            None,
-        )
+        return {
+            "matrix_menu": gr.update(choices=matrices, value=None),
+            "figure_menu": nothing,
+            "figure": None,
+            "grid": cells.empty_value(),
+            "plot": curves.chart(None, None, chart),
+            "beside": nothing,
+            "head": gr.update(visible=bool(matrices)),
+            "body": gr.update(visible=False),
+            "progress": None,
+        }
     view = service.show(lab, run)
     keys = {key: packed_of(key) for key in reading.figures(view)}
-    key = next((one for one, text in keys.items() if text == packed), None) or next(iter(keys), None)
-    if run not in [value for _, value in known]:
-        known.append((f"{view.id}: {view.title} ({view.status})", view.id))
-    beside = [("no other cell", 0), *((one.system.label, one.system.id) for one in view.cells)]
-    chosen = keys[key] if key is not None else None
-    return (
-        gr.update(choices=known, value=run),
-        gr.update(choices=[(cells.key_title(one), text) for one, text in keys.items()], value=chosen),
-        chosen,
-        cells.grid_value(view, key, cell),
-        curves.chart(view, key, kind),
-        gr.update(choices=beside, value=0) if fresh else gr.update(choices=beside),
-        gr.update(visible=True),
-        gr.update(visible=True),
-        _grown(view, cell),
-    )
+    key = next((key for key, text in keys.items() if text == packed), None) or next(iter(keys), None)
+    if run not in [number for _, number in matrices]:
+        matrices.append((f"{view.id}: {view.title} ({view.status})", view.id))
+    beside = [("no other cell", 0), *((row.system.label, row.system.id) for row in view.cells)]
+    figure = keys[key] if key is not None else None
+    return {
+        "matrix_menu": gr.update(choices=matrices, value=run),
+        "figure_menu": gr.update(choices=[(cells.key_title(key), text) for key, text in keys.items()], value=figure),
+        "figure": figure,
+        "grid": cells.grid_value(view, key, cell),
+        "plot": curves.chart(view, key, chart),
+        "beside": gr.update(choices=beside, value=0) if fresh else gr.update(choices=beside),
+        "head": gr.update(visible=True),
+        "body": gr.update(visible=True),
+        "progress": _progress(view, cell),
+    }
 
 
-def _grown(view: MatrixView, cell: int | None) -> Any:
+def _progress(view: MatrixView, number: int | None) -> list[Any] | None:
     """Changes with every row of the open cell until a page is full, and once more when the cell is measured."""
-    one = next((one for one in view.cells if one.system.id == cell), None)
-    return None if one is None else [cell, min(one.system.n, PAGE), bool(one.scores)]
+    cell = next((cell for cell in view.cells if cell.system.id == number), None)
+    return None if cell is None else [number, min(cell.system.n, PAGE), bool(cell.scores)]
 
 
-def picked(packed: str | None) -> str | None:
-    return packed
+def on_figure_menu(values: Values) -> Updates:
+    return {"figure": values["figure_menu"]}
 
 
-def redrawn(lab: LabContext, run: int | None, packed: str | None, kind: str, cell: int | None) -> Sequence[Update]:
-    if run is None:
-        return gr.skip()
-    view = service.show(lab, run)
-    key = unpacked(packed)
-    return cells.grid_value(view, key, cell), curves.chart(view, key, kind)
+def draw_figure(lab: LabContext, values: Values) -> Updates:
+    if values["run"] is None:
+        return {}
+    view, key = service.show(lab, values["run"]), unpacked(values["figure"])
+    return {"grid": cells.grid_value(view, key, values["cell"]), "plot": curves.chart(view, key, values["chart"])}
 
 
-def opened_cell(lab: LabContext, run: int | None, packed: str | None, event: gr.EventData) -> Sequence[Update]:
-    view = service.show(lab, _open(run))
+def on_cell(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    view = service.show(lab, _open(values["run"]))
     cell = promoting.cell_of(view, int(event.id)).system.id
-    return cell, cells.grid_value(view, unpacked(packed), cell)
+    return {"cell": cell, "grid": cells.grid_value(view, unpacked(values["figure"]), cell)}
 
 
-def first_page(
-    lab: LabContext, run: int | None, cell: int | None, packed: str | None, kind: Any, other: int | None
-) -> Sequence[Update]:
-    return turned(lab, 0, run, cell, packed, kind, other, 0)
+def on_filter() -> Updates:
+    return {"first_row": 0}
 
 
-def turned(
-    lab: LabContext,
-    by: int,
-    run: int | None,
-    cell: int | None,
-    packed: str | None,
-    kind: Any,
-    other: int | None,
-    place: int,
-) -> Sequence[Update]:
-    """One page of the open cell's predictions."""
+def first_page(lab: LabContext, values: Values) -> Updates:
+    return turn_page(lab, 0, {**values, "first_row": 0})
+
+
+def turn_page(lab: LabContext, pages: int, values: Values) -> Updates:
+    """The open cell's predictions, so many pages further."""
+    run, cell, beside = values["run"], values["cell"], values["beside"]
     if run is None or cell is None:
-        note: dict[str, Any] = {
-            "lines": [],
-            "note": "No cell is open" if run else "",
-            "next": "Choose a cell of the grid to read it.",
-        }
-        return 0, note, ""
-    view, key = service.show(lab, run), unpacked(packed)
-    found = reading.predictions(lab, view, cell, key, other=other or None, kind=kind)
-    start = max(0, min(place + by * PAGE, (len(found) - 1) // PAGE * PAGE if found else 0))
-    label, beside = _label(view, cell), _label(view, other) if other else ""
-    part = found[start : start + PAGE]
-    where = f"{start + 1} to {start + len(part)} of {len(found):,} predictions of {label}" if part else label
-    return start, cells.predictions_value(part, "Nothing to show here", label, beside, key), where
+        note = "No cell is open" if run else ""
+        empty = {"lines": [], "note": note, "next": "Choose a cell of the grid to read it."}
+        return {"first_row": 0, "predictions": empty, "position": ""}
+    view, key = service.show(lab, run), unpacked(values["figure"])
+    rows = reading.predictions(lab, view, cell, key, other=beside or None, kind=values["filter"])
+    last = (len(rows) - 1) // PAGE * PAGE if rows else 0
+    start = max(0, min(values["first_row"] + pages * PAGE, last))
+    label, other = _label(view, cell), _label(view, beside) if beside else ""
+    page = rows[start : start + PAGE]
+    position = f"{start + 1} to {start + len(page)} of {len(rows):,} predictions of {label}" if page else label
+    predictions = cells.predictions_value(page, "Nothing to show here", label, other, key)
+    return {"first_row": start, "predictions": predictions, "position": position}
 
 
-def rated(lab: LabContext, event: gr.EventData) -> None:
+def on_rate(lab: LabContext, event: gr.EventData) -> None:
     reading.rate(lab, int(event.id), thumb=int(event.thumb))
 
 
-def commented(lab: LabContext, event: gr.EventData) -> None:
+def on_comment(lab: LabContext, event: gr.EventData) -> None:
     reading.rate(lab, int(event.id), comment=str(event.text))
 
 
-def promoted(lab: LabContext, run: int | None, cell: int | None) -> None:
-    made = promoting.promote(lab, _open(run), cell)
-    notice(f"{made.template} is the default prompt now; its sampling is the preset {made.preset!r}.")
+def promote(lab: LabContext, values: Values) -> None:
+    default = promoting.promote(lab, _open(values["run"]), values["cell"])
+    notice(f"{default.template} is the default prompt now; its sampling is the preset {default.preset!r}.")
 
 
-def evaluated_cells(lab: LabContext, run: int | None, cell: int | None, other: int | None) -> str:
+def evaluate_cells(lab: LabContext, values: Values) -> Updates:
     """The open cell, and the one beside it as its baseline, as an evaluation."""
-    chosen = [cell] if not other else [other, cell]
-    return str(evaluation.run_cells(lab, _open(run), chosen).run_id)
+    cell, beside = values["cell"], values["beside"]
+    chosen = [beside, cell] if beside else [cell]
+    return {"evaluation": str(promoting.evaluate_cells(lab, _open(values["run"]), chosen).run_id)}
 
 
 def packed_of(key: Key) -> str:
@@ -249,7 +251,7 @@ def unpacked(packed: str | None) -> Key | None:
 
 
 def _label(view: MatrixView, cell: int | None) -> str:
-    return next((one.system.label for one in view.cells if one.system.id == cell), "")
+    return next((row.system.label for row in view.cells if row.system.id == cell), "")
 
 
 def _open(run: int | None) -> int:

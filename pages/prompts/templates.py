@@ -1,96 +1,108 @@
-"""The library and the editor: choose, change, save as the next version, tag, compare, put away."""
+"""The library and the editor: their inputs, panels and wiring; `actions` holds what the buttons do."""
 
-import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
 from genai_lab.context import LabContext
-from genai_lab.errors import LabError
 from genai_lab.prompts import PARTS, Template
 from genai_lab.prompts.library import TASKS
-from genai_lab.services import templates as service
+from genai_lab.services import prompting
 from pages.components.copying import copy_computed
-from pages.components.errors import PRIVATE, guarded, notice, warned
+from pages.components.forms import Form
 from pages.components.head import drawn, section
-from pages.components.opening import on_open
-from pages.prompts import pieces, preview, trying
-from pages.prompts.separators import CHOICES, as_typed, from_typed
+from pages.prompts import actions, pieces, preview, trying
+from pages.prompts.separators import CHOICES
 
 HELP = {item.name: item.metadata["help"] for item in fields(Template)}
 HINTS = {"shot": "The instruction, a space and {{ reference }}"}
-FIRST = "classify-review"
-NEW = Template(instruction="{{ input }}\nAnswer:")
-KEEP = "(...values) => JSON.stringify(values)"
-Update = Any
+LINES = {"system": (2, 12), "instruction": (4, 24), "shot": (3, 16)}
 
 
-@dataclass
-class Editor:
-    """The inputs that make a template, and what stands around them."""
-
-    name: gr.Textbox
-    task: gr.Dropdown
-    system: gr.Textbox
-    instruction: gr.Textbox
-    shot: gr.Textbox
-    separator: gr.Dropdown
-    message: gr.Textbox
-
-    @property
-    def parts(self) -> list[Any]:
-        return [self.system, self.instruction, self.shot, self.separator]
-
-    @property
-    def inputs(self) -> list[Any]:
-        return [self.name, self.task, *self.parts]
-
-
-def build(lab: LabContext) -> None:
-    state = gr.Textbox("", visible="hidden", show_label=False, container=False, elem_id="prompts-open")
-    draft = gr.BrowserState(None, storage_key="genai-lab-prompts", secret="genai-lab")
+def build(lab: LabContext) -> Form:
+    form = Form(
+        version=gr.Textbox("", visible="hidden", show_label=False, container=False, elem_id="prompts-open"),
+        draft=gr.BrowserState(None, storage_key="genai-lab-prompts", secret="genai-lab"),
+    )
+    rows = prompting.KeptRows(lab)
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=230):
             section("Library")
-            search, task, archived, shelf, new = _library()
+            form.add(_library())
         with gr.Column(scale=4, min_width=320):
             section("Template")
-            editor = _editor()
-            save, copy, link, archive, restore, mark = _buttons()
-            table, difference, tag, put_tag, drop_tag = _versions()
+            form.add(_editor())
+            buttons = _buttons(form)
+            section("Versions")
+            form.add(_versions())
+            tag, untag = _tags(form)
         with gr.Column(scale=4, min_width=320):
-            sight = preview.build(lab, editor.parts)
-            trying.build(lab, sight)
-    listing = [search, task, archived]
-    shown = [shelf, *editor.inputs, editor.message, table, difference, archive, restore, state]
-    on_open(opened, [*shown, *sight.inputs], lab, inputs=[draft]).then(
-        guarded(preview.draw, lab, sight.kept), sight.watched, sight.outputs, **PRIVATE
-    ).then(guarded(preview.count, lab, sight.kept), sight.counted, sight.figures, **PRIVATE)
-    shelf.select(guarded(chosen, lab), [sight.source, *listing], [*shown, sight.source], **PRIVATE)
-    table.select(guarded(other_version, lab), [state, *listing], shown, **PRIVATE)
-    table.compare(guarded(compared, lab), [state, *editor.parts], difference, **PRIVATE)
-    new.click(guarded(begun, lab), listing, shown, **PRIVATE)
-    save.click(guarded(saved, lab), [*editor.inputs, editor.message, *listing], shown, **PRIVATE)
-    copy_computed(link, address, [state])
-    copy.click(guarded(copied, lab), [state, *listing], shown, **PRIVATE)
-    archive.click(guarded(put_away, lab), [state, *listing], shown, **PRIVATE)
-    restore.click(guarded(brought_back, lab), [state, *listing], shown, **PRIVATE)
-    put_tag.click(guarded(tagged, lab), [state, tag], [table, shelf, tag], **PRIVATE)
-    drop_tag.click(guarded(untagged, lab), [state, tag], [table, shelf, tag], **PRIVATE)
-    for one in listing:
-        one.change(guarded(listed, lab), [state, *listing], shelf, trigger_mode="always_last", queue=False, **PRIVATE)
-    for one in editor.parts:
-        one.change(
-            guarded(changed, lab), [state, *editor.parts], mark, trigger_mode="always_last", queue=False, **PRIVATE
+            preview.build(lab, form, rows)
+            trying.build(lab, form, rows)
+    names = [*actions.EDITOR, *preview.START]
+    opened = form.on_load(actions.load_page, lab, inputs=["draft"], outputs=[*actions.OUTPUTS, *preview.START])
+    preview.draw(lab, form, rows, opened.then)
+    _wire_library(lab, form)
+    _wire_editor(lab, form, buttons, tag, untag)
+    form.keep_draft(form["draft"], ["version", *names], names)
+    return form
+
+
+def _wire_library(lab: LabContext, form: Form) -> None:
+    listing = [*actions.LISTING, "version"]
+    form.on(
+        form["library"].select,
+        actions.on_library_select,
+        lab,
+        inputs=["source", *actions.LISTING],
+        outputs=[*actions.OUTPUTS, "source"],
+    )
+    form.on(form["new"].click, actions.on_new, lab, inputs=actions.LISTING, outputs=actions.OUTPUTS)
+    for name in actions.LISTING:
+        form.on(
+            form[name].change,
+            actions.on_search,
+            lab,
+            inputs=listing,
+            outputs=["library"],
+            trigger_mode="always_last",
+            queue=False,
         )
-    kept = [state, *editor.inputs, *sight.inputs]
-    for one in (*editor.inputs, *sight.inputs):
-        one.change(None, kept, draft, js=KEEP, queue=False, **PRIVATE)
 
 
-def _library() -> tuple[Any, ...]:
+def _wire_editor(lab: LabContext, form: Form, buttons: dict[str, gr.Button], tag: gr.Button, untag: gr.Button) -> None:
+    listing = [*actions.LISTING, "version"]
+    parts = ["version", *PARTS]
+    form.on(form["versions"].select, actions.on_version_select, lab, inputs=listing, outputs=actions.OUTPUTS)
+    form.on(form["versions"].compare, actions.on_compare, lab, inputs=parts, outputs=["difference"])
+    form.on(
+        buttons["save"].click,
+        actions.save,
+        lab,
+        inputs=[*actions.EDITOR, "message", *actions.LISTING],
+        outputs=actions.OUTPUTS,
+    )
+    form.on(buttons["copy"].click, actions.copy, lab, inputs=listing, outputs=actions.OUTPUTS)
+    copy_computed(buttons["link"], actions.version_link, [form["version"]])
+    form.on(form["archive"].click, actions.archive, lab, inputs=listing, outputs=actions.OUTPUTS)
+    form.on(form["restore"].click, actions.restore, lab, inputs=listing, outputs=actions.OUTPUTS)
+    tags: dict[str, Any] = {"inputs": ["version", "tag"], "outputs": ["versions", "library", "tag"]}
+    form.on(tag.click, actions.add_tag, lab, **tags)
+    form.on(untag.click, actions.remove_tag, lab, **tags)
+    for name in PARTS:
+        form.on(
+            form[name].change,
+            actions.on_edit,
+            lab,
+            inputs=parts,
+            outputs=["unsaved"],
+            trigger_mode="always_last",
+            queue=False,
+        )
+
+
+def _library() -> dict[str, Any]:
     with gr.Group():
         search = gr.Textbox(label="Search", placeholder="Words in name or task", max_lines=1, elem_id="prompts-search")
         task = gr.Dropdown(
@@ -100,16 +112,16 @@ def _library() -> tuple[Any, ...]:
             interactive=True,
             elem_id="prompts-filter",
         )
-    shelf = pieces.library("prompts-library")
+    library = pieces.library("prompts-library")
     with gr.Row(elem_classes=["actions"]):
         new = gr.Button("New", size="sm", scale=0, min_width=70, elem_id="prompts-new")
         archived = gr.Checkbox(
             False, label="Show archived", container=False, elem_classes=["quiet"], elem_id="prompts-archived"
         )
-    return search, task, archived, shelf, new
+    return {"search": search, "task_filter": task, "archived": archived, "library": library, "new": new}
 
 
-def _editor() -> Editor:
+def _editor() -> dict[str, Any]:
     with gr.Group():
         with gr.Row():
             name = gr.Textbox(label="Name", max_lines=1, scale=3, interactive=True, elem_id="prompts-name")
@@ -121,13 +133,13 @@ def _editor() -> Editor:
                 label=part.capitalize(),
                 info=HELP[part],
                 lines=lines,
-                max_lines=most,
+                max_lines=max_lines,
                 interactive=True,
                 elem_id=f"prompts-{part}",
                 elem_classes=["mono"],
                 placeholder=HINTS.get(part),
             )
-            for part, lines, most in (("system", 2, 12), ("instruction", 4, 24), ("shot", 3, 16))
+            for part, (lines, max_lines) in LINES.items()
         }
         separator = gr.Dropdown(
             list(CHOICES),
@@ -144,29 +156,38 @@ def _editor() -> Editor:
         interactive=True,
         elem_id="prompts-message",
     )
-    return Editor(name, task, **texts, separator=separator, message=message)
+    return {"name": name, "task": task, **texts, "separator": separator, "message": message}
 
 
-def _buttons() -> tuple[Any, ...]:
+def _buttons(form: Form) -> dict[str, gr.Button]:
     with gr.Row(elem_classes=["actions"]):
-        save = gr.Button("Save version", variant="primary", scale=0, min_width=110, elem_id="prompts-save")
-        copy = gr.Button("Copy", scale=0, min_width=70, elem_id="prompts-copy")
-        link = gr.Button("Copy link", scale=0, min_width=90, elem_id="prompts-link")
-        archive = gr.Button("Archive", scale=0, min_width=80, elem_id="prompts-archive")
-        restore = gr.Button("Undo archive", scale=0, min_width=110, visible=False, elem_id="prompts-restore")
-        mark = drawn(
-            "",
-            html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
-            elem_classes=["plain"],
-            js_on_load=None,
-            elem_id="prompts-mark",
+        buttons = {
+            "save": gr.Button("Save version", variant="primary", scale=0, min_width=110, elem_id="prompts-save"),
+            "copy": gr.Button("Copy", scale=0, min_width=70, elem_id="prompts-copy"),
+            "link": gr.Button("Copy link", scale=0, min_width=90, elem_id="prompts-link"),
+        }
+        form.add(
+            archive=gr.Button("Archive", scale=0, min_width=80, elem_id="prompts-archive"),
+            restore=gr.Button("Undo archive", scale=0, min_width=110, visible=False, elem_id="prompts-restore"),
+            unsaved=drawn(
+                "",
+                html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
+                elem_classes=["plain"],
+                js_on_load=None,
+                elem_id="prompts-mark",
+            ),
         )
-    return save, copy, link, archive, restore, mark
+    return buttons
 
 
-def _versions() -> tuple[Any, ...]:
-    section("Versions")
-    table = pieces.version_table("prompts-versions")
+def _versions() -> dict[str, Any]:
+    return {
+        "versions": pieces.version_table("prompts-versions"),
+        "difference": pieces.difference("prompts-difference"),
+    }
+
+
+def _tags(form: Form) -> tuple[gr.Button, gr.Button]:
     with gr.Row(elem_classes=["actions"]):
         tag = gr.Textbox(
             placeholder="best",
@@ -176,226 +197,7 @@ def _versions() -> tuple[Any, ...]:
             min_width=120,
             elem_id="prompts-tag",
         )
-        put_tag = gr.Button("Tag", size="sm", scale=0, min_width=60, elem_id="prompts-tag-put")
-        drop_tag = gr.Button("Remove tag", size="sm", scale=0, min_width=90, elem_id="prompts-tag-drop")
-    difference = pieces.difference("prompts-difference")
-    return table, difference, tag, put_tag, drop_tag
-
-
-# What is shown
-
-
-def opened(lab: LabContext, draft: str | None, request: gr.Request) -> list[Update]:
-    """What the address asks for (?template=name@2, ?dataset=name@1), else the draft, else the library's first."""
-    asked, dataset = (request.query_params.get(name, "") for name in ("template", "dataset"))
-    kept = _kept(draft)
-    best = _suited(lab, dataset) if dataset and not asked else None
-    view = service.show(lab, asked or best or FIRST)
-    if best and not _has_unsaved(lab, kept):  # a link from a dataset begins with the template that suits it
-        kept = None
-    # A draft of the version that is asked for is the same work, taken up again.
-    if kept is None or (asked and kept[0] != view.name):
-        return [*_shown(lab, view), *preview.beginning(lab, view.name, kept, dataset)]
-    state, *values = kept
-    name, number = _split(state)
-    views = _versions_of(lab, name)
-    now = [
-        _shelf(lab, name),
-        *values[:6],
-        "",
-        pieces.versions_value(views, service.uses(lab, name) if views else {}, number),
-        pieces.difference_value("", ""),
-        *_archiving(views[0] if views else None),
-        state,
-    ]
-    return [*now, *preview.beginning(lab, name, kept, dataset)]
-
-
-def chosen(
-    lab: LabContext, source: str | None, search: str, task: str, archived: bool, event: gr.EventData
-) -> list[Update]:
-    view = service.show(lab, str(event.name))
-    return [*_shown(lab, view, search, task, archived), preview.suited(lab, view, source)]
-
-
-def other_version(lab: LabContext, state: str, search: str, task: str, archived: bool, event: gr.EventData) -> list:
-    return _shown(lab, service.show(lab, f"{_split(state)[0]}@{int(event.number)}"), search, task, archived)
-
-
-def listed(lab: LabContext, state: str, search: str, task: str, archived: bool) -> dict[str, Any]:
-    return _shelf(lab, _split(state)[0], search, task, archived)
-
-
-def begun(lab: LabContext, search: str, task: str, archived: bool) -> list[Update]:
-    """An empty editor; nothing is kept before it is saved."""
-    return [
-        _shelf(lab, "", search, task, archived),
-        *("", None, NEW.system, NEW.instruction, NEW.shot, as_typed(NEW.separator), ""),
-        pieces.versions_value([], {}, None),
-        pieces.difference_value("", ""),
-        *_archiving(None),
-        "",
-    ]
-
-
-def compared(
-    lab: LabContext, state: str, system: str, instruction: str, shot: str, separator: str, event: gr.EventData
-) -> dict[str, Any]:
-    """From the version to what stands in the editor now."""
-    old = service.show(lab, f"{_split(state)[0]}@{int(event.number)}")
-    text = service.difference(old.value, _template(system, instruction, shot, separator), old.name, "this text")
-    title = f"From {old.name} to this text" if text else f"{old.name} is this text, word for word."
-    return pieces.difference_value(text, title)
-
-
-def changed(lab: LabContext, state: str, system: str, instruction: str, shot: str, separator: str) -> str:
-    """Says when what stands in the editor is no saved version."""
-    if not state:
-        return "Not saved yet."
-    view = service.show(lab, state)
-    parts = (system or "", instruction or "", shot or "", from_typed(separator or ""))
-    return "" if parts == tuple(view.value.as_dict().values()) else f"Changed since {view.name}; not saved yet."
-
-
-def address(state: str, request: gr.Request) -> str:
-    """The link that opens this version."""
-    scheme = str(request.headers.get("origin", "")).partition("://")[0] or "http"
-    return f"{scheme}://{request.headers['host']}/prompts?template={quote(_open(state), safe='@')}"
-
-
-# What is changed
-
-
-def saved(lab: LabContext, name: str, task: str | None, *rest: Any) -> list[Update]:
-    *parts, message, search, filtered, archived = rest
-    before = {view.content_hash for view in _versions_of(lab, (name or "").strip())}
-    template = _template(*parts)
-    view = service.save(lab, name or "", template, task=task or "", message=message or "")
-    if view.content_hash in before:
-        notice(f"{view.name} has this text already; nothing new was saved.")
-    else:
-        notice(f"Saved {view.name}.")
-    return _shown(lab, view, search, filtered, archived)
-
-
-def copied(lab: LabContext, state: str, search: str, task: str, archived: bool) -> list[Update]:
-    """The saved version under a free name."""
-    name = _split(_open(state))[0]
-    taken = {view.template for hidden in (False, True) for view in service.find(lab, archived=hidden)}
-    free = next(new for n in range(1, 10_000) if (new := f"{name}-copy{n if n > 1 else ''}") not in taken)
-    view = service.copy(lab, _open(state), free)
-    notice(f"Copied to {view.template}; give it a name of its own by saving it under one.")
-    return _shown(lab, view, search, task, archived)
-
-
-def put_away(lab: LabContext, state: str, search: str, task: str, archived: bool) -> list[Update]:
-    name = _split(_open(state))[0]
-    service.archive(lab, name)
-    notice(f"Archived {name}; Undo archive brings it back.")
-    return _shown(lab, service.show(lab, state), search, task, archived)
-
-
-def brought_back(lab: LabContext, state: str, search: str, task: str, archived: bool) -> list[Update]:
-    name = _split(_open(state))[0]
-    service.restore(lab, name)
-    return _shown(lab, service.show(lab, state), search, task, archived)
-
-
-def tagged(lab: LabContext, state: str, tag: str) -> tuple[Update, Update, str]:
-    name, number = _split(_open(state))
-    service.tag(lab, name, number or 0, tag or "")
-    return _tags(lab, state)
-
-
-def untagged(lab: LabContext, state: str, tag: str) -> tuple[Update, Update, str]:
-    service.untag(lab, _split(_open(state))[0], (tag or "").strip())
-    return _tags(lab, state)
-
-
-def _tags(lab: LabContext, state: str) -> tuple[Update, Update, str]:
-    name, number = _split(state)
-    views = service.versions(lab, name)
-    return pieces.versions_value(views, service.uses(lab, name), number), _shelf(lab, name), ""
-
-
-def _shown(
-    lab: LabContext, view: service.TemplateView, search: str = "", task: str = "", archived: bool = False
-) -> list[Update]:
-    """Everything that a version fills, in the order of `shown`."""
-    value = view.value
-    return [
-        _shelf(lab, view.template, search, task, archived),
-        *(view.template, view.task, value.system, value.instruction, value.shot, as_typed(value.separator), ""),
-        pieces.versions_value(service.versions(lab, view.template), service.uses(lab, view.template), view.number),
-        pieces.difference_value("", ""),
-        *_archiving(view),
-        view.name,
-    ]
-
-
-def _shelf(lab: LabContext, name: str, search: str = "", task: str = "", archived: bool = False) -> dict[str, Any]:
-    views = service.find(lab, search=search or "", task=task or "", archived=archived)
-    return pieces.library_value(views, name, archived=archived, searched=bool(search or task))
-
-
-def _archiving(view: service.TemplateView | None) -> tuple[Update, Update]:
-    gone = view is not None and view.archived
-    return gr.update(visible=not gone, interactive=view is not None), gr.update(visible=gone)
-
-
-def _versions_of(lab: LabContext, name: str) -> list[service.TemplateView]:
-    try:
-        return service.versions(lab, name)
-    except LabError:
-        return []
-
-
-def _has_unsaved(lab: LabContext, kept: list[Any] | None) -> bool:
-    """Whether the draft holds a text that is no saved version."""
-    if kept is None:
-        return False
-    state, _, _, *parts = kept[:7]
-    if not state:
-        return parts[1] != NEW.instruction
-    try:
-        return bool(changed(lab, state, *parts))
-    except LabError:
-        return True
-
-
-def _suited(lab: LabContext, dataset: str) -> str | None:
-    """The template that suits the dataset best; None where there is no such dataset, or none that it could fill."""
-    try:
-        best = service.for_dataset(lab, dataset)[:1]
-    except LabError as problem:
-        warned(str(problem))
-        return None
-    return best[0].view.template if best and best[0].fits else None
-
-
-def _split(state: str) -> tuple[str, int | None]:
-    """Name and number of the open version; no name where nothing is saved yet."""
-    name, _, number = (state or "").partition("@")
-    return name, int(number) if number.isdecimal() else None
-
-
-def _open(state: str) -> str:
-    if not state:
-        raise LabError("This template is not saved yet; give it a name and press Save version.")
-    return state
-
-
-def _template(*parts: str) -> Template:
-    system, instruction, shot, separator = (text or "" for text in parts)
-    return Template(system, instruction, shot, from_typed(separator))
-
-
-def _kept(draft: str | None) -> list[Any] | None:
-    """The draft's state, editor and preview; None for one of another shape."""
-    try:
-        values = json.loads(draft) if draft else None
-    except json.JSONDecodeError:
-        return None
-    if not isinstance(values, list) or len(values) != 1 + 2 + len(PARTS) + preview.INPUTS:
-        return None
-    return values if isinstance(values[0], str) else None
+        form.add(tag=tag)
+        add = gr.Button("Tag", size="sm", scale=0, min_width=60, elem_id="prompts-tag-put")
+        remove = gr.Button("Remove tag", size="sm", scale=0, min_width=90, elem_id="prompts-tag-drop")
+    return add, remove
