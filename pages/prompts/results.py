@@ -6,6 +6,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.services import evaluation
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading
@@ -236,7 +237,7 @@ def evaluate_cells(lab: LabContext, values: Values) -> Updates:
     """The open cell, and the one beside it as its baseline, as an evaluation."""
     cell, beside = values["cell"], values["beside"]
     chosen = [beside, cell] if beside else [cell]
-    return {"evaluation": str(promoting.evaluate_cells(lab, _open(values["run"]), chosen).run_id)}
+    return {"evaluation": str(evaluation.run_cells(lab, _open(values["run"]), chosen).run_id)}
 
 
 def packed_of(key: Key) -> str:
