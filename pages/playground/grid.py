@@ -77,7 +77,9 @@ def run_grid(lab: LabContext, values: Values) -> Iterator[Updates]:
     base = replace(read_settings(Sampling, values), num_return_sequences=1).seeded()
     prompt = chat.question_of(lab, values)
     requests = [
-        generation.GenerationSpec(values["model"], prompt, Sampling.from_dict(base.as_dict() | {rows: row, columns: column}))
+        generation.GenerationSpec(
+            values["model"], prompt, Sampling.from_dict(base.as_dict() | {rows: row, columns: column})
+        )
         for row, column in cells
     ]
     lives = generation.start_many(lab, requests, trace=0)

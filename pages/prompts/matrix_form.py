@@ -31,6 +31,7 @@ START: dict[str, Any] = {
     "fixed": "",
     "samplings": ["greedy"],
     "max_new_tokens": 16,
+    "num_return_sequences": 1,
     "seeds": "0",
     "rendering": "by model",
     "use_cache": True,
@@ -102,6 +103,13 @@ def draw_details(form: Form) -> None:
                 max_new_tokens=gr.Number(
                     START["max_new_tokens"], label="Max new tokens", precision=0, minimum=1, elem_id="mx-tokens"
                 ),
+                num_return_sequences=gr.Number(
+                    START["num_return_sequences"],
+                    label="Completions per row",
+                    precision=0,
+                    minimum=1,
+                    elem_id="mx-completions",
+                ),
                 seeds=gr.Textbox(
                     START["seeds"], label="Seeds", info="For sampling rows, shots and tokens.", elem_id="mx-seeds"
                 ),
@@ -163,6 +171,7 @@ def plan_of(lab: LabContext, values: Values) -> Plan:
         fixed=prompting.keys_of(values["fixed"] or ""),
         rendering=values["rendering"],
         use_cache=bool(values["use_cache"]),
+        num_return_sequences=int(values["num_return_sequences"] or 1),
         metrics=tuple(Choice(name) for name in values["metrics"] or START["metrics"]),
     )
 
