@@ -11,7 +11,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import Parser, folder
+from genai_lab.cli.base import Parser, folder
 from genai_lab.config import Config
 from genai_lab.errors import LabError
 

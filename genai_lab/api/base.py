@@ -105,13 +105,23 @@ def wait_for_job(
     progress: "bool | Callable[[JobView], None]" = False,
 ) -> "JobView":
     """The job once it has finished; raises LabError where it ended otherwise."""
-    from genai_lab.services import jobs
-
-    on_look = progress if callable(progress) else _printer() if progress else None
-    view = jobs.wait(context, job_id, timeout, on_poll=on_look)
+    view = watch_job(context, job_id, timeout, progress)
     if view.status != "finished":
         raise LabError(f"Job {job_id} ended ({view.exit_reason or view.status}): {view.error or 'no reason is known'}")
     return view
+
+
+def watch_job(
+    context: LabContext,
+    job_id: int,
+    timeout: float | None = None,
+    progress: "bool | Callable[[JobView], None]" = False,
+) -> "JobView":
+    """The job once it has ended, in whichever way."""
+    from genai_lab.services import jobs
+
+    on_look = progress if callable(progress) else _printer() if progress else None
+    return jobs.wait(context, job_id, timeout, on_poll=on_look)
 
 
 def _printer() -> "Callable[[JobView], None]":

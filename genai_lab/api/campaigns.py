@@ -55,15 +55,16 @@ class Campaign(Future):
         return job.id if job is not None else None
 
     def open(self) -> "Campaign":
-        return self._move("open")
+        return self.move("open")
 
     def pause(self) -> "Campaign":
-        return self._move("paused")
+        return self.move("paused")
 
     def close(self) -> "Campaign":
-        return self._move("closed")
+        return self.move("closed")
 
-    def _move(self, status: str) -> "Campaign":
+    def move(self, status: str) -> "Campaign":
+        """Opens ("open"), pauses ("paused") or closes ("closed") it."""
         feedback.move(self.context, self.id, status)
         return self
 
@@ -137,12 +138,6 @@ class Campaign(Future):
         """What each annotator's votes change in its reward model."""
         return self._reward_run().annotator_influence(annotators, how)
 
-    def blind_compare(self, run: TrainingRun | int, *, rows: int = 50, overlap: int = 2, seed: int = 0) -> "Campaign":
-        """A new campaign in which annotators compare a tuned policy with its base, blind, on held-out prompts."""
-        number = run if isinstance(run, int) else run.id
-        made = campaign_models.before_and_after(self.context, number, rows=rows, overlap=overlap, seed=seed)
-        return Campaign(self.context, made.campaign)
-
     def _reward_run(self) -> TrainingRun:
         view = campaign_models.of(self.context, self.id).rewarded
         if view is None:
@@ -197,23 +192,50 @@ class Campaigns:
         title = name or _default_name(question, runs, file, dataset)
         settings = CampaignPlan(name=title, criterion=question, **plan)
         if models:
-            made = fresh.start(
-                self.context,
-                settings,
-                names_of(models),
-                dataset=Datasets(self.context).load(dataset).name if dataset is not None else "",
-                prompts=prompts,
-                template=Templates(self.context).name_for(template),
-                samplings=fresh.samplings(_floats(temperatures), max_new_tokens),
-                samples=n,
-                rows=rows,
-                split=split,
-                seed=settings.seed,
-                opened=open,
-            )
-            return Campaign(self.context, made.campaign)
+            return self.generate(
+                settings, models, prompts=prompts, dataset=dataset, n=n, temperatures=temperatures,
+                max_new_tokens=max_new_tokens, template=template, split=split, rows=rows, open=open,
+            )  # fmt: skip
         campaign = Campaign(self.context, self.collect(settings, runs, file, dataset, columns).campaign)
         return campaign.open() if open else campaign
+
+    def generate(
+        self,
+        plan: CampaignPlan,
+        models: Any,
+        *,
+        prompts: Sequence[str] = (),
+        dataset: Any = None,
+        n: int = 1,
+        temperatures: float | Sequence[float] = 1.0,
+        max_new_tokens: int = 64,
+        template: Any = "plain",
+        split: str = "",
+        rows: int = 50,
+        open: bool = False,
+    ) -> Campaign:
+        """A campaign of fresh completions, which a job writes."""
+        started = fresh.start(
+            self.context,
+            plan,
+            names_of(models),
+            dataset=Datasets(self.context).load(dataset).name if dataset is not None else "",
+            prompts=prompts,
+            template=Templates(self.context).name_for(template),
+            samplings=fresh.samplings(_floats(temperatures), max_new_tokens),
+            samples=n,
+            rows=rows,
+            split=split,
+            seed=plan.seed,
+            opened=open,
+        )
+        return Campaign(self.context, started.campaign)
+
+    def blind_compare(self, run: TrainingRun | int, *, rows: int = 50, overlap: int = 2, seed: int = 0) -> Campaign:
+        """Annotators compare a tuned policy with its base, blind, on prompts held out from its training."""
+        number = run if isinstance(run, int) else run.id
+        started = campaign_models.before_and_after(self.context, number, rows=rows, overlap=overlap, seed=seed)
+        return Campaign(self.context, started.campaign)
 
     def collect(
         self,

@@ -79,9 +79,6 @@ class Dataset(Handle):
         except OSError as problem:
             raise LabError(f"{path} cannot be written ({problem.strerror}); choose another path.") from None
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, **self._view.as_dict()}
-
     def table(self) -> "Table[dict[str, Any]]":
         return Table(self.rows(limit=5))
 
@@ -133,8 +130,7 @@ class Datasets:
         if isinstance(source, str) and not _is_elsewhere(source):
             return self.get(source)
         if isinstance(source, str | Path):
-            order = order_of(source, name, roles=roles, split=split, **options)
-            return Dataset(self.context, datasets.make(self.context, order, on_rows))
+            return self.import_from(source, name, roles=roles, split=split, on_rows=on_rows, **options)
         rows = source.to_dict("records") if hasattr(source, "to_dict") else list(source)
         plan = split if isinstance(split, SplitPlan) else split_plan(split, **_split_options(options))
         told = {"kind": "rows", "count": len(rows)}
@@ -142,6 +138,18 @@ class Datasets:
             self.context, rows, name or "rows", told, mapping=_columns_by_role(roles), split=plan
         )
         return Dataset(self.context, view)
+
+    def import_from(
+        self,
+        source: str | Path,
+        name: str = "",
+        *,
+        on_rows: "Callable[[int], None] | None" = None,
+        **options: Any,
+    ) -> Dataset:
+        """A dataset from a file, "hub:OWNER/NAME" or "starter:TASK"; options as for `load`."""
+        order = order_of(source, name, **options)
+        return Dataset(self.context, datasets.make(self.context, order, on_rows))
 
     def start_import(self, source: str | Path, name: str = "", **options: Any) -> int:
         """Queues the import of a file or a Hub dataset; returns the job."""

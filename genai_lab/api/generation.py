@@ -1,7 +1,6 @@
 """Completions: one prompt, several prompts at once, streams and conversations."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Handle, Table, name_of
@@ -10,19 +9,13 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Delta, Sampling, Token
 from genai_lab.models import Prompt
 from genai_lab.services import defaults, generation, models
+from genai_lab.settings import present_names
 from genai_lab.views import to_plain
 
 if TYPE_CHECKING:
     from genai_lab.services.generation import RunView, Stats
 
 Messages = Sequence[Mapping[str, str]]
-ALIASES = {
-    "num_return_sequences": "num_completions",
-    "n": "num_completions",
-    "num_beams": "beams",
-    "no_repeat_ngram_size": "no_repeat_ngram",
-    "stop_strings": "stop",
-}
 
 
 class Generation(Handle):
@@ -181,9 +174,8 @@ def sampling_of(
 
 
 def own_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling settings under the names that `Sampling` has, from those of transformers."""
-    known = {item.name for item in fields(Sampling)}
-    return {name if name in known else ALIASES.get(name, name): value for name, value in settings.items()}
+    """Sampling settings under their present names; raises UnknownSetting."""
+    return present_names(Sampling, settings)
 
 
 def start(

@@ -1,16 +1,18 @@
 """The catalogue of models, jobs, the history and presets."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.api.base import Table, wait_for_job
+from genai_lab.api.base import Table, wait_for_job, watch_job
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import UnknownName
 
 if TYPE_CHECKING:
+    from genai_lab.models import Source
     from genai_lab.services.history import RunRow
     from genai_lab.services.jobs import JobView
     from genai_lab.services.models import ModelView
@@ -36,6 +38,26 @@ class Models:
         from genai_lab.services import models
 
         return Table(models.catalogue(self.context, archived=archived, role=role), _model_summary)
+
+    def add(
+        self,
+        source: "Source",
+        name: str = "",
+        *,
+        new_host: bool = False,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> "ModelView":
+        """Puts a model into the catalogue; one of the Hub is downloaded first."""
+        from genai_lab.services import endpoints, models
+
+        if source.backend == "endpoint" and not source.remote_name:
+            endpoints.check_key_host(self.context, source, new_host)
+            source = replace(source, remote_name=endpoints.remote_name(self.context, source))
+        name = name or _name_for(source)
+        models.checked_name(self.context, name)
+        if source.backend == "hub":
+            models.download(self.context, source, progress=on_progress)
+        return models.add(self.context, name, source, new_host=new_host)
 
     def archive(self, name: str) -> "ModelView":
         from genai_lab.services import models
@@ -81,6 +103,12 @@ class Jobs:
     ) -> "JobView":
         """Stays until the job has finished; raises LabError where it ended otherwise."""
         return wait_for_job(self.context, id, timeout, progress)
+
+    def watch(
+        self, id: int, timeout: float | None = None, *, progress: "bool | Callable[[JobView], None]" = False
+    ) -> "JobView":
+        """Stays until the job has ended, in whichever way."""
+        return watch_job(self.context, id, timeout, progress)
 
     def cancel(self, id: int) -> "JobView":
         from genai_lab.services import jobs
@@ -174,6 +202,12 @@ class Presets:
         from genai_lab.services import presets
 
         presets.delete_preset(self.context, name)
+
+
+def _name_for(source: "Source") -> str:
+    """The last part of the source, in letters that a name may have."""
+    location = source.remote_name or source.location
+    return re.sub(r"[^\w.:@+-]+", "-", location.rstrip("/").rsplit("/", 1)[-1]).strip("-._:@+")[:100]
 
 
 def _model_summary(view: "ModelView") -> dict[str, Any]:

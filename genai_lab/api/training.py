@@ -200,9 +200,13 @@ class Runs:
 
     def merge(self, adapter: Any, name: str = "") -> str:
         """An adapter and its base as one model; waits for it and returns its name."""
-        made = training.merge(self.context, name_of(adapter), name)
-        wait_for_job(self.context, made.job_id)
-        return made.model
+        merge = self.start_merge(adapter, name)
+        wait_for_job(self.context, merge.job_id)
+        return merge.model
+
+    def start_merge(self, adapter: Any, name: str = "") -> "training.Started":
+        """Queues the job that merges an adapter into its base."""
+        return training.merge(self.context, name_of(adapter), name)
 
 
 class Studies:

@@ -1,29 +1,43 @@
 """`demo`: a page that shows chosen models to visitors, blind, whose votes land in a campaign."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, integer, number, print_json, real, with_lab
+from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, number, print_json, real, several, with_lab
 
 if TYPE_CHECKING:
-    from genai_lab.context import LabContext
+    from genai_lab.api import Lab
+    from genai_lab.services.feedback.demos import DemoView
 
 
 @COMMANDS.register("demo")
-def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    group = parts.add_parser("demo", help="a page for visitors: create, list, link, close, reopen")
+def add(groups: "Parsers[Parser]", shared: Parser) -> None:
+    group = groups.add_parser("demo", help="a page for visitors: create, list, link, close, reopen")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     create = commands.add_parser("create", parents=[shared], help="a demo; prints its link")
     create.add_argument("--title", required=True)
-    create.add_argument("--model", action="append", required=True, help="2 to 6, may be repeated")
+    several(create, "--model", "2 to 6 models", required=True)
     create.add_argument("--prompt", action="append", default=[], help="an example; may be repeated")
     create.add_argument("--intro", default="")
     create.add_argument("--preset", default="balanced", help="sampling: a preset's name")
     create.add_argument("--temperature", type=real, default=None, help="in place of the preset's; 0 is greedy")
     create.add_argument("--max-new-tokens", type=integer, default=128)
-    create.add_argument("--longest", type=integer, default=2000, help="characters a prompt (default: 2000)")
-    create.add_argument("--a-minute", type=integer, default=6, help="prompts of one visitor a minute (default: 6)")
-    create.add_argument("--an-hour", type=integer, default=600, help="prompts of all visitors an hour (default: 600)")
+    create.add_argument("--max-characters", "--longest", type=integer, default=2000, help="per prompt (default: 2000)")
+    create.add_argument(
+        "--prompts-per-minute",
+        "--a-minute",
+        type=integer,
+        default=6,
+        help="of a visitor (default: 6)",
+    )
+    create.add_argument(
+        "--prompts-per-hour",
+        "--an-hour",
+        type=integer,
+        default=600,
+        help="of all (default: 600)",
+    )
     create.add_argument("--subtitle", default="", help="under the title")
     create.add_argument("--contact", default="", help="shown at the foot of the page")
     create.add_argument("--reveal", action="store_true", help="tell after a vote which model wrote which answer")
@@ -35,58 +49,52 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
         parser.add_argument("demo", type=number)
         if name == "link":
             parser.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
-        parser.set_defaults(command=_one, action=name, renew=False)
+        parser.set_defaults(command=_change, action=name, renew=False)
 
 
 @with_lab
-def _create(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services.feedback import demos
-
-    plan = demos.DemoPlan(
+def _create(lab: "Lab", options: argparse.Namespace) -> None:
+    demo = lab.demos.create(
         options.title,
-        tuple(options.model),
-        tuple(options.prompt),
-        options.intro,
-        demos.sampling(lab, options.preset, options.max_new_tokens, options.temperature),
-        options.longest,
-        options.a_minute,
-        options.an_hour,
-        options.subtitle,
-        options.contact,
-        options.reveal,
-        options.board,
+        options.model,
+        preset=options.preset,
+        temperature=options.temperature,
+        max_new_tokens=options.max_new_tokens,
+        prompts=options.prompt,
+        intro=options.intro,
+        longest=options.max_characters,
+        a_minute=options.prompts_per_minute,
+        an_hour=options.prompts_per_hour,
+        subtitle=options.subtitle,
+        contact=options.contact,
+        reveal=options.reveal,
+        board=options.board,
     )
-    _told([demos.create(lab, plan)], options.json, whole=False)
+    _print([demo], options.json, is_list=False)
 
 
 @with_lab
-def _list(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services.feedback import demos
-
-    _told(demos.find(lab), options.json, whole=True)
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
+    _print(lab.demos.list(), options.json, is_list=True)
 
 
 @with_lab
-def _one(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services.feedback import demos
-
-    if options.renew:
-        demos.link(lab, options.demo, renew=True)
-    view = demos.show(lab, options.demo)
+def _change(lab: "Lab", options: argparse.Namespace) -> None:
+    demo = lab.demos.renew_link(options.demo) if options.renew else lab.demos.get(options.demo)
     if options.action != "link":
-        view = demos.close(lab, options.demo, options.action == "close")
-    _told([view], options.json, whole=False)
+        demo = (lab.demos.close if options.action == "close" else lab.demos.reopen)(options.demo)
+    _print([demo], options.json, is_list=False)
 
 
-def _told(views: list[Any], as_json: bool, whole: bool) -> None:
+def _print(views: "Sequence[DemoView]", as_json: bool, is_list: bool) -> None:
     from genai_lab.services.feedback import demos
 
-    found = demos.told(views)
+    rows = demos.told(views)
     if as_json:
-        return print_json(found if whole else found[0])
-    for one in found:
-        state = "closed" if one["closed"] else "open"
-        print(f"{one['demo']:>4}  {state:<7} {one['votes']:>6,} votes  {one['title']}  {one['link']}")
-    if not found:
+        return print_json(rows if is_list else rows[0])
+    for row in rows:
+        state = "closed" if row["closed"] else "open"
+        print(f"{row['demo']:>4}  {state:<7} {row['votes']:>6,} votes  {row['title']}  {row['link']}")
+    if not rows:
         print("No demos.")
     return None

@@ -1,27 +1,26 @@
 """`feedback`: campaigns made, opened, paused, closed, followed and exported; links for annotators; reward models."""
 
 import argparse
-import dataclasses
-import itertools
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, drawing, integer, number, print_json, real, with_lab
+from genai_lab.cli import fresh
+from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, number, print_json, real, with_lab
+from genai_lab.cli.reward import train_options
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from genai_lab.context import LabContext
+    from genai_lab.api import Lab
 
 
 @COMMANDS.register("feedback")
-def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    group = parts.add_parser("feedback", help="human feedback: campaigns, annotators, agreement, leaderboard, export")
+def add(groups: "Parsers[Parser]", shared: Parser) -> None:
+    group = groups.add_parser("feedback", help="human feedback: campaigns, annotators, agreement, leaderboard, export")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     _add_create(commands.add_parser("create", parents=[shared], help="a campaign from runs or a file, as a draft"))
     draw = commands.add_parser("draw", parents=[shared], help="a campaign of fresh completions of models, as a job")
     _add_plan(draw)
-    drawing.add(draw)
+    fresh.add(draw)
     _add_import(
         commands.add_parser(
             "import",
@@ -73,18 +72,23 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     export.add_argument("--rankings", action="store_true", help="every answer as it was given, instead of pairs")
     export.add_argument("--name", default="", help="of the dataset")
     export.set_defaults(command=_export)
-    reward = commands.add_parser("train-reward", parents=[shared], help="a reward model from a campaign or a dataset")
-    source = reward.add_mutually_exclusive_group(required=True)
-    source.add_argument("--campaign")
-    source.add_argument("--dataset", help="NAME or NAME@VERSION with prompt, chosen and rejected")
-    reward.add_argument("--base", default="starter-toxicity", help="the model that it starts from")
-    reward.add_argument("--method", choices=("full", "lora"), default="full")
-    reward.add_argument("--steps", type=integer, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
-    reward.add_argument("--seed", type=integer, default=0, help="draws held-out pairs, order and the new head")
-    reward.add_argument("--votes", default="kept", help="kept or majority")
-    reward.add_argument("--name", default="", help="of the reward model")
-    reward.add_argument("--wait", action="store_true", help="stay until it has ended, and print its report")
-    reward.set_defaults(command=_train_reward)
+    train_options(commands.add_parser("train-reward", parents=[shared], help="as `reward train`"))
+    train_options(
+        commands.add_parser("tune-policy", parents=[shared], help="a policy tuned by DPO on its pairs"), "dpo"
+    )
+    compare = commands.add_parser(
+        "blind-compare", parents=[shared], help="a campaign of a tuned policy against its base, on held-out prompts"
+    )
+    compare.add_argument("run", type=number, help="the run that tuned the policy")
+    compare.add_argument("--rows", type=integer, default=50)
+    compare.add_argument("--overlap", type=integer, default=2, help="annotators per item")
+    compare.add_argument("--seed", type=integer, default=0)
+    compare.add_argument("--wait", action="store_true", help="stay until the items are made")
+    compare.set_defaults(command=_blind_compare)
+    systems = commands.add_parser("name-systems", parents=[shared], help="names for the systems of an imported file")
+    systems.add_argument("campaign")
+    systems.add_argument("--name", action="append", required=True, metavar="COLUMN=SYSTEM", help="may be repeated")
+    systems.set_defaults(command=_name_systems)
 
 
 def _add_plan(parser: Parser) -> None:
@@ -132,195 +136,149 @@ def _add_import(parser: Parser) -> None:
 
 
 @with_lab
-def _create(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import feedback
-    from genai_lab.services.feedback import sources
-
-    plan = drawing.plan_of(options, options.name or _named(options))
-    columns = sources.Columns(
-        tuple(options.prompt),
-        tuple(options.completion),
-        tuple(options.system),
-        tuple(options.vote),
-        options.gold,
-        options.system_separator,
-    )
-    if options.from_run:
-        made = sources.from_runs(lab, plan, options.from_run)
-    elif options.dataset:
-        made = sources.from_dataset(lab, plan, options.dataset, columns)
-    else:
-        if not options.file.is_file():
-            raise LabError(f"There is no file {options.file}.")
-        made = sources.from_file(lab, plan, options.file, columns)
+def _create(lab: "Lab", options: argparse.Namespace) -> None:
+    plan = fresh.plan_of(options, options.name or _default_name(options))
+    columns = {
+        "prompt": options.prompt,
+        "completions": options.completion,
+        "systems": options.system,
+        "votes": options.vote,
+        "gold": options.gold,
+        "separator": options.system_separator,
+    }
+    runs = options.from_run or ()
+    made = lab.campaigns.collect(plan, runs, "" if runs or options.dataset else options.file, options.dataset, columns)
+    campaign = lab.campaigns.get(made.campaign)
     if options.open:
-        feedback.move(lab, made.campaign, "open")
+        campaign.open()
     if options.json:
-        return print_json(dataclasses.asdict(made))
+        return print_json(made)
     print(f"Campaign {made.campaign} ({made.name}): {made.told}")
     return None
 
 
-def _named(options: argparse.Namespace) -> str:
+def _default_name(options: argparse.Namespace) -> str:
     if options.from_run:
         return f"runs {', '.join(map(str, options.from_run))}"[:120]
     return str(options.dataset or options.file.name.split(".")[0])[:120]
 
 
 @with_lab
-def _list(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import feedback
-
-    found = feedback.find(lab)
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
+    views = lab.campaigns.list()
     if options.json:
-        return print_json([_fields(view) for view in found])
-    for view in found:
+        return print_json(views)
+    for view in views:
         print(f"{view.id:>5}  {view.status:<7} {view.got:>7,} of {view.wanted:<7,} {view.name}")
-    if not found:
+    if not views:
         print("No campaigns.")
     return None
 
 
-def _fields(view: Any) -> dict[str, Any]:
-    return {
-        "campaign": view.id,
-        "name": view.name,
-        "status": view.status,
-        "items": view.items,
-        "wanted": view.wanted,
-        "got": view.got,
-        "annotators": view.annotators,
-        "run": view.run,
-        "problem": view.problem,
-        "plan": view.plan.as_dict(),
-    }
+@with_lab
+def _move(lab: "Lab", options: argparse.Namespace) -> None:
+    campaign = lab.campaigns.get(options.campaign).move(options.status)
+    print_json(campaign) if options.json else print(f"{campaign.name} is {campaign.view.status}.")
 
 
 @with_lab
-def _move(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import feedback
-
-    view = feedback.move(lab, options.campaign, options.status)
-    print_json(_fields(view)) if options.json else print(f"{view.name} is {view.status}.")
-
-
-@with_lab
-def _link(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services.feedback import links
-
-    made = links.invite(lab, options.campaign, options.annotator)
-    if options.renew or options.revoke:
-        made = links.renew(lab, made.annotator, revoke=options.revoke)
-    address = None if made.revoked else options.base.rstrip("/") + made.path
+def _link(lab: "Lab", options: argparse.Namespace) -> None:
+    link = lab.campaigns.get(options.campaign).invite(options.annotator, renew=options.renew, revoke=options.revoke)
+    address = None if link.revoked else options.base.rstrip("/") + link.path
     if options.json:
-        return print_json({"annotator": made.annotator, "name": made.name, "link": address})
-    print(address or f"The link of {made.name} has ended; --renew gives a new one.")
+        return print_json({"annotator": link.annotator, "name": link.name, "link": address})
+    print(address or f"The link of {link.name} has ended; --renew gives a new one.")
     return None
 
 
 @with_lab
-def _status(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import feedback
-    from genai_lab.services.feedback import figures
-
-    view = feedback.show(lab, options.campaign)
-    people = figures.progress(lab, view.id)
+def _status(lab: "Lab", options: argparse.Namespace) -> None:
+    campaign = lab.campaigns.get(options.campaign)
+    view, people = campaign.view, campaign.annotators()
     if options.json:
-        return print_json(_fields(view) | {"progress": [dataclasses.asdict(one) for one in people]})
+        return print_json(campaign.as_dict() | {"progress": people})
     items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
     print(f"{view.name}: {view.status}, {view.got:,} of {view.wanted:,} answers on {items}")
     if view.problem:
         print(view.problem)
-    for one in people:
-        pace = f"{one.seconds_per_item:.1f} s an item" if one.seconds_per_item is not None else ""
-        gold = f"{100 * one.gold:.0f} % of gold items right" if one.gold is not None else ""
-        counts = f"{one.done:,} done, {one.skipped:,} skipped, {one.flagged:,} flagged"
-        print(f"  {one.name}: {', '.join(part for part in (counts, pace, gold) if part)}")
+    for person in people:
+        pace = f"{person.seconds_per_item:.1f} s an item" if person.seconds_per_item is not None else ""
+        gold = f"{100 * person.gold:.0f} % of gold items right" if person.gold is not None else ""
+        counts = f"{person.done:,} done, {person.skipped:,} skipped, {person.flagged:,} flagged"
+        print(f"  {person.name}: {', '.join(part for part in (counts, pace, gold) if part)}")
     return None
 
 
 @with_lab
-def _agreement(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services.feedback import figures
-
-    found = figures.agreement(lab, options.campaign)
+def _agreement(lab: "Lab", options: argparse.Namespace) -> None:
+    view = lab.campaigns.get(options.campaign).agreement()
     if options.json:
-        return print_json(found.as_dict())
-    known = {name: one for name, one in found.figures.items() if one.value is not None}
-    for name, one in known.items():
-        print(f"{name}: {_figure(one)}")
-    for why in dict.fromkeys(one.why for name, one in found.figures.items() if name not in known):
-        print(why)
+        return print_json(view)
+    defined = {name: figure for name, figure in view.figures.items() if figure.value is not None}
+    for name, figure in defined.items():
+        print(f"{name}: {_interval(figure)}")
+    for reason in dict.fromkeys(figure.why for name, figure in view.figures.items() if name not in defined):
+        print(reason)
     shares = (
-        ("self-consistency", found.consistency, "no item was answered twice yet"),
-        ("first side preferred", found.position, "no answer was given on a card yet"),
+        ("self-consistency", view.consistency, "no item was answered twice yet"),
+        ("first side preferred", view.position, "no answer was given on a card yet"),
     )
     for name, share, nothing in shares:
-        tested = f", p = {share.p:.3g} against one half" if share.p is not None else ""
-        print(f"{name}: {nothing if share.value is None else _figure(share) + tested}")
-    if found.apart:
+        test = f", p = {share.p:.3g} against one half" if share.p is not None else ""
+        print(f"{name}: {nothing if share.value is None else _interval(share) + test}")
+    if view.apart:
         print("Each annotator against the majority of the others:")
-    for who, apart in found.apart:
-        print(f"  {who}: {_figure(apart)}{'; differs from the rest' if apart.differs else ''}")
+    for person, difference in view.apart:
+        print(f"  {person}: {_interval(difference)}{'; differs from the rest' if difference.differs else ''}")
     return None
 
 
-def _figure(one: Any) -> str:
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f}), n = {one.n:,}"
+def _interval(figure: Any) -> str:
+    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}), n = {figure.n:,}"
 
 
 @with_lab
-def _leaderboard(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services.feedback import figures
-
-    found = figures.leaderboard(lab, options.campaign, length_control=options.length_control)
+def _leaderboard(lab: "Lab", options: argparse.Namespace) -> None:
+    board = lab.campaigns.get(options.campaign).leaderboard(length_control=options.length_control)
     if options.json:
-        return print_json(found.as_dict())
-    for place, row in enumerate(found.rows):
-        print(f"{row.rank:>3}  {row.score:6.0f} ({found.interval(place)})  {row.votes:>6,} votes  {row.system}")
-    for one in found.needed:
-        print(f"{one.better} to {one.worse}: {one.told}")
-    for note in found.notes:
+        return print_json(board)
+    for index, row in enumerate(board.rows):
+        print(f"{row.rank:>3}  {row.score:6.0f} ({board.interval(index)})  {row.votes:>6,} votes  {row.system}")
+    for gap in board.needed:
+        print(f"{gap.better} to {gap.worse}: {gap.told}")
+    for note in board.notes:
         print(note)
     return None
 
 
 @with_lab
-def _export(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services.feedback import exporting
-
+def _export(lab: "Lab", options: argparse.Namespace) -> None:
+    campaign = lab.campaigns.get(options.campaign)
     if options.out is None:
-        view = exporting.to_dataset(lab, options.campaign, votes=options.votes, name=options.name)
-        told = {"dataset": view.name, "rows": view.rows, "splits": view.splits}
-        return print_json(told) if options.json else print(f"{view.name}: {view.rows:,} pairs.")
+        dataset = campaign.preferences(options.votes, options.name)
+        fields = {"dataset": dataset.name, "rows": len(dataset), "splits": dataset.splits}
+        return print_json(fields) if options.json else print(f"{dataset.name}: {len(dataset):,} pairs.")
     what = "rankings" if options.rankings else "pairs"
-    made = exporting.export(
-        lab, options.campaign, options.out, form=options.form, votes=options.votes, what=what, name=options.name
-    )
-    kept = {"dataset": made.dataset} if made.dataset else {}
+    export = campaign.export(options.out, form=options.form, votes=options.votes, what=what, name=options.name)
+    source = {"dataset": export.dataset} if export.dataset else {}
     if options.json:
-        return print_json({"file": str(made.path), what: made.rows, **kept})
-    print(f"{made.path}: {made.rows:,} {what}{f', kept as the dataset {made.dataset}' if kept else ''}.")
+        return print_json({"file": export.path, what: export.rows, **source})
+    print(f"{export.path}: {export.rows:,} {what}{f', kept as the dataset {export.dataset}' if source else ''}.")
     return None
 
 
 @with_lab
-def _train_reward(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.cli.reward import trained
-    from genai_lab.services.feedback import exporting
-
-    dataset = options.dataset
-    if options.campaign is not None:
-        dataset = exporting.to_dataset(lab, options.campaign, votes=options.votes).name
-        options.name = options.name or _reward_name(lab, options.campaign)
-    trained(lab, dataset, options)
+def _blind_compare(lab: "Lab", options: argparse.Namespace) -> None:
+    campaign = lab.campaigns.blind_compare(options.run, rows=options.rows, overlap=options.overlap, seed=options.seed)
+    if options.wait:
+        campaign.wait(progress=True)
+    print_json(campaign) if options.json else print(f"{campaign.title}.")
 
 
-def _reward_name(lab: "LabContext", campaign: str) -> str:
-    """A free name that tells what the reward model learned from."""
-    from genai_lab.services import feedback, models
-
-    stem = re.sub(r"[^\w.-]+", "-", feedback.show(lab, campaign).name).strip("-._")[:80] or "campaign"
-    taken = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
-    names = itertools.chain([f"{stem}-reward"], (f"{stem}-reward-{number}" for number in itertools.count(2)))
-    return next(name for name in names if name not in taken)
+@with_lab
+def _name_systems(lab: "Lab", options: argparse.Namespace) -> None:
+    names = dict(part.split("=", 1) for part in options.name if "=" in part)
+    if len(names) < len(options.name):
+        raise LabError("A name is written as COLUMN=SYSTEM, such as response1=baseline.")
+    campaign = lab.campaigns.get(options.campaign).name_systems(names)
+    print_json(campaign) if options.json else print(f"{campaign.name}: {', '.join(names.values())}.")

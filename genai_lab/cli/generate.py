@@ -1,32 +1,38 @@
-"""`generate`: completions for one prompt, as text or with everything that is known of them as JSON."""
+"""`generate`: completions for one prompt, by one model or several, as text or with everything about them as JSON."""
 
 import argparse
-import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, integer, print_json, progress, real, with_lab
+from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, print_json, progress, real, several, with_lab
 
 if TYPE_CHECKING:
-    from genai_lab.context import LabContext
+    from genai_lab.api import Lab
 
 
 @COMMANDS.register("generate")
-def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    from genai_lab.decoding import CHAT_TOKENS, Sampling
-    from genai_lab.settings import fields_of
-
-    parser = parts.add_parser("generate", parents=[shared], help="draw completions for a prompt")
-    parser.add_argument("--model", required=True)
+def add(groups: "Parsers[Parser]", shared: Parser) -> None:
+    parser = groups.add_parser("generate", parents=[shared], help="write completions for a prompt")
+    several(parser, "--model", "a model of the catalogue", required=True)
     parser.add_argument("--prompt", required=True, help="the prompt; - reads standard input")
     parser.add_argument(
         "--mode",
         choices=["completion", "chat", "text-to-text"],
         help="default: chat where the model has a chat template",
     )
+    parser.add_argument("--preset", help="settings under this name, below those that are given here")
     parser.add_argument(
-        "--trace", nargs="?", type=integer, const=8, default=0, metavar="N", help="N alternatives a token"
+        "--trace", nargs="?", type=integer, const=8, default=0, metavar="N", help="N alternatives per token"
     )
+    add_sampling(parser)
+    parser.set_defaults(command=_generate)
+
+
+def add_sampling(parser: Parser) -> None:
+    """One option for each sampling setting."""
+    from genai_lab.decoding import CHAT_TOKENS, Sampling
+    from genai_lab.settings import fields_of
+
     for item in fields_of(Sampling):
         flags = ["--" + name.replace("_", "-") for name in (item.name, *item.renamed_from)]
         help_text = item.help.replace("%", "%%")
@@ -40,63 +46,48 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
             if item.name == "max_new_tokens":
                 usual = f" (default: the model's own, else {item.default}, and {CHAT_TOKENS} in chat)"
             parser.add_argument(*flags, type=kind, help=help_text + usual)
-    parser.set_defaults(command=_generate)
+
+
+def sampling_settings(options: argparse.Namespace) -> dict[str, Any]:
+    """The sampling settings that were given."""
+    from genai_lab.decoding import Sampling
+    from genai_lab.settings import fields_of
+
+    values = {item.name: getattr(options, item.name) for item in fields_of(Sampling)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @with_lab
-def _generate(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.decoding import Sampling
-    from genai_lab.services import defaults, generation, models
-
+def _generate(lab: "Lab", options: argparse.Namespace) -> None:
     text = sys.stdin.read() if options.prompt == "-" else options.prompt
-    chosen = {
-        item.name: value for item in dataclasses.fields(Sampling) if (value := getattr(options, item.name)) is not None
-    }
-    prompt = models.prompt_for(lab, options.model, text, options.mode)
-    sampling = defaults.sampling_for(lab, options.model, chosen, options.mode)
-    live = generation.start(lab, options.model, prompt, sampling, trace=options.trace, return_logits=False)
-    plain = not options.json and sampling.num_return_sequences == 1
-    for delta in live:
+    settings = sampling_settings(options)
+    if len(options.model) > 1:
+        return _compare(lab, text, settings, options)
+    stream = lab.stream(
+        options.model[0], text, mode=options.mode, sampling=options.preset, trace=options.trace, **settings
+    )
+    plain = not options.json and stream.live.sampling.num_return_sequences == 1
+    for piece in stream:
         if plain:
-            print(delta.text, end="", flush=True)
+            print(piece, end="", flush=True)
+    run = stream.result
+    if options.json:
+        return print_json(run)
     if plain:
         print()
-    elif not options.json:
-        for completion in live.completions:
-            print(f"--- completion {completion.index + 1}, seed {completion.seed}\n{completion.text}")
     else:
-        print_json(_result(live, options))
-    if not options.json:
-        for note in dict.fromkeys(note for completion in live.completions for note in completion.notes):
-            progress(note)
+        for completion in run.completions:
+            print(f"--- completion {completion.index + 1}, seed {completion.seed}\n{completion.text}")
+    for note in dict.fromkeys(note for completion in run.completions for note in completion.notes):
+        progress(note)
+    return None
 
 
-def _result(live: Any, options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "run": live.run_id,
-        "model": options.model,
-        "prompt": live.rendered,
-        "seed": live.seed,
-        "settings": live.sampling.as_dict(),
-        "stats": dataclasses.asdict(live.stats),
-        "completions": [_completion(completion, bool(options.trace)) for completion in live.completions],
-    }
-
-
-def _completion(completion: Any, traced: bool) -> dict[str, Any]:
-    fields = {item.name: getattr(completion, item.name) for item in dataclasses.fields(completion)}
-    tokens = fields.pop("tokens")
-    fields["completion_tokens"] = completion.completion_tokens
-    return fields | ({"tokens": [_token(token) for token in tokens]} if traced else {})
-
-
-def _token(token: Any) -> dict[str, Any]:
-    stages = [
-        {
-            "filter": stage.filter,
-            "alternatives": [dataclasses.asdict(one) for one in stage.alternatives],
-            "removed": stage.removed,
-        }
-        for stage in token.stages
-    ]
-    return {item.name: getattr(token, item.name) for item in dataclasses.fields(token)} | {"stages": stages}
+def _compare(lab: "Lab", text: str, settings: dict[str, Any], options: argparse.Namespace) -> None:
+    runs = lab.compare(options.model, text, mode=options.mode, sampling=options.preset, **settings)
+    if options.json:
+        return print_json(runs)
+    for run in runs:
+        for completion in run.completions:
+            print(f"--- {run.model}, seed {completion.seed}\n{completion.text}")
+    return None

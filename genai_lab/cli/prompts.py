@@ -6,21 +6,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, SELECTORS, Command, Parser, Parsers, integer, matrix, print_json, with_lab
+from genai_lab.cli import matrices
+from genai_lab.cli.base import COMMANDS, SELECTORS, Command, Parser, Parsers, integer, print_json, with_lab
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from genai_lab.context import LabContext
+    from genai_lab.api import Lab
 
 LARGEST_FILE = 1_000_000
 
 
 @COMMANDS.register("prompts")
-def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    group = parts.add_parser("prompts", help="templates and the matrix: add, show, fill, run")
+def add(groups: "Parsers[Parser]", shared: Parser) -> None:
+    group = groups.add_parser("prompts", help="templates and the matrix: add, show, fill, run")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     _templates(commands.add_parser("templates", help="templates and their versions"), shared)
-    matrix.add(commands, shared)
+    matrices.add(commands, shared)
 
 
 def _templates(parser: Parser, shared: Parser) -> None:
@@ -79,47 +80,40 @@ def _fill_options(parser: Parser) -> None:
 
 
 @with_lab
-def _list(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import templates
-
-    views = templates.find(lab, search=options.search, task=options.task, archived=options.archived)
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
+    views = lab.templates.list(options.search, task=options.task, archived=options.archived)
     if options.json:
-        return print_json([_fields(view) for view in views])
+        return print_json(views)
     for view in views:
         print(f"{view.name:32} {view.task:10} slots: {', '.join(view.slots) or '-':20} {' '.join(view.tags)}".rstrip())
 
 
 @with_lab
-def _add(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.prompts import Template
-    from genai_lab.services import templates
-
+def _add(lab: "Lab", options: argparse.Namespace) -> None:
     parts = _read(options.file) if options.file else {}
     for name in ("system", "instruction", "shot", "separator"):
         if getattr(options, name) is not None:
             parts[name] = getattr(options, name)
     if options.separator is not None:
         parts["separator"] = options.separator.replace("\\n", "\n").replace("\\t", "\t")
-    view = templates.save(lab, options.name, Template.from_dict(parts), task=options.task, message=options.message)
+    view = lab.templates.save(options.name, task=options.task, message=options.message, **parts)
     if options.tag:
-        view = templates.tag(lab, view.template, view.number, options.tag)
-    print_json(_fields(view)) if options.json else print(f"Saved as {view.name}.")
+        view = lab.templates.tag(view.template, view.number, options.tag)
+    print_json(view) if options.json else print(f"Saved as {view.name}.")
 
 
 @with_lab
-def _show(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import templates
-
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
     if options.versions:
-        views = templates.versions(lab, options.name)
+        views = lab.templates.versions(options.name)
         if options.json:
-            return print_json([_fields(view) for view in views])
+            return print_json(views)
         for view in views:
             print(f"@{view.number:<4} {view.created_at:%Y-%m-%d %H:%M} {' '.join(view.tags):12} {view.message}")
         return None
-    view = templates.show(lab, options.name)
+    view = lab.templates.get(options.name)
     if options.json:
-        return print_json(_fields(view))
+        return print_json(view)
     print(f"{view.name}, task {view.task or '-'}, slots: {', '.join(view.slots) or '-'}")
     for part, text in view.value.as_dict().items():
         shown = json.dumps(text) if part == "separator" else text
@@ -128,10 +122,8 @@ def _show(lab: "LabContext", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _diff(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import templates
-
-    text = templates.diff(lab, options.name, options.other)
+def _diff(lab: "Lab", options: argparse.Namespace) -> None:
+    text = lab.templates.diff(options.name, options.other)
     if options.json:
         return print_json({"from": options.name, "to": options.other, "diff": text})
     print(text or "They are equal.")
@@ -139,48 +131,42 @@ def _diff(lab: "LabContext", options: argparse.Namespace) -> None:
 
 
 @with_lab
-def _tag(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import templates
-
+def _tag(lab: "Lab", options: argparse.Namespace) -> None:
     name, _, number = options.name.partition("@")
     if not number.isdecimal():
         raise LabError(f"{options.name!r} names no version; write NAME@2 for the second.")
-    view = templates.tag(lab, name, int(number), options.tag)
-    print_json(_fields(view)) if options.json else print(f"{view.name} has the tag {options.tag}.")
+    view = lab.templates.tag(name, int(number), options.tag)
+    print_json(view) if options.json else print(f"{view.name} has the tag {options.tag}.")
 
 
 @with_lab
-def _archive(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import templates
-
-    templates.archive(lab, options.name)
+def _archive(lab: "Lab", options: argparse.Namespace) -> None:
+    lab.templates.archive(options.name)
     print_json({"archived": options.name}) if options.json else print(f"Archived {options.name}.")
 
 
 @with_lab
-def _restore(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import templates
-
-    templates.restore(lab, options.name)
+def _restore(lab: "Lab", options: argparse.Namespace) -> None:
+    lab.templates.restore(options.name)
     print_json({"restored": options.name}) if options.json else print(f"Restored {options.name}.")
 
 
 @with_lab
-def _fill(lab: "LabContext", options: argparse.Namespace) -> None:
+def _fill(lab: "Lab", options: argparse.Namespace) -> None:
     from genai_lab.prompts.few_shot import ShotSettings
-    from genai_lab.services import models, prompting, templates
+    from genai_lab.services import models, prompting
 
-    view, rows = templates.show(lab, options.name), prompting.rows_of(lab, options.dataset)
+    view, rows = lab.templates.get(options.name), prompting.rows_of(lab.context, options.dataset)
     if not 1 <= options.row <= rows.count:
         raise LabError(
             f"{rows.name} has {rows.count:,} rows in its part {rows.split}, so there is no row {options.row}."
         )
     shots = ShotSettings(options.selector, options.shots, options.seed, prompting.keys_of(options.fixed))
-    chat = bool(options.model) and prompting.mode_of(models.show(lab, options.model).card) == "chat"
+    chat = bool(options.model) and prompting.mode_of(models.show(lab.context, options.model).card) == "chat"
     made = prompting.preview(view.value, rows, options.row - 1, chat=chat, shots=shots)
     rendered, tokens, k = made.rendered, None, options.shots
     if options.model:
-        fitted = prompting.measured(lab, made, options.model, options.max_new_tokens)
+        fitted = prompting.measured(lab.context, made, options.model, options.max_new_tokens)
         rendered, tokens, k = fitted.rendered, fitted.tokens, fitted.k
     if options.json:
         return print_json(
@@ -233,18 +219,3 @@ def _mapping(file: str, text: str) -> dict[str, Any] | None:
             raise LabError(f"{file} holds no parts; write 'instruction: ...' and so on.")
         return None
     return found
-
-
-def _fields(view: Any) -> dict[str, Any]:
-    return {
-        "name": view.name,
-        "template": view.template,
-        "number": view.number,
-        "task": view.task,
-        "message": view.message,
-        "tags": list(view.tags),
-        "slots": list(view.slots),
-        "created_at": view.created_at.isoformat(),
-        "content_hash": view.content_hash,
-        "parts": view.value.as_dict(),
-    }

@@ -1,34 +1,25 @@
-"""`reward train|score`: a reward model from preference pairs, and what one says of completions."""
+"""`reward train|score`: a reward model from preference pairs, and what it says of completions."""
 
 import argparse
 import json
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import COMMANDS, Parser, Parsers, integer, print_json, text_of, with_lab
-from genai_lab.cli.jobs import waited
+from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, print_json, text_of, wait, with_lab
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from genai_lab.context import LabContext
+    from genai_lab.api import Lab
 
 MOST_LINES = 1_000_000
 
 
 @COMMANDS.register("reward")
-def add(parts: "Parsers[Parser]", shared: Parser) -> None:
-    group = parts.add_parser("reward", help="reward models: train one on preferences, score completions with one")
+def add(groups: "Parsers[Parser]", shared: Parser) -> None:
+    group = groups.add_parser("reward", help="reward models: train one on preferences, score completions with one")
     verbs = group.add_subparsers(required=True, metavar="VERB")
-    train = verbs.add_parser("train", parents=[shared], help="a reward model from a dataset of pairs, as a job")
-    train.add_argument("--dataset", required=True, metavar="NAME@V", help="pairs of chosen and rejected completions")
-    train.add_argument("--base", required=True, metavar="MODEL", help="the model that becomes one")
-    train.add_argument("--method", choices=("full", "lora"), default="full")
-    train.add_argument("--steps", type=integer, default=0, help="0: six passes over the pairs, 100 to 1,200 steps")
-    train.add_argument("--seed", type=integer, default=0, help="draws held-out pairs, order and the new head")
-    train.add_argument("--name", default="", help="of the model that it makes")
-    train.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
-    train.set_defaults(command=_train)
+    train_options(verbs.add_parser("train", parents=[shared], help="a reward model from a campaign or a dataset"))
     score = verbs.add_parser("score", parents=[shared], help="the reward of each completion of a file or of runs")
     score.add_argument("--model", required=True)
     source = score.add_mutually_exclusive_group(required=True)
@@ -39,73 +30,93 @@ def add(parts: "Parsers[Parser]", shared: Parser) -> None:
     score.set_defaults(command=_score)
 
 
+def train_options(parser: Parser, objective: str = "reward") -> None:
+    """The options of `reward train`, `feedback train-reward` and `feedback tune-policy`."""
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--campaign")
+    source.add_argument("--dataset", metavar="NAME@V", help="pairs of chosen and rejected completions")
+    base = "starter-toxicity" if objective == "reward" else None
+    parser.add_argument("--base", default=base, required=base is None, help="the model that it starts from")
+    method = "full" if objective == "reward" else "lora"
+    parser.add_argument("--method", default=method, help=f"of fine-tuning (default: {method})")
+    parser.add_argument(
+        "--max-steps", "--steps", type=integer, default=0, help="0: six passes over the pairs, 100 to 1,200 steps"
+    )
+    parser.add_argument("--learning-rate", type=float, help="default: what suits the method and the base")
+    parser.add_argument("--seed", type=integer, default=0, help="of held-out pairs, order and the new head")
+    parser.add_argument("--votes", default="kept", help="of a campaign: kept or majority")
+    parser.add_argument("--name", default="", help="of the model that it makes")
+    parser.add_argument("--wait", action="store_true", help="stay until it has ended, and print its report")
+    parser.set_defaults(command=_train, objective=objective)
+
+
 @with_lab
-def _train(lab: "LabContext", options: argparse.Namespace) -> None:
-    trained(lab, options.dataset, options)
-
-
-def trained(lab: "LabContext", dataset: str, options: argparse.Namespace) -> None:
-    """Begins the run that `options` name, and tells what came of it where they say to wait."""
-    from dataclasses import replace
-
-    from genai_lab.services import training
-    from genai_lab.services.training import reward_studies
-
-    plan = reward_studies.default_plan(lab, dataset, options.base, options.method, options.steps)
-    plan = replace(plan, training=replace(plan.training, seed=options.seed))
-    begun = training.start(lab, plan, name=options.name)
+def _train(lab: "Lab", options: argparse.Namespace) -> None:
+    source = lab.campaigns.get(options.campaign) if options.campaign is not None else options.dataset
+    settings = {"seed": options.seed}
+    if options.learning_rate is not None:
+        settings["learning_rate"] = options.learning_rate
+    train: Any = lab.train_reward if options.objective == "reward" else lab.tune_policy
+    run = train(
+        source,
+        options.base,
+        method=options.method,
+        max_steps=options.max_steps,
+        votes=options.votes,
+        name=options.name,
+        **settings,
+    )
+    started = {"run": run.id, "run_id": run.id, "job": run.job_id, "job_id": run.job_id, "model": run.model}
     if not options.wait:
         if options.json:
-            return print_json(asdict(begun))
-        print(f"Run {begun.run_id} makes {begun.model} as job {begun.job_id}.")
+            return print_json(started)
+        print(f"Run {run.id} makes {run.model} as job {run.job_id}.")
         return None
-    waited(lab, begun.job_id, None)
-    view = training.show(lab, begun.run_id)
+    wait(lab, run.job_id)
+    view = run.view
     if options.json:
-        return print_json(asdict(begun) | {"status": view.status, "outcome": view.outcome, "report": view.report})
-    return _told(view.model, view.report)
+        return print_json(started | {"status": view.status, "outcome": view.outcome, "report": view.report})
+    return _print_report(view.model, view.report)
 
 
-def _told(model: str | None, report: dict[str, Any]) -> None:
-    rows = {str(model): report["accuracy"], **report["baselines"]}
+def _print_report(model: str | None, report: dict[str, Any]) -> None:
+    figures = {str(model): report["accuracy"], **report["baselines"]}
     print(f"{report['n']:,} held-out pairs of {report['prompts']:,} prompts, 95 % intervals:")
-    for name, one in rows.items():
-        print(f"  {name}: {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})")
+    for name, figure in figures.items():
+        print(f"  {name}: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})")
     for sentence in report["sentences"]:
         print(sentence)
 
 
 @with_lab
-def _score(lab: "LabContext", options: argparse.Namespace) -> None:
-    from genai_lab.services import rewards
-
+def _score(lab: "Lab", options: argparse.Namespace) -> None:
     if options.run:
-        scored = rewards.of_runs(lab, options.model, options.run)
+        scores = lab.score_runs(options.model, options.run)
         if options.json:
-            return print_json({"model": options.model, "scores": [asdict(one) for one in scored]})
-        for one in scored:
-            print(f"{one.reward:.6f}  run {one.run}  {' '.join(one.text.split())[:80]}")
+            return print_json({"model": options.model, "scores": scores})
+        for score in scores:
+            print(f"{score.reward:.6f}  run {score.run}  {' '.join(score.text.split())[:80]}")
         return None
     pairs = list(_pairs(options.data, options.prompt, options.completion))
-    found = rewards.score(lab, options.model, [prompt for prompt, _ in pairs], [one for _, one in pairs])
+    rewards = lab.score(options.model, [prompt for prompt, _ in pairs], [completion for _, completion in pairs])
     if options.json:
-        return print_json({"model": options.model, "scores": found})
-    for value in found:
-        print(f"{value:.6f}")
+        return print_json({"model": options.model, "scores": rewards})
+    for reward in rewards:
+        print(f"{reward:.6f}")
     return None
 
 
-def _pairs(path: Path, prompt: str, completion: str) -> Any:
+def _pairs(path: Path, prompt: str, completion: str) -> Iterator[tuple[str, str]]:
     """(prompt, completion) of each line; raises LabError naming the line that has none."""
     lines = text_of(path, "completions").split("\n")
-    for number, line in enumerate(lines[:MOST_LINES], 1):
+    for index, line in enumerate(lines[:MOST_LINES], 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
         except ValueError:
-            raise LabError(f"Line {number:,} of {path} is no JSON; write one object a line.") from None
+            raise LabError(f"Line {index:,} of {path} is no JSON; write one object a line.") from None
         for name in (prompt, completion):
             if not isinstance(row, dict) or not isinstance(row.get(name), str):
-                raise LabError(f"Line {number:,} of {path} has no text called {name!r}; name the column that has it.")
+                raise LabError(f"Line {index:,} of {path} has no text called {name!r}; name the column that has it.")
         yield row[prompt], row[completion]

@@ -46,6 +46,7 @@ TASK_WORDS: dict[str, tuple[str, ...]] = {
 class TemplateView(View):
     """One version. `id` is the version's, `template` the name of all versions, `name` this one's ("classify@2")."""
 
+    _computed = ("name",)
     id: int
     template: str
     number: int

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from genai_lab.cli import SELECTORS, STATUSES, UNFORESEEN, parser
+from genai_lab.cli.base import SELECTORS, STATUSES, UNFORESEEN, parser
 from genai_lab.context import LabContext
 from tests.services.conftest import Call
 from tests.tiny import open_lab

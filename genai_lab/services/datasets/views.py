@@ -20,6 +20,7 @@ from storage.tables import DatasetVersion
 class VersionView(View):
     """One version; `again` says that an import found it there already, `left_out` which rows were dropped."""
 
+    _computed = ("name",)
     id: int
     dataset: str
     number: int

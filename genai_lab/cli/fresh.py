@@ -1,23 +1,22 @@
 """`feedback draw`: a campaign of fresh completions, of models x temperatures x samples for each prompt."""
 
 from argparse import Namespace
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genai_lab.cli import Parser, integer, print_json, real, text_of, with_lab
+from genai_lab.cli.base import Parser, integer, print_json, real, several, text_of, wait, with_lab
 from genai_lab.feedback import MOST, CampaignPlan
 
 if TYPE_CHECKING:
-    from genai_lab.context import LabContext
+    from genai_lab.api import Lab
 
 
 def add(parser: Parser) -> None:
     """Its own options; the plan's come from the caller."""
-    parser.add_argument("--model", action="append", required=True, help="may be repeated")
-    parser.add_argument("--temperature", type=real, action="append", help="may be repeated; 0 is greedy (default: 1)")
+    several(parser, "--model", "a model", required=True)
+    several(parser, "--temperature", "0 is greedy (default: 1)", kind=real)
     parser.add_argument(
-        "--samples", type=integer, default=1, help=f"of each model at each temperature; 2 to {MOST} an item in all"
+        "--samples", type=integer, default=1, help=f"of each model at each temperature; 2 to {MOST} per item in total"
     )
     parser.add_argument("--max-new-tokens", type=integer, default=64)
     source = parser.add_mutually_exclusive_group(required=True)
@@ -46,31 +45,27 @@ def plan_of(options: Namespace, name: str) -> CampaignPlan:
 
 
 @with_lab
-def _draw(lab: "LabContext", options: Namespace) -> None:
-    from genai_lab.cli.jobs import waited
-    from genai_lab.services import feedback
-    from genai_lab.services.feedback import fresh
-
+def _draw(lab: "Lab", options: Namespace) -> None:
     plan = plan_of(options, options.name or "Fresh completions")
-    begun = fresh.start(
-        lab,
+    campaign = lab.campaigns.generate(
         plan,
         options.model,
-        dataset=options.dataset or "",
         prompts=text_of(options.prompts, "prompts").splitlines() if options.prompts else (),
+        dataset=options.dataset,
+        n=options.samples,
+        temperatures=options.temperature or [1.0],
+        max_new_tokens=options.max_new_tokens,
         template=options.template,
-        samplings=fresh.samplings(options.temperature or [1.0], options.max_new_tokens),
-        samples=options.samples,
-        rows=options.rows,
         split=options.split,
-        seed=options.seed,
-        opened=options.open,
+        rows=options.rows,
+        open=options.open,
     )
     if options.wait:
-        waited(lab, begun.job, None)
-    view = feedback.show(lab, begun.campaign)
+        wait(lab, campaign.job_id)
+    view = campaign.view
     if options.json:
-        return print_json(asdict(begun) | {"name": view.name, "status": view.status, "items": view.items})
-    told = f"{view.items:,} items" if options.wait else f"drawn by job {begun.generating}, made by job {begun.job}"
-    print(f"Campaign {view.id} ({view.name}): {told}.")
+        fields = {"campaign": view.id, "job": campaign.job_id}
+        return print_json(fields | {"name": view.name, "status": view.status, "items": view.items})
+    state = f"{view.items:,} items" if options.wait else f"made by job {campaign.job_id}"
+    print(f"Campaign {view.id} ({view.name}): {state}.")
     return None

@@ -1,0 +1,158 @@
+"""`prompts run|list|show|rerun`: the matrix of models, templates and shots over the rows of a dataset."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from genai_lab.cli.base import (
+    SELECTORS,
+    Parser,
+    Parsers,
+    integer,
+    number,
+    print_json,
+    progress,
+    real,
+    several,
+    wait,
+    with_lab,
+)
+
+if TYPE_CHECKING:
+    from genai_lab.api import Lab
+    from genai_lab.api.evaluation import Matrix
+    from genai_lab.services.matrix import Plan
+    from genai_lab.services.predictions import ScoreView
+
+
+def add(commands: "Parsers[Parser]", shared: Parser) -> None:
+    run = commands.add_parser("run", parents=[shared], help="a matrix over the rows of a dataset, as a job")
+    _plan_options(run)
+    run.set_defaults(command=_run)
+    rerun = commands.add_parser("rerun", parents=[shared], help="the same matrix again; what the cache has is free")
+    rerun.add_argument("matrix", type=number)
+    rerun.add_argument("--wait", action="store_true", help="stay until it has ended, and print it")
+    rerun.set_defaults(command=_rerun)
+    show = commands.add_parser("show", parents=[shared], help="a matrix with the scores of its cells")
+    show.add_argument("matrix", type=number)
+    show.set_defaults(command=_show)
+    commands.add_parser("list", parents=[shared], help="matrices, the newest first").set_defaults(command=_list)
+
+
+def _plan_options(run: Parser) -> None:
+    run.add_argument("--dataset", required=True, help="NAME or NAME@2")
+    several(run, "--model", "a model", required=True)
+    several(run, "--template", "NAME, NAME@2 or NAME@TAG", required=True)
+    several(run, "--shots", "how many solved examples (default: 0)", kind=integer, aliases=())
+    several(run, "--selector", f"how they are chosen, of: {', '.join(SELECTORS)} (default: random)")
+    run.add_argument("--fixed", default="", metavar="ROWS", help="row numbers from 1, for --selector fixed: 3,8")
+    run.add_argument("--rows", type=integer, default=100, help="drawn from the split (default: 100)")
+    run.add_argument("--split", default="test", help="whose rows are answered (default: test)")
+    run.add_argument("--shot-split", default="train", help="where shots come from (default: train)")
+    several(run, "--seed", "of shots and tokens (default: 0)", kind=integer)
+    several(run, "--temperature", "0 is greedy, as is no temperature", kind=real)
+    several(run, "--preset", "sampling settings under this name")
+    run.add_argument("--max-new-tokens", type=integer, default=64)
+    run.add_argument("--num-return-sequences", "--n", type=integer, default=1, help="completions of each row")
+    several(run, "--metric", "a metric (default: exact_match)")
+    run.add_argument("--form", default="by model", choices=("by model", "plain", "chat"))
+    run.add_argument("--no-cache", action="store_true", help="ask again what the cache has")
+    run.add_argument("--title", default="")
+    run.add_argument("--estimate", action="store_true", help="only tell what it would cost")
+    run.add_argument("--wait", action="store_true", help="stay until it has ended, and print it")
+
+
+def plan_of(lab: "Lab", options: argparse.Namespace) -> "Plan":
+    """The plan that the options describe."""
+    from genai_lab.api.evaluation import matrix_plan
+
+    return matrix_plan(
+        lab.context,
+        options.model,
+        options.dataset,
+        template=options.template,
+        metrics=options.metric or ["exact_match"],
+        shots=options.shots or [0],
+        selectors=options.selector or ["random"],
+        fixed=options.fixed,
+        temperatures=options.temperature or [],
+        presets=options.preset or [],
+        seeds=options.seed or [0],
+        rows=options.rows,
+        split=options.split,
+        shot_split=options.shot_split,
+        format=options.form,
+        use_cache=not options.no_cache,
+        max_new_tokens=options.max_new_tokens,
+        num_return_sequences=options.num_return_sequences,
+    )
+
+
+@with_lab
+def _run(lab: "Lab", options: argparse.Namespace) -> None:
+    plan = plan_of(lab, options)
+    estimate = lab.matrices.estimate(plan)
+    if options.estimate and options.json:
+        return print_json(estimate)
+    for line in (estimate.sentence, *(f"{sentence}." for sentence in estimate.fewer)):
+        print(line) if options.estimate else progress(line)
+    if options.estimate:
+        return None
+    return _print_started(lab, lab.matrices.start(plan, title=options.title), options)
+
+
+@with_lab
+def _rerun(lab: "Lab", options: argparse.Namespace) -> None:
+    _print_started(lab, lab.matrices.get(options.matrix).rerun(), options)
+
+
+@with_lab
+def _show(lab: "Lab", options: argparse.Namespace) -> None:
+    _print(lab.matrices.get(options.matrix), options.json)
+
+
+@with_lab
+def _list(lab: "Lab", options: argparse.Namespace) -> None:
+    views = lab.matrices.list()
+    if options.json:
+        return print_json(views)
+    for view in views:
+        print(f"{view.id:>5}  {view.status:<10} {view.dataset:<24} {view.title}")
+    if not views:
+        print("No matrices yet.")
+    return None
+
+
+def _print_started(lab: "Lab", matrix: "Matrix", options: argparse.Namespace) -> None:
+    if options.wait:
+        wait(lab, matrix.job_id)
+        _print(matrix, options.json)
+    elif options.json:
+        print_json({"matrix": matrix.id, "job": matrix.job_id, "cells": matrix.cells})
+    else:
+        print(f"Matrix {matrix.id} is queued as job {matrix.job_id}; `jobs wait {matrix.job_id}` stays with it.")
+
+
+def _print(matrix: "Matrix", as_json: bool) -> None:
+    from genai_lab.services.matrix import fewer_shots
+
+    if as_json:
+        return print_json(matrix)
+    view = matrix.view
+    print(matrix.title)
+    for cell in view.cells:
+        print(f"  {cell.system.id:>5}  {cell.system.label}  ({cell.system.n} of {view.rows} rows)")
+        for note in fewer_shots(cell):
+            print(f"           {note}")
+        for score in cell.scores:
+            print(f"           {score.metric} {score.figure:<16} {decimal(score.value)}  {interval(score)}")
+        for warning in dict.fromkeys(text for score in cell.scores for text in score.warnings):
+            print(f"           Warning: {warning}")
+    return None
+
+
+def decimal(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def interval(score: "ScoreView") -> str:
+    return f"95 % interval {decimal(score.low)} to {decimal(score.high)}, n = {score.n}"
