@@ -287,7 +287,6 @@ def matrix_plan(
     presets: str | Sequence[str] = (),
     sampling: Sampling | Mapping[str, Any] | None = None,
     seeds: int | Sequence[int] = 0,
-    num_return_sequences: int = 1,
     rows: int = 100,
     split: str = "test",
     shot_split: str = "train",
@@ -317,7 +316,6 @@ def matrix_plan(
         fixed=keys_of(fixed) if isinstance(fixed, str) else tuple(number - 1 for number in fixed),
         rendering=format,  # type: ignore[arg-type]
         use_cache=use_cache,
-        num_return_sequences=num_return_sequences,
         metrics=choices_of(metrics),
         num_return_sequences=completions,
     )

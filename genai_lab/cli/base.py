@@ -127,7 +127,9 @@ def parser() -> Parser:
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print JSON alone; progress goes to standard error")
     shared.add_argument("--home", type=folder, help="data home (default: lab_data, or GENAI_LAB_HOME)")
-    root = Parser(prog="python -m genai_lab", description="The lab without its pages.")
+    installed = Path(sys.argv[0]).name == "genai-lab"
+    prog = "genai-lab" if installed else "python -m genai_lab"
+    root = Parser(prog=prog, description="The lab without its pages.")
     groups = root.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
         COMMANDS.get(name)(groups, shared)

@@ -197,8 +197,10 @@ def _read(file: str) -> dict[str, Any]:
         raise LabError(f"{file} is not a text in UTF-8; save it as one.") from None
     if len(raw) > LARGEST_FILE:
         raise LabError(f"{file} has more than {LARGEST_FILE:,} bytes, which is too long for a template.")
-    found = _mapping(file, text)
-    parts = found.get("parts", found) if found is not None else {"instruction": text.removesuffix("\n")}
+    fields = _mapping(file, text)
+    parts: Any = {"instruction": text.removesuffix("\n")}
+    if fields is not None:
+        parts = fields.get("value") or fields.get("parts") or fields
     if not isinstance(parts, dict):
         raise LabError(f"{file} holds no parts; give at least an instruction.")
     return dict(parts)

@@ -23,7 +23,7 @@ def test_json_alone_with_a_trace_of_every_filter(lab: LabContext) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
-    assert (made["seed"], made["settings"]["top_k"]) == (4, 5)
+    assert (made["seed"], made["sampling"]["top_k"]) == (4, 5)
     [completion] = made["completions"]
     assert completion["completion_tokens"] == len(completion["tokens"]) == 3
     token = completion["tokens"][0]
@@ -98,7 +98,7 @@ def test_job_without_a_log_says_so(lab: LabContext, call: Call, tmp_path: Path) 
 
 def test_campaign_of_one_completion_says_what_to_choose(lab: LabContext, call: Call) -> None:
     run = json.loads(call("generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "2", "--json")[1])[
-        "run"
+        "id"
     ]
     code, _, err = call("feedback", "create", "--from-run", str(run))
     assert code == 2

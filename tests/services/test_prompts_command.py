@@ -35,7 +35,7 @@ def test_a_template_goes_in_by_file_and_out_as_json(templates: Call, tmp_path: P
 
 def test_a_text_on_standard_input_is_the_instruction(templates: Call) -> None:
     templates("add", "typed", "-", stdin="{{ input }} =>\n")
-    assert json.loads(templates("show", "typed", "--json")[1])["parts"]["instruction"] == "{{ input }} =>"
+    assert json.loads(templates("show", "typed", "--json")[1])["value"]["instruction"] == "{{ input }} =>"
 
 
 def test_a_filled_prompt_says_how_many_shots_fit(templates: Call) -> None:

@@ -29,12 +29,17 @@ Status = Literal["ready", "loaded", "missing", "archived", "downloading", "faile
 class ModelView(View):
     """One model of the catalogue; `detail` says in words why it is missing or failed, or how far a download is."""
 
+    _computed = ("name",)
     id: int
     card: Card
     status: Status
     detail: str
     made_by_run: int | None
     created_at: datetime
+
+    @property
+    def name(self) -> str:
+        return self.card.name
 
 
 def backend_of(row: Model) -> Backend:
