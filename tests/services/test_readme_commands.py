@@ -23,6 +23,7 @@ from storage.tables import Job
 from tests.models.servers import SmallEndpoint, serving
 from tests.services.conftest import Call
 from tests.services.test_matrix import Kept
+from tests.tiny import open_lab
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMAND = "python -m genai_lab"
@@ -70,6 +71,14 @@ def test_every_verb_that_is_listed_is_there(words: list[str], call: Call) -> Non
         assert f"{' '.join([*before, verb])} [-h]" in out
 
 
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[LabContext]:
+    """A lab of its own, in which no other test has queued jobs."""
+    context = open_lab(tmp_path_factory.mktemp("readme"), tiny=tiny_folder)
+    yield context
+    context.close()
+
+
 @pytest.fixture
 def here(lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """A folder with the files that the README names; models that need no weights; jobs that run in this process.
@@ -112,7 +121,9 @@ def _write_files(folder: Path) -> None:
     (folder / "tasks").mkdir()
 
 
-def _run_here(lab: LabContext, job_id: int, timeout: float | None = None, every: float = 0.2, seen: Any = None) -> Any:
+def _run_here(
+    lab: LabContext, job_id: int, timeout: float | None = None, every: float = 0.2, on_poll: Any = None
+) -> Any:
     """The job and those before it, as worker and app do them."""
     for view in sorted(jobs.find(lab, limit=100)[0], key=lambda view: view.id):
         if view.status != "queued" or view.id > job_id or view.kind not in ("matrix", "evaluate", "campaign", "import"):
