@@ -107,28 +107,35 @@ def _later(session: Session, statement: Any, row: dict[str, Any]) -> None:
     session.info.setdefault("later", {}).setdefault(statement, []).append(row)
 
 
-def look_ahead(session: Session, wanted: Mapping[int, str | None]) -> None:
+def look_ahead(session: Session, keys_by_annotator: Mapping[int, str | None]) -> None:
     """Reads what `known` will be asked for: annotator id -> the key that they answer."""
-    connection, ids = session.connection(), list(wanted)
+    connection, ids = session.connection(), list(keys_by_annotator)
     people = {row.id: row for row in connection.execute(_WHO, {"ids": ids})}
-    given: dict[int, list[Found]] = {one: [] for one in ids}
-    for row in connection.execute(_MINE, {"ids": ids, "keys": [key for key in wanted.values() if key is not None]}):
-        if row.status == "held" or row.key == wanted[row.annotator_id]:
-            given[row.annotator_id].append(row)
+    assignments: dict[int, list[Found]] = {annotator_id: [] for annotator_id in ids}
+    for row in connection.execute(
+        _MINE, {"ids": ids, "keys": [key for key in keys_by_annotator.values() if key is not None]}
+    ):
+        if row.status == "held" or row.key == keys_by_annotator[row.annotator_id]:
+            assignments[row.annotator_id].append(row)
     ahead = session.info.setdefault("ahead", {})
-    ahead.update({one: (key, people.get(one), given[one]) for one, key in wanted.items()})
+    ahead.update(
+        {
+            annotator_id: (key, people.get(annotator_id), assignments[annotator_id])
+            for annotator_id, key in keys_by_annotator.items()
+        }
+    )
 
 
 def known(session: Session, annotator_id: int, key: str | None = None) -> tuple[Found | None, Sequence[Found]]:
     """The annotator with what counts of the campaign, None where there is none; what they have and have not answered,
     in the order given, and, if it is theirs, what has that key.
     """
-    found = session.info.get("ahead", {}).pop(annotator_id, None)
-    if found is None or found[0] != key:
+    ahead = session.info.get("ahead", {}).pop(annotator_id, None)
+    if ahead is None or ahead[0] != key:
         flush(session)
         look_ahead(session, {annotator_id: key})
-        found = session.info["ahead"].pop(annotator_id)
-    return found[1:]
+        ahead = session.info["ahead"].pop(annotator_id)
+    return ahead[1:]
 
 
 def revision(session: Session, assignment_id: int, number: int) -> Found | None:
@@ -139,8 +146,8 @@ def add_ranking(session: Session, row: Found, number: int, status: str, **fields
     """The newest answer of an assignment; earlier ones stay as its history."""
     if row.revision >= 0:
         session.connection().execute(_OLD, {"one": row.id})
-    made = {"assignment_id": row.id, "campaign_id": row.campaign_id, "revision": number, "current": True, **fields}
-    _later(session, _WRITTEN, made)
+    values = {"assignment_id": row.id, "campaign_id": row.campaign_id, "revision": number, "current": True, **fields}
+    _later(session, _WRITTEN, values)
     _later(session, _ANSWERED, {"one": row.id, "now": status, "number": number})
 
 
@@ -153,11 +160,11 @@ def next_items(session: Session, who: Found, count: int) -> list[Found]:
     theirs before, None for a new one.
     """
     connection = session.connection()
-    asked = {"one": who.id, "campaign": who.campaign_id, "cursor": who.cursor}
-    found = list(connection.execute(_AFTER, {**asked, "many": count}))
-    if len(found) < count:
-        found += list(connection.execute(_BEFORE, {**asked, "many": count - len(found)}))
-    return found
+    parameters = {"one": who.id, "campaign": who.campaign_id, "cursor": who.cursor}
+    items = list(connection.execute(_AFTER, {**parameters, "many": count}))
+    if len(items) < count:
+        items += list(connection.execute(_BEFORE, {**parameters, "many": count - len(items)}))
+    return items
 
 
 def give(session: Session, rows: Sequence[dict[str, Any]], again: Sequence[int], until: datetime) -> None:
@@ -165,16 +172,16 @@ def give(session: Session, rows: Sequence[dict[str, Any]], again: Sequence[int],
     for row in rows:
         _later(session, _GIVEN_OUT, row)
     if again:
-        wanted = update(ASSIGNMENTS).where(_GIVEN.id.in_(again))
-        session.connection().execute(wanted.values(status="held", held_until=until))
+        statement = update(ASSIGNMENTS).where(_GIVEN.id.in_(again))
+        session.connection().execute(statement.values(status="held", held_until=until))
 
 
 def keys(session: Session, ids: Sequence[int]) -> dict[int, Found]:
     """assignment id -> (id, key, shown)."""
     if not ids:
         return {}
-    wanted = select(_GIVEN.id, _GIVEN.key, _GIVEN.shown).where(_GIVEN.id.in_(ids))
-    return {row.id: row for row in session.connection().execute(wanted)}
+    statement = select(_GIVEN.id, _GIVEN.key, _GIVEN.shown).where(_GIVEN.id.in_(ids))
+    return {row.id: row for row in session.connection().execute(statement)}
 
 
 def fill(session: Session, items: Sequence[int]) -> None:
@@ -201,25 +208,25 @@ def expire(session: Session, campaign_id: int, now: datetime, lease: int) -> int
     latest = now + timedelta(seconds=lease + CLOCK_SLACK)
     late = session.connection().execute(_LATE, {"one": campaign_id, "moment": now, "latest": latest}).all()
     if late:
-        wanted = update(ASSIGNMENTS).where(_GIVEN.id.in_([one.id for one in late]))
-        session.connection().execute(wanted.values(status="expired"))
-    for one in late:
-        if not one.repeat:
-            give_room(session, one.item_id)
+        statement = update(ASSIGNMENTS).where(_GIVEN.id.in_([assignment.id for assignment in late]))
+        session.connection().execute(statement.values(status="expired"))
+    for assignment in late:
+        if not assignment.repeat:
+            give_room(session, assignment.item_id)
     return len(late)
 
 
-def repeatable(session: Session, annotator_id: int, apart: int) -> list[Found]:
+def repeatable(session: Session, annotator_id: int, distance: int) -> list[Found]:
     """(item_id, shown) of answered items that were not shown a second time, without the last `apart`."""
     again = select(_GIVEN.item_id).where(_GIVEN.annotator_id == annotator_id, _GIVEN.repeat.is_(True))
-    wanted = select(_GIVEN.item_id, _GIVEN.shown).where(
+    statement = select(_GIVEN.item_id, _GIVEN.shown).where(
         _GIVEN.annotator_id == annotator_id,
         _GIVEN.repeat.is_(False),
         _GIVEN.status == "done",
         _GIVEN.item_id.not_in(again),
     )
-    found = session.connection().execute(wanted.order_by(_GIVEN.id.desc()).limit(apart + 20))
-    return list(found)[apart:][::-1]
+    rows = session.connection().execute(statement.order_by(_GIVEN.id.desc()).limit(distance + 20))
+    return list(rows)[distance:][::-1]
 
 
 def note(session: Session, annotator_id: int, **fields: Any) -> None:
@@ -234,10 +241,10 @@ def note(session: Session, annotator_id: int, **fields: Any) -> None:
 
 def texts(session: Session, items: Iterable[int]) -> dict[int, tuple[str, dict[int, str]]]:
     """item id -> (prompt, candidate id -> what is shown of it)."""
-    made: dict[int, tuple[str, dict[int, str]]] = {}
+    result: dict[int, tuple[str, dict[int, str]]] = {}
     for item, prompt, candidate, text in session.connection().execute(_TEXTS, {"ids": list(items)}):
-        made.setdefault(item, (prompt, {}))[1][candidate] = text
-    return made
+        result.setdefault(item, (prompt, {}))[1][candidate] = text
+    return result
 
 
 def open_items(session: Session, campaign_id: int) -> int:

@@ -88,14 +88,14 @@ class Database:
 
 
 def _engine(url: str) -> Engine:
-    more: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if make_url(url).get_backend_name() == "sqlite":
-        more["connect_args"] = {"check_same_thread": False, "timeout": 30}
+        options["connect_args"] = {"check_same_thread": False, "timeout": 30}
         if make_url(url).database in (None, "", ":memory:"):
-            more["poolclass"] = StaticPool
+            options["poolclass"] = StaticPool
     else:
-        more["pool_pre_ping"] = True  # a server that was started again has closed what the pool holds
-    engine = create_engine(url, **more)
+        options["pool_pre_ping"] = True  # a server that was started again has closed what the pool holds
+    engine = create_engine(url, **options)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare)
     return engine

@@ -17,16 +17,16 @@ def version(session: Session, version_id: int) -> DatasetVersion | None:
 
 
 def version_by_hash(session: Session, content_hash: str) -> DatasetVersion | None:
-    wanted = select(DatasetVersion).where(DatasetVersion.content_hash == content_hash)
-    return session.scalar(wanted.options(selectinload(DatasetVersion.dataset)))
+    statement = select(DatasetVersion).where(DatasetVersion.content_hash == content_hash)
+    return session.scalar(statement.options(selectinload(DatasetVersion.dataset)))
 
 
 def version_by_name(session: Session, name: str, number: int | None) -> DatasetVersion | None:
     """The numbered version of the dataset, or its newest."""
-    wanted = select(DatasetVersion).join(Dataset).where(Dataset.name == name)
+    statement = select(DatasetVersion).join(Dataset).where(Dataset.name == name)
     if number is not None:
-        wanted = wanted.where(DatasetVersion.number == number)
-    newest = wanted.order_by(DatasetVersion.number.desc()).limit(1)
+        statement = statement.where(DatasetVersion.number == number)
+    newest = statement.order_by(DatasetVersion.number.desc()).limit(1)
     return session.scalar(newest.options(selectinload(DatasetVersion.dataset)))
 
 
@@ -38,10 +38,10 @@ def add_version(session: Session, name: str, **fields: Any) -> DatasetVersion:
         session.add(dataset)
         session.flush()
     last = session.scalar(select(func.max(DatasetVersion.number)).where(DatasetVersion.dataset_id == dataset.id))
-    made = DatasetVersion(dataset=dataset, number=(last or 0) + 1, **fields)
-    session.add(made)
+    version = DatasetVersion(dataset=dataset, number=(last or 0) + 1, **fields)
+    session.add(version)
     session.flush()
-    return made
+    return version
 
 
 def find_versions(
@@ -51,28 +51,28 @@ def find_versions(
 
     With `newest`, only the last version of each dataset.
     """
-    wanted = select(DatasetVersion).join(Dataset)
+    statement = select(DatasetVersion).join(Dataset)
     if not archived:
-        wanted = wanted.where(Dataset.archived_at.is_(None))
+        statement = statement.where(Dataset.archived_at.is_(None))
     for word in search.split():
-        wanted = wanted.where(Dataset.name.icontains(word, autoescape=True))
+        statement = statement.where(Dataset.name.icontains(word, autoescape=True))
     if newest:
-        wanted = wanted.where(DatasetVersion.id.in_(select(func.max(DatasetVersion.id)).group_by(VERSION_OF)))
-    total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
-    rows = wanted.order_by(DatasetVersion.id.desc()).limit(limit).offset(offset)
+        statement = statement.where(DatasetVersion.id.in_(select(func.max(DatasetVersion.id)).group_by(VERSION_OF)))
+    total = session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+    rows = statement.order_by(DatasetVersion.id.desc()).limit(limit).offset(offset)
     return list(session.scalars(rows.options(selectinload(DatasetVersion.dataset)))), total
 
 
 def versions_of(session: Session, name: str) -> list[DatasetVersion]:
-    wanted = select(DatasetVersion).join(Dataset).where(Dataset.name == name)
-    newest = wanted.order_by(DatasetVersion.number.desc())
+    statement = select(DatasetVersion).join(Dataset).where(Dataset.name == name)
+    newest = statement.order_by(DatasetVersion.number.desc())
     return list(session.scalars(newest.options(selectinload(DatasetVersion.dataset))))
 
 
 def versions_by_source(session: Session, source_hash: str) -> list[DatasetVersion]:
     """Those made of a file of this hash, newest first."""
-    wanted = select(DatasetVersion).where(DatasetVersion.source_hash == source_hash)
-    newest = wanted.order_by(DatasetVersion.id.desc())
+    statement = select(DatasetVersion).where(DatasetVersion.source_hash == source_hash)
+    newest = statement.order_by(DatasetVersion.id.desc())
     return list(session.scalars(newest.options(selectinload(DatasetVersion.dataset))))
 
 

@@ -13,8 +13,8 @@ _WITH_CAMPAIGN = select(Demo, Campaign).join(Campaign, Campaign.id == Demo.campa
 
 
 def demo(session: Session, demo_id: int) -> tuple[Demo, Campaign] | None:
-    found = session.execute(_WITH_CAMPAIGN.where(Demo.id == demo_id)).one_or_none()
-    return (found[0], found[1]) if found else None
+    row = session.execute(_WITH_CAMPAIGN.where(Demo.id == demo_id)).one_or_none()
+    return (row[0], row[1]) if row else None
 
 
 def demo_by(session: Session, secret: str) -> Demo | None:
@@ -28,13 +28,13 @@ def demos(session: Session) -> list[tuple[Demo, Campaign]]:
 
 def visitors(session: Session, campaign_id: int) -> int:
     """How many visitors have voted."""
-    wanted = select(func.count()).select_from(Annotator)
-    return session.scalar(wanted.where(Annotator.campaign_id == campaign_id, Annotator.visitor.is_(True))) or 0
+    statement = select(func.count()).select_from(Annotator)
+    return session.scalar(statement.where(Annotator.campaign_id == campaign_id, Annotator.visitor.is_(True))) or 0
 
 
 def visitor(session: Session, campaign_id: int, secret: str) -> Annotator | None:
-    wanted = select(Annotator).where(Annotator.campaign_id == campaign_id, Annotator.secret == secret)
-    return session.scalar(wanted.where(Annotator.visitor.is_(True)))
+    statement = select(Annotator).where(Annotator.campaign_id == campaign_id, Annotator.secret == secret)
+    return session.scalar(statement.where(Annotator.visitor.is_(True)))
 
 
 def add_visitor(session: Session, campaign_id: int, secret: str) -> Annotator:
@@ -42,21 +42,23 @@ def add_visitor(session: Session, campaign_id: int, secret: str) -> Annotator:
     number = visitors(session, campaign_id) + 1
     while annotator_named(session, campaign_id, f"visitor {number}") is not None:
         number += 1
-    made = Annotator(campaign_id=campaign_id, name=f"visitor {number}", secret=secret, visitor=True, given=0, done=0)
-    session.add(made)
+    annotator = Annotator(
+        campaign_id=campaign_id, name=f"visitor {number}", secret=secret, visitor=True, given=0, done=0
+    )
+    session.add(annotator)
     session.flush()
-    return made
+    return annotator
 
 
 def vote(session: Session, key: str, annotator_id: int) -> tuple[list[list[int]], bool] | None:
     """(groups of places as shown, both bad), as the annotator said it of the answers with this key."""
-    wanted = select(Assignment.shown, Ranking.groups, Ranking.both_bad)
-    wanted = wanted.join(Ranking, Ranking.assignment_id == Assignment.id)
+    statement = select(Assignment.shown, Ranking.groups, Ranking.both_bad)
+    statement = statement.join(Ranking, Ranking.assignment_id == Assignment.id)
     mine = (Assignment.key == key, Assignment.annotator_id == annotator_id, Ranking.current.is_(True))
-    found = session.execute(wanted.where(*mine)).one_or_none()
-    if found is None:
+    row = session.execute(statement.where(*mine)).one_or_none()
+    if row is None:
         return None
-    return [[found.shown.index(one) for one in group] for group in found.groups], found.both_bad
+    return [[row.shown.index(candidate_id) for candidate_id in group] for group in row.groups], row.both_bad
 
 
 def add_vote(
@@ -73,7 +75,7 @@ def add_vote(
     """An item that nobody else is given, with its one answer; `groups` are places among the candidates as shown."""
     campaign, annotator = session.get_one(Campaign, campaign_id), session.get_one(Annotator, annotator_id)
     moment = now()
-    rows = [{**one, "created_at": moment} for one in candidates]
+    rows = [{**candidate, "created_at": moment} for candidate in candidates]
     [ids] = add_items(
         session, campaign_id, [{"place": campaign.items, "prompt": prompt, "room": 0, "candidates": rows}]
     )
@@ -94,7 +96,7 @@ def add_vote(
         "assignment_id": row.id,
         "campaign_id": campaign_id,
         "revision": 0,
-        "groups": [[ids[place] for place in group] for group in groups],
+        "groups": [[ids[index] for index in group] for group in groups],
         "both_bad": both_bad,
         "seconds": seconds,
         "current": True,

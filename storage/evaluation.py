@@ -40,17 +40,17 @@ def runs_of_kind(
     session: Session, kind: str, *, parent: int | None = None, dataset_version: int | None = None, limit: int = 200
 ) -> list[Run]:
     """Runs of the kind that are not deleted, newest first."""
-    wanted = select(Run).where(Run.kind == kind, Run.deleted_at.is_(None))
+    statement = select(Run).where(Run.kind == kind, Run.deleted_at.is_(None))
     if parent is not None:
-        wanted = wanted.where(Run.parent_id == parent)
+        statement = statement.where(Run.parent_id == parent)
     if dataset_version is not None:
-        wanted = wanted.where(Run.inputs.any(RunInput.dataset_version_id == dataset_version))
-    return list(session.scalars(wanted.order_by(Run.id.desc()).limit(limit).options(*_with_inputs())))
+        statement = statement.where(Run.inputs.any(RunInput.dataset_version_id == dataset_version))
+    return list(session.scalars(statement.order_by(Run.id.desc()).limit(limit).options(*_with_inputs())))
 
 
 def outputs(session: Session, run_id: int) -> list[Output]:
     """The system's completions in the order of its dataset rows."""
-    wanted = (
+    statement = (
         select(
             Generation.id,
             Generation.example,
@@ -66,7 +66,7 @@ def outputs(session: Session, run_id: int) -> list[Output]:
         .where(Generation.run_id == run_id, Generation.example.is_not(None))
         .order_by(Generation.example, Generation.sample_index)
     )
-    return [Output._make(row) for row in session.execute(wanted)]
+    return [Output._make(row) for row in session.execute(statement)]
 
 
 def outputs_by_row(session: Session, run_id: int) -> list[list[Output]]:
@@ -79,8 +79,10 @@ def outputs_by_row(session: Session, run_id: int) -> list[list[Output]]:
 
 def counts(session: Session, run_ids: Sequence[int]) -> dict[int, int]:
     """How many completions each run has."""
-    wanted = select(Generation.run_id, func.count()).where(Generation.run_id.in_(run_ids)).group_by(Generation.run_id)
-    return dict(session.execute(wanted).tuples().all())
+    statement = (
+        select(Generation.run_id, func.count()).where(Generation.run_id.in_(run_ids)).group_by(Generation.run_id)
+    )
+    return dict(session.execute(statement).tuples().all())
 
 
 def add_scores(session: Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -98,8 +100,10 @@ def scores(session: Session, run_id: int) -> list[Score]:
 
 def ratings(session: Session, run_id: int) -> dict[int, Rating]:
     """The thumbs and comments of a system's completions, by generation."""
-    wanted = select(Rating).join(Generation, Generation.id == Rating.generation_id).where(Generation.run_id == run_id)
-    return {rating.generation_id: rating for rating in session.scalars(wanted)}
+    statement = (
+        select(Rating).join(Generation, Generation.id == Rating.generation_id).where(Generation.run_id == run_id)
+    )
+    return {rating.generation_id: rating for rating in session.scalars(statement)}
 
 
 def responses(session: Session, keys: Sequence[str]) -> list[Response]:

@@ -50,14 +50,16 @@ def add_items(session: Session, campaign_id: int, rows: Sequence[dict[str, Any]]
             {"campaign_id": campaign_id, "decided": False, **{name: row[name] for name in ("place", "prompt", "room")}}
             for row in block
         ]
-        made = list(session.scalars(insert(Item).returning(Item.id, sort_by_parameter_order=True), heads))
+        item_ids = list(session.scalars(insert(Item).returning(Item.id, sort_by_parameter_order=True), heads))
         flat = [
-            {"item_id": item, "place": place, **one}
-            for item, row in zip(made, block, strict=True)
-            for place, one in enumerate(row["candidates"])
+            {"item_id": item, "place": index, **candidate}
+            for item, row in zip(item_ids, block, strict=True)
+            for index, candidate in enumerate(row["candidates"])
         ]
-        found = iter(session.scalars(insert(Candidate).returning(Candidate.id, sort_by_parameter_order=True), flat))
-        ids += [[next(found) for _ in row["candidates"]] for row in block]
+        candidate_ids = iter(
+            session.scalars(insert(Candidate).returning(Candidate.id, sort_by_parameter_order=True), flat)
+        )
+        ids += [[next(candidate_ids) for _ in row["candidates"]] for row in block]
     return ids
 
 
@@ -67,8 +69,8 @@ def item_ids(session: Session, campaign_id: int) -> list[int]:
 
 def items_with(session: Session, ids: Iterable[int]) -> dict[int, Item]:
     """Items with their candidates, by id."""
-    wanted = select(Item).where(Item.id.in_(list(ids))).options(selectinload(Item.candidates))
-    return {one.id: one for one in session.scalars(wanted)}
+    statement = select(Item).where(Item.id.in_(list(ids))).options(selectinload(Item.candidates))
+    return {item.id: item for item in session.scalars(statement)}
 
 
 def tell_planner(session: Session) -> None:
@@ -82,25 +84,25 @@ def tell_planner(session: Session) -> None:
 def widen(session: Session, campaign_id: int, count: int) -> None:
     """Every item takes so many annotators more (or fewer, before there are answers)."""
     if count:
-        wanted = update(Item).where(Item.campaign_id == campaign_id, Item.room < ENDLESS // 2)
-        session.execute(wanted.values(room=Item.room + count))
+        statement = update(Item).where(Item.campaign_id == campaign_id, Item.room < ENDLESS // 2)
+        session.execute(statement.values(room=Item.room + count))
 
 
 def answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assignment, Ranking]]:
     """What the annotator has answered, the newest first."""
-    wanted = (
+    statement = (
         select(Assignment, Ranking)
         .join(Ranking, (Ranking.assignment_id == Assignment.id) & Ranking.current.is_(True))
         .where(Assignment.annotator_id == annotator_id)
         .order_by(Ranking.id.desc())
         .limit(count)
     )
-    return [(row[0], row[1]) for row in session.execute(wanted)]
+    return [(row[0], row[1]) for row in session.execute(statement)]
 
 
 def votes(session: Session, campaign_id: int, through: int | None = None) -> list[Vote]:
     """Current answers in the order given; with `through`, those that were current when that ranking was the last."""
-    wanted = (
+    statement = (
         select(
             Ranking.id,
             Assignment.item_id,
@@ -120,15 +122,15 @@ def votes(session: Session, campaign_id: int, through: int | None = None) -> lis
         .order_by(Ranking.id)
     )
     if through is None:
-        wanted = wanted.where(Ranking.current.is_(True))
+        statement = statement.where(Ranking.current.is_(True))
     else:
         last = (
             select(func.max(Ranking.id))
             .where(Ranking.campaign_id == campaign_id, Ranking.id <= through)
             .group_by(Ranking.assignment_id)
         )
-        wanted = wanted.where(Ranking.id.in_(last))
-    return [Vote(*row) for row in session.execute(wanted)]
+        statement = statement.where(Ranking.id.in_(last))
+    return [Vote(*row) for row in session.execute(statement)]
 
 
 def last_ranking(session: Session, campaign_id: int) -> int:
@@ -137,14 +139,14 @@ def last_ranking(session: Session, campaign_id: int) -> int:
 
 def revisions(session: Session, campaign_id: int) -> list[tuple[Ranking, Assignment]]:
     """Every answer that was ever given, the changed ones too."""
-    wanted = select(Ranking, Assignment).join(Assignment, Assignment.id == Ranking.assignment_id)
-    found = session.execute(wanted.where(Ranking.campaign_id == campaign_id).order_by(Ranking.id))
-    return [(row[0], row[1]) for row in found]
+    statement = select(Ranking, Assignment).join(Assignment, Assignment.id == Ranking.assignment_id)
+    rows = session.execute(statement.where(Ranking.campaign_id == campaign_id).order_by(Ranking.id))
+    return [(row[0], row[1]) for row in rows]
 
 
 def annotators(session: Session, campaign_id: int) -> list[Annotator]:
-    wanted = select(Annotator).where(Annotator.campaign_id == campaign_id)
-    return list(session.scalars(wanted.order_by(Annotator.id)))
+    statement = select(Annotator).where(Annotator.campaign_id == campaign_id)
+    return list(session.scalars(statement.order_by(Annotator.id)))
 
 
 def annotator(session: Session, annotator_id: int) -> Annotator | None:
@@ -161,49 +163,49 @@ def annotator_named(session: Session, campaign_id: int, name: str) -> Annotator 
 
 def systems(session: Session, campaign_id: int) -> dict[int, tuple[int, str, int]]:
     """candidate id -> (item id, system, length of its text in characters)."""
-    wanted = (
+    statement = (
         select(Candidate.id, Candidate.item_id, Candidate.system, func.length(Candidate.text))
         .join(Item, Item.id == Candidate.item_id)
         .where(Item.campaign_id == campaign_id)
     )
-    return {row[0]: (row[1], row[2], row[3]) for row in session.execute(wanted)}
+    return {row[0]: (row[1], row[2], row[3]) for row in session.execute(statement)}
 
 
 def system_names(session: Session, campaign_id: int) -> set[str]:
-    wanted = select(Candidate.system).join(Item, Item.id == Candidate.item_id).where(Item.campaign_id == campaign_id)
-    return set(session.scalars(wanted.distinct()))
+    statement = select(Candidate.system).join(Item, Item.id == Candidate.item_id).where(Item.campaign_id == campaign_id)
+    return set(session.scalars(statement.distinct()))
 
 
 def golds(session: Session, campaign_id: int) -> dict[int, list[list[int]]]:
     """item id -> the known order, of items that have one."""
-    wanted = select(Item.id, Item.gold).where(Item.campaign_id == campaign_id, Item.room >= ENDLESS // 2)
-    return {row[0]: row[1] for row in session.execute(wanted) if row[1]}
+    statement = select(Item.id, Item.gold).where(Item.campaign_id == campaign_id, Item.room >= ENDLESS // 2)
+    return {row[0]: row[1] for row in session.execute(statement) if row[1]}
 
 
 def page(session: Session, campaign_id: int, offset: int, limit: int) -> list[Item]:
     """Items in the order given out, with their candidates."""
-    wanted = select(Item).where(Item.campaign_id == campaign_id).order_by(Item.place).offset(offset).limit(limit)
-    return list(session.scalars(wanted.options(selectinload(Item.candidates))))
+    statement = select(Item).where(Item.campaign_id == campaign_id).order_by(Item.place).offset(offset).limit(limit)
+    return list(session.scalars(statement.options(selectinload(Item.candidates))))
 
 
 def counts_of_items(session: Session, ids: Sequence[int]) -> dict[int, int]:
     """item id -> answers that count."""
-    wanted = (
+    statement = (
         select(Assignment.item_id, func.count())
         .where(Assignment.item_id.in_(ids), Assignment.status == "done", Assignment.repeat.is_(False))
         .group_by(Assignment.item_id)
     )
-    return {row[0]: row[1] for row in session.execute(wanted)}
+    return {row[0]: row[1] for row in session.execute(statement)}
 
 
 def totals(session: Session, campaign_id: int) -> dict[str, int]:
     """Assignments by status, repeats aside."""
-    wanted = (
+    statement = (
         select(Assignment.status, func.count())
         .where(Assignment.campaign_id == campaign_id, Assignment.repeat.is_(False))
         .group_by(Assignment.status)
     )
-    return {row[0]: row[1] for row in session.execute(wanted)}
+    return {row[0]: row[1] for row in session.execute(statement)}
 
 
 def remove(session: Session, campaign_id: int) -> None:
@@ -223,13 +225,13 @@ def now() -> datetime:
 
 def decided(session: Session, campaign_id: int) -> list[Item]:
     """Items where the lead has decided, with their candidates."""
-    wanted = select(Item).where(Item.campaign_id == campaign_id, Item.decided.is_(True))
-    return list(session.scalars(wanted.options(selectinload(Item.candidates))))
+    statement = select(Item).where(Item.campaign_id == campaign_id, Item.decided.is_(True))
+    return list(session.scalars(statement.options(selectinload(Item.candidates))))
 
 
 def runs_of_candidates(session: Session, campaign_id: int) -> list[int]:
     """The runs that generated its candidates."""
-    wanted = (
+    statement = (
         select(Generation.run_id)
         .join(Candidate, Candidate.generation_id == Generation.id)
         .join(Item, Item.id == Candidate.item_id)
@@ -237,4 +239,4 @@ def runs_of_candidates(session: Session, campaign_id: int) -> list[int]:
         .distinct()
         .order_by(Generation.run_id)
     )
-    return list(session.scalars(wanted))
+    return list(session.scalars(statement))

@@ -27,15 +27,15 @@ def find_jobs(
     session: Session, status: str | None, kinds: Sequence[str], search: str, limit: int, offset: int
 ) -> tuple[list[Job], int]:
     """Jobs whose title holds every word of `search`, newest first, and how many there are."""
-    wanted = select(Job)
+    statement = select(Job)
     if status:
-        wanted = wanted.where(Job.status == status)
+        statement = statement.where(Job.status == status)
     if kinds:
-        wanted = wanted.where(Job.kind.in_(kinds))
+        statement = statement.where(Job.kind.in_(kinds))
     for word in search.split():
-        wanted = wanted.where(or_(Job.title.icontains(word, autoescape=True), Job.kind == word))
-    total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
-    return list(session.scalars(wanted.order_by(Job.id.desc()).limit(limit).offset(offset))), total
+        statement = statement.where(or_(Job.title.icontains(word, autoescape=True), Job.kind == word))
+    total = session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+    return list(session.scalars(statement.order_by(Job.id.desc()).limit(limit).offset(offset))), total
 
 
 def jobs_of_status(session: Session, *statuses: str) -> list[Job]:
@@ -52,11 +52,11 @@ def add_metrics(session: Session, job_id: int, points: Sequence[tuple[str, int, 
 
 
 def metrics(session: Session, job_id: int) -> dict[str, list[tuple[int, float]]]:
-    found: dict[str, list[tuple[int, float]]] = {}
-    wanted = select(JobMetric).where(JobMetric.job_id == job_id).order_by(JobMetric.name, JobMetric.step)
-    for point in session.scalars(wanted):
-        found.setdefault(point.name, []).append((point.step, point.value))
-    return found
+    points: dict[str, list[tuple[int, float]]] = {}
+    statement = select(JobMetric).where(JobMetric.job_id == job_id).order_by(JobMetric.name, JobMetric.step)
+    for point in session.scalars(statement):
+        points.setdefault(point.name, []).append((point.step, point.value))
+    return points
 
 
 def extremes(session: Session, job_ids: Sequence[int], name: str) -> dict[int, tuple[MetricPoint, MetricPoint]]:
@@ -70,10 +70,10 @@ def extremes(session: Session, job_ids: Sequence[int], name: str) -> dict[int, t
     )
     last: dict[int, MetricPoint] = {}
     lowest: dict[int, MetricPoint] = {}
-    for job, step, value, place, rank in session.execute(
+    for job, step, value, recency, rank in session.execute(
         select(ranked).where((ranked.c.late == 1) | (ranked.c.low == 1))
     ):
-        if place == 1:
+        if recency == 1:
             last[job] = (step, value)
         if rank == 1:
             lowest[job] = (step, value)
@@ -88,8 +88,12 @@ def last_values(session: Session, job_ids: Sequence[int], name: str) -> dict[int
         .group_by(JobMetric.job_id)
         .subquery()
     )
-    wanted = select(JobMetric).join(newest, (JobMetric.job_id == newest.c.job_id) & (JobMetric.step == newest.c.step))
-    return {one.job_id: (one.step, one.value) for one in session.scalars(wanted.where(JobMetric.name == name))}
+    statement = select(JobMetric).join(
+        newest, (JobMetric.job_id == newest.c.job_id) & (JobMetric.step == newest.c.step)
+    )
+    return {
+        point.job_id: (point.step, point.value) for point in session.scalars(statement.where(JobMetric.name == name))
+    }
 
 
 def may_start(session: Session, job: Job) -> bool:
@@ -101,8 +105,8 @@ def may_start(session: Session, job: Job) -> bool:
     other = session.get_one(Job, job.depends_on_id)
     if other.status in ("failed", "cancelled"):
         how = "failed" if other.status == "failed" else "was cancelled"
-        told = f"Job {other.id} ({other.title}), which this one needs, {how}; try that one again, then this one."
-        end_job(session, job, "failed", "failed", told)
+        message = f"Job {other.id} ({other.title}), which this one needs, {how}; try that one again, then this one."
+        end_job(session, job, "failed", "failed", message)
     return other.status == "finished"
 
 
@@ -156,14 +160,14 @@ def end_job(
 def queue_anew(session: Session, job: Job) -> None:
     """An ended job is queued once more, and the runs that ended with it are under way again."""
     if job.run_id is not None:
-        own = update(Run).where(or_(Run.id == job.run_id, Run.parent_id == job.run_id))
-        shared = own.where(Run.status == job.status, Run.error.is_not_distinct_from(job.error))
+        statement = update(Run).where(or_(Run.id == job.run_id, Run.parent_id == job.run_id))
+        shared = statement.where(Run.status == job.status, Run.error.is_not_distinct_from(job.error))
         session.execute(shared.values(status="running", error=None))
     job.status, job.exit_reason, job.error, job.cancel_requested = "queued", None, None, False
     job.ended_at, job.message, job.failed_attempts = None, "", None
 
 
-def claim(database: Database, kept: ExitStack) -> bool:
+def claim(database: Database, stack: ExitStack) -> bool:
     """Takes the lock of a PostgreSQL database until `kept` is closed or this process ends; False where it is taken."""
     if database.writer.dialect.name != "postgresql":
         return True
@@ -171,14 +175,14 @@ def claim(database: Database, kept: ExitStack) -> bool:
     if not connection.scalar(select(func.pg_try_advisory_lock(CLAIM))):
         connection.close()
         return False
-    kept.callback(connection.close)
-    kept.callback(connection.invalidate)
+    stack.callback(connection.close)
+    stack.callback(connection.invalidate)
     return True
 
 
 def end_run(session: Session, run_id: int | None, status: str, error: str | None) -> None:
     """The run that a job was to make, and those below it, share its end unless they have ended by themselves."""
     if run_id is not None:
-        own = update(Run).where(or_(Run.id == run_id, Run.parent_id == run_id), Run.status == "running")
-        told = {"error": error} if error is not None else {}
-        session.execute(own.values(status=status, **told))
+        statement = update(Run).where(or_(Run.id == run_id, Run.parent_id == run_id), Run.status == "running")
+        values = {"error": error} if error is not None else {}
+        session.execute(statement.values(status=status, **values))

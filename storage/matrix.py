@@ -36,18 +36,20 @@ def put_rating(session: Session, generation_id: int, thumb: int | None, comment:
 
 def speed(session: Session, model_id: int, content_hash: str | None) -> Speed | None:
     """Of the newest finished cells of the model that were computed and not remembered; None without any."""
-    own = Run.inputs.any((RunInput.model_id == model_id) & (RunInput.content_hash.is_not_distinct_from(content_hash)))
-    wanted = select(Run).where(Run.kind == SYSTEM, Run.status == "finished", Run.seconds > 0, own)
-    found = [run for run in session.scalars(wanted.order_by(Run.id.desc()).limit(LOOKED_BACK)) if _computed(run)]
-    if not found:
+    model_condition = Run.inputs.any(
+        (RunInput.model_id == model_id) & (RunInput.content_hash.is_not_distinct_from(content_hash))
+    )
+    statement = select(Run).where(Run.kind == SYSTEM, Run.status == "finished", Run.seconds > 0, model_condition)
+    runs = [run for run in session.scalars(statement.order_by(Run.id.desc()).limit(LOOKED_BACK)) if _computed(run)]
+    if not runs:
         return None
     sums = select(
         func.count(),
         func.coalesce(func.sum(Generation.prompt_tokens), 0),
         func.coalesce(func.sum(Generation.completion_tokens), 0),
-    ).where(Generation.run_id.in_([run.id for run in found]))
+    ).where(Generation.run_id.in_([run.id for run in runs]))
     rows, prompt, completion = session.execute(sums).one()
-    return Speed(rows, prompt, completion, sum(run.seconds or 0.0 for run in found)) if rows else None
+    return Speed(rows, prompt, completion, sum(run.seconds or 0.0 for run in runs)) if rows else None
 
 
 def _computed(run: Run) -> bool:

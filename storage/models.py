@@ -23,27 +23,27 @@ def model_named(session: Session, name: str) -> Model | None:
 
 def all_models(session: Session, *, archived: bool = False) -> list[Model]:
     """Those in use, or the archived ones, in the order they were added."""
-    wanted = Model.archived_at.is_not(None) if archived else Model.archived_at.is_(None)
-    return list(session.scalars(select(Model).where(wanted).order_by(Model.id)))
+    condition = Model.archived_at.is_not(None) if archived else Model.archived_at.is_(None)
+    return list(session.scalars(select(Model).where(condition).order_by(Model.id)))
 
 
 def making(session: Session, rows: Sequence[Model]) -> dict[int, str]:
     """The status of the run that is to make a model, for those that have no files yet."""
-    wanted = {row.made_by_run_id: row.id for row in rows if row.made_by_run_id and not row.path}
-    found = session.execute(select(Run.id, Run.status).where(Run.id.in_(wanted))).tuples()
-    return {wanted[run]: status for run, status in found}
+    models_by_run = {row.made_by_run_id: row.id for row in rows if row.made_by_run_id and not row.path}
+    run_statuses = session.execute(select(Run.id, Run.status).where(Run.id.in_(models_by_run))).tuples()
+    return {models_by_run[run]: status for run, status in run_statuses}
 
 
 def made_by(session: Session, run_ids: Sequence[int]) -> dict[int, Model]:
     """The models that these runs have made or are to make."""
-    wanted = select(Model).where(Model.made_by_run_id.in_(run_ids))
-    return {row.made_by_run_id or 0: row for row in session.scalars(wanted)}
+    statement = select(Model).where(Model.made_by_run_id.in_(run_ids))
+    return {row.made_by_run_id or 0: row for row in session.scalars(statement)}
 
 
 def hash_inputs(session: Session, model: Model) -> None:
     """Runs that were queued before the model was made learn what they read."""
-    own = update(RunInput).where(RunInput.model_id == model.id, RunInput.content_hash.is_(None))
-    session.execute(own.values(content_hash=model.content_hash))
+    statement = update(RunInput).where(RunInput.model_id == model.id, RunInput.content_hash.is_(None))
+    session.execute(statement.values(content_hash=model.content_hash))
 
 
 def archive_model(model: Model) -> None:

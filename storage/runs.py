@@ -34,14 +34,14 @@ def name_run(session: Session, run_id: int, title: str, tags: Sequence[str]) -> 
 
 def run_with_all(session: Session, run_id: int) -> Run | None:
     """The run with inputs, their models and generations loaded; deleted ones are found too, so that undo can work."""
-    wanted = selectinload(Run.inputs).selectinload(RunInput.model), selectinload(Run.generations)
-    return session.scalar(select(Run).where(Run.id == run_id).options(*wanted))
+    loading = selectinload(Run.inputs).selectinload(RunInput.model), selectinload(Run.generations)
+    return session.scalar(select(Run).where(Run.id == run_id).options(*loading))
 
 
 def runs_of_group(session: Session, group: str) -> list[Run]:
     """The runs that were begun together, in the order of their panels or cells."""
-    wanted = selectinload(Run.inputs).selectinload(RunInput.model), selectinload(Run.generations)
-    return list(session.scalars(select(Run).where(Run.group == group).order_by(Run.id).options(*wanted)))
+    loading = selectinload(Run.inputs).selectinload(RunInput.model), selectinload(Run.generations)
+    return list(session.scalars(select(Run).where(Run.group == group).order_by(Run.id).options(*loading)))
 
 
 def find_runs(session: Session, search: str, limit: int, offset: int, kind: str = "generate") -> tuple[list[Run], int]:
@@ -49,13 +49,13 @@ def find_runs(session: Session, search: str, limit: int, offset: int, kind: str 
 
     Each holds every word of `search` in its title, prompt, completion, or in the name of a model or dataset it read.
     """
-    wanted: list[ColumnElement[bool]] = [Run.deleted_at.is_(None)]
-    wanted.append(Run.kind == kind if kind else or_(Run.kind != PART, Run.parent_id.is_(None)))
+    conditions: list[ColumnElement[bool]] = [Run.deleted_at.is_(None)]
+    conditions.append(Run.kind == kind if kind else or_(Run.kind != PART, Run.parent_id.is_(None)))
     for word in search.split():
         text = f"%{_escaped(word)}%"
         dataset = DatasetVersion.dataset.has(Dataset.name.ilike(text, escape="\\"))
-        made = select(DatasetVersion.id).where(DatasetVersion.made_by_run_id == Run.id, dataset).exists()
-        wanted.append(
+        dataset_versions = select(DatasetVersion.id).where(DatasetVersion.made_by_run_id == Run.id, dataset).exists()
+        conditions.append(
             or_(
                 Run.title.ilike(text, escape="\\"),
                 Run.generations.any(
@@ -63,13 +63,13 @@ def find_runs(session: Session, search: str, limit: int, offset: int, kind: str 
                 ),
                 Run.inputs.any(RunInput.model.has(Model.name.ilike(text, escape="\\"))),
                 Run.inputs.any(RunInput.dataset_version.has(dataset)),
-                made,
+                dataset_versions,
             )
         )
-    total = session.scalar(select(func.count()).select_from(Run).where(*wanted)) or 0
+    total = session.scalar(select(func.count()).select_from(Run).where(*conditions)) or 0
     rows = (
         select(Run)
-        .where(*wanted)
+        .where(*conditions)
         .order_by(Run.id.desc())
         .limit(limit)
         .offset(offset)
@@ -105,8 +105,8 @@ def datasets_made_by(session: Session, run_ids: Sequence[int]) -> dict[int, str]
 
 def campaigns_made_by(session: Session, run_ids: Sequence[int]) -> dict[int, int]:
     """The campaign that each of the runs made."""
-    wanted = select(Campaign.made_by_run_id, Campaign.id).where(Campaign.made_by_run_id.in_(run_ids))
-    return {run: campaign for run, campaign in session.execute(wanted) if run is not None}
+    statement = select(Campaign.made_by_run_id, Campaign.id).where(Campaign.made_by_run_id.in_(run_ids))
+    return {run: campaign for run, campaign in session.execute(statement) if run is not None}
 
 
 def any_run(session: Session) -> bool:

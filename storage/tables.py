@@ -57,7 +57,7 @@ class Words(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None or dialect.name != "postgresql":
             return value
-        return re.sub("\x1a(.)", lambda found: "\x00" if found[1] == "0" else "\x1a", value)
+        return re.sub("\x1a(.)", lambda match: "\x00" if match[1] == "0" else "\x1a", value)
 
 
 class Base(DeclarativeBase):
@@ -163,7 +163,7 @@ class Run(OwnedRow):
     @property
     def model_input(self) -> "RunInput":
         """The first model among its inputs; every run that generates has one."""
-        return next(one for one in self.inputs if one.model_id is not None)
+        return next(run_input for run_input in self.inputs if run_input.model_id is not None)
 
 
 class RunInput(Row):

@@ -17,13 +17,13 @@ def template_named(session: Session, name: str) -> Template | None:
 
 def find_templates(session: Session, search: str, task: str, *, archived: bool = False) -> list[Template]:
     """Templates in use, or archived ones, whose name, task or newest text holds every word; by task and name."""
-    wanted: list[Any] = [Template.archived_at.is_not(None) if archived else Template.archived_at.is_(None)]
+    conditions: list[Any] = [Template.archived_at.is_not(None) if archived else Template.archived_at.is_(None)]
     if task:
-        wanted.append(Template.task == task)
+        conditions.append(Template.task == task)
     for word in search.split():
         text = f"%{_escaped(word)}%"
-        wanted.append(or_(Template.name.ilike(text, escape="\\"), Template.task.ilike(text, escape="\\")))
-    rows = select(Template).where(*wanted).order_by(Template.task, Template.name)
+        conditions.append(or_(Template.name.ilike(text, escape="\\"), Template.task.ilike(text, escape="\\")))
+    rows = select(Template).where(*conditions).order_by(Template.task, Template.name)
     return list(session.scalars(rows.options(selectinload(Template.versions))))
 
 
@@ -44,8 +44,8 @@ def add_version(session: Session, template: Template, **fields: Any) -> Template
 
 
 def version_by_id(session: Session, version_id: int) -> TemplateVersion | None:
-    wanted = selectinload(TemplateVersion.template).selectinload(Template.versions)
-    return session.scalar(select(TemplateVersion).where(TemplateVersion.id == version_id).options(wanted))
+    loading = selectinload(TemplateVersion.template).selectinload(Template.versions)
+    return session.scalar(select(TemplateVersion).where(TemplateVersion.id == version_id).options(loading))
 
 
 def known_hashes(session: Session) -> set[tuple[str, str]]:

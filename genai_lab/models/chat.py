@@ -28,8 +28,8 @@ def render_messages(
             template, messages, tokenizer.special_tokens_map, add_generation_prompt=add_generation_prompt
         )
     except ChatTemplateError as problem:
-        advice = "" if problem.words.startswith("refuses") else f"; {ADVICE}"
-        raise ModelError(f"The chat template of {name} {problem.words}{advice}.") from None
+        advice = "" if problem.message.startswith("refuses") else f"; {ADVICE}"
+        raise ModelError(f"The chat template of {name} {problem.message}{advice}.") from None
     check_length(text, f"The chat template of {name} makes a prompt")
     return text
 
@@ -69,8 +69,8 @@ def check_template(template: Any, folder: Path) -> str | None:
     except ChatTemplateError as problem:
         if problem.unbounded:
             raise ModelError(
-                f"The chat template of {folder} {problem.words} for a message of one word; repair it, or remove it to "
-                "use the model in completion mode."
+                f"The chat template of {folder} {problem.message} for a message of one word; repair it, or remove it "
+                "to use the model in completion mode."
             ) from None
-        return problem.words if problem.unreadable else None
+        return problem.message if problem.unreadable else None
     return None

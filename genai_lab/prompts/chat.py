@@ -15,9 +15,9 @@ class ChatTemplateError(TemplateError):
     ones were stopped because they took too much time, memory or room.
     """
 
-    def __init__(self, words: str, *, unreadable: bool = False, unbounded: bool = False) -> None:
-        super().__init__(f"The chat template {words}.")
-        self.words, self.unreadable, self.unbounded = words, unreadable, unbounded
+    def __init__(self, problem: str, *, unreadable: bool = False, unbounded: bool = False) -> None:
+        super().__init__(f"The chat template {problem}.")
+        self.message, self.unreadable, self.unbounded = problem, unreadable, unbounded
 
 
 def render_chat(
@@ -33,7 +33,7 @@ def render_chat(
     """
     values = {
         **(tokens or {}),
-        "messages": [_message(one) for one in messages],
+        "messages": [_message(message) for message in messages],
         "tools": None,
         "documents": None,
         "add_generation_prompt": add_generation_prompt,
@@ -42,15 +42,15 @@ def render_chat(
     try:
         answer = sandbox().ask(request)
     except Ended as problem:
-        raise ChatTemplateError(problem.words, unbounded=True) from None
+        raise ChatTemplateError(problem.message, unbounded=True) from None
     if "problem" not in answer:
         return str(answer["text"])
-    words = str(answer["problem"])
-    if answer.get("ended") or "writes more than" in words:
-        raise ChatTemplateError(words.partition(";")[0], unbounded=True)
+    problem_text = str(answer["problem"])
+    if answer.get("ended") or "writes more than" in problem_text:
+        raise ChatTemplateError(problem_text.partition(";")[0], unbounded=True)
     if answer.get("part") == "syntax":
-        raise ChatTemplateError(words.rstrip("."), unreadable=True)
-    raise ChatTemplateError(f"refuses these messages: {words.rstrip('.')}")
+        raise ChatTemplateError(problem_text.rstrip("."), unreadable=True)
+    raise ChatTemplateError(f"refuses these messages: {problem_text.rstrip('.')}")
 
 
 def choose_template(templates: Any) -> str:
@@ -59,7 +59,9 @@ def choose_template(templates: Any) -> str:
     Raises ChatTemplateError where none of several is the default.
     """
     if isinstance(templates, list | tuple):
-        templates = {one["name"]: one["template"] for one in templates if isinstance(one, dict) and "name" in one}
+        templates = {
+            entry["name"]: entry["template"] for entry in templates if isinstance(entry, dict) and "name" in entry
+        }
     if isinstance(templates, Mapping):
         if "default" not in templates:
             names = ", ".join(sorted(map(str, templates))) or "none"
@@ -70,6 +72,6 @@ def choose_template(templates: Any) -> str:
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     """Without what is null, which templates would write as None; reasoning under each of the names it is read by."""
-    kept = {name: value for name, value in message.items() if value is not None}
-    thought = next((kept[name] for name in REASONING if name in kept), None)
-    return kept if thought is None else {"thinking": thought, **kept, "reasoning_content": thought}
+    fields = {name: value for name, value in message.items() if value is not None}
+    thought = next((fields[name] for name in REASONING if name in fields), None)
+    return fields if thought is None else {"thinking": thought, **fields, "reasoning_content": thought}

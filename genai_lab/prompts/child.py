@@ -34,20 +34,20 @@ FOREIGN = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 class Problem(Exception):
     """What is wrong with a template: `part` is its name, `row` the place in the request where one is to blame."""
 
-    def __init__(self, words: str, part: str = "", row: int | None = None) -> None:
-        super().__init__(words)
-        self.words, self.part, self.row = words, part, row
+    def __init__(self, message: str, part: str = "", row: int | None = None) -> None:
+        super().__init__(message)
+        self.message, self.part, self.row = message, part, row
 
 
 @lru_cache(maxsize=1)
 def environment() -> ImmutableSandboxedEnvironment:
     """Jinja2's immutable sandbox: no loader, strict about what is missing, nothing that draws by chance."""
-    made = ImmutableSandboxedEnvironment(
+    sandbox = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    made.globals = {name: made.globals[name] for name in ("range", "namespace", "joiner")}
-    made.filters.pop("random")
-    return made
+    sandbox.globals = {name: sandbox.globals[name] for name in ("range", "namespace", "joiner")}
+    sandbox.filters.pop("random")
+    return sandbox
 
 
 def slots_of(part: str, text: str) -> list[str]:
@@ -65,13 +65,13 @@ def slots_of(part: str, text: str) -> list[str]:
 
 
 def _names(part: str, text: str) -> set[str]:
-    made = environment()
-    tree = made.parse(text)
+    sandbox = environment()
+    tree = sandbox.parse(text)
     for node in tree.find_all(FOREIGN):
         raise Problem(f"takes in another template at line {node.lineno}; write the text here instead", part)
-    _check_names(part, tree.find_all(nodes.Filter), "filter", made.filters)
-    _check_names(part, tree.find_all(nodes.Test), "test", made.tests)
-    return meta.find_undeclared_variables(tree) - set(made.globals)
+    _check_names(part, tree.find_all(nodes.Filter), "filter", sandbox.filters)
+    _check_names(part, tree.find_all(nodes.Test), "test", sandbox.tests)
+    return meta.find_undeclared_variables(tree) - set(sandbox.globals)
 
 
 class GenerationTag(Extension):
@@ -120,12 +120,12 @@ class Dictionary:
 @lru_cache(maxsize=1)
 def chat_environment() -> ImmutableSandboxedEnvironment:
     """What transformers gives to the chat templates of models: lenient, with a few names of its own."""
-    made = ImmutableSandboxedEnvironment(
+    sandbox = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, "jinja2.ext.loopcontrols"]
     )
-    made.filters["tojson"] = _to_json
-    made.globals |= {"raise_exception": _refuse, "dict": Dictionary(), "namespace": ChatNamespace}
-    return made
+    sandbox.filters["tojson"] = _to_json
+    sandbox.globals |= {"raise_exception": _refuse, "dict": Dictionary(), "namespace": ChatNamespace}
+    return sandbox
 
 
 def _to_json(
@@ -148,7 +148,7 @@ def _chat(request: dict[str, Any]) -> dict[str, Any]:
         return {"text": _one("", template, values)}
     except Problem as problem:
         # The one thing that a template says itself is why it refuses the messages.
-        problem.words = problem.words.removeprefix("fails: ")
+        problem.message = problem.message.removeprefix("fails: ")
         raise
 
 
@@ -175,28 +175,28 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             return {"slots": {part: slots_of(part, text) for part, text in request["parts"].items()}}
         return _fill_all(request)
     except Problem as problem:
-        return {"problem": problem.words, "part": problem.part, "row": problem.row}
+        return {"problem": problem.message, "part": problem.part, "row": problem.row}
     except MemoryError:
         return {"problem": f"needs more than {MEMORY_LIMIT // 2**20} MB of memory; simplify it", "ended": True}
 
 
 def _fill_all(request: dict[str, Any]) -> dict[str, Any]:
     parts, chat = request["parts"], request["chat"]
-    made = {part: _compiled(part, text) for part, text in parts.items()}
+    templates = {part: _compiled(part, text) for part, text in parts.items()}
     return {
-        "shots": list(_filled("shot", made, request["shots"])),
-        "asked": [_one("instruction", made["instruction"], values) for values in request["shots"]] if chat else [],
-        "systems": list(_filled("system", made, request["rows"])),
-        "instructions": list(_filled("instruction", made, request["rows"])),
+        "shots": list(_filled("shot", templates, request["shots"])),
+        "asked": [_one("instruction", templates["instruction"], values) for values in request["shots"]] if chat else [],
+        "systems": list(_filled("system", templates, request["rows"])),
+        "instructions": list(_filled("instruction", templates, request["rows"])),
     }
 
 
-def _filled(part: str, made: Mapping[str, Template], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    for place, values in enumerate(rows):
+def _filled(part: str, templates: Mapping[str, Template], rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for index, values in enumerate(rows):
         try:
-            yield _one(part, made[part], values)
+            yield _one(part, templates[part], values)
         except Problem as problem:
-            problem.row = place
+            problem.row = index
             raise
 
 
@@ -230,10 +230,10 @@ def _compiled(part: str, text: str) -> Template:
         raise Problem("is nested too deeply; simplify it", part) from None
 
 
-def _check_names(part: str, found: Iterable[Any], noun: str, known: Mapping[str, Any]) -> None:
-    for node in found:
-        if node.name not in known:
-            near = difflib.get_close_matches(node.name, list(known), 1)
+def _check_names(part: str, used_nodes: Iterable[Any], noun: str, known_names: Mapping[str, Any]) -> None:
+    for node in used_nodes:
+        if node.name not in known_names:
+            near = difflib.get_close_matches(node.name, list(known_names), 1)
             hint = f"did you mean {near[0]!r}?" if near else "take it out"
             raise Problem(f"uses the {noun} {node.name[:60]!r} at line {node.lineno}, which there is not; {hint}", part)
 
@@ -269,14 +269,14 @@ def main() -> None:
     while (request := receive(sys.stdin.buffer)) is not None:
         # Ends a process whose parent is gone and cannot: the default action of SIGALRM interrupts even C code.
         signal.setitimer(signal.ITIMER_REAL, BACKSTOP_SECONDS)
-        made = answer(request)
+        reply = answer(request)
         try:
-            send(sys.stdout.buffer, made)
+            send(sys.stdout.buffer, reply)
         except MemoryError:
-            made = {"problem": f"needs more than {MEMORY_LIMIT // 2**20} MB of memory; simplify it", "ended": True}
-            send(sys.stdout.buffer, made)
+            reply = {"problem": f"needs more than {MEMORY_LIMIT // 2**20} MB of memory; simplify it", "ended": True}
+            send(sys.stdout.buffer, reply)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if made.get("ended"):
+        if reply.get("ended"):
             return
 
 

@@ -59,13 +59,13 @@ class Filled:
 
     def _messages(self, shots: tuple[str, ...]) -> tuple[Message, ...]:
         """A shot that begins with the instruction becomes a turn of user and assistant; others stand as text."""
-        made = [{"role": "system", "content": self.system}] if self.system else []
+        messages = [{"role": "system", "content": self.system}] if self.system else []
         turns = list(zip(self.asked, shots, strict=False))
-        if all(shot.startswith(asked) and shot[len(asked) :].strip() for asked, shot in turns):
-            for asked, shot in turns:
-                made += [{"role": "user", "content": asked}, _said("assistant", shot[len(asked) :].strip())]
-            return (*made, *self.turns, _said("user", self.instruction))
-        return (*made, *self.turns, _said("user", self.separator.join([*shots, self.instruction])))
+        if all(shot.startswith(question) and shot[len(question) :].strip() for question, shot in turns):
+            for question, shot in turns:
+                messages += [{"role": "user", "content": question}, _said("assistant", shot[len(question) :].strip())]
+            return (*messages, *self.turns, _said("user", self.instruction))
+        return (*messages, *self.turns, _said("user", self.separator.join([*shots, self.instruction])))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def render(
 
     Raises TemplateError in one sentence, which names the row; a template that takes too long is stopped within 2 s.
     """
-    return with_shared([one.rendered() for one in fill(template, examples, shots, chat=chat, binding=binding)])
+    return with_shared([filled.rendered() for filled in fill(template, examples, shots, chat=chat, binding=binding)])
 
 
 def fill(
@@ -105,23 +105,23 @@ def fill(
     shots = shots or [()] * len(examples)
     if len(shots) != len(examples):
         raise BadSetting("shots", f"given for {len(shots)} rows", f"given for all {len(examples)} or for none")
-    made: list[Filled] = []
+    result: list[Filled] = []
     size = 0
     for chunk in _chunks(_Job(template, binding or Binding(), chat), examples, shots):
-        made += chunk
-        size += sum(len(one.instruction) + len(one.system) for one in chunk)
+        result += chunk
+        size += sum(len(filled.instruction) + len(filled.system) for filled in chunk)
         if size > MOST_CHARACTERS:
             raise TemplateError(f"The prompts together have more than {MOST_CHARACTERS:,} characters; take fewer rows.")
-    return made
+    return result
 
 
-def with_shared(made: Sequence[Rendered]) -> list[Rendered]:
+def with_shared(rendered: Sequence[Rendered]) -> list[Rendered]:
     """The same prompts with the length of their common beginning."""
-    if len(made) < 2 or any(one.messages for one in made):
-        return list(made)
-    texts = [one.text for one in made]
+    if len(rendered) < 2 or any(prompt.messages for prompt in rendered):
+        return list(rendered)
+    texts = [prompt.text for prompt in rendered]
     shared = _common(min(texts), max(texts))
-    return [replace(one, shared=shared) for one in made]
+    return [replace(prompt, shared=shared) for prompt in rendered]
 
 
 def fitting(
@@ -137,12 +137,12 @@ def fitting(
     `count` is a generator's count_tokens; where it or the room is not known, all shots stay. A prompt that does not
     fit without any shot comes back with k = 0 and its true number of tokens.
     """
-    made = [_fit(one, count, room, mode) for one in filled]
-    least = min((one.k for one in made), default=0)
-    if same and any(one.k != least for one in made):
-        made = [_with(one, count, mode, least) for one in filled]
-    shared = with_shared([one.rendered for one in made])
-    return [replace(one, rendered=rendered) for one, rendered in zip(made, shared, strict=True)]
+    fits = [_fit(prompt, count, room, mode) for prompt in filled]
+    least = min((prompt.k for prompt in fits), default=0)
+    if same and any(prompt.k != least for prompt in fits):
+        fits = [_with(prompt, count, mode, least) for prompt in filled]
+    shared = with_shared([prompt.rendered for prompt in fits])
+    return [replace(prompt, rendered=rendered) for prompt, rendered in zip(fits, shared, strict=True)]
 
 
 def _common(a: str, b: str) -> int:
@@ -155,16 +155,16 @@ def _common(a: str, b: str) -> int:
 
 
 def _fit(filled: Filled, count: Callable[[Prompt], int | None], room: int | None, mode: Mode) -> Fitted:
-    whole = _with(filled, count, mode, len(filled.shots))
-    if room is None or whole.tokens is None or whole.tokens <= room:
-        return whole
+    complete = _with(filled, count, mode, len(filled.shots))
+    if room is None or complete.tokens is None or complete.tokens <= room:
+        return complete
     low, high = 0, len(filled.shots)
     best = _with(filled, count, mode, 0)
     while high - low > 1:
         middle = (low + high) // 2
-        tried = _with(filled, count, mode, middle)
-        if (tried.tokens or 0) <= room:
-            low, best = middle, tried
+        candidate = _with(filled, count, mode, middle)
+        if (candidate.tokens or 0) <= room:
+            low, best = middle, candidate
         else:
             high = middle
     return best
@@ -180,9 +180,9 @@ class _Job:
 
     def __init__(self, template: Template, binding: Binding, chat: bool) -> None:
         self.template, self.binding, self.chat = template, binding, chat
-        wanted = template.slots_by_part
-        self.of_row = set(wanted["system"]) | set(wanted["instruction"])
-        self.of_shot = set(wanted["shot"]) | (set(wanted["instruction"]) if chat else set())
+        slots = template.slots_by_part
+        self.of_row = set(slots["system"]) | set(slots["instruction"])
+        self.of_shot = set(slots["shot"]) | (set(slots["instruction"]) if chat else set())
 
     def with_turns(self, example: "Example") -> bool:
         """Whether the row's earlier turns stand in the chat as turns, and the slot `input` is its last question."""
@@ -191,7 +191,7 @@ class _Job:
     def turns(self, example: "Example") -> tuple[Message, ...]:
         if not self.with_turns(example):
             return ()
-        return tuple(one.as_dict() for one in split_question(example.messages)[0])
+        return tuple(turn.as_dict() for turn in split_question(example.messages)[0])
 
     def row(self, example: "Example") -> dict[str, Any]:
         return self._values(example, self.of_row, solved=False)
@@ -199,15 +199,15 @@ class _Job:
     def shot(self, example: "Example") -> dict[str, Any]:
         return self._values(example, self.of_shot, solved=True)
 
-    def _values(self, example: "Example", wanted: set[str], *, solved: bool) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        for name in wanted:
+    def _values(self, example: "Example", slots: set[str], *, solved: bool) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name in slots:
             value = self._always(example, name, solved) if name in ALWAYS else self.binding.fill(name, example)
             if name == "input" and self.with_turns(example) and not solved:
                 value = split_question(example.messages)[1]
             if value is not None:
-                made[name] = value
-        return made
+                values[name] = value
+        return values
 
     def _always(self, example: "Example", name: str, solved: bool) -> Any:
         if name == "labels":
@@ -226,17 +226,23 @@ def _chunks(job: _Job, examples: "Sequence[Example]", shots: "Sequence[Sequence[
         end, size = start, 0
         rows: list[dict[str, Any]] = []
         solved: list[dict[str, Any]] = []
-        places: dict[int, int] = {}
+        shot_index: dict[int, int] = {}
         while end < len(examples) and end - start < ROWS_AT_ONCE and size < CHARACTERS_AT_ONCE:
             rows.append(job.row(examples[end]))
             size += _size(rows[-1])
             for shot in shots[end]:
-                if id(shot) not in places:
-                    places[id(shot)] = len(solved)
+                if id(shot) not in shot_index:
+                    shot_index[id(shot)] = len(solved)
                     solved.append(job.shot(shot))
                     size += _size(solved[-1])
             end += 1
-        yield _ask(job, rows, solved, examples[start:end], [[places[id(s)] for s in own] for own in shots[start:end]])
+        yield _ask(
+            job,
+            rows,
+            solved,
+            examples[start:end],
+            [[shot_index[id(s)] for s in row_shots] for row_shots in shots[start:end]],
+        )
         start = end
 
 
@@ -245,24 +251,24 @@ def _ask(
     rows: list[dict[str, Any]],
     solved: list[dict[str, Any]],
     examples: "Sequence[Example]",
-    places: list[list[int]],
+    shots_by_row: list[list[int]],
 ) -> list[Filled]:
     request = {"op": "fill", "parts": job.template.texts, "chat": job.chat, "rows": rows, "shots": solved}
-    made = sandbox().ask(request)
-    if "problem" in made:
-        row = made.get("row")
-        raise as_error(made, f"row {examples[row].key + 1}" if row is not None and made["part"] != "shot" else "")
+    reply = sandbox().ask(request)
+    if "problem" in reply:
+        row = reply.get("row")
+        raise as_error(reply, f"row {examples[row].key + 1}" if row is not None and reply["part"] != "shot" else "")
     return [
         Filled(
-            made["systems"][place] or split_system(examples[place].messages)[0],
-            tuple(made["shots"][i] for i in own),
-            tuple(made["asked"][i] for i in own) if job.chat else (),
-            made["instructions"][place],
+            reply["systems"][index] or split_system(examples[index].messages)[0],
+            tuple(reply["shots"][i] for i in shot_indices),
+            tuple(reply["asked"][i] for i in shot_indices) if job.chat else (),
+            reply["instructions"][index],
             job.template.separator,
             job.chat,
-            job.turns(examples[place]),
+            job.turns(examples[index]),
         )
-        for place, own in enumerate(places)
+        for index, shot_indices in enumerate(shots_by_row)
     ]
 
 

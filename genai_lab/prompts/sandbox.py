@@ -29,9 +29,9 @@ LONGEST_ANSWER = 400 * 2**20
 class Ended(TemplateError):
     """A template was stopped together with its process; `words` say why, as in "took longer than 1 s"."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(f"The template {words}; simplify it.")
-        self.words = words
+    def __init__(self, message: str) -> None:
+        super().__init__(f"The template {message}; simplify it.")
+        self.message = message
 
 
 class Sandbox:
@@ -47,16 +47,16 @@ class Sandbox:
         with self._places:
             process = self._take()
             try:
-                made = process.ask(request, seconds)
+                reply = process.ask(request, seconds)
             except BaseException:
                 process.end()
                 raise
-            if made.get("ended"):
+            if reply.get("ended"):
                 process.end()
             else:
                 with self._lock:
                     self._idle.append(process)
-            return made
+            return reply
 
     def close(self) -> None:
         with self._lock:
@@ -140,18 +140,18 @@ class _Process:
 
     def _read(self, size: int, began: float, seconds: float) -> bytes:
         assert self._child.stdout is not None
-        pieces, left, until = [], size, began + seconds
-        while left:
+        pieces, remaining, until = [], size, began + seconds
+        while remaining:
             if not self._ready.select(max(0.0, until - time.monotonic())):
                 if self._had_its_time(seconds) or time.monotonic() - began > max(seconds, PATIENCE_SECONDS):
                     raise Ended(f"took longer than {seconds:g} s and was stopped")
                 until = time.monotonic() + 0.05
                 continue
-            piece = os.read(self._child.stdout.fileno(), min(left, 2**20))
+            piece = os.read(self._child.stdout.fileno(), min(remaining, 2**20))
             if not piece:
                 raise Ended("broke the process that filled it")
             pieces.append(piece)
-            left -= len(piece)
+            remaining -= len(piece)
         return b"".join(pieces)
 
 

@@ -110,8 +110,8 @@ class Binding:
         """The slot's text from a row, None where the row lacks a column."""
         if slot == "input" and (example.messages or (slot not in self.columns and slot not in example.fields)):
             return example.input or None
-        found = [example.fields.get(name) for name in self.columns.get(slot, (slot,))]
-        return None if None in found else "\n".join(str(text) for text in found)
+        values = [example.fields.get(name) for name in self.columns.get(slot, (slot,))]
+        return None if None in values else "\n".join(str(text) for text in values)
 
 
 def bind(
@@ -128,20 +128,24 @@ def bind(
     """
     roles = roles or {}
     spelt = {as_slot(name): name for name in reversed(columns)}
-    found: dict[str, tuple[str, ...]] = {}
+    columns_by_slot: dict[str, tuple[str, ...]] = {}
     for slot in template.slots:
-        own = roles.get(slot) or (roles.get("messages") if slot == "input" else None)
-        if own:
-            found[slot] = tuple(own)
+        role_columns = roles.get(slot) or (roles.get("messages") if slot == "input" else None)
+        if role_columns:
+            columns_by_slot[slot] = tuple(role_columns)
         elif slot in columns:
-            found[slot] = (slot,)
+            columns_by_slot[slot] = (slot,)
         elif slot in spelt:
-            found[slot] = (spelt[slot],)
+            columns_by_slot[slot] = (spelt[slot],)
         else:
-            known = ", ".join(dict.fromkeys([*columns, *(role for role, own in roles.items() if own)]))
-            raise TemplateError(f"The template asks for {slot!r}, which the dataset does not have. It has: {known}.")
-    _refuse_answers(template, found, roles)
-    return Binding(found, tuple(labels))
+            known_columns = ", ".join(
+                dict.fromkeys([*columns, *(role for role, role_columns in roles.items() if role_columns)])
+            )
+            raise TemplateError(
+                f"The template asks for {slot!r}, which the dataset does not have. It has: {known_columns}."
+            )
+    _refuse_answers(template, columns_by_slot, roles)
+    return Binding(columns_by_slot, tuple(labels))
 
 
 def as_slot(column: str) -> str:
@@ -149,31 +153,33 @@ def as_slot(column: str) -> str:
     return re.sub(r"\W+", "_", column.strip()).strip("_").lower()
 
 
-def _refuse_answers(template: Template, found: dict[str, tuple[str, ...]], roles: Mapping[str, Sequence[str]]) -> None:
+def _refuse_answers(
+    template: Template, columns_by_slot: dict[str, tuple[str, ...]], roles: Mapping[str, Sequence[str]]
+) -> None:
     answers = {name: role for role in ("reference", "label") for name in roles.get(role, ())}
     if not roles.get("reference"):
         answers |= dict.fromkeys(roles.get("messages", ()), "answer")
     for part in ("system", "instruction"):
         for slot in template.slots_by_part[part]:
-            columns = () if slot == "input" and not roles.get("input") else found.get(slot, ())
-            shown = slot if slot in ANSWERS else next((answers[c] for c in columns if c in answers), None)
-            if shown:
+            columns = () if slot == "input" and not roles.get("input") else columns_by_slot.get(slot, ())
+            answer_role = slot if slot in ANSWERS else next((answers[c] for c in columns if c in answers), None)
+            if answer_role:
                 raise TemplateError(
-                    f"The {part} shows {slot!r}, which is the {shown} that the model should find; "
+                    f"The {part} shows {slot!r}, which is the {answer_role} that the model should find; "
                     "only the shot may hold it."
                 )
 
 
 @lru_cache(maxsize=512)
 def _slots(texts: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
-    made = sandbox().ask({"op": "slots", "parts": dict(texts)}, SLOTS_SECONDS)
-    if "problem" in made:
-        raise as_error(made)
-    return dict(made["slots"])
+    reply = sandbox().ask({"op": "slots", "parts": dict(texts)}, SLOTS_SECONDS)
+    if "problem" in reply:
+        raise as_error(reply)
+    return dict(reply["slots"])
 
 
-def as_error(made: Mapping[str, Any], where: str = "") -> TemplateError:
+def as_error(reply: Mapping[str, Any], where: str = "") -> TemplateError:
     """The sandbox's problem as a sentence; `where` names the row."""
-    part = f"The {made['part']}" if made.get("part") else "The template"
-    words = str(made["problem"]).rstrip(".")
-    return TemplateError(f"{part} {words}{f' ({where})' if where else ''}.")
+    part = f"The {reply['part']}" if reply.get("part") else "The template"
+    problem = str(reply["problem"]).rstrip(".")
+    return TemplateError(f"{part} {problem}{f' ({where})' if where else ''}.")

@@ -190,7 +190,7 @@ def test_an_honest_template_is_filled_while_hostile_ones_run() -> None:
     def attack() -> None:
         with pytest.raises(ChatTemplateError) as caught:
             render_chat(NESTED, [SAY])
-        ended.append(caught.value.words)
+        ended.append(caught.value.message)
 
     threads = [threading.Thread(target=attack) for _ in range(5)]
     for thread in threads:

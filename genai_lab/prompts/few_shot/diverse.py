@@ -19,21 +19,21 @@ class Diverse:
     title = "Diverse"
     about = "Rows that are least like one another (TF-IDF), begun with one drawn by the seed; the same for every item."
     per_item = False
-    drawn = True
+    seeded = True
 
     def rank(self, pool: Pool, texts: Sequence[str], k: int, seed: int, fixed: Sequence[int]) -> Iterator[list[int]]:
         order = np.random.default_rng(seed).permutation(len(pool.examples))[:MOST_COMPARED]
         if not len(order):
             yield []
             return
-        _, known = vectors([pool.texts[place] for place in order])
-        chosen, likeness = [0], (known @ known[0].T).toarray().ravel()
-        while len(chosen) < min(k + SPARE, len(order)):
-            likeness[chosen] = np.inf
-            chosen.append(int(np.argmin(likeness)))
-            likeness = np.maximum(likeness, (known @ known[chosen[-1]].T).toarray().ravel())
-        rest = [place for place in range(len(order)) if place not in set(chosen)]
-        yield [int(order[place]) for place in (*chosen, *rest)]
+        _, matrix = vectors([pool.texts[index] for index in order])
+        selected, likeness = [0], (matrix @ matrix[0].T).toarray().ravel()
+        while len(selected) < min(k + SPARE, len(order)):
+            likeness[selected] = np.inf
+            selected.append(int(np.argmin(likeness)))
+            likeness = np.maximum(likeness, (matrix @ matrix[selected[-1]].T).toarray().ravel())
+        others = [index for index in range(len(order)) if index not in set(selected)]
+        yield [int(order[index]) for index in (*selected, *others)]
 
 
 SELECTORS.register("diverse")(Diverse())

@@ -10,7 +10,7 @@ class First:
     title = "First"
     about = "The first rows, the same for every item; the seed draws their order."
     per_item = False
-    drawn = True
+    seeded = True
 
     def rank(self, pool: Pool, texts: Sequence[str], k: int, seed: int, fixed: Sequence[int]) -> Iterator[range]:
         yield range(len(pool.examples))

@@ -12,7 +12,7 @@ class Random:
     title = "Random"
     about = "Drawn by the seed, the same for every item, so that what they share is read once."
     per_item = False
-    drawn = True
+    seeded = True
 
     def rank(self, pool: Pool, texts: Sequence[str], k: int, seed: int, fixed: Sequence[int]) -> Iterator[list[int]]:
         yield np.random.default_rng(seed).permutation(len(pool.examples)).tolist()

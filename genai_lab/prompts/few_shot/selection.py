@@ -35,7 +35,7 @@ class Selector(Protocol):
     title: str
     about: str
     per_item: bool
-    drawn: bool
+    seeded: bool
 
     def rank(
         self, pool: Pool, texts: Sequence[str], k: int, seed: int, fixed: Sequence[int]
@@ -97,43 +97,43 @@ def select(
             f"All examples are in the split {' and '.join(sorted(evaluated))!s}, which is being evaluated; split the "
             "dataset, so that shots come from another part."
         )
-    made = Pool(allowed, [text_of(example, columns) for example in allowed])
+    candidates = Pool(allowed, [text_of(example, columns) for example in allowed])
     texts = [text_of(item, columns) for item in items]
-    rankings = selector.rank(made, texts, k, seed, fixed)
-    common = None if selector.per_item else [int(place) for place in next(rankings)]
+    rankings = selector.rank(candidates, texts, k, seed, fixed)
+    common = None if selector.per_item else [int(index) for index in next(rankings)]
     shots = []
     for item, text in zip(items, texts, strict=True):
-        taken = _taken(made, common if common is not None else next(rankings), item, text, k)
+        examples = _taken(candidates, common if common is not None else next(rankings), item, text, k)
         order = _order(selector, k, seed, item)
-        shots.append(tuple(taken[place] for place in order))
+        shots.append(tuple(examples[index] for index in order))
     return shots
 
 
 def text_of(example: "Example", columns: Sequence[str] | None = None) -> str:
     """What makes two examples the same: the named columns, or all that hold no answer; case and spaces aside."""
     answers = {*example.references, example.label}
-    chosen = columns or [name for name, value in example.fields.items() if value not in answers] or example.fields
-    return " ".join(" ".join(example.fields.get(name, "") for name in chosen).lower().split())
+    names = columns or [name for name, value in example.fields.items() if value not in answers] or example.fields
+    return " ".join(" ".join(example.fields.get(name, "") for name in names).lower().split())
 
 
 def _order(selector: Selector, k: int, seed: int, item: "Example") -> Sequence[int]:
-    if not selector.drawn:
+    if not selector.seeded:
         return range(k)
-    own = [item.key] if selector.per_item else []
-    return np.random.default_rng([seed, k, *own]).permutation(k).tolist()
+    item_key = [item.key] if selector.per_item else []
+    return np.random.default_rng([seed, k, *item_key]).permutation(k).tolist()
 
 
 def _taken(pool: Pool, ranking: Iterable[int], item: "Example", text: str, k: int) -> "list[Example]":
-    taken: list[Example] = []
-    seen = {text}
-    for place in ranking:
-        example = pool.examples[place]
-        if example.key != item.key and pool.texts[place] not in seen:
-            seen.add(pool.texts[place])
-            taken.append(example)
-            if len(taken) == k:
-                return taken
+    examples: list[Example] = []
+    texts = {text}
+    for index in ranking:
+        example = pool.examples[index]
+        if example.key != item.key and pool.texts[index] not in texts:
+            texts.add(pool.texts[index])
+            examples.append(example)
+            if len(examples) == k:
+                return examples
     raise LabError(
-        f"{k} shots are asked for, but only {len(taken)} can be shown with row {item.key + 1}; ask for fewer or choose "
+        f"{k} shots are asked for, but only {len(examples)} can be shown with row {item.key + 1}; ask for fewer or choose "
         "another way."
     )

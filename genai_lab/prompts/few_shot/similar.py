@@ -17,16 +17,16 @@ class Similar:
     title = "Most similar"
     about = "For every item the rows whose words are most like its own (TF-IDF); the seed draws their order."
     per_item = True
-    drawn = True
+    seeded = True
 
     def rank(
         self, pool: Pool, texts: Sequence[str], k: int, seed: int, fixed: Sequence[int]
     ) -> Iterator[Iterator[int]]:
-        vectorizer, known = vectors(pool.texts)
-        wanted = vectorizer.transform(texts)
+        vectorizer, pool_matrix = vectors(pool.texts)
+        query_matrix = vectorizer.transform(texts)
         step = max(1, CELLS_AT_ONCE // max(1, len(pool.texts)))
         for start in range(0, len(texts), step):
-            near = np.asarray((wanted[start : start + step] @ known.T).todense())
+            near = np.asarray((query_matrix[start : start + step] @ pool_matrix.T).todense())
             for row in near:
                 yield _best(row, k + SPARE)
 
@@ -44,13 +44,13 @@ def vectors(texts: Sequence[str]) -> tuple[Any, Any]:
 
 def _best(near: Any, most: int) -> Iterator[int]:
     """Places by falling likeness, equals in the order of their places; all are sorted only where `most` do not do."""
-    found: list[int] = []
+    nearest: list[int] = []
     if most < len(near):
         edge = np.partition(near, -most)[-most]
-        places = np.flatnonzero(near >= edge)
-        found = places[np.argsort(-near[places], kind="stable")].tolist()
-        yield from found
-    yield from np.argsort(-near, kind="stable").tolist()[len(found) :]
+        indices = np.flatnonzero(near >= edge)
+        nearest = indices[np.argsort(-near[indices], kind="stable")].tolist()
+        yield from nearest
+    yield from np.argsort(-near, kind="stable").tolist()[len(nearest) :]
 
 
 SELECTORS.register("similar")(Similar())
