@@ -29,7 +29,7 @@ class Pool:
 
 
 class Selector(Protocol):
-    """A way of choosing. `per_item` tells whether every item gets its own shots; `drawn` whether seeds change order."""
+    """A way of choosing. `per_item` tells whether every item gets its own shots; `seeded` whether seeds change it."""
 
     name: str
     title: str
@@ -134,6 +134,6 @@ def _taken(pool: Pool, ranking: Iterable[int], item: "Example", text: str, k: in
             if len(examples) == k:
                 return examples
     raise LabError(
-        f"{k} shots are asked for, but only {len(examples)} can be shown with row {item.key + 1}; ask for fewer or choose "
-        "another way."
+        f"{k} shots are asked for, but only {len(examples)} can be shown with row {item.key + 1}; ask for fewer or "
+        "choose another way."
     )
