@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from genai_lab.errors import ModelError
 from genai_lab.models.card import Card, Source
 from genai_lab.models.request import Generator
 from genai_lab.registry import Registry
+
+if TYPE_CHECKING:
+    from genai_lab.models.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,16 @@ class Backend:
     def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         """`base` is what an adapter stands on, loaded; it must stay so for as long as the adapter is used."""
         raise NotImplementedError
+
+    def load_scorer(self, card: Card, options: Options) -> "Scorer":
+        """The model as one that scores texts, by its role; raises ModelError for one that cannot."""
+        from genai_lab.models.reward_model import RewardModel
+        from genai_lab.models.text_scorer import TextScorer
+        from genai_lab.models.transformers import choose_device
+
+        if card.role == "reward":
+            return RewardModel(card, choose_device(options.device))
+        return TextScorer(card)
 
     def detect(self, text: str, options: Options) -> Source | None:
         """The source that a user's text names (a path, a name, an address), None where it is not of this kind."""

@@ -16,7 +16,8 @@ from genai_lab.errors import LabError, ModelError
 from genai_lab.memory import import_engine, release, resident
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.checks import size_text
-from genai_lab.models.sizing import judge_bytes
+from genai_lab.models.scorer import Scorer
+from genai_lab.models.sizing import scorer_bytes
 
 Loader = Callable[[Card, Options, Generator | None], Generator]
 
@@ -87,7 +88,7 @@ class ModelCache:
 
         Nothing happens if it is not loaded.
         """
-        for key in (name, judging(name)):
+        for key in (name, scoring_name(name)):
             with self._changed:
                 entry = self._entries.get(key)
                 while entry is not None and any(one.loading for one in self._with_above(entry)):
@@ -118,14 +119,14 @@ class ModelCache:
             self.unload(name)
 
     @contextmanager
-    def using(self, card: Card, load: Callable[..., Any]) -> Iterator[Any]:
-        """A model that does not generate, such as a judge, as `load` makes it: in the same budget, loaded once.
+    def scoring(self, card: Card, load: Callable[..., Any] | None = None) -> Iterator[Any]:
+        """The model as a `Scorer` (classifier, reward model, judge): in the same budget, loaded once whoever asks.
 
-        It cannot make room for others before the block ends. A model that can generate is loaded once more for it.
+        It cannot make room for others before the block ends. A model that generates is loaded once more for it.
         """
         if card.role == "generate":
-            card = replace(card, name=judging(card.name), memory_bytes=judge_bytes(card.parameters or 0), cache_bytes=0)
-        with self._using(card, load=load) as entry:
+            card = replace(card, name=scoring_name(card.name), memory_bytes=_scorer_bytes(card), cache_bytes=0)
+        with self._using(card, load=load or _load_scorer) as entry:
             yield entry.generator
 
     @contextmanager
@@ -339,9 +340,17 @@ def _same(one: Card, other: Card) -> bool:
     return (one.source, one.content_hash, one.path) == (other.source, other.content_hash, other.path)
 
 
-def judging(name: str) -> str:
-    """The entry of a model that generates, loaded once more to judge texts."""
+def scoring_name(name: str) -> str:
+    """The entry of a model that generates, loaded once more to score texts."""
     return f"{name} (judge)"
+
+
+def _scorer_bytes(card: Card) -> int:
+    return scorer_bytes(card.parameters or 0) if card.path is not None else card.memory_bytes or 0
+
+
+def _load_scorer(card: Card, options: Options, base: Generator | None) -> Scorer:
+    return BACKENDS.get(card.source.backend).load_scorer(card, options)
 
 
 def _end(entries: list[_Entry]) -> None:

@@ -16,7 +16,9 @@ from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Prompt
 from genai_lab.models.checks import bearer
 from genai_lab.models.connections import async_client, clear_errors, client, refuse_encoded, refuse_link_local
 from genai_lab.models.endpoint_events import UNREADABLE, count, json_value
+from genai_lab.models.endpoint_scorer import EndpointScorer
 from genai_lab.models.endpoint_stream import EndpointStream, Limits, Server, status_sentence
+from genai_lab.models.scorer import Scorer
 
 NOT_IN_PROTOCOL = ("top_k", "min_p", "typical_p", "repetition_penalty", "no_repeat_ngram_size", "num_beams")
 LONGEST_LIST = 4 * 2**20
@@ -48,6 +50,10 @@ class Endpoint(Backend):
             name, source, "generate", "endpoint", "OpenAI-compatible", memory_bytes=0, context=context, about=about,
             chat=True,
         )  # fmt: skip
+
+    def load_scorer(self, card: Card, options: Options) -> Scorer:
+        refuse_link_local(base_url(card.source), options.allow_link_local)
+        return EndpointScorer(card, base_url(card.source), options.timeout)
 
     def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         refuse_link_local(base_url(card.source), options.allow_link_local)

@@ -11,11 +11,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import BACKENDS, Backend, Card, Family, Generator, Options, Prompt, Request, Role, Source, Stream
 from genai_lab.models.fake_stream import FakeStream, Script, rendered
 from genai_lab.models.fake_tokens import VOCABULARY, token_text, tokenize
+from genai_lab.models.scorer import LogProbability, PromptLike, Scorer
 from genai_lab.settings import check_settings, read_settings, setting
 
 FAMILIES: dict[str, tuple[Role, Family, bool]] = {
@@ -80,6 +82,9 @@ class Fake(Backend):
     def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
         return FakeGenerator(card)
 
+    def load_scorer(self, card: Card, options: Options) -> Scorer:
+        return FakeScorer(card)
+
     def pretrained_arguments(self, card: Card) -> tuple[str, str | None] | None:
         return None
 
@@ -142,6 +147,38 @@ class FakeGenerator:
             raise LabError("The prompt is empty; type something or choose an example.")
         if size >= self.script.context:
             raise PromptTooLong(size, self.script.context)
+
+
+class FakeScorer(Scorer):
+    """Scores that follow from the text: the same text, the same score. A scripted answer is the score itself."""
+
+    def __init__(self, card: Card) -> None:
+        super().__init__(card)
+        self.script = script_of(card.source.location)
+
+    def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
+        if self.card.role != "classify":
+            return super().scores(texts, label)
+        return [self._number(f"{label}|{text}", text) for text in texts]
+
+    def log_probabilities(self, texts: Sequence[str], inputs: Sequence[str] = ()) -> list[LogProbability]:
+        if self.card.role != "generate":
+            return super().log_probabilities(texts, inputs)
+        sizes = [len(tokenize(text)) for text in texts]
+        return [
+            LogProbability(-size * (0.5 + self._number(text, "")), size)
+            for text, size in zip(texts, sizes, strict=True)
+        ]
+
+    def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
+        if self.card.role != "reward":
+            return super().rewards(prompts, completions)
+        return [self._number(f"{prompt}|{text}", text) for prompt, text in zip(prompts, completions, strict=True)]
+
+    def _number(self, key: str, text: str) -> float:
+        """From 0 to 1."""
+        scripted = self.script.answer(text) if text else None
+        return float(scripted) if scripted is not None else crc32(key.encode("utf-8", "replace")) / 2**32
 
 
 BACKENDS.register("fake")(Fake())

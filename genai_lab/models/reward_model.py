@@ -12,13 +12,13 @@ from genai_lab.errors import ModelError
 from genai_lab.models import Card
 from genai_lab.models.chat_tokens import chat_pair
 from genai_lab.models.loading import READING
+from genai_lab.models.scorer import PromptLike, Scorer
 from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
 BATCH_TOKENS = 8192
 LONGEST = 1024
 PROMPT_FORMAT = "prompt_format"  # of a reward model's settings: "chat" or "plain"
-PromptLike = str | Sequence[Mapping[str, Any]]  # a prompt, or the messages of one
 
 
 def plain(prompt: PromptLike) -> str:
@@ -81,7 +81,7 @@ def with_separator(prompt: str, completion: str) -> str:
     return f" {completion}"
 
 
-class RewardModel:
+class RewardModel(Scorer):
     """A loaded reward model. `hash` says which it was. Raises ModelError for a model that is none."""
 
     def __init__(self, card: Card, device: str = "cpu") -> None:
@@ -91,7 +91,7 @@ class RewardModel:
         if card.role != "reward" or card.path is None:
             raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
         kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-        self.card, self.hash = card, card.content_hash or card.name
+        super().__init__(card)
         self.tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
         with READING:
             module = AutoModelForSequenceClassification.from_pretrained(
@@ -121,7 +121,11 @@ class RewardModel:
         prompt = plain(prompt)
         return encode_text_pair(self.tokenizer, prompt, completion, self.longest)[0]
 
-    def scores(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
+    @property
+    def reads_input(self) -> bool:
+        return True
+
+    def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
         """The reward of each completion of its prompt, in order; batches of similar length, the same every time."""
         import torch
 
@@ -142,23 +146,6 @@ class RewardModel:
             for place, one in zip(places, out.float()[:, 0].tolist(), strict=True):
                 found[place] = one
         return found
-
-
-class RewardScorer:
-    """A reward model beside the prompts of the rows that it is to score, as a metric asks it."""
-
-    def __init__(self, model: Any, prompts: Sequence[str]) -> None:
-        self.model, self.prompts, self.hash = model, prompts, model.hash
-
-    @property
-    def reads_input(self) -> bool:
-        return True
-
-    def scores(self, texts: Sequence[str], label: str = "") -> list[float]:
-        return self.model.scores(self.prompts, texts)
-
-    def log_probabilities(self, texts: Sequence[str]) -> list[Any]:
-        raise ModelError(f"{self.model.card.name} is a reward model; choose a model that writes text.")
 
 
 def reads_forward(module: Any) -> bool:

@@ -63,8 +63,8 @@ def foreseen(
     return Size(weights + cache + code, cache, dtype)
 
 
-def judge_bytes(parameters: int) -> int:
-    """Of a model that only judges texts, which is loaded in float32 without a decoding step."""
+def scorer_bytes(parameters: int) -> int:
+    """Of a model that only scores texts, which is loaded in float32 without a decoding step."""
     return 4 * parameters + CODE
 
 

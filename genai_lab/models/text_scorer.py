@@ -1,13 +1,12 @@
 """Models that judge texts instead of writing them: a classifier's probability, a language model's log-probability."""
 
-import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
 from genai_lab.models.loading import READING
+from genai_lab.models.scorer import LogProbability, Scorer
 from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
@@ -16,15 +15,7 @@ LOGITS = 2**26
 WRONG = ("toxic", "toxicity", "offensive", "hate", "abusive", "label_1", "1")
 
 
-@dataclass(frozen=True)
-class LogProbability:
-    """The sum over the text's tokens, in nats, and how many tokens it covers."""
-
-    total: float
-    tokens: int
-
-
-class TextScorer:
+class TextScorer(Scorer):
     """A loaded model. `hash` says which it was: the content hash, or the name where there is none.
 
     Raises ModelError where the model cannot be loaded or is of another family.
@@ -51,7 +42,7 @@ class TextScorer:
                 f"{card.name} is of the family {card.family}, which judges no texts; choose a local model."
             )
         kept = {"trust_remote_code": False, "local_files_only": True}
-        self.card, self.hash = card, card.content_hash or card.name
+        super().__init__(card)
         self._tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
         kind = kinds[card.family]
         with READING:
@@ -63,14 +54,13 @@ class TextScorer:
         self._tokenizer.padding_side = "right"
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.unk_token
-        self._sources: list[str] = []
 
     def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
         """P(label) of each text, 0 to 1; without a label the one whose name says that something is wrong."""
         import torch
 
         if self.card.family != "classifier":
-            raise ModelError(f"{self.card.name} is no classifier; choose one, such as starter-toxicity.")
+            return super().scores(texts, label)
         place = self._place(label)
         found: list[float | None] = []
         for start in range(0, len(texts), BATCH):
@@ -79,18 +69,12 @@ class TextScorer:
                 found += self._module(**coded).logits.softmax(-1)[:, place].tolist()
         return found
 
-    def given(self, sources: Sequence[str]) -> "TextScorer":
-        """The same model with what an encoder-decoder reads before each text; decoder-only models ignore it."""
-        other = copy.copy(self)
-        other._sources = list(sources)
-        return other
-
     @property
     def reads_input(self) -> bool:
         """Whether log-probabilities are of the text given an input."""
         return self.card.family == "encoder-decoder"
 
-    def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
+    def log_probabilities(self, texts: Sequence[str], inputs: Sequence[str] = ()) -> list[LogProbability]:
         """Of each text alone, after the model's own start, or given its input; a text beyond the context is cut.
 
         A decoder-only model without a start token does not judge the first token. Raises ModelError for an
@@ -98,7 +82,7 @@ class TextScorer:
         """
         if self.card.family == "classifier":
             raise ModelError(f"{self.card.name} is a classifier; choose a model that writes text.")
-        if self.reads_input and len(self._sources) != len(texts):
+        if self.reads_input and len(inputs) != len(texts):
             raise ModelError(
                 f"{self.card.name} reads an input before each text; name it, or choose a decoder-only one."
             )
@@ -107,14 +91,14 @@ class TextScorer:
         step = max(1, min(BATCH, LOGITS // (self._longest * self._module.config.vocab_size)))
         for start in range(0, len(order), step):
             places = order[start : start + step]
-            for place, one in zip(places, self._judged(texts, places), strict=True):
+            for place, one in zip(places, self._batch(texts, inputs, places), strict=True):
                 found[place] = one
         return found
 
     def close(self) -> None:
         self._module = None
 
-    def _judged(self, texts: Sequence[str], places: Sequence[int]) -> list[LogProbability]:
+    def _batch(self, texts: Sequence[str], inputs: Sequence[str], places: Sequence[int]) -> list[LogProbability]:
         """One batch, padded on the right."""
         import torch
 
@@ -124,7 +108,7 @@ class TextScorer:
             return [LogProbability(0.0, 0)] * len(places)
         with torch.inference_mode():
             if self.reads_input:
-                read = self._coded([self._sources[place] for place in places])
+                read = self._coded([inputs[place] for place in places])
                 logits = self._module(**read, labels=ids.masked_fill(mask == 0, -100)).logits
             else:
                 logits = self._module(**coded).logits[:, :-1]

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.context import LabContext
-from genai_lab.errors import LabError, ModelError
-from genai_lab.models import Card, Options
-from genai_lab.models.reward_model import PromptLike, RewardModel
-from genai_lab.models.transformers import choose_device
+from genai_lab.errors import LabError
+from genai_lab.models.scorer import PromptLike
 from genai_lab.services import models
 from genai_lab.services.packing import asked_of
+from genai_lab.services.scorers import CachedScorer
 from genai_lab.views import View
 from storage import runs
 
@@ -43,9 +42,8 @@ def score(lab: LabContext, model: str, prompts: Sequence[PromptLike], completion
     view = models.show(lab, model)
     if view.card.role != "reward":
         raise LabError(f"{model} is no reward model; choose one, or train one on preferences.")
-    if view.status not in ("ready", "loaded"):
-        raise LabError(f"{model} is {view.status}{f': {view.detail}' if view.detail else ''}".rstrip(".") + ".")
-    return CachedRewardModel(lab, view.card).scores(prompts, completions)
+    models.check_ready(view)
+    return CachedScorer(lab, view.card).rewards(prompts, completions)
 
 
 def rank(lab: LabContext, model: str, prompt: PromptLike, completions: Sequence[str]) -> list[tuple[int, float]]:
@@ -83,20 +81,3 @@ def messages_of(prompt: Any, rendered: str) -> PromptLike:
     if not isinstance(prompt, dict) or prompt.get("mode") != "chat":
         return rendered
     return prompt.get("messages") or [{"role": "user", "content": prompt.get("text", "")}]
-
-
-class CachedRewardModel:
-    """A reward model in the lab's memory budget, loaded when it is asked."""
-
-    def __init__(self, lab: LabContext, card: Card) -> None:
-        if card.role != "reward":
-            raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
-        self._lab, self.card = lab, models.hashed(lab, card)
-        self.hash = self.card.content_hash or card.name
-
-    def scores(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
-        def load(card: Card, options: Options, base: object) -> Any:
-            return RewardModel(card, choose_device(options.device))
-
-        with self._lab.models.using(self.card, load) as model:
-            return list(model.scores(prompts, completions))

@@ -1,4 +1,4 @@
-"""The model that a metric asks, found in the catalogue by the name in the metric's settings."""
+"""Models that score texts, found in the catalogue by name: classifiers, language models as judges, reward models."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -7,43 +7,46 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.metrics import METRICS, Classifier
 from genai_lab.models import Card
-from genai_lab.models.reward_model import RewardScorer
-from genai_lab.models.text_scorer import LogProbability, TextScorer
-from genai_lab.services import models, rewards
+from genai_lab.models.scorer import LogProbability, PromptLike, Scorer
+from genai_lab.services import models
 
 
-def scorer_for(lab: LabContext, metric: str, settings: Any, sources: Sequence[str] = ()) -> Classifier | None:
-    """The loaded model, None for a metric that asks none; raises UnknownName or ModelError.
+def scorer_for(lab: LabContext, metric: str, settings: Any, inputs: Sequence[str] = ()) -> Classifier | None:
+    """The model that a metric asks, loaded; None for a metric that asks none. Raises UnknownName or ModelError.
 
-    `sources` are the inputs of the rows, which an encoder-decoder and a reward model read before they judge.
+    `inputs` are those of the rows, which an encoder-decoder and a reward model read before they score.
     """
     if METRICS.get(metric).needs != "model":
         return None
-    if getattr(METRICS.get(metric), "reads", "") == "pairs":
-        return RewardScorer(rewards.CachedRewardModel(lab, models.show(lab, settings.model).card), sources)
-    return CachedScorer(lab, models.show(lab, settings.model).card, sources)
+    return CachedScorer(lab, models.show(lab, settings.model).card, inputs)
 
 
 class CachedScorer:
-    """A judge in the lab's memory budget, loaded when it is made and kept loaded between the systems of an evaluation.
+    """A model that scores, in the lab's memory budget: loaded when it is made, and again if it made room meanwhile.
 
     Raises ModelError where the model cannot be loaded or is of another family.
     """
 
-    def __init__(self, lab: LabContext, card: Card, sources: Sequence[str]) -> None:
-        self._lab, self._sources = lab, tuple(sources)
+    def __init__(self, lab: LabContext, card: Card, inputs: Sequence[str] = ()) -> None:
+        self._lab, self._inputs = lab, tuple(inputs)
         self.card = models.hashed(lab, card)
-        self.hash = self.card.content_hash or card.name
-        with self._judge() as judge:
-            self.reads_input = judge.reads_input
+        with self._scorer() as scorer:
+            self.hash, self.reads_input = scorer.hash, scorer.reads_input
 
     def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
-        with self._judge() as judge:
-            return list(judge.scores(texts, label))
+        """A reward model's rewards of the texts given their inputs, a classifier's probabilities."""
+        with self._scorer() as scorer:
+            if self.card.role == "reward":
+                return list(scorer.rewards(self._inputs, texts))
+            return list(scorer.scores(texts, label))
 
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
-        with self._judge() as judge:
-            return list(judge.given(self._sources).log_probabilities(texts))
+        with self._scorer() as scorer:
+            return list(scorer.log_probabilities(texts, self._inputs))
 
-    def _judge(self) -> AbstractContextManager[Any]:
-        return self._lab.models.using(self.card, lambda card, options, base: TextScorer(card))
+    def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
+        with self._scorer() as scorer:
+            return list(scorer.rewards(prompts, completions))
+
+    def _scorer(self) -> AbstractContextManager[Scorer]:
+        return self._lab.models.scoring(self.card)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genai_lab.models.reward_model import BATCH_TOKENS, PromptLike, as_messages, encode_prompt_and_completion, plain
+from genai_lab.models.reward_model import BATCH_TOKENS, as_messages, encode_prompt_and_completion, plain
+from genai_lab.models.scorer import PromptLike
 from genai_lab.training.artefacts import restored
 from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module, load_tokenizer
@@ -27,7 +28,7 @@ class ImplicitReward:
         self._device = device
         self._asked = as_messages if work.chat else plain
 
-    def scores(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
+    def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
         """In order; batches of similar length, the same every time."""
         rows = [
             encode_prompt_and_completion(self._tokenizer, self._asked(prompt), completion, self._length)[:2]

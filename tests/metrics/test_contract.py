@@ -9,7 +9,7 @@ import pytest
 
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, Figure, measure, settings_of
-from genai_lab.models.text_scorer import LogProbability
+from genai_lab.models.scorer import LogProbability
 
 PREDICTIONS = ["The cat sat on the mat.", "a dog barks", "", "une pomme rouge", "up up up up", "the end of the story"]
 REFERENCES = [

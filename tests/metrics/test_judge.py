@@ -55,7 +55,7 @@ def test_an_encoder_decoder_judges_a_text_given_its_input():
         ["translate English to French: The cat sleeps.", "summarize: A: Hi. B: Bye."],
         ["Le chat dort.", "Hi."],
     )
-    for source, text, one in zip(sources, texts, judge.given(sources).log_probabilities(texts), strict=True):
+    for source, text, one in zip(sources, texts, judge.log_probabilities(texts, sources), strict=True):
         read = judge._tokenizer(source, return_tensors="pt")["input_ids"]
         ids = judge._tokenizer(text, return_tensors="pt")["input_ids"]
         loss = float(judge._module(input_ids=read, labels=ids).loss.detach())

@@ -307,11 +307,11 @@ def test_measured_memory_takes_the_place_of_the_estimate(tmp_path: Path, monkeyp
 def test_a_judge_is_in_the_same_budget_and_makes_room(cache: ModelCache, loader: Loader) -> None:
     cache.acquire(card("a", 60))
     judge = card("toxicity", 60, role="classify")
-    with cache.using(judge, loader) as first:
+    with cache.scoring(judge, loader) as first:
         assert set(cache.loaded()) == {"toxicity"}
         with pytest.raises(ModelError, match="only 40 bytes can be freed while toxicity is in use"):
             cache.acquire(card("a", 60))
-    with cache.using(judge, loader) as again:
+    with cache.scoring(judge, loader) as again:
         assert again is first
     cache.acquire(card("a", 60))
     assert set(cache.loaded()) == {"a"}
@@ -321,7 +321,7 @@ def test_a_judge_is_in_the_same_budget_and_makes_room(cache: ModelCache, loader:
 def test_a_generator_that_judges_is_loaded_once_more_and_goes_with_its_name(loader: Loader) -> None:
     cache = ModelCache(2**30, Options(), loader)
     cache.acquire(card("a"))
-    with cache.using(card("a", parameters=10), loader):
+    with cache.scoring(card("a", parameters=10), loader):
         assert set(cache.loaded()) == {"a", "a (judge)"}
     cache.unload("a")
     assert cache.loaded() == {}

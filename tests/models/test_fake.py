@@ -15,7 +15,7 @@ from genai_lab.errors import LabError, ModelError, PromptTooLong, UnknownName
 from genai_lab.models import Prompt, Request, Source
 from genai_lab.models.fake import FakeGenerator, fake_card
 from genai_lab.models.fake_tokens import token_text, tokenize
-from genai_lab.services import generation, microscope, models
+from genai_lab.services import generation, microscope, models, rewards, scorers
 
 SCRIPT = 'fake:{"kind": "completion", "answers": {"capital of France": "Paris, naïve", "sum": "4"}}'
 
@@ -137,6 +137,22 @@ def test_services_run_on_it_though_no_catalogue_lists_it(lab: LabContext) -> Non
         models.show(lab, "fakes")
     with pytest.raises(ModelError, match="no JSON"):
         models.show(lab, "fake:{")
+
+
+def test_it_scores_by_its_role(lab: LabContext) -> None:
+    toxic = scorers.CachedScorer(lab, models.show(lab, "fake-classifier").card).scores(["a", "b", "a"])
+    assert toxic[0] == toxic[2] != toxic[1]
+    assert (
+        rewards.score(lab, "fake-reward", ["p", "p"], ["x", "y"])[0]
+        != rewards.score(lab, "fake-reward", ["q"], ["x"])[0]
+    )
+    [likely] = scorers.CachedScorer(lab, models.show(lab, "fake").card).log_probabilities(["the small dog"])
+    assert likely.total < 0 < likely.tokens
+    with pytest.raises(ModelError, match="is no classifier"):
+        scorers.CachedScorer(lab, models.show(lab, "fake").card).scores(["a"])
+    with pytest.raises(ModelError, match="no log-probabilities"):
+        scorers.CachedScorer(lab, models.show(lab, "fake-reward").card).log_probabilities(["a"])
+    assert set(lab.models.loaded()) == {"fake-classifier", "fake-reward", "fake (judge)"}
 
 
 def test_it_needs_no_torch() -> None:

@@ -136,7 +136,7 @@ def test_the_implicit_reward_of_a_policy_is_what_its_run_measured(
     }
     for name, completions in sides.items():
         found = dict(told.metrics[f"validation {name} reward"])[step_of(best)]
-        scores = model.scores(prompts, completions)
+        scores = model.rewards(prompts, completions)
         assert abs(found) > 1e-3
         assert sum(scores) / len(scores) == pytest.approx(found, rel=1e-3, abs=1e-4)
 

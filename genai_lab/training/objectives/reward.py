@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.models.reward_model import PromptLike, encode_prompt_and_completion, encode_text_pair
+from genai_lab.models.reward_model import encode_prompt_and_completion, encode_text_pair
+from genai_lab.models.scorer import PromptLike
 from genai_lab.settings import check_settings, setting
 from genai_lab.training import IGNORED, Architecture, Training
 from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
