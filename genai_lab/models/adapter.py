@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source
+from genai_lab.models import BACKENDS, Card, Generator, Options, Source
 from genai_lab.models.adapter_types import BOTTLENECK
 from genai_lab.models.checks import (
     Tensor,
@@ -21,7 +21,7 @@ from genai_lab.models.checks import (
     weight_files,
 )
 from genai_lab.models.inspect import count, hash_of, hashed_files, inspect_folder, joined_hash
-from genai_lab.models.local import clear_errors
+from genai_lab.models.local import FolderBackend, clear_errors
 from genai_lab.models.sizing import SIZES, packed_bytes
 
 SOFT = frozenset({"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE"})
@@ -44,7 +44,7 @@ RANK = 1024
 WIDTH = 4
 
 
-class Adapter(Backend):
+class Adapter(FolderBackend):
     name = "adapter"
     title = "PEFT adapter"
     precedence = 30

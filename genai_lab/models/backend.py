@@ -68,13 +68,7 @@ class Backend:
 
     def load_scorer(self, card: Card, options: Options) -> "Scorer":
         """The model as one that scores texts, by its role; raises ModelError for one that cannot."""
-        from genai_lab.models.reward_model import RewardModel
-        from genai_lab.models.text_scorer import TextScorer
-        from genai_lab.models.transformers import choose_device
-
-        if card.role == "reward":
-            return RewardModel(card, choose_device(options.device))
-        return TextScorer(card)
+        raise NotImplementedError
 
     def detect(self, text: str, options: Options) -> Source | None:
         """The source that a user's text names (a path, a name, an address), None where it is not of this kind."""

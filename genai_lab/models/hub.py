@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source, connections
+from genai_lab.models import BACKENDS, Card, Options, Source, connections
 from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, existing_folder, parse_object
 from genai_lab.models.inspect import (
     TOKENIZER_FILES,
@@ -24,7 +24,7 @@ from genai_lab.models.inspect import (
     inspect_folder,
     role_of,
 )
-from genai_lab.models.local import load_folder
+from genai_lab.models.local import FolderBackend
 from genai_lab.models.sizing import foreseen, load_dtype
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
@@ -63,7 +63,7 @@ class HubModel:
         return sum(file.size for file in self.files)
 
 
-class Hub(Backend):
+class Hub(FolderBackend):
     name = "hub"
     title = "Hub"
     downloads = True
@@ -89,9 +89,6 @@ class Hub(Backend):
         if (folder := snapshot(options, source.location, found.revision)).is_dir():
             return inspect_folder(folder, name, source, options)
         return _card(found, name, source, options)
-
-    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
-        return load_folder(card, options)
 
 
 def endpoint() -> str:

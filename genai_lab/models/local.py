@@ -10,12 +10,27 @@ from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source
 from genai_lab.models.checks import check_links, existing_folder, folder_within
 from genai_lab.models.folders import MARKS, names_below
 from genai_lab.models.inspect import inspect_folder, quick_check
+from genai_lab.models.scorer import Scorer
 from genai_lab.models.tokenizer_panics import clear_panics
 
 log = logging.getLogger(__name__)
 
 
-class LocalFolder(Backend):
+class FolderBackend(Backend):
+    """What the backends share whose models lie in a folder of this machine."""
+
+    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
+        return load_folder(card, options)
+
+    def load_scorer(self, card: Card, options: Options) -> Scorer:
+        from genai_lab.models.reward_model import RewardModel
+        from genai_lab.models.text_scorer import TextScorer
+        from genai_lab.models.transformers import choose_device
+
+        return RewardModel(card, choose_device(options.device)) if card.role == "reward" else TextScorer(card)
+
+
+class LocalFolder(FolderBackend):
     name = "local"
     title = "Local folder"
     precedence = 40

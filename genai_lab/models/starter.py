@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source
+from genai_lab.models import BACKENDS, Card, Options, Source
 from genai_lab.models.inspect import inspect_folder
-from genai_lab.models.local import load_folder
+from genai_lab.models.local import FolderBackend
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "starter" / "weights"
 
@@ -15,7 +15,7 @@ def starters() -> list[str]:
     return sorted(path.parent.name for path in WEIGHTS.glob("starter-*/config.json"))
 
 
-class Starter(Backend):
+class Starter(FolderBackend):
     name = "starter"
     title = "Starter model"
     shipped = True
@@ -33,9 +33,6 @@ class Starter(Backend):
             listed = ", ".join(known) or "none; build them with `make starter`"
             raise ModelError(f"There is no starter model called {source.location[:100]!r}. Known: {listed}.")
         return inspect_folder(WEIGHTS / source.location, name, source, options)
-
-    def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
-        return load_folder(card, options)
 
 
 BACKENDS.register("starter")(Starter())
