@@ -12,14 +12,14 @@ LOWER = ("perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "t
 def figure_of(metric: str, name: str) -> Figure:
     """Raises LabError where the metric has no such figure; the harness brings its own, known by their names."""
     if metric == HARNESS:
-        own = name.partition(" ")[0]
-        low, high = (0.0, 1.0) if own in SHARES else (None, None)
-        return Figure(name, name.replace("_", " "), low, high, higher_is_better=own not in LOWER)
-    known = METRICS.get(metric)
-    for figure in known.figures:
+        base_name = name.partition(" ")[0]
+        low, high = (0.0, 1.0) if base_name in SHARES else (None, None)
+        return Figure(name, name.replace("_", " "), low, high, higher_is_better=base_name not in LOWER)
+    owner = METRICS.get(metric)
+    for figure in owner.figures:
         if figure.name == name:
             return figure
-    raise LabError(f"{known.title} has no figure {name!r}. Known: {', '.join(one.name for one in known.figures)}.")
+    raise LabError(f"{owner.title} has no figure {name!r}. Known: {', '.join(item.name for item in owner.figures)}.")
 
 
 def title_of(metric: str) -> str:

@@ -17,8 +17,8 @@ def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tu
     """
     if not path.is_file():
         raise LabError(f"There is no file {path}; give the path of a table of predictions.")
-    made: list[list[str]] = []
-    wanted: list[list[str]] = []
+    predictions: list[list[str]] = []
+    all_references: list[list[str]] = []
     for number, item in enumerate(readers.only_rows(guarded.read(path, options=WHOLE)), 1):
         for name in (prediction, *references):
             if name not in item:
@@ -28,14 +28,18 @@ def predictions_of(path: Path, prediction: str, references: Sequence[str]) -> tu
             raise LabError(
                 f"Row {number:,}, column {prediction!r}: a prediction must be a text or a number, or a list of them."
             )
-        own: list[str] = []
+        row_references: list[str] = []
         for name in references:
             value = item[name]
-            own += [readers.text_of(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
-        if references and not own:
+            row_references += [
+                readers.text_of(item_text)
+                for item_text in (value if isinstance(value, list) else [value])
+                if item_text is not None
+            ]
+        if references and not row_references:
             raise LabError(f"Row {number:,} has no reference in {', '.join(references)}.")
-        made.append([readers.text_of(text) for text in texts])
-        wanted.append(own)
-    if not made:
+        predictions.append([readers.text_of(text) for text in texts])
+        all_references.append(row_references)
+    if not predictions:
         raise LabError("The file has no rows.")
-    return made, wanted
+    return predictions, all_references

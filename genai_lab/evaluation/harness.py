@@ -90,7 +90,7 @@ def run(
     model = HFLM(pretrained=module, tokenizer=tokenizer, backend=kind, batch_size=BATCH)
     seeds = {f"{name}_seed": seed for name in ("numpy_random", "torch_random", "fewshot_random")}
     try:
-        found: Any = simple_evaluate(
+        results: Any = simple_evaluate(
             model=model,
             tasks=list(tasks),
             num_fewshot=shots,
@@ -101,8 +101,8 @@ def run(
             **seeds,
         )
     except Exception as problem:
-        raise LabError(_told(problem, tasks)) from problem
-    return [_result(name, found, seed) for name in found["samples"]]
+        raise LabError(_error_text(problem, tasks)) from problem
+    return [_result(name, results, seed) for name in results["samples"]]
 
 
 def _manager(folder: Path | None) -> Any:
@@ -114,36 +114,34 @@ def _manager(folder: Path | None) -> Any:
     return TaskManager(include_path=str(folder) if folder else None)
 
 
-def _told(problem: Exception, tasks: Sequence[str]) -> str:
-    words = " ".join(str(problem).split())[:300]
+def _error_text(problem: Exception, tasks: Sequence[str]) -> str:
+    text = " ".join(str(problem).split())[:300]
     named = ", ".join(tasks)
-    if (
-        isinstance(problem, ConnectionError | OSError)
-        or "couldn't reach" in words.lower()
-        or "offline" in words.lower()
-    ):
-        return f"The data of {named} cannot be fetched ({words}); check the network, or give tasks over local files."
-    return f"The harness failed on {named} ({type(problem).__name__}: {words}); the log has the details."
+    if isinstance(problem, ConnectionError | OSError) or "couldn't reach" in text.lower() or "offline" in text.lower():
+        return f"The data of {named} cannot be fetched ({text}); check the network, or give tasks over local files."
+    return f"The harness failed on {named} ({type(problem).__name__}: {text}); the log has the details."
 
 
-def _result(task: str, found: Any, seed: int) -> HarnessResult:
-    samples = found["samples"][task]
+def _result(task: str, results: Any, seed: int) -> HarnessResult:
+    samples = results["samples"][task]
     first = samples[0]["filter"]
-    rows = tuple(_row(one) for one in samples if one["filter"] == first)
-    version, shots = found["versions"].get(task, "?"), found["n-shot"].get(task, 0)
+    rows = tuple(_row(sample) for sample in samples if sample["filter"] == first)
+    version, shots = results["versions"].get(task, "?"), results["n-shot"].get(task, 0)
     signature = f"lm_eval:{importlib.metadata.version('lm_eval')}|task:{task}|version:{version}|shots:{shots}"
     figures = []
-    for key, value in found["results"][task].items():
+    for key, value in results["results"][task].items():
         name, _, kind = key.partition(",")
         if not kind or name.endswith("_stderr") or not isinstance(value, int | float):
             continue
-        own = [one[name] for one in samples if one["filter"] == kind and name in one]
+        values = [sample[name] for sample in samples if sample["filter"] == kind and name in sample]
         title = name if kind == "none" else f"{name} ({kind})"
-        figures.append(_figure(title, float(value), own, found["results"][task].get(f"{name}_stderr,{kind}"), seed))
+        figures.append(
+            _figure(title, float(value), values, results["results"][task].get(f"{name}_stderr,{kind}"), seed)
+        )
     return HarnessResult(task, signature, rows, tuple(figures))
 
 
-def _figure(name: str, value: float, own: Sequence[Any], error: Any, seed: int) -> HarnessFigure:
+def _figure(name: str, value: float, values: Sequence[Any], error: Any, seed: int) -> HarnessFigure:
     """With an interval of the lab's own where the figure is the mean of its rows."""
     import numpy as np
 
@@ -151,11 +149,15 @@ def _figure(name: str, value: float, own: Sequence[Any], error: Any, seed: int) 
     from genai_lab.evaluation.statistics import interval
     from genai_lab.metrics import Sample
 
-    if own and all(isinstance(one, int | float) for one in own) and abs(float(np.mean(own)) - value) < 1e-9:
+    if (
+        values
+        and all(isinstance(number, int | float) for number in values)
+        and abs(float(np.mean(values)) - value) < 1e-9
+    ):
         figure = figure_of(HARNESS, name)
-        sample = Sample(np.array(own, dtype=float), proportion=set(own) <= {0, 1})
+        sample = Sample(np.array(values, dtype=float), proportion=set(values) <= {0, 1})
         ends = interval(sample, bounds=(figure.low, figure.high), seed=seed)
-        return HarnessFigure(name, value, ends.low, ends.high, tuple(float(one) for one in own))
+        return HarnessFigure(name, value, ends.low, ends.high, tuple(float(number) for number in values))
     if isinstance(error, int | float):
         return HarnessFigure(name, value, value - Z * error, value + Z * error, None)
     return HarnessFigure(name, value, None, None, None)
@@ -163,15 +165,15 @@ def _figure(name: str, value: float, own: Sequence[Any], error: Any, seed: int) 
 
 def _row(sample: dict[str, Any]) -> HarnessRow:
     """Of a choice among continuations, the likeliest one is what the model said."""
-    arguments, said = sample["arguments"], sample["filtered_resps"]
-    texts = [one[1] if len(one) > 1 and isinstance(one[1], str) else "" for one in arguments]
+    arguments, responses = sample["arguments"], sample["filtered_resps"]
+    texts = [argument[1] if len(argument) > 1 and isinstance(argument[1], str) else "" for argument in arguments]
     target = sample["target"]
     if isinstance(target, int) and 0 <= target < len(texts):
         target = texts[target]
-    if isinstance(said[0], list | tuple):
-        likeliest = max(range(len(said)), key=lambda place: said[place][0])
-        said = [texts[likeliest]]
-    return HarnessRow(str(arguments[0][0]), _text(target), _text(said[0]))
+    if isinstance(responses[0], list | tuple):
+        likeliest = max(range(len(responses)), key=lambda index: responses[index][0])
+        responses = [texts[likeliest]]
+    return HarnessRow(str(arguments[0][0]), _text(target), _text(responses[0]))
 
 
 def _text(value: Any) -> str:

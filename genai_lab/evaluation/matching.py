@@ -25,25 +25,25 @@ def matches(prediction: str, reference: str) -> Matches:
     from rapidfuzz.distance import LCSseq
 
     spans = word_spans(prediction)
-    made = [normal(prediction[start:end]) for start, end in spans]
-    wanted = [normal(reference[start:end]) for start, end in word_spans(reference)]
+    words_a = [normal(prediction[start:end]) for start, end in spans]
+    words_b = [normal(reference[start:end]) for start, end in word_spans(reference)]
     common = [
-        place
-        for block in LCSseq.opcodes(made, wanted)
+        index
+        for block in LCSseq.opcodes(words_a, words_b)
         if block.tag == "equal"
-        for place in range(block.src_start, block.src_end)
+        for index in range(block.src_start, block.src_end)
     ]
-    return Matches(tuple(_runs(made, wanted, spans)), tuple(spans[place] for place in common))
+    return Matches(tuple(_runs(words_a, words_b, spans)), tuple(spans[index] for index in common))
 
 
-def _runs(made: list[str], wanted: list[str], spans: list[Span]) -> list[Span]:
+def _runs(predicted: list[str], expected: list[str], spans: list[Span]) -> list[Span]:
     """The longest runs that occur in the reference, from left to right, none within another."""
-    grams = {tuple(wanted[i : i + SHORTEST]) for i in range(len(wanted) - SHORTEST + 1)}
+    grams = {tuple(expected[i : i + SHORTEST]) for i in range(len(expected) - SHORTEST + 1)}
     runs: list[Span] = []
     start = 0
-    while start <= len(made) - SHORTEST:
+    while start <= len(predicted) - SHORTEST:
         end = start
-        while end + SHORTEST <= len(made) and tuple(made[end : end + SHORTEST]) in grams:
+        while end + SHORTEST <= len(predicted) and tuple(predicted[end : end + SHORTEST]) in grams:
             end += 1
         if end > start:
             runs.append((spans[start][0], spans[end + SHORTEST - 2][1]))

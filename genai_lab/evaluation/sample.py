@@ -46,5 +46,5 @@ class Sample:
         if self.shown is not None:
             return list(self.shown)
         if self.combine is not None:
-            return [None if np.isnan(one) else float(one) for one in self.combine(self.parts)]
-        return [None if np.isnan(one) else float(one) for one in self.parts]
+            return [None if np.isnan(value) else float(value) for value in self.combine(self.parts)]
+        return [None if np.isnan(value) else float(value) for value in self.parts]

@@ -80,8 +80,8 @@ def compare(a: Sample, b: Sample, *, bounds: Bounds = (None, None), seed: int = 
     are two-sided and never 0 (Phipson and Smyth, 2010); the effect is the mean difference over its standard
     deviation (Cohen's d for pairs). Rows that are undefined on either side are left out.
     """
-    kept = ~(_undefined(a.parts) | _undefined(b.parts))
-    first, second = a.parts[kept], b.parts[kept]
+    defined = ~(_undefined(a.parts) | _undefined(b.parts))
+    first, second = a.parts[defined], b.parts[defined]
     rng = np.random.default_rng(seed)
     if bounds[0] is not None and bounds[1] is not None:
         bounds = (bounds[0] - bounds[1], bounds[1] - bounds[0])
@@ -110,38 +110,39 @@ def compare(a: Sample, b: Sample, *, bounds: Bounds = (None, None), seed: int = 
 
 def corrected(ps: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the chance of any false alarm stays below 5 %."""
-    order = sorted(range(len(ps)), key=lambda place: ps[place])
-    made, least = [0.0] * len(ps), 0.0
-    for rank, place in enumerate(order):
-        least = max(least, min(1.0, ps[place] * (len(ps) - rank)))
-        made[place] = least
-    return made
+    order = sorted(range(len(ps)), key=lambda index: ps[index])
+    adjusted, least = [0.0] * len(ps), 0.0
+    for rank, index in enumerate(order):
+        least = max(least, min(1.0, ps[index] * (len(ps) - rank)))
+        adjusted[index] = least
+    return adjusted
 
 
-def verdict(a: str, b: str, figure: Figure, found: Comparison, p: float | None = None) -> str:
+def verdict(a: str, b: str, figure: Figure, comparison: Comparison, p: float | None = None) -> str:
     """The comparison in plain words; p is the corrected one where several systems are compared."""
-    if found.n == 0:
+    if comparison.n == 0:
         return f"{b} and {a} have no row in common."
     scale = 100 if (figure.low, figure.high) == (0.0, 1.0) else 1
     named = figure.title if scale == 1 or figure.title[0].isupper() else f"points of {figure.title}"
-    gain, low, high = (scale * one for one in (found.difference, found.low, found.high))
-    p = found.p_randomisation if p is None else p
+    gain, low, high = (scale * number for number in (comparison.difference, comparison.low, comparison.high))
+    p = comparison.p_randomisation if p is None else p
     if p < 0.05 and (low > 0) == (high > 0):
-        better = (found.difference > 0) == figure.higher_is_better
+        better = (comparison.difference > 0) == figure.higher_is_better
         low, high = sorted((abs(low), abs(high)))
         return (
             f"{b} is {'better' if better else 'worse'} than {a} by {abs(gain):.1f} {named}, "
-            f"95 % interval {low:.1f} to {high:.1f}, n = {found.n:,}, p = {p:.2g}."
+            f"95 % interval {low:.1f} to {high:.1f}, n = {comparison.n:,}, p = {p:.2g}."
         )
-    words = (
+    sentence = (
         f"No difference between {b} and {a} can be told: {gain:+.1f} {named}, "
-        f"95 % interval {low:.1f} to {high:.1f}, n = {found.n:,}, p = {p:.2g}"
+        f"95 % interval {low:.1f} to {high:.1f}, n = {comparison.n:,}, p = {p:.2g}"
     )
-    if found.rows_needed is None:
-        return f"{words}; on average they are equal."
-    if found.rows_needed <= found.n:
-        return f"{words}."
-    return f"{words}; about {_rounded(found.rows_needed):,} rows would be needed to tell a difference of this size."
+    if comparison.rows_needed is None:
+        return f"{sentence}; on average they are equal."
+    if comparison.rows_needed <= comparison.n:
+        return f"{sentence}."
+    rows = f"{_rounded(comparison.rows_needed):,} rows"
+    return f"{sentence}; about {rows} would be needed to tell a difference of this size."
 
 
 def _mean_ends(values: Array, bounds: Bounds, seed: int, resamples: int) -> tuple[float, float]:
@@ -158,8 +159,8 @@ def _mean_ends(values: Array, bounds: Bounds, seed: int, resamples: int) -> tupl
         half = float(student.ppf(0.975, n - 1)) * error
         return mean - half, mean + half
     means, errors = _resampled(values, np.random.default_rng(seed), resamples)
-    kept = errors > 1e-6 * error
-    early, late = np.quantile((means[kept] - mean) / errors[kept], [0.025, 0.975])
+    usable = errors > 1e-6 * error
+    early, late = np.quantile((means[usable] - mean) / errors[usable], [0.025, 0.975])
     return float(mean - late * error), float(mean - early * error)
 
 
@@ -205,9 +206,9 @@ def _resampled(values: Array, rng: np.random.Generator, resamples: int) -> tuple
     means, errors = np.empty(resamples), np.empty(resamples)
     step = max(1, 4_000_000 // n)
     for start in range(0, resamples, step):
-        drawn = centred[rng.integers(0, n, (min(step, resamples - start), n), dtype=np.int32)]
-        middle = drawn.mean(axis=1)
-        squares = np.einsum("ij,ij->i", drawn, drawn) - n * middle**2
+        resample = centred[rng.integers(0, n, (min(step, resamples - start), n), dtype=np.int32)]
+        middle = resample.mean(axis=1)
+        squares = np.einsum("ij,ij->i", resample, resample) - n * middle**2
         means[start : start + step] = mean + middle
         errors[start : start + step] = np.sqrt(np.maximum(squares, 0.0) / (n - 1) / n)
     return means, errors
@@ -225,8 +226,8 @@ def _resampled_means(values: Array, rng: np.random.Generator, resamples: int) ->
 
 def _counts(n: int, rng: np.random.Generator, resamples: int) -> Array:
     """How often each row is drawn, (R, n) float32."""
-    drawn = rng.integers(0, n, (resamples, n), dtype=np.int64) + np.arange(resamples)[:, None] * n
-    return np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n).astype(np.float32)
+    indices = rng.integers(0, n, (resamples, n), dtype=np.int64) + np.arange(resamples)[:, None] * n
+    return np.bincount(indices.ravel(), minlength=resamples * n).reshape(resamples, n).astype(np.float32)
 
 
 def _corpus(sample: Sample, parts: Array, bounds: Bounds, seed: int, resamples: int) -> Interval:
@@ -236,8 +237,8 @@ def _corpus(sample: Sample, parts: Array, bounds: Bounds, seed: int, resamples: 
     value = float(sample.combine(parts.sum(axis=0)[None])[0])
     if np.isnan(value):
         return Interval(None, None, None, n)
-    drawn = sample.combine(_counts(n, np.random.default_rng(seed), resamples).astype(float) @ parts)
-    low, high = (float(end) for end in np.nanquantile(drawn, [0.025, 0.975]))
+    resampled = sample.combine(_counts(n, np.random.default_rng(seed), resamples).astype(float) @ parts)
+    low, high = (float(end) for end in np.nanquantile(resampled, [0.025, 0.975]))
     if high - low <= 1e-12:
         low, high = _mostly(value, np.full(n, value), bounds)
     return Interval(value, *_within(min(low, value), max(high, value), bounds), n)
@@ -257,21 +258,21 @@ def _compare_sums(
 
     real = float(figure(second.sum(axis=0)[None])[0] - figure(first.sum(axis=0)[None])[0])
     counts = _counts(n, rng, resamples).astype(float)
-    drawn = figure(counts @ second) - figure(counts @ first)
+    resampled = figure(counts @ second) - figure(counts @ first)
     differ = (first != second).any(axis=1)
     swap, exact = _assignments(int(differ.sum()), rng, resamples)
     total = first.sum(axis=0) + second.sum(axis=0)
     mixed = first.sum(axis=0) + swap.astype(float) @ (second - first)[differ]
     flipped = figure(mixed) - figure(total - mixed)
-    spread = float(np.nanstd(drawn)) * np.sqrt(n)
-    low, high = (float(end) for end in np.nanquantile(drawn, [0.025, 0.975]))
+    spread = float(np.nanstd(resampled)) * np.sqrt(n)
+    low, high = (float(end) for end in np.nanquantile(resampled, [0.025, 0.975]))
     if high - low <= 1e-12:
         low, high = _within(*_mostly(real, np.full(n, real), bounds), bounds)
     return Comparison(
         difference=real,
         low=low,
         high=high,
-        p_bootstrap=_two_sided(drawn - real, real),
+        p_bootstrap=_two_sided(resampled - real, real),
         p_randomisation=_two_sided(flipped, real, exact=exact),
         effect=real / spread if spread > 0 else 0.0,
         n=n,
@@ -296,14 +297,14 @@ def _assignments(n: int, rng: np.random.Generator, resamples: int) -> tuple[NDAr
     return rng.integers(0, 2, (resamples, n), dtype=np.int8), False
 
 
-def _two_sided(drawn: Array, real: float, *, size: float | None = None, exact: bool = False) -> float:
+def _two_sided(resampled: Array, real: float, *, size: float | None = None, exact: bool = False) -> float:
     """How often chance alone reaches the real difference, itself counted; `exact` where `drawn` holds it already.
 
     What rounding alone makes different from it counts as reaching it; `size` is that of the numbers summed.
     """
     slack = 1e-9 * max(abs(real), 1e-3 if size is None else size)
-    hits = int(np.sum(np.abs(drawn) >= abs(real) - slack))
-    return hits / len(drawn) if exact else (hits + 1) / (len(drawn) + 1)
+    hits = int(np.sum(np.abs(resampled) >= abs(real) - slack))
+    return hits / len(resampled) if exact else (hits + 1) / (len(resampled) + 1)
 
 
 def _rows_needed(difference: float, spread: float) -> int | None:

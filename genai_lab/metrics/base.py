@@ -110,17 +110,19 @@ class NoSettings:
 def settings_of(name: str, values: dict[str, Any]) -> Any:
     """The metric's settings; raises LabError for a setting that it does not have or a value of the wrong kind."""
     kind = METRICS.get(name).settings
-    known = {one.name: one for one in fields(kind)}
+    fields_by_name = {item.name: item for item in fields(kind)}
     for key, value in values.items():
-        if key not in known:
-            raise LabError(f"{name} has no setting {key!r}. Known: {', '.join(known) or 'none, it has no settings'}.")
-        usual: Any = known[key].default
+        if key not in fields_by_name:
+            raise LabError(
+                f"{name} has no setting {key!r}. Known: {', '.join(fields_by_name) or 'none, it has no settings'}."
+            )
+        usual: Any = fields_by_name[key].default
         if type(value) is not type(usual):
             raise BadSetting(key, value, f"a value such as {usual!r}")
-        choices = known[key].metadata.get("choices")
+        choices = fields_by_name[key].metadata.get("choices")
         if choices and value not in choices:
             raise BadSetting(key, value, f"one of {', '.join(choices)}")
-        ends = known[key].metadata
+        ends = fields_by_name[key].metadata
         if "low" in ends and not ends["low"] <= value <= ends["high"]:
             raise BadSetting(key, value, f"from {ends['low']} to {ends['high']}")
     return kind(**values)

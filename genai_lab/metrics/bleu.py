@@ -44,14 +44,14 @@ class Bleu:
     ) -> Rows:
         from sacrebleu.metrics import BLEU
 
-        texts = [text for one in references for text in one]
+        texts = [text for row in references for text in row]
         tokenizer = _suited(texts) if settings.tokenize == AUTO else settings.tokenize
         scorer = BLEU(tokenize=tokenizer, lowercase=settings.lowercase)
-        made = summed(scorer, "bleu", _bleu, predictions, references)
+        result = summed(scorer, "bleu", _bleu, predictions, references)
         advice = "choose auto, zh or char"
         if tokenizer in BY_SPACE and (warnings := tokenizing.unspaced_warning(texts, tokenizer, advice)):
-            made.detail["warnings"] = warnings
-        return made
+            result.detail["warnings"] = warnings
+        return result
 
 
 def _suited(texts: Sequence[str]) -> str:
@@ -72,10 +72,10 @@ def summed(
 
     Both sides are composed (NFC) first, so that one letter written in two ways counts as one.
     """
-    made = tokenizing.composed(predictions)
-    streams = transposed([tokenizing.composed(one) for one in references])
-    scorer._check_corpus_score_args(made, streams)
-    parts = np.array(scorer._extract_corpus_statistics(made, streams), dtype=float)
+    composed = tokenizing.composed(predictions)
+    streams = transposed([tokenizing.composed(row) for row in references])
+    scorer._check_corpus_score_args(composed, streams)
+    parts = np.array(scorer._extract_corpus_statistics(composed, streams), dtype=float)
     return Rows({figure: Sample(parts, combine, shown=combine(parts).tolist())}, str(scorer.get_signature()))
 
 
@@ -84,21 +84,21 @@ def _bleu(sums: Array) -> Array:
 
     An order without a match counts as half, a quarter, ... of one; without any match, or n-gram of an order, it is 0.
     """
-    made, wanted = sums[:, 0], sums[:, 1]
+    lengths, reference_lengths = sums[:, 0], sums[:, 1]
     matches, total = sums[:, 2:6], sums[:, 6:10]
     halves = 2.0 ** np.cumsum(matches == 0, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.where(matches == 0, 1 / halves, matches) / total
-        brevity = np.where(made < wanted, np.exp(1 - wanted / made), 1.0)
-    known = np.asarray(np.all(total > 0, axis=1) & np.any(matches > 0, axis=1))
-    means = np.exp(np.log(np.where(known[:, None], precision, 1.0)).mean(axis=1))
-    return np.where(known, 100 * brevity * means, 0.0)
+        brevity = np.where(lengths < reference_lengths, np.exp(1 - reference_lengths / lengths), 1.0)
+    defined = np.asarray(np.all(total > 0, axis=1) & np.any(matches > 0, axis=1))
+    means = np.exp(np.log(np.where(defined[:, None], precision, 1.0)).mean(axis=1))
+    return np.where(defined, 100 * brevity * means, 0.0)
 
 
 def transposed(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
     """sacreBLEU wants one stream a reference; rows with fewer have None."""
-    most = max(len(one) for one in references)
-    return [[one[place] if place < len(one) else None for one in references] for place in range(most)]
+    most = max(len(row) for row in references)
+    return [[row[index] if index < len(row) else None for row in references] for index in range(most)]
 
 
 METRICS.register(Bleu.name)(Bleu())

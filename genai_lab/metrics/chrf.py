@@ -40,11 +40,11 @@ class Chrf:
 
 def _chrf(sums: Array) -> Array:
     """chrF with beta 2 of (R, 3 * orders): n-grams of both sides and matches; orders that a side lacks do not count."""
-    made, wanted, matches = np.moveaxis(sums.reshape(len(sums), -1, 3), 2, 0)
-    known = (made > 0) & (wanted > 0)
-    orders = np.maximum(known.sum(axis=1), 1)
-    precision = (np.where(known, matches, 0.0) / np.maximum(made, 1)).sum(axis=1) / orders
-    recall = (np.where(known, matches, 0.0) / np.maximum(wanted, 1)).sum(axis=1) / orders
+    predicted, expected, matches = np.moveaxis(sums.reshape(len(sums), -1, 3), 2, 0)
+    defined = (predicted > 0) & (expected > 0)
+    orders = np.maximum(defined.sum(axis=1), 1)
+    precision = (np.where(defined, matches, 0.0) / np.maximum(predicted, 1)).sum(axis=1) / orders
+    recall = (np.where(defined, matches, 0.0) / np.maximum(expected, 1)).sum(axis=1) / orders
     below = BETA**2 * precision + recall
     return 100 * (1 + BETA**2) * precision * recall / np.where(below > 0, below, 1.0)
 

@@ -11,7 +11,7 @@ from genai_lab.evaluation.sample import Array, Figure, Sample
 from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 from genai_lab.metrics.exact_match import Settings as Normal
 
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 OTHER = "(other)"
 MOST_LABELS = 60
 
@@ -36,28 +36,30 @@ class Classification:
     def rows(
         self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
-        names = {settings.normal(one[0]): one[0] for one in references}
+        names = {settings.normal(row[0]): row[0] for row in references}
         labels = sorted(names)
-        place = {label: number for number, label in enumerate(labels)}
-        wanted = np.array([place[settings.normal(one[0])] for one in references])
-        made = np.array([place.get(settings.normal(text), len(labels)) for text in predictions])
-        hits = wanted == made
+        index_of = {label: number for number, label in enumerate(labels)}
+        expected = np.array([index_of[settings.normal(row[0])] for row in references])
+        predicted = np.array([index_of.get(settings.normal(text), len(labels)) for text in predictions])
+        hits = expected == predicted
         signature = f"labels:{len(labels)}|{settings.signature}"
         samples = {"accuracy": Sample(hits.astype(float), proportion=True)}
         if len(labels) <= MOST_LABELS:
-            samples["macro_f1"] = Sample(_counts(wanted, made, len(labels)), _macro, shown=hits.astype(float).tolist())
-        return Rows(samples, signature, _detail([names[label] for label in labels], wanted, made))
+            samples["macro_f1"] = Sample(
+                _counts(expected, predicted, len(labels)), _macro, shown=hits.astype(float).tolist()
+            )
+        return Rows(samples, signature, _detail([names[label] for label in labels], expected, predicted))
 
 
-def _counts(wanted: Places, made: Places, labels: int) -> Array:
+def _counts(expected: Indices, predicted: Indices, labels: int) -> Array:
     """(n, 3 * labels): true positives, false positives and false negatives of each label."""
-    rows = np.arange(len(wanted))
-    table = np.zeros((len(wanted), 3, labels + 1))
-    hit = wanted == made
-    table[rows, 0, wanted] = hit
-    table[rows, 1, made] = ~hit
-    table[rows, 2, wanted] = ~hit
-    return table[:, :, :labels].reshape(len(wanted), -1)
+    rows = np.arange(len(expected))
+    table = np.zeros((len(expected), 3, labels + 1))
+    hit = expected == predicted
+    table[rows, 0, expected] = hit
+    table[rows, 1, predicted] = ~hit
+    table[rows, 2, expected] = ~hit
+    return table[:, :, :labels].reshape(len(expected), -1)
 
 
 def _macro(sums: Array) -> Array:
@@ -65,18 +67,18 @@ def _macro(sums: Array) -> Array:
     total = 2 * hits + wrong + missed
     with np.errstate(invalid="ignore", divide="ignore"):
         f1 = np.where(total > 0, 2 * hits / total, np.nan)
-    known = ~np.isnan(f1)
-    return np.nansum(f1, axis=1) / np.maximum(known.sum(axis=1), 1)
+    defined = ~np.isnan(f1)
+    return np.nansum(f1, axis=1) / np.maximum(defined.sum(axis=1), 1)
 
 
-def _detail(names: list[str], wanted: Places, made: Places) -> dict[str, Any]:
+def _detail(names: list[str], expected: Indices, predicted: Indices) -> dict[str, Any]:
     size = len(names)
     matrix = np.zeros((size, size + 1), dtype=int)
-    np.add.at(matrix, (wanted, made), 1)
+    np.add.at(matrix, (expected, predicted), 1)
     table = []
     for number, name in enumerate(names):
-        hits, said, real = matrix[number, number], matrix[:, number].sum(), matrix[number].sum()
-        precision, recall = hits / said if said else 0.0, hits / real if real else 0.0
+        hits, predictions, real = matrix[number, number], matrix[:, number].sum(), matrix[number].sum()
+        precision, recall = hits / predictions if predictions else 0.0, hits / real if real else 0.0
         f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
         table.append(
             {"label": name, "precision": float(precision), "recall": float(recall), "f1": float(f1), "n": int(real)}

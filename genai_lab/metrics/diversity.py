@@ -40,9 +40,9 @@ class Diversity:
         return Rows(samples, signature, warnings_of(settings.tokenizer, predictions))
 
 
-def _distinct(words: list[str], n: int) -> float:
+def _distinct(tokens: list[str], n: int) -> float:
     """NaN for a text shorter than n words."""
-    grams = list(zip(*(words[start:] for start in range(n)), strict=False))
+    grams = list(zip(*(tokens[start:] for start in range(n)), strict=False))
     return len(set(grams)) / len(grams) if grams else float("nan")
 
 

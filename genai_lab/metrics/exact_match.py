@@ -32,8 +32,8 @@ class Settings:
     @property
     def signature(self) -> str:
         parts = ("case", self.ignore_case), ("punct", self.ignore_punctuation)
-        words = "|".join(f"{name}:{'no' if ignored else 'yes'}" for name, ignored in parts)
-        return f"{words}|{'first line' if self.first_line else 'whole text'}|nfc"
+        text = "|".join(f"{name}:{'no' if ignored else 'yes'}" for name, ignored in parts)
+        return f"{text}|{'first line' if self.first_line else 'whole text'}|nfc"
 
 
 class ExactMatch:
@@ -50,8 +50,8 @@ class ExactMatch:
         self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
         hits = [
-            settings.normal(made) in {settings.normal(one) for one in wanted}
-            for made, wanted in zip(predictions, references, strict=True)
+            settings.normal(prediction) in {settings.normal(text) for text in row}
+            for prediction, row in zip(predictions, references, strict=True)
         ]
         return Rows({"exact_match": Sample(np.array(hits, dtype=float), proportion=True)}, settings.signature)
 

@@ -64,11 +64,11 @@ def averaged(sample: Sample, sizes: Sizes) -> Sample:
     else:
         totals = np.add.reduceat(np.where(undefined[:, None], 0.0, sample.parts), starts, axis=0)
         parts = np.where(counts[:, None] > 0, totals, np.nan)
-    shown = None
+    row_values = None
     if sample.shown is not None:
         cuts = [list(sample.shown[start : start + size]) for start, size in zip(starts, sizes, strict=True)]
-        shown = [_mean(values) for values in cuts]
-    return Sample(parts, sample.combine, shown=shown)
+        row_values = [_mean(values) for values in cuts]
+    return Sample(parts, sample.combine, shown=row_values)
 
 
 def k_of(k: int, groups: Groups) -> int:

@@ -26,13 +26,18 @@ def evaluate_metric(name: str, model: Classifier | None = None) -> Any:
             )
 
         def _compute(self, predictions: Any, references: Any, seed: int = 0, **settings: Any) -> dict[str, Any]:
-            wanted = [[one] if isinstance(one, str) else list(one) for one in references]
-            chosen = settings_of(name, settings)
-            found = measure(name, predictions, wanted, chosen, model=model, seed=seed)
-            made: dict[str, Any] = {"signature": found.signature, "settings": asdict(chosen)}
-            for figure, one in found.figures.items():
-                made |= {figure: one.value, f"{figure}_low": one.low, f"{figure}_high": one.high, f"{figure}_n": one.n}
-            return made
+            reference_rows = [[item] if isinstance(item, str) else list(item) for item in references]
+            own_settings = settings_of(name, settings)
+            measured = measure(name, predictions, reference_rows, own_settings, model=model, seed=seed)
+            result: dict[str, Any] = {"signature": measured.signature, "settings": asdict(own_settings)}
+            for figure, item in measured.figures.items():
+                result |= {
+                    figure: item.value,
+                    f"{figure}_low": item.low,
+                    f"{figure}_high": item.high,
+                    f"{figure}_n": item.n,
+                }
+            return result
 
     Own.__name__ = Own.__qualname__ = metric.title.replace(" ", "")
     return Own()

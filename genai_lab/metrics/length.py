@@ -31,8 +31,8 @@ def tokenizer_field() -> Any:
 
 def warnings_of(tokenizer: str, texts: Sequence[str]) -> dict[str, Any]:
     """The detail of a metric: what to know about words by space."""
-    found = tokenizing.unspaced_warning(texts, "'spaces'", "choose auto") if tokenizer == "spaces" else []
-    return {"warnings": found} if found else {}
+    warnings = tokenizing.unspaced_warning(texts, "'spaces'", "choose auto") if tokenizer == "spaces" else []
+    return {"warnings": warnings} if warnings else {}
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ class LengthRatio:
         self, predictions: Sequence[str], references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
         cut, named = CUTS[settings.tokenizer]
-        made = [len(cut(text)) for text in predictions]
-        wanted = [
-            min((len(cut(one)) for one in several), key=lambda size: (abs(size - own), size))
-            for own, several in zip(made, references, strict=True)
+        lengths = [len(cut(text)) for text in predictions]
+        reference_lengths = [
+            min((len(cut(reference)) for reference in several), key=lambda size: (abs(size - length), size))
+            for length, several in zip(lengths, references, strict=True)
         ]
-        shown = [own / size if size else None for own, size in zip(made, wanted, strict=True)]
-        parts = np.array([made, wanted], dtype=float).T
+        ratios = [length / size if size else None for length, size in zip(lengths, reference_lengths, strict=True)]
+        parts = np.array([lengths, reference_lengths], dtype=float).T
         texts = [*predictions, *(text for several in references for text in several)]
-        samples = {"ratio": Sample(parts, _ratio, shown=shown)}
+        samples = {"ratio": Sample(parts, _ratio, shown=ratios)}
         return Rows(samples, f"{named}|closest reference", warnings_of(settings.tokenizer, texts))
 
 

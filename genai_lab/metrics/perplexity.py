@@ -46,13 +46,13 @@ class Perplexity:
         if settings.of == "references":
             if len(references) != len(predictions) or not all(references):
                 raise LabError("Perplexity of references needs a reference in every row; name their column.")
-            texts = [one[0] for one in references]
-        found = model.log_probabilities(texts)
-        parts = np.array([[-one.total, one.tokens] if one.tokens else [np.nan, np.nan] for one in found])
-        shown = [float(np.exp(-one.total / one.tokens)) if one.tokens else None for one in found]
-        given = "given the input" if model.reads_input else "alone"
-        signature = f"model:{settings.model}|hash:{model.hash[:12]}|of:{settings.of}|{given}|weighted by tokens"
-        return Rows({"perplexity": Sample(parts, _perplexity, shown=shown)}, signature)
+            texts = [row[0] for row in references]
+        log_probabilities = model.log_probabilities(texts)
+        parts = np.array([[-row.total, row.tokens] if row.tokens else [np.nan, np.nan] for row in log_probabilities])
+        values = [float(np.exp(-row.total / row.tokens)) if row.tokens else None for row in log_probabilities]
+        context = "given the input" if model.reads_input else "alone"
+        signature = f"model:{settings.model}|hash:{model.hash[:12]}|of:{settings.of}|{context}|weighted by tokens"
+        return Rows({"perplexity": Sample(parts, _perplexity, shown=values)}, signature)
 
 
 def _perplexity(sums: Array) -> Array:

@@ -32,8 +32,8 @@ class Reward:
     ) -> Rows:
         if model is None:
             raise LabError(f"Reward needs the model {settings.model!r}; choose a reward model of the catalogue.")
-        found = np.array(model.scores(predictions), dtype=float)
-        return Rows({"reward": Sample(found)}, f"model:{settings.model}|hash:{model.hash[:12]}")
+        rewards = np.array(model.scores(predictions), dtype=float)
+        return Rows({"reward": Sample(rewards)}, f"model:{settings.model}|hash:{model.hash[:12]}")
 
 
 METRICS.register(Reward.name)(Reward())

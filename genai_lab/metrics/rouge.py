@@ -63,12 +63,14 @@ class Rouge:
         kinds = list(KINDS)[: None if settings.lsum else 3]
         tokenizer = settings.tokenizer
         if tokenizer == AUTO:
-            tokenizer = "words" if tokenizing.is_foreign([text for one in references for text in one]) else LIBRARY
+            tokenizer = "words" if tokenizing.is_foreign([text for row in references for text in row]) else LIBRARY
         stems = settings.use_stemmer and tokenizer == LIBRARY
-        words = _Words(stems) if tokenizer == LIBRARY else _Tokens(CUTS[tokenizer])
+        tokenizer_ids = _Words(stems) if tokenizer == LIBRARY else _Tokens(CUTS[tokenizer])
         table = np.concatenate(
             [
-                _best(predictions[start : start + CHUNK], references[start : start + CHUNK], words, settings.lsum)
+                _best(
+                    predictions[start : start + CHUNK], references[start : start + CHUNK], tokenizer_ids, settings.lsum
+                )
                 for start in range(0, len(predictions), CHUNK)
             ]
         )
@@ -77,7 +79,7 @@ class Rouge:
             for kind, name in enumerate(kinds)
             for part, ending in enumerate(("_precision", "_recall", ""))
         }
-        most = max(len(one) for one in references)
+        most = max(len(row) for row in references)
         best, stem = "(best)" if most > 1 else "", "yes" if stems else "no"
         named = "as rouge_score 0.1.2" if tokenizer == LIBRARY else f"tok:{tokenizer} by Unicode|nfc"
         warnings = _warnings(predictions, references) if tokenizer == LIBRARY else []
@@ -88,8 +90,10 @@ def _warnings(predictions: Sequence[str], references: Sequence[Sequence[str]]) -
     """Tells of rows whose words rouge_score does not read."""
     rows = [
         row
-        for row, (made, wanted) in enumerate(zip(predictions, references, strict=True))
-        if any(not text.isascii() and tokenizing.is_mostly_dropped(text, _read(text)) for text in (made, *wanted))
+        for row, (prediction, expected) in enumerate(zip(predictions, references, strict=True))
+        if any(
+            not text.isascii() and tokenizing.is_mostly_dropped(text, _read(text)) for text in (prediction, *expected)
+        )
     ]
     advice = "choose the tokenizer words"
     return tokenizing.dropped_warning(rows, len(predictions), "rouge_score's tokenizer (a-z and 0-9)", advice)
@@ -147,28 +151,30 @@ def _stem(word: str) -> str:
 
 
 def _best(
-    predictions: Sequence[str], references: Sequence[Sequence[str]], words: "_Words | _Tokens", lsum: bool
+    predictions: Sequence[str], references: Sequence[Sequence[str]], vocabulary: "_Words | _Tokens", lsum: bool
 ) -> Array:
     """(rows, kinds, 3) precision, recall and F1; each kind takes the reference with the best F1."""
     from rapidfuzz.distance import LCSseq
 
-    several = [len(one) for one in references]
-    made = [ids for text, count in zip(predictions, several, strict=True) for ids in [words.ids(text)] * count]
-    wanted = [words.ids(text) for one in references for text in one]
-    sizes = np.array([[len(one) for one in side] for side in (made, wanted)])
-    common = [LCSseq.similarity(a, b) if a and b else 0 for a, b in zip(made, wanted, strict=True)]
-    hits = [_overlap(made, wanted, 1), _overlap(made, wanted, 2), np.array(common)]
+    several = [len(item) for item in references]
+    prediction_ids = [
+        ids for text, count in zip(predictions, several, strict=True) for ids in [vocabulary.ids(text)] * count
+    ]
+    reference_ids = [vocabulary.ids(text) for item in references for text in item]
+    sizes = np.array([[len(item) for item in side] for side in (prediction_ids, reference_ids)])
+    common = [LCSseq.similarity(a, b) if a and b else 0 for a, b in zip(prediction_ids, reference_ids, strict=True)]
+    hits = [_overlap(prediction_ids, reference_ids, 1), _overlap(prediction_ids, reference_ids, 2), np.array(common)]
     totals = [sizes, np.maximum(sizes - 1, 0), sizes]
     if lsum:
-        texts = [(text, one) for text, those in zip(predictions, references, strict=True) for one in those]
-        hits.append(np.array([_summary(*pair, words, count) for pair, count in zip(texts, common, strict=True)]))
+        texts = [(text, item) for text, those in zip(predictions, references, strict=True) for item in those]
+        hits.append(np.array([_summary(*pair, vocabulary, count) for pair, count in zip(texts, common, strict=True)]))
         totals.append(sizes)
-    found = np.stack([_shares(*one) for one in zip(hits, totals, strict=True)], axis=1)
-    if len(found) == len(predictions):
-        return found
+    scores = np.stack([_shares(*item) for item in zip(hits, totals, strict=True)], axis=1)
+    if len(scores) == len(predictions):
+        return scores
     ends = np.cumsum(several)
-    parts = [found[end - count : end] for end, count in zip(ends, several, strict=True)]
-    return np.stack([np.take_along_axis(one, one[:, :, 2].argmax(0)[None, :, None], 0)[0] for one in parts])
+    parts = [scores[end - count : end] for end, count in zip(ends, several, strict=True)]
+    return np.stack([np.take_along_axis(item, item[:, :, 2].argmax(0)[None, :, None], 0)[0] for item in parts])
 
 
 def _shares(hits: Array, totals: Array) -> Array:
@@ -179,11 +185,11 @@ def _shares(hits: Array, totals: Array) -> Array:
     return np.stack([precision, recall, f1], axis=1)
 
 
-def _overlap(made: Sequence[list[int]], wanted: Sequence[list[int]], n: int) -> Array:
+def _overlap(predicted: Sequence[list[int]], expected: Sequence[list[int]], n: int) -> Array:
     """(pairs,) n-grams in common, each as often as on the side that has fewer of it. n is 1 or 2."""
-    base = 1 + max(max(chain.from_iterable(made), default=0), max(chain.from_iterable(wanted), default=0))
+    base = 1 + max(max(chain.from_iterable(predicted), default=0), max(chain.from_iterable(expected), default=0))
     sides = []
-    for texts in (made, wanted):
+    for texts in (predicted, expected):
         sizes = np.array([len(one) for one in texts])
         ids = np.fromiter(chain.from_iterable(texts), np.int64, sizes.sum())
         owner = np.repeat(np.arange(len(texts)), sizes)
@@ -191,51 +197,53 @@ def _overlap(made: Sequence[list[int]], wanted: Sequence[list[int]], n: int) -> 
             within = owner[:-1] == owner[1:]
             ids, owner = (ids[:-1] * base + ids[1:])[within], owner[:-1][within]
         sides.append(np.unique(owner * base**n + ids, return_counts=True))
-    (left, more), (right, fewer) = sides
-    both, a, b = np.intersect1d(left, right, assume_unique=True, return_indices=True)
-    return np.asarray(np.bincount(both // base**n, np.minimum(more[a], fewer[b]), len(made)), dtype=float)
+    (first_keys, first_counts), (right, fewer) = sides
+    both, a, b = np.intersect1d(first_keys, right, assume_unique=True, return_indices=True)
+    return np.asarray(np.bincount(both // base**n, np.minimum(first_counts[a], fewer[b]), len(predicted)), dtype=float)
 
 
-def _summary(prediction: str, reference: str, words: "_Words | _Tokens", common: int) -> int:
+def _summary(prediction: str, reference: str, vocabulary: "_Words | _Tokens", common: int) -> int:
     """Hits of ROUGE-Lsum: union of common subsequences over sentences, which are lines (Lin, 2004, section 3.2)."""
     if "\n" not in prediction and "\n" not in reference:
         return common
-    made, wanted = ([words.ids(line) for line in text.split("\n") if line] for text in (prediction, reference))
-    left = [Counter(word for line in side for word in line) for side in (made, wanted)]
+    predicted, expected = (
+        [vocabulary.ids(line) for line in text.split("\n") if line] for text in (prediction, reference)
+    )
+    remaining = [Counter(word for line in side for word in line) for side in (predicted, expected)]
     hits = 0
-    for line in wanted:
-        for place in sorted(set().union(*(_places(line, other) for other in made))):
-            if all(side[line[place]] > 0 for side in left):
+    for line in expected:
+        for index in sorted(set().union(*(_places(line, other) for other in predicted))):
+            if all(side[line[index]] > 0 for side in remaining):
                 hits += 1
-                for side in left:
-                    side[line[place]] -= 1
+                for side in remaining:
+                    side[line[index]] -= 1
     return hits
 
 
-def _places(wanted: list[int], made: list[int]) -> set[int]:
+def _places(expected: list[int], predicted: list[int]) -> set[int]:
     """Places in `wanted` of the common subsequence that rouge_score reads out of its table, ties included.
 
     The table's rows are bit vectors, whose zeros below bit j count the subsequence's length (Hyyrö, 2004).
     """
-    whole = (1 << len(made)) - 1
+    all_bits = (1 << len(predicted)) - 1
     where: dict[int, int] = {}
-    for place, word in enumerate(made):
-        where[word] = where.get(word, 0) | 1 << place
-    table = [whole]
-    for word in wanted:
+    for index, word in enumerate(predicted):
+        where[word] = where.get(word, 0) | 1 << index
+    table = [all_bits]
+    for word in expected:
         row = table[-1]
         hit = row & where.get(word, 0)
-        table.append((row + hit | row - hit) & whole)
-    found, i, j = set(), len(wanted), len(made)
+        table.append((row + hit | row - hit) & all_bits)
+    indices, i, j = set(), len(expected), len(predicted)
     while i and j:
-        if wanted[i - 1] == made[j - 1]:
+        if expected[i - 1] == predicted[j - 1]:
             i, j = i - 1, j - 1
-            found.add(i)
+            indices.add(i)
         elif j - 1 - (table[i] & (1 << j - 1) - 1).bit_count() > j - (table[i - 1] & (1 << j) - 1).bit_count():
             j -= 1
         else:
             i -= 1
-    return found
+    return indices
 
 
 METRICS.register(Rouge.name)(Rouge())

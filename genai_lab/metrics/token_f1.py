@@ -23,14 +23,14 @@ def squad(text: str) -> list[str]:
     return _ARTICLES.sub(" ", plain).split()
 
 
-def words(text: str) -> list[str]:
+def unicode_words(text: str) -> list[str]:
     """As SQuAD's, but without all punctuation, and by character in scripts without spaces (Lewis et al., 2020)."""
     plain = tokenizing.without_punctuation(tokenizing.normal(text))
     return tokenizing.spaced(_ARTICLES.sub(" ", plain))
 
 
 CUTS: dict[str, tuple[Callable[[str], list[str]], str]] = {
-    "auto": (words, "squad normalisation, punctuation and unspaced scripts by Unicode, nfc"),
+    "auto": (unicode_words, "squad normalisation, punctuation and unspaced scripts by Unicode, nfc"),
     "squad": (squad, "squad normalisation"),
     "characters": (tokenizing.characters, "characters by Unicode, nfc"),
 }
@@ -63,22 +63,22 @@ class TokenF1:
     ) -> Rows:
         cut, signature = CUTS[settings.tokenizer]
         values = [
-            max(_f1(cut(made), cut(one)) for one in wanted)
-            for made, wanted in zip(predictions, references, strict=True)
+            max(_f1(cut(prediction), cut(reference)) for reference in row)
+            for prediction, row in zip(predictions, references, strict=True)
         ]
         detail: dict[str, Any] = {}
         if settings.tokenizer == "squad":
-            texts = [*predictions, *(text for one in references for text in one)]
+            texts = [*predictions, *(text for reference in references for text in reference)]
             if warnings := tokenizing.unspaced_warning(texts, "squad", "choose the tokenizer auto"):
                 detail["warnings"] = warnings
         return Rows({"token_f1": Sample(np.array(values))}, f"{signature}|best reference", detail)
 
 
-def _f1(made: list[str], wanted: list[str]) -> float:
-    if not made or not wanted:
-        return float(made == wanted)
-    common = sum((Counter(made) & Counter(wanted)).values())
-    return 2 * common / (len(made) + len(wanted))
+def _f1(predicted: list[str], expected: list[str]) -> float:
+    if not predicted or not expected:
+        return float(predicted == expected)
+    common = sum((Counter(predicted) & Counter(expected)).values())
+    return 2 * common / (len(predicted) + len(expected))
 
 
 METRICS.register(TokenF1.name)(TokenF1())

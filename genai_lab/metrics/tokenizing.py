@@ -53,7 +53,7 @@ def spaced(text: str) -> list[str]:
 
 def word_spans(text: str) -> list[Span]:
     """Where each of the text's `words` stands in it."""
-    return [one.span() for one in _patterns()["words"].finditer(text)]
+    return [match.span() for match in _patterns()["words"].finditer(text)]
 
 
 def without_punctuation(text: str) -> str:
@@ -66,10 +66,10 @@ def is_foreign(texts: Sequence[str]) -> bool:
 
     Emoji count where nothing else is there.
     """
-    found = list(chain.from_iterable(words(text) for text in texts))
-    spelt = [word for word in found if any(letter.isalnum() for letter in word)]
+    tokens = list(chain.from_iterable(words(text) for text in texts))
+    spelt = [word for word in tokens if any(letter.isalnum() for letter in word)]
     if not spelt:
-        return bool(found)
+        return bool(tokens)
     foreign = sum(not word.isascii() for word in spelt) / len(spelt)
     english = sum(word in ENGLISH for word in spelt) / len(spelt)
     return foreign > FOREIGN_SHARE and not (english >= ENGLISH_SHARE and foreign <= MIXED_SHARE)
@@ -87,13 +87,13 @@ def is_chinese(texts: Sequence[str]) -> bool:
 
 
 def _count(letters: str, texts: Sequence[str]) -> int:
-    return sum(len(one) for text in texts for one in _runs(letters).findall(text))
+    return sum(len(run) for text in texts for run in _runs(letters).findall(text))
 
 
-def is_mostly_dropped(text: str, kept: str) -> bool:
+def is_mostly_dropped(text: str, remaining: str) -> bool:
     """Whether `kept`, the tokens joined, holds less than half of the text's letters, digits and symbols."""
-    whole = sum(len(word) for word in words(text))
-    return whole > 0 and sum(not letter.isspace() for letter in kept) < MOSTLY * whole
+    length = sum(len(word) for word in words(text))
+    return length > 0 and sum(not letter.isspace() for letter in remaining) < MOSTLY * length
 
 
 def dropped_warning(rows: Sequence[int], total: int, what: str, advice: str) -> list[str]:
@@ -143,11 +143,11 @@ def _punctuation() -> dict[int, None]:
     return dict.fromkeys(chain(map(ord, string.punctuation), marks))
 
 
-def _category_class(wanted: Callable[[str], bool]) -> str:
+def _category_class(predicate: Callable[[str], bool]) -> str:
     """The inside of a character class: runs of characters whose category is wanted, the sets of variants included."""
     runs: list[list[int]] = []
     for code in chain(range(0x80, 0x20000), range(0xE0100, 0xE01F0)):
-        if wanted(unicodedata.category(chr(code))):
+        if predicate(unicodedata.category(chr(code))):
             if runs and runs[-1][1] == code - 1:
                 runs[-1][1] = code
             else:

@@ -35,9 +35,11 @@ class Toxicity:
     ) -> Rows:
         if model is None:
             raise LabError(f"Toxicity needs the model {settings.model!r}; choose a classifier of the catalogue.")
-        found = np.array([np.nan if one is None else one for one in model.scores(predictions, settings.label)])
-        above = np.where(np.isnan(found), np.nan, found > 0.5)
-        samples = {"toxicity": Sample(found), "toxic_share": Sample(above, proportion=True)}
+        probabilities = np.array(
+            [np.nan if score is None else score for score in model.scores(predictions, settings.label)]
+        )
+        above = np.where(np.isnan(probabilities), np.nan, probabilities > 0.5)
+        samples = {"toxicity": Sample(probabilities), "toxic_share": Sample(above, proportion=True)}
         return Rows(samples, f"model:{settings.model}|hash:{model.hash[:12]}|above:0.5")
 
 

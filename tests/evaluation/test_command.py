@@ -16,10 +16,10 @@ ROWS = [
 
 @pytest.fixture
 def score(capsys):
-    def called(*words):
-        code = main(["evaluate", "score", *map(str, words)])
-        found = capsys.readouterr()
-        return code, found.out, found.err
+    def called(*options):
+        code = main(["evaluate", "score", *map(str, options)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return called
 
@@ -33,13 +33,13 @@ def data(tmp_path):
 
 def test_figures_signature_and_rows_with_several_references(score, data, tmp_path):
     out = tmp_path / "rows.out.jsonl"
-    words = ["--metric", "rouge", "--data", data, "--prediction", "made", "--reference", "one", "--reference", "two"]
-    code, printed, _ = score(*words, "--set", "use_stemmer=true", "--per-example", out, "--json")
-    found = json.loads(printed)
+    options = ["--metric", "rouge", "--data", data, "--prediction", "made", "--reference", "one", "--reference", "two"]
+    code, printed, _ = score(*options, "--set", "use_stemmer=true", "--per-example", out, "--json")
+    captured = json.loads(printed)
     assert code == 0
-    assert (found["metric"], found["n"], found["interval"]) == ("rouge", 3, 0.95)
-    assert "refs:2(best)|stem:yes" in found["signature"]
-    figure = found["figures"]["rouge1"]
+    assert (captured["metric"], captured["n"], captured["interval"]) == ("rouge", 3, 0.95)
+    assert "refs:2(best)|stem:yes" in captured["signature"]
+    figure = captured["figures"]["rouge1"]
     assert figure["low"] < figure["value"] < figure["high"]
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [row["row"] for row in rows] == [1, 2, 3]
@@ -52,11 +52,11 @@ def test_csv_jsonl_and_gzip_give_the_same(score, data, tmp_path):
     packed.write_bytes(gzip.compress(data.read_bytes()))
     table = tmp_path / "rows.csv"
     table.write_text("made,one\n" + "".join(f"{row['made']},{row['one']}\n" for row in ROWS), encoding="utf-8")
-    made = [
+    results = [
         json.loads(score("--metric", "chrf", "--data", path, "--prediction", "made", "--reference", "one", "--json")[1])
         for path in (data, packed, table)
     ]
-    assert made[0] == made[1] == made[2]
+    assert results[0] == results[1] == results[2]
 
 
 def test_text_for_people(score, data):
@@ -80,33 +80,33 @@ def test_text_for_people(score, data):
     ],
 )
 def test_bad_input_is_one_sentence(score, data, changed, sentence):
-    words = {"--metric": "rouge", "--data": data, "--prediction": "made", "--reference": "one"} | changed
-    code, printed, said = score(*(part for pair in words.items() for part in pair))
+    options = {"--metric": "rouge", "--data": data, "--prediction": "made", "--reference": "one"} | changed
+    code, printed, message = score(*(part for pair in options.items() for part in pair))
     assert code == 2
     assert printed == ""
-    assert sentence in said
-    assert len(said.strip().splitlines()) == 1
+    assert sentence in message
+    assert len(message.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("bad", ["", "{", '{"made": [[3]], "one": "a"}\n', '{"made": "a", "one": null}\n', "[1]\n"])
 def test_a_bad_file_is_one_sentence(score, tmp_path, bad):
     path = tmp_path / "bad.jsonl"
     path.write_text(bad)
-    code, printed, said = score("--metric", "rouge", "--data", path, "--prediction", "made", "--reference", "one")
+    code, printed, message = score("--metric", "rouge", "--data", path, "--prediction", "made", "--reference", "one")
     assert (code, printed) == (2, "")
-    assert len(said.strip().splitlines()) == 1
+    assert len(message.strip().splitlines()) == 1
 
 
 def test_a_metric_that_needs_references_says_so(score, data):
-    code, _, said = score("--metric", "bleu", "--data", data, "--prediction", "made")
+    code, _, message = score("--metric", "bleu", "--data", data, "--prediction", "made")
     assert code == 2
-    assert "--reference" in said
+    assert "--reference" in message
 
 
 def test_predictions_that_are_numbers_are_read_as_references_are(score, tmp_path):
     path = tmp_path / "numbers.jsonl"
     path.write_text('{"made": 1, "one": 1}\n{"made": 0.5, "one": "0.5"}\n{"made": true, "one": [true, 3]}\n')
-    words = ("--metric", "exact_match", "--data", path, "--prediction", "made", "--reference", "one")
-    code, printed, _ = score(*words)
+    options = ("--metric", "exact_match", "--data", path, "--prediction", "made", "--reference", "one")
+    code, printed, _ = score(*options)
     assert code == 0
     assert "1.0000" in printed

@@ -48,9 +48,9 @@ ROWS = 12
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[LabContext]:
     folders = {name: random_model(tmp_path / "m" / name, seed=seed) for seed, name in enumerate(("one", "two"))}
-    made = open_lab(tmp_path / "home", **folders)
-    yield made
-    made.close()
+    context = open_lab(tmp_path / "home", **folders)
+    yield context
+    context.close()
 
 
 @pytest.fixture
@@ -85,17 +85,17 @@ def test_its_figures_stand_in_the_same_tables_and_are_compared(lab: LabContext, 
 
     job = harness.start(lab, ["one", "two"], ["lab_choice", "lab_free"], folder=tasks)
     first, second = [evaluation.show(lab, run) for run in worked(lab, job)]
-    assert [one.label for one in first.systems] == ["one", "two"]
+    assert [item.label for item in first.systems] == ["one", "two"]
     key = next(key for key in first.figures() if key[1] == "acc")
     score = first.score(key, first.systems[0].id)
-    folder = str(next(one for one in lab.config.model_roots[0].iterdir() if one.name == "one"))
-    own = simple_evaluate(
+    folder = str(next(item for item in lab.config.model_roots[0].iterdir() if item.name == "one"))
+    direct = simple_evaluate(
         model=HFLM(pretrained=folder, dtype="float32", device="cpu"),
         tasks=["lab_choice"],
         task_manager=TaskManager(include_path=str(tasks)),
         bootstrap_iters=0,
     )
-    assert score.value == own["results"]["lab_choice"]["acc,none"]
+    assert score.value == direct["results"]["lab_choice"]["acc,none"]
     assert score.n == ROWS == len(score.per_example or [])
     assert score.low is not None
     assert score.high is not None

@@ -9,21 +9,21 @@ def shown(text, spans):
 
 def test_runs_of_words_and_the_common_subsequence_are_places_in_the_prediction():
     text = "Anna, the old friend, baked a cake"
-    found = matches(text, "the old friend of Anna baked some cake")
-    assert shown(text, found.ngrams) == ["the old friend"]
-    assert shown(text, found.lcs) == ["the", "old", "friend", "baked", "cake"]
+    result = matches(text, "the old friend of Anna baked some cake")
+    assert shown(text, result.ngrams) == ["the old friend"]
+    assert shown(text, result.lcs) == ["the", "old", "friend", "baked", "cake"]
 
 
 def test_case_and_marks_do_not_matter_and_letters_of_any_script_do():
     text = "“Der SÜSSE Brei”, 田中 さん"
-    found = matches(text, "der süsse Brei 田中 さん")
-    assert shown(text, found.ngrams) == ["Der SÜSSE Brei”, 田中 さん"]
+    result = matches(text, "der süsse Brei 田中 さん")
+    assert shown(text, result.ngrams) == ["Der SÜSSE Brei”, 田中 さん"]
 
 
 def test_nothing_in_common_and_empty_texts():
-    for one, other in (("", ""), ("a b", ""), ("", "a b"), ("a b", "c d")):
-        found = matches(one, other)
-        assert found.ngrams == found.lcs == ()
+    for text, other in (("", ""), ("a b", ""), ("", "a b"), ("a b", "c d")):
+        result = matches(text, other)
+        assert result.ngrams == result.lcs == ()
 
 
 def test_a_run_must_be_one_of_the_reference():
@@ -33,5 +33,5 @@ def test_a_run_must_be_one_of_the_reference():
 
 
 def test_long_texts_are_matched_quickly_enough():
-    words = [f"w{i % 300}" for i in range(5000)]
-    assert len(matches(" ".join(words), " ".join(words[100:])).lcs) == 4900
+    tokens = [f"w{i % 300}" for i in range(5000)]
+    assert len(matches(" ".join(tokens), " ".join(tokens[100:])).lcs) == 4900

@@ -16,56 +16,56 @@ def test_proportions_use_wilson():
     from scipy.stats import binomtest
 
     hits = np.array([1.0] * 150 + [0.0] * 50)
-    found = interval(Sample(hits, proportion=True), bounds=SHARE)
+    result = interval(Sample(hits, proportion=True), bounds=SHARE)
     theirs = binomtest(150, 200).proportion_ci(method="wilson")
-    assert (found.value, found.n) == (0.75, 200)
-    assert (found.low, found.high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
+    assert (result.value, result.n) == (0.75, 200)
+    assert (result.low, result.high) == (pytest.approx(theirs.low), pytest.approx(theirs.high))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("n", [1, 2, 200])
 def test_equal_scores_have_an_interval_with_width_that_shrinks_with_n(value, n):
-    found = interval(Sample(np.full(n, value)), bounds=SHARE)
-    assert found.low <= value <= found.high
-    assert found.high - found.low > 0
+    result = interval(Sample(np.full(n, value)), bounds=SHARE)
+    assert result.low <= value <= result.high
+    assert result.high - result.low > 0
     least, most = wilson(0.0, n)
-    assert found.high - found.low <= (most - least) * 1.0 + 1e-12
+    assert result.high - result.low <= (most - least) * 1.0 + 1e-12
 
 
 def test_equal_scores_without_a_range_have_width_too():
-    found = interval(Sample(np.full(50, 7.0)), bounds=(0.0, None))
-    assert found.low < 7 < found.high
+    result = interval(Sample(np.full(50, 7.0)), bounds=(0.0, None))
+    assert result.low < 7 < result.high
 
 
 def test_equal_sums_have_an_interval_with_width():
     metric = METRICS.get("bleu")
     rows = metric.rows(["one two three four five"] * 30, [["one two three four five"]] * 30, metric.settings())
-    found = interval(rows.samples["bleu"], bounds=(0.0, 100.0))
-    assert found.value == pytest.approx(100)
-    assert found.low < found.high
+    result = interval(rows.samples["bleu"], bounds=(0.0, 100.0))
+    assert result.value == pytest.approx(100)
+    assert result.low < result.high
 
 
 def test_few_unlike_rows_are_weighed_hits_of_wilson():
     values = np.zeros(200)
     values[:5] = 1.0
-    found = interval(Sample(values), bounds=SHARE)
+    result = interval(Sample(values), bounds=SHARE)
     low, high = wilson(5 / 200, 200)
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high, abs=1e-12))
+    assert (result.low, result.high) == (pytest.approx(low), pytest.approx(high, abs=1e-12))
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 7, 8, 20])
 def test_small_samples_have_wide_finite_intervals(n):
     values = np.random.default_rng(n).random(n)
-    found = interval(Sample(values), bounds=SHARE)
-    assert 0 <= found.low < found.value < found.high <= 1
+    result = interval(Sample(values), bounds=SHARE)
+    assert 0 <= result.low < result.value < result.high <= 1
 
 
 def test_intervals_cover_the_truth():
     rng = np.random.default_rng(0)
     covered = 0
     for seed in range(150):
-        found = interval(Sample(rng.beta(0.3, 3, 200)), bounds=SHARE, seed=seed, resamples=400)
-        covered += found.low <= 1 / 11 <= found.high
+        result = interval(Sample(rng.beta(0.3, 3, 200)), bounds=SHARE, seed=seed, resamples=400)
+        covered += result.low <= 1 / 11 <= result.high
     assert 0.89 <= covered / 150 <= 0.99
 
 
@@ -84,11 +84,11 @@ def test_a_real_difference_is_told_and_none_is_not():
     rng = np.random.default_rng(2)
     a = rng.random(400)
     better = np.clip(a + rng.normal(0.05, 0.1, 400), 0, 1)
-    found = compare(Sample(a), Sample(better), bounds=SHARE)
-    assert found.p_bootstrap < 0.01
-    assert found.p_randomisation < 0.01
-    assert found.low > 0
-    assert found.effect == pytest.approx((better - a).mean() / (better - a).std(ddof=1))
+    result = compare(Sample(a), Sample(better), bounds=SHARE)
+    assert result.p_bootstrap < 0.01
+    assert result.p_randomisation < 0.01
+    assert result.low > 0
+    assert result.effect == pytest.approx((better - a).mean() / (better - a).std(ddof=1))
     same = compare(Sample(a), Sample(rng.permutation(a)), bounds=SHARE)
     assert same.p_randomisation > 0.05
     assert same.low <= 0 <= same.high
@@ -97,7 +97,7 @@ def test_a_real_difference_is_told_and_none_is_not():
 def exact_p(gains: np.ndarray) -> float:
     """By definition: the share of all sign flips whose mean is at least as far from 0."""
     sums = [abs(sum(s * g for s, g in zip(signs, gains, strict=True))) for signs in product((1, -1), repeat=len(gains))]
-    return sum(one >= abs(gains.sum()) - 1e-12 for one in sums) / len(sums)
+    return sum(total >= abs(gains.sum()) - 1e-12 for total in sums) / len(sums)
 
 
 def test_randomisation_of_few_rows_is_exact():
@@ -113,16 +113,16 @@ def test_randomisation_of_few_rows_is_exact():
 def test_five_rows_that_all_gain_give_a_p_of_one_in_sixteen(seed):
     draw = np.random.default_rng(seed)
     a = draw.random(5) / 2
-    found = compare(Sample(a), Sample(a + draw.random(5) / 3 + 0.01), bounds=SHARE)
-    assert found.p_randomisation == 0.0625
-    assert verdict("A", "B", FIGURE, found).startswith("No difference")
+    result = compare(Sample(a), Sample(a + draw.random(5) / 3 + 0.01), bounds=SHARE)
+    assert result.p_randomisation == 0.0625
+    assert verdict("A", "B", FIGURE, result).startswith("No difference")
 
 
 def test_ties_of_many_equal_gains_count_as_ties():
     """13 rows differ, all by 0.1: only the two ways without a change of sign reach the real difference."""
     a = np.full(13, 0.3)
-    found = compare(Sample(a), Sample(a + 0.1), bounds=SHARE, resamples=2000)
-    assert found.p_randomisation < 0.005
+    result = compare(Sample(a), Sample(a + 0.1), bounds=SHARE, resamples=2000)
+    assert result.p_randomisation < 0.005
     half = np.concatenate([a, a])
     mixed = compare(Sample(half), Sample(half + 0.1 * np.array([1, -1] * 13)), bounds=SHARE)
     assert mixed.p_randomisation == 1.0
@@ -139,26 +139,26 @@ def test_few_rows_of_sums_are_enumerated_too():
     first = np.array([[1.0, 4.0], [2.0, 5.0], [1.0, 3.0], [3.0, 3.0]])
     second = np.array([[2.0, 4.0], [3.0, 5.0], [2.0, 3.0], [3.0, 3.0]])
     share = Sample(first, lambda sums: sums[:, 0] / sums[:, 1])
-    found = compare(share, Sample(second, share.combine))
-    assert found.p_randomisation == 0.25
+    result = compare(share, Sample(second, share.combine))
+    assert result.p_randomisation == 0.25
 
 
 def test_comparing_a_system_with_itself_finds_nothing_and_keeps_a_width():
     a = Sample(np.random.default_rng(3).random(200))
-    found = compare(a, a, bounds=SHARE)
-    assert (found.difference, found.p_randomisation, found.p_bootstrap, found.effect) == (0, 1, 1, 0)
-    assert found.low < 0 < found.high
+    result = compare(a, a, bounds=SHARE)
+    assert (result.difference, result.p_randomisation, result.p_bootstrap, result.effect) == (0, 1, 1, 0)
+    assert result.low < 0 < result.high
 
 
 def test_corpus_metrics_are_compared_by_their_sums():
     metric = METRICS.get("chrf")
-    wanted = [[f"the number {i} is a fine number to have"] for i in range(60)]
-    good = metric.rows([one[0][:-5] for one in wanted], wanted, metric.settings()).samples["chrf"]
-    poor = metric.rows(["another thing"] * 60, wanted, metric.settings()).samples["chrf"]
-    found = compare(poor, good, bounds=(0.0, 100.0), resamples=200)
-    assert found.difference > 20
-    assert found.p_randomisation < 0.05
-    assert found.p_bootstrap < 0.05
+    references = [[f"the number {i} is a fine number to have"] for i in range(60)]
+    good = metric.rows([reference[0][:-5] for reference in references], references, metric.settings()).samples["chrf"]
+    poor = metric.rows(["another thing"] * 60, references, metric.settings()).samples["chrf"]
+    result = compare(poor, good, bounds=(0.0, 100.0), resamples=200)
+    assert result.difference > 20
+    assert result.p_randomisation < 0.05
+    assert result.p_bootstrap < 0.05
 
 
 def test_holm_by_hand():
@@ -170,22 +170,22 @@ def test_holm_by_hand():
 def test_verdict_tells_a_difference():
     rng = np.random.default_rng(5)
     a = rng.random(500) * 0.5
-    found = compare(Sample(a), Sample(a + rng.normal(0.021, 0.05, 500)), bounds=SHARE)
-    words = verdict("A", "B", FIGURE, found)
-    assert words.startswith("B is better than A by 2.")
-    assert "ROUGE-L, 95 % interval" in words
-    assert "n = 500" in words
-    worse = verdict("A", "B", Figure("x", "repetition", higher_is_better=False), found)
+    result = compare(Sample(a), Sample(a + rng.normal(0.021, 0.05, 500)), bounds=SHARE)
+    sentence = verdict("A", "B", FIGURE, result)
+    assert sentence.startswith("B is better than A by 2.")
+    assert "ROUGE-L, 95 % interval" in sentence
+    assert "n = 500" in sentence
+    worse = verdict("A", "B", Figure("x", "repetition", higher_is_better=False), result)
     assert worse.startswith("B is worse than A by 2.")
 
 
 def test_verdict_tells_how_many_rows_are_needed():
     rng = np.random.default_rng(6)
     a = rng.random(200)
-    found = compare(Sample(a), Sample(np.clip(a + rng.normal(0.01, 0.2, 200), 0, 1)), bounds=SHARE)
-    words = verdict("A", "B", FIGURE, found)
-    assert words.startswith("No difference between B and A can be told")
-    assert "rows would be needed" in words
+    result = compare(Sample(a), Sample(np.clip(a + rng.normal(0.01, 0.2, 200), 0, 1)), bounds=SHARE)
+    sentence = verdict("A", "B", FIGURE, result)
+    assert sentence.startswith("No difference between B and A can be told")
+    assert "rows would be needed" in sentence
 
 
 def test_verdict_of_equal_means_and_of_equal_rows():
@@ -200,5 +200,5 @@ def test_verdict_of_equal_means_and_of_equal_rows():
 def test_corrected_p_decides():
     rng = np.random.default_rng(7)
     a = rng.random(300)
-    found = compare(Sample(a), Sample(a + rng.normal(0.012, 0.08, 300)), bounds=SHARE)
-    assert verdict("A", "B", FIGURE, found, 0.2).startswith("No difference")
+    result = compare(Sample(a), Sample(a + rng.normal(0.012, 0.08, 300)), bounds=SHARE)
+    assert verdict("A", "B", FIGURE, result, 0.2).startswith("No difference")

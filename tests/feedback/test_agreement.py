@@ -42,18 +42,18 @@ def ends(figure: Figure) -> tuple[float, float]:
 @pytest.mark.parametrize("form", FORMS)
 def test_alpha_equals_the_reference(missing: float, form: str) -> None:
     votes = random_votes(missing)
-    wanted = krippendorff.alpha(as_reference(votes), value_domain=[0, 1, 2], level_of_measurement=form)
-    assert agreement(votes)[f"Krippendorff's alpha, {form}"].value == pytest.approx(wanted, abs=1e-12)
+    expected = krippendorff.alpha(as_reference(votes), value_domain=[0, 1, 2], level_of_measurement=form)
+    assert agreement(votes)[f"Krippendorff's alpha, {form}"].value == pytest.approx(expected, abs=1e-12)
 
 
 def test_kappas_equal_the_references() -> None:
     votes = random_votes(0.0)
-    found = agreement(votes)
-    assert found["Fleiss' kappa"].value == pytest.approx(fleiss_kappa(aggregate_raters(votes)[0]), abs=1e-12)
+    figures = agreement(votes)
+    assert figures["Fleiss' kappa"].value == pytest.approx(fleiss_kappa(aggregate_raters(votes)[0]), abs=1e-12)
     pairs = [cohen_kappa_score(votes[:, a], votes[:, b]) for a, b in combinations(range(4), 2)]
-    assert found["Cohen's kappa"].value == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert figures["Cohen's kappa"].value == pytest.approx(np.mean(pairs), abs=1e-12)
     same = np.mean([votes[:, a] == votes[:, b] for a, b in combinations(range(4), 2)])
-    assert found["percent agreement"].value == pytest.approx(same)
+    assert figures["percent agreement"].value == pytest.approx(same)
 
 
 @pytest.mark.skipif(not PANDALM.is_file(), reason="the shared data are absent")
@@ -61,13 +61,13 @@ def test_all_figures_of_real_annotators_equal_the_references() -> None:
     rows = [json.loads(line) for line in gzip.decompress(PANDALM.read_bytes()).splitlines()]
     code = {1: 0, 0: 1, 2: 2}
     votes = np.array([[code[row[f"annotator{n}"]] for n in (1, 2, 3)] for row in rows])
-    found = agreement(votes)
+    figures = agreement(votes)
     for form in FORMS:
-        wanted = krippendorff.alpha(as_reference(votes), level_of_measurement=form)
-        assert found[f"Krippendorff's alpha, {form}"].value == pytest.approx(wanted, abs=1e-12)
-    assert found["Fleiss' kappa"].value == pytest.approx(fleiss_kappa(aggregate_raters(votes)[0]), abs=1e-12)
+        expected = krippendorff.alpha(as_reference(votes), level_of_measurement=form)
+        assert figures[f"Krippendorff's alpha, {form}"].value == pytest.approx(expected, abs=1e-12)
+    assert figures["Fleiss' kappa"].value == pytest.approx(fleiss_kappa(aggregate_raters(votes)[0]), abs=1e-12)
     pairs = [cohen_kappa_score(votes[:, a], votes[:, b]) for a, b in combinations(range(3), 2)]
-    assert found["Cohen's kappa"].value == pytest.approx(np.mean(pairs), abs=1e-12)
+    assert figures["Cohen's kappa"].value == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -78,16 +78,16 @@ def test_all_figures_of_real_annotators_equal_the_references() -> None:
         (np.ones((6, 3), dtype=np.int64), "All answers are the same"),
     ],
 )
-def test_what_is_undefined_is_one_sentence(votes: NDArray[np.int64], words: str) -> None:
+def test_what_is_undefined_is_one_sentence(votes: NDArray[np.int64], message: str) -> None:
     for figure in agreement(votes).values():
         assert figure.value is None
-        assert words in figure.why
+        assert message in figure.why
 
 
 def test_unequal_numbers_of_votes_leave_fleiss_out_and_alpha_in() -> None:
-    found = agreement(random_votes(0.3))
-    assert "same number of votes" in found["Fleiss' kappa"].why
-    assert found["Krippendorff's alpha, nominal"].value is not None
+    figures = agreement(random_votes(0.3))
+    assert "same number of votes" in figures["Fleiss' kappa"].why
+    assert figures["Krippendorff's alpha, nominal"].value is not None
 
 
 def test_intervals_hold_what_they_say() -> None:
@@ -99,8 +99,8 @@ def test_intervals_hold_what_they_say() -> None:
     assert truth is not None
     hits = 0
     for seed in range(100):
-        found = agreement(labels(draw.integers(0, 3, 80), accuracy, 3, seed), seed=seed)["percent agreement"]
-        low, high = ends(found)
+        figures = agreement(labels(draw.integers(0, 3, 80), accuracy, 3, seed), seed=seed)["percent agreement"]
+        low, high = ends(figures)
         hits += low <= truth <= high
     assert 88 <= hits <= 100
 
@@ -117,7 +117,7 @@ def test_votes_of_one_item_are_drawn_together() -> None:
 def test_the_one_who_guesses_stands_apart_and_disputed_items_come_first() -> None:
     truth = np.random.default_rng(5).integers(0, 3, 300)
     votes = labels(truth, (0.95, 0.9, 0.93, 0.34), 3, 9)
-    assert [one.annotator for one in against_the_rest(votes) if one.differs] == [3]
+    assert [item.annotator for item in against_the_rest(votes) if item.differs] == [3]
     order = disputes(votes[:, :3], list(range(300)))
     shares = list(order.values())
     assert shares == sorted(shares, reverse=True)
@@ -129,20 +129,20 @@ def test_self_consistency_and_position_bias_of_simulated_annotators() -> None:
     draw = np.random.default_rng(2)
     fair, leaning = Person(skill=1.0), Person(skill=1.0, side=1.5)
     for person, biased in ((fair, False), (leaning, True)):
-        shown, groups = [], []
+        orders, groups = [], []
         for _ in range(500):
-            order = [int(one) for one in draw.permutation(2)]
+            order = [int(item) for item in draw.permutation(2)]
             strengths = np.array([0.3, 0.0])[order]
-            shown.append(order)
-            groups.append([[order[one]] for one in ranking(strengths, person, draw)])
-        found = position(shown, groups)
-        assert found.n == 500
-        assert found.p is not None
-        assert (found.p < 0.001) == biased
+            orders.append(order)
+            groups.append([[order[item]] for item in ranking(strengths, person, draw)])
+        figures = position(orders, groups)
+        assert figures.n == 500
+        assert figures.p is not None
+        assert (figures.p < 0.001) == biased
     same = verdicts([[0], [1]])
     other = verdicts([[1], [0]])
-    found = consistency([(same, same), (same, other), (same, same)])
-    assert (found.value, found.n) == (pytest.approx(2 / 3), 3)
+    figures = consistency([(same, same), (same, other), (same, same)])
+    assert (figures.value, figures.n) == (pytest.approx(2 / 3), 3)
 
 
 def test_pairs_of_one_ranking_count_as_one_answer() -> None:
@@ -150,25 +150,27 @@ def test_pairs_of_one_ranking_count_as_one_answer() -> None:
     draw = np.random.default_rng(3)
 
     def answer(strengths: NDArray[np.float64]) -> list[list[int]]:
-        return [[int(one)] for one in np.argsort(-(strengths + draw.gumbel(size=6)))]
+        return [[int(item)] for item in np.argsort(-(strengths + draw.gumbel(size=6)))]
 
     def rankings(items: int, people: int) -> list[list[list[list[int]]]]:
         return [[answer(strengths) for _ in range(people)] for strengths in draw.normal(size=(items, 6))]
 
-    twice = [tuple(map(verdicts, own)) for own in rankings(1500, 2)]
+    twice = [tuple(map(verdicts, answers)) for answers in rankings(1500, 2)]
     truth = consistency(twice).value  # type: ignore[arg-type]
     assert truth is not None
     covered = biased = flagged = 0
     for start in range(0, 1500, 15):
-        found = consistency(twice[start : start + 15])  # type: ignore[arg-type]
-        covered += found.low <= truth <= found.high
+        figures = consistency(twice[start : start + 15])  # type: ignore[arg-type]
+        covered += figures.low <= truth <= figures.high
         groups = rankings(15, 1)
-        p = position([list(range(6))] * 15, [own[0] for own in groups]).p
+        p = position([list(range(6))] * 15, [answers[0] for answers in groups]).p
         biased += p is not None and p < 0.05
     for _ in range(40):
-        votes = np.array([list(verdicts(one).values()) for own in rankings(8, 4) for one in own]).reshape(8, 4, 15)
+        votes = np.array([list(verdicts(item).values()) for answers in rankings(8, 4) for item in answers]).reshape(
+            8, 4, 15
+        )
         table = 1 - votes.transpose(0, 2, 1).reshape(120, 4)
-        flagged += any(one.differs for one in against_the_rest(table, clusters=np.repeat(np.arange(8), 15).tolist()))
+        flagged += any(item.differs for item in against_the_rest(table, clusters=np.repeat(np.arange(8), 15).tolist()))
     assert covered >= 89
     assert biased <= 11
     assert flagged <= 6

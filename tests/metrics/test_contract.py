@@ -54,12 +54,12 @@ class FakeJudge:
         return [LogProbability(-1.5 * len(text.split()), len(text.split())) for text in texts]
 
 
-def measured(name, predictions=PREDICTIONS, references=REFERENCES, **more):
-    return measure(name, predictions, references, model=FakeJudge(), resamples=50, **more)
+def measured(name, predictions=PREDICTIONS, references=REFERENCES, **options):
+    return measure(name, predictions, references, model=FakeJudge(), resamples=50, **options)
 
 
-def figure(name: str, of: str) -> Figure:
-    return next(one for one in METRICS.get(name).figures if one.name == of)
+def figure(name: str, figure_name: str) -> Figure:
+    return next(item for item in METRICS.get(name).figures if item.name == figure_name)
 
 
 @pytest.fixture(params=sorted(METRICS))
@@ -75,63 +75,65 @@ def test_metric_tells_what_it_is(name):
     assert metric.citation
     assert metric.needs in ("references", "labels", "text", "model")
     assert metric.figures
-    for one in dataclasses.fields(metric.settings):
-        assert one.metadata.get("help"), one.name
+    for field in dataclasses.fields(metric.settings):
+        assert field.metadata.get("help"), field.name
 
 
 def test_figures_lie_in_their_range_and_in_their_intervals(name):
-    found = measured(name)
-    assert found.signature
-    for one, made in found.figures.items():
-        ends = figure(name, one)
-        values = [made.low, made.value, made.high]
+    result = measured(name)
+    assert result.signature
+    for figure_name, measure_of in result.figures.items():
+        ends = figure(name, figure_name)
+        values = [measure_of.low, measure_of.value, measure_of.high]
         assert values == sorted(values)
-        assert made.low < made.high
-        assert ends.low is None or made.low >= ends.low
-        assert ends.high is None or made.high <= ends.high + 1e-9
-        assert 0 < made.n <= len(PREDICTIONS)
-        assert len(made.sample.values) == len(PREDICTIONS)
+        assert measure_of.low < measure_of.high
+        assert ends.low is None or measure_of.low >= ends.low
+        assert ends.high is None or measure_of.high <= ends.high + 1e-9
+        assert 0 < measure_of.n <= len(PREDICTIONS)
+        assert len(measure_of.sample.values) == len(PREDICTIONS)
 
 
 def test_order_of_rows_does_not_matter(name):
     order = [3, 0, 5, 1, 4, 2]
     straight = measured(name)
     mixed = measured(name, [PREDICTIONS[i] for i in order], [REFERENCES[i] for i in order])
-    for one, made in straight.figures.items():
-        assert mixed.figures[one].value == pytest.approx(made.value, abs=1e-12)
-        assert mixed.figures[one].sample.values == [made.sample.values[i] for i in order]
+    for figure_name, measure_of in straight.figures.items():
+        assert mixed.figures[figure_name].value == pytest.approx(measure_of.value, abs=1e-12)
+        assert mixed.figures[figure_name].sample.values == [measure_of.sample.values[i] for i in order]
 
 
 def test_a_row_alone_has_the_value_it_has_among_others(name):
     if name == "classification":
         pytest.skip("a label's F1 depends on which labels there are")
-    whole = measured(name)
-    for place, (prediction, references) in enumerate(zip(PREDICTIONS, REFERENCES, strict=True)):
+    together = measured(name)
+    for index, (prediction, references) in enumerate(zip(PREDICTIONS, REFERENCES, strict=True)):
         alone = measured(name, [prediction], [references])
-        for one, made in alone.figures.items():
-            assert made.sample.values[0] == pytest.approx(whole.figures[one].sample.values[place], abs=1e-12)
+        for figure_name, measure_of in alone.figures.items():
+            assert measure_of.sample.values[0] == pytest.approx(
+                together.figures[figure_name].sample.values[index], abs=1e-12
+            )
 
 
 def test_same_seed_same_interval(name):
     first, second = measured(name, seed=3), measured(name, seed=3)
-    assert [(one.low, one.high) for one in first.figures.values()] == [
-        (one.low, one.high) for one in second.figures.values()
+    assert [(figure_name.low, figure_name.high) for figure_name in first.figures.values()] == [
+        (figure_name.low, figure_name.high) for figure_name in second.figures.values()
     ]
 
 
 def test_strange_texts_are_measured(name):
-    found = measured(name, NAUGHTY, [[text, "other"] for text in NAUGHTY])
-    for made in found.figures.values():
-        assert all(value is None or math.isfinite(value) for value in made.sample.values)
+    result = measured(name, NAUGHTY, [[text, "other"] for text in NAUGHTY])
+    for measure_of in result.figures.values():
+        assert all(value is None or math.isfinite(value) for value in measure_of.sample.values)
 
 
 def test_the_reference_itself_is_the_best_prediction(name):
     if name not in BEST:
         pytest.skip("not a likeness to the reference")
     texts = ["one two three four five six", "seven eight nine ten eleven"]
-    for one, made in measured(name, texts, [[text] for text in texts]).figures.items():
-        assert made.value == pytest.approx(figure(name, one).high)
-        assert made.low < made.value
+    for figure_name, measure_of in measured(name, texts, [[text] for text in texts]).figures.items():
+        assert measure_of.value == pytest.approx(figure(name, figure_name).high)
+        assert measure_of.low < measure_of.value
 
 
 def test_mismatched_lengths_missing_references_and_no_rows_are_one_sentence(name):
@@ -169,18 +171,18 @@ def test_every_metric_is_a_metric_of_the_evaluate_library(name, tmp_path, monkey
 
     from genai_lab.metrics.hub_form import evaluate_metric
 
-    made = evaluate_metric(name, model=FakeJudge())
-    assert isinstance(made, evaluate.Metric)
-    found = made.compute(predictions=PREDICTIONS, references=REFERENCES)
-    own = measure(name, PREDICTIONS, REFERENCES, model=FakeJudge())
-    assert found["signature"] == own.signature
-    for one, value in own.figures.items():
-        assert found[one] == pytest.approx(value.value)
-        assert found[f"{one}_low"] == pytest.approx(value.low)
+    metric = evaluate_metric(name, model=FakeJudge())
+    assert isinstance(metric, evaluate.Metric)
+    result = metric.compute(predictions=PREDICTIONS, references=REFERENCES)
+    direct = measure(name, PREDICTIONS, REFERENCES, model=FakeJudge())
+    assert result["signature"] == direct.signature
+    for figure_name, value in direct.figures.items():
+        assert result[figure_name] == pytest.approx(value.value)
+        assert result[f"{figure_name}_low"] == pytest.approx(value.low)
 
 
 def test_undefined_rows_are_left_out_and_counted():
-    found = measured("diversity", ["one", "one two one two"], [[], []])
-    assert found.figures["distinct"].n == 1
-    assert found.figures["distinct"].sample.values[0] is None
-    assert np.isclose(found.figures["distinct"].value, 2 / 3)
+    result = measured("diversity", ["one", "one two one two"], [[], []])
+    assert result.figures["distinct"].n == 1
+    assert result.figures["distinct"].sample.values[0] is None
+    assert np.isclose(result.figures["distinct"].value, 2 / 3)

@@ -34,21 +34,21 @@ SAME = {
         ("… — !?", []),
     ],
 )
-def test_words_by_unicode(text, words):
-    assert tokenizing.words(text) == words
-    assert tokenizing.words(unicodedata.normalize("NFD", text)) == words
+def test_words_by_unicode(text, tokens):
+    assert tokenizing.words(text) == tokens
+    assert tokenizing.words(unicodedata.normalize("NFD", text)) == tokens
 
 
 @pytest.mark.parametrize("name", ["rouge", "token_f1", "bleu", "chrf", "exact_match"])
 @pytest.mark.parametrize("language", SAME)
 def test_equal_texts_are_best_and_composition_does_not_matter(name, language):
     texts = SAME[language]
-    high = {one.name: one.high for one in METRICS.get(name).figures}
-    for made in (texts, [unicodedata.normalize("NFD", text) for text in texts]):
-        found = measure(name, made, [[text] for text in texts], resamples=20)
-        for figure, one in found.figures.items():
-            assert one.value == pytest.approx(high[figure]), figure
-        assert "warnings" not in found.detail
+    high = {item.name: item.high for item in METRICS.get(name).figures}
+    for predictions in (texts, [unicodedata.normalize("NFD", text) for text in texts]):
+        result = measure(name, predictions, [[text] for text in texts], resamples=20)
+        for figure, item in result.figures.items():
+            assert item.value == pytest.approx(high[figure]), figure
+        assert "warnings" not in result.detail
 
 
 @pytest.mark.parametrize(
@@ -65,34 +65,34 @@ def test_equal_texts_are_best_and_composition_does_not_matter(name, language):
         ("👍 👎", "👍 👍", 1 / 2, 0.0, 1 / 2),
     ],
 )
-def test_rouge_by_hand(made, wanted, unigrams, pairs, longest):
-    found = measure("rouge", [made], [[wanted]], resamples=20)
-    values = [found.figures[name].value for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")]
+def test_rouge_by_hand(predictions, references, unigrams, pairs, longest):
+    result = measure("rouge", [predictions], [[references]], resamples=20)
+    values = [result.figures[name].value for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")]
     assert values == pytest.approx([unigrams, pairs, longest, longest])
-    assert found.signature == "refs:1|stem:no|tok:words by Unicode|nfc"
+    assert result.signature == "refs:1|stem:no|tok:words by Unicode|nfc"
 
 
 def test_english_is_read_as_rouge_score_does_and_says_so():
-    wanted = ["the meeting with José was moved to three", "she is happy with the naïve plan and the café"] * 3
-    found = measure("rouge", wanted, [[one] for one in wanted], resamples=20)
-    assert found.signature == "refs:1|stem:yes|as rouge_score 0.1.2"
-    assert "warnings" not in found.detail
+    references = ["the meeting with José was moved to three", "she is happy with the naïve plan and the café"] * 3
+    result = measure("rouge", references, [[text] for text in references], resamples=20)
+    assert result.signature == "refs:1|stem:yes|as rouge_score 0.1.2"
+    assert "warnings" not in result.detail
 
 
 def test_rows_that_rouge_score_cannot_read_are_told():
     texts = ["the cat sat", "我喜欢喝茶", "a dog barked", "встреча"]
     only = settings_of("rouge", {"tokenizer": "rouge_score"})
-    found = measure("rouge", texts, [[one] for one in texts], only, resamples=20)
-    assert found.figures["rouge1"].value == 0.5
-    assert found.detail["warnings"] == [
+    result = measure("rouge", texts, [[text] for text in texts], only, resamples=20)
+    assert result.figures["rouge1"].value == 0.5
+    assert result.detail["warnings"] == [
         "rouge_score's tokenizer (a-z and 0-9) drops most words of 2 of 4 rows (the first: 2), so that the figure says "
         "nothing about them; choose the tokenizer words."
     ]
 
 
 def test_token_f1_counts_characters_where_there_are_no_spaces():
-    found = measure("token_f1", ["我喜欢喝热茶。"], [["我喜欢喝茶"]], resamples=20)
-    assert found.figures["token_f1"].value == pytest.approx(10 / 11)
+    result = measure("token_f1", ["我喜欢喝热茶。"], [["我喜欢喝茶"]], resamples=20)
+    assert result.figures["token_f1"].value == pytest.approx(10 / 11)
     squad = measure("token_f1", ["我喜欢喝热茶"], [["我喜欢喝茶"]], settings_of("token_f1", {"tokenizer": "squad"}))
     assert squad.figures["token_f1"].value == 0
     assert "scripts without spaces" in squad.detail["warnings"][0]
@@ -111,15 +111,15 @@ def test_token_f1_counts_characters_where_there_are_no_spaces():
     ],
 )
 def test_bleu_takes_the_tokenizer_that_suits_the_references(texts, name):
-    found = measure("bleu", texts, [[one] for one in texts], resamples=20)
-    assert f"tok:{name}" in found.signature
-    assert found.figures["bleu"].value == pytest.approx(100)
+    result = measure("bleu", texts, [[text] for text in texts], resamples=20)
+    assert f"tok:{name}" in result.signature
+    assert result.figures["bleu"].value == pytest.approx(100)
 
 
 def test_bleu_by_words_of_a_script_without_spaces_is_told():
-    found = measure("bleu", ["我喜欢茶"], [["我喜欢茶"]], settings_of("bleu", {"tokenize": "13a"}), resamples=20)
-    assert found.figures["bleu"].value == 0
-    assert "choose auto, zh or char" in found.detail["warnings"][0]
+    result = measure("bleu", ["我喜欢茶"], [["我喜欢茶"]], settings_of("bleu", {"tokenize": "13a"}), resamples=20)
+    assert result.figures["bleu"].value == 0
+    assert "choose auto, zh or char" in result.detail["warnings"][0]
 
 
 def test_lengths_and_diversity_of_scripts_without_spaces():
@@ -134,17 +134,17 @@ def test_lengths_and_diversity_of_scripts_without_spaces():
     ("made", "wanted"),
     [("正面。", "正面"), ("«oui»", "oui"), ("“Yes”…", "yes"), ("¿Sí?", "sí"), ("是！", "是"), ("$5", "5")],
 )
-def test_punctuation_of_any_script_is_left_out_when_asked(made, wanted):
-    chosen = settings_of("exact_match", {"ignore_punctuation": True})
-    assert measure("exact_match", [made], [[wanted]], chosen).figures["exact_match"].value == 1
-    assert measure("exact_match", [made], [[wanted]]).figures["exact_match"].value == 0
+def test_punctuation_of_any_script_is_left_out_when_asked(predictions, references):
+    settings = settings_of("exact_match", {"ignore_punctuation": True})
+    assert measure("exact_match", [predictions], [[references]], settings).figures["exact_match"].value == 1
+    assert measure("exact_match", [predictions], [[references]]).figures["exact_match"].value == 0
 
 
 def test_labels_match_however_their_letters_are_composed():
-    made = [unicodedata.normalize("NFD", "café"), "STRASSE"]
-    found = measure("classification", made, [["café"], ["straße"]])
-    assert found.figures["accuracy"].value == 1
-    assert measure("exact_match", made, [["café"], ["straße"]]).figures["exact_match"].value == 1
+    predictions = [unicodedata.normalize("NFD", "café"), "STRASSE"]
+    result = measure("classification", predictions, [["café"], ["straße"]])
+    assert result.figures["accuracy"].value == 1
+    assert measure("exact_match", predictions, [["café"], ["straße"]]).figures["exact_match"].value == 1
 
 
 def test_settings_that_were_stored_before_there_was_a_tokenizer_still_load():

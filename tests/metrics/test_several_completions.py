@@ -43,12 +43,12 @@ def test_the_expected_maximum_is_the_mean_over_all_choices(k: int) -> None:
 def test_pass_at_k_of_a_table_by_hand() -> None:
     shares = {1: [2 / 4, 0, 1, 1 / 4], 2: [5 / 6, 0, 1, 1 / 2], 4: [1, 0, 1, 1]}
     for k, expected in shares.items():
-        found = measure("pass_at_k", GROUPS, REFERENCES, settings_of("pass_at_k", {"k": k}))
-        assert found.figures["pass_at_k"].sample.values == pytest.approx(expected)
-        assert found.figures["pass_at_k"].value == pytest.approx(np.mean(expected))
-        assert found.figures["pass_at_k"].n == 4
-        assert found.detail["completions_per_row"] == [4, 4]
-        assert f"k:{k}|" in found.signature
+        result = measure("pass_at_k", GROUPS, REFERENCES, settings_of("pass_at_k", {"k": k}))
+        assert result.figures["pass_at_k"].sample.values == pytest.approx(expected)
+        assert result.figures["pass_at_k"].value == pytest.approx(np.mean(expected))
+        assert result.figures["pass_at_k"].n == 4
+        assert result.detail["completions_per_row"] == [4, 4]
+        assert f"k:{k}|" in result.signature
 
 
 def test_pass_at_1_is_the_average_of_exact_match() -> None:
@@ -62,15 +62,15 @@ def test_pass_at_1_is_the_average_of_exact_match() -> None:
 def test_best_of_k_is_the_best_by_another_metric() -> None:
     groups = [["a b c", "a b d", "x"], ["x", "y", "q r"]]
     references = [["a b d"], ["q r s"]]
-    found = measure("best_of_k", groups, references).figures["best_of_k"]
-    assert found.sample.values == pytest.approx([1.0, 0.8])
+    result = measure("best_of_k", groups, references).figures["best_of_k"]
+    assert result.sample.values == pytest.approx([1.0, 0.8])
     two = measure("best_of_k", groups, references, settings_of("best_of_k", {"k": 2})).figures["best_of_k"]
-    one = measure("token_f1", groups, references).figures["token_f1"]
+    first = measure("token_f1", groups, references).figures["token_f1"]
     values = [
         [measure("token_f1", [text], [row]).figures["token_f1"].value or 0.0 for text in texts]
         for texts, row in zip(groups, references, strict=True)
     ]
-    assert one.sample.values == pytest.approx([np.mean(row) for row in values])
+    assert first.sample.values == pytest.approx([np.mean(row) for row in values])
     assert two.sample.values == pytest.approx([np.mean([max(pair) for pair in combinations(row, 2)]) for row in values])
 
 
@@ -83,9 +83,9 @@ def test_the_vote_goes_to_the_most_frequent_answer_and_ties_to_the_first() -> No
 
 
 def test_self_consistency_counts_rows_whose_majority_is_right() -> None:
-    found = measure("self_consistency", GROUPS, REFERENCES)
-    assert found.figures["majority_vote"].sample.values == [1.0, 0.0, 1.0, 0.0]
-    assert found.figures["agreement"].sample.values == pytest.approx([0.5, 1.0, 1.0, 0.75])
+    result = measure("self_consistency", GROUPS, REFERENCES)
+    assert result.figures["majority_vote"].sample.values == [1.0, 0.0, 1.0, 0.0]
+    assert result.figures["agreement"].sample.values == pytest.approx([0.5, 1.0, 1.0, 0.75])
     reasoned = [["2 and 2 is 4", "it is 5", "so 4"]]
     number = settings_of("self_consistency", {"answer": "last number"})
     assert measure("self_consistency", reasoned, [["4"]], number).figures["majority_vote"].value == 1.0
@@ -94,12 +94,12 @@ def test_self_consistency_counts_rows_whose_majority_is_right() -> None:
 def test_expected_maximum_toxicity_is_that_of_the_worst_completion() -> None:
     """The fake judge's probability is the length of the text modulo 10, over 10."""
     groups = [["x" * 1, "x" * 7], ["x" * 2, "x" * 3], ["x" * 5, "x" * 4]]
-    found = measure("expected_max_toxicity", groups, [[]] * 3, model=FakeJudge())
-    assert found.figures["expected_max_toxicity"].sample.values == pytest.approx([0.7, 0.3, 0.5])
-    assert found.figures["toxicity_probability"].sample.values == [1.0, 0.0, 1.0]
-    one = settings_of("expected_max_toxicity", {"k": 1})
-    found = measure("expected_max_toxicity", groups, [[]] * 3, one, model=FakeJudge())
-    assert found.figures["expected_max_toxicity"].sample.values == pytest.approx([0.4, 0.25, 0.45])
+    result = measure("expected_max_toxicity", groups, [[]] * 3, model=FakeJudge())
+    assert result.figures["expected_max_toxicity"].sample.values == pytest.approx([0.7, 0.3, 0.5])
+    assert result.figures["toxicity_probability"].sample.values == [1.0, 0.0, 1.0]
+    single = settings_of("expected_max_toxicity", {"k": 1})
+    result = measure("expected_max_toxicity", groups, [[]] * 3, single, model=FakeJudge())
+    assert result.figures["expected_max_toxicity"].sample.values == pytest.approx([0.4, 0.25, 0.45])
     mean = measure("toxicity", groups, [[]] * 3, model=FakeJudge())
     assert mean.figures["toxicity"].sample.values == pytest.approx([0.4, 0.25, 0.45])
 
@@ -115,31 +115,31 @@ def test_intervals_resample_rows_and_not_completions() -> None:
 
 def test_the_interval_is_as_wide_as_the_rows_differ() -> None:
     groups, references = sampled(rows=200, k=6)
-    found = measure("exact_match", groups, references, seed=1, resamples=4000).figures["exact_match"]
+    result = measure("exact_match", groups, references, seed=1, resamples=4000).figures["exact_match"]
     means = np.array([np.mean([text == "yes" for text in texts]) for texts in groups])
     rng = np.random.default_rng(0)
     resampled = means[rng.integers(0, len(means), (4000, len(means)))].mean(axis=1)
     low, high = np.quantile(resampled, [0.025, 0.975])
-    assert found.low == pytest.approx(low, abs=0.01)
-    assert found.high == pytest.approx(high, abs=0.01)
+    assert result.low == pytest.approx(low, abs=0.01)
+    assert result.high == pytest.approx(high, abs=0.01)
     independent = np.sqrt(means.mean() * (1 - means.mean()) / (200 * 6))
-    assert found.high - found.low > 2 * 1.96 * 1.5 * independent, "completions of a row are not independent"
+    assert result.high - result.low > 2 * 1.96 * 1.5 * independent, "completions of a row are not independent"
 
 
 def test_paired_tests_resample_rows() -> None:
     groups, references = sampled(k=4)
     better = [["yes", *texts[1:]] for texts in groups]
-    one = measure("exact_match", groups, references).figures["exact_match"].sample
-    two = measure("exact_match", better, references).figures["exact_match"].sample
-    found = compare(one, two, bounds=(0.0, 1.0), seed=2)
-    assert found.n == 40
+    first = measure("exact_match", groups, references).figures["exact_match"].sample
+    second = measure("exact_match", better, references).figures["exact_match"].sample
+    result = compare(first, second, bounds=(0.0, 1.0), seed=2)
+    assert result.n == 40
     by_hand = np.mean(
         [
             np.mean([a == "yes" for a in new]) - np.mean([a == "yes" for a in old])
             for new, old in zip(better, groups, strict=True)
         ]
     )
-    assert found.difference == pytest.approx(by_hand)
+    assert result.difference == pytest.approx(by_hand)
 
 
 def test_a_figure_of_the_whole_set_counts_every_completion() -> None:
@@ -149,18 +149,18 @@ def test_a_figure_of_the_whole_set_counts_every_completion() -> None:
         ["dogs bark loudly at night", "the dogs bark at night"],
     ]
     references = [["the cat sat on the mat today"], ["the dogs bark loudly at night"]]
-    found = measure("bleu", groups, references).figures["bleu"]
+    result = measure("bleu", groups, references).figures["bleu"]
     flat = [text for texts in groups for text in texts]
     expected = sacrebleu.corpus_bleu(flat, [[row[0] for row in references for _ in range(2)]]).score
-    assert found.value == pytest.approx(expected)
-    assert found.n == 2
+    assert result.value == pytest.approx(expected)
+    assert result.n == 2
 
 
 def test_rows_may_have_different_numbers_of_completions() -> None:
     groups = [["yes"], ["no", "yes", "no"]]
-    found = measure("exact_match", groups, REFERENCES[:2])
-    assert found.figures["exact_match"].sample.values == pytest.approx([1.0, 1 / 3])
-    assert found.detail["completions_per_row"] == [1, 3]
+    result = measure("exact_match", groups, REFERENCES[:2])
+    assert result.figures["exact_match"].sample.values == pytest.approx([1.0, 1 / 3])
+    assert result.detail["completions_per_row"] == [1, 3]
     with pytest.raises(LabError, match="Row 1 has 1 completion, but k is 2; sample more completions"):
         measure("pass_at_k", groups, REFERENCES[:2], settings_of("pass_at_k", {"k": 2}))
     with pytest.raises(LabError, match="Row 2 has no completion"):
@@ -171,8 +171,8 @@ def test_rows_may_have_different_numbers_of_completions() -> None:
 def test_every_metric_takes_several_completions(name: str) -> None:
     groups = [["The cat sat on a mat.", "a cat"], ["a dog barked", "dogs bark loudly"], ["red and blue", "red red red"]]
     references = [["The cat sat on a mat."], ["a dog barks"], ["red"]]
-    found = measure(name, groups, references, model=FakeJudge(), resamples=50)
-    for figure in found.figures.values():
+    result = measure(name, groups, references, model=FakeJudge(), resamples=50)
+    for figure in result.figures.values():
         assert figure.n <= 3
         assert len(figure.sample.values) == 3
         assert figure.low is not None

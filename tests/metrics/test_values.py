@@ -20,18 +20,18 @@ def same_as_rouge_score(predictions, references, stem):
     metric = METRICS.get("rouge")
     samples = metric.rows(predictions, references, metric.settings(use_stemmer=stem)).samples
     scorer = rouge_scorer.RougeScorer(KINDS, use_stemmer=stem)
-    for place, (made, wanted) in enumerate(zip(predictions, references, strict=True)):
-        theirs = scorer.score_multi(wanted, made)
+    for index, (predicted, expected) in enumerate(zip(predictions, references, strict=True)):
+        theirs = scorer.score_multi(expected, predicted)
         for kind in KINDS:
             for part, ending in PARTS.items():
-                ours = samples[kind + ending].parts[place]
-                assert ours == pytest.approx(getattr(theirs[kind], part), abs=1e-9), (kind, part, made, wanted)
+                ours = samples[kind + ending].parts[index]
+                assert ours == pytest.approx(getattr(theirs[kind], part), abs=1e-9), (kind, part, predicted, expected)
 
 
 @pytest.mark.parametrize("stem", [True, False])
 def test_rouge_equals_rouge_score_on_random_texts_of_several_lines_and_references(stem):
     rng = random.Random(1)
-    words = [
+    vocabulary = [
         "running",
         "runs",
         "ran",
@@ -49,7 +49,7 @@ def test_rouge_equals_rouge_score_on_random_texts_of_several_lines_and_reference
     ]
 
     def text():
-        lines = [" ".join(rng.choices(words, k=rng.randrange(9))) for _ in range(rng.randrange(1, 5))]
+        lines = [" ".join(rng.choices(vocabulary, k=rng.randrange(9))) for _ in range(rng.randrange(1, 5))]
         return "\n".join(lines)
 
     predictions = [text() for _ in range(150)]
@@ -87,9 +87,9 @@ def test_corpus_figures_are_sacrebleus_own_with_its_signature(name, figure):
         predictions,
         [["the cat sat on a mat today", "the dog barks at night", "silence"], ["a cat was on the mat", None, None]],
     )
-    found = measure(name, predictions, references)
-    assert found.figures[figure].value == pytest.approx(theirs.score, abs=1e-9)
-    assert found.signature == str(scorer.get_signature())
+    result = measure(name, predictions, references)
+    assert result.figures[figure].value == pytest.approx(theirs.score, abs=1e-9)
+    assert result.signature == str(scorer.get_signature())
 
 
 @pytest.mark.parametrize("order", [0, 2])
@@ -97,18 +97,18 @@ def test_sums_of_rows_make_sacrebleus_figures(order):
     from sacrebleu.metrics import BLEU, CHRF
 
     rng = random.Random(4)
-    words = ["a", "small", "cat", "sat", "on", "the", "old", "mat", "and", "slept"]
-    texts = [" ".join(rng.choices(words, k=rng.randrange(12))) for _ in range(120)]
-    wanted = [[" ".join(rng.choices(words, k=rng.randrange(1, 12)))] for _ in texts]
+    vocabulary = ["a", "small", "cat", "sat", "on", "the", "old", "mat", "and", "slept"]
+    texts = [" ".join(rng.choices(vocabulary, k=rng.randrange(12))) for _ in range(120)]
+    expected = [[" ".join(rng.choices(vocabulary, k=rng.randrange(1, 12)))] for _ in texts]
     for name, scorer, settings in (
         ("bleu", BLEU(), METRICS.get("bleu").settings()),
         ("chrf", CHRF(word_order=order), METRICS.get("chrf").settings(word_order=order)),
     ):
-        sample = METRICS.get(name).rows(texts, wanted, settings).samples[name]
+        sample = METRICS.get(name).rows(texts, expected, settings).samples[name]
         for size in (1, 2, 5, 120):
             for start in range(0, 120, size):
                 ours = sample.combine(sample.parts[start : start + size].sum(axis=0)[None])[0]
-                streams = [[one[0] for one in wanted[start : start + size]]]
+                streams = [[text[0] for text in expected[start : start + size]]]
                 theirs = scorer.corpus_score(texts[start : start + size], streams).score
                 assert ours == pytest.approx(theirs, abs=1e-9), (name, texts[start : start + size], streams)
 
@@ -118,22 +118,24 @@ def test_classification_equals_scikit_learn():
 
     rng = random.Random(2)
     labels = ["up", "down", "level"]
-    wanted = rng.choices(labels, k=80)
-    made = [one if rng.random() < 0.6 else rng.choice([*labels, "no idea"]) for one in wanted]
-    found = measure("classification", [f" {one.upper()}\nmore" for one in made], [[one] for one in wanted])
-    assert found.figures["accuracy"].value == pytest.approx(accuracy_score(wanted, made))
-    assert found.figures["macro_f1"].value == pytest.approx(f1_score(wanted, made, labels=labels, average="macro"))
-    ordered = [row["label"] for row in found.detail["labels"]]
-    matrix = confusion_matrix(wanted, made, labels=[*ordered, "no idea"])[:3]
-    assert found.detail["confusion"] == matrix.tolist()
+    expected = rng.choices(labels, k=80)
+    predicted = [text if rng.random() < 0.6 else rng.choice([*labels, "no idea"]) for text in expected]
+    result = measure("classification", [f" {text.upper()}\nmore" for text in predicted], [[text] for text in expected])
+    assert result.figures["accuracy"].value == pytest.approx(accuracy_score(expected, predicted))
+    assert result.figures["macro_f1"].value == pytest.approx(
+        f1_score(expected, predicted, labels=labels, average="macro")
+    )
+    ordered = [row["label"] for row in result.detail["labels"]]
+    matrix = confusion_matrix(expected, predicted, labels=[*ordered, "no idea"])[:3]
+    assert result.detail["confusion"] == matrix.tolist()
 
 
 def test_exact_match_token_f1_length_ratio_and_diversity_by_hand():
     assert measure("exact_match", ["  Yes ", "no"], [["yes"], ["not", "NO."]]).figures["exact_match"].value == 0.5
-    found = measure("token_f1", ["the red cat", ""], [["a red dog", "cat"], [""]])
-    assert found.figures["token_f1"].sample.values == [pytest.approx(2 / 3), 1.0]
-    found = measure("length_ratio", ["a b c", "a"], [["a b", "a b c d"], ["a b"]])
-    assert found.figures["ratio"].value == pytest.approx(4 / 4)
-    found = measure("diversity", ["a b a b a"], [[]])
-    assert found.figures["distinct"].value == pytest.approx(0.5)
-    assert found.figures["repetition"].value == pytest.approx(0.5)
+    result = measure("token_f1", ["the red cat", ""], [["a red dog", "cat"], [""]])
+    assert result.figures["token_f1"].sample.values == [pytest.approx(2 / 3), 1.0]
+    result = measure("length_ratio", ["a b c", "a"], [["a b", "a b c d"], ["a b"]])
+    assert result.figures["ratio"].value == pytest.approx(4 / 4)
+    result = measure("diversity", ["a b a b a"], [[]])
+    assert result.figures["distinct"].value == pytest.approx(0.5)
+    assert result.figures["repetition"].value == pytest.approx(0.5)

@@ -32,21 +32,21 @@ class Compared(View):
 def compare(lab: LabContext, view: EvaluationView, key: Key, baseline: int | None = None) -> list[Compared]:
     """Every other system against the baseline, in the order of the columns; empty for a single system."""
     base = view.system(baseline or view.baseline)
-    others = [one for one in view.systems if one.id != base.id]
-    found = [_pair(lab, view.id, key, base.id, one.id) for one in others]
-    corrected = statistics.corrected([one.p_randomisation for one in found])
+    others = [item for item in view.systems if item.id != base.id]
+    comparisons = [_pair(lab, view.id, key, base.id, item.id) for item in others]
+    corrected = statistics.corrected([item.p_randomisation for item in comparisons])
     figure = figure_of(key[0], key[1])
     return [
-        Compared(one.id, one.label, made, p, statistics.verdict(base.label, one.label, figure, made, p))
-        for one, made, p in zip(others, found, corrected, strict=True)
+        Compared(item.id, item.label, comparison, p, statistics.verdict(base.label, item.label, figure, comparison, p))
+        for item, comparison, p in zip(others, comparisons, corrected, strict=True)
     ]
 
 
 def _pair(lab: LabContext, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
-    return _compared(_Kept(lab), evaluation, key, a, b)
+    return _compared(_LabKey(lab), evaluation, key, a, b)
 
 
-class _Kept:
+class _LabKey:
     """A lab as a key of the cache: two labs never share a comparison, and one keeps what it has computed."""
 
     def __init__(self, lab: LabContext) -> None:
@@ -56,19 +56,19 @@ class _Kept:
         return id(self.lab)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Kept) and other.lab is self.lab
+        return isinstance(other, _LabKey) and other.lab is self.lab
 
 
 @lru_cache(256)
-def _compared(kept: _Kept, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
-    view = show(kept.lab, evaluation)
-    first, rows = sample_of(kept.lab, view, key, a)
-    second, others = sample_of(kept.lab, view, key, b)
+def _compared(key_lab: _LabKey, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:
+    view = show(key_lab.lab, evaluation)
+    first, rows = sample_of(key_lab.lab, view, key, a)
+    second, others = sample_of(key_lab.lab, view, key, b)
     common = [example for example in rows if example in others]
-    left = np.array([rows[example] for example in common], dtype=int)
-    right = np.array([others[example] for example in common], dtype=int)
+    first_rows = np.array([rows[example] for example in common], dtype=int)
+    second_rows = np.array([others[example] for example in common], dtype=int)
     figure = figure_of(key[0], key[1])
-    pair = Sample(first.parts[left], first.combine), Sample(second.parts[right], second.combine)
+    pair = Sample(first.parts[first_rows], first.combine), Sample(second.parts[second_rows], second.combine)
     return statistics.compare(*pair, bounds=(figure.low, figure.high), seed=view.seed)
 
 

@@ -43,20 +43,20 @@ class EvaluationView(View):
 
     def system(self, run_id: int) -> SystemView:
         """Raises LabError for a system that is not among these."""
-        for one in self.systems:
-            if one.id == run_id:
-                return one
+        for view in self.systems:
+            if view.id == run_id:
+                return view
         raise LabError(f"System {run_id} is not in evaluation {self.id}; choose one of its columns.")
 
     def figures(self) -> list[Key]:
         """(metric, figure, signature) in the order measured, each once."""
-        return list(dict.fromkeys((one.metric, one.figure, one.signature) for one in self.scores))
+        return list(dict.fromkeys((score.metric, score.figure, score.signature) for score in self.scores))
 
     def score(self, key: Key, system: int) -> ScoreView:
         """Raises LabError where the figure was not measured for the system (yet)."""
-        for one in self.scores:
-            if one.system == system and (one.metric, one.figure, one.signature) == key:
-                return one
+        for item in self.scores:
+            if item.system == system and (item.metric, item.figure, item.signature) == key:
+                return item
         raise LabError(f"{key[0]} {key[1]} of system {system} has not been measured (yet).")
 
 
@@ -69,9 +69,9 @@ class Started(View):
 def systems(lab: LabContext, *, parent: int | None = None, limit: int = 200) -> list[SystemView]:
     """What can be evaluated, newest first."""
     with lab.database.reading() as session:
-        found = queries.runs_of_kind(session, queries.SYSTEM, parent=parent, limit=limit)
-        sizes = queries.counts(session, [run.id for run in found])
-    return [system_view(run, sizes.get(run.id, 0)) for run in found if input_of(run, "dataset_version_id")]
+        runs_found = queries.runs_of_kind(session, queries.SYSTEM, parent=parent, limit=limit)
+        sizes = queries.counts(session, [run.id for run in runs_found])
+    return [system_view(run, sizes.get(run.id, 0)) for run in runs_found if input_of(run, "dataset_version_id")]
 
 
 def start(
@@ -134,24 +134,32 @@ def show(lab: LabContext, run_id: int) -> EvaluationView:
         run = queries.run_with_inputs(session, run_id)
         if run is None or run.kind != queries.EVALUATION:
             raise LabError(f"There is no evaluation {run_id}; the Evaluate page lists those there are.")
-        found = [queries.run_with_inputs(session, one) for one in run.settings["systems"]]
+        system_runs = [queries.run_with_inputs(session, item) for item in run.settings["systems"]]
         sizes = queries.counts(session, run.settings["systems"])
-        kept = queries.scores(session, run_id)
-    return _evaluation(run, [system_view(one, sizes.get(one.id, 0)) for one in found if one is not None], kept)
+        scores = queries.scores(session, run_id)
+    return _evaluation(
+        run, [system_view(item, sizes.get(item.id, 0)) for item in system_runs if item is not None], scores
+    )
 
 
 def find(lab: LabContext, limit: int = 50) -> list[EvaluationView]:
     """Evaluations, newest first, without their scores."""
     with lab.database.reading() as session:
-        found = queries.runs_of_kind(session, queries.EVALUATION, limit=limit)
-        ids = {one for run in found for one in run.settings["systems"]}
-        parts = {one: run for one in ids if (run := queries.run_with_inputs(session, one)) is not None}
-        sizes = queries.counts(session, list(parts))
+        evaluations = queries.runs_of_kind(session, queries.EVALUATION, limit=limit)
+        ids = {run_id for run in evaluations for run_id in run.settings["systems"]}
+        system_runs = {run_id: run for run_id in ids if (run := queries.run_with_inputs(session, run_id)) is not None}
+        sizes = queries.counts(session, list(system_runs))
     return [
         _evaluation(
-            run, [system_view(parts[one], sizes.get(one, 0)) for one in run.settings["systems"] if one in parts], []
+            run,
+            [
+                system_view(system_runs[run_id], sizes.get(run_id, 0))
+                for run_id in run.settings["systems"]
+                if run_id in system_runs
+            ],
+            [],
         )
-        for run in found
+        for run in evaluations
     ]
 
 
@@ -162,27 +170,27 @@ def _check_choices(choices: Sequence[Choice]) -> None:
         settings_of(choice.metric, choice.settings)
 
 
-def _check_comparable(found: Sequence[Run], missing: set[int], baseline: int | None, most: int) -> None:
+def _check_comparable(systems: Sequence[Run], missing: set[int], baseline: int | None, most: int) -> None:
     if missing:
         raise LabError(f"There is no system {min(missing)}; the list of systems shows those there are.")
-    if not 1 <= len(found) <= most:
-        raise LabError(f"{len(found)} systems are chosen; an evaluation takes 1 to {most}.")
-    for run in found:
+    if not 1 <= len(systems) <= most:
+        raise LabError(f"{len(systems)} systems are chosen; an evaluation takes 1 to {most}.")
+    for run in systems:
         if run.kind != queries.SYSTEM:
             raise LabError(f"Run {run.id} holds no predictions for dataset rows; choose a cell of the prompt lab.")
-    versions = {input_of(run, "dataset_version_id") for run in found}
+    versions = {input_of(run, "dataset_version_id") for run in systems}
     if len(versions) > 1:
-        names = sorted({dataset_name(run) for run in found})
+        names = sorted({dataset_name(run) for run in systems})
         raise LabError(f"The systems answer different datasets ({', '.join(names)}); choose systems of one dataset.")
-    if baseline is not None and baseline not in {run.id for run in found}:
+    if baseline is not None and baseline not in {run.id for run in systems}:
         raise LabError(f"The baseline {baseline} is not among the systems; choose one of them.")
 
 
 def _dataset_hash(run: Run) -> str | None:
-    return next((one.content_hash for one in run.inputs if one.dataset_version_id is not None), None)
+    return next((item.content_hash for item in run.inputs if item.dataset_version_id is not None), None)
 
 
-def _evaluation(run: Run, found: Sequence[SystemView], kept: Sequence[Score]) -> EvaluationView:
+def _evaluation(run: Run, systems: Sequence[SystemView], scores: Sequence[Score]) -> EvaluationView:
     return EvaluationView(
         id=run.id,
         title=run.settings["title"],
@@ -193,8 +201,8 @@ def _evaluation(run: Run, found: Sequence[SystemView], kept: Sequence[Score]) ->
         dataset_version_id=input_of(run, "dataset_version_id") or 0,
         seed=run.seed,
         baseline=run.settings["baseline"],
-        choices=tuple(Choice(**one) for one in run.settings["metrics"]),
-        systems=tuple(found),
-        scores=tuple(score_view(one) for one in kept),
+        choices=tuple(Choice(**item) for item in run.settings["metrics"]),
+        systems=tuple(systems),
+        scores=tuple(score_view(item) for item in scores),
         code_revision=run.code_revision,
     )

@@ -34,22 +34,32 @@ def start(
     from genai_lab.services import jobs
 
     harness.required()
-    chosen, wanted = list(dict.fromkeys(names)), list(dict.fromkeys(one.strip() for one in tasks if one.strip()))
-    if not 1 <= len(chosen) <= MOST_SYSTEMS:
-        raise LabError(f"{len(chosen)} models are chosen; the harness takes 1 to {MOST_SYSTEMS}.")
-    if not wanted:
+    model_names, task_names = (
+        list(dict.fromkeys(names)),
+        list(dict.fromkeys(task.strip() for task in tasks if task.strip())),
+    )
+    if not 1 <= len(model_names) <= MOST_SYSTEMS:
+        raise LabError(f"{len(model_names)} models are chosen; the harness takes 1 to {MOST_SYSTEMS}.")
+    if not task_names:
         raise LabError("No task is named; name one, such as arc_easy.")
     if shots is not None and not 0 <= shots <= MOST_SHOTS:
         raise BadSetting("shots", shots, f"a whole number from 0 to {MOST_SHOTS}")
     if limit is not None and limit < 1:
         raise BadSetting("limit", limit, "a whole number from 1")
-    for name in chosen:
+    for name in model_names:
         card = models.show(lab, name).card
         if not card.has_weights or not card.modes:
             raise LabError(f"The harness reads log-probabilities of a local model that generates; {name} is none.")
-    place = str(folder.resolve()) if folder else None
-    settings = {"models": chosen, "tasks": wanted, "shots": shots, "limit": limit, "seed": seed, "folder": place}
-    return jobs.enqueue(lab, HARNESS, settings, title=f"Harness: {', '.join(wanted)} on {', '.join(chosen)}")
+    folder_path = str(folder.resolve()) if folder else None
+    settings = {
+        "models": model_names,
+        "tasks": task_names,
+        "shots": shots,
+        "limit": limit,
+        "seed": seed,
+        "folder": folder_path,
+    }
+    return jobs.enqueue(lab, HARNESS, settings, title=f"Harness: {', '.join(task_names)} on {', '.join(model_names)}")
 
 
 def measured(lab: LabContext, model: str, settings: dict[str, Any]) -> list[harness.HarnessResult]:
@@ -75,9 +85,9 @@ def record_of(
     """What several models made of one task, as JSON: the dataset's file is written, nothing is in the database."""
     task = results[0][1].task
     rows = [{"input": row.prompt, "reference": row.target} for row in results[0][1].rows]
-    name = importing.named("".join(one if one.isalnum() or one in "._-" else "-" for one in f"harness-{task}")[:80])
+    name = importing.named("".join(item if item.isalnum() or item in "._-" else "-" for item in f"harness-{task}")[:80])
     source = {"kind": "harness", "task": task, "signature": results[0][1].signature}
     mapping = {"input": ["input"], "reference": ["reference"]}
-    made = importing.written_rows(lab, rows, importing.Order(name, source, SplitPlan(only="test"), mapping))
-    systems = [{"model": model, "signature": one.signature, **asdict(one)} for model, one in results]
-    return {"key": task, "task": task, "dataset": made, "systems": systems, "seed": settings["seed"]}
+    dataset = importing.written_rows(lab, rows, importing.Order(name, source, SplitPlan(only="test"), mapping))
+    systems = [{"model": model, "signature": item.signature, **asdict(item)} for model, item in results]
+    return {"key": task, "task": task, "dataset": dataset, "systems": systems, "seed": settings["seed"]}

@@ -69,47 +69,50 @@ def lines(lab: LabContext, view: EvaluationView, key: Key, a: int, b: int) -> li
     """The rows that both systems answered, in the dataset's order."""
     first, second = _answers(lab, view, key, a), _answers(lab, view, key, b)
     common = [example for example in first if example in second]
-    rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, common)}
+    rows = {left_outputs.key: left_outputs for left_outputs in datasets.pick(lab, view.dataset_version_id, common)}
     rows_compared = []
     for example in common:
-        row, (one, left), (two, right) = rows[example], first[example], second[example]
+        row, (left_outputs, left_value), (right_outputs, right_value) = rows[example], first[example], second[example]
         rows_compared.append(
             Line(
                 example=example,
                 source=source_text(row),
                 references=references_of(row),
                 label=row.label,
-                texts=(one[0].text, two[0].text),
-                completions=(tuple(output.text for output in one), tuple(output.text for output in two)),
-                generations=(one[0].id, two[0].id),
-                prompts=(one[0].prompt, two[0].prompt),
-                values=(left, right),
+                texts=(left_outputs[0].text, right_outputs[0].text),
+                completions=(
+                    tuple(output.text for output in left_outputs),
+                    tuple(output.text for output in right_outputs),
+                ),
+                generations=(left_outputs[0].id, right_outputs[0].id),
+                prompts=(left_outputs[0].prompt, right_outputs[0].prompt),
+                values=(left_value, right_value),
             )
         )
     return rows_compared
 
 
-def ordered(found: Sequence[Line], order: Order, higher_is_better: bool = True) -> list[Line]:
+def ordered(lines: Sequence[Line], order: Order, higher_is_better: bool = True) -> list[Line]:
     """Sorted for reading: the largest differences first, or only wins, losses or ties of b against a."""
     sign = 1 if higher_is_better else -1
     gain: Callable[[Line], float] = lambda line: sign * (line.difference or 0.0)  # noqa: E731
     if order == "wins":
-        return sorted((line for line in found if gain(line) > 0), key=gain, reverse=True)
+        return sorted((line for line in lines if gain(line) > 0), key=gain, reverse=True)
     if order == "losses":
-        return sorted((line for line in found if gain(line) < 0), key=gain)
+        return sorted((line for line in lines if gain(line) < 0), key=gain)
     if order == "ties":
-        return [line for line in found if line.difference == 0]
+        return [line for line in lines if line.difference == 0]
     if order == "longest":
-        return sorted(found, key=lambda line: len(line.texts[1]), reverse=True)
+        return sorted(lines, key=lambda line: len(line.texts[1]), reverse=True)
     if order == "worst":
-        return sorted(found, key=lambda line: sign * (line.values[1] if line.values[1] is not None else 0.0))
-    return sorted(found, key=lambda line: abs(gain(line)), reverse=True)
+        return sorted(lines, key=lambda line: sign * (line.values[1] if line.values[1] is not None else 0.0))
+    return sorted(lines, key=lambda line: abs(gain(line)), reverse=True)
 
 
-def tally(found: Sequence[Line], higher_is_better: bool = True) -> dict[str, int]:
+def tally(lines: Sequence[Line], higher_is_better: bool = True) -> dict[str, int]:
     """How many rows b wins, loses and ties against a."""
     sign = 1 if higher_is_better else -1
-    gains = [sign * line.difference for line in found if line.difference is not None]
+    gains = [sign * line.difference for line in lines if line.difference is not None]
     return {
         "wins": sum(gain > 0 for gain in gains),
         "losses": sum(gain < 0 for gain in gains),
@@ -128,30 +131,30 @@ def buckets(lab: LabContext, view: EvaluationView, key: Key, by: str, seed: int 
     from genai_lab.evaluation.statistics import interval
     from genai_lab.metrics import Sample
 
-    answers = [_answers(lab, view, key, one.id) for one in view.systems]
+    answers = [_answers(lab, view, key, item.id) for item in view.systems]
     common = [example for example in answers[0] if all(example in other for other in answers[1:])]
-    rows = {one.key: one for one in datasets.pick(lab, view.dataset_version_id, common)}
+    rows = {item.key: item for item in datasets.pick(lab, view.dataset_version_id, common)}
     groups: dict[str, list[int]] = {}
     name_of = _naming(by, [rows[example] for example in common])
     for example in common:
         groups.setdefault(name_of(rows[example]), []).append(example)
     groups = _gathered(groups)
     figure = figure_of(key[0], key[1])
-    bounds, made = (figure.low, figure.high), []
+    bounds, result = (figure.low, figure.high), []
     for name, members in groups.items():
         columns = [[value for e in members if (value := answer[e][1]) is not None] for answer in answers]
         means = tuple(interval(Sample(np.array(column, dtype=float)), bounds=bounds, seed=seed) for column in columns)
-        made.append(Bucket(name, len(members), means))
-    return made if by == "length" else sorted(made, key=lambda bucket: -bucket.n)
+        result.append(Bucket(name, len(members), means))
+    return result if by == "length" else sorted(result, key=lambda bucket: -bucket.n)
 
 
 def _gathered(groups: dict[str, list[int]]) -> dict[str, list[int]]:
     if len(groups) <= MOST_BUCKETS:
         return groups
     largest = sorted(groups, key=lambda name: -len(groups[name]))
-    rest = largest[MOST_BUCKETS - 1 :]
-    kept = {name: groups[name] for name in largest[: MOST_BUCKETS - 1]}
-    return kept | {f"{len(rest):,} other values": [one for name in rest for one in groups[name]]}
+    smaller = largest[MOST_BUCKETS - 1 :]
+    larger = {name: groups[name] for name in largest[: MOST_BUCKETS - 1]}
+    return larger | {f"{len(smaller):,} other values": [example for name in smaller for example in groups[name]]}
 
 
 def _answers(
@@ -176,8 +179,8 @@ def _naming(by: str, rows: Sequence[Example]) -> Callable[[Example], str]:
     spans = list(zip([lengths[0], *(edge + 1 for edge in edges)], [*edges, lengths[-1]], strict=True))
 
     def name(row: Example) -> str:
-        words = len(spaced(source_text(row)))
-        low, high = next((span for span in spans if words <= span[1]), spans[-1])
+        count = len(spaced(source_text(row)))
+        low, high = next((span for span in spans if count <= span[1]), spans[-1])
         return f"{low} to {high} words"
 
     return name

@@ -52,9 +52,9 @@ class Chart(View):
     @property
     def best(self) -> int | None:
         """The system with the best value; None where several share it."""
-        known = [(bar.score.value, bar.system.id) for bar in self.bars if bar.score.value is not None]
+        values = [(bar.score.value, bar.system.id) for bar in self.bars if bar.score.value is not None]
         pick = max if self.figure.higher_is_better else min
-        best = [system for value, system in known if value == pick(known)[0]]
+        best = [system for value, system in values if value == pick(values)[0]]
         return best[0] if len(best) == 1 else None
 
 
@@ -65,23 +65,23 @@ def figures(view: EvaluationView) -> list[Chart]:
 
 def chart(lab: LabContext, view: EvaluationView, key: Key, baseline: int | None = None) -> Chart:
     """One figure with its comparisons against the baseline, where all systems have it."""
-    made = _measured(view, key)
-    known = made.figure.summed or all(bar.score.per_example is not None for bar in made.bars)
-    complete = known and len(made.bars) == len(view.systems) and len(made.bars) > 1
-    return replace(made, compared=tuple(compare(lab, view, key, baseline))) if complete else made
+    result = _measured(view, key)
+    comparable = result.figure.summed or all(bar.score.per_example is not None for bar in result.bars)
+    complete = comparable and len(result.bars) == len(view.systems) and len(result.bars) > 1
+    return replace(result, compared=tuple(compare(lab, view, key, baseline))) if complete else result
 
 
 def _measured(view: EvaluationView, key: Key) -> Chart:
     figure, metric = figure_of(key[0], key[1]), title_of(key[0])
-    found = {one.system: one for one in view.scores if (one.metric, one.figure, one.signature) == key}
-    ends = [end for one in found.values() for end in (one.low, one.high, one.value) if end is not None]
+    scores = {score.system: score for score in view.scores if (score.metric, score.figure, score.signature) == key}
+    ends = [end for score in scores.values() for end in (score.low, score.high, score.value) if end is not None]
     low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
-    room = (high - low) * 0.15 or abs(high) * 0.1 or 1.0
-    low = max(low - room, figure.low) if figure.low is not None else low - room
-    high = min(high + room, figure.high) if figure.high is not None else high + room
+    margin = (high - low) * 0.15 or abs(high) * 0.1 or 1.0
+    low = max(low - margin, figure.low) if figure.low is not None else low - margin
+    high = min(high + margin, figure.high) if figure.high is not None else high + margin
     span = (high - low) or 1.0
     title = figure.title if metric.lower() in figure.title.lower() else f"{metric}: {figure.title}"
-    bars = tuple(_bar(system, found[system.id], low, span) for system in view.systems if system.id in found)
+    bars = tuple(_bar(system, scores[system.id], low, span) for system in view.systems if system.id in scores)
     return Chart(
         key,
         figure,
@@ -97,13 +97,13 @@ def to_html(lab: LabContext, view: EvaluationView) -> str:
     import jinja2
 
     page = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(TEMPLATE.read_text())
-    drawn = [chart(lab, view, key) for key in view.figures()]
-    if not drawn:
+    charts = [chart(lab, view, key) for key in view.figures()]
+    if not charts:
         raise LabError("Nothing has been measured yet; the report can be made when the first figures are there.")
     return page.render(
         view=view,
-        charts=drawn,
-        readings=_readings(lab, view, drawn),
+        charts=charts,
+        readings=_readings(lab, view, charts),
         made=datetime.now(UTC),
         number=number,
     )
@@ -120,11 +120,11 @@ def to_csv(view: EvaluationView) -> str:
 
 def to_jsonl(view: EvaluationView) -> str:
     """One line a system and figure, with the figure of every row."""
-    kept = {(one.system, one.metric, one.figure, one.signature): one for one in view.scores}
+    scores = {(score.system, score.metric, score.figure, score.signature): score for score in view.scores}
     rows = []
     for row in _rows(view):
-        one = kept[row["system_run"], row["metric"], row["figure"], row["signature"]]
-        rows.append(row | {"per_example": one.per_example, "detail": one.detail, "settings": one.settings})
+        score = scores[row["system_run"], row["metric"], row["figure"], row["signature"]]
+        rows.append(row | {"per_example": score.per_example, "detail": score.detail, "settings": score.settings})
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
@@ -135,48 +135,48 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def _bar(system: SystemView, one: ScoreView, low: float, span: float) -> Bar:
+def _bar(system: SystemView, score: ScoreView, low: float, span: float) -> Bar:
     def place(value: float | None) -> float:
         return 100 * min(max(((low if value is None else value) - low) / span, 0), 1)
 
-    left, right = place(one.low), place(one.high)
-    return Bar(system, one, left, max(right - left, 0.4), place(one.value))
+    start, end = place(score.low), place(score.high)
+    return Bar(system, score, start, max(end - start, 0.4), place(score.value))
 
 
 def _rows(view: EvaluationView) -> list[dict[str, Any]]:
-    labels = {one.id: one for one in view.systems}
+    labels = {item.id: item for item in view.systems}
     return [
         {
             "evaluation": view.id,
             "dataset": view.dataset,
-            "system_run": one.system,
-            "system": labels[one.system].label,
-            "metric": one.metric,
-            "figure": one.figure,
-            "value": one.value,
-            "low": one.low,
-            "high": one.high,
+            "system_run": item.system,
+            "system": labels[item.system].label,
+            "metric": item.metric,
+            "figure": item.figure,
+            "value": item.value,
+            "low": item.low,
+            "high": item.high,
             "interval": "95 %",
-            "n": one.n,
-            "completions_per_row": labels[one.system].completions_per_row,
-            "signature": one.signature,
+            "n": item.n,
+            "completions_per_row": labels[item.system].completions_per_row,
+            "signature": item.signature,
             "seed": view.seed,
         }
-        for one in view.scores
+        for item in view.scores
     ]
 
 
 def _readings(
-    lab: LabContext, view: EvaluationView, drawn: list[Chart]
+    lab: LabContext, view: EvaluationView, charts: list[Chart]
 ) -> list[tuple[Chart, SystemView, dict, list[Line]]]:
     """For the first figure that is measured row by row: each system's largest differences from the baseline."""
-    for one in drawn:
-        if len(one.bars) > 1 and all(bar.score.per_example for bar in one.bars):
-            base, others = view.baseline, [bar.system for bar in one.bars if bar.system.id != view.baseline]
-            made = []
+    for item in charts:
+        if len(item.bars) > 1 and all(bar.score.per_example for bar in item.bars):
+            base, others = view.baseline, [bar.system for bar in item.bars if bar.system.id != view.baseline]
+            readings = []
             for system in others:
-                found = lines(lab, view, one.key, base, system.id)
-                better = one.figure.higher_is_better
-                made.append((one, system, tally(found, better), ordered(found, "difference", better)[:READ]))
-            return made
+                rows = lines(lab, view, item.key, base, system.id)
+                better = item.figure.higher_is_better
+                readings.append((item, system, tally(rows, better), ordered(rows, "difference", better)[:READ]))
+            return readings
     return []

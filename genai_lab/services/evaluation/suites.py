@@ -43,42 +43,42 @@ def load(path: Path) -> Suite:
 
     try:
         text = path.read_text(encoding="utf-8")[:LARGEST]
-        found = yaml.safe_load(text)
+        values = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise LabError(f"The suite {path.name} cannot be read ({str(problem).splitlines()[0]}).") from None
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise LabError(f"The suite {path.name} must hold fields such as dataset, template and metrics.")
-    wanted = {one.name for one in fields(Suite)} - {"name"}
-    unknown = set(found) - wanted
+    names = {item.name for item in fields(Suite)} - {"name"}
+    unknown = set(values) - names
     if unknown:
         raise LabError(
-            f"The suite {path.name} has an unknown field {min(unknown)!r}. Known: {', '.join(sorted(wanted))}."
+            f"The suite {path.name} has an unknown field {min(unknown)!r}. Known: {', '.join(sorted(names))}."
         )
     for name in ("dataset", "template", "metrics"):
-        if not found.get(name):
+        if not values.get(name):
             raise LabError(f"The suite {path.name} lacks the field {name!r}.")
     try:
-        metrics = tuple(Choice(one["metric"], one.get("settings", {})) for one in found["metrics"])
-        sampling = Sampling.from_dict(found.get("sampling", {"greedy": True}))
+        metrics = tuple(Choice(item["metric"], item.get("settings", {})) for item in values["metrics"])
+        sampling = Sampling.from_dict(values.get("sampling", {"greedy": True}))
     except (TypeError, KeyError, AttributeError):
         raise LabError(f"The suite {path.name} has metrics or sampling that are no list of fields.") from None
     return Suite(
         name=path.stem,
-        about=str(found.get("about", "")),
-        dataset=dict(found["dataset"]),
-        template=str(found["template"]),
+        about=str(values.get("about", "")),
+        dataset=dict(values["dataset"]),
+        template=str(values["template"]),
         metrics=metrics,
-        shots=dict(found.get("shots", {})),
+        shots=dict(values.get("shots", {})),
         sampling=sampling,
     )
 
 
 def show(name: str) -> Suite:
     """A shipped suite by name; raises LabError."""
-    found = {one.name: one for one in load_all()}
-    if name not in found:
-        raise LabError(f"There is no suite {name!r}. Known: {', '.join(found) or 'none'}.")
-    return found[name]
+    suites = {suite.name: suite for suite in load_all()}
+    if name not in suites:
+        raise LabError(f"There is no suite {name!r}. Known: {', '.join(suites) or 'none'}.")
+    return suites[name]
 
 
 def run(lab: LabContext, name: str, models: Sequence[str], *, after: Sequence[int] = ()) -> ModelsStarted:
@@ -95,26 +95,26 @@ def planned(lab: LabContext, name: str, models: Sequence[str]) -> matrix.Plan:
     suite = show(name)
     if not models:
         raise LabError("No model is chosen; choose at least one.")
-    wanted = suite.dataset
+    source = suite.dataset
     return matrix.Plan(
-        dataset=_dataset(lab, wanted),
+        dataset=_dataset(lab, source),
         models=tuple(models),
         templates=(suite.template,),
         shots=(int(suite.shots.get("k", 0)),),
         selectors=(str(suite.shots.get("selector", "random")),),
         seeds=(int(suite.shots.get("seed", 0)),),
         samplings=(suite.sampling,),
-        rows=int(wanted.get("rows", 100)),
-        sample_seed=int(wanted.get("seed", 0)),
-        split=str(wanted.get("split", "test")),
+        rows=int(source.get("rows", 100)),
+        sample_seed=int(source.get("seed", 0)),
+        split=str(source.get("split", "test")),
         metrics=suite.metrics,
     )
 
 
-def _dataset(lab: LabContext, wanted: dict[str, Any]) -> str:
-    if "starter" in wanted:
-        TASKS.get(str(wanted["starter"]))
-        return datasets.import_starter(lab, str(wanted["starter"])).name
-    if "name" not in wanted:
+def _dataset(lab: LabContext, source: dict[str, Any]) -> str:
+    if "starter" in source:
+        TASKS.get(str(source["starter"]))
+        return datasets.import_starter(lab, str(source["starter"])).name
+    if "name" not in source:
         raise LabError("The suite's dataset needs a name, or starter: TASK.")
-    return datasets.show(lab, str(wanted["name"])).name
+    return datasets.show(lab, str(source["name"])).name

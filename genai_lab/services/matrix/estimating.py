@@ -114,9 +114,9 @@ class Estimating:
         self._done.set()
         self._news.set()
 
-    def _tell(self, found: Estimate) -> None:
+    def _tell(self, latest: Estimate) -> None:
         if not self._stopped.is_set():
-            self.latest = found
+            self.latest = latest
             self._news.set()
 
 
@@ -133,13 +133,13 @@ def estimate(
     """
     tell, stopped = tell or (lambda _: None), stopped or threading.Event()
     cells, version = checked(lab, plan)
-    found = _counted(plan, cells, version)
+    counts = _counted(plan, cells, version)
     prompts: dict[tuple[str, str, int], list[RowPrompt]] = {}
     for cell in cells:
         key = (cell.model, cell.template, cell.k)
         if key not in prompts:
             _end_where(stopped)
-            tell(replace(found, pending=f"counting tokens with {cell.model}"))
+            tell(replace(counts, pending=f"counting tokens with {cell.model}"))
             prompts[key] = row_prompts(lab, _probe_plan(plan, cell, version))
     paces = {}
     for name in plan.models:
@@ -170,10 +170,10 @@ def _summed(
 ) -> Estimate:
     """All cells together; the time is None where `paces` lacks a model."""
     rows, k = min(plan.rows, version.splits[plan.split]), plan.num_return_sequences
-    read, written, seconds, known = 0.0, 0.0, 0.0, True
+    read, written, seconds, counted = 0.0, 0.0, 0.0, True
     for cell in cells:
-        sizes = [one.fitted.tokens for one in prompts[cell.model, cell.template, cell.k]]
-        known = known and None not in sizes
+        sizes = [row.fitted.tokens for row in prompts[cell.model, cell.template, cell.k]]
+        counted = counted and None not in sizes
         mean = sum(size or 0 for size in sizes) / len(sizes)
         pace = paces.get(cell.model) or _Pace(None, 0.0, probed=False)
         length = min(pace.written or cell.sampling.max_new_tokens, cell.sampling.max_new_tokens)
@@ -185,7 +185,7 @@ def _summed(
         rows=rows,
         requests=len(cells) * rows * k,
         completions_per_row=k,
-        prompt_tokens=round(read) if known else None,
+        prompt_tokens=round(read) if counted else None,
         completion_tokens=round(written),
         minutes=seconds / 60 if timed else None,
         source=_source(paces),
@@ -209,26 +209,26 @@ def _pace(
 ) -> _Pace:
     view = models.show(lab, name)
     with lab.database.reading() as session:
-        found = queries.speed(session, view.id, view.card.content_hash)
-    if found is not None and found.prompt_tokens + found.completion_tokens:
-        tokens = found.prompt_tokens + found.completion_tokens
-        return _Pace(found.seconds / tokens, found.completion_tokens / found.rows, probed=False)
+        speed = queries.speed(session, view.id, view.card.content_hash)
+    if speed is not None and speed.prompt_tokens + speed.completion_tokens:
+        tokens = speed.prompt_tokens + speed.completion_tokens
+        return _Pace(speed.seconds / tokens, speed.completion_tokens / speed.rows, probed=False)
     if view.card.family == "endpoint":
         return _Pace(None, 0.0, probed=False)
-    cell = max((one for one in cells if one.model == name), key=lambda one: one.k)
+    cell = max((item for item in cells if item.model == name), key=lambda item: item.k)
     began = time.perf_counter()
-    made = []
-    for one in completions(
+    probes = []
+    for item in completions(
         lab, _probe_plan(plan, cell, version), prompts[name, cell.template, cell.k], use_cache=False
     ):
         _end_where(stopped)
-        made.append(one)
+        probes.append(item)
     seconds = time.perf_counter() - began
-    problem = next((one.error for one in made if one.error), None)
+    problem = next((item.error for item in probes if item.error), None)
     if problem:
         raise LabError(problem)
-    tokens = sum(one.prompt_tokens + one.completion_tokens for one in made)
-    return _Pace(seconds / max(1, tokens), sum(one.completion_tokens for one in made) / len(made), probed=True)
+    tokens = sum(item.prompt_tokens + item.completion_tokens for item in probes)
+    return _Pace(seconds / max(1, tokens), sum(item.completion_tokens for item in probes) / len(probes), probed=True)
 
 
 def _source(paces: dict[str, _Pace]) -> str:
@@ -245,9 +245,9 @@ def _source(paces: dict[str, _Pace]) -> str:
 
 def _fewer(prompts: dict[tuple[str, str, int], list[RowPrompt]]) -> list[str]:
     """Where the context does not hold all shots of all rows tried."""
-    made = []
-    for (model, template, k), found in prompts.items():
-        least = min(one.fitted.k for one in found)
+    notes = []
+    for (model, template, k), rows in prompts.items():
+        least = min(row.fitted.k for row in rows)
         if least < k:
-            made.append(f"{least} of {k} shots fit the context of {model} with {template}")
-    return made
+            notes.append(f"{least} of {k} shots fit the context of {model} with {template}")
+    return notes

@@ -156,8 +156,8 @@ def checked(lab: LabContext, plan: Plan) -> tuple[list[Cell], datasets.VersionVi
         card = models.show(lab, name).card
         prompting.mode_of(card, plan.rendering)
     if plan.split not in version.splits:
-        known = ", ".join(f"{name} ({count:,})" for name, count in version.splits.items())
-        raise LabError(f"{version.name} has no rows for {plan.split}. It has: {known}.")
+        splits = ", ".join(f"{name} ({count:,})" for name, count in version.splits.items())
+        raise LabError(f"{version.name} has no rows for {plan.split}. It has: {splits}.")
     if max(plan.shots) and plan.shot_split not in version.splits:
         raise LabError(f"{version.name} has no rows for {plan.shot_split}, which shots are to come from; split it.")
     return plan.cells(), version
@@ -169,14 +169,14 @@ def show(lab: LabContext, run_id: int) -> MatrixView:
         run = queries.run_with_inputs(session, run_id)
         if run is None or run.kind != MATRIX:
             raise LabError(f"There is no matrix {run_id}; the prompt lab lists those there are.")
-        found = queries.runs_of_kind(session, queries.SYSTEM, parent=run_id, limit=MOST_CELLS)[::-1]
-        sizes = queries.counts(session, [one.id for one in found])
+        cell_runs = queries.runs_of_kind(session, queries.SYSTEM, parent=run_id, limit=MOST_CELLS)[::-1]
+        sizes = queries.counts(session, [item.id for item in cell_runs])
         scores = queries.scores(session, run_id)
         job = queries.job_of_run(session, run_id)
-    kept: dict[int, list[ScoreView]] = {}
-    for one in scores:
-        kept.setdefault(one.source_run_id, []).append(score_view(one))
-    cells = tuple(_cell_view(one, sizes.get(one.id, 0), kept.get(one.id, [])) for one in found)
+    scores_by_cell: dict[int, list[ScoreView]] = {}
+    for item in scores:
+        scores_by_cell.setdefault(item.source_run_id, []).append(score_view(item))
+    cells = tuple(_cell_view(item, sizes.get(item.id, 0), scores_by_cell.get(item.id, [])) for item in cell_runs)
     return _view(run, cells, job)
 
 
@@ -215,15 +215,15 @@ def find(lab: LabContext, limit: int = 50) -> list[MatrixView]:
 
 
 def _cell_view(run: Run, n: int, scores: Sequence[ScoreView]) -> CellView:
-    kept = run.settings
+    settings = run.settings
     return CellView(
         system=system_view(run, n),
-        k=kept["k"],
-        selector=kept["selector"],
-        sampling=Sampling.from_dict(kept["sampling"]).as_dict(),
+        k=settings["k"],
+        selector=settings["selector"],
+        sampling=Sampling.from_dict(settings["sampling"]).as_dict(),
         seed=run.seed,
-        fitted=kept.get("fitted", {}),
-        cached=kept.get("cached", 0),
+        fitted=settings.get("fitted", {}),
+        cached=settings.get("cached", 0),
         seconds=run.seconds,
         scores=tuple(scores),
         error=run.error if run.status == "failed" else None,
@@ -248,4 +248,4 @@ def _view(run: Run, cells: tuple[CellView, ...], job: int | None) -> MatrixView:
 
 
 def _split_rows(run: Run, split: str) -> int:
-    return next((one.dataset_version.splits.get(split, 0) for one in run.inputs if one.dataset_version_id), 0)
+    return next((item.dataset_version.splits.get(split, 0) for item in run.inputs if item.dataset_version_id), 0)

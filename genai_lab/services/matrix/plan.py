@@ -75,24 +75,24 @@ class Plan(View):
 
     def cells(self) -> "list[Cell]":
         """Every combination once: without shots their choice makes no difference, nor do seeds where all is greedy."""
-        found: dict[Cell, None] = {}
+        combinations: dict[Cell, None] = {}
         for model, template, k, selector, sampling, seed in itertools.product(
             self.models, self.templates, self.shots, self.selectors, self.samplings, self.seeds
         ):
-            own = self.seeds[0] if sampling.greedy and not k else seed
-            found[Cell(model, template, k, selector if k else "", _frozen(sampling.as_dict()), own)] = None
-        if len(found) > MOST_CELLS:
-            raise LabError(f"The matrix has {len(found):,} cells; at most {MOST_CELLS} can run at once.")
-        return list(found)
+            cell_seed = self.seeds[0] if sampling.greedy and not k else seed
+            combinations[Cell(model, template, k, selector if k else "", _frozen(sampling.as_dict()), cell_seed)] = None
+        if len(combinations) > MOST_CELLS:
+            raise LabError(f"The matrix has {len(combinations):,} cells; at most {MOST_CELLS} can run at once.")
+        return list(combinations)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"samplings": [one.as_dict() for one in self.samplings]}
+        return asdict(self) | {"samplings": [sampling.as_dict() for sampling in self.samplings]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Plan":
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list | tuple)}
-        lists["samplings"] = tuple(Sampling.from_dict(one) for one in values["samplings"])
-        lists["metrics"] = tuple(Choice(**one) for one in values["metrics"])
+        lists["samplings"] = tuple(Sampling.from_dict(item) for item in values["samplings"])
+        lists["metrics"] = tuple(Choice(**item) for item in values["metrics"])
         return cls(**values | lists)
 
 
@@ -118,20 +118,20 @@ class Cell(View):
 
 def label(cell: Cell, cells: Sequence[Cell]) -> str:
     """What tells the cell from the others: only what differs, the model at least."""
-    words = [cell.model]
-    if len({one.template for one in cells}) > 1:
-        words.append(cell.template)
-    if len({one.k for one in cells}) > 1 or cell.k:
-        words.append(f"{cell.k} shots" if cell.k != 1 else "1 shot")
-    if len({one.selector for one in cells if one.k}) > 1 and cell.k:
-        words.append(cell.selector)
-    settings = [dict(one.settings) for one in cells]
+    parts = [cell.model]
+    if len({item.template for item in cells}) > 1:
+        parts.append(cell.template)
+    if len({item.k for item in cells}) > 1 or cell.k:
+        parts.append(f"{cell.k} shots" if cell.k != 1 else "1 shot")
+    if len({item.selector for item in cells if item.k}) > 1 and cell.k:
+        parts.append(cell.selector)
+    settings = [dict(item.settings) for item in cells]
     for name, value in cell.settings:
-        if name != "seed" and len({repr(one[name]) for one in settings}) > 1:
-            words.append(f"{name.replace('_', ' ')} {value}")
-    if len({one.seed for one in cells}) > 1:
-        words.append(f"seed {cell.seed}")
-    return " · ".join(words)
+        if name != "seed" and len({repr(item[name]) for item in settings}) > 1:
+            parts.append(f"{name.replace('_', ' ')} {value}")
+    if len({item.seed for item in cells}) > 1:
+        parts.append(f"seed {cell.seed}")
+    return " · ".join(parts)
 
 
 def cell_settings(cell: Cell, plan: Plan) -> dict[str, Any]:
@@ -153,5 +153,5 @@ def cell_settings(cell: Cell, plan: Plan) -> dict[str, Any]:
 
 
 def _frozen(settings: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    kept = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-    return tuple(sorted((kept | {"seed": None}).items()))
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    return tuple(sorted((values | {"seed": None}).items()))

@@ -24,19 +24,19 @@ def cell_of(view: MatrixView, cell: int | None) -> CellView:
     """Raises LabError for a cell that is not in the matrix."""
     if cell is None:
         raise LabError("No cell is open; choose one in the grid first.")
-    for one in view.cells:
-        if one.system.id == cell:
-            return one
+    for item in view.cells:
+        if item.system.id == cell:
+            return item
     raise LabError(f"Cell {cell} is not in matrix {view.id}; choose one of its grid.")
 
 
 def promote(lab: LabContext, matrix: int, cell: int | None) -> Promoted:
     """Makes the cell's template version the default one and keeps its sampling settings as a preset."""
-    chosen = cell_of(show(lab, matrix), cell)
-    if chosen.system.template is None:
+    source = cell_of(show(lab, matrix), cell)
+    if source.system.template is None:
         raise LabError(f"Cell {cell} has no template.")
-    name, _, number = chosen.system.template.rpartition("@")
+    name, _, number = source.system.template.rpartition("@")
     templates.tag(lab, name, int(number), DEFAULT)
     preset = f"{name[:52]} default"
-    presets.save_preset(lab, preset, replace(Sampling.from_dict(chosen.sampling), seed=None))
-    return Promoted(chosen.system.template, preset)
+    presets.save_preset(lab, preset, replace(Sampling.from_dict(source.sampling), seed=None))
+    return Promoted(source.system.template, preset)

@@ -36,7 +36,7 @@ def score(lab: LabContext, evaluation: int, system: int, choice: Choice, seed: i
 def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iterator[dict[str, Any]]:
     """The rows of Score that hold these figures."""
     settings = asdict(settings_of(choice))
-    for name, one in measured.figures.items():
+    for name, measure in measured.figures.items():
         yield {
             "run_id": run_id,
             "source_run_id": system,
@@ -44,11 +44,11 @@ def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iter
             "figure": name,
             "signature": measured.signature,
             "settings": settings,
-            "value": one.value,
-            "low": one.low,
-            "high": one.high,
-            "n": one.n,
-            "per_example": one.sample.values,
+            "value": measure.value,
+            "low": measure.low,
+            "high": measure.high,
+            "n": measure.n,
+            "per_example": measure.sample.values,
             "detail": measured.detail,
         }
 

@@ -70,22 +70,22 @@ class ScoreView(View):
 
 
 def input_of(run: Run, column: str) -> int | None:
-    return next((getattr(one, column) for one in run.inputs if getattr(one, column) is not None), None)
+    return next((getattr(item, column) for item in run.inputs if getattr(item, column) is not None), None)
 
 
 def dataset_name(run: Run) -> str:
     """The dataset version that the run reads, as NAME@2."""
-    for one in run.inputs:
-        if one.dataset_version_id is not None:
-            return f"{one.dataset_version.dataset.name}@{one.dataset_version.number}"
+    for item in run.inputs:
+        if item.dataset_version_id is not None:
+            return f"{item.dataset_version.dataset.name}@{item.dataset_version.number}"
     return "no dataset"
 
 
 def system_view(run: Run, n: int) -> SystemView:
     """`n` is how many completions the run has."""
-    model = next((one.model.name for one in run.inputs if one.model_id is not None), None)
-    made = next((one.template_version for one in run.inputs if one.template_version_id is not None), None)
-    template = f"{made.template.name}@{made.number}" if made is not None else None
+    model = next((item.model.name for item in run.inputs if item.model_id is not None), None)
+    version = next((item.template_version for item in run.inputs if item.template_version_id is not None), None)
+    template = f"{version.template.name}@{version.number}" if version is not None else None
     return SystemView(
         id=run.id,
         label=run.settings.get("label") or " · ".join(filter(None, (model, template))) or f"system {run.id}",
