@@ -71,7 +71,7 @@ def test_all_figures_of_real_annotators_equal_the_references() -> None:
 
 
 @pytest.mark.parametrize(
-    ("votes", "words"),
+    ("votes", "message"),
     [
         (np.zeros((5, 1), dtype=np.int64), "at least two annotators"),
         (np.array([[0, MISSING], [MISSING, 1], [1, 1]]), "at least two items"),

@@ -19,7 +19,7 @@ SAME = {
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "tokens"),
     [
         ("我喝茶。Python 3很好", ["我", "喝", "茶", "python", "3", "很", "好"]),
         ("東京へ行く、ラーメン", ["東", "京", "へ", "行", "く", "ラ", "ー", "メ", "ン"]),
@@ -52,7 +52,7 @@ def test_equal_texts_are_best_and_composition_does_not_matter(name, language):
 
 
 @pytest.mark.parametrize(
-    ("made", "wanted", "unigrams", "pairs", "longest"),
+    ("predictions", "references", "unigrams", "pairs", "longest"),
     [
         # 8 of 10 characters, all 8 of the reference; pairs 喜欢, 我喜, 欢在, 雨天 and 天喝 of 9 and 7.
         ("我喜欢在下雨天喝热茶", "我喜欢在雨天喝茶", 16 / 18, 10 / 16, 16 / 18),
@@ -131,7 +131,7 @@ def test_lengths_and_diversity_of_scripts_without_spaces():
 
 
 @pytest.mark.parametrize(
-    ("made", "wanted"),
+    ("predictions", "references"),
     [("正面。", "正面"), ("«oui»", "oui"), ("“Yes”…", "yes"), ("¿Sí?", "sí"), ("是！", "是"), ("$5", "5")],
 )
 def test_punctuation_of_any_script_is_left_out_when_asked(predictions, references):
