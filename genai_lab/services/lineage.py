@@ -1,21 +1,25 @@
-"""The walk back: from a model to the runs, datasets, campaigns, rankings, annotators, prompts and seeds behind it."""
+"""The walk back from a model or run to the runs, datasets, campaigns, votes, prompts and seeds behind it."""
 
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from genai_lab.context import LabContext
+from genai_lab.errors import LabError
 from genai_lab.services import models
+from genai_lab.services.runs import RUN_KINDS
 from genai_lab.views import View
 from storage import evaluation as evaluations
 from storage import feedback as campaigns
 from storage.feedback_tables import Campaign
-from storage.tables import DatasetVersion, Model, TemplateVersion
+from storage.tables import DatasetVersion, Model, Run, RunInput, TemplateVersion
 
 
 @dataclass(frozen=True)
 class Node(View):
-    """One thing on the way. `detail` is what is known of it; `inputs` are the keys of what it was made from."""
+    """One step of the walk. `detail` says more about it; `inputs` are the keys of what it was made from."""
 
     key: str
     kind: str
@@ -26,7 +30,7 @@ class Node(View):
 
 @dataclass
 class Lineage:
-    """`nodes` by key, from the thing asked for to its beginnings."""
+    """`nodes` by key, from the model or run where the walk starts to its origins."""
 
     root: str
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -38,56 +42,71 @@ class Lineage:
         return {
             "root": self.root,
             "nodes": [
-                {"key": one.key, "kind": one.kind, "name": one.name, **one.detail, "inputs": list(one.inputs)}
-                for one in self.nodes.values()
+                {"key": node.key, "kind": node.kind, "name": node.name, **node.detail, "inputs": list(node.inputs)}
+                for node in self.nodes.values()
             ],
         }
 
 
 def walk(lab: LabContext, model: str) -> Lineage:
     """Everything that a model of the catalogue came from; raises LabError where there is none of the name."""
-    view = models.show(lab, model)
-    made = Lineage(f"model {view.id}")
-    waiting = deque([made.root])
+    return _walk(lab, f"model {models.show(lab, model).id}")
+
+
+def walk_run(lab: LabContext, run_id: int) -> Lineage:
+    """Everything that a run was made from; raises LabError where there is none."""
     with lab.database.reading() as session:
-        while waiting:
-            key = waiting.popleft()
-            if key in made.nodes:
+        if session.get(Run, run_id) is None:
+            raise LabError(f"There is no run {run_id}; the history lists those there are.")
+    return _walk(lab, f"run {run_id}")
+
+
+def _walk(lab: LabContext, root: str) -> Lineage:
+    """The breadth-first walk back from a key."""
+    lineage = Lineage(root)
+    queue = deque([root])
+    with lab.database.reading() as session:
+        while queue:
+            key = queue.popleft()
+            if key in lineage.nodes:
                 continue
             kind, _, number = key.partition(" ")
             node = _NODES[kind](session, int(number))
             if node is not None:
-                made.nodes[key] = node
-                waiting.extend(node.inputs)
-    return made
+                lineage.nodes[key] = node
+                queue.extend(node.inputs)
+    return lineage
 
 
-def _model(session: Any, number: int) -> Node:
+def _model(session: Session, number: int) -> Node:
     row = session.get_one(Model, number)
     inputs = [f"run {row.made_by_run_id}"] if row.made_by_run_id else []
     inputs += [f"model {row.base_id}"] if row.base_id else []
     return Node(f"model {number}", "model", row.name, {"hash": row.content_hash}, tuple(inputs))
 
 
-def _run(session: Any, number: int) -> Node | None:
+def _run(session: Session, number: int) -> Node | None:
     row = evaluations.run_with_inputs(session, number)
     if row is None:
         return None
-    inputs: list[str] = []
-    for one in row.inputs:
-        if one.model_id is not None:
-            inputs.append(f"model {one.model_id}")
-        elif one.dataset_version_id is not None:
-            inputs.append(f"dataset {one.dataset_version_id}")
-        elif one.template_version_id is not None:
-            inputs.append(f"template {one.template_version_id}")
-        else:
-            inputs.append(f"run {one.source_run_id}")
+    inputs = tuple(_key_of(read) for read in row.inputs)
     detail = {"seed": row.seed, "code": row.code_revision, "status": row.status}
-    return Node(f"run {number}", f"{row.kind} run", row.title or f"{row.kind} {number}", detail, tuple(inputs))
+    if row.kind in RUN_KINDS:
+        detail |= RUN_KINDS.get(row.kind).lineage(row)
+    return Node(f"run {number}", f"{row.kind} run", row.title or f"{row.kind} {number}", detail, inputs)
 
 
-def _dataset(session: Any, number: int) -> Node:
+def _key_of(read: RunInput) -> str:
+    if read.model_id is not None:
+        return f"model {read.model_id}"
+    if read.dataset_version_id is not None:
+        return f"dataset {read.dataset_version_id}"
+    if read.template_version_id is not None:
+        return f"template {read.template_version_id}"
+    return f"run {read.source_run_id}"
+
+
+def _dataset(session: Session, number: int) -> Node:
     row = session.get_one(DatasetVersion, number)
     inputs = [f"run {row.made_by_run_id}"] if row.made_by_run_id else []
     inputs += [f"votes {number}"] if row.source.get("kind") == "campaign" else []
@@ -95,28 +114,28 @@ def _dataset(session: Any, number: int) -> Node:
     return Node(f"dataset {number}", "dataset", f"{row.dataset.name}@{row.number}", detail, tuple(inputs))
 
 
-def _template(session: Any, number: int) -> Node:
+def _template(session: Session, number: int) -> Node:
     row = session.get_one(TemplateVersion, number)
     detail = {"hash": row.content_hash}
     return Node(f"template {number}", "template", f"{row.template.name}@{row.number}", detail)
 
 
-def _votes(session: Any, number: int) -> Node:
+def _votes(session: Session, number: int) -> Node:
     """What a dataset version holds of its campaign: every answer up to the last that it was made from, the lead's
     decisions, annotators and prompts; its inputs are the runs that made the candidates.
     """
     source = session.get_one(DatasetVersion, number).source
     row = session.get_one(Campaign, source["campaign"])
-    people = {one.id: one.name for one in campaigns.annotators(session, row.id)}
+    names = {annotator.id: annotator.name for annotator in campaigns.annotators(session, row.id)}
     votes = campaigns.votes(session, row.id, source["through"])
     prompts = {item.id: item.prompt for item in campaigns.page(session, row.id, 0, row.items)}
     detail = {
-        "annotators": sorted({people[vote.annotator] for vote in votes}),
+        "annotators": sorted({names[vote.annotator] for vote in votes}),
         "rankings": [
             {
                 "ranking": vote.ranking,
                 "item": vote.item,
-                "annotator": people[vote.annotator],
+                "annotator": names[vote.annotator],
                 "prompt": prompts[vote.item],
             }
             for vote in votes
@@ -127,7 +146,7 @@ def _votes(session: Any, number: int) -> Node:
         ],
         "seed": row.plan["seed"],
     }
-    inputs = tuple(f"run {one}" for one in campaigns.runs_of_candidates(session, row.id))
+    inputs = tuple(f"run {run_id}" for run_id in campaigns.runs_of_candidates(session, row.id))
     return Node(f"votes {number}", "campaign", row.name, detail, inputs)
 
 
