@@ -30,7 +30,8 @@ endif
 node_modules/axe-core/axe.min.js: package.json
 	npm install --silent --no-audit --no-fund --no-package-lock
 
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes on two cores: the one that drives the browser waits much of its time.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.dev browser
 	$(PYTEST)

@@ -3,9 +3,11 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # Several test processes run at once, and their models are small.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 TESTS = Path(__file__).parent
 FOLDER_MARKERS = {"browser": "browser", "training": "training"}
 # Folders whose files take longest come first, so that no process is left alone with one of them at the end.
-LONG_FOLDERS = ("browser", "training", "jobs", "services", "models", "decoding")
+LONG_FOLDERS = ("browser", "training", "models", "starter", "jobs", "services", "decoding")
 
 # Databases and checkpoints are flushed to the disk after each write. A file system in memory makes that free.
 MEMORY_FILES = Path("/dev/shm")
@@ -27,6 +29,17 @@ def pytest_configure(config: pytest.Config) -> None:
         and min(shutil.disk_usage(MEMORY_FILES).free, psutil.virtual_memory().available) > ROOM
     ):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_FILES))
+
+
+class FolderScheduling(LoadFileScheduling):
+    """A file is run by one process, and all browser tests by one, which starts the app and Chromium once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling:
+    return FolderScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -50,7 +50,7 @@ def test_a_local_folder_is_added_loaded_and_put_away(open_page: Opener, model_fo
 
 
 @pytest.mark.parametrize(
-    ("tab", "fields", "button", "words"),
+    ("tab", "fields", "button", "message"),
     [
         ("Local folder", {"local-path": "/etc"}, "local-add", "outside|not inside|allowed"),
         ("Local folder", {"local-path": ""}, "local-add", "Folder is empty"),

@@ -93,12 +93,13 @@ def test_a_branch_takes_the_alternative_and_goes_on(open_page: Opener) -> None:
     assert run_of(page) > first
 
 
-def test_the_microscope_follows_a_slider(open_page: Opener) -> None:
+def test_the_microscope_follows_a_slider_and_is_accessible(open_page: Opener) -> None:
     page = playground(open_page)
     generated(page)
     chart = page.locator("#pg-microscope")
     page.locator("#pg-tokens [data-n='3']").click()
     expect(chart).to_contain_text("before any filter")
+    assert_accessible(page)
     for k in (3, 5, 7):
         box = page.locator("#pg-top-k input[type=number]")
         before = chart.inner_text()
@@ -128,19 +129,6 @@ def test_two_settings_are_compared(open_page: Opener) -> None:
     assert seeds[0]
     assert seeds[1]
     assert seeds[0][1] == seeds[1][1]
-
-
-def test_two_models_are_compared(open_page: Opener) -> None:
-    page = playground(open_page)
-    page.get_by_role("tab", name="Compare").click()
-    page.locator("#cmp-prompt textarea").fill(PROMPT)
-    for panel, model in ((1, NAME), (2, "starter-causal")):
-        choose(page, f"cmp-{panel}-model", model)
-        type_number(page, f"cmp-{panel}-max-new-tokens", 12)
-    page.locator("#cmp-run").click()
-    for panel in (1, 2):
-        expect(page.locator(f"#cmp-{panel}-note")).to_contain_text("ended by")
-    assert completion(page, "cmp-1-tokens") != completion(page, "cmp-2-tokens")
 
 
 def test_two_browsers_stream_in_one_batch(open_page: Opener) -> None:
@@ -229,7 +217,7 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener) -
     expect(again.locator("#pg-talk li")).to_have_count(2)
 
 
-def test_a_comparison_has_a_link(open_page: Opener) -> None:
+def test_two_models_are_compared_and_the_comparison_has_a_link(open_page: Opener) -> None:
     page = open_page("/")
     page.get_by_role("tab", name="Compare").click()
     choose(page, "cmp-2-model", "starter-seq2seq")
@@ -238,6 +226,7 @@ def test_a_comparison_has_a_link(open_page: Opener) -> None:
     for panel in (1, 2):
         expect(page.locator(f"#cmp-{panel}-note")).to_contain_text("ended by")
     texts = [completion(page, f"cmp-{panel}-tokens") for panel in (1, 2)]
+    assert texts[0] != texts[1]
     assert_accessible(page)
     history = open_page("/history")
     again = open_page(str(history.locator("a[href*='group=']").first.get_attribute("href")))
@@ -288,14 +277,6 @@ def test_an_empty_prompt_is_one_sentence(open_page: Opener) -> None:
     page.locator("#pg-run").click()
     expect(page.get_by_role("alert")).to_have_count(1)
     expect(page.get_by_role("alert")).to_contain_text("The prompt is empty; type something or choose an example.")
-
-
-def test_results_are_accessible(open_page: Opener) -> None:
-    page = playground(open_page)
-    generated(page)
-    page.locator("#pg-tokens [data-n='2']").click()
-    expect(page.locator("#pg-microscope")).to_contain_text("before any filter")
-    assert_accessible(page)
 
 
 def test_a_call_without_values_names_them(app_url: str) -> None:

@@ -32,15 +32,11 @@ def test_page_is_accessible_and_fits(open_page: Opener, name: str) -> None:
     assert_accessible(open_page(address(name)))
 
 
-def test_the_fonts_come_from_the_app(open_page: Opener) -> None:
-    page = open_page("/")
+def test_the_fonts_come_from_the_app_and_another_sites_script_cannot_be_added(open_page: Opener) -> None:
+    """The browser itself refuses: the policy allows no other host."""
+    page = open_page("/jobs")
     page.evaluate("document.fonts.ready")
     assert page.evaluate("document.fonts.check('13px \"Inter Variable\"')")
-
-
-def test_another_sites_script_cannot_be_added(open_page: Opener) -> None:
-    """The browser itself refuses: the policy allows no other host."""
-    page = open_page("/")
     policy = page.request.get(page.url).headers["content-security-policy"]
     assert "http:" not in policy
     assert "*" not in policy

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genai_lab.services.training.per_device_batch_size_preview import first_batch
 
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
@@ -17,6 +16,7 @@ from genai_lab.models.chat_tokens import chat_pair, mark_answers
 from genai_lab.models.reward_model import RewardModel
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import preparation
+from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.training import IGNORED, DatasetSpec, Plan, Training
 from genai_lab.training.batches import read_items, write_items
 from genai_lab.training.completion_scores import metric_for
