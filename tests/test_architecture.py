@@ -36,11 +36,7 @@ PACKAGES_WITH_CODE = {
     "genai_lab.training.methods",
     "genai_lab.training.objectives",
     "pages",
-    "pages.datasets",
-    "pages.evaluate",
-    "pages.feedback",
     "pages.finetune",
-    "pages.models",
     "pages.playground",
     "pages.prompts",
 }

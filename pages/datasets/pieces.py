@@ -13,7 +13,7 @@ from pages.components.head import empty_state_markup, piece
 from pages.components.stats import size_text
 from pages.components.theme import ASSETS
 
-SHOWN = 1_500
+MAX_CELL_CHARACTERS = 1_500
 USES = (
     ("Use in matrix", "/prompts?tab=matrix&dataset="),
     ("Evaluate", "/evaluate?dataset="),
@@ -81,7 +81,7 @@ def detail(elem_id: str) -> gr.HTML:
 
 
 def markup(elem_id: str, script: str | None = None) -> gr.HTML:
-    """A place for markup made here, whose every cell is escaped."""
+    """A component for markup made in this room, whose every cell is escaped."""
     return gr.HTML(
         "",
         css_template=(ASSETS / "datasets.css").read_text(),
@@ -93,18 +93,18 @@ def markup(elem_id: str, script: str | None = None) -> gr.HTML:
 
 
 def short(markup: str) -> str:
-    """The same in a box that scrolls."""
+    """This markup in a box that scrolls."""
     return f'<div class="short">{markup}</div>'
 
 
 def listing(views: Sequence[VersionView], total: int, search: str) -> dict[str, Any]:
-    words = ("Nothing found", "No dataset's name holds all of these words; try fewer.")
+    title, sentence = "Nothing found", "No dataset's name has all of these words; try fewer."
     if not search:
-        words = ("No datasets yet", "Import one: a starter task takes one press and works at once.")
+        title, sentence = ("No datasets yet", "Import one: a starter task takes one press and works at once.")
     return {
-        "title": words[0],
-        "next": words[1],
-        "more": f"The newest {len(views)} of {total}; search for the rest." if total > len(views) else "",
+        "title": title,
+        "next": sentence,
+        "more": f"The newest {len(views)} of {total}; search to find the others." if total > len(views) else "",
         "rows": [
             {
                 "name": view.name,
@@ -120,7 +120,7 @@ def listing(views: Sequence[VersionView], total: int, search: str) -> dict[str, 
 
 
 def facts(view: VersionView, versions: Sequence[VersionView]) -> dict[str, Any]:
-    told = {
+    table = {
         "Rows": f"{view.rows:,}",
         "Splits": splits_text(view),
         "Roles": "; ".join(f"{role}: {', '.join(names)}" for role, names in view.roles.items()) or "none",
@@ -128,22 +128,27 @@ def facts(view: VersionView, versions: Sequence[VersionView]) -> dict[str, Any]:
         "From": source_text(view.source),
         "Size": size_text(view.bytes),
         "Hash": view.content_hash,
-        "Made": f"{view.created_at:%Y-%m-%d %H:%M} UTC by run {view.made_by_run_id}",
+        "Created": f"{view.created_at:%Y-%m-%d %H:%M} UTC by run {view.made_by_run_id}",
     }
     if view.notes:
-        told["Notes"] = " ".join(view.notes)
-    kept = [
+        table["Notes"] = " ".join(view.notes)
+    listed = [
         {
-            "name": one.name,
-            "number": one.number,
-            "rows": f"{one.rows:,}",
-            "selected": one.id == view.id,
-            "uses": [] if view.archived else [_use(one, title, address) for title, address in USES],
+            "name": version.name,
+            "number": version.number,
+            "rows": f"{version.rows:,}",
+            "selected": version.id == view.id,
+            "uses": [] if view.archived else [_use(version, title, address) for title, address in USES],
         }
-        for one in versions
+        for version in versions
     ]
     note = "This dataset is archived; Undo archive brings it back." if view.archived else ""
-    return {"name": view.name, "note": note, "facts": [[name, text] for name, text in told.items()], "versions": kept}
+    return {
+        "name": view.name,
+        "note": note,
+        "facts": [[name, text] for name, text in table.items()],
+        "versions": listed,
+    }
 
 
 def _use(view: VersionView, title: str, address: str) -> dict[str, str]:
@@ -151,7 +156,7 @@ def _use(view: VersionView, title: str, address: str) -> dict[str, str]:
 
 
 def rows_markup(view: VersionView, rows: Sequence[Mapping[str, Any]], first: int, total: int) -> str:
-    """A page of rows, every cell as it came; long ones are cut and say so."""
+    """A page of rows, every cell as it was imported; long ones are cut and say so."""
     if not rows:
         return empty_state_markup("No rows here", "This split has no rows; choose another.")
     role_of = {name: role for role, names in view.roles.items() for name in names}
@@ -188,8 +193,8 @@ def bad_markup(bad: Sequence[BadRow], count: int, about: str = "") -> str:
         for row in bad
     )
     noun = "row" if count == 1 else "rows"
-    more = f"; the first {len(bad)} of them:" if count > len(bad) else ":"
-    title = f"{count:,} {noun} cannot be read{f' in {about}' if about else ''}{more}"
+    suffix = f"; the first {len(bad)} of them:" if count > len(bad) else ":"
+    title = f"{count:,} {noun} cannot be read{f' in {about}' if about else ''}{suffix}"
     return (
         f'<div class="bad" role="alert"><b>{html.escape(title)}</b><div class="grid-scroll" tabindex="0" role="region" '
         'aria-label="Rows that cannot be read"><table class="grid"><thead><tr><th scope="col">Row</th>'
@@ -230,8 +235,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return _absent()
     text = text_of(value)
-    cut = f"… ({len(text):,} characters)" if len(text) > SHOWN else ""
-    return f'<div class="cell">{html.escape(text[:SHOWN])}{cut}</div>'
+    cut = f"… ({len(text):,} characters)" if len(text) > MAX_CELL_CHARACTERS else ""
+    return f'<div class="cell">{html.escape(text[:MAX_CELL_CHARACTERS])}{cut}</div>'
 
 
 def _absent() -> str:

@@ -1,6 +1,5 @@
-"""The tab "Demos": pages for visitors, made, shared and closed."""
+"""The tab "Demos": create, share and close pages for visitors."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -9,11 +8,12 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models, presets
 from genai_lab.services.feedback import demos, fresh, warming
-from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.errors import notice
+from pages.components.forms import Form
 from pages.components.head import piece
+from pages.components.settings_inputs import Updates, Values
 from pages.feedback.progress import LINKS
 
-Update = Any
 LIST = """
 {{#if value.rows.length}}<div class="grid-scroll" tabindex="0" role="region" aria-label="Demos">
 <table class="grid fb-people"><thead><tr><th scope="col">Demo</th><th scope="col">Models</th><th scope="col">Votes</th>
@@ -38,112 +38,139 @@ element.addEventListener('click', event => {
 """
 
 
-class Demos:
-    """`offers` are filled when the page opens."""
+FIELDS = [
+    *("title", "models", "intro", "prompts", "reveal", "board"),
+    *("preset", "temperature", "max_new_tokens", "subtitle", "contact"),
+    *("longest", "per_minute", "per_hour"),
+]
+OFFERED = ["table", "models", "preset", "temperature", "prompts"]
 
-    def __init__(self, lab: LabContext) -> None:
-        with gr.Row():
-            title = gr.Textbox(label="Title", max_lines=1, elem_id="fb-demo-title")
-            chosen = gr.Dropdown(
+
+def build(lab: LabContext) -> Form:
+    """Draws the tab; `load_choices` fills OFFERED of the returned form."""
+    form = Form()
+    _main_fields(form)
+    create = gr.Button("Create demo", variant="primary", scale=0, min_width=120, elem_id="fb-demo-make")
+    with gr.Accordion("Details", open=False, elem_id="fb-demo-limits"):
+        _details(form)
+    form.add(table=piece({"rows": []}, LIST, "fb-demos", LINKS + CLOSE, sheet="feedback.css"))
+    form.on(create.click, create_demo, lab, inputs=FIELDS, outputs=["table", "title"])
+    form.on(form["table"].retry, renew_link, lab, outputs=["table"])
+    form.on(form["table"].cancel, close_or_reopen, lab, outputs=["table"])
+    return form
+
+
+def _main_fields(form: Form) -> None:
+    with gr.Row():
+        form.add(
+            title=gr.Textbox(label="Title", max_lines=1, elem_id="fb-demo-title"),
+            models=gr.Dropdown(
                 [],
                 multiselect=True,
                 max_choices=6,
                 label="Models",
                 info="2 to 6; visitors see two.",
                 elem_id="fb-demo-models",
-            )
-        with gr.Row():
-            intro = gr.Textbox(label="Introduction", info="A sentence for visitors.", lines=3, elem_id="fb-demo-intro")
-            prompts = gr.Textbox(label="Example prompts", info="One a line.", lines=3, elem_id="fb-demo-prompts")
-        with gr.Row():
-            reveal = gr.Checkbox(
+            ),
+        )
+    with gr.Row():
+        form.add(
+            intro=gr.Textbox(label="Introduction", info="A sentence for visitors.", lines=3, elem_id="fb-demo-intro"),
+            prompts=gr.Textbox(label="Example prompts", info="One per line.", lines=3, elem_id="fb-demo-prompts"),
+        )
+    with gr.Row():
+        form.add(
+            reveal=gr.Checkbox(
                 True, label="Reveal names", info="After the vote, which model wrote which.", elem_id="fb-demo-reveal"
-            )
-            board = gr.Checkbox(
+            ),
+            board=gr.Checkbox(
                 True, label="Show results so far", info="After the vote, a small board.", elem_id="fb-demo-board"
-            )
-        make = gr.Button("Make demo", variant="primary", scale=0, min_width=120, elem_id="fb-demo-make")
-        with gr.Accordion("Details", open=False, elem_id="fb-demo-limits"):
-            with gr.Row():
-                preset = gr.Dropdown([], label="Preset", info="Settings of the playground.", elem_id="fb-demo-preset")
-                temperature = gr.Number(
-                    None, label="Temperature", info="Empty: the preset's; 0 is greedy.", elem_id="fb-demo-temperature"
-                )
-                tokens = gr.Number(
-                    128,
-                    precision=0,
-                    label="Max new tokens",
-                    info=f"At most {demos.MOST_TOKENS}.",
-                    elem_id="fb-demo-tokens",
-                )
-            with gr.Row():
-                subtitle = gr.Textbox(
-                    label="Subtitle", info="Under the title.", max_lines=1, elem_id="fb-demo-subtitle"
-                )
-                contact = gr.Textbox(label="Contact", info="Shown at the foot.", max_lines=1, elem_id="fb-demo-contact")
-            with gr.Row():
-                limits = [
-                    gr.Number(2000, precision=0, label="Characters a prompt", elem_id="fb-demo-longest"),
-                    gr.Number(6, precision=0, label="Prompts of a visitor a minute", elem_id="fb-demo-minute"),
-                    gr.Number(600, precision=0, label="Prompts of all an hour", elem_id="fb-demo-hour"),
-                ]
-        table = piece({"rows": []}, LIST, "fb-demos", LINKS + CLOSE, sheet="feedback.css")
-        self.offers = [table, chosen, preset, temperature, prompts]
-        shown = [subtitle, contact, reveal, board]
-        given = [title, chosen, preset, temperature, tokens, intro, prompts, *shown, *limits]
-        make.click(guarded(make_demo, lab), given, [table, title], **PRIVATE)
-        table.retry(guarded(renewed, lab), None, table, **PRIVATE)
-        table.cancel(guarded(closed, lab), None, table, **PRIVATE)
+            ),
+        )
 
 
-def offered(lab: LabContext) -> Sequence[Update]:
+def _details(form: Form) -> None:
+    with gr.Row():
+        form.add(
+            preset=gr.Dropdown([], label="Preset", info="Settings of the playground.", elem_id="fb-demo-preset"),
+            temperature=gr.Number(
+                None, label="Temperature", info="Empty: the preset's; 0 is greedy.", elem_id="fb-demo-temperature"
+            ),
+            max_new_tokens=gr.Number(
+                128,
+                precision=0,
+                label="Max new tokens",
+                info=f"At most {demos.MOST_TOKENS}.",
+                elem_id="fb-demo-tokens",
+            ),
+        )
+    with gr.Row():
+        form.add(
+            subtitle=gr.Textbox(label="Subtitle", info="Under the title.", max_lines=1, elem_id="fb-demo-subtitle"),
+            contact=gr.Textbox(
+                label="Contact", info="At the foot of the page.", max_lines=1, elem_id="fb-demo-contact"
+            ),
+        )
+    with gr.Row():
+        form.add(
+            longest=gr.Number(2000, precision=0, label="Characters per prompt", elem_id="fb-demo-longest"),
+            per_minute=gr.Number(6, precision=0, label="Prompts per visitor and minute", elem_id="fb-demo-minute"),
+            per_hour=gr.Number(600, precision=0, label="Prompts per hour, of all visitors", elem_id="fb-demo-hour"),
+        )
+
+
+def load_choices(lab: LabContext) -> Updates:
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes and view.status != "training"]
-    kept = list(presets.presets(lab))
-    preset = gr.update(choices=kept, value="balanced")
-    # A number without a value stands as 0 until it is told that it is empty, and 0 would be greedy.
     pair = list(fresh.comparable(lab))
-    prompts = gr.update(value="\n".join(demos.example_prompts(lab, pair)))
-    return [_list(lab), gr.update(choices=names, value=pair), preset, gr.update(value=None), prompts]
+    return {
+        "table": _list(lab),
+        "models": gr.update(choices=names, value=pair),
+        "preset": gr.update(choices=list(presets.presets(lab)), value="balanced"),
+        # A number without a value is 0 until it is set to empty, and 0 would be greedy.
+        "temperature": gr.update(value=None),
+        "prompts": gr.update(value="\n".join(demos.example_prompts(lab, pair))),
+    }
 
 
-def make_demo(lab: LabContext, *values: Any) -> Sequence[Update]:
-    title, chosen, preset, temperature, tokens, intro, prompts, subtitle, contact, reveal, board, *limits = values
-    if not (title or "").strip():
-        raise LabError("The title is empty; write what visitors are to read first.")
-    sampling = demos.sampling(lab, preset or "balanced", int(tokens or 0), temperature)
-    texts = tuple(line.strip() for line in (prompts or "").splitlines() if line.strip())
-    longest, minute, hour = (int(one or 0) for one in limits)
-    plan = demos.DemoPlan(
-        title,
-        tuple(chosen or ()),
-        texts,
-        intro or "",
-        sampling,
-        longest,
-        minute,
-        hour,
-        subtitle or "",
-        contact or "",
-        bool(reveal),
-        bool(board),
+def read_plan(lab: LabContext, values: Values) -> demos.DemoPlan:
+    """The demo's plan from the form's values; raises LabError."""
+    if not (values["title"] or "").strip():
+        raise LabError("The title is empty; write what visitors should read first.")
+    max_new_tokens = int(values["max_new_tokens"] or 0)
+    return demos.DemoPlan(
+        values["title"],
+        tuple(values["models"] or ()),
+        prompts=tuple(line.strip() for line in (values["prompts"] or "").splitlines() if line.strip()),
+        intro=values["intro"] or "",
+        sampling=demos.sampling(lab, values["preset"] or "balanced", max_new_tokens, values["temperature"]),
+        longest=int(values["longest"] or 0),
+        a_minute=int(values["per_minute"] or 0),
+        an_hour=int(values["per_hour"] or 0),
+        subtitle=values["subtitle"] or "",
+        contact=values["contact"] or "",
+        reveal=bool(values["reveal"]),
+        board=bool(values["board"]),
     )
-    view = demos.create(lab, plan)
+
+
+def create_demo(lab: LabContext, values: Values) -> Updates:
+    view = demos.create(lab, read_plan(lab, values))
     warming.warm(lab, view.plan.models)
     notice(f"{view.plan.title} is open; copy its link. Its models are being loaded.")
-    return [_list(lab), ""]
+    return {"table": _list(lab), "title": ""}
 
 
-def renewed(lab: LabContext, event: gr.EventData) -> Update:
+def renew_link(lab: LabContext, event: gr.EventData) -> Updates:
     view = demos.show(lab, int(event.id))
     demos.link(lab, view.id, renew=True)
-    notice(f"{view.plan.title} has a new link; the old one opens nothing any more.")
-    return _list(lab)
+    notice(f"{view.plan.title} has a new link; the old one no longer opens it.")
+    return {"table": _list(lab)}
 
 
-def closed(lab: LabContext, event: gr.EventData) -> Update:
+def close_or_reopen(lab: LabContext, event: gr.EventData) -> Updates:
     view = demos.show(lab, int(event.id))
     demos.close(lab, view.id, not view.closed)
-    return _list(lab)
+    return {"table": _list(lab)}
 
 
 def _list(lab: LabContext) -> dict[str, Any]:

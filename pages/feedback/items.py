@@ -1,6 +1,5 @@
-"""The tab "Items": what annotators differ about and what the lead decides, and every item with its candidates."""
+"""The tab "Items": items that annotators rank differently, what the owner decides, and every item."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,18 +9,19 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, reading
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import notice
+from pages.components.forms import Form, in_section
 from pages.components.head import piece
 from pages.components.selection import Selection
+from pages.components.settings_inputs import Updates, Values
 
-Update = Any
-PAGE = 25
+PAGE_SIZE = 25
 DISPUTES = """
 {{#if value.waiting}}<p class="quiet" role="status">Reading the items of {{value.waiting}}…</p>
 {{else if value.rows.length}}<p class="panel-note" role="status">Disputed in <b>{{value.campaign}}</b></p>
 <ol class="disputes">{{#each value.rows}}<li data-item="{{this.item}}"><header><b>Item
 {{this.number}}</b><span>{{this.share}} of pairs of annotators disagree</span>{{#if this.decided}}<span class="better">
-Decided: {{this.decided}}</span><button type="button" data-do="undo">Take back</button>{{/if}}</header>
+Decided: {{this.decided}}</span><button type="button" data-do="undo">Undo</button>{{/if}}</header>
 <p class="asked">{{this.prompt}}</p><div class="sides">{{#each this.candidates}}<div><b>{{this.letter}}</b>
 {{#if this.system}}<small>{{this.system}}</small>{{/if}}<p>{{this.text}}</p></div>{{/each}}</div>
 <ul>{{#each this.answers}}<li><b>{{this.name}}</b> {{this.order}}{{#if this.comment}} <q>{{this.comment}}</q>{{/if}}
@@ -47,7 +47,7 @@ element.addEventListener('click', event => {
 NOTED = """
 {{#if value.rows.length}}<p class="quiet" role="status">{{value.count}}</p><div class="grid-scroll" tabindex="0"
 role="region" aria-label="Flagged, skipped and commented"><table class="grid fb-table fb-noted"><thead><tr>
-<th scope="col">Item</th><th scope="col">Prompt</th><th scope="col">Annotator</th><th scope="col">What</th>
+<th scope="col">Item</th><th scope="col">Prompt</th><th scope="col">Annotator</th><th scope="col">Kind</th>
 <th scope="col">Comment</th></tr></thead><tbody>{{#each value.rows}}<tr>
 <td>{{this.number}}</td><td><p>{{this.prompt}}</p>
 </td><td>{{this.annotator}}</td><td>{{this.what}}</td><td><p>{{this.comment}}</p></td></tr>{{/each}}</tbody></table>
@@ -64,133 +64,135 @@ role="region" aria-label="Items"><table class="grid fb-table"><thead><tr><th sco
 """
 
 
-class Items:
-    """`drawn` are the outputs of `draw`."""
-
-    def __init__(self, lab: LabContext, opened: gr.State, selection: Selection) -> None:
-        self.place = gr.State(0)
-        self.named = gr.Checkbox(
-            False,
-            label="Show systems and votes",
-            info="Hidden, so that who decides is as blind as who annotates.",
-            elem_id="fb-named",
-        )
-        with gr.Tabs(elem_id="fb-item-tabs"):
-            with gr.Tab("In dispute"):
-                self.disputed = piece({"rows": []}, DISPUTES, "fb-disputes", DECIDE, sheet="feedback.css")
-            with gr.Tab("Flags, skips, comments"):
-                self.noted = piece({"rows": []}, NOTED, "fb-noted", sheet="feedback.css")
-            with gr.Tab("All items"):
-                self.table = piece({"rows": []}, TABLE, "fb-items", sheet="feedback.css")
-                with gr.Row(elem_classes=["actions"]):
-                    newer = gr.Button("Previous", size="sm", scale=0, min_width=70, elem_id="fb-items-previous")
-                    older = gr.Button("Next", size="sm", scale=0, min_width=70, elem_id="fb-items-next")
-        self.drawn = [self.place, self.disputed, self.noted, self.table]
-        wanted, answers = [opened, self.place, self.named], selection.for_choice
-        newer.click(answers(previous_page, lab), wanted, self.drawn, **PRIVATE)
-        older.click(answers(next_page, lab), wanted, self.drawn, **PRIVATE)
-        self.named.input(answers(redraw, lab), wanted, self.drawn, **PRIVATE)
-        self.disputed.submit(answers(decide, lab), wanted, self.drawn, **PRIVATE)
-        self.disputed.retry(answers(undo_decision, lab), wanted, self.drawn, **PRIVATE)
+INPUTS = ["campaign", "items.page", "items.named"]
+PANELS = ["items.page", "items.disputed", "items.noted", "items.table"]
 
 
-def cleared(campaign: str) -> Sequence[Update]:
-    return [0, {"rows": [], "waiting": campaign}, {"rows": []}, {"rows": []}]
+def build(lab: LabContext, form: Form, selection: Selection) -> None:
+    """Draws the tab and adds its components to the page's form."""
+    named = gr.Checkbox(
+        False,
+        label="Show systems and votes",
+        info="Hidden, so that whoever decides is as blind as the annotators.",
+        elem_id="fb-named",
+    )
+    with gr.Tabs(elem_id="fb-item-tabs"):
+        with gr.Tab("In dispute"):
+            disputed = piece({"rows": []}, DISPUTES, "fb-disputes", DECIDE, sheet="feedback.css")
+        with gr.Tab("Flags, skips, comments"):
+            noted = piece({"rows": []}, NOTED, "fb-noted", sheet="feedback.css")
+        with gr.Tab("All items"):
+            table = piece({"rows": []}, TABLE, "fb-items", sheet="feedback.css")
+            with gr.Row(elem_classes=["actions"]):
+                previous = gr.Button("Previous", size="sm", scale=0, min_width=70, elem_id="fb-items-previous")
+                following = gr.Button("Next", size="sm", scale=0, min_width=70, elem_id="fb-items-next")
+    components = {"page": gr.State(0), "named": named, "disputed": disputed, "noted": noted, "table": table}
+    form.add(in_section(components, "items"))
+    handlers = (
+        (previous.click, turn_page, (lab, -1)),
+        (following.click, turn_page, (lab, 1)),
+        (named.input, redraw, (lab,)),
+        (disputed.submit, decide, (lab,)),
+        (disputed.retry, undo_decision, (lab,)),
+    )
+    for event, handler, bound in handlers:
+        form.on(event, selection.for_choice(handler, *bound), inputs=INPUTS, outputs=PANELS)
 
 
-def draw(
-    lab: LabContext, view: service.CampaignView | None, place: int, whole: bool, named: bool = False
-) -> Sequence[Update]:
-    """With `whole`, what is not turned page by page too; with `named`, which system wrote what and who voted how."""
+def empty_panels(campaign: str) -> Updates:
+    """Panels that wait for the items of this campaign."""
+    return in_section(
+        {"page": 0, "disputed": {"rows": [], "waiting": campaign}, "noted": {"rows": []}, "table": {"rows": []}},
+        "items",
+    )
+
+
+def render(lab: LabContext, view: service.CampaignView | None, page: int, named: bool) -> Updates:
+    """All panels; with `named` they say which system wrote what and who voted how."""
     if view is None:
-        return [0, {"rows": []}, {"rows": []}, {"rows": []}]
-    rows = [_item(one, named) for one in reading.page(lab, view.id, place * PAGE, PAGE)]
-    first = place * PAGE + 1
-    count = f"Items {first:,} to {first + len(rows) - 1:,} of {view.items:,} of {view.name}, in the order given out"
-    disputed = [_dispute(one, named) for one in figures.disputes(lab, view.id)] if whole else []
-    return [
-        place,
-        {"rows": disputed, "campaign": view.name} if whole else gr.skip(),
-        _noted(lab, view.id) if whole else gr.skip(),
-        {"count": count, "rows": rows},
-    ]
+        return empty_panels("")
+    disputes = [_dispute(dispute, named) for dispute in figures.disputes(lab, view.id)]
+    return {
+        **_page(lab, view, page, named),
+        "items.disputed": {"rows": disputes, "campaign": view.name},
+        "items.noted": _noted(lab, view.id),
+    }
 
 
-def _item(one: dict[str, Any], named: bool) -> dict[str, Any]:
+def _page(lab: LabContext, view: service.CampaignView, page: int, named: bool) -> Updates:
+    rows = [_item(item, named) for item in reading.page(lab, view.id, page * PAGE_SIZE, PAGE_SIZE)]
+    first = page * PAGE_SIZE + 1
+    count = f"Items {first:,} to {first + len(rows) - 1:,} of {view.items:,} of {view.name}, in the order of assignment"
+    return {"items.page": page, "items.table": {"count": count, "rows": rows}}
+
+
+def _item(item: dict[str, Any], named: bool) -> dict[str, Any]:
     candidates = [
         {"name": option["system"] if named else chr(65 + n), "text": option["text"] if named else option["shown"]}
-        for n, option in enumerate(one["candidates"])
+        for n, option in enumerate(item["candidates"])
     ]
-    return {**one, "candidates": candidates}
+    return {**item, "candidates": candidates}
 
 
 def _noted(lab: LabContext, campaign: int) -> dict[str, Any]:
-    found, total = reading.noted(lab, campaign)
+    answers, total = reading.noted(lab, campaign)
     count = "1 answer is" if total == 1 else f"{total:,} answers are"
-    more = f"; the newest {len(found):,} are shown" if total > len(found) else ""
-    return {"count": f"{count} flagged, skipped or commented on{more}.", "rows": [asdict(one) for one in found]}
+    limit = f"; the newest {len(answers):,} are shown" if total > len(answers) else ""
+    rows = [asdict(answer) for answer in answers]
+    return {"count": f"{count} flagged, skipped or commented on{limit}.", "rows": rows}
 
 
-def redraw(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
-    return draw(lab, service.show(lab, campaign) if campaign is not None else None, place, True, named)
+def redraw(lab: LabContext, values: Values) -> Updates:
+    view = service.show(lab, values["campaign"]) if values["campaign"] is not None else None
+    return render(lab, view, values["items.page"], values["items.named"])
 
 
-def previous_page(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
-    return _turned(lab, campaign, place - 1, named)
+def turn_page(lab: LabContext, step: int, values: Values) -> Updates:
+    if values["campaign"] is None:
+        return empty_panels("")
+    view = service.show(lab, values["campaign"])
+    last = max(0, (view.items - 1) // PAGE_SIZE)
+    return _page(lab, view, min(max(values["items.page"] + step, 0), last), values["items.named"])
 
 
-def next_page(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
-    return _turned(lab, campaign, place + 1, named)
-
-
-def _turned(lab: LabContext, campaign: int | None, place: int, named: bool) -> Sequence[Update]:
-    if campaign is None:
-        return draw(lab, None, 0, True)
-    view = service.show(lab, campaign)
-    last = max(0, (view.items - 1) // PAGE)
-    return draw(lab, view, min(max(place, 0), last), False, named)
-
-
-def _dispute(one: figures.Dispute, named: bool) -> dict[str, Any]:
-    """One item for the page; nothing of its systems and votes is sent unless `named`."""
-    letters = {candidate: chr(65 + n) for n, (candidate, _, _) in enumerate(one.candidates)}
-    texts = [text for _, _, text in one.candidates] if named else one.masked
+def _dispute(dispute: figures.Dispute, named: bool) -> dict[str, Any]:
+    """One item for the page; its systems and votes are sent only with `named`."""
+    letters = {candidate: chr(65 + n) for n, (candidate, _, _) in enumerate(dispute.candidates)}
+    texts = [text for _, _, text in dispute.candidates] if named else dispute.masked
     return {
-        "item": one.item,
-        "number": one.number,
-        "share": f"{100 * one.share:.0f} %",
-        "prompt": one.prompt[:2000],
+        "item": dispute.item,
+        "number": dispute.number,
+        "share": f"{100 * dispute.share:.0f} %",
+        "prompt": dispute.prompt[:2000],
         "candidates": [
             {"letter": letters[candidate], "system": system if named else "", "text": text[:2000]}
-            for (candidate, system, _), text in zip(one.candidates, texts, strict=True)
+            for (candidate, system, _), text in zip(dispute.candidates, texts, strict=True)
         ],
         "answers": [
-            {"name": name, "order": order, "comment": comment} for name, order, comment in one.answers if named
+            {"name": name, "order": order, "comment": comment} for name, order, comment in dispute.answers if named
         ],
-        "decided": figures.order_text(one.verdict["groups"], letters) if one.verdict else "",
+        "decided": figures.order_text(dispute.verdict["groups"], letters) if dispute.verdict else "",
         "example": " > ".join(letters.values()),
     }
 
 
-def decide(lab: LabContext, campaign: int | None, place: int, named: bool, event: gr.EventData) -> Sequence[Update]:
+def decide(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     item = int(event.item)
     figures.adjudicate(lab, item, _order(lab, item, str(event.order)))
-    notice("The item is decided; exports take this instead of its votes.")
-    return draw(lab, service.show(lab, campaign or 0), place, True, named)
+    notice("The item is decided; exports use this instead of its votes.")
+    return redraw(lab, values)
 
 
-def undo_decision(
-    lab: LabContext, campaign: int | None, place: int, named: bool, event: gr.EventData
-) -> Sequence[Update]:
+def undo_decision(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     figures.undecide(lab, int(event.item))
-    return draw(lab, service.show(lab, campaign or 0), place, True, named)
+    return redraw(lab, values)
 
 
 def _order(lab: LabContext, item: int, text: str) -> list[list[int]]:
     """A > B = C as groups of candidate ids; raises LabError."""
     ids = reading.candidates(lab, item)
-    letters = {chr(65 + n): one for n, one in enumerate(ids)}
+    letters = {chr(65 + n): candidate for n, candidate in enumerate(ids)}
     groups = [[part.strip().upper() for part in group.split("=")] for group in text.split(">")]
     if not all(part in letters for group in groups for part in group):
-        raise LabError(f"{text[:60]!r} is no order; write {' > '.join(letters)}, with = between equal candidates.")
+        raise LabError(f"{text[:60]!r} is not an order; write {' > '.join(letters)}, with = between equal candidates.")
     return [[letters[part] for part in group] for group in groups]

@@ -1,4 +1,4 @@
-"""The tab "Progress": the campaign's state, who annotates, how far each is, and their links."""
+"""The tab "Progress": the campaign's state, its annotators, how far each of them is, and their links."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,12 @@ from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, links, systems
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.forms import Form, in_section, section
 from pages.components.head import piece
 from pages.components.selection import Selection
+from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import NOTHING, seconds_text
 
-Update = Any
 DETAIL = """
 {{#if value.id}}<div class="job-detail fb-detail" data-status="{{value.status}}">
 <div class="bar" role="progressbar" aria-label="Answers" aria-valuemin="0" aria-valuemax="100"
@@ -67,92 +68,100 @@ element.addEventListener('click', async event => {
 """
 
 
-class Progress:
-    """`drawn` are the outputs of `draw`."""
+ACTIONS = ("open", "pause", "close", "reopen", "discard")
+NEW_STATUS = {"open": "open", "pause": "paused", "close": "closed", "reopen": "open"}
+PANELS = [f"progress.{name}" for name in ("detail", *ACTIONS, "invite", "people", "settings")]
+SETTINGS = ["settings.name", "settings.overlap", "settings.guidelines"]
 
-    def __init__(self, lab: LabContext, opened: gr.State, selection: Selection) -> None:
-        self.detail = piece({}, DETAIL, "fb-detail", sheet="feedback.css")
-        with gr.Row(elem_classes=["actions"]):
-            names = ("Open", "Pause", "Close", "Reopen", "Discard")
-            self.buttons = [
-                gr.Button(
-                    name,
-                    size="sm",
-                    scale=0,
-                    min_width=70,
-                    visible=False,
-                    variant="primary" if name == "Open" else "secondary",
-                    elem_id=f"fb-{name.lower()}",
-                )
-                for name in names
-            ]
-        self.surely = Confirm("Discard", "fb-confirm")
-        with gr.Row(visible=False, elem_classes=["actions", "fb-invite"]) as self.invite:
-            name = gr.Textbox(
-                label="Invite annotators",
-                info="Names with commas; each gets a personal link.",
-                max_lines=1,
-                elem_id="fb-name",
+
+def build(lab: LabContext, form: Form, selection: Selection) -> None:
+    """Draws the tab and adds its components to the page's form."""
+    components: dict[str, Any] = {"detail": piece({}, DETAIL, "fb-detail", sheet="feedback.css")}
+    with gr.Row(elem_classes=["actions"]):
+        for action in ACTIONS:
+            components[action] = gr.Button(
+                action.capitalize(),
+                size="sm",
+                scale=0,
+                min_width=70,
+                visible=False,
+                variant="primary" if action == "open" else "secondary",
+                elem_id=f"fb-{action}",
             )
-            add = gr.Button("Invite", size="sm", scale=0, min_width=80, elem_id="fb-invite")
-        self.people = piece({"rows": []}, PEOPLE, "fb-people", LINKS, sheet="feedback.css")
-        with gr.Accordion("Name, guidelines and overlap", open=False, visible=False, elem_id="fb-words") as self.words:
-            with gr.Row():
-                title = gr.Textbox(label="Name", max_lines=1, elem_id="fb-rename")
-                overlap = gr.Number(
-                    1, precision=0, label="Overlap", info="Annotators an item; it can grow.", elem_id="fb-overlap-now"
-                )
-            guidelines = gr.Textbox(
-                label="Guidelines", info="Annotators have them at hand.", lines=4, elem_id="fb-guidelines-now"
-            )
-            save = gr.Button("Save", size="sm", scale=0, min_width=70, elem_id="fb-save-words")
-        self.drawn = [self.detail, *self.buttons, self.invite, self.people, self.words]
-        answers = selection.for_choice
-        for button, status in zip(self.buttons[:4], ("open", "paused", "closed", "open"), strict=True):
-            button.click(answers(moved, lab, status), opened, self.drawn, **PRIVATE)
-        self.buttons[4].click(guarded(ask, lab, self.surely), opened, self.surely.outputs, **PRIVATE)
-        self.surely.yes.click(guarded(discarded, lab), opened, opened, **PRIVATE).then(
-            self.surely.close, None, self.surely.outputs, **PRIVATE
+    confirm = Confirm("Discard", "fb-confirm")
+    with gr.Row(visible=False, elem_classes=["actions", "fb-invite"]) as invite_row:
+        names = gr.Textbox(
+            label="Invite annotators",
+            info="Names separated by commas; each gets a personal link.",
+            max_lines=1,
+            elem_id="fb-name",
         )
-        add.click(answers(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
-        name.submit(answers(invited, lab), [opened, name], [name, *self.drawn], **PRIVATE)
-        self.people.retry(answers(renewed, lab), opened, self.drawn, **PRIVATE)
-        self.people.cancel(answers(revoked, lab), opened, self.drawn, **PRIVATE)
-        self.words.expand(answers(words, lab), opened, [title, overlap, guidelines], **PRIVATE)
-        save.click(answers(saved, lab), [opened, title, overlap, guidelines], self.drawn, **PRIVATE)
+        invite_button = gr.Button("Invite", size="sm", scale=0, min_width=80, elem_id="fb-invite")
+    people = piece({"rows": []}, PEOPLE, "fb-people", LINKS, sheet="feedback.css")
+    with gr.Accordion("Name, guidelines and overlap", open=False, visible=False, elem_id="fb-words") as settings:
+        save = _settings(form)
+    components |= {"invite": invite_row, "names": names, "people": people, "settings": settings}
+    form.add(in_section(components, "progress"))
+
+    def on(event: Any, fn: Any, *bound: Any, inputs: Sequence[str] = (), outputs: Sequence[str] = PANELS) -> None:
+        form.on(event, selection.for_choice(fn, *bound), inputs=["campaign", *inputs], outputs=outputs)
+
+    for action, status in NEW_STATUS.items():
+        on(components[action].click, change_status, lab, status)
+    components["discard"].click(guarded(ask_to_discard, lab, confirm), form["campaign"], confirm.outputs, **PRIVATE)
+    discarded = form.on(confirm.yes.click, discard, lab, inputs=["campaign"], outputs=["campaign"])
+    discarded.then(confirm.close, None, confirm.outputs, **PRIVATE)
+    for event in (invite_button.click, names.submit):
+        on(event, invite, lab, inputs=["progress.names"], outputs=["progress.names", *PANELS])
+    on(people.retry, renew_link, lab)
+    on(people.cancel, end_link, lab)
+    on(settings.expand, load_settings, lab, outputs=SETTINGS)
+    on(save.click, save_settings, lab, inputs=SETTINGS)
 
 
-def draw(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]:
+def _settings(form: Form) -> gr.Button:
+    with gr.Row():
+        name = gr.Textbox(label="Name", max_lines=1, elem_id="fb-rename")
+        overlap = gr.Number(
+            1, precision=0, label="Overlap", info="Annotators per item; it can grow.", elem_id="fb-overlap-now"
+        )
+    guidelines = gr.Textbox(
+        label="Guidelines", info="Annotators can read them at any time.", lines=4, elem_id="fb-guidelines-now"
+    )
+    form.add(in_section({"name": name, "overlap": overlap, "guidelines": guidelines}, "settings"))
+    return gr.Button("Save", size="sm", scale=0, min_width=70, elem_id="fb-save-words")
+
+
+def render(lab: LabContext, view: service.CampaignView | None) -> Updates:
     status = view.status if view else ""
-    shown = {
-        "Open": status == "draft" and not (view and view.got >= view.wanted > 0),
-        "Pause": status == "open",
-        "Close": status in ("open", "paused"),
-        "Reopen": status in ("paused", "closed"),
-        "Discard": bool(view and not view.got),
+    visible = {
+        "open": status == "draft" and not (view and view.got >= view.wanted > 0),
+        "pause": status == "open",
+        "close": status in ("open", "paused"),
+        "reopen": status in ("paused", "closed"),
+        "discard": bool(view and not view.got),
+        "invite": bool(view),
+        "settings": bool(view),
     }
-    return [
-        _detail(lab, view) if view else {},
-        *(gr.update(visible=visible) for visible in shown.values()),
-        gr.update(visible=bool(view)),
-        _people(lab, view) if view else {"rows": []},
-        gr.update(visible=bool(view)),
-    ]
+    updates: Updates = {name: gr.update(visible=shows) for name, shows in visible.items()}
+    updates["detail"] = _detail(lab, view) if view else {}
+    updates["people"] = _people(lab, view) if view else {"rows": []}
+    return in_section(updates, "progress")
 
 
 def _detail(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
     people = figures.progress(lab, view.id)
-    paces = [one.seconds_per_item for one in people if one.seconds_per_item]
+    paces = [person.seconds_per_item for person in people if person.seconds_per_item]
     pace = sum(paces) / len(paces) if paces else None
-    left = max(0, view.wanted - view.got)
+    remaining = max(0, view.wanted - view.got)
     facts = [
         ("Answers", f"{view.got:,} of {view.wanted:,} ({100 * min(1.0, view.share):.0f} %)"),
         ("Items", f"{view.items:,}"),
-        ("Overlap", f"{view.plan.overlap} annotator{'s' if view.plan.overlap > 1 else ''} an item"),
+        ("Overlap", f"{view.plan.overlap} annotator{'s' if view.plan.overlap > 1 else ''} per item"),
         ("Kind", f"{view.plan.kind}, ties {'allowed' if view.plan.ties else 'not allowed'}"),
-        ("Pace", f"{seconds_text(pace)} an item" if pace else NOTHING),
-        ("Work left", f"{seconds_text(pace * left)} in all" if pace and left else NOTHING),
-        ("Shown twice", _repeats(view, sum(one.repeats for one in people))),
+        ("Pace", f"{seconds_text(pace)} per item" if pace else NOTHING),
+        ("Work left", f"{seconds_text(pace * remaining)} in total" if pace and remaining else NOTHING),
+        ("Repeated items", _repeats(view, sum(person.repeats for person in people))),
         ("Seed", str(view.plan.seed)),
     ]
     return {
@@ -169,12 +178,12 @@ def _repeats(view: service.CampaignView, count: int) -> str:
     if not view.plan.repeats:
         return "off"
     expected = view.items * view.plan.overlap * view.plan.repeats
-    few = "; too few items for more than chance to show one" if expected < 1 and not count else ""
-    return f"{count:,} of {view.items:,} items so far ({100 * view.plan.repeats:.0f} % wanted, sides swapped){few}"
+    few = "; too few items to expect one" if expected < 1 and not count else ""
+    return f"{count:,} of {view.items:,} items so far ({100 * view.plan.repeats:.0f} % planned, sides swapped){few}"
 
 
 def _warning(lab: LabContext, view: service.CampaignView) -> str:
-    """What stands in the way of a leaderboard, told before anybody has ranked."""
+    """What prevents a leaderboard, said before anybody has ranked."""
     return systems.of(lab, view.id).problem if view.items else ""
 
 
@@ -184,91 +193,97 @@ def _next(view: service.CampaignView) -> str:
     if not view.items and view.status == "open":
         return "Its items come from the visitors of its demo."
     if view.status == "making":
-        return "Its candidates are being drawn; the strip above tells how far."
+        return "Its candidates are being generated; the strip above shows the progress."
     if view.got >= view.wanted > 0:
         return "Every item has its answers. Next: agreement, leaderboard, and a reward model."
     if not view.annotators:
         return "Next: invite annotators, yourself among them, and open the campaign."
     if view.status == "draft" and view.got < view.wanted:
-        return "Next: open the campaign; until then the links say that it has not begun."
+        return "Next: open the campaign; until then the links say that it has not started."
     return ""
 
 
 def _people(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
-    paths = {one.annotator: one for one in links.invited(lab, view.id)}
+    links_by_annotator = {link.annotator: link for link in links.invited(lab, view.id)}
     rows = []
-    for one in figures.progress(lab, view.id):
-        link = paths.get(one.id)
+    for person in figures.progress(lab, view.id):
+        link = links_by_annotator.get(person.id)
         rows.append(
             {
-                "id": one.id,
-                "name": one.name,
-                "done": f"{one.done:,}",
-                "skipped": f"{one.skipped:,}",
-                "flagged": f"{one.flagged:,}",
-                "pace": seconds_text(one.seconds_per_item) if one.seconds_per_item else NOTHING,
-                "gold": f"{100 * one.gold:.0f} %" if one.gold is not None else NOTHING,
+                "id": person.id,
+                "name": person.name,
+                "done": f"{person.done:,}",
+                "skipped": f"{person.skipped:,}",
+                "flagged": f"{person.flagged:,}",
+                "pace": seconds_text(person.seconds_per_item) if person.seconds_per_item else NOTHING,
+                "gold": f"{100 * person.gold:.0f} %" if person.gold is not None else NOTHING,
                 "path": link.path if link and not link.revoked else "",
-                "note": "visitor" if one.visitor else "ended",
-                "ended": not one.visitor,
+                "note": "visitor" if person.visitor else "ended",
+                "ended": not person.visitor,
             }
         )
     return {"id": view.id, "rows": rows}
 
 
-def moved(lab: LabContext, status: str, campaign: int | None) -> Sequence[Update]:
-    return draw(lab, service.move(lab, _known(campaign), status))
+def change_status(lab: LabContext, status: str, values: Values) -> Updates:
+    return render(lab, service.move(lab, selected(values), status))
 
 
-def ask(lab: LabContext, surely: Confirm, campaign: int | None) -> Sequence[Update]:
-    view = service.show(lab, _known(campaign))
+def ask_to_discard(lab: LabContext, confirm: Confirm, campaign: int | None) -> Sequence[Any]:
+    view = service.show(lab, selected({"campaign": campaign}))
     items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
-    return surely.ask(f"Discard {view.name} with its {items}? Its links will open nothing.")
+    return confirm.ask(f"Discard {view.name} with its {items}? Its links will open nothing.")
 
 
-def discarded(lab: LabContext, campaign: int | None) -> int | None:
-    view = service.show(lab, _known(campaign))
+def discard(lab: LabContext, values: Values) -> Updates:
+    view = service.show(lab, selected(values))
     service.discard(lab, view.id)
     notice(f"{view.name} is discarded.")
-    found = service.find(lab)
-    return found[0].id if found else None
+    return {"campaign": next((campaign.id for campaign in service.find(lab)), None)}
 
 
-def invited(lab: LabContext, campaign: int | None, names: str) -> Sequence[Update]:
-    wanted = [name.strip() for name in (names or "").split(",") if name.strip()]
-    if not wanted:
+def invite(lab: LabContext, values: Values) -> Updates:
+    names = [name.strip() for name in (values["progress.names"] or "").split(",") if name.strip()]
+    if not names:
         raise LabError("No name is given; write the annotators' names with commas between them.")
-    for name in wanted:
-        links.invite(lab, _known(campaign), name)
-    return ["", *draw(lab, service.show(lab, _known(campaign)))]
+    for name in names:
+        links.invite(lab, selected(values), name)
+    return {"progress.names": "", **render(lab, service.show(lab, selected(values)))}
 
 
-def renewed(lab: LabContext, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
-    made = links.renew(lab, int(event.id))
-    notice(f"{made.name} has a new link; the old one opens nothing any more.")
-    return draw(lab, service.show(lab, _known(campaign)))
+def renew_link(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    link = links.renew(lab, int(event.id))
+    notice(f"{link.name} has a new link; the old one no longer opens anything.")
+    return render(lab, service.show(lab, selected(values)))
 
 
-def revoked(lab: LabContext, campaign: int | None, event: gr.EventData) -> Sequence[Update]:
-    made = links.renew(lab, int(event.id), revoke=True)
-    notice(f"The link of {made.name} has ended; what was answered stays.")
-    return draw(lab, service.show(lab, _known(campaign)))
+def end_link(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    link = links.renew(lab, int(event.id), revoke=True)
+    notice(f"The link of {link.name} has ended; the answers stay.")
+    return render(lab, service.show(lab, selected(values)))
 
 
-def words(lab: LabContext, campaign: int | None) -> Sequence[Update]:
-    view = service.show(lab, _known(campaign))
-    return view.name, view.plan.overlap, view.plan.guidelines
+def load_settings(lab: LabContext, values: Values) -> Updates:
+    view = service.show(lab, selected(values))
+    settings = {"name": view.name, "overlap": view.plan.overlap, "guidelines": view.plan.guidelines}
+    return in_section(settings, "settings")
 
 
-def saved(lab: LabContext, campaign: int | None, name: str, overlap: float | None, guidelines: str) -> Sequence[Update]:
+def save_settings(lab: LabContext, values: Values) -> Updates:
+    fields = section(values, "settings")
     view = service.change(
-        lab, _known(campaign), name=name or "", guidelines=guidelines or "", overlap=int(overlap or 0)
+        lab,
+        selected(values),
+        name=fields["name"] or "",
+        guidelines=fields["guidelines"] or "",
+        overlap=int(fields["overlap"] or 0),
     )
     notice("Saved.")
-    return draw(lab, view)
+    return render(lab, view)
 
 
-def _known(campaign: int | None) -> int:
-    if campaign is None:
-        raise LabError("No campaign is chosen; choose one in the list, or make one under New campaign.")
-    return campaign
+def selected(values: Values) -> int:
+    """The id of the selected campaign; raises LabError where none is."""
+    if values["campaign"] is None:
+        raise LabError("No campaign is selected; select one in the list, or create one under New campaign.")
+    return int(values["campaign"])

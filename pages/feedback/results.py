@@ -1,4 +1,4 @@
-"""The tabs "Agreement" and "Leaderboard": figures with their intervals, and what more votes would tell."""
+"""The tabs "Agreement" and "Leaderboard": figures with their intervals, and how many more votes would tell more."""
 
 import html
 from collections.abc import Sequence
@@ -12,11 +12,12 @@ from genai_lab.feedback.bias import Share
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, systems
 from pages.components import plots
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import notice
+from pages.components.forms import Form
 from pages.components.head import piece
 from pages.components.selection import Selection
+from pages.components.settings_inputs import Updates, Values
 
-Update = Any
 HELP = {
     "percent agreement": "Two annotators of an item say the same; chance alone makes some of it.",
     "Cohen's kappa": "Agreement beyond chance, mean over pairs of annotators; 1 is perfect, 0 is chance.",
@@ -34,10 +35,10 @@ AGREEMENT = """
 <th scope="col">95 % interval</th><th scope="col">n</th><th scope="col">What it says</th></tr></thead><tbody>
 {{#each value.rows}}<tr><th scope="row">{{this.name}}</th><td>{{this.value}}</td><td>{{this.interval}}</td>
 <td>{{this.n}}</td><td>{{this.help}}</td></tr>{{/each}}</tbody></table></div>
-{{#if value.apart.length}}<h3>Each annotator against the majority of the others</h3>
+{{#if value.annotators.length}}<h3>Each annotator against the majority of the others</h3>
 <div class="grid-scroll" tabindex="0" role="region" aria-label="Annotators"><table class="grid"><thead><tr>
 <th scope="col">Annotator</th><th scope="col">Agrees</th><th scope="col">95 % interval</th><th scope="col">n</th>
-<th scope="col"></th></tr></thead><tbody>{{#each value.apart}}<tr><td>{{this.name}}</td><td>{{this.value}}</td>
+<th scope="col"></th></tr></thead><tbody>{{#each value.annotators}}<tr><td>{{this.name}}</td><td>{{this.value}}</td>
 <td>{{this.interval}}</td><td>{{this.n}}</td><td class="worse">{{this.note}}</td></tr>{{/each}}</tbody></table></div>
 {{/if}}{{else}}<div class="empty-state"><b>No answers yet</b><p>Agreement appears with the first items that two
 annotators have ranked.</p></div>{{/if}}
@@ -55,148 +56,173 @@ BOARD = """
 {{#each value.rows}}<tr><td>{{this.rank}}</td><td>{{this.system}}</td><td>{{this.score}}</td><td>{{this.interval}}</td>
 <td>{{this.votes}}</td><td>{{this.average}}</td><td>{{this.needed}}</td></tr>{{/each}}</tbody></table></div>
 {{else}}<div class="empty-state"><b>{{#if value.title}}{{value.title}}{{else}}No leaderboard yet{{/if}}</b>
-<p>{{value.sentence}}</p>{{#if value.places.length}}<form class="fb-places">{{#each value.places}}<label>{{this}} is
+<p>{{value.sentence}}</p>{{#if value.positions.length}}<form class="fb-places">{{#each value.positions}}<label>
+{{this}} is
 <input name="{{this}}" autocomplete="off" maxlength="200" placeholder="name of the system"></label>{{/each}}
 <button type="submit">Name the systems</button></form>{{/if}}</div>{{/if}}
 """
 NAME = """
 element.addEventListener('submit', event => {
   event.preventDefault();
-  trigger('submit', { names: [...event.target.querySelectorAll('input')].map(one => [one.name, one.value]) });
+  trigger('submit', { names: [...event.target.querySelectorAll('input')].map(input => [input.name, input.value]) });
 });
 """
 
 
-class Agreement:
-    def __init__(self, lab: LabContext) -> None:
-        self.table = piece({"rows": []}, AGREEMENT, "fb-agreement", sheet="feedback.css")
-        self.drawn = [self.table]
+AGREEMENT_PANELS = ["agreement"]
+BOARD_INPUTS = ["campaign", "length_control"]
+BOARD_PANELS = ["board", "board.scores", "board.matrix"]
 
 
-class Leaderboard:
-    def __init__(self, lab: LabContext, opened: gr.State, selection: Selection) -> None:
-        self.fair = gr.Checkbox(
-            False,
-            label="Length control",
-            info="As if all completions were equally long.",
-            elem_id="fb-fair",
-        )
-        self.table = piece({"rows": [], "sentence": ""}, BOARD, "fb-board", NAME, sheet="feedback.css")
-        self.plot = gr.Plot(show_label=False, container=False, visible=False, elem_id="fb-scores")
-        self.matrix = gr.Plot(
-            show_label=False, container=False, visible=False, elem_id="fb-matrix", elem_classes=["chart-scroll"]
-        )
-        self.drawn = [self.table, self.plot, self.matrix]
-        self.table.submit(selection.for_choice(name_systems, lab), [opened, self.fair], self.drawn, **PRIVATE)
-        self.fair.input(selection.for_choice(redrawn, lab), [opened, self.fair], self.drawn, **PRIVATE)
+def build_agreement(form: Form) -> None:
+    form.add(agreement=piece({"rows": []}, AGREEMENT, "fb-agreement", sheet="feedback.css"))
 
 
-def redrawn(lab: LabContext, campaign: int | None, fair: bool) -> Sequence[Update]:
-    return draw_board(lab, service.show(lab, campaign) if campaign is not None else None, fair)
+def build_leaderboard(lab: LabContext, form: Form, selection: Selection) -> None:
+    length_control = gr.Checkbox(
+        False,
+        label="Length control",
+        info="As if all completions were equally long.",
+        elem_id="fb-fair",
+    )
+    hidden: dict[str, Any] = {"show_label": False, "container": False, "visible": False}
+    form.add(
+        {
+            "length_control": length_control,
+            "board": piece({"rows": [], "sentence": ""}, BOARD, "fb-board", NAME, sheet="feedback.css"),
+            "board.scores": gr.Plot(elem_id="fb-scores", **hidden),
+            "board.matrix": gr.Plot(elem_id="fb-matrix", elem_classes=["chart-scroll"], **hidden),
+        }
+    )
+    for event, handler in ((form["board"].submit, name_systems), (length_control.input, redraw_board)):
+        form.on(event, selection.for_choice(handler, lab), inputs=BOARD_INPUTS, outputs=BOARD_PANELS)
 
 
-def name_systems(lab: LabContext, campaign: int | None, fair: bool, event: gr.EventData) -> Sequence[Update]:
-    """The places of an import get the names that were typed."""
-    if campaign is None:
-        return draw_board(lab, None, fair)
-    made = systems.name_systems(lab, campaign, {str(place): str(name) for place, name in event.names})
-    notice(f"Compared are {' and '.join(made.names)}.")
-    return redrawn(lab, campaign, fair)
+def redraw_board(lab: LabContext, values: Values) -> Updates:
+    campaign = values["campaign"]
+    view = service.show(lab, campaign) if campaign is not None else None
+    return render_board(lab, view, values["length_control"])
 
 
-def cleared_agreement(campaign: str) -> Sequence[Update]:
-    """What stands there until the figures of the campaign that was just chosen are computed."""
-    return [{"rows": [], "waiting": campaign}]
+def name_systems(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    """Gives the candidates of an import the names of systems that were typed."""
+    if values["campaign"] is not None:
+        names = {str(position): str(name) for position, name in event.names}
+        compared = systems.name_systems(lab, values["campaign"], names)
+        notice(f"{' and '.join(compared.names)} are compared.")
+    return redraw_board(lab, values)
 
 
-def cleared_board(campaign: str) -> Sequence[Update]:
-    return [{"rows": [], "waiting": campaign}, *[gr.update(visible=False, value=None)] * 2]
+def empty_panels(campaign: str) -> Updates:
+    """Panels that wait for the figures of this campaign."""
+    waiting = {"rows": [], "waiting": campaign}
+    plots_ = dict.fromkeys(("board.scores", "board.matrix"), gr.update(visible=False, value=None))
+    return {"agreement": waiting, "board": waiting, **plots_}
 
 
-def draw_agreement(lab: LabContext, view: service.CampaignView | None) -> Sequence[Update]:
+def render_agreement(lab: LabContext, view: service.CampaignView | None) -> Updates:
     if view is None or not view.got:
-        return [{"rows": []}]
-    found = figures.agreement(lab, view.id)
-    rows = [_figure(name, one.value, one.low, one.high, one.n, one.why) for name, one in found.figures.items()]
-    rows.append(_share("Self-consistency", found.consistency, "No item was shown twice yet."))
-    rows.append(_share("First side preferred", found.position, "No answer was given on a card yet."))
-    apart = [
+        return {"agreement": {"rows": []}}
+    report = figures.agreement(lab, view.id)
+    rows = [
+        _figure(name, figure.value, figure.low, figure.high, figure.n, figure.why)
+        for name, figure in report.figures.items()
+    ]
+    rows.append(_share("Self-consistency", report.consistency, "No item was repeated yet."))
+    rows.append(_share("First side preferred", report.position, "No answer was given on a card yet."))
+    annotators = [
         {
             "name": name,
-            "value": f"{100 * one.value:.0f} %",
-            "interval": f"{100 * one.low:.0f} to {100 * one.high:.0f} %",
-            "n": f"{one.n:,}",
-            "note": "differs from the rest" if one.differs else "",
+            "value": f"{100 * share.value:.0f} %",
+            "interval": f"{100 * share.low:.0f} to {100 * share.high:.0f} %",
+            "n": f"{share.n:,}",
+            "note": "differs from the others" if share.differs else "",
         }
-        for name, one in found.apart
+        for name, share in report.apart
     ]
-    return [{"rows": rows, "apart": apart, "campaign": view.name}]
+    return {"agreement": {"rows": rows, "annotators": annotators, "campaign": view.name}}
 
 
 def _figure(name: str, value: float | None, low: float | None, high: float | None, n: int, why: str) -> dict[str, str]:
-    known = value is not None and low is not None and high is not None
+    defined = value is not None and low is not None and high is not None
     return {
         "name": name[0].upper() + name[1:],
-        "value": f"{value:.3f}" if known else "undefined",
-        "interval": f"{low:.3f} to {high:.3f}" if known else "",
+        "value": f"{value:.3f}" if defined else "undefined",
+        "interval": f"{low:.3f} to {high:.3f}" if defined else "",
         "n": f"{n:,}",
-        "help": HELP[name] if known else why,
+        "help": HELP[name] if defined else why,
     }
 
 
-def _share(name: str, one: Share, why: str) -> dict[str, str]:
-    made = _figure(name, one.value, one.low, one.high, one.n, why)
-    if one.p is not None and one.value is not None:
-        made["help"] += f" Exact test against 50 %: p = {one.p:.3f}." if one.p >= 0.001 else " p < 0.001."
-    return made
+def _share(name: str, share: Share, why: str) -> dict[str, str]:
+    row = _figure(name, share.value, share.low, share.high, share.n, why)
+    if share.p is not None and share.value is not None:
+        p_value = f"p = {share.p:.3f}" if share.p >= 0.001 else "p < 0.001"
+        row["help"] += f" Exact test against 50 %: {p_value}."
+    return row
 
 
-def draw_board(lab: LabContext, view: service.CampaignView | None, fair: bool) -> Sequence[Update]:
-    nothing = [gr.update(visible=False), gr.update(visible=False)]
+def render_board(lab: LabContext, view: service.CampaignView | None, length_control: bool) -> Updates:
+    problem = _board_problem(lab, view)
+    if view is None or problem is not None:
+        return _empty_board(problem or {})
+    try:
+        board = figures.leaderboard(lab, view.id, length_control=length_control)
+    except LabError as error:
+        return _empty_board({"sentence": str(error)})
+    notes = list(board.notes)
+    if board.length:
+        notes.append(_length_note(*board.length))
+    sentence = (
+        f"Bradley-Terry scores with ties (Davidson) from {board.votes:,} rankings; 400 points are odds of ten to one; "
+        "95 % intervals from 1,000 resamples of the items."
+    )
+    several = len(board.rows) > 2
+    return {
+        "board": {"rows": _board_rows(board), "notes": notes, "sentence": sentence, "campaign": view.name},
+        "board.scores": gr.update(visible=True, value=_scores(board)),
+        "board.matrix": gr.update(visible=several, value=_matrix(board) if several else None),
+    }
+
+
+def _empty_board(problem: dict[str, Any]) -> Updates:
+    hidden = gr.update(visible=False)
+    return {"board": {"rows": [], "sentence": "", **problem}, "board.scores": hidden, "board.matrix": hidden}
+
+
+def _board_problem(lab: LabContext, view: service.CampaignView | None) -> dict[str, Any] | None:
+    """What the page says in place of a leaderboard; None where there can be one."""
     compared = systems.of(lab, view.id) if view is not None and view.items else None
     if compared is not None and compared.problem:
-        places = [] if compared.named else list(compared.names)
-        title = "No leaderboard of one system" if compared.named else "No leaderboard of places"
-        return [{"rows": [], "title": title, "sentence": compared.problem, "places": places}, *nothing]
+        title = "No leaderboard of one system" if compared.named else "No leaderboard without names of systems"
+        positions = [] if compared.named else list(compared.names)
+        return {"title": title, "sentence": compared.problem, "positions": positions}
     if view is None or not view.got:
-        return [{"rows": [], "sentence": "It appears with the first answers."}, *nothing]
-    try:
-        board = figures.leaderboard(lab, view.id, length_control=fair)
-    except LabError as problem:
-        return [{"rows": [], "sentence": str(problem)}, *nothing]
-    told = {one.better: one.told for one in board.needed}
-    rows = [
+        return {"sentence": "It appears with the first answers."}
+    return None
+
+
+def _board_rows(board: figures.Board) -> list[dict[str, Any]]:
+    needed = {comparison.better: comparison.told for comparison in board.needed}
+    return [
         {
             "rank": _rank(line),
             "system": line.system,
             "score": f"{line.score:.0f}",
-            "interval": board.interval(place),
+            "interval": board.interval(index),
             "votes": f"{line.votes:,}",
             "average": f"{100 * line.against_average:.0f} %",
-            "needed": told.get(line.system, ""),
+            "needed": needed.get(line.system, ""),
         }
-        for place, line in enumerate(board.rows)
+        for index, line in enumerate(board.rows)
     ]
-    notes = list(board.notes)
-    if board.length:
-        value, low, high = board.length
-        way = (
-            "longer ones are preferred"
-            if low > 0
-            else "shorter ones are preferred"
-            if high < 0
-            else "it decides little"
-        )
-        notes.append(f"Length: coefficient {value:.2f} ({low:.2f} to {high:.2f}); {way}.")
-    sentence = (
-        f"Bradley-Terry scores with ties (Davidson) from {board.votes:,} rankings; 400 points are odds of ten to one; "
-        "intervals of 95 % draw items, 1,000 resamples."
-    )
-    return [
-        {"rows": rows, "notes": notes, "sentence": sentence, "campaign": view.name},
-        gr.update(visible=True, value=_scores(board)),
-        gr.update(visible=len(board.rows) > 2, value=_matrix(board) if len(board.rows) > 2 else None),
-    ]
+
+
+def _length_note(coefficient: float, low: float, high: float) -> str:
+    effect = "length has no clear effect"
+    if low > 0 or high < 0:
+        effect = f"{'longer' if low > 0 else 'shorter'} completions are preferred"
+    return f"Length: coefficient {coefficient:.2f} ({low:.2f} to {high:.2f}); {effect}."
 
 
 def _rank(line: Any) -> str:
@@ -212,10 +238,10 @@ def _cell(cell: Any) -> str:
 def _scores(board: figures.Board) -> Any:
     """Scores with their intervals, the best on top."""
     names = _short([line.system for line in board.rows])
-    made = plots.layout(height=70 + 26 * len(names), showlegend=False)
-    made["margin"] = {"l": 180, "r": 16, "t": 10, "b": 34}
-    made["yaxis"] = {"autorange": "reversed", "type": "category", "fixedrange": True, "gridcolor": plots.GRID}
-    made["xaxis"] = {"title": {"text": "Score"}, "gridcolor": plots.GRID, "zeroline": False}
+    layout = plots.layout(height=70 + 26 * len(names), showlegend=False)
+    layout["margin"] = {"l": 180, "r": 16, "t": 10, "b": 34}
+    layout["yaxis"] = {"autorange": "reversed", "type": "category", "fixedrange": True, "gridcolor": plots.GRID}
+    layout["xaxis"] = {"title": {"text": "Score"}, "gridcolor": plots.GRID, "zeroline": False}
     data = {
         "type": "scatter",
         "mode": "markers",
@@ -232,7 +258,7 @@ def _scores(board: figures.Board) -> Any:
         },
         "hovertemplate": "%{y}: %{x:.0f}<extra></extra>",
     }
-    return plots.figure([data], made)
+    return plots.figure([data], layout)
 
 
 def _matrix(board: figures.Board) -> Any:
@@ -240,11 +266,11 @@ def _matrix(board: figures.Board) -> Any:
     names = _short([line.system for line in board.rows])
     values = [[cell.value if cell else None for cell in row] for row in board.matrix]
     texts = [[_cell(cell) for cell in row] for row in board.matrix]
-    made = plots.layout(height=110 + 44 * len(names))
-    made["margin"] = {"l": 180, "r": 16, "t": 34, "b": 70}
-    made["yaxis"] = {"autorange": "reversed", "fixedrange": True, "showgrid": False, "title": {"text": ""}}
-    made["xaxis"] = {"fixedrange": True, "showgrid": False, "side": "bottom"}
-    made["title"] = {"text": "Share of votes that the row wins over the column", "font": {"size": 12}, "x": 0}
+    layout = plots.layout(height=110 + 44 * len(names))
+    layout["margin"] = {"l": 180, "r": 16, "t": 34, "b": 70}
+    layout["yaxis"] = {"autorange": "reversed", "fixedrange": True, "showgrid": False, "title": {"text": ""}}
+    layout["xaxis"] = {"fixedrange": True, "showgrid": False, "side": "bottom"}
+    layout["title"] = {"text": "Share of votes that the row wins over the column", "font": {"size": 12}, "x": 0}
     data = {
         "type": "heatmap",
         "x": names,
@@ -258,13 +284,13 @@ def _matrix(board: figures.Board) -> Any:
         "showscale": False,
         "hoverongaps": False,
     }
-    return plots.figure([data], made)
+    return plots.figure([data], layout)
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Names for a chart, cut in the middle, since what tells systems apart stands at the end; no two are the same, or
-    the chart would lay one on the other.
+    """Names for a chart, shortened in the middle, since systems often differ at the end; no two are the same, or the
+    chart would draw one over the other.
     """
     cut = [name if len(name) <= 26 else f"{name[:11]}…{name[-14:]}" for name in names]
-    told = [f"{one} ({cut[:n].count(one) + 1})" if cut.count(one) > 1 else one for n, one in enumerate(cut)]
-    return [html.escape(one, quote=False) for one in told]
+    unique = [f"{name} ({cut[:n].count(name) + 1})" if cut.count(name) > 1 else name for n, name in enumerate(cut)]
+    return [html.escape(name, quote=False) for name in unique]

@@ -85,7 +85,7 @@ def test_a_file_is_looked_at_mapped_split_imported_and_taken_along(open_page: Op
 
     again = open_page("/datasets")
     upload(again, table)
-    expect(again.locator("#ds-preview")).to_contain_text(f"These very bytes are here already as {name}")
+    expect(again.locator("#ds-preview")).to_contain_text(f"This very file was imported before as {name}")
     assert again.title() != "1"
 
 

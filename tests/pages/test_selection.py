@@ -1,7 +1,7 @@
 """Panels of a page with a selection never show the figures of another choice, however slow their service is."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from genai_lab.feedback import CampaignPlan, Option, Task
 from genai_lab.services import feedback
 from genai_lab.services.feedback import figures as service
 from pages.components.selection import Selection
+from pages.feedback import page
 from tests.tiny import open_new
 
 ADA, BO = SimpleNamespace(session_hash="ada"), SimpleNamespace(session_hash="bo")
@@ -75,24 +76,16 @@ def test_a_visitor_who_has_chosen_nothing_yet_gets_every_answer_and_errors_stay_
         selection.for_choice(refuse)(ADA, 7)
 
 
-def handler(page: str, name: str, home: Path) -> tuple[LabContext, Any]:
-    """The lab, and what the page calls under this name, as the browser would."""
-    lab = open_new(Config(home=home))
-    module = __import__(f"pages.{page}", fromlist=["build"])
-    with gr.Blocks() as blocks:
-        module.build(lab)
-    found: Sequence[Any] = [one.fn for one in blocks.fns.values() if getattr(one.fn, "__name__", "") == name]
-    assert found, f"{page} has no handler {name}"
-    return lab, found[0]
+def values(campaign: int) -> dict[str, Any]:
+    return {"campaign": campaign, "length_control": False, "items.named": False}
 
 
 def test_the_feedback_page_drops_the_figures_of_the_campaign_that_was_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab, fill = handler("feedback", "figures", tmp_path)
-    open_campaign = next(
-        cell.cell_contents for cell in fill.__closure__ or () if isinstance(cell.cell_contents, Selection)
-    ).choose
+    lab = open_new(Config(home=tmp_path))
+    selection = Selection(key=lambda arguments: arguments[0]["campaign"])
+    fill = selection.for_choice(page.render_figures, lab)
     ways = (("Cy", ((0,), (1,))), ("Di", ((0,), (1,))))
     tasks = [Task(f"prompt {n}", (Option("one", f"a{n}"), Option("two", f"b{n}")), votes=ways) for n in range(3)]
     first, second = (feedback.create(lab, CampaignPlan(name, overlap=2), tasks).campaign for name in ("old", "new"))
@@ -105,13 +98,14 @@ def test_the_feedback_page_drops_the_figures_of_the_campaign_that_was_left(
         return agreement(lab, which, seed)
 
     monkeypatch.setattr(service, "agreement", slow)
-    open_campaign("ada", first)
+    selection.choose("ada", first)
     with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(fill, ADA, first, False, False)
+        late = pool.submit(fill, ADA, values(first))
         assert inside.wait(60)
-        open_campaign("ada", second)
-        shown = fill(ADA, second, False, False)
+        selection.choose("ada", second)
+        updates = fill(ADA, values(second))
         go.set()
         assert skipped(late.result(60))
-    assert [one["campaign"] for one in shown if isinstance(one, dict) and "campaign" in one] == ["new"] * 4
+    names = [update["campaign"] for update in updates.values() if isinstance(update, dict) and "campaign" in update]
+    assert names == ["new"] * 4
     lab.close()
