@@ -89,7 +89,8 @@ def _selected_version(form: Form) -> None:
 
 def _wire(lab: LabContext, form: Form) -> None:
     selection = Selection(key=lambda arguments: arguments[0]["dataset"])
-    form.on_load(load_page, lab, outputs=["dataset", "table"])
+    form.on_load(load_page, lab, selection, outputs=["dataset", "table"])
+    form.on_load(start_reader)
     for pick in (form["table"].select, form["detail"].select):
         form.on(pick, select_version, selection, outputs=["dataset"], queue=False, trigger_mode="multiple")
     form.on(form["dataset"].change, selection.on_choice(render, lab), inputs=SELECTED, outputs=DETAIL)
@@ -117,11 +118,21 @@ def _wire(lab: LabContext, form: Form) -> None:
 # Drawing
 
 
-def load_page(lab: LabContext, request: gr.Request) -> Updates:
-    """The page as its address asks for it: ?dataset=NAME or NAME@2, else the newest dataset."""
-    service.warm()  # so that a first file is read at once
+def load_page(lab: LabContext, selection: Selection, request: gr.Request) -> Updates:
+    """The page as its address asks for it: ?dataset=NAME or NAME@2, else the newest dataset.
+
+    On a busy machine a version may be selected before this answer is there; then it stays selected.
+    """
     view = _version_or_newest(lab, request.query_params.get("dataset", ""))
-    return {"dataset": view.name if view else "", **list_versions(lab, {"search": "", "show_archived": False})}
+    name = view.name if view else ""
+    table = list_versions(lab, {"search": "", "show_archived": False})
+    return {"dataset": name, **table} if selection.holds(request.session_hash, name) else table
+
+
+def start_reader() -> Updates:
+    """So that the first file is read at once."""
+    service.warm()
+    return {}
 
 
 def select_version(selection: Selection, request: gr.Request, event: gr.EventData) -> Updates:

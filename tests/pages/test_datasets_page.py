@@ -115,9 +115,16 @@ def test_each_way_of_splitting_shows_its_fields_and_gives_its_plan(by: str, visi
 
 
 def test_the_address_selects_a_version_and_everything_about_it_is_drawn(lab: LabContext, reviews: str) -> None:
-    loaded = page.load_page(lab, SimpleNamespace(query_params={"dataset": reviews}))  # type: ignore[arg-type]
-    assert loaded["dataset"] == reviews
-    assert page.load_page(lab, SimpleNamespace(query_params={"dataset": "none"}))["dataset"] == ""  # type: ignore[arg-type]
+    selection = Selection(key=lambda arguments: arguments[0]["dataset"])
+
+    def load(name: str) -> dict[str, Any]:
+        request: Any = SimpleNamespace(query_params={"dataset": name}, session_hash="ann")
+        return page.load_page(lab, selection, request)
+
+    assert load(reviews)["dataset"] == reviews
+    assert load("none")["dataset"] == ""
+    selection.choose("ann", "another@1")  # before the answer came
+    assert "dataset" not in load(reviews)
     updates = page.render(lab, selected(reviews))
     assert set(updates) == set(page.DETAIL)
     assert updates["detail"]["name"] == reviews
@@ -151,8 +158,9 @@ def test_a_tick_draws_only_what_has_changed_and_selects_only_where_nothing_was(l
     assert "dataset" not in first
     assert page.refresh(lab, selected(reviews, drawn_state=first["drawn_state"])) == {}
     assert page.refresh(lab, selected("", drawn_state=[]))["dataset"]
-    rows.run_profile(lab, {"dataset": reviews, "profile.model": "starter-causal"})
-    profiled = page.refresh(lab, selected(reviews, drawn_state=first["drawn_state"]))
+    newest = datasets.show(lab, "reviews").name
+    rows.run_profile(lab, {"dataset": newest, "profile.model": "starter-causal"})
+    profiled = page.refresh(lab, selected(newest, drawn_state=first["drawn_state"]))
     assert "starter-causal" in profiled["profile.markup"]
 
 
