@@ -9,7 +9,7 @@ import torch
 
 from genai_lab.decoding.fused_layers import fused
 from genai_lab.decoding.kv_cache import joined, picked
-from genai_lab.decoding.prefill import Network, Reading, additive, read
+from genai_lab.decoding.prefill import Network, PrefillInput, additive, read
 from genai_lab.decoding.traced_step import FEW_ROWS, LARGEST, can_be_traced, packs, same_logits, tables_of, traced
 from genai_lab.memory import release
 
@@ -44,7 +44,7 @@ class Batch:
     def join(self, rows: list[Any]) -> torch.Tensor:
         """Reads the rows' prompts and takes them in; logits (len(rows), V) for their first tokens."""
         cache, starts, source, logits = read(self.network, rows)
-        seen = [_width(cache) - start for start in starts]
+        lengths = [_width(cache) - start for start in starts]
         if not self.rows:
             self._cache, self._starts, self._source = cache, starts, source
         else:
@@ -52,13 +52,13 @@ class Batch:
             self._starts = [s + width - _width(self._cache) for s in self._starts]
             self._starts += [s + width - _width(cache) for s in starts]
             if self.network.seq2seq:
-                joined(self._cache.self_attention_cache, cache.self_attention_cache, left=True)
-                joined(self._cache.cross_attention_cache, cache.cross_attention_cache, left=False)
+                joined(self._cache.self_attention_cache, cache.self_attention_cache, pad_left=True)
+                joined(self._cache.cross_attention_cache, cache.cross_attention_cache, pad_left=False)
                 self._source = _stacked(self._source, source)
             else:
-                joined(self._cache, cache, left=True)
+                joined(self._cache, cache, pad_left=True)
         self.rows += rows
-        self._seen += seen
+        self._seen += lengths
         self.next_ids += [0] * len(rows)
         self._mask = None
         return logits
@@ -67,7 +67,7 @@ class Batch:
         """Reads `next_ids`; logits (B, V) for the tokens after them."""
         quick = self.network.quick is not None and len(self.rows) <= self.network.quick_rows
         logits = self._quick_step() if quick else self._plain_step()
-        self._seen = [seen + 1 for seen in self._seen]
+        self._seen = [length + 1 for length in self._seen]
         return logits
 
     def inputs(self) -> tuple[torch.Tensor, ...]:
@@ -77,8 +77,8 @@ class Batch:
             layer.make_room(column + 1)
         ids = self.network.table([[token] for token in self.next_ids])
         second = self._source if self._source is not None else self._positions()
-        mask, place = self._step_mask(column + 1), torch.tensor([column], device=self.network.device)
-        return ids, second, mask, place, *tables_of(self._cache)
+        mask, position = self._step_mask(column + 1), torch.tensor([column], device=self.network.device)
+        return ids, second, mask, position, *tables_of(self._cache)
 
     def keep(self, places: list[int]) -> None:
         """Keeps these rows; the others have left."""
@@ -108,9 +108,9 @@ class Batch:
         ids = network.table([[token] for token in self.next_ids])
         mask = self._step_mask(_width(self._cache) + 1) if any(self._starts) else None
         if not network.seq2seq:
-            more = {"position_ids": self._positions()} if network.positions else {}
+            extra = {"position_ids": self._positions()} if network.positions else {}
             return network.module(
-                input_ids=ids, attention_mask=mask, past_key_values=self._cache, use_cache=True, **more
+                input_ids=ids, attention_mask=mask, past_key_values=self._cache, use_cache=True, **extra
             ).logits[:, -1]
         assert self._source is not None
         hidden = torch.empty((len(self.rows), self._source.shape[-1], 1), device=network.device)
@@ -127,7 +127,7 @@ class Batch:
         return self._cache.self_attention_cache if self.network.seq2seq else self._cache
 
     def _positions(self) -> torch.Tensor:
-        return self.network.table([[seen] for seen in self._seen])
+        return self.network.table([[length] for length in self._seen])
 
     def _step_mask(self, columns: int) -> torch.Tensor:
         """Additive mask (B, 1, 1, columns) for the column being written."""
@@ -138,7 +138,7 @@ class Batch:
         return self._mask[..., :columns]
 
 
-def quicken(network: Network, largest: int = LARGEST) -> None:
+def attach_traced_step(network: Network, largest: int = LARGEST) -> None:
     """Gives the network a traced step, where that gives the same numbers as the module's own forward."""
     if not can_be_traced(network.module, largest):
         return
@@ -147,8 +147,8 @@ def quicken(network: Network, largest: int = LARGEST) -> None:
         batch = Batch(network)
         batch.join(_texts((2, 4)))
         network.quick_rows = sys.maxsize if packs(network.module) else FEW_ROWS
-        for way in (fused, nullcontext):
-            with way(network.module):
+        for context in (fused, nullcontext):
+            with context(network.module):
                 network.quick = traced(network.module, network.seq2seq, network.positions, batch.inputs())
             if network.quick is not None and _same(network, plain):
                 return
@@ -168,19 +168,19 @@ def _probes(network: Network) -> list[torch.Tensor]:
     return [_probe(network, lengths) for lengths in ((3,), (2, 5))]
 
 
-def _texts(lengths: tuple[int, ...]) -> list[Reading]:
-    return [Reading(list(range(1, 1 + length)), [0]) for length in lengths]
+def _texts(lengths: tuple[int, ...]) -> list[PrefillInput]:
+    return [PrefillInput(list(range(1, 1 + length)), [0]) for length in lengths]
 
 
 def _probe(network: Network, lengths: tuple[int, ...]) -> torch.Tensor:
     """Logits of a few steps on short texts, (steps * B, V)."""
     batch = Batch(network)
     batch.join(_texts(lengths if network.joins else lengths[:1]))
-    found = []
+    logits = []
     for token in (1, 3, 2):
         batch.next_ids = [token] * len(batch.rows)
-        found.append(batch.step())
-    return torch.cat(found)
+        logits.append(batch.step())
+    return torch.cat(logits)
 
 
 def _width(cache: Any) -> int:

@@ -33,10 +33,10 @@ class Detokenizer:
     def push(self, token_id: int) -> str:
         byte = self._byte_of.get(token_id)
         if byte is not None:
-            held = self._held()
+            pending = self._held()
             self._ids.append(token_id)
             self._read = len(self._ids)
-            return held + self._push_byte(byte)
+            return pending + self._push_byte(byte)
         broken = self._end_run()
         self._ids.append(token_id)
         text = self._decode(self._ids[self._from :])
@@ -56,15 +56,15 @@ class Detokenizer:
         return self._new(self._decode(self._ids[self._from :])) if self._read < len(self._ids) else ""
 
     def _new(self, text: str) -> str:
-        known = self._decode(self._ids[self._from : self._read])
+        previous = self._decode(self._ids[self._from : self._read])
         # A character that the ids before left incomplete is new as a whole.
-        return text[len(known if text.startswith(known) else known.rstrip(BROKEN)) :]
+        return text[len(previous if text.startswith(previous) else previous.rstrip(BROKEN)) :]
 
     def _begin_run(self, before: Sequence[int]) -> None:
         """Takes up the bytes that the text before ends with, as far as they leave a character incomplete."""
-        run = list(takewhile(lambda one: one in self._byte_of, reversed(before[-CUT:])))
-        for one in reversed(run):
-            self._push_byte(self._byte_of[one])
+        run = list(takewhile(lambda token_id: token_id in self._byte_of, reversed(before[-CUT:])))
+        for token_id in reversed(run):
+            self._push_byte(self._byte_of[token_id])
         self._old = len(self._bytes)
 
     def _push_byte(self, byte: int) -> str:

@@ -52,11 +52,11 @@ def _siblings(module: Any) -> Iterator[tuple[Any, Forward]]:
     for part in module.modules():
         for names in SIBLINGS:
             layers: list[Any] = [getattr(part, name, None) for name in names]
-            alike = all(type(one) is torch.nn.Linear for one in layers)
-            if alike and len({one.bias is None for one in layers}) == 1:
+            alike = all(type(sibling) is torch.nn.Linear for sibling in layers)
+            if alike and len({sibling.bias is None for sibling in layers}) == 1:
                 together = _Together(layers)
-                for place, layer in enumerate(layers):
-                    yield layer, together.part(place)
+                for index, layer in enumerate(layers):
+                    yield layer, together.part(index)
 
 
 class _Together:
@@ -69,14 +69,14 @@ class _Together:
         self._input: torch.Tensor | None = None
         self._outputs: tuple[torch.Tensor, ...] = ()
 
-    def part(self, place: int) -> Forward:
-        return lambda x: self._share(x, place)
+    def part(self, index: int) -> Forward:
+        return lambda x: self._share(x, index)
 
-    def _share(self, x: torch.Tensor, place: int) -> torch.Tensor:
+    def _share(self, x: torch.Tensor, index: int) -> torch.Tensor:
         if self._input is not x:
             self._input = x
             self._outputs = torch.nn.functional.linear(x, self._weight, self._bias).split(self._sizes, -1)
-        return self._outputs[place]
+        return self._outputs[index]
 
 
 def _joint(parts: list[Any]) -> torch.Tensor:

@@ -6,14 +6,14 @@ from typing import Any
 import torch
 
 from genai_lab.decoding.batch import Batch
-from genai_lab.decoding.prefill import Network, Reading
+from genai_lab.decoding.prefill import Network, PrefillInput
 
 READ_AT_ONCE = 4096
 
 
 @torch.no_grad()
 def greedy(
-    module: Any, prompts: Sequence[list[int]], begun: list[int], room: Sequence[int], ends: frozenset[int]
+    module: Any, prompts: Sequence[list[int]], decoder_prefix: list[int], room: Sequence[int], ends: frozenset[int]
 ) -> list[list[int]]:
     """The ids written after each prompt, at most its `room`, up to one of `ends` (left out).
 
@@ -22,18 +22,18 @@ def greedy(
     network = Network(module)
     written: list[list[int]] = [[] for _ in prompts]
     for places in _batches(prompts, 1 if not network.joins else len(prompts)):
-        places = [place for place in places if room[place] > 0]
+        places = [index for index in places if room[index] > 0]
         if not places:
             continue
         batch = Batch(network)
-        logits = batch.join([Reading(prompts[place], list(begun)) for place in places])
+        logits = batch.join([PrefillInput(prompts[index], list(decoder_prefix)) for index in places])
         while True:
             tokens = logits.argmax(-1).tolist()
             staying = []
-            for row, (place, token) in enumerate(zip(places, tokens, strict=True)):
+            for row, (index, token) in enumerate(zip(places, tokens, strict=True)):
                 if token not in ends:
-                    written[place].append(token)
-                    if len(written[place]) < room[place]:
+                    written[index].append(token)
+                    if len(written[index]) < room[index]:
                         staying.append(row)
             if not staying:
                 break
@@ -47,12 +47,12 @@ def greedy(
 
 def _batches(prompts: Sequence[list[int]], most: int) -> Iterator[list[int]]:
     """Places of prompts that are read together: at most `most` of them and READ_AT_ONCE tokens with their padding."""
-    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     batch: list[int] = []
-    for place in order:
-        if batch and (len(batch) >= most or (len(batch) + 1) * len(prompts[place]) > READ_AT_ONCE):
+    for index in order:
+        if batch and (len(batch) >= most or (len(batch) + 1) * len(prompts[index]) > READ_AT_ONCE):
             yield batch
             batch = []
-        batch.append(place)
+        batch.append(index)
     if batch:
         yield batch

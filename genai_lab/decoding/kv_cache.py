@@ -75,17 +75,17 @@ def new_cache(layers: int, slack: int = SLACK) -> Any:
 
 def filled(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys and values of a layer, (B, H, size, D)."""
-    one = cache.layers[layer]
-    return one.keys[:, :, : one.size], one.values[:, :, : one.size]
+    buffer = cache.layers[layer]
+    return buffer.keys[:, :, : buffer.size], buffer.values[:, :, : buffer.size]
 
 
 def expanded(cache: Any, rows: int, slack: int = SLACK) -> Any:
     """A cache of one row repeated for `rows` rows, with room for `slack` more columns."""
-    made = new_cache(len(cache.layers), slack)
+    wider = new_cache(len(cache.layers), slack)
     for layer in range(len(cache.layers)):
         keys, values = filled(cache, layer)
-        made.layers[layer].rebuilt(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1))
-    return made
+        wider.layers[layer].rebuilt(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1))
+    return wider
 
 
 def picked(cache: Any, rows: list[int], trim: int = 0) -> None:
@@ -95,21 +95,24 @@ def picked(cache: Any, rows: list[int], trim: int = 0) -> None:
         cache.layers[layer].rebuilt(keys[rows, :, trim:], values[rows, :, trim:])
 
 
-def joined(cache: Any, more: Any, left: bool) -> None:
+def joined(cache: Any, other: Any, pad_left: bool) -> None:
     """Adds the rows of `more`; the shorter side is padded on the left (or right) with zeros."""
     for layer in range(len(cache.layers)):
-        ours, theirs = filled(cache, layer), filled(more, layer)
+        ours, theirs = filled(cache, layer), filled(other, layer)
         width = max(ours[0].shape[2], theirs[0].shape[2])
-        both = [torch.cat([padded(a, width, left), padded(b, width, left)]) for a, b in zip(ours, theirs, strict=True)]
+        both = [
+            torch.cat([padded(a, width, pad_left), padded(b, width, pad_left)])
+            for a, b in zip(ours, theirs, strict=True)
+        ]
         cache.layers[layer].rebuilt(*both)
 
 
-def padded(table: torch.Tensor, width: int, left: bool) -> torch.Tensor:
+def padded(table: torch.Tensor, width: int, pad_left: bool) -> torch.Tensor:
     """(B, H, n, D) -> (B, H, width, D)."""
     missing = width - table.shape[2]
     if not missing:
         return table
-    return torch.nn.functional.pad(table, (0, 0, missing, 0) if left else (0, 0, 0, missing))
+    return torch.nn.functional.pad(table, (0, 0, missing, 0) if pad_left else (0, 0, 0, missing))
 
 
 def _roomy(table: torch.Tensor, size: int) -> torch.Tensor:

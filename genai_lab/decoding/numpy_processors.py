@@ -44,9 +44,9 @@ def log_softmax(logits: Array) -> Array:
 
 
 def repetition_penalty(logits: Array, sampling: Sampling, history: Sequence[int]) -> Array:
-    logits, seen = logits.copy(), sorted(set(history))
-    scores, penalty = logits[seen], sampling.repetition_penalty
-    logits[seen] = np.where(scores < 0, scores * penalty, scores / penalty)
+    logits, token_ids = logits.copy(), sorted(set(history))
+    scores, penalty = logits[token_ids], sampling.repetition_penalty
+    logits[token_ids] = np.where(scores < 0, scores * penalty, scores / penalty)
     return logits
 
 

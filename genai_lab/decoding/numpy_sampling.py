@@ -20,32 +20,32 @@ def knows(sampling: Sampling, logits: torch.Tensor) -> bool:
 
 def next_token(row: Any, logits: torch.Tensor, text: Any) -> Token:
     """The most probable token, or a draw from the row's own generator, from its logits (V,), float32."""
-    model, chosen = logits.numpy(), row.sampling
-    token, share = (int(model.argmax()), 1.0) if chosen.greedy else _drawn(model, chosen, row.uniform())
+    model, sampling = logits.numpy(), row.sampling
+    token, share = (int(model.argmax()), 1.0) if sampling.greedy else _drawn(model, sampling, row.uniform())
     top = model.max()
     logprob = float(model[token] - top) - float(np.log(np.exp(model - top).sum()))
     return Token(token, text(token), logprob, share)
 
 
-def _drawn(model: Any, chosen: Sampling, uniform: float) -> tuple[int, float]:
-    kept, ids = _kept(model / np.float32(chosen.temperature), chosen)
-    likely = np.exp(kept.astype(np.float64) - kept.max())
+def _drawn(model: Any, sampling: Sampling, uniform: float) -> tuple[int, float]:
+    remaining, ids = _kept(model / np.float32(sampling.temperature), sampling)
+    likely = np.exp(remaining.astype(np.float64) - remaining.max())
     mass = likely.cumsum()
-    place = min(int(np.searchsorted(mass, uniform * mass[-1], side="right")), len(mass) - 1)
-    return int(ids[place]), float(likely[place] / mass[-1])
+    index = min(int(np.searchsorted(mass, uniform * mass[-1], side="right")), len(mass) - 1)
+    return int(ids[index]), float(likely[index] / mass[-1])
 
 
-def _kept(logits: Any, chosen: Sampling) -> tuple[Any, Any]:
+def _kept(logits: Any, sampling: Sampling) -> tuple[Any, Any]:
     """The logits that top-k (with ties) and top-p leave, and their ids, ascending."""
     ids = np.arange(len(logits))
-    if 0 < chosen.top_k < len(logits):
-        ids = np.flatnonzero(logits >= np.partition(logits, -chosen.top_k)[-chosen.top_k])
+    if 0 < sampling.top_k < len(logits):
+        ids = np.flatnonzero(logits >= np.partition(logits, -sampling.top_k)[-sampling.top_k])
         logits = logits[ids]
-    if chosen.top_p < 1:
+    if sampling.top_p < 1:
         shares = np.exp(logits - logits.max())
         shares /= shares.sum()
         order = np.argsort(-shares, kind="stable")
         ranked = shares[order]
-        places = np.sort(order[ranked.cumsum() - ranked < np.float32(chosen.top_p)])
+        places = np.sort(order[ranked.cumsum() - ranked < np.float32(sampling.top_p)])
         ids, logits = ids[places], logits[places]
     return logits, ids

@@ -10,7 +10,7 @@ import torch
 from transformers import EncoderDecoderCache
 
 from genai_lab.decoding.kv_cache import SLACK, expanded, new_cache, picked
-from genai_lab.decoding.soft_prompt import Soft
+from genai_lab.decoding.soft_prompt import SoftPrompt
 from genai_lab.memory import machine_memory
 from genai_lab.models.sizing import cached_numbers
 
@@ -18,7 +18,7 @@ PREFIXES_KEPT = 8
 
 
 @dataclass
-class Reading:
+class PrefillInput:
     """What is read of a row. `prompt` are the decoder's ids for a decoder-only model, else the encoder's.
 
     An encoder-decoder model's decoder begins with `begun`. The first `shared` ids are common to other rows.
@@ -26,12 +26,12 @@ class Reading:
     """
 
     prompt: list[int]
-    begun: list[int]
+    decoder_prefix: list[int]
     shared: int = 0
-    soft: Soft | None = None
+    soft: SoftPrompt | None = None
 
 
-class Read(NamedTuple):
+class PrefillResult(NamedTuple):
     """A cache of rows that end in the same column, where each one starts, masks over the source, logits (B, V)."""
 
     cache: Any
@@ -47,12 +47,14 @@ class Network:
         self.module = module
         config = module.config.get_text_config(decoder=True)
         self.seq2seq = bool(module.config.is_encoder_decoder)
-        own = ("num_decoder_layers", "decoder_layers") if self.seq2seq else ()
+        names = ("num_decoder_layers", "decoder_layers") if self.seq2seq else ()
         # The text part of some configurations, such as BART's, has lost the number of the decoder's layers.
-        self.layers = int(next(filter(None, (getattr(module.config, n, None) for n in own)), config.num_hidden_layers))
-        known = inspect.signature(module.forward).parameters
-        self.positions = "position_ids" in known
-        self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self.layers = int(
+            next(filter(None, (getattr(module.config, n, None) for n in names)), config.num_hidden_layers)
+        )
+        parameters = inspect.signature(module.forward).parameters
+        self.positions = "position_ids" in parameters
+        self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
         # Rows of different lengths can share a batch where positions are relative or given per row.
         self.joins = self.positions if not self.seq2seq else hasattr(config, "relative_attention_num_buckets")
         self.device, self.dtype = module.device, module.dtype
@@ -60,9 +62,9 @@ class Network:
         self.quick_rows = 0  # the most rows for which `quick` is used
         # Keys and values of one token of one row, 0 where the configuration does not tell.
         self.token_bytes = cached_numbers(module.config.to_dict(), 1) * module.dtype.itemsize
-        self._prefixes: OrderedDict[tuple[Soft | None, tuple[int, ...]], Any] = OrderedDict()
+        self._prefixes: OrderedDict[tuple[SoftPrompt | None, tuple[int, ...]], Any] = OrderedDict()
 
-    def prefix(self, ids: tuple[int, ...], soft: Soft | None = None) -> Any:
+    def prefix(self, ids: tuple[int, ...], soft: SoftPrompt | None = None) -> Any:
         """The decoder's cache (one row) after the soft prompt and these ids, computed once."""
         key = (soft, ids)
         if key not in self._prefixes:
@@ -72,7 +74,7 @@ class Network:
         self._prefixes.move_to_end(key)
         return self._prefixes[key]
 
-    def forget(self, soft: Soft) -> None:
+    def forget(self, soft: SoftPrompt) -> None:
         """Frees what was computed for a soft prompt."""
         for key in [key for key in self._prefixes if key[0] is soft]:
             del self._prefixes[key]
@@ -86,7 +88,7 @@ class Network:
         self.module = self.quick = None
         self.forget_prefixes()
 
-    def _begun(self, ids: tuple[int, ...], soft: Soft | None) -> Any:
+    def _begun(self, ids: tuple[int, ...], soft: SoftPrompt | None) -> Any:
         cache = new_cache(self.layers, 0)
         if ids:
             cache = cache if soft is None else expanded(self.prefix((), soft), 1, len(ids))
@@ -95,8 +97,8 @@ class Network:
             for layer, pair in zip(cache.layers, soft.keys_values, strict=True):
                 layer.update(*(table.to(self.device, self.dtype) for table in pair))
         elif soft is not None:
-            given = soft.embeddings.to(self.device, self.dtype)[None]
-            self.module(inputs_embeds=given, past_key_values=cache, use_cache=True, **self.last_only)
+            embeddings = soft.embeddings.to(self.device, self.dtype)[None]
+            self.module(inputs_embeds=embeddings, past_key_values=cache, use_cache=True, **self.last_only)
         return cache
 
     def free_bytes(self) -> int:
@@ -110,54 +112,54 @@ class Network:
         return torch.tensor(rows, device=self.device)
 
 
-def read(network: Network, rows: list[Any]) -> Read:
+def read(network: Network, rows: list[Any]) -> PrefillResult:
     """Reads rows (`Reading`) of one soft prompt that join together; equal prompts are read once.
 
     Behind keys and values of an encoder-decoder model the rows' decoders must begin with equally many ids.
     """
     first: dict[tuple[int, ...], int] = {}
-    places = [first.setdefault((*row.prompt, -1, *row.begun), len(first)) for row in rows]
+    places = [first.setdefault((*row.prompt, -1, *row.decoder_prefix), len(first)) for row in rows]
     # A few equal prompts cost less to read again than a copy of what all have read.
     if len(first) > 0.75 * len(rows):
         places = list(range(len(rows)))
-    once = [rows[places.index(place)] for place in range(max(places) + 1)]
-    found = _read_pairs(network, once) if network.seq2seq else _read_texts(network, once)
+    once = [rows[places.index(index)] for index in range(max(places) + 1)]
+    result = _read_pairs(network, once) if network.seq2seq else _read_texts(network, once)
     if len(once) == len(rows):
-        return found
+        return result
     if network.seq2seq:
-        picked(found.cache.self_attention_cache, places)
-        picked(found.cache.cross_attention_cache, places)
+        picked(result.cache.self_attention_cache, places)
+        picked(result.cache.cross_attention_cache, places)
     else:
-        picked(found.cache, places)
-    source = found.source[places] if found.source is not None else None
-    return Read(found.cache, [found.starts[place] for place in places], source, found.logits[places])
+        picked(result.cache, places)
+    source = result.source[places] if result.source is not None else None
+    return PrefillResult(result.cache, [result.starts[index] for index in places], source, result.logits[places])
 
 
-def _read_texts(network: Network, rows: list[Any]) -> Read:
+def _read_texts(network: Network, rows: list[Any]) -> PrefillResult:
     shared, soft = _common(rows), rows[0].soft
-    known = len(shared) + (soft.size if soft else 0)
+    prefix_length = len(shared) + (soft.size if soft else 0)
     width = max(len(row.prompt) for row in rows) - len(shared)
     starts = [width - (len(row.prompt) - len(shared)) for row in rows]
     ids = [[row.prompt[0]] * start + row.prompt[len(shared) :] for row, start in zip(rows, starts, strict=True)]
     slack = width + _slack(rows)
-    cache = expanded(network.prefix(shared, soft), len(rows), slack) if known else new_cache(network.layers)
+    cache = expanded(network.prefix(shared, soft), len(rows), slack) if prefix_length else new_cache(network.layers)
     # A shorter rest is padded between what is known and itself; the known columns are moved behind it later.
-    mask = [[1] * known + [0] * start + [1] * (width - start) for start in starts]
-    more = {}
+    mask = [[1] * prefix_length + [0] * start + [1] * (width - start) for start in starts]
+    extra = {}
     if network.positions:
-        places = [[known + max(0, place - start) for place in range(width)] for start in starts]
-        more["position_ids"] = network.table(places)
+        places = [[prefix_length + max(0, position - start) for position in range(width)] for start in starts]
+        extra["position_ids"] = network.table(places)
     logits = network.module(
         input_ids=network.table(ids),
         attention_mask=network.table(mask) if any(starts) else None,
         past_key_values=cache,
         use_cache=True,
-        **more,
+        **extra,
         **network.last_only,
     ).logits[:, -1]
-    if known and any(starts):
-        _close_gaps(cache, known, starts)
-    return Read(cache, starts, None, logits)
+    if prefix_length and any(starts):
+        _close_gaps(cache, prefix_length, starts)
+    return PrefillResult(cache, starts, None, logits)
 
 
 def _slack(rows: list[Any]) -> int:
@@ -165,28 +167,28 @@ def _slack(rows: list[Any]) -> int:
     return min(SLACK, max(getattr(row, "room", SLACK) for row in rows))
 
 
-def _read_pairs(network: Network, rows: list[Any]) -> Read:
+def _read_pairs(network: Network, rows: list[Any]) -> PrefillResult:
     soft = rows[0].soft
-    given, mask = _encoder_inputs(network, rows)
-    encoded = network.module.get_encoder()(attention_mask=mask, **given)
+    encoder_inputs, mask = _encoder_inputs(network, rows)
+    encoded = network.module.get_encoder()(attention_mask=mask, **encoder_inputs)
     source = additive(mask.bool(), network.dtype)[:, None, None, :]
-    begun = max(len(row.begun) for row in rows)
-    starts = [begun - len(row.begun) for row in rows]
-    decoder = [[row.begun[0]] * start + row.begun for row, start in zip(rows, starts, strict=True)]
-    own, known = new_cache(network.layers), 0
+    prefix_length = max(len(row.decoder_prefix) for row in rows)
+    starts = [prefix_length - len(row.decoder_prefix) for row in rows]
+    decoder = [[row.decoder_prefix[0]] * start + row.decoder_prefix for row, start in zip(rows, starts, strict=True)]
+    decoder_cache, cached = new_cache(network.layers), 0
     if soft is not None and soft.keys_values is not None:
-        own, known = expanded(network.prefix((), soft), len(rows), begun + _slack(rows)), soft.size
-    seen = network.table([[1] * known + [0] * start + [1] * (begun - start) for start in starts])
-    cache = EncoderDecoderCache(own, new_cache(network.layers, slack=0))
+        decoder_cache, cached = expanded(network.prefix((), soft), len(rows), prefix_length + _slack(rows)), soft.size
+    mask_table = network.table([[1] * cached + [0] * start + [1] * (prefix_length - start) for start in starts])
+    cache = EncoderDecoderCache(decoder_cache, new_cache(network.layers, slack=0))
     logits = network.module(
         encoder_outputs=(encoded[0],),
         attention_mask=source,
         decoder_input_ids=network.table(decoder),
-        decoder_attention_mask=seen,
+        decoder_attention_mask=mask_table,
         past_key_values=cache,
         use_cache=True,
     ).logits[:, -1]
-    return Read(cache, starts, source, logits)
+    return PrefillResult(cache, starts, source, logits)
 
 
 def _encoder_inputs(network: Network, rows: list[Any]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -196,9 +198,9 @@ def _encoder_inputs(network: Network, rows: list[Any]) -> tuple[dict[str, torch.
     mask = network.table([[1] * len(row.prompt) + [0] * (width - len(row.prompt)) for row in rows])
     if soft is None or soft.embeddings is None:
         return {"input_ids": ids}, mask
-    own = network.module.get_input_embeddings()(ids)
-    before = soft.embeddings.to(own.device, own.dtype).expand(len(rows), -1, -1)
-    return {"inputs_embeds": torch.cat([before, own], 1)}, torch.cat([mask.new_ones(before.shape[:2]), mask], 1)
+    embeddings = network.module.get_input_embeddings()(ids)
+    before = soft.embeddings.to(embeddings.device, embeddings.dtype).expand(len(rows), -1, -1)
+    return {"inputs_embeds": torch.cat([before, embeddings], 1)}, torch.cat([mask.new_ones(before.shape[:2]), mask], 1)
 
 
 def additive(allowed: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

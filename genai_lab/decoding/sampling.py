@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 
 from genai_lab.decoding import Stage, Token, numpy_sampling
-from genai_lab.decoding.logits_processors import SHORT, WHOLE, draw, filtered, shortlist
+from genai_lab.decoding.logits_processors import SHORT, WHOLE, draw, filtered, topk_prefilter
 
 # These change no order among the tokens that they leave, so that the most probable ones need no new search.
 KEEP_ORDER = ("model", "temperature", "top-k", "top-p", "min-p")
@@ -19,7 +19,7 @@ class Trace:
     """
 
     def __init__(self, rows: Sequence[Any], text: Callable[[int], str], logits: torch.Tensor) -> None:
-        self._wanted = {place: row.trace for place, row in enumerate(rows) if row.trace}
+        self._wanted = {row_index: row.trace for row_index, row in enumerate(rows) if row.trace}
         self._text = text
         self._most = max(self._wanted.values())
         self._stages: list[_Leaders] = []
@@ -38,25 +38,25 @@ class Trace:
         if name not in KEEP_ORDER:
             self._found = self._found.clone()
             self._found[places] = logits.topk(self._found.shape[-1], dim=-1).indices
-        found = self._found if every else self._found[places]
-        shares = logits.softmax(-1).gather(1, found)
+        ids = self._found if every else self._found[places]
+        shares = logits.softmax(-1).gather(1, ids)
         if self._short is not None:
-            found = (self._short if every else self._short[places]).gather(1, found)
-        self._stages.append(_Leaders(name, places, found, shares, _left(logits)))
+            ids = (self._short if every else self._short[places]).gather(1, ids)
+        self._stages.append(_Leaders(name, places, ids, shares, _left(logits)))
 
     def stages(self) -> dict[int, list[Stage]]:
         """For each traced row its stages, in order."""
-        made: dict[int, list[Stage]] = {place: [] for place in self._wanted}
+        by_row: dict[int, list[Stage]] = {row_index: [] for row_index in self._wanted}
         before: dict[int, int] = {}
         for name, places, *columns in self._stages:
-            for place, ids, shares, left in zip(places, *(column.tolist() for column in columns), strict=True):
-                if place in made:
-                    best = tuple(ids[: min(self._wanted[place], left)])
+            for row_index, ids, shares, remaining in zip(places, *(column.tolist() for column in columns), strict=True):
+                if row_index in by_row:
+                    best = tuple(ids[: min(self._wanted[row_index], remaining)])
                     texts = tuple(map(self._text, best))
-                    removed = before.get(place, left) - left
-                    made[place].append(Stage(name, best, texts, tuple(shares[: len(best)]), removed))
-                    before[place] = left
-        return made
+                    removed = before.get(row_index, remaining) - remaining
+                    by_row[row_index].append(Stage(name, best, texts, tuple(shares[: len(best)]), removed))
+                    before[row_index] = remaining
+        return by_row
 
     def _search(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.topk(min(self._most, logits.shape[-1]), dim=-1).indices
@@ -69,41 +69,41 @@ class _Leaders(NamedTuple):
     places: list[int]
     ids: torch.Tensor
     shares: torch.Tensor
-    left: torch.Tensor
+    remaining: torch.Tensor
 
 
 def next_tokens(rows: Sequence[Any], logits: torch.Tensor, text: Callable[[int], str]) -> list[Token]:
     """One token for each row from its logits (B, V): the most probable one, or a draw from the row's own generator."""
     if len(rows) == 1 and not rows[0].trace and numpy_sampling.knows(rows[0].sampling, logits):
         return [numpy_sampling.next_token(rows[0], logits[0], text)]
-    chosen, past = [row.sampling for row in rows], [row.context for row in rows]
+    samplings, past = [row.sampling for row in rows], [row.context for row in rows]
     trace = Trace(rows, text, logits) if any(row.trace for row in rows) else None
-    told = trace.add if trace else None
-    final = filtered(logits, chosen, past, told, WHOLE)
-    short = shortlist(final, chosen)
+    record = trace.add if trace else None
+    final = filtered(logits, samplings, past, record, WHOLE)
+    short = topk_prefilter(final, samplings)
     if short is not None:
         final = final.gather(1, short)
         if trace:
             trace.narrow(final, short)
-    final = filtered(final, chosen, past, told, SHORT)
+    final = filtered(final, samplings, past, record, SHORT)
     picked, shares = _picked(final, rows)
     if short is not None:
         picked = short.gather(1, picked)
-    own = logits.log_softmax(-1).gather(1, picked)[:, 0].tolist()
+    logprobs = logits.log_softmax(-1).gather(1, picked)[:, 0].tolist()
     stages = trace.stages() if trace else {}
-    table = enumerate(zip(picked[:, 0].tolist(), own, shares, strict=True))
+    table = enumerate(zip(picked[:, 0].tolist(), logprobs, shares, strict=True))
     return [Token(token, text(token), value, share, tuple(stages.get(i, ()))) for i, (token, value, share) in table]
 
 
 def _picked(logits: torch.Tensor, rows: Sequence[Any]) -> tuple[torch.Tensor, list[float]]:
     """Places (B, 1) of the chosen tokens in logits (B, N), and the probabilities that they were chosen with."""
-    greedy = [place for place, row in enumerate(rows) if row.sampling.greedy]
+    greedy = [index for index, row in enumerate(rows) if row.sampling.greedy]
     if len(greedy) == len(rows):
         return logits.argmax(-1, keepdim=True), [1.0] * len(rows)
     picked, likely = draw(logits, [row.uniform() for row in rows])
     shares = likely[:, 0].tolist()
-    for place in greedy:
-        picked[place], shares[place] = logits[place].argmax(), 1.0
+    for index in greedy:
+        picked[index], shares[index] = logits[index].argmax(), 1.0
     return picked, shares
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from genai_lab.decoding.batch import Batch, quicken
+from genai_lab.decoding.batch import Batch, attach_traced_step
 from genai_lab.decoding.prefill import Network
 from genai_lab.decoding.sampling import next_tokens
-from genai_lab.decoding.sequences import Row, as_lab_error
+from genai_lab.decoding.sequences import DecodingSequence, as_lab_error
 from genai_lab.decoding.traced_step import LARGEST
 from genai_lab.errors import ModelError
 from genai_lab.models.checks import size_text
@@ -39,10 +39,10 @@ class Scheduler:
         self, module: Any, token_text: Callable[[int], str], most_rows: int = MOST_ROWS, traced: int = LARGEST
     ) -> None:
         self.network = Network(module)
-        quicken(self.network, traced)
+        attach_traced_step(self.network, traced)
         self.largest = self.steps = 0
         self._text, self._most = token_text, most_rows
-        self._waiting: list[list[Row]] = []
+        self._waiting: list[list[DecodingSequence]] = []
         self._tasks: list[Callable[[], None]] = []
         self._batches: dict[Any, Batch] = {}
         self._wake = threading.Condition()
@@ -51,7 +51,7 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name="decoding", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: list[Row]) -> None:
+    def submit(self, rows: list[DecodingSequence]) -> None:
         """Rows of one call are read together, so that what they share is computed once."""
         with self._wake:
             self._refuse_when_closed()
@@ -65,7 +65,7 @@ class Scheduler:
             self._tasks.append(task)
             self._wake.notify()
 
-    def breathe(self) -> None:
+    def yield_to_batch(self) -> None:
         """One step of the batches, from within a task that takes long."""
         with self._wake:
             groups = self._admitted()
@@ -105,7 +105,7 @@ class Scheduler:
         for row in itertools.chain(waiting, *(batch.rows for batch in self._batches.values())):
             row.close("cancelled")
 
-    def _round(self, groups: list[list[Row]]) -> None:
+    def _round(self, groups: list[list[DecodingSequence]]) -> None:
         """Takes the groups in, then one step of every batch."""
         for rows in groups:
             self._guarded(rows, partial(self._join, rows))
@@ -119,25 +119,25 @@ class Scheduler:
         size = sum(weight.numel() for weight in self.network.module.parameters())
         return 1 if size < SMALL else max(1, os.cpu_count() or 1)
 
-    def _admitted(self) -> list[list[Row]]:
+    def _admitted(self) -> list[list[DecodingSequence]]:
         """Waiting rows that fit into the batch and, in tokens to read, into one round."""
         room = self._most - sum(len(batch.rows) for batch in self._batches.values())
-        tokens, taken = READ_AT_ONCE, []
+        tokens, admitted = READ_AT_ONCE, []
         while self._waiting and room > 0 and tokens > 0:
             rows, count = self._waiting[0], 0
             while count < min(len(rows), room) and tokens > 0:
                 # Further completions of a prompt cost nothing to read.
                 tokens -= max(1, len(rows[count].prompt) - rows[count].shared) if rows[count].index == 0 else 0
                 count += 1
-            taken.append(rows[:count])
+            admitted.append(rows[:count])
             room -= count
             if count == len(rows):
                 self._waiting.pop(0)
             else:
                 self._waiting[0] = rows[count:]
-        return taken
+        return admitted
 
-    def _guarded(self, rows: list[Row], work: Callable[[], None], batch: Batch | None = None) -> None:
+    def _guarded(self, rows: list[DecodingSequence], work: Callable[[], None], batch: Batch | None = None) -> None:
         """A failure ends the rows that it met, and nothing else."""
         try:
             work()
@@ -149,9 +149,9 @@ class Scheduler:
             if batch is not None:
                 batch.keep([])
             for other in self._batches.values():
-                other.keep([place for place, row in enumerate(other.rows) if row.finished is None])
+                other.keep([index for index, row in enumerate(other.rows) if row.finished is None])
 
-    def _join(self, rows: list[Row]) -> None:
+    def _join(self, rows: list[DecodingSequence]) -> None:
         rows = [row for row in rows if row.finished is None]
         for (key, _), part in self._split(rows).items():
             self._guarded(part, partial(self._refuse_beyond_memory, part))
@@ -163,18 +163,18 @@ class Scheduler:
             self._advance(batch, part, batch.join(part), first)
             self._let_go(batch)
 
-    def _split(self, rows: list[Row]) -> dict[tuple[Any, Any], list[Row]]:
+    def _split(self, rows: list[DecodingSequence]) -> dict[tuple[Any, Any], list[DecodingSequence]]:
         """Rows that are read together, by (batch, soft prompt): where the model needs a common start, it is a batch.
 
         Behind a soft prompt decoders begin with equally many ids, because its columns must stand next to theirs.
         """
-        parts: dict[tuple[Any, Any], list[Row]] = {}
+        parts: dict[tuple[Any, Any], list[DecodingSequence]] = {}
         start = next(self._starts)
         sizes = {key: (len(batch.rows), batch.width) for key, batch in self._batches.items()}
         for row in sorted(rows, key=_length) if self.network.joins else rows:
-            soft = (row.soft, len(row.begun)) if row.soft is not None else None
+            soft = (row.soft, len(row.decoder_prefix)) if row.soft is not None else None
             if not self.network.joins:
-                parts.setdefault(((start, soft, *row.prompt, -1, *row.begun), soft), []).append(row)
+                parts.setdefault(((start, soft, *row.prompt, -1, *row.decoder_prefix), soft), []).append(row)
                 continue
             key = next((key for key, size in sizes.items() if self._suits(row, *size)), (start, len(sizes)))
             count, width = sizes.get(key, (0, 0))
@@ -182,13 +182,13 @@ class Scheduler:
             parts.setdefault((key, soft), []).append(row)
         return parts
 
-    def _suits(self, row: Row, rows: int, width: int) -> bool:
+    def _suits(self, row: DecodingSequence, rows: int, width: int) -> bool:
         """Whether the row may join a batch of `rows` rows that take `width` columns each."""
-        own = _length(row)
-        longest = max(own, width)
-        return (rows + 1) * longest * self.network.token_bytes <= SHARED or longest <= 2 * min(own, width)
+        length = _length(row)
+        longest = max(length, width)
+        return (rows + 1) * longest * self.network.token_bytes <= SHARED or longest <= 2 * min(length, width)
 
-    def _refuse_beyond_memory(self, rows: list[Row]) -> None:
+    def _refuse_beyond_memory(self, rows: list[DecodingSequence]) -> None:
         longest = max(map(_length, rows))
         needed = len(rows) * longest * self.network.token_bytes
         if needed > UNNOTICED and needed > (free := self.network.free_bytes()):
@@ -228,17 +228,17 @@ class Scheduler:
         if len(staying) < len(batch.rows):
             batch.keep(staying)
 
-    def _advance(self, batch: Batch, rows: list[Row], logits: torch.Tensor, first: int) -> None:
+    def _advance(self, batch: Batch, rows: list[DecodingSequence], logits: torch.Tensor, first: int) -> None:
         """Draws the next token of each of `rows`, which stand in the batch from place `first` on."""
         logits = logits.float()
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             if row.return_logits:
-                row.keep(logits[place])
-        for place, (row, token) in enumerate(zip(rows, next_tokens(rows, logits, self._text), strict=True)):
-            batch.next_ids[first + place] = token.id or 0
+                row.keep(logits[index])
+        for index, (row, token) in enumerate(zip(rows, next_tokens(rows, logits, self._text), strict=True)):
+            batch.next_ids[first + index] = token.id or 0
             row.push(token)
 
 
-def _length(row: Row) -> int:
+def _length(row: DecodingSequence) -> int:
     """Columns that the row takes when it has been read."""
-    return len(row.prompt) + len(row.begun) + (row.soft.size if row.soft is not None else 0)
+    return len(row.prompt) + len(row.decoder_prefix) + (row.soft.size if row.soft is not None else 0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from genai_lab.decoding import Completion, Delta, FinishReason, Sampling, Token, why_empty
 from genai_lab.decoding.detokenizer import Detokenizer
-from genai_lab.decoding.prefill import Reading
+from genai_lab.decoding.prefill import PrefillInput
 from genai_lab.errors import LabError, ModelError
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class TokenStream:
         self._deltas: queue.SimpleQueue[Delta | LabError | None] = queue.SimpleQueue()
         self._done: dict[int, Completion] = {}
         self._open = count
-        self._rows: list[Row] = []
+        self._rows: list[DecodingSequence] = []
         self._ended = False
 
     def __iter__(self) -> Iterator[Delta]:
@@ -65,10 +65,10 @@ class TokenStream:
             return tuple(self._done[index] for index in sorted(self._done))
 
     def logits(self, completion: int, step: int) -> Any:
-        kept = next((row.kept_logits for row in self._rows if row.index == completion), [])
-        return kept[step] if 0 <= step < len(kept) else None
+        row_logits = next((row.kept_logits for row in self._rows if row.index == completion), [])
+        return row_logits[step] if 0 <= step < len(row_logits) else None
 
-    def attach(self, row: "Row") -> None:
+    def attach(self, row: "DecodingSequence") -> None:
         self._rows.append(row)
 
     def put(self, delta: Delta) -> None:
@@ -90,7 +90,7 @@ class TokenStream:
 
 
 @dataclass(eq=False)
-class Row(Reading):
+class DecodingSequence(PrefillInput):
     """One completion. `context` are the ids that repetition filters look back on, `before` those that the text follows.
 
     `room` is the number of tokens that may come, `byte_of` the value of each token that stands for a single byte;
@@ -183,16 +183,16 @@ class Row(Reading):
     def _say(self, piece: str, token: Token) -> bool:
         """Passes on the text that cannot be part of a stop string; True when one is complete."""
         self._pending_tokens.append(token)
-        found: list[int] = []
+        positions: list[int] = []
         if self.sampling.stop:
             self._held += piece
-            found = [place for stop in self.sampling.stop if (place := self._held.find(stop)) >= 0]
-            ready = min(found) if found else len(self._held) - self._may_begin_a_stop()
+            positions = [position for stop in self.sampling.stop if (position := self._held.find(stop)) >= 0]
+            ready = min(positions) if positions else len(self._held) - self._may_begin_a_stop()
             piece, self._held = self._held[:ready], self._held[ready:]
         self._gather(piece)
         if time.perf_counter() - self._told > GATHER:
             self._tell()
-        return bool(found)
+        return bool(positions)
 
     def _gather(self, text: str) -> None:
         self._said.append(text)

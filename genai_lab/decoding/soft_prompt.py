@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, eq=False)
-class Soft:
+class SoftPrompt:
     """`size` virtual tokens as embeddings (size, D), or as keys and values (1, H, size, D) of each decoder layer.
 
     Embeddings stand before the prompt's own; keys and values before the decoder's. `module` is the one whose

@@ -37,7 +37,7 @@ class Stage:
     def as_dict(self) -> dict[str, Any]:
         return {
             "filter": self.filter,
-            "alternatives": [asdict(one) for one in self.alternatives],
+            "alternatives": [asdict(alternative) for alternative in self.alternatives],
             "removed": self.removed,
         }
 

@@ -92,8 +92,8 @@ class _Step(torch.nn.Module):
         *tables: torch.Tensor,
     ) -> torch.Tensor:
         cache = Cache(layers=[_Written(k, v, column, mask) for k, v in zip(tables[::2], tables[1::2], strict=True)])
-        more = {"position_ids": positions} if self.positions else {}
-        out = self.module(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **more)
+        extra = {"position_ids": positions} if self.positions else {}
+        out = self.module(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **extra)
         return out.logits[:, -1]
 
 
@@ -109,9 +109,9 @@ class _PairStep(torch.nn.Module):
     ) -> torch.Tensor:
         half = len(tables) // 2
         pairs = list(zip(tables[::2], tables[1::2], strict=True))
-        own = Cache(layers=[_Written(k, v, column, mask) for k, v in pairs[: half // 2]])
+        decoder_cache = Cache(layers=[_Written(k, v, column, mask) for k, v in pairs[: half // 2]])
         cross = Cache(layers=[_Fixed(k, v, column, mask) for k, v in pairs[half // 2 :]])
-        cache = EncoderDecoderCache(own, cross)
+        cache = EncoderDecoderCache(decoder_cache, cross)
         cache.is_updated = dict.fromkeys(range(half // 2), True)
         return self.module(
             encoder_outputs=(source[:, 0, 0, :, None],),
@@ -141,12 +141,12 @@ def packs(module: Any) -> bool:
     return bool(sum(p.numel() for p in module.parameters()) <= PACKED)
 
 
-def same_logits(expected: list[torch.Tensor], found: list[torch.Tensor]) -> bool:
+def same_logits(expected: list[torch.Tensor], actual: list[torch.Tensor]) -> bool:
     """Whether both choose the same tokens and differ by rounding only."""
-    largest = max(float(one.abs().max()) for one in expected)
+    largest = max(float(logits.abs().max()) for logits in expected)
     return all(
         torch.equal(a.argmax(-1), b.argmax(-1)) and float((a - b).abs().max()) <= CLOSE * largest
-        for a, b in zip(expected, found, strict=True)
+        for a, b in zip(expected, actual, strict=True)
     )
 
 

@@ -126,8 +126,8 @@ def _check(folder: Path) -> tuple[dict[str, Any], tuple[Tensor, ...]]:
             f"{folder} is a {kind[:60]} adapter, which the lab cannot switch on a loaded base; choose another kind, "
             "such as LORA or PROMPT_TUNING."
         )
-    if found := next((name for name in NEEDS_MORE if config.get(name)), None):
-        raise ModelError(f"{folder} sets {found}, which the lab does not know; train the adapter without it.")
+    if unsupported := next((name for name in NEEDS_MORE if config.get(name)), None):
+        raise ModelError(f"{folder} sets {unsupported}, which the lab does not know; train the adapter without it.")
     if str(config.get("init_lora_weights")).lower().startswith(CHANGES_BASE):
         raise ModelError(
             f"{folder} was begun with {config['init_lora_weights']}, which changes the weights of its base; save it "
@@ -145,15 +145,15 @@ def _check_sizes(folder: Path, config: dict[str, Any], tensors: tuple[Tensor, ..
     """Refuses settings that describe far more than the file holds, which would fill the memory."""
     largest = max([RANK, *(size for tensor in tensors for size in tensor.shape)])
     ranks = config.get("rank_pattern")
-    given = [config.get(name) for name in ("r", "init_r", "target_r", "adapter_len", "width")]
-    given += list(ranks.values()) if isinstance(ranks, dict) else []
-    if strange := [size for size in given if size is not None and not (isinstance(size, int) and 0 <= size <= largest)]:
+    sizes = [config.get(name) for name in ("r", "init_r", "target_r", "adapter_len", "width")]
+    sizes += list(ranks.values()) if isinstance(ranks, dict) else []
+    if strange := [size for size in sizes if size is not None and not (isinstance(size, int) and 0 <= size <= largest)]:
         raise ModelError(f"{folder} gives {str(strange[0])[:60]} as a size, which its weights do not hold.")
     if config["peft_type"] not in SOFT:
         return
-    found = {tensor.name: tensor.shape for tensor in tensors}
-    size, shape = config.get("num_virtual_tokens"), found.get("prompt_embeddings", ())
-    if len(found) != 1 or len(shape) != 2:
+    shapes = {tensor.name: tensor.shape for tensor in tensors}
+    size, shape = config.get("num_virtual_tokens"), shapes.get("prompt_embeddings", ())
+    if len(shapes) != 1 or len(shape) != 2:
         raise ModelError(f"{folder} is a {config['peft_type']} adapter, but its file is not one table of embeddings.")
     if not isinstance(size, int) or size < 1 or shape[0] not in (size, 2 * size):
         raise ModelError(f"{folder} names {size!r} virtual tokens, and its table has {shape[0]}; save it again.")
@@ -168,9 +168,9 @@ def _base_folder(source: Source, options: Options) -> Path:
     if not source.base:
         raise ModelError("An adapter needs the name of its base model; choose one of the catalogue.")
     if source.base not in bases:
-        known = ", ".join(sorted(bases)) or "none yet"
+        names = ", ".join(sorted(bases)) or "none yet"
         raise ModelError(
-            f"The base {source.base!r} of this adapter is not in the catalogue as a folder. Known: {known}."
+            f"The base {source.base!r} of this adapter is not in the catalogue as a folder. Known: {names}."
         )
     return bases[source.base]
 
@@ -197,10 +197,10 @@ def _check_fit(folder: Path, config: dict[str, Any], tensors: tuple[Tensor, ...]
             continue
         shape = _shape(shapes, f"{stem}.weight")
         if shape is None or size not in shape:
-            found = f"has {'x'.join(map(str, shape))} there" if shape else "has no such weight"
+            actual = f"has {'x'.join(map(str, shape))} there" if shape else "has no such weight"
             raise ModelError(
-                f"{folder} does not fit its base: it changes {stem} with size {size}, and the base {found}; choose the "
-                "base that it was trained on."
+                f"{folder} does not fit its base: it changes {stem} with size {size}, and the base {actual}; choose "
+                "the base that it was trained on."
             )
 
 
@@ -213,7 +213,7 @@ def _check_whole(folder: Path, tensor: Tensor, shapes: dict[str, tuple[int, ...]
     embeds = name.endswith(EMBEDDINGS)
     shape = _shape(shapes, name)
     if shape is None and embeds:
-        shape = next((own for other, own in shapes.items() if other.endswith(EMBEDDINGS)), None)
+        shape = next((candidate for other, candidate in shapes.items() if other.endswith(EMBEDDINGS)), None)
     size = tensor.shape
     if name.endswith(".lora_embedding_A"):
         # (r, words): what it adds to the embeddings is one column a word.
@@ -234,11 +234,11 @@ def _check_whole(folder: Path, tensor: Tensor, shapes: dict[str, tuple[int, ...]
 
 
 def _check_width(folder: Path, size: int, config: dict[str, Any]) -> None:
-    wanted = next((config[name] for name in SIZES["width"] if isinstance(config.get(name), int)), size)
-    if size != wanted:
+    width = next((config[name] for name in SIZES["width"] if isinstance(config.get(name), int)), size)
+    if size != width:
         raise ModelError(
-            f"{folder} does not fit its base: its virtual tokens have width {size}, and the base has {wanted}; choose "
-            "the base that it was trained on."
+            f"{folder} does not fit its base: its virtual tokens have width {size}, and the base has {width}; choose "
+            "base that it was trained on."
         )
 
 
@@ -246,9 +246,9 @@ def _changed(tensor: Tensor) -> tuple[str, int]:
     """The path of the layer that the tensor stands beside and the size that must be the layer's; ("", 0) for others."""
     if len(tensor.shape) == 2:
         name = tensor.name.removeprefix("base_model.model.")
-        for end, place in ((".lora_A.weight", 1), (".lora_B.weight", 0), (".down.weight", 1), (".up.weight", 0)):
+        for end, axis in ((".lora_A.weight", 1), (".lora_B.weight", 0), (".down.weight", 1), (".up.weight", 0)):
             if name.endswith(end):
-                return name.removesuffix(end), tensor.shape[place]
+                return name.removesuffix(end), tensor.shape[axis]
     return "", 0
 
 

@@ -107,16 +107,16 @@ def save(module: nn.Module, folder: Path, config: Mapping[str, Any]) -> None:
 def load(module: nn.Module, folder: Path) -> list[str]:
     """Inserts what `save` wrote into a module without bottlenecks and returns the paths; raises LabError."""
     config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    given = load_file(folder / "adapter_model.safetensors")
+    tensors = load_file(folder / "adapter_model.safetensors")
     paths = insert(module, config["width"], config["activation"], config["targets"])
-    own = _own(module)
-    if strange := sorted(own.keys() ^ given.keys()):
+    parameters = _own(module)
+    if strange := sorted(parameters.keys() ^ tensors.keys()):
         raise ModelError(f"{folder} does not fit its base: {strange[0]} stands in only one of them.")
     with torch.no_grad():
-        for name, table in own.items():
-            if table.shape != given[name].shape:
+        for name, table in parameters.items():
+            if table.shape != tensors[name].shape:
                 raise ModelError(f"{folder} does not fit its base: {name} has another size there.")
-            table.copy_(given[name])
+            table.copy_(tensors[name])
     return paths
 
 
@@ -126,8 +126,8 @@ def _own(module: nn.Module) -> dict[str, nn.Parameter]:
         f"{path}.{part}.{name}": table
         for path, layer in module.named_modules()
         if isinstance(layer, Bottleneck)
-        for part, one in (("down", layer.down), ("up", layer.up))
-        for name, table in one.named_parameters()
+        for part, layer_part in (("down", layer.down), ("up", layer.up))
+        for name, table in layer_part.named_parameters()
     }
 
 

@@ -79,9 +79,9 @@ class ModelCache:
 
         Raises ModelError, before anything is loaded, when it cannot fit into the budget.
         """
-        held = _Held(self, card, base)
+        handle = _Held(self, card, base)
         with self._using(card, base):
-            return held
+            return handle
 
     def unload(self, name: str) -> None:
         """Frees the memory of the model and the adapters on it; streams under way end as cancelled.
@@ -91,7 +91,7 @@ class ModelCache:
         for key in (name, scoring_name(name)):
             with self._changed:
                 entry = self._entries.get(key)
-                while entry is not None and any(one.loading for one in self._with_above(entry)):
+                while entry is not None and any(related.loading for related in self._with_above(entry)):
                     self._changed.wait()
                 if entry is None or self._entries.get(key) is not entry:
                     continue
@@ -167,7 +167,7 @@ class ModelCache:
                 elif _same(entry.card, card) and entry.below is below:
                     entry.users += 1
                     return entry
-                elif above := [one for one in self._with_above(entry) if one.loading]:
+                elif above := [adapter for adapter in self._with_above(entry) if adapter.loading]:
                     self._wait(above[0])
                 else:
                     _end(self._taken_out(entry))
@@ -193,8 +193,8 @@ class ModelCache:
             generator = load(entry.card, self.options, entry.below.generator if entry.below else None)
         except BaseException as problem:
             with self._changed:
-                told = f"{entry.card.name} could not be loaded."
-                entry.error = problem if isinstance(problem, LabError) else ModelError(told)
+                message = f"{entry.card.name} could not be loaded."
+                entry.error = problem if isinstance(problem, LabError) else ModelError(message)
                 self._entries.pop(entry.card.name, None)
                 self._loading -= 1
                 self._changed.notify_all()
@@ -236,22 +236,22 @@ class ModelCache:
 
     def _with_above(self, entry: _Entry) -> list[_Entry]:
         """The adapters on the entry, and the entry itself last."""
-        return [*(one for one in self._entries.values() if one.below is entry), entry]
+        return [*(adapter for adapter in self._entries.values() if adapter.below is entry), entry]
 
     def _taken_out(self, entry: _Entry) -> list[_Entry]:
         """Takes the entry and what stands on it out, in the order in which the caller ends them."""
-        gone = [one for one in self._with_above(entry) if self._entries.get(one.card.name) is one]
-        for one in gone:
-            del self._entries[one.card.name]
+        gone = [related for related in self._with_above(entry) if self._entries.get(related.card.name) is related]
+        for related in gone:
+            del self._entries[related.card.name]
         self._changed.notify_all()
         return gone
 
     def _busy(self, entry: _Entry) -> bool:
-        return any(one.busy() for one in self._with_above(entry))
+        return any(related.busy() for related in self._with_above(entry))
 
     def _last_used(self, entry: _Entry) -> tuple[float, bool]:
         """Adapters make room before their base."""
-        return max(one.last_used for one in self._with_above(entry)), entry.below is None
+        return max(related.last_used for related in self._with_above(entry)), entry.below is None
 
     def _used(self) -> int:
         return sum(entry.memory for entry in self._entries.values())
@@ -270,10 +270,10 @@ class _Held:
     def submit(self, requests: Sequence[Request]) -> list[Stream]:
         with self._cache._using(self.card, self._base) as entry:
             assert entry.generator is not None
-            made = entry.generator.submit(requests)
+            inner = entry.generator.submit(requests)
             streams = [
                 _Watched(stream, request.sampling.num_return_sequences)
-                for stream, request in zip(made, requests, strict=True)
+                for stream, request in zip(inner, requests, strict=True)
             ]
             entry.streams += [weakref.ref(stream) for stream in streams]
             return list(streams)
@@ -336,8 +336,8 @@ class _Watched:
         return self._stream.logits(completion, step)
 
 
-def _same(one: Card, other: Card) -> bool:
-    return (one.source, one.content_hash, one.path) == (other.source, other.content_hash, other.path)
+def _same(first: Card, other: Card) -> bool:
+    return (first.source, first.content_hash, first.path) == (other.source, other.content_hash, other.path)
 
 
 def scoring_name(name: str) -> str:

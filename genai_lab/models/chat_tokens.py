@@ -29,14 +29,14 @@ def mark_answers(tokenizer: Any, messages: Messages, *, last: bool = False, name
 
     Raises ModelError where the template refuses the messages or does not end what it began.
     """
-    places = [place for place, one in enumerate(messages) if one["role"] == "assistant"]
+    places = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
     if not places or places[-1] != len(messages) - 1:
         raise ModelError("The conversation does not end with an answer of the assistant.")
     text = render_messages(tokenizer, messages, name, add_generation_prompt=False)
     cuts = []
-    for place in places[-1:] if last else places:
-        start = _start(tokenizer, messages, place, text, name)
-        cuts.append((start, _end(tokenizer, messages, place, text, name)))
+    for index in places[-1:] if last else places:
+        start = _start(tokenizer, messages, index, text, name)
+        cuts.append((start, _end(tokenizer, messages, index, text, name)))
     pieces = _pieces(tokenizer, text, [edge for pair in cuts for edge in pair])
     edges = [0]
     for piece in pieces:
@@ -57,30 +57,30 @@ def chat_pair(
 
     What is too long loses the beginning of the prompt first, then the end of the completion.
     """
-    made = mark_answers(tokenizer, [*prompt, {"role": "assistant", "content": completion}], last=True, name=name)
-    start, end = made.answers[-1]
-    first, rest = made.ids[:start], made.ids[start:end]
+    marked = mark_answers(tokenizer, [*prompt, {"role": "assistant", "content": completion}], last=True, name=name)
+    start, end = marked.answers[-1]
+    first, answer = marked.ids[:start], marked.ids[start:end]
     cut = end > length
-    rest = rest[: max(1, length - 1)]
-    return first[-max(1, length - len(rest)) :], rest, cut
+    answer = answer[: max(1, length - 1)]
+    return first[-max(1, length - len(answer)) :], answer, cut
 
 
-def _start(tokenizer: Any, messages: Messages, place: int, text: str, name: str) -> int:
+def _start(tokenizer: Any, messages: Messages, index: int, text: str, name: str) -> int:
     """Where the answer begins in the text: behind what a chat would send to have it written."""
-    asked = render_messages(tokenizer, messages[:place], name, add_generation_prompt=True)
-    if text.startswith(asked):
-        return len(asked)
+    question = render_messages(tokenizer, messages[:index], name, add_generation_prompt=True)
+    if text.startswith(question):
+        return len(question)
     raise ModelError(
         f"The chat template of {name} writes an answer in another place than it asks for one, so that it cannot be "
         "learned in it; choose the format plain."
     )
 
 
-def _end(tokenizer: Any, messages: Messages, place: int, text: str, name: str) -> int:
+def _end(tokenizer: Any, messages: Messages, index: int, text: str, name: str) -> int:
     """Where the turn ends in the text."""
-    if place == len(messages) - 1:
+    if index == len(messages) - 1:
         return len(text)
-    until = render_messages(tokenizer, messages[: place + 1], name, add_generation_prompt=False)
+    until = render_messages(tokenizer, messages[: index + 1], name, add_generation_prompt=False)
     if text.startswith(until):
         return len(until)
     # Some templates end the last turn in another way; the next one begins where both differ.
@@ -89,10 +89,10 @@ def _end(tokenizer: Any, messages: Messages, place: int, text: str, name: str) -
 
 def _pieces(tokenizer: Any, text: str, edges: Sequence[int]) -> list[list[int]]:
     """Tokens of the text between the edges: of the whole text where it has tokens that begin there, else apart."""
-    whole = _encoded(tokenizer, text)
+    ids = _encoded(tokenizer, text)
     before = [_encoded(tokenizer, text[:edge]) for edge in edges[:-1]]
-    if all(whole[: len(own)] == own for own in before):
-        return [whole[a:b] for a, b in pairwise([0, *map(len, before), len(whole)])]
+    if all(ids[: len(piece)] == piece for piece in before):
+        return [ids[a:b] for a, b in pairwise([0, *map(len, before), len(ids)])]
     return [_encoded(tokenizer, text[a:b]) for a, b in pairwise([0, *edges])]
 
 
@@ -104,9 +104,9 @@ def _encoded(tokenizer: Any, text: str) -> list[int]:
 def _answer_end(tokenizer: Any, ids: Sequence[int], start: int, end: int) -> int:
     """The place behind the end token of the turn from start to end; where it has none, the end of the turn."""
     eos = tokenizer.eos_token_id
-    first = next((place for place in range(start, end) if ids[place] == eos), None)
+    first = next((index for index in range(start, end) if ids[index] == eos), None)
     if first is None:
-        first = next((place for place in reversed(range(start, end)) if _ends(tokenizer, ids[place])), end - 1)
+        first = next((index for index in reversed(range(start, end)) if _ends(tokenizer, ids[index])), end - 1)
     return first + 1
 
 

@@ -121,8 +121,8 @@ def parse_object(text: str | bytes, where: str, advice: str = "download or save 
 def without_halves(value: dict[str, Any]) -> dict[str, Any]:
     """JSON can hold half a character, which nothing else takes (databases, browsers); U+FFFD stands for it."""
     text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    whole: dict[str, Any] = json.loads(text)
-    return whole
+    document: dict[str, Any] = json.loads(text)
+    return document
 
 
 def _refuse(constant: str) -> NoReturn:

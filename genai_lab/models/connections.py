@@ -36,8 +36,8 @@ def clear_errors(address: str, timeout: float, sentence: Callable[[Exception], s
     except LabError:
         raise
     except Exception as problem:
-        words = sentence(problem) if sentence else transport_sentence(address, problem, timeout)
-        raise ModelError(words) from None
+        message = sentence(problem) if sentence else transport_sentence(address, problem, timeout)
+        raise ModelError(message) from None
 
 
 def transport_sentence(address: str, problem: Exception, timeout: float) -> str:
@@ -58,13 +58,13 @@ def transport_sentence(address: str, problem: Exception, timeout: float) -> str:
         return f"Nothing answers at {address}; start the server or correct the address."
     if isinstance(problem, httpx.TimeoutException):
         return f"{address} sent nothing for {timeout:g} s; it may be busy or still loading its model, try again later."
-    way = f" through the proxy {proxy}" if proxy else ""
-    return f"The connection to {address}{way} broke ({_words(problem)}); try again."
+    route = f" through the proxy {proxy}" if proxy else ""
+    return f"The connection to {address}{route} broke ({_words(problem)}); try again."
 
 
 def _words(problem: Exception) -> str:
-    said = " ".join(str(problem).split())[:200].rstrip(".")
-    return f"{type(problem).__name__}: {said}" if said else type(problem).__name__
+    detail = " ".join(str(problem).split())[:200].rstrip(".")
+    return f"{type(problem).__name__}: {detail}" if detail else type(problem).__name__
 
 
 def proxy_of(address: str) -> str:
@@ -74,11 +74,11 @@ def proxy_of(address: str) -> str:
     try:
         parts = urlsplit(address)
         named = urllib.request.getproxies()
-        found = named.get(parts.scheme) or named.get("all") or ""
-        if not found or urllib.request.proxy_bypass(parts.netloc):  # type: ignore[attr-defined]
+        proxy = named.get(parts.scheme) or named.get("all") or ""
+        if not proxy or urllib.request.proxy_bypass(parts.netloc):  # type: ignore[attr-defined]
             return ""
-        scheme, _, rest = found.rpartition("://")
-        return f"{scheme or 'http'}://{rest.rpartition('@')[2]}"[:200]
+        scheme, _, address_part = proxy.rpartition("://")
+        return f"{scheme or 'http'}://{address_part.rpartition('@')[2]}"[:200]
     except ValueError:
         return ""
 
@@ -106,7 +106,7 @@ def refuse_link_local(address: str, allowed: bool) -> None:
         return
     host = host_of(address)
     literal = _literal(host)
-    if any(one.is_link_local for one in ([literal] if literal is not None else _resolved(host))):
+    if any(address_number.is_link_local for address_number in ([literal] if literal is not None else _resolved(host))):
         raise ModelError(
             f"{address[:200]} is a link-local address, where cloud machines keep their credentials; set "
             "GENAI_LAB_ALLOW_LINK_LOCAL=1 if a model is served there."
@@ -116,14 +116,14 @@ def refuse_link_local(address: str, allowed: bool) -> None:
 def _literal(host: str) -> Address | None:
     """The number that a host stands for, also as 2130706433, 0x7f.1 or IPv4 within IPv6; None for a name."""
     try:
-        found: Address = ipaddress.ip_address(host.partition("%")[0])
+        number: Address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         try:
-            found = ipaddress.IPv4Address(socket.inet_aton(host))
+            number = ipaddress.IPv4Address(socket.inet_aton(host))
         except (OSError, ValueError):
             return None
-    mapped = getattr(found, "ipv4_mapped", None)
-    return mapped if mapped is not None else found
+    mapped = getattr(number, "ipv4_mapped", None)
+    return mapped if mapped is not None else number
 
 
 def _resolved(host: str) -> list[Address]:
@@ -131,7 +131,7 @@ def _resolved(host: str) -> list[Address]:
         rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return []
-    return [found for row in rows if (found := _literal(str(row[4][0]))) is not None]
+    return [number for row in rows if (number := _literal(str(row[4][0]))) is not None]
 
 
 def refuse_encoded(address: str, headers: httpx.Headers) -> None:

@@ -42,17 +42,17 @@ class Plan:
         return asdict(self) | {"target": str(self.target)}
 
     @classmethod
-    def from_dict(cls, kept: dict[str, Any]) -> "Plan":
-        files = tuple(HubFile(**file) for file in kept["files"])
-        return cls(kept["name"], Source(**kept["source"]), Path(kept["target"]), files)
+    def from_dict(cls, stored: dict[str, Any]) -> "Plan":
+        files = tuple(HubFile(**file) for file in stored["files"])
+        return cls(stored["name"], Source(**stored["source"]), Path(stored["target"]), files)
 
 
 def plan(name: str, source: Source, options: Options) -> Plan:
     """Asks the Hub; raises ModelError where the model cannot be had or the disk has no room for it."""
-    found = describe(source.location, source.revision, source.key_env, options.timeout)
-    target = snapshot(options, found.repo, found.revision)
-    _check_space(found, target)
-    return Plan(name, replace(source, revision=found.revision), target, found.files)
+    model = describe(source.location, source.revision, source.key_env, options.timeout)
+    target = snapshot(options, model.repo, model.revision)
+    _check_space(model, target)
+    return Plan(name, replace(source, revision=model.revision), target, model.files)
 
 
 def present(order: Plan) -> int:
@@ -65,50 +65,50 @@ def discard(target: Path) -> None:
     shutil.rmtree(_partial(target), ignore_errors=True)
 
 
-def fetch(order: Plan, options: Options, told: Callable[[int, str], None]) -> Card:
+def fetch(order: Plan, options: Options, report: Callable[[int, str], None]) -> Card:
     """Fetches what is not there yet and inspects it; `told` hears bytes and the file under way. Raises ModelError."""
     if order.target.is_dir():
         return inspect_folder(order.target, order.name, order.source, options)
-    return _Fetching(order, options, told).fetched()
+    return _Fetching(order, options, report).fetched()
 
 
 class _Fetching:
-    def __init__(self, order: Plan, options: Options, told: Callable[[int, str], None]) -> None:
-        self.order, self.options, self.told = order, options, told
+    def __init__(self, order: Plan, options: Options, report: Callable[[int, str], None]) -> None:
+        self.order, self.options, self.told = order, options, report
         self.reported = 0.0
 
     def fetched(self) -> Card:
-        place = _partial(self.order.target)
-        place.mkdir(parents=True, exist_ok=True)
+        folder = _partial(self.order.target)
+        folder.mkdir(parents=True, exist_ok=True)
         with new_client(self.order.source.key_env, self.options.timeout) as client:
             for file in self.order.files:
-                if _size(place / file.name) != file.size or not (place / file.name).is_file():
-                    self.file(client, file, place)
-        card = inspect_folder(place, self.order.name, self.order.source, self.options)
-        place.rename(self.order.target)
+                if _size(folder / file.name) != file.size or not (folder / file.name).is_file():
+                    self.file(client, file, folder)
+        card = inspect_folder(folder, self.order.name, self.order.source, self.options)
+        folder.rename(self.order.target)
         self.told(self.order.bytes, "")
         return replace(card, path=self.order.target)
 
-    def file(self, client: httpx.Client, file: HubFile, place: Path) -> None:
+    def file(self, client: httpx.Client, file: HubFile, folder: Path) -> None:
         """One file, going on at what is there; a broken connection is tried again, from where it broke."""
-        part, left = place / f"{file.name}.part", RETRIES
+        part, retries = folder / f"{file.name}.part", RETRIES
         while True:
             before = _size(part)
             try:
                 self.stream(client, file, part)
                 break
             except httpx.HTTPError as problem:
-                left = RETRIES if _size(part) > before else left - 1
-                if left <= 0:
+                retries = RETRIES if _size(part) > before else retries - 1
+                if retries <= 0:
                     raise ModelError(unreachable(problem)) from None
-                time.sleep(min(2.0 ** (RETRIES - left), 10.0) / 2)
-        if (found := _size(part)) != file.size or not _verified(part, file):
+                time.sleep(min(2.0 ** (RETRIES - retries), 10.0) / 2)
+        if (size := _size(part)) != file.size or not _verified(part, file):
             part.unlink()
             raise ModelError(
-                f"{file.name} of {self.order.source.location} arrived damaged ({found:,} of {file.size:,} bytes, or "
+                f"{file.name} of {self.order.source.location} arrived damaged ({size:,} of {file.size:,} bytes, or "
                 "another hash); start again to fetch it anew."
             )
-        part.rename(place / file.name)
+        part.rename(folder / file.name)
 
     def stream(self, client: httpx.Client, file: HubFile, part: Path) -> None:
         have = _size(part)
@@ -118,10 +118,10 @@ class _Fetching:
         if have == file.size:
             part.touch()
             return
-        asked = {"Range": f"bytes={have}-"} if have else {}
+        headers = {"Range": f"bytes={have}-"} if have else {}
         source = self.order.source
         with client.stream(
-            "GET", file_url(source.location, source.revision or "main", file.name), headers=asked
+            "GET", file_url(source.location, source.revision or "main", file.name), headers=headers
         ) as answer:
             refuse(answer, source.location, source.revision, source.key_env)
             with part.open("ab" if answer.status_code == 206 else "wb") as out:
@@ -142,12 +142,12 @@ class _Fetching:
             self.told(present(self.order), name)
 
 
-def _check_space(found: HubModel, target: Path) -> None:
-    place = next(path for path in target.parents if path.exists())
-    needed, free = found.bytes - _present(found.files, target), shutil.disk_usage(place).free
+def _check_space(model: HubModel, target: Path) -> None:
+    folder = next(path for path in target.parents if path.exists())
+    needed, free = model.bytes - _present(model.files, target), shutil.disk_usage(folder).free
     if needed + SPARE > free:
         raise ModelError(
-            f"{found.repo} needs {size_text(needed)} more on disk, but only {size_text(free)} are free at {place}; "
+            f"{model.repo} needs {size_text(needed)} more on disk, but only {size_text(free)} are free at {folder}; "
             "make room first."
         )
 

@@ -101,9 +101,9 @@ def listed_models(source: Source, options: Options) -> dict[str, int | None]:
         return {}
     if answer.status_code != 200:
         raise ModelError(status_sentence(address, answer.status_code, answer.headers, body, source.key_env))
-    if (found := json_value(body)) is UNREADABLE:
+    if (answered := json_value(body)) is UNREADABLE:
         raise ModelError(f"The answer of {address}/models is not valid JSON; check the address.")
-    rows = found["data"] or [] if isinstance(found, dict) and "data" in found else None
+    rows = answered["data"] or [] if isinstance(answered, dict) and "data" in answered else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows):
         raise ModelError(f"{address}/models did not answer with a list of models; is it an OpenAI-compatible server?")
     return {row["id"]: _context(row) for row in rows}

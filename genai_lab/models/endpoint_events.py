@@ -70,11 +70,11 @@ class EventReader:
         self._parts.append(piece)
         self._size += len(piece)
         if b"\n" in piece and self.streamed is not False:
-            whole = b"".join(self._parts)
+            buffer = b"".join(self._parts)
             if self.streamed is None:
-                whole = whole.removeprefix(b"\xef\xbb\xbf").lstrip()
-                self._recognise(whole.partition(b"\n")[0])
-            lines = whole.split(b"\n") if self.streamed else [whole]
+                buffer = buffer.removeprefix(b"\xef\xbb\xbf").lstrip()
+                self._recognise(buffer.partition(b"\n")[0])
+            lines = buffer.split(b"\n") if self.streamed else [buffer]
             self._parts, self._size = [lines[-1]], len(lines[-1])
             for line in lines[:-1]:
                 yield from self._line(line.strip())
@@ -83,13 +83,13 @@ class EventReader:
 
     def close(self) -> Iterator[Any]:
         """What stands at the end without a line feed, or the whole answer that was not streamed."""
-        rest = b"".join(self._parts).removeprefix(b"\xef\xbb\xbf").strip()
+        remainder = b"".join(self._parts).removeprefix(b"\xef\xbb\xbf").strip()
         if self.streamed is None:
-            self._recognise(rest)
+            self._recognise(remainder)
         if self.streamed is False:
-            yield self._readable(rest)
+            yield self._readable(remainder)
         elif self.streamed:
-            yield from self._line(rest)
+            yield from self._line(remainder)
             yield from self._line(b"")
 
     def _recognise(self, line: bytes) -> None:
@@ -123,20 +123,20 @@ class EventReader:
     def _datum(self, value: bytes) -> Iterator[Any]:
         """One `data:` line: most servers put an event on one, the format lets it have several."""
         self._data.append(value)
-        found = json_value(b"\n".join(self._data))
-        if found is UNREADABLE:
+        datum = json_value(b"\n".join(self._data))
+        if datum is UNREADABLE:
             if len(self._data) >= LINES_OF_AN_EVENT:
                 raise self.malformed("one event has too many lines")
             return
         self._data = []
-        if self._event == b"error" and not (isinstance(found, dict) and "error" in found):
-            found = {"error": found}
-        yield found
+        if self._event == b"error" and not (isinstance(datum, dict) and "error" in datum):
+            datum = {"error": datum}
+        yield datum
 
     def _readable(self, body: bytes) -> Any:
-        if (found := json_value(body)) is UNREADABLE:
+        if (value := json_value(body)) is UNREADABLE:
             raise ModelError(f"An event from {self.address} is not valid JSON; check what runs there.")
-        return found
+        return value
 
     def malformed(self, why: str) -> ModelError:
         return ModelError(f"{self.address} did not answer as an OpenAI-compatible server does: {why}.")
@@ -163,7 +163,7 @@ def count(value: Any) -> int | None:
 def failure_of(event: Any) -> str | None:
     """The server's words where the event says that the request has failed, else None."""
     if isinstance(event, list):
-        return next((words for one in event if (words := failure_of(one)) is not None), None)
+        return next((message for part in event if (message := failure_of(part)) is not None), None)
     if not isinstance(event, dict):
         return None
     alone = not event.get("choices")
@@ -186,18 +186,18 @@ def pieces_of(event: Any, trace: int, stops: Sequence[str], begun: bool) -> Iter
 
     A whole message counts only where nothing has `begun`: some servers repeat the answer at its end.
     """
-    for one in event if isinstance(event, list) else [event]:
-        choices = one.get("choices") if isinstance(one, dict) else None
+    for part in event if isinstance(event, list) else [event]:
+        choices = part.get("choices") if isinstance(part, dict) else None
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index", 0) in (0, None):
                 yield _piece(choice, trace, stops, begun)
 
 
 def _piece(choice: dict[str, Any], trace: int, stops: Sequence[str], begun: bool) -> Piece:
-    delta, whole = choice.get("delta"), choice.get("message")
+    delta, message = choice.get("delta"), choice.get("message")
     inner: dict[str, Any] = delta if isinstance(delta, dict) else {}
-    if not inner and isinstance(whole, dict) and not begun:
-        inner = whole
+    if not inner and isinstance(message, dict) and not begun:
+        inner = message
     text, thought = _text(inner.get("content"))
     for other in (inner.get("refusal"), inner.get("text"), choice.get("text")):
         text = text or _text(other)[0]
@@ -238,12 +238,12 @@ def tokens_of(logprobs: Any, text: str, trace: int) -> list[Token]:
     """
     try:
         rows = _rows(logprobs)
-        found = [_token(*row, trace) for row in rows]
+        tokens = [_token(*row, trace) for row in rows]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        found = []
-    if len(found) == 1 and text:
-        return [replace(found[0], text=text)]
-    return found or ([Token(None, text)] if text else [])
+        tokens = []
+    if len(tokens) == 1 and text:
+        return [replace(tokens[0], text=text)]
+    return tokens or ([Token(None, text)] if text else [])
 
 
 def _rows(logprobs: Any) -> list[tuple[str, Any, list[tuple[Any, Any]]]]:
@@ -271,16 +271,18 @@ def _token(text: str, logprob: Any, tops: list[tuple[Any, Any]], trace: int) -> 
     if not isinstance(text, str):
         raise TypeError(text)
     token = Token(None, text, _finite(logprob))
-    known = [(str(word), math.exp(min(value, 0.0))) for word, told in tops if (value := _finite(told)) is not None]
-    if not trace or not known:
+    alternatives = [
+        (str(word), math.exp(min(value, 0.0))) for word, log_share in tops if (value := _finite(log_share)) is not None
+    ]
+    if not trace or not alternatives:
         return token
-    words, shares = zip(*sorted(known, key=lambda top: -top[1])[:trace], strict=True)
-    return replace(token, stages=(Stage("model", (-1,) * len(words), words, shares, 0),))
+    texts, shares = zip(*sorted(alternatives, key=lambda top: -top[1])[:trace], strict=True)
+    return replace(token, stages=(Stage("model", (-1,) * len(texts), texts, shares, 0),))
 
 
 def _finite(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None
+    is_finite = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_finite else None
 
 
 def said(body: bytes, secret: str = "") -> str:
@@ -293,8 +295,8 @@ def said(body: bytes, secret: str = "") -> str:
 
 def words_of_body(body: bytes) -> str:
     """The words of an answer that is no success, whether it is JSON, plain text or a gateway's page."""
-    found = json_value(body)
-    return _plain(body.decode("utf-8", "replace")) if found is UNREADABLE else words_of(found)
+    value = json_value(body)
+    return _plain(body.decode("utf-8", "replace")) if value is UNREADABLE else words_of(value)
 
 
 def words_of(value: Any, depth: int = 6) -> str:
@@ -305,15 +307,15 @@ def words_of(value: Any, depth: int = 6) -> str:
         inner = json_value(value.encode("utf-8", "replace")) if value.lstrip()[:1] in ("{", "[") else UNREADABLE
         return (words_of(inner, depth - 1) if inner is not UNREADABLE else "") or _plain(value)
     if isinstance(value, list):
-        return "; ".join(words for one in value[:5] if (words := words_of(one, depth - 1)))
+        return "; ".join(message for entry in value[:5] if (message := words_of(entry, depth - 1)))
     if not isinstance(value, dict):
         return ""
-    words = next((words for key in WORD_KEYS if (words := words_of(value.get(key), depth - 1))), "")
-    place = value.get("loc")
-    if words and isinstance(place, list):
-        named = ".".join(str(part) for part in place[:8] if part != "body")
-        return f"{named}: {words}" if named else words
-    return words
+    message = next((message for key in WORD_KEYS if (message := words_of(value.get(key), depth - 1))), "")
+    location = value.get("loc")
+    if message and isinstance(location, list):
+        named = ".".join(str(part) for part in location[:8] if part != "body")
+        return f"{named}: {message}" if named else message
+    return message
 
 
 def _plain(text: str) -> str:

@@ -217,9 +217,9 @@ class EndpointStream:
         answer = await self._send(_without(body, refused))
         try:
             if answer.status_code in (400, 422) and (optional := _optional(body) - refused):
-                words = await _start_of(answer)
+                message = await _start_of(answer)
                 await answer.aclose()
-                refused |= _named(optional, words_of_body(words))
+                refused |= _named(optional, words_of_body(message))
                 answer = await self._send(_without(body, refused))
             if answer.status_code != 200:
                 key = self.server.card.source.key_env
@@ -255,8 +255,8 @@ class EndpointStream:
             if event is DONE:
                 draft.reason = draft.reason or "end of text"
                 return True
-            if (words := failure_of(event)) is not None:
-                raise self._stopped(words)
+            if (message := failure_of(event)) is not None:
+                raise self._stopped(message)
             usage = usage_of(event)
             draft.prompt_tokens = draft.prompt_tokens if usage.prompt_tokens is None else usage.prompt_tokens
             draft.reasoning_tokens = usage.reasoning_tokens or draft.reasoning_tokens
@@ -267,8 +267,8 @@ class EndpointStream:
                 raise reader.malformed(str(problem)) from None
             if reader.streamed is False and draft.reason is None:
                 if not isinstance(event, dict) or not event.get("choices"):
-                    words = words_of(event)
-                    raise reader.malformed(f"its answer has no choices{f': {words[:200]}' if words else ''}")
+                    message = words_of(event)
+                    raise reader.malformed(f"its answer has no choices{f': {message[:200]}' if message else ''}")
                 draft.reason = "end of text"
             if draft.size > self.limits.characters:
                 draft.reason = "length"
@@ -291,8 +291,8 @@ class EndpointStream:
             raise self._stopped(piece.failed)
         draft.reason = piece.reason or draft.reason
 
-    def _stopped(self, words: str) -> ModelError:
-        return ModelError(f"{self.address} stopped with an error: {words[:200].rstrip('. ')}.")
+    def _stopped(self, message: str) -> ModelError:
+        return ModelError(f"{self.address} stopped with an error: {message[:200].rstrip('. ')}.")
 
 
 async def _start_of(answer: httpx.Response) -> bytes:
@@ -337,9 +337,9 @@ def _optional(body: dict[str, Any]) -> set[str]:
     return {name for name in OPTIONAL if name in body and (name != "top_p" or body[name] == 1.0)}
 
 
-def _named(optional: set[str], words: str) -> set[str]:
+def _named(optional: set[str], message: str) -> set[str]:
     """Those of the optional fields that the server's words name, or all; what goes together is left out together."""
-    named = {name for name in optional if name in words} or optional
+    named = {name for name in optional if name in message} or optional
     together = {"logprobs", "top_logprobs"}
     return named | (optional & together if named & together else set()) | (optional & {"stream_options"})
 
@@ -351,19 +351,19 @@ def _without(body: dict[str, Any], refused: Iterable[str]) -> dict[str, Any]:
 
 def status_sentence(address: str, status: int, headers: httpx.Headers, body: bytes, key_env: str | None) -> str:
     """What an answer that is not 200 means for the user."""
-    words = said(body, os.environ.get(key_env or "", "").strip())
+    detail = said(body, os.environ.get(key_env or "", "").strip())
     proxy = proxy_of(address)
-    way = f", asked through the proxy {proxy}," if proxy else ""
+    route = f", asked through the proxy {proxy}," if proxy else ""
     if status == 407 and proxy:
-        return f"The proxy {proxy} wants a name and a password (407){words}; put them into its variable."
+        return f"The proxy {proxy} wants a name and a password (407){detail}; put them into its variable."
     if status in (401, 403):
         hint = f"check the key in {key_env}" if key_env else "give the name of the environment variable with the key"
-        return f"{address} refused access ({status}){words}; {hint}."
+        return f"{address} refused access ({status}){detail}; {hint}."
     if 300 <= status < 400:
         where = headers.get("location", "elsewhere")[:200]
         return f"{address} sends its callers on to {where}, which is not followed; give the final address."
     if status == 404:
-        return f"{address} does not know this model or path (404){words}; check the address and the model's name."
+        return f"{address} does not know this model or path (404){detail}; check the address and the model's name."
     if status == 429:
-        return f"{address} has too many requests at the moment (429){words}; try again later."
-    return f"{address}{way} answered with error {status}{words}."
+        return f"{address} has too many requests at the moment (429){detail}; try again later."
+    return f"{address}{route} answered with error {status}{detail}."

@@ -119,9 +119,9 @@ class FakeStream:
 
     def _next(self, index: int, step: int, uniforms: Any, length: int, written: list[int]) -> Token:
         prefix = self._request.prompt.prefix
-        place = len(prefix) + step
+        position = len(prefix) + step
         before = (*prefix, *written)
-        logits = self._logits_at(place, before[-1] if before else -1, length)
+        logits = self._logits_at(position, before[-1] if before else -1, length)
         if self._request.return_logits:
             self._logits[index, step] = logits
         history = (*self._history, *before)
@@ -130,20 +130,20 @@ class FakeStream:
         if self._sampling.greedy or self._sampling.num_beams > 1:
             # Beams give different texts: the best first token, the second best, and so on.
             ranked = np.argsort(-final, kind="stable")
-            token_id, share = int(ranked[index if place == 0 and self._sampling.num_beams > 1 else 0]), 1.0
+            token_id, share = int(ranked[index if position == 0 and self._sampling.num_beams > 1 else 0]), 1.0
         else:
             mass = final.cumsum()
-            token_id = min(int(np.searchsorted(mass, uniforms[place] * mass[-1], side="right")), len(mass) - 1)
+            token_id = min(int(np.searchsorted(mass, uniforms[position] * mass[-1], side="right")), len(mass) - 1)
             share = float(final[token_id] / mass[-1])
         trace = tuple(_shown(stage, self._request.trace) for stage in stages) if self._request.trace else ()
         return Token(token_id, token_text(token_id), float(stages[0].log_probabilities[token_id]), share, trace)
 
-    def _logits_at(self, place: int, last: int, length: int) -> Logits:
+    def _logits_at(self, position: int, last: int, length: int) -> Logits:
         """(V,) of the token at a place: the scripted one is far above all others."""
-        logits = _words_after(f"{self.rendered}|{last}|{place}").copy()
+        logits = _words_after(f"{self.rendered}|{last}|{position}").copy()
         if self._answer is not None:
-            logits[self._answer[min(place, len(self._answer) - 1)]] = SCRIPTED
-        elif place >= length:
+            logits[self._answer[min(position, len(self._answer) - 1)]] = SCRIPTED
+        elif position >= length:
             logits[END] = SCRIPTED
         return logits
 
@@ -167,7 +167,7 @@ def _words_after(key: str) -> Logits:
 
 def _shown(stage: Any, count: int) -> Stage:
     """The `count` most probable tokens of a stage, as a trace holds them."""
-    left = int(np.isfinite(stage.log_probabilities).sum())
-    best = np.argsort(-stage.log_probabilities, kind="stable")[: min(count, left)].tolist()
+    count_left = int(np.isfinite(stage.log_probabilities).sum())
+    best = np.argsort(-stage.log_probabilities, kind="stable")[: min(count, count_left)].tolist()
     shares = np.exp(stage.log_probabilities[best]).tolist()
     return Stage(stage.filter, tuple(best), tuple(map(token_text, best)), tuple(shares), stage.removed)

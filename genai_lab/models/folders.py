@@ -11,7 +11,7 @@ PASSED_OVER = {"node_modules", "site-packages", "__pycache__", "venv"}
 
 def model_folders(roots: Iterable[Path], mark: str = "", depth: int = DEPTH) -> list[Path]:
     """Folders at or below `roots` that hold `mark` (else any of MARKS), nearest first; the search is bounded."""
-    found: list[Path] = []
+    results: list[Path] = []
     looked_at = 0
     level = [root for root in roots if root.is_dir()]
     for _ in range(depth + 1):
@@ -19,21 +19,21 @@ def model_folders(roots: Iterable[Path], mark: str = "", depth: int = DEPTH) -> 
         for folder in level:
             looked_at += 1
             if looked_at > MOST_LOOKED_AT:
-                return found
+                return results
             files, folders = _inside(folder)
             if mark in files if mark else any(name in files for name in MARKS):
-                found.append(folder)
+                results.append(folder)
             else:
                 below += folders
         level = below
-    return found
+    return results
 
 
 def names_below(folder: Path) -> str:
     """The model folders below this one for a sentence, empty where there is none."""
-    found = [str(path.relative_to(folder)) for path in model_folders([folder]) if path != folder]
-    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-    return ", ".join(found[:MOST_NAMED]) + more
+    names = [str(path.relative_to(folder)) for path in model_folders([folder]) if path != folder]
+    suffix = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + suffix
 
 
 def _inside(folder: Path) -> tuple[set[str], list[Path]]:

@@ -38,28 +38,28 @@ def generation_settings(folder: Path | None, *, encoder_decoder: bool = False) -
         stated = read_json(folder / FILE)
     except ModelError:
         return {}
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for name in NAMES:
         value = _usable(name, stated.get(name))
         if value is not None:
-            found[name] = value
-    if encoder_decoder and "max_new_tokens" not in found and stated.get("max_length") != UNCHOSEN_LENGTH:
+            settings[name] = value
+    if encoder_decoder and "max_new_tokens" not in settings and stated.get("max_length") != UNCHOSEN_LENGTH:
         length = _usable("max_new_tokens", stated.get("max_length"))
-        found |= {"max_new_tokens": length} if length else {}
+        settings |= {"max_new_tokens": length} if length else {}
     stop = stated.get("stop_strings")
     texts = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, list) else ()
-    if texts and all(isinstance(one, str) and 0 < len(one) <= 200 for one in texts) and len(texts) <= 16:
-        found["stop"] = texts
-    return found | _drawing(stated, found)
+    if texts and all(isinstance(text, str) and 0 < len(text) <= 200 for text in texts) and len(texts) <= 16:
+        settings["stop"] = texts
+    return settings | _drawing(stated, settings)
 
 
-def _drawing(stated: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+def _drawing(stated: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
     """Whether to sample: as stated; a file that shapes the distribution without a temperature means 1."""
     if stated.get("do_sample") is False or stated.get("temperature") == 0:
         return {"greedy": True}
-    if stated.get("do_sample") is True or any(name in found for name in SHAPES):
-        return {"greedy": False} | ({} if "temperature" in found else {"temperature": 1.0})
-    return {"greedy": True} if found.get("num_beams", 1) > 1 else {}
+    if stated.get("do_sample") is True or any(name in settings for name in SHAPES):
+        return {"greedy": False} | ({} if "temperature" in settings else {"temperature": 1.0})
+    return {"greedy": True} if settings.get("num_beams", 1) > 1 else {}
 
 
 def _usable(name: str, value: Any) -> Any:

@@ -84,11 +84,11 @@ class Hub(FolderBackend):
             folder = snapshot(options, source.location, source.revision)
             if folder.is_dir():
                 return inspect_folder(folder, name, source, options)
-        found = describe(source.location, source.revision, source.key_env, options.timeout)
-        source = replace(source, revision=found.revision)
-        if (folder := snapshot(options, source.location, found.revision)).is_dir():
+        model = describe(source.location, source.revision, source.key_env, options.timeout)
+        source = replace(source, revision=model.revision)
+        if (folder := snapshot(options, source.location, model.revision)).is_dir():
             return inspect_folder(folder, name, source, options)
-        return _card(found, name, source, options)
+        return _card(model, name, source, options)
 
 
 def endpoint() -> str:
@@ -118,16 +118,18 @@ def describe(repo: str, revision: str | None, key_env: str | None, timeout: floa
     check_id(repo)
     if revision and (not REVISION.fullmatch(revision) or ".." in revision):
         raise ModelError(f"{revision[:120]!r} is no revision; give a branch, a tag or a commit.")
-    asked = f"{endpoint()}/api/models/{repo}/revision/{(revision or 'main').replace('/', '%2F')}"
+    address = f"{endpoint()}/api/models/{repo}/revision/{(revision or 'main').replace('/', '%2F')}"
     with asking(key_env, timeout) as client:
-        told = _get(client, f"{asked}?blobs=true", repo, revision, key_env)
-        sha = told.get("sha")
-        if not isinstance(sha, str) or not SHA.fullmatch(sha) or not isinstance(told.get("siblings"), list):
+        description = _get(client, f"{address}?blobs=true", repo, revision, key_env)
+        sha = description.get("sha")
+        if not isinstance(sha, str) or not SHA.fullmatch(sha) or not isinstance(description.get("siblings"), list):
             raise ModelError(f"{endpoint()} did not answer as a model Hub does; check HF_ENDPOINT.")
-        files = _wanted(told["siblings"], repo)
+        files = _wanted(description["siblings"], repo)
         config = _get(client, file_url(repo, sha, "config.json"), repo, revision, key_env)
     classify(config, repo)
-    return HubModel(repo, sha, files, _licence(told), bool(told.get("gated")), *_numbers(told), config)
+    return HubModel(
+        repo, sha, files, _licence(description), bool(description.get("gated")), *_numbers(description), config
+    )
 
 
 @contextmanager
@@ -191,23 +193,23 @@ def refuse(answer: httpx.Response, repo: str, revision: str | None, key_env: str
 
 def _wanted(siblings: list[Any], repo: str) -> tuple[HubFile, ...]:
     """Configuration, tokenizer, card and the safetensors weights of the top folder, and nothing else."""
-    found = {s["rfilename"]: s for s in siblings if isinstance(s, dict) and isinstance(s.get("rfilename"), str)}
-    safetensors = [n for n in found if n.endswith(".safetensors") and SAFE.fullmatch(n)]
+    by_name = {s["rfilename"]: s for s in siblings if isinstance(s, dict) and isinstance(s.get("rfilename"), str)}
+    safetensors = [n for n in by_name if n.endswith(".safetensors") and SAFE.fullmatch(n)]
     weights = [n for n in safetensors if n.startswith("model")]
-    if "adapter_config.json" in found and "config.json" not in found:
+    if "adapter_config.json" in by_name and "config.json" not in by_name:
         raise ModelError(f"{repo} is a PEFT adapter, not a whole model; download it and add it as an adapter.")
     if not weights:
-        if pickled := sorted(n for n in found if n.endswith(PICKLED)):
+        if pickled := sorted(n for n in by_name if n.endswith(PICKLED)):
             raise ModelError(
                 f"{repo} holds its weights as {pickled[0]}, a pickle, which can run code when it is read; choose a "
                 "revision or a model with safetensors."
             )
         raise ModelError(f"{repo} has no safetensors weights of a transformers model; choose another.")
-    if "model.safetensors" in weights and "model.safetensors.index.json" not in found:
+    if "model.safetensors" in weights and "model.safetensors.index.json" not in by_name:
         weights = ["model.safetensors"]
-    names = {n for n in found if SAFE.fullmatch(n) and (n in TOKENIZER_FILES or TEXTS.fullmatch(n))}
+    names = {n for n in by_name if SAFE.fullmatch(n) and (n in TOKENIZER_FILES or TEXTS.fullmatch(n))}
     names = {n for n in names if n not in safetensors} | set(weights)
-    return tuple(_file(found[name], repo) for name in sorted(names))
+    return tuple(_file(by_name[name], repo) for name in sorted(names))
 
 
 def _file(entry: dict[str, Any], repo: str) -> HubFile:
@@ -224,17 +226,17 @@ def _file(entry: dict[str, Any], repo: str) -> HubFile:
     )
 
 
-def _licence(told: dict[str, Any]) -> str | None:
-    card = told.get("cardData")
+def _licence(description: dict[str, Any]) -> str | None:
+    card = description.get("cardData")
     licence = card.get("license") if isinstance(card, dict) else None
     if licence == "other" and isinstance(card, dict):
         licence = card.get("license_name") or licence
     return ", ".join(map(str, licence)) if isinstance(licence, list) else licence
 
 
-def _numbers(told: dict[str, Any]) -> tuple[int | None, str | None]:
+def _numbers(description: dict[str, Any]) -> tuple[int | None, str | None]:
     """(parameters, dtype) where the Hub has counted them."""
-    counted = told.get("safetensors")
+    counted = description.get("safetensors")
     parts = counted.get("parameters") if isinstance(counted, dict) else None
     if not isinstance(parts, dict) or not parts or not all(isinstance(n, int) for n in parts.values()):
         return None, None
@@ -242,28 +244,30 @@ def _numbers(told: dict[str, Any]) -> tuple[int | None, str | None]:
     return sum(parts.values()), names.get(max(parts, key=lambda key: parts[key]))
 
 
-def _card(found: HubModel, name: str, source: Source, options: Options) -> Card:
-    family, architecture = classify(found.config, found.repo)
-    dtype = found.dtype or found.config.get("dtype") or found.config.get("torch_dtype")
-    room = context(found.config, {})
-    known = found.parameters
+def _card(model: HubModel, name: str, source: Source, options: Options) -> Card:
+    family, architecture = classify(model.config, model.repo)
+    dtype = model.dtype or model.config.get("dtype") or model.config.get("torch_dtype")
+    room = context(model.config, {})
+    parameters = model.parameters
     size = (
-        foreseen(found.config, family, known, room, load_dtype(options, str(dtype), family), options) if known else None
+        foreseen(model.config, family, parameters, room, load_dtype(options, str(dtype), family), options)
+        if parameters
+        else None
     )
     return Card(
         name=name,
         source=source,
-        role=role_of(family, found.config),
+        role=role_of(family, model.config),
         family=family,
         architecture=architecture,
-        parameters=found.parameters,
+        parameters=model.parameters,
         dtype=dtype if isinstance(dtype, str) else None,
-        disk_bytes=found.bytes,
+        disk_bytes=model.bytes,
         memory_bytes=size.total if size else None,
         cache_bytes=size.cache if size else None,
         loaded_dtype=size.dtype if size else None,
         context=room,
-        licence=found.licence,
+        licence=model.licence,
     )
 
 

@@ -83,10 +83,10 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
 
 def hash_of(files: list[Path], folder: Path, options: Options) -> str | None:
     """The content's hash; None where counting it would keep a user waiting, unless `hash_all` is set."""
-    known = digests(options.hashes)
-    if not options.hash_all and known.unread(files) > AT_ONCE:
+    store = digests(options.hashes)
+    if not options.hash_all and store.unread(files) > AT_ONCE:
         return None
-    return content_hash(files, folder, known)
+    return content_hash(files, folder, store)
 
 
 def role_of(family: Family, config: dict[str, Any]) -> Literal["generate", "reward", "classify"]:
@@ -134,10 +134,10 @@ def known_classes() -> tuple[dict[str, Family], dict[str, str]]:
 
     Read from the source of its auto classes, because importing them imports torch and takes seconds.
     """
-    place = importlib.util.find_spec("transformers")
-    if place is None or not place.submodule_search_locations:
+    spec = importlib.util.find_spec("transformers")
+    if spec is None or not spec.submodule_search_locations:
         raise ModelError("The package transformers is not installed; install requirements.txt.")
-    path = Path(place.submodule_search_locations[0]) / "models" / "auto" / "modeling_auto.py"
+    path = Path(spec.submodule_search_locations[0]) / "models" / "auto" / "modeling_auto.py"
     tables: dict[str, list[Any]] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
@@ -158,7 +158,7 @@ def known_classes() -> tuple[dict[str, Family], dict[str, str]]:
 def check_tokenizer(folder: Path) -> dict[str, Any]:
     """The tokenizer's settings ({} where it has none); raises ModelError where there is no tokenizer."""
     names = {path.name for path in folder.iterdir()}
-    if not any(wanted <= names for wanted in TOKENIZERS):
+    if not any(required <= names for required in TOKENIZERS):
         raise ModelError(f"{folder} has no tokenizer (tokenizer.json); copy it from where the model came from.")
     if "tokenizer.json" in names and not isinstance(read_json(folder / "tokenizer.json", 2**28).get("model"), dict):
         raise ModelError(f"{folder / 'tokenizer.json'} describes no tokenizer; download or save it again.")
@@ -183,9 +183,11 @@ def count(tensors: list[Tensor]) -> tuple[int, str]:
 
 def check_sizes(config: dict[str, Any], parameters: int, where: str) -> None:
     """Refuses a configuration that describes a far larger model than the weights hold, which would fill the memory."""
-    given = {key: [config[name] for name in names if config.get(name) is not None] for key, names in SIZES.items()}
+    sizes_given = {
+        key: [config[name] for name in names if config.get(name) is not None] for key, names in SIZES.items()
+    }
     # A list gives every layer its own size.
-    sizes = {key: values[0] if values and not isinstance(values[0], list) else 1 for key, values in given.items()}
+    sizes = {key: values[0] if values and not isinstance(values[0], list) else 1 for key, values in sizes_given.items()}
     if strange := [key for key, value in sizes.items() if not isinstance(value, int) or not 1 <= value < 2**31]:
         raise ModelError(f"{where} gives {sizes[strange[0]]!r} as its {strange[0]}; its config.json is damaged.")
     layers, width, vocabulary, inner = (sizes[key] for key in SIZES)
@@ -203,13 +205,13 @@ def context(config: dict[str, Any], tokenizer_config: dict[str, Any]) -> int | N
     if config.get("model_type") in RELATIVE and "n_positions" not in config:
         # Relative positions have no end; this is as far as the decoding loop goes with them.
         sizes.append(1024)
-    found = min(sizes, default=None)
-    if found and config.get("model_type") in ("roberta", "xlm-roberta", "camembert"):
+    smallest = min(sizes, default=None)
+    if smallest and config.get("model_type") in ("roberta", "xlm-roberta", "camembert"):
         # These count positions from the padding token's id on, so that the first ones are never used.
         padding = config.get("pad_token_id")
-        found -= (padding if isinstance(padding, int) and 0 <= padding < found - 1 else 1) + 1
+        smallest -= (padding if isinstance(padding, int) and 0 <= padding < smallest - 1 else 1) + 1
     longest = tokenizer_config.get("model_max_length")
-    return found or (int(longest) if isinstance(longest, int | float) and 0 < longest < NO_LIMIT else None)
+    return smallest or (int(longest) if isinstance(longest, int | float) and 0 < longest < NO_LIMIT else None)
 
 
 def is_starter_template(folder: Path) -> bool:
@@ -245,13 +247,13 @@ def _readme(folder: Path) -> tuple[str, str | None]:
 
 def _split(text: str) -> tuple[str, str]:
     """(YAML front matter, the rest)."""
-    found = re.match(r"\A---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", text, re.DOTALL)
-    return (found[1], found[2]) if found else ("", text)
+    match = re.match(r"\A---\r?\n(.*?)\r?\n---\r?\n(.*)\Z", text, re.DOTALL)
+    return (match[1], match[2]) if match else ("", text)
 
 
 def _front_matter(front: str, key: str) -> str | None:
-    found = re.search(rf"^{key}:[ \t]*(?:\n[ \t]*-[ \t]*)?\[?[ \t]*['\"]?([\w.+ -]+)", front, re.MULTILINE)
-    return found[1].strip()[:60] if found else None
+    match = re.search(rf"^{key}:[ \t]*(?:\n[ \t]*-[ \t]*)?\[?[ \t]*['\"]?([\w.+ -]+)", front, re.MULTILINE)
+    return match[1].strip()[:60] if match else None
 
 
 def _licence_file(folder: Path) -> str | None:
@@ -261,8 +263,8 @@ def _licence_file(folder: Path) -> str | None:
             first = next((line.strip() for line in lines if line.strip()), "")
             if first.startswith("Permission is hereby granted") or "MIT" in first:
                 return "MIT"
-            known = next((name for name in LICENCES if name in first), None)
-            return known or (first[:60] or None)
+            licence = next((name for name in LICENCES if name in first), None)
+            return licence or (first[:60] or None)
     return None
 
 

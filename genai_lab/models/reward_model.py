@@ -25,7 +25,7 @@ def plain(prompt: PromptLike) -> str:
     """A prompt of messages as text, as conversations are written out."""
     if isinstance(prompt, str):
         return prompt
-    return write_text([Message(one["role"], one["content"]) for one in prompt], cue=True)
+    return write_text([Message(message["role"], message["content"]) for message in prompt], cue=True)
 
 
 def as_messages(prompt: PromptLike) -> Sequence[Mapping[str, Any]]:
@@ -49,10 +49,10 @@ def encode_prompt_and_completion(
     while len(first) > 1 and first[-1] == tokenizer.eos_token_id:
         first.pop()
     end = [] if tokenizer.eos_token_id is None else [int(tokenizer.eos_token_id)]
-    rest = tokenizer(with_separator(prompt, completion), add_special_tokens=False, truncation=False, verbose=False)[
-        "input_ids"
-    ]
-    last = [*rest, *end]
+    continuation = tokenizer(
+        with_separator(prompt, completion), add_special_tokens=False, truncation=False, verbose=False
+    )["input_ids"]
+    last = [*continuation, *end]
     cut = len(first) + len(last) > length
     last = last[: max(1, length - 1)]
     return first[-max(1, length - len(last)) :], last, cut
@@ -66,12 +66,12 @@ def encode_text_pair(tokenizer: Any, prompt: str, completion: str, length: int) 
     over = len(ids) - length
     if over <= 0:
         return ids, False
-    of_prompt = [place for place, one in enumerate(side) if one == 0]
-    of_completion = [place for place, one in enumerate(side) if one == 1]
+    of_prompt = [index for index, text_index in enumerate(side) if text_index == 0]
+    of_completion = [index for index, text_index in enumerate(side) if text_index == 1]
     dropped = set(of_prompt[:over])
     if over > len(dropped):
         dropped |= set(of_completion[len(dropped) - over :])
-    return [token for place, token in enumerate(ids) if place not in dropped], True
+    return [token for index, token in enumerate(ids) if index not in dropped], True
 
 
 def with_separator(prompt: str, completion: str) -> str:
@@ -90,12 +90,12 @@ class RewardModel(Scorer):
 
         if card.role != "reward" or card.path is None:
             raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
-        kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+        options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
         super().__init__(card)
-        self.tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
+        self.tokenizer = AutoTokenizer.from_pretrained(card.path, **options)
         with READING:
             module = AutoModelForSequenceClassification.from_pretrained(
-                card.path, use_safetensors=True, dtype=torch.float32, **kept
+                card.path, use_safetensors=True, dtype=torch.float32, **options
             )
         if module.config.num_labels != 1:
             raise ModelError(f"{card.name} has {module.config.num_labels} outputs, and a reward model has one.")
@@ -104,9 +104,9 @@ class RewardModel(Scorer):
         self.pad = int(module.config.pad_token_id or 0)
         self.decoder = reads_forward(module)
         trained_here = module.config.id2label.get(0) == "reward"  # in plain text, where it does not name its form
-        told = getattr(module.config, PROMPT_FORMAT, None) or ("plain" if trained_here else None)
+        stated = getattr(module.config, PROMPT_FORMAT, None) or ("plain" if trained_here else None)
         by_template = bool(self.tokenizer.chat_template) and not card.completes
-        self.chat = self.decoder and (told == "chat" if told in ("chat", "plain") else by_template)
+        self.chat = self.decoder and (stated == "chat" if stated in ("chat", "plain") else by_template)
         self.longest = min(card.context or LONGEST, LONGEST)
 
     def close(self) -> None:
@@ -115,8 +115,8 @@ class RewardModel(Scorer):
     def coded(self, prompt: PromptLike, completion: str) -> list[int]:
         """The tokens that the model reads: in its chat template where it was trained in it, or has one."""
         if self.decoder:
-            asked = as_messages(prompt) if self.chat else plain(prompt)
-            first, last, _ = encode_prompt_and_completion(self.tokenizer, asked, completion, self.longest)
+            question = as_messages(prompt) if self.chat else plain(prompt)
+            first, last, _ = encode_prompt_and_completion(self.tokenizer, question, completion, self.longest)
             return first + last
         prompt = plain(prompt)
         return encode_text_pair(self.tokenizer, prompt, completion, self.longest)[0]
@@ -131,21 +131,21 @@ class RewardModel(Scorer):
 
         if len(prompts) != len(completions):
             raise ModelError(f"There are {len(prompts)} prompts and {len(completions)} completions; give equally many.")
-        rows = [self.coded(*one) for one in zip(prompts, completions, strict=True)]
-        found = [0.0] * len(rows)
-        order = sorted(range(len(rows)), key=lambda place: (len(rows[place]), place))
+        rows = [self.coded(*value) for value in zip(prompts, completions, strict=True)]
+        values = [0.0] * len(rows)
+        order = sorted(range(len(rows)), key=lambda index: (len(rows[index]), index))
         while order:
             count = max(1, min(len(order), BATCH_TOKENS // max(1, len(rows[order[-1]]))))
             places, order = order[-count:], order[:-count]
             width = len(rows[places[-1]])
-            ids = torch.tensor([rows[place] + [self.pad] * (width - len(rows[place])) for place in places])
-            mask = torch.tensor([[1] * len(rows[place]) + [0] * (width - len(rows[place])) for place in places])
+            ids = torch.tensor([rows[index] + [self.pad] * (width - len(rows[index])) for index in places])
+            mask = torch.tensor([[1] * len(rows[index]) + [0] * (width - len(rows[index])) for index in places])
             device = self.module.device
             with torch.inference_mode():
                 out = self.module(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
-            for place, one in zip(places, out.float()[:, 0].tolist(), strict=True):
-                found[place] = one
-        return found
+            for index, value in zip(places, out.float()[:, 0].tolist(), strict=True):
+                values[index] = value
+        return values
 
 
 def reads_forward(module: Any) -> bool:

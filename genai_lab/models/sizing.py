@@ -104,10 +104,10 @@ def cached_numbers(config: dict[str, Any], room: int | None) -> int:
 
     A decoder keeps both for each of its layers, and one below an encoder keeps the encoder's beside its own.
     """
-    layers, heads, kept, size, width = (_first(config, names) for names in HEADS)
+    layers, heads, kv_heads, size, width = (_first(config, names) for names in HEADS)
     size = size or (width // heads if heads else 0)
     sides = 2 if config.get("is_encoder_decoder") else 1
-    return 2 * sides * layers * (kept or heads) * size * min(room or CACHED, CACHED)
+    return 2 * sides * layers * (kv_heads or heads) * size * min(room or CACHED, CACHED)
 
 
 def _first(config: dict[str, Any], names: tuple[str, ...]) -> int:

@@ -28,9 +28,9 @@ class Starter(FolderBackend):
         return "shipped with the lab"
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
-        known = starters()
-        if source.location not in known:
-            listed = ", ".join(known) or "none; build them with `make starter`"
+        names = starters()
+        if source.location not in names:
+            listed = ", ".join(names) or "none; build them with `make starter`"
             raise ModelError(f"There is no starter model called {source.location[:100]!r}. Known: {listed}.")
         return inspect_folder(WEIGHTS / source.location, name, source, options)
 

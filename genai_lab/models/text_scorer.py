@@ -41,12 +41,12 @@ class TextScorer(Scorer):
             raise ModelError(
                 f"{card.name} is of the family {card.family}, which judges no texts; choose a local model."
             )
-        kept = {"trust_remote_code": False, "local_files_only": True}
+        options = {"trust_remote_code": False, "local_files_only": True}
         super().__init__(card)
-        self._tokenizer = AutoTokenizer.from_pretrained(card.path, **kept)
+        self._tokenizer = AutoTokenizer.from_pretrained(card.path, **options)
         kind = kinds[card.family]
         with READING:
-            self._module = kind.from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **kept)
+            self._module = kind.from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **options)
         self._module.eval()
         self.tensor_bytes = bytes_of(self._module)
         limit = getattr(self._module.config, "max_position_embeddings", 512)
@@ -61,13 +61,13 @@ class TextScorer(Scorer):
 
         if self.card.family != "classifier":
             return super().scores(texts, label)
-        place = self._place(label)
-        found: list[float | None] = []
+        column = self._place(label)
+        values: list[float | None] = []
         for start in range(0, len(texts), BATCH):
             coded = self._coded(texts[start : start + BATCH])
             with torch.inference_mode():
-                found += self._module(**coded).logits.softmax(-1)[:, place].tolist()
-        return found
+                values += self._module(**coded).logits.softmax(-1)[:, column].tolist()
+        return values
 
     @property
     def reads_input(self) -> bool:
@@ -86,14 +86,14 @@ class TextScorer(Scorer):
             raise ModelError(
                 f"{self.card.name} reads an input before each text; name it, or choose a decoder-only one."
             )
-        found = [LogProbability(0.0, 0)] * len(texts)
-        order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+        results = [LogProbability(0.0, 0)] * len(texts)
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         step = max(1, min(BATCH, LOGITS // (self._longest * self._module.config.vocab_size)))
         for start in range(0, len(order), step):
             places = order[start : start + step]
-            for place, one in zip(places, self._batch(texts, inputs, places), strict=True):
-                found[place] = one
-        return found
+            for index, value in zip(places, self._batch(texts, inputs, places), strict=True):
+                results[index] = value
+        return results
 
     def close(self) -> None:
         self._module = None
@@ -102,19 +102,19 @@ class TextScorer(Scorer):
         """One batch, padded on the right."""
         import torch
 
-        coded = self._coded([texts[place] for place in places])
+        coded = self._coded([texts[index] for index in places])
         ids, mask = coded["input_ids"], coded["attention_mask"].clone()
         if ids.shape[1] == 0:
             return [LogProbability(0.0, 0)] * len(places)
         with torch.inference_mode():
             if self.reads_input:
-                read = self._coded([inputs[place] for place in places])
+                read = self._coded([inputs[index] for index in places])
                 logits = self._module(**read, labels=ids.masked_fill(mask == 0, -100)).logits
             else:
                 logits = self._module(**coded).logits[:, :-1]
                 ids, mask = ids[:, 1:], mask[:, 1:]
-            own = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0] * mask
-        return [LogProbability(*one) for one in zip(own.sum(-1).tolist(), mask.sum(-1).tolist(), strict=True)]
+            log_shares = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0] * mask
+        return [LogProbability(*sums) for sums in zip(log_shares.sum(-1).tolist(), mask.sum(-1).tolist(), strict=True)]
 
     @clear_panics("The tokenizer")
     def _coded(self, texts: Sequence[str]) -> Any:
@@ -125,7 +125,7 @@ class TextScorer(Scorer):
         return coded
 
     def _place(self, label: str) -> int:
-        names = {str(name).lower(): int(place) for place, name in self._module.config.id2label.items()}
+        names = {str(name).lower(): int(index) for index, name in self._module.config.id2label.items()}
         for name in (label.lower(),) if label else WRONG:
             if name in names:
                 return names[name]

@@ -18,8 +18,8 @@ from genai_lab.models.loading import READING
 from genai_lab.models.tokenizer_panics import clear_panics
 
 if TYPE_CHECKING:
-    from genai_lab.decoding.sequences import Row
-    from genai_lab.decoding.soft_prompt import Soft
+    from genai_lab.decoding.sequences import DecodingSequence
+    from genai_lab.decoding.soft_prompt import SoftPrompt
 
 log = logging.getLogger(__name__)
 DECODED = 50_000
@@ -64,18 +64,18 @@ class LocalGenerator:
         # A stream decodes its last two tokens at every step, and texts repeat their pairs.
         self._decoded = lru_cache(maxsize=DECODED)(self._decode_anew)
 
-    def submit(self, requests: Sequence[Request], *, soft: "Soft | None" = None) -> list[Stream]:
+    def submit(self, requests: Sequence[Request], *, soft: "SoftPrompt | None" = None) -> list[Stream]:
         """`soft` stands before every prompt."""
-        made = [self._rows(request, soft) for request in requests]
-        drawn: list[Row] = []
-        for own in made:
-            if own[0].sampling.num_beams > 1:
-                self.scheduler.call(lambda own=own: self._beam_search(own))  # type: ignore[misc]
+        by_request = [self._rows(request, soft) for request in requests]
+        sampled: list[DecodingSequence] = []
+        for rows in by_request:
+            if rows[0].sampling.num_beams > 1:
+                self.scheduler.call(lambda rows=rows: self._beam_search(rows))  # type: ignore[misc]
             else:
-                drawn += own
-        if drawn:
-            self.scheduler.submit(drawn)
-        return [own[0].stream for own in made]
+                sampled += rows
+        if sampled:
+            self.scheduler.submit(sampled)
+        return [rows[0].stream for rows in by_request]
 
     def render(self, prompt: Prompt) -> str:
         """The text that the model reads: the prompt itself, or the messages in the chat template."""
@@ -95,8 +95,8 @@ class LocalGenerator:
         return [(token, self.token_text(token)) for token in self._encode(text, "completion", special=False)]
 
     def context_ids(self, prompt: Prompt) -> tuple[int, ...]:
-        own = [] if self.seq2seq else self._encode(self.render(prompt), prompt.mode)
-        return (*self._decoder_start(), *own, *prompt.prefix)
+        prompt_ids = [] if self.seq2seq else self._encode(self.render(prompt), prompt.mode)
+        return (*self._decoder_start(), *prompt_ids, *prompt.prefix)
 
     def prefix_text(self, prompt: Prompt) -> str:
         before = self.context_ids(replace(prompt, prefix=()))
@@ -114,8 +114,8 @@ class LocalGenerator:
         if self.owned is not None:
             self.owned.close()
 
-    def _rows(self, request: Request, soft: "Soft | None") -> "list[Row]":
-        from genai_lab.decoding.sequences import Row, TokenStream
+    def _rows(self, request: Request, soft: "SoftPrompt | None") -> "list[DecodingSequence]":
+        from genai_lab.decoding.sequences import DecodingSequence, TokenStream
 
         prompt, sampling = request.prompt, request.sampling.seeded()
         if sampling.num_beams > 1 and sampling.num_return_sequences > sampling.num_beams:
@@ -128,22 +128,22 @@ class LocalGenerator:
             ids += prompt.prefix
         if not ids:
             raise LabError("The prompt is empty; type something or choose an example.")
-        begun = [*self._decoder_start(), *prompt.prefix] if self.seq2seq else []
-        read, written = self._sizes(ids, begun, soft)
+        decoder_prefix = [*self._decoder_start(), *prompt.prefix] if self.seq2seq else []
+        read, written = self._sizes(ids, decoder_prefix, soft)
         if max(read, written) >= self.context:
             raise PromptTooLong(max(read, written), self.context)
         stream = TokenStream(sampling.num_return_sequences, rendered)
         return [
-            Row(
+            DecodingSequence(
                 prompt=ids,
-                begun=begun,
+                decoder_prefix=decoder_prefix,
                 shared=self._shared(prompt, rendered),
                 soft=soft,
                 stream=stream,
                 index=index,
                 sampling=sampling,
-                context=list(begun) if self.seq2seq else list(ids),
-                before=begun if self.seq2seq else ids,
+                context=list(decoder_prefix) if self.seq2seq else list(ids),
+                before=decoder_prefix if self.seq2seq else ids,
                 decode=self._decode,
                 byte_of=self._byte_of,
                 notes=self._notes,
@@ -155,13 +155,13 @@ class LocalGenerator:
             for index in range(sampling.num_return_sequences)
         ]
 
-    def _sizes(self, ids: list[int], begun: list[int], soft: "Soft | None") -> tuple[int, int]:
+    def _sizes(self, ids: list[int], decoder_prefix: list[int], soft: "SoftPrompt | None") -> tuple[int, int]:
         """Tokens that are read, and of the decoder's context those that are taken, virtual ones among them."""
-        more = soft.size if soft is not None else 0
+        virtual = soft.size if soft is not None else 0
         if not self.seq2seq:
-            return more + len(ids), more + len(ids)
-        decoder = more if soft is not None and soft.keys_values is not None else 0
-        return more - decoder + len(ids), decoder + len(begun)
+            return virtual + len(ids), virtual + len(ids)
+        decoder = virtual if soft is not None and soft.keys_values is not None else 0
+        return virtual - decoder + len(ids), decoder + len(decoder_prefix)
 
     def _shared(self, prompt: Prompt, rendered: str) -> int:
         """Tokens that the shared characters surely fill; the last one may reach beyond them."""
@@ -200,26 +200,28 @@ class LocalGenerator:
                 return piece.replace("▁", " ")
             return str(self.tokenizer.decode([token_id], skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
-    def _beam_search(self, rows: "list[Row]") -> None:
+    def _beam_search(self, rows: "list[DecodingSequence]") -> None:
         """transformers' own beam search, in the scheduler's thread; the texts come when it is done."""
         import torch
         from transformers import StoppingCriteria, StoppingCriteriaList
 
         from genai_lab.decoding.sequences import as_lab_error
 
-        first, breathe = rows[0], self.scheduler.breathe
+        first, yield_to_batch = rows[0], self.scheduler.yield_to_batch
         if first.finished is not None:
             return
 
         class Cancelled(StoppingCriteria):
-            def __call__(self, input_ids: Any, scores: Any, **more: Any) -> Any:
-                breathe()
+            def __call__(self, input_ids: Any, scores: Any, **decoder_inputs: Any) -> Any:
+                yield_to_batch()
                 return torch.full((input_ids.shape[0],), first.stream.cancelled, device=input_ids.device)
 
         sampling = first.sampling
         ids = torch.tensor([first.prompt], device=self.module.device)
-        more: dict[str, Any] = (
-            {"decoder_input_ids": torch.tensor([first.begun], device=self.module.device)} if self.seq2seq else {}
+        decoder_inputs: dict[str, Any] = (
+            {"decoder_input_ids": torch.tensor([first.decoder_prefix], device=self.module.device)}
+            if self.seq2seq
+            else {}
         )
         try:
             module = self.module if first.soft is None else first.soft.module
@@ -234,9 +236,9 @@ class LocalGenerator:
                 no_repeat_ngram_size=sampling.no_repeat_ngram_size,
                 pad_token_id=self.tokenizer.pad_token_id or min(self._ends, default=0),
                 stopping_criteria=StoppingCriteriaList([Cancelled()]),
-                **more,
+                **decoder_inputs,
             )
-            skip = len(first.begun) if self.seq2seq else len(first.prompt)
+            skip = len(first.decoder_prefix) if self.seq2seq else len(first.prompt)
             for row, ids in zip(rows, out[:, skip:].tolist(), strict=True):
                 for token_id in ids:
                     row.push(Token(token_id, self.token_text(token_id)))
@@ -261,17 +263,19 @@ def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
     talk.set_verbosity_error()
     talk.disable_progress_bar()
     device, dtype = choose_device(options.device), options.dtype
-    kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    options_kept: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
-        config = AutoConfig.from_pretrained(path, **kept)
+        config = AutoConfig.from_pretrained(path, **options_kept)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        wanted = getattr(torch, dtype) if dtype != "auto" else (torch.float32 if device == "cpu" else "auto")
+        torch_dtype = getattr(torch, dtype) if dtype != "auto" else (torch.float32 if device == "cpu" else "auto")
         with READING:
-            made: Any = kind.from_pretrained(path, use_safetensors=True, dtype=wanted, output_loading_info=True, **kept)
-        module, told = made
-        _refuse_missing(card, sorted(told["missing_keys"]))
+            loaded: Any = kind.from_pretrained(
+                path, use_safetensors=True, dtype=torch_dtype, output_loading_info=True, **options_kept
+            )
+        module, loading_info = loaded
+        _refuse_missing(card, sorted(loading_info["missing_keys"]))
         module = module.to(device).eval()
-        tokenizer = AutoTokenizer.from_pretrained(path, **kept)
+        tokenizer = AutoTokenizer.from_pretrained(path, **options_kept)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as problem:
         log.info("loading %s failed", path, exc_info=problem)
         reason = str(problem).strip().splitlines()[0][:300] if str(problem).strip() else type(problem).__name__
@@ -282,23 +286,25 @@ def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
 def _refuse_missing(card: Card, missing: list[str]) -> None:
     """transformers fills weights that a checkpoint lacks with random numbers and goes on."""
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        suffix = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(
-            f"{card.name} cannot be loaded: its weights lack {missing[0]}{more}, so the files are not this whole "
+            f"{card.name} cannot be loaded: its weights lack {missing[0]}{suffix}, so the files are not this whole "
             "model; download or save it again."
         )
 
 
-def choose_device(wanted: str) -> str:
+def choose_device(device: str) -> str:
     """CUDA where there is one, then Apple's, then the CPU; raises BadSetting for one that is not there."""
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return next(name for name, found in there.items() if found)
-    if not there.get(wanted, False):
-        raise BadSetting("device", wanted, f"one that is there: {', '.join(n for n, found in there.items() if found)}")
-    return wanted
+    if device == "auto":
+        return next(name for name, available in there.items() if available)
+    if not there.get(device, False):
+        raise BadSetting(
+            "device", device, f"one that is there: {', '.join(n for n, available in there.items() if available)}"
+        )
+    return device
 
 
 def context_of(module: Any, tokenizer: Any) -> int:
@@ -307,24 +313,24 @@ def context_of(module: Any, tokenizer: Any) -> int:
     sizes = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "sliding_window")]
     if module.config.model_type in ("t5", "mt5", "umt5") and not sizes[1]:
         sizes.append(1024)
-    found = [size for size in sizes if isinstance(size, int) and size > 0]
-    return min(found, default=min(getattr(tokenizer, "model_max_length", 2048), 2048))
+    positions = [size for size in sizes if isinstance(size, int) and size > 0]
+    return min(positions, default=min(getattr(tokenizer, "model_max_length", 2048), 2048))
 
 
 def byte_tokens(tokenizer: Any) -> dict[int, int]:
     """The values of the tokens that stand for single bytes ("<0xE6>"), {} for a tokenizer that has none."""
-    found = {}
+    byte_of = {}
     for byte in range(256):
         token = tokenizer.convert_tokens_to_ids(f"<0x{byte:02X}>")
         if token is None or token == tokenizer.unk_token_id:
             return {}
-        found[token] = byte
+        byte_of[token] = byte
     # Others may have such a text as a word.
-    letter = next(token for token, byte in found.items() if byte == ord("A"))
-    return found if tokenizer.decode([letter]).strip() == "A" else {}
+    letter = next(token for token, byte in byte_of.items() if byte == ord("A"))
+    return byte_of if tokenizer.decode([letter]).strip() == "A" else {}
 
 
 def _end_ids(module: Any, tokenizer: Any) -> frozenset[int]:
     ends = module.generation_config.eos_token_id
-    found = set(ends) if isinstance(ends, list) else {ends}
-    return frozenset(token for token in {*found, tokenizer.eos_token_id} if token is not None)
+    ids = set(ends) if isinstance(ends, list) else {ends}
+    return frozenset(token for token in {*ids, tokenizer.eos_token_id} if token is not None)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from genai_lab.models.transformers import LocalGenerator
 
 
-def shared(module: Any, own: Collection[str] = ()) -> Any:
+def shared(module: Any, copied_names: Collection[str] = ()) -> Any:
     """The module again over the same memory, free to be changed; parameters named in `own` are copied.
 
     Its parameters are objects of their own, so that marking or replacing them does not reach the first module.
@@ -21,7 +21,7 @@ def shared(module: Any, own: Collection[str] = ()) -> Any:
     import torch
 
     memo: dict[int, Any] = {}
-    copied = {id(weight) for name, weight in module.named_parameters(remove_duplicate=False) if name in own}
+    copied = {id(weight) for name, weight in module.named_parameters(remove_duplicate=False) if name in copied_names}
     for weight in module.parameters():
         data = weight.detach().clone() if id(weight) in copied else weight.detach()
         memo[id(weight)] = torch.nn.Parameter(data, requires_grad=False)
@@ -46,26 +46,26 @@ def soft_prompt(base: Any, folder: Path) -> Any:
     """The adapter's virtual tokens (`Soft`) as PEFT computes them."""
     import torch
 
-    from genai_lab.decoding.soft_prompt import Soft
+    from genai_lab.decoding.soft_prompt import SoftPrompt
 
     peft = _peft(base, folder)
     with torch.no_grad():
         # One token behind them: what does not go with the base's layers fails here and not in the midst of a batch.
         first = torch.zeros((1, 1), dtype=torch.long, device=base.module.device)
         peft(input_ids=first, attention_mask=first + 1, **({"decoder_input_ids": first} if base.seq2seq else {}))
-        found, size = peft.get_prompt(1), int(peft.active_peft_config.num_virtual_tokens)
-        if torch.is_tensor(found):
+        prompt, size = peft.get_prompt(1), int(peft.active_peft_config.num_virtual_tokens)
+        if torch.is_tensor(prompt):
             # PEFT takes only the encoder's half of what it trains for an encoder-decoder model.
-            return Soft(size, found[0, :size].detach().clone(), module=peft)
-    own = getattr(found, "self_attention_cache", found)
-    pairs = tuple((layer.keys.detach().clone(), layer.values.detach().clone()) for layer in own.layers)
+            return SoftPrompt(size, prompt[0, :size].detach().clone(), module=peft)
+    cache = getattr(prompt, "self_attention_cache", prompt)
+    pairs = tuple((layer.keys.detach().clone(), layer.values.detach().clone()) for layer in cache.layers)
     network = base.scheduler.network
     if len(pairs) != network.layers:
         raise ModelError(
             f"{folder} has keys for {len(pairs)} layers, and the decoder of its base has {network.layers}; train it "
             "with num_layers set to that."
         )
-    return Soft(size, keys_values=pairs, module=peft)
+    return SoftPrompt(size, keys_values=pairs, module=peft)
 
 
 class SoftGenerator:
@@ -118,14 +118,16 @@ def _peft(base: Any, folder: Path) -> Any:
 
     config = PeftConfig.from_pretrained(str(folder))
     config.inference_mode, config.base_model_name_or_path = True, None
-    given = load_file(folder / "adapter_model.safetensors")
+    tensors = load_file(folder / "adapter_model.safetensors")
     # What an adapter brings for a parameter of the base itself, such as a bias, is written over it.
-    own = {name.removeprefix("base_model.model.").replace(".base_layer", "") for name in given}
+    overwritten = {name.removeprefix("base_model.model.").replace(".base_layer", "") for name in tensors}
     with torch.no_grad():
-        made: Any = get_peft_model(shared(base.module, own), config)
-        needed, allowed = (get_peft_model_state_dict(made, save_embedding_layers=more).keys() for more in (False, True))
-        if strange := sorted((needed - given.keys()) | (given.keys() - allowed)):
-            where = "which its settings do not name" if strange[0] in given else "which its file lacks"
+        model: Any = get_peft_model(shared(base.module, overwritten), config)
+        needed, allowed = (
+            get_peft_model_state_dict(model, save_embedding_layers=embeddings).keys() for embeddings in (False, True)
+        )
+        if strange := sorted((needed - tensors.keys()) | (tensors.keys() - allowed)):
+            where = "which its settings do not name" if strange[0] in tensors else "which its file lacks"
             raise ModelError(f"{folder} does not fit its base: it changes {strange[0]}, {where}.")
-        set_peft_model_state_dict(made, given)
-    return made.eval()
+        set_peft_model_state_dict(model, tensors)
+    return model.eval()

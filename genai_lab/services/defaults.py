@@ -32,23 +32,23 @@ class Defaults(View):
 def defaults(lab: "LabContext", model: str, mode: str | None = None) -> Defaults:
     """What generating with `model` in `mode` (None: the one it does best) starts from; raises UnknownName."""
     card = models.show(lab, model).card
-    own = generation_settings(_folder(lab, card), encoder_decoder=card.family == "encoder-decoder")
-    length = own.get("max_new_tokens") or (CHAT_TOKENS if _is_chat(card, mode) else Sampling().max_new_tokens)
+    stated = generation_settings(_folder(lab, card), encoder_decoder=card.family == "encoder-decoder")
+    length = stated.get("max_new_tokens") or (CHAT_TOKENS if _is_chat(card, mode) else Sampling().max_new_tokens)
     if card.context is not None:
         # Half of the context stays for the prompt.
         length = min(length, max(1, card.context // 2))
-    return Defaults(Sampling(**{**own, "max_new_tokens": length}), frozenset(own))
+    return Defaults(Sampling(**{**stated, "max_new_tokens": length}), frozenset(stated))
 
 
-def sampling_for(lab: "LabContext", model: str, chosen: Mapping[str, Any], mode: str | None = None) -> Sampling:
+def sampling_for(lab: "LabContext", model: str, settings: Mapping[str, Any], mode: str | None = None) -> Sampling:
     """The chosen settings, by name, and the model's defaults for the rest; raises BadSetting and UnknownName.
 
     A model that is greedy by default samples where a temperature or another setting of sampling is chosen.
     """
-    start, chosen = defaults(lab, model, mode).sampling.as_dict(), present_names(Sampling, chosen)
-    if any(name in chosen for name in SHAPES):
+    start, settings = defaults(lab, model, mode).sampling.as_dict(), present_names(Sampling, settings)
+    if any(name in settings for name in SHAPES):
         start["greedy"] = False
-    return Sampling.from_dict({**start, **chosen})
+    return Sampling.from_dict({**start, **settings})
 
 
 def _is_chat(card: Card, mode: str | None) -> bool:

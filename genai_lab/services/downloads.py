@@ -50,11 +50,11 @@ def planned(lab: "LabContext", name: str, source: Source) -> "Plan":
 
 def begin(lab: "LabContext", order: "Plan") -> Download:
     """Queues the download, or tries again the one that stopped; gives the one under way."""
-    known = by_source(lab).get((order.source.location, order.source.revision or ""))
-    if known is not None and known.status in jobs.LIVE:
-        return known
-    if known is not None and known.status in ("failed", "cancelled"):
-        return of_job(jobs.retry(lab, known.id))
+    earlier = by_source(lab).get((order.source.location, order.source.revision or ""))
+    if earlier is not None and earlier.status in jobs.LIVE:
+        return earlier
+    if earlier is not None and earlier.status in ("failed", "cancelled"):
+        return of_job(jobs.retry(lab, earlier.id))
     job = jobs.enqueue(lab, KIND, order.as_dict(), title=f"Download {order.source.location}")
     return of_job(jobs.show(lab, job))
 
@@ -62,7 +62,7 @@ def begin(lab: "LabContext", order: "Plan") -> Download:
 def by_source(lab: "LabContext") -> dict[tuple[str, str], Download]:
     """The newest download of every (repository, commit)."""
     views = jobs.find(lab, kinds=(KIND,), limit=1000)[0]
-    return {(made.repo, made.revision): made for made in map(of_job, reversed(views))}
+    return {(item.repo, item.revision): item for item in map(of_job, reversed(views))}
 
 
 def cancel(lab: "LabContext", download_id: int) -> None:
@@ -70,26 +70,27 @@ def cancel(lab: "LabContext", download_id: int) -> None:
     jobs.cancel(lab, download_id)
 
 
-def discard(lab: "LabContext", made: Download) -> None:
+def discard(lab: "LabContext", item: Download) -> None:
     """Ends the download and deletes what has been fetched of an unfinished model."""
     from genai_lab.models import download
 
-    if made.status in jobs.LIVE:
-        cancel(lab, made.id)
-        jobs.wait(lab, made.id, timeout=15)
-    download.discard(download.Plan.from_dict(jobs.show(lab, made.id).settings).target)
+    if item.status in jobs.LIVE:
+        cancel(lab, item.id)
+        jobs.wait(lab, item.id, timeout=15)
+    download.discard(download.Plan.from_dict(jobs.show(lab, item.id).settings).target)
 
 
 def of_job(view: jobs.JobView) -> Download:
     from genai_lab.models import download
 
     order = download.Plan.from_dict(view.settings)
-    done = int(view.done) if view.live or view.status == "finished" else download.present(order)
+    received = int(view.done) if view.live or view.status == "finished" else download.present(order)
     error = view.error or (
         "The download was cancelled; start it again to go on." if view.status == "cancelled" else None
     )
     return Download(
-        view.id, order.name, order.source.location, order.source.revision or "", done, order.bytes, view.status, error,
+        view.id, order.name, order.source.location, order.source.revision or "", received, order.bytes, view.status,
+        error,
         view.seconds_left,
     )  # fmt: skip
 
@@ -104,5 +105,5 @@ def hub_size(lab: "LabContext", repo_id: str, revision: str | None = None, key_e
     """What a download would fetch; nothing is fetched but descriptions. Raises ModelError."""
     from genai_lab.models.hub import describe
 
-    found = describe(repo_id, revision, key_env, lab.options.timeout)
-    return HubPlan(len(found.files), found.bytes, found.revision, found.licence, found.gated)
+    model = describe(repo_id, revision, key_env, lab.options.timeout)
+    return HubPlan(len(model.files), model.bytes, model.revision, model.licence, model.gated)

@@ -17,8 +17,8 @@ def remote_name(lab: "LabContext", source: Source) -> str:
     names = sorted(listed_models(source, lab.options))
     if len(names) == 1:
         return names[0]
-    known = f"It lists: {', '.join(names[:8])}." if names else "It keeps no list of its models."
-    raise ModelError(f"Say which model of {source.location[:200]} is meant (its remote name). {known}")
+    listing = f"It lists: {', '.join(names[:8])}." if names else "It keeps no list of its models."
+    raise ModelError(f"Say which model of {source.location[:200]} is meant (its remote name). {listing}")
 
 
 def check_key_host(lab: "LabContext", source: Source, confirmed: bool) -> None:

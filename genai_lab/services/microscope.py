@@ -74,8 +74,8 @@ def _next_logits(lab: LabContext, generator: Generator, model: str, prompt: Prom
     key = (model, prompt.text, str(prompt.messages), prompt.mode, prompt.prefix)
     logits = kept_logits(lab).recall(key)
     if logits is None:
-        one = Sampling(max_new_tokens=1, greedy=True, seed=0)
-        [stream] = generator.submit([Request(prompt, one, return_logits=True)])
+        next_token_only = Sampling(max_new_tokens=1, greedy=True, seed=0)
+        [stream] = generator.submit([Request(prompt, next_token_only, return_logits=True)])
         for _ in stream:
             continue
         logits = stream.logits(0, 0)
@@ -85,7 +85,7 @@ def _next_logits(lab: LabContext, generator: Generator, model: str, prompt: Prom
     return logits
 
 
-def _bars(generator: Generator, logits: Any, prompt: Prompt, sampling: Sampling, chosen: int | None) -> Microscope:
+def _bars(generator: Generator, logits: Any, prompt: Prompt, sampling: Sampling, chosen_id: int | None) -> Microscope:
     import numpy as np
 
     from genai_lab.decoding.numpy_processors import processor_stages
@@ -95,13 +95,15 @@ def _bars(generator: Generator, logits: Any, prompt: Prompt, sampling: Sampling,
     best = np.argsort(-first)[:BARS].tolist()
     for stage in stages[1:]:
         best += [i for i in np.argsort(-stage.log_probabilities)[:6].tolist() if i not in best]
-    if chosen is not None and chosen not in best:
-        best.append(chosen)
+    if chosen_id is not None and chosen_id not in best:
+        best.append(chosen_id)
     bars = []
     for stage in stages:
         now = np.exp(stage.log_probabilities)
-        kept = np.isfinite(stage.log_probabilities)
-        shown = tuple(float(now[i]) for i in best)
-        bars.append(StageBars(stage.filter, stage.removed, float(first[kept].sum()), shown))
+        remaining = np.isfinite(stage.log_probabilities)
+        shares = tuple(float(now[i]) for i in best)
+        bars.append(StageBars(stage.filter, stage.removed, float(first[remaining].sum()), shares))
     texts = tuple(generator.token_text(i) for i in best)
-    return Microscope(texts, tuple(best), tuple(bars), best.index(chosen) if chosen is not None else None, len(first))
+    return Microscope(
+        texts, tuple(best), tuple(bars), best.index(chosen_id) if chosen_id is not None else None, len(first)
+    )

@@ -61,10 +61,10 @@ def sources(lab: "LabContext") -> list[tuple[str, str]]:
     """(title, value) of everything that a preview can take rows from; datasets first, the newest version of each."""
     from genai_lab.services import datasets
 
-    found, _ = datasets.find(lab, "", 200, 0)
-    known = [(view.name, view.name) for view in found]
+    views, _ = datasets.find(lab, "", 200, 0)
+    options = [(view.name, view.name) for view in views]
     samples = [(f"Sample: {TASKS.get(name).title}", f"{SAMPLE}{name}") for name in TASKS]
-    return [*known, *samples, ("A row typed by hand", TYPED)]
+    return [*options, *samples, ("A row typed by hand", TYPED)]
 
 
 def rows_of(lab: "LabContext", source: str, typed: Mapping[str, str] | None = None) -> Rows:
@@ -88,27 +88,27 @@ class KeptRows:
         if source == TYPED or not (source.startswith(SAMPLE) or "@" in source):
             return rows_of(self._lab, source, typed)
         with self._lock:
-            found = self._kept.get(source)
-        found = found or rows_of(self._lab, source)
+            rows = self._kept.get(source)
+        rows = rows or rows_of(self._lab, source)
         with self._lock:
-            self._kept[source] = found
+            self._kept[source] = rows
             self._kept.move_to_end(source)
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
-        return found
+        return rows
 
 
 def preview(
-    template: Template, rows: Rows, place: int = 0, *, chat: bool = False, shots: ShotSettings | None = None
+    template: Template, rows: Rows, index: int = 0, *, chat: bool = False, shots: ShotSettings | None = None
 ) -> Preview:
     """The template with the row at `place` (it wraps around) and its shots; raises LabError in one sentence."""
     binding = binding_of(template, rows)
     if not rows.count:
         raise LabError(f"{rows.name} has no row in its part {rows.split!r}; choose another dataset.")
-    example = rows.row(place % rows.count)
-    chosen = _shots(template, rows, example, binding, shots or ShotSettings())
-    filled = fill(template, [example], [chosen], chat=chat, binding=binding)[0]
-    return Preview(rows, example, chosen, filled)
+    example = rows.row(index % rows.count)
+    shots_chosen = _shots(template, rows, example, binding, shots or ShotSettings())
+    filled = fill(template, [example], [shots_chosen], chat=chat, binding=binding)[0]
+    return Preview(rows, example, shots_chosen, filled)
 
 
 def binding_of(template: Template, rows: Rows) -> Binding:
@@ -119,7 +119,7 @@ def binding_of(template: Template, rows: Rows) -> Binding:
 
 
 def measured(
-    lab: "LabContext", made: Preview, model: str, max_new_tokens: int, rendering: Rendering = "by model"
+    lab: "LabContext", preview_made: Preview, model: str, max_new_tokens: int, rendering: Rendering = "by model"
 ) -> Fitted:
     """The prompt in the model's tokens, with as many of its shots as the context holds beside the completion."""
     card = models.show(lab, model).card
@@ -128,7 +128,7 @@ def measured(
     def count(prompt: Prompt) -> int | None:
         return generator.count_tokens(prompt)
 
-    return fitting([made.filled], count, room_of(card, max_new_tokens), mode_of(card, rendering))[0]
+    return fitting([preview_made.filled], count, room_of(card, max_new_tokens), mode_of(card, rendering))[0]
 
 
 def room_of(card: Card, max_new_tokens: int) -> int | None:
@@ -150,10 +150,10 @@ def mode_of(card: Card, rendering: Rendering = "by model") -> Mode:
         raise LabError(f"{card.name} classifies texts and cannot generate; choose a model that generates.")
     if rendering == "by model":
         return card.modes[0]
-    found = next((mode for mode in card.modes if (mode == "chat") == (rendering == "chat")), None)
-    if found is None:
+    mode_found = next((mode for mode in card.modes if (mode == "chat") == (rendering == "chat")), None)
+    if mode_found is None:
         raise LabError(f"{card.name} has no chat template; choose plain or by model.")
-    return found
+    return mode_found
 
 
 def stops(template: Template, mode: Mode, k: int, sampling: Sampling) -> Sampling:
@@ -165,16 +165,16 @@ def stops(template: Template, mode: Mode, k: int, sampling: Sampling) -> Samplin
 
 def typed_row(text: str, slots: Sequence[str]) -> dict[str, str]:
     """Lines of 'slot: text' as a row; a line that begins with no slot's name goes on with the slot before it."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     name = ""
     for line in text.split("\n"):
-        head, colon, rest = line.partition(":")
+        head, colon, written = line.partition(":")
         if colon and head.strip() in (*slots, "labels"):
             name = head.strip()
-            found[name] = rest.removeprefix(" ")
+            fields[name] = written.removeprefix(" ")
         elif name:
-            found[name] += f"\n{line}"
-    return {name: value.rstrip("\n") for name, value in found.items()}
+            fields[name] += f"\n{line}"
+    return {name: value.rstrip("\n") for name, value in fields.items()}
 
 
 def keys_of(text: str) -> tuple[int, ...]:
@@ -198,8 +198,8 @@ def _shots(
 
 def read_columns(template: Template, binding: Binding) -> tuple[str, ...]:
     """The columns that the instruction and the system part read: what makes two rows ask the same."""
-    wanted = template.slots_by_part
-    slots = [slot for part in ("system", "instruction") for slot in wanted[part] if slot in binding.columns]
+    by_part = template.slots_by_part
+    slots = [slot for part in ("system", "instruction") for slot in by_part[part] if slot in binding.columns]
     return tuple(dict.fromkeys(column for slot in slots for column in binding.columns[slot]))
 
 
@@ -207,14 +207,14 @@ def _dataset(lab: "LabContext", name: str) -> Rows:
     from genai_lab.services import datasets
 
     view = datasets.show(lab, name)
-    split = next((one for one in SPLITS if view.splits.get(one)), next(iter(view.splits)))
-    rest = [one for one in view.splits if one != split] or [split]
-    source = "train" if "train" in rest else rest[0]
+    split = next((split_name for split_name in SPLITS if view.splits.get(split_name)), next(iter(view.splits)))
+    others = [split_name for split_name in view.splits if split_name != split] or [split]
+    source = "train" if "train" in others else others[0]
 
     @lru_cache(maxsize=64)
-    def row(place: int) -> Example:
-        found = datasets.page(lab, view.id, place, 1, split)[0]
-        return datasets.pick(lab, view.id, [int(found["_row"]) - 1])[0]
+    def row(index: int) -> Example:
+        example = datasets.page(lab, view.id, index, 1, split)[0]
+        return datasets.pick(lab, view.id, [int(example["_row"]) - 1])[0]
 
     @cache
     def pool() -> list[Example]:
@@ -234,18 +234,20 @@ def _typed(fields: dict[str, str]) -> Rows:
 def _sample(name: str) -> Rows:
     """Rows of a starter task, drawn with a fixed seed: a row can be tried before there is a dataset."""
     task, rng = TASKS.get(name), random.Random(SAMPLE_SEED)
-    drawn: dict[str, list[Example]] = {}
+    by_split: dict[str, list[Example]] = {}
     for split, count in SAMPLE_ROWS.items():
-        drawn[split] = []
+        by_split[split] = []
         for _ in range(count):
-            one = task.draw(rng, split)  # type: ignore[arg-type]
-            label = next(iter(one.labels.values()), None) if name == "sentiment" else None
-            fields = {"input": one.source, "reference": one.references[0]}
-            key = len(drawn[split]) + (0 if split == "train" else SAMPLE_ROWS["train"])
-            drawn[split].append(Example(key=key, fields=fields, references=one.references, label=label, split=split))
-    labels = tuple(sorted({one.label for one in drawn["train"] if one.label is not None}))
+            example = task.draw(rng, split)  # type: ignore[arg-type]
+            label = next(iter(example.labels.values()), None) if name == "sentiment" else None
+            fields = {"input": example.source, "reference": example.references[0]}
+            key = len(by_split[split]) + (0 if split == "train" else SAMPLE_ROWS["train"])
+            by_split[split].append(
+                Example(key=key, fields=fields, references=example.references, label=label, split=split)
+            )
+    labels = tuple(sorted({example.label for example in by_split["train"] if example.label is not None}))
     roles = {"input": ("input",), "reference": ("reference",)}
-    items = drawn["test"]
+    items = by_split["test"]
     columns = ("input", "reference")
     return Rows(
         f"the sample {task.title!r}",
@@ -255,5 +257,5 @@ def _sample(name: str) -> Rows:
         "test",
         len(items),
         items.__getitem__,
-        lambda: drawn["train"],
+        lambda: by_split["train"],
     )

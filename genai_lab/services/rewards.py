@@ -48,8 +48,8 @@ def score(lab: LabContext, model: str, prompts: Sequence[PromptLike], completion
 
 def rank(lab: LabContext, model: str, prompt: PromptLike, completions: Sequence[str]) -> list[tuple[int, float]]:
     """(place in `completions`, reward), the best first; equal ones in the order given. Raises LabError as `score`."""
-    found = score(lab, model, [prompt] * len(completions), completions)
-    return sorted(enumerate(found), key=lambda one: (-one[1], one[0]))
+    values = score(lab, model, [prompt] * len(completions), completions)
+    return sorted(enumerate(values), key=lambda one: (-one[1], one[0]))
 
 
 def of_runs(lab: LabContext, model: str, run_ids: Sequence[int]) -> list[Scored]:
@@ -57,23 +57,23 @@ def of_runs(lab: LabContext, model: str, run_ids: Sequence[int]) -> list[Scored]
 
     Raises LabError for a run without completions, more than 2,000 of them, and as `score`.
     """
-    found: list[tuple[int, str, str, str]] = []
-    asked: list[PromptLike] = []
+    rows: list[tuple[int, str, str, str]] = []
+    prompts: list[PromptLike] = []
     with lab.database.reading() as session:
         for run_id in dict.fromkeys(run_ids):
             run = runs.run_with_all(session, run_id)
-            mine = [one for one in run.generations if not (one.detail or {}).get("error")] if run else []
+            mine = [item for item in run.generations if not (item.detail or {}).get("error")] if run else []
             if run is None or not mine:
                 raise LabError(f"Run {run_id} has no completions to score; choose runs that have ended.")
-            by = next((one.model.name for one in run.inputs if one.model is not None), "")
-            found += [(run_id, by, asked_of(run.settings, one.rendered_prompt), one.text) for one in mine]
-            asked += [messages_of(run.settings.get("prompt"), one.rendered_prompt) for one in mine]
-    if len(found) > MOST:
-        raise LabError(f"These runs have {len(found):,} completions; at most {MOST:,} are scored at once.")
-    values = score(lab, model, asked, [one[3] for one in found])
-    made = [Scored(*one, value) for one, value in zip(found, values, strict=True)]
-    order = {prompt: n for n, prompt in enumerate(dict.fromkeys(one.prompt for one in made))}
-    return sorted(made, key=lambda one: (order[one.prompt], -one.reward))
+            by = next((item.model.name for item in run.inputs if item.model is not None), "")
+            rows += [(run_id, by, asked_of(run.settings, item.rendered_prompt), item.text) for item in mine]
+            prompts += [messages_of(run.settings.get("prompt"), item.rendered_prompt) for item in mine]
+    if len(rows) > MOST:
+        raise LabError(f"These runs have {len(rows):,} completions; at most {MOST:,} are scored at once.")
+    values = score(lab, model, prompts, [item[3] for item in rows])
+    scored = [Scored(*item, value) for item, value in zip(rows, values, strict=True)]
+    order = {prompt: n for n, prompt in enumerate(dict.fromkeys(item.prompt for item in scored))}
+    return sorted(scored, key=lambda item: (order[item.prompt], -item.reward))
 
 
 def messages_of(prompt: Any, rendered: str) -> PromptLike:

@@ -116,25 +116,25 @@ def _inputs(view: RunView, seq2seq: bool) -> str:
 
 
 def _generate_settings(view: RunView) -> str:
-    chosen = view.sampling
-    settings: dict[str, Any] = {"max_new_tokens": chosen.max_new_tokens, "num_beams": chosen.num_beams}
-    settings["do_sample"] = not chosen.greedy and chosen.num_beams == 1
+    sampling = view.sampling
+    settings: dict[str, Any] = {"max_new_tokens": sampling.max_new_tokens, "num_beams": sampling.num_beams}
+    settings["do_sample"] = not sampling.greedy and sampling.num_beams == 1
     if settings["do_sample"]:
         settings |= {
-            "temperature": chosen.temperature,
-            "top_k": chosen.top_k,
-            "top_p": chosen.top_p,
-            "min_p": chosen.min_p or None,
-            "typical_p": chosen.typical_p,
+            "temperature": sampling.temperature,
+            "top_k": sampling.top_k,
+            "top_p": sampling.top_p,
+            "min_p": sampling.min_p or None,
+            "typical_p": sampling.typical_p,
         }
-    if chosen.num_return_sequences > 1 and (settings["do_sample"] or chosen.num_beams > 1):
-        settings["num_return_sequences"] = chosen.num_return_sequences
-    if chosen.repetition_penalty != 1:
-        settings["repetition_penalty"] = chosen.repetition_penalty
-    if chosen.no_repeat_ngram_size:
-        settings["no_repeat_ngram_size"] = chosen.no_repeat_ngram_size
+    if sampling.num_return_sequences > 1 and (settings["do_sample"] or sampling.num_beams > 1):
+        settings["num_return_sequences"] = sampling.num_return_sequences
+    if sampling.repetition_penalty != 1:
+        settings["repetition_penalty"] = sampling.repetition_penalty
+    if sampling.no_repeat_ngram_size:
+        settings["no_repeat_ngram_size"] = sampling.no_repeat_ngram_size
     body = repr({name: value for name, value in settings.items() if value is not None})
     # A beam search of ours runs to its end and is cut afterwards, as the code does with every text.
-    if chosen.stop and chosen.num_beams == 1:
-        body = f"{body[:-1]}, 'stop_strings': {list(chosen.stop)!r}, 'tokenizer': tokenizer}}"
+    if sampling.stop and sampling.num_beams == 1:
+        body = f"{body[:-1]}, 'stop_strings': {list(sampling.stop)!r}, 'tokenizer': tokenizer}}"
     return body

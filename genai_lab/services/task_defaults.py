@@ -42,7 +42,7 @@ def for_dataset(lab: "LabContext", dataset: str | int) -> Proposal:
     """What to begin with; raises LabError where there is no such dataset."""
     version = datasets.show(lab, dataset)
     task = templates.task_of(version.dataset, version.column_names, version.roles)
-    found = tuple(templates.for_dataset(lab, version.id))
-    if not task and found and found[0].fits:
-        task = found[0].view.task
-    return Proposal(task, found, METRICS.get(task, ANY_METRICS), LENGTHS.get(task, ANY_LENGTH))
+    suggestions = tuple(templates.for_dataset(lab, version.id))
+    if not task and suggestions and suggestions[0].fits:
+        task = suggestions[0].view.task
+    return Proposal(task, suggestions, METRICS.get(task, ANY_METRICS), LENGTHS.get(task, ANY_LENGTH))

@@ -138,7 +138,7 @@ def for_dataset(lab: "LabContext", dataset: str | int) -> list[Suggestion]:
         suits = fits and view.task == task
         score = (suits, fits, _closeness(view, columns, roles, labels), fits and view.task == "other")
         scored.append((score, Suggestion(view, fits, suits)))
-    return [one for _, one in sorted(scored, key=lambda pair: pair[0], reverse=True)]
+    return [suggestion for _, suggestion in sorted(scored, key=lambda pair: pair[0], reverse=True)]
 
 
 def task_of(dataset: str, columns: Sequence[str], roles: Mapping[str, Sequence[str]]) -> str:
@@ -147,9 +147,9 @@ def task_of(dataset: str, columns: Sequence[str], roles: Mapping[str, Sequence[s
         return "classify"
     mapped = [name for role in ("reference", "input", "messages", "chosen") for name in roles.get(role, ())]
     for names in (mapped, columns, [dataset]):
-        words = {word for name in names for word in re.findall(r"[a-z]+", name.lower())}
-        for task, known in TASK_WORDS.items():
-            if words & set(known):
+        name_words = {word for name in names for word in re.findall(r"[a-z]+", name.lower())}
+        for task, task_words in TASK_WORDS.items():
+            if name_words & set(task_words):
                 return task
     return ""
 
@@ -167,11 +167,11 @@ def _closeness(
 ) -> int:
     """How closely a template speaks of this dataset: of its columns by name, and of its labels or all of them."""
     text = " ".join(view.value.texts.values()).lower()
-    words = set(re.findall(r"\w+", re.sub(r"{{.*?}}", " ", text)))
+    text_words = set(re.findall(r"\w+", re.sub(r"{{.*?}}", " ", text)))
     count = sum(slot in columns and slot != "input" for slot in view.slots)
-    count += any(name.lower() in words for name in roles.get("input", ()))
+    count += any(name.lower() in text_words for name in roles.get("input", ()))
     if labels:
-        count += 3 * all(label.lower() in words for label in labels) + bool(re.search(r"{{\s*labels\b", text))
+        count += 3 * all(label.lower() in text_words for label in labels) + bool(re.search(r"{{\s*labels\b", text))
     return count
 
 
@@ -185,10 +185,10 @@ def versions(lab: "LabContext", name: str) -> list[TemplateView]:
 
 def uses(lab: "LabContext", name: str) -> dict[int, int]:
     """How many runs read each version, by its number; versions that none has read are left out."""
-    found = versions(lab, name)
+    all_versions = versions(lab, name)
     with lab.database.reading() as session:
-        counts = queries.runs_with(session, [view.id for view in found])
-    return {view.number: counts[view.id] for view in found if view.id in counts}
+        counts = queries.runs_with(session, [view.id for view in all_versions])
+    return {view.number: counts[view.id] for view in all_versions if view.id in counts}
 
 
 def tag(lab: "LabContext", name: str, number: int, tag: str) -> TemplateView:
@@ -198,12 +198,12 @@ def tag(lab: "LabContext", name: str, number: int, tag: str) -> TemplateView:
         raise BadSetting("tag", tag[:60], "1 to 40 letters, digits and . - _, a letter first")
     with lab.database.session() as session:
         row = _found(lab, queries.template_named(session, name), name)
-        chosen = _version(row, str(number))
+        tagged = _version(row, str(number))
         for version in row.versions:
-            kept = [one for one in version.tags if one != tag]
-            version.tags = [*kept, tag] if version is chosen else kept
+            remaining = [other for other in version.tags if other != tag]
+            version.tags = [*remaining, tag] if version is tagged else remaining
         session.flush()
-        return _view(row, chosen)
+        return _view(row, tagged)
 
 
 def untag(lab: "LabContext", name: str, tag: str) -> None:
@@ -212,7 +212,7 @@ def untag(lab: "LabContext", name: str, tag: str) -> None:
         if not any(tag in version.tags for version in row.versions):
             raise LabError(f"No version of {name} has the tag {tag!r}.")
         for version in row.versions:
-            version.tags = [one for one in version.tags if one != tag]
+            version.tags = [other for other in version.tags if other != tag]
 
 
 def diff(lab: "LabContext", a: str, b: str) -> str:
@@ -252,18 +252,18 @@ def register_library(lab: "LabContext") -> None:
     from genai_lab.prompts.library import LIBRARY, MESSAGE
 
     with lab.database.reading() as session:
-        known = queries.known_hashes(session)
-    new = [one for one in LIBRARY if (one.name, one.template.content_hash) not in known]
+        hashes = queries.known_hashes(session)
+    new = [entry for entry in LIBRARY if (entry.name, entry.template.content_hash) not in hashes]
     if not new:
         return
     with lab.database.session() as session:
-        for one in new:
-            row = queries.template_named(session, one.name) or queries.add_template(session, one.name, one.task)
+        for entry in new:
+            row = queries.template_named(session, entry.name) or queries.add_template(session, entry.name, entry.task)
             # These texts are the lab's own, so they are read here and no process is started for them.
-            names = {slot for part, text in one.template.texts.items() for slot in child.slots_of(part, text)}
-            if _with_hash(row, one.template.content_hash) is None:
+            names = {slot for part, text in entry.template.texts.items() for slot in child.slots_of(part, text)}
+            if _with_hash(row, entry.template.content_hash) is None:
                 slots = tuple(sorted(names - set(ALWAYS)))
-                queries.add_version(session, row, **_fields(one.template, slots, MESSAGE))
+                queries.add_version(session, row, **_fields(entry.template, slots, MESSAGE))
 
 
 def _fields(template: Template, slots: tuple[str, ...], message: str) -> dict[str, object]:
@@ -303,8 +303,8 @@ def _version(row: TemplateRow, which: str) -> TemplateVersion:
     for version in row.versions:
         if which == str(version.number) or which in version.tags:
             return version
-    known = [str(version.number) for version in row.versions] + [t for version in row.versions for t in version.tags]
-    raise UnknownName(f"version of {row.name}", which, known)
+    names = [str(version.number) for version in row.versions] + [t for version in row.versions for t in version.tags]
+    raise UnknownName(f"version of {row.name}", which, names)
 
 
 def _found(lab: "LabContext", row: TemplateRow | None, name: str) -> TemplateRow:
@@ -321,10 +321,10 @@ def _checked_name(name: str) -> str:
 
 
 def _lines(template: Template) -> list[str]:
-    made = []
+    lines = []
     for part in PARTS:
         text = getattr(template, part)
         if part == "separator":
             text = repr(text)[1:-1]
-        made += [f"[{part}]", *text.split("\n")]
-    return made
+        lines += [f"[{part}]", *text.split("\n")]
+    return lines

@@ -9,7 +9,7 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration
 
 from genai_lab.decoding import Completion, Sampling
-from genai_lab.decoding.soft_prompt import Soft
+from genai_lab.decoding.soft_prompt import SoftPrompt
 from genai_lab.models import Card, Options, Prompt, Request, Source
 from genai_lab.models.transformers import LocalGenerator, load_local
 from tests.decoding.conftest import SMALL, generator_of
@@ -148,13 +148,13 @@ def test_a_soft_prompt_comes_before_the_prompt(either: LocalGenerator) -> None:
     embedded = either.module.get_input_embeddings()(torch.tensor(ids)).detach()
     sampling = Sampling(seed=3, max_new_tokens=16)
     plain = texts(either, [Request(Prompt(beginning + p), sampling) for p in prompts])
-    given = texts(either, [Request(Prompt(p), sampling) for p in prompts], soft=Soft(len(ids), embedded))
+    given = texts(either, [Request(Prompt(p), sampling) for p in prompts], soft=SoftPrompt(len(ids), embedded))
     assert given == plain
 
 
 def test_rows_of_soft_prompts_and_plain_rows_share_a_batch(either: LocalGenerator) -> None:
     weights = either.module.get_input_embeddings().weight.detach()
-    softs = [None, Soft(3, weights[5:8]), Soft(40, weights[:40] * 2), *([_keys(either, 2)] * 2)]
+    softs = [None, SoftPrompt(3, weights[5:8]), SoftPrompt(40, weights[:40] * 2), *([_keys(either, 2)] * 2)]
     requests = [varied(6)[i::2] for i in range(2) for _ in softs][: len(softs)]
     requests[-1] = [Request(replace(r.prompt, prefix=(20, 21)), r.sampling) for r in requests[-1]]
     alone = [[texts(either, [r], soft=soft)[0] for r in own] for own, soft in zip(requests, softs, strict=True)]
@@ -168,13 +168,15 @@ def test_rows_of_soft_prompts_and_plain_rows_share_a_batch(either: LocalGenerato
     assert len({str(own) for own in alone}) == len(softs)
 
 
-def _keys(generator: LocalGenerator, size: int) -> Soft:
+def _keys(generator: LocalGenerator, size: int) -> SoftPrompt:
     """Random keys and values before the decoder's."""
     layer = generator.module.config.get_text_config(decoder=True)
     heads = getattr(layer, "num_key_value_heads", None) or layer.num_attention_heads
     rng = torch.Generator().manual_seed(1)
     shape = (1, heads, size, 8)
-    return Soft(size, None, tuple((torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)) for _ in "ab"))
+    return SoftPrompt(
+        size, None, tuple((torch.randn(shape, generator=rng), torch.randn(shape, generator=rng)) for _ in "ab")
+    )
 
 
 def test_beam_search_equals_generate(either: LocalGenerator) -> None:

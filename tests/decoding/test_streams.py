@@ -11,7 +11,7 @@ from tokenizers import Regex, pre_tokenizers
 from genai_lab.decoding import Sampling, Token
 from genai_lab.decoding.detokenizer import Detokenizer
 from genai_lab.decoding.numpy_processors import processor_stages
-from genai_lab.decoding.sequences import Row, TokenStream
+from genai_lab.decoding.sequences import DecodingSequence, TokenStream
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Prompt, Request
 from genai_lab.models.transformers import LocalGenerator
@@ -19,9 +19,9 @@ from tests.decoding.conftest import byte_tokenizer, generator_of, tiny_llama
 from tests.decoding.test_generation import ids_of, run
 
 
-def row_of(sampling: Sampling, ends: frozenset[int] = frozenset({1})) -> Row:
+def row_of(sampling: Sampling, ends: frozenset[int] = frozenset({1})) -> DecodingSequence:
     tokenizer = byte_tokenizer()
-    return Row(
+    return DecodingSequence(
         [4],
         [],
         stream=TokenStream(1, ""),

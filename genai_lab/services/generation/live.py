@@ -77,11 +77,11 @@ class Live:
     @property
     def stats(self) -> Stats:
         """Figures so far; once it has ended, those that the record gives too."""
-        done = self.completions
-        if self._saved and done:
-            return stats_from(done, self.card.context)
+        completions = self.completions
+        if self._saved and completions:
+            return stats_from(completions, self.card.context)
         seconds = time.perf_counter() - self._began
-        prompt = max((c.prompt_tokens for c in done), default=0) or getattr(self._stream, "prompt_tokens", 0)
+        prompt = max((c.prompt_tokens for c in completions), default=0) or getattr(self._stream, "prompt_tokens", 0)
         rate = rate_of(self._tokens, seconds, self._first)
         return Stats(self._first, rate, prompt, self._tokens, self.card.context, seconds)
 
@@ -91,17 +91,17 @@ class Live:
             return
         self._saved = True
         active_generations(self._lab).pop(self.run_id, None)
-        done: tuple[Completion, ...] = ()
+        completions: tuple[Completion, ...] = ()
         try:
-            done = _settled(self._stream)
-            cancelled = any(c.finish_reason == "cancelled" for c in done)
+            completions = _settled(self._stream)
+            cancelled = any(c.finish_reason == "cancelled" for c in completions)
             self.status = "failed" if error else "cancelled" if cancelled else "finished"
-            self._record([packing.row_of(c, self.rendered) for c in done], error)
+            self._record([packing.row_of(c, self.rendered) for c in completions], error)
         except Exception as problem:
             log.exception("run %s cannot be kept whole", self.run_id)
             self.status = "failed"
             error = error or f"The run could not be saved whole ({_first_words(problem)}); its text is kept."
-            self._record([packing.plain_row(c, self._rendered_or("")) for c in done], error)
+            self._record([packing.plain_row(c, self._rendered_or("")) for c in completions], error)
             raise LabError(error) from problem
 
     def _record(self, rows: Sequence[Generation], error: str | None) -> None:
@@ -136,27 +136,27 @@ def merge_streams(lives: Sequence[Live]) -> Iterator[tuple[int, Delta | LabError
     """Watches several runs at once: (place, delta) as they come, (place, None) or (place, error) at each one's end."""
     arrived: SimpleQueue[tuple[int, Delta | LabError | None]] = SimpleQueue()
 
-    def watch(place: int, live: Live) -> None:
+    def watch(index: int, live: Live) -> None:
         try:
             for delta in live:
-                arrived.put((place, delta))
-            arrived.put((place, None))
+                arrived.put((index, delta))
+            arrived.put((index, None))
         except LabError as problem:
-            arrived.put((place, problem))
+            arrived.put((index, problem))
         except Exception as problem:
             log.exception("watching a stream")
-            arrived.put((place, LabError(f"The model failed ({_first_words(problem)}); try again.")))
+            arrived.put((index, LabError(f"The model failed ({_first_words(problem)}); try again.")))
 
-    for place, live in enumerate(lives):
-        threading.Thread(target=watch, args=(place, live), daemon=True).start()
-    left = len(lives)
+    for index, live in enumerate(lives):
+        threading.Thread(target=watch, args=(index, live), daemon=True).start()
+    remaining = len(lives)
     try:
-        while left:
-            place, item = arrived.get()
-            left -= not isinstance(item, Delta)
-            yield place, item
+        while remaining:
+            index, item = arrived.get()
+            remaining -= not isinstance(item, Delta)
+            yield index, item
     finally:
-        if left:
+        if remaining:
             for live in lives:
                 live.cancel()
 

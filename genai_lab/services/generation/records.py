@@ -87,14 +87,14 @@ def group_runs(lab: LabContext, group: str) -> list[RunView]:
 
 
 def view_of(row: Run) -> RunView:
-    kept, made = row.settings, row.model_input
-    prompt = Prompt(**{**kept["prompt"], **_tuples(kept["prompt"])})
+    settings, model_input = row.settings, row.model_input
+    prompt = Prompt(**{**settings["prompt"], **_tuples(settings["prompt"])})
     return RunView(
         id=row.id,
-        model=made.model.name,
+        model=model_input.model.name,
         prompt=prompt,
         rendered=row.generations[0].rendered_prompt if row.generations else prompt.text,
-        sampling=Sampling.from_dict(kept["sampling"]),
+        sampling=Sampling.from_dict(settings["sampling"]),
         seed=row.seed,
         status=row.status,
         error=row.error,
@@ -104,7 +104,7 @@ def view_of(row: Run) -> RunView:
         dirty=row.dirty,
         packages=row.packages,
         device=row.device,
-        model_hash=made.content_hash,
+        model_hash=model_input.content_hash,
         parent_run_id=row.parent_id,
         group=row.group,
         completions=tuple(map(packing.completion_of, row.generations)),
@@ -137,16 +137,16 @@ def stats_of(lab: LabContext, view: RunView) -> Stats:
     return stats_from(view.completions, models.show(lab, view.model).card.context)
 
 
-def stats_from(done: Sequence[Completion], context: int | None) -> Stats:
-    first, seconds = _first_token(done), max((c.seconds for c in done), default=0.0)
-    tokens = sum(c.completion_tokens for c in done)
-    rate = rate_of(tokens + sum(c.reasoning_tokens for c in done), seconds, first)
-    prompt = max((c.prompt_tokens for c in done), default=0)
+def stats_from(completions: Sequence[Completion], context: int | None) -> Stats:
+    first, seconds = _first_token(completions), max((c.seconds for c in completions), default=0.0)
+    tokens = sum(c.completion_tokens for c in completions)
+    rate = rate_of(tokens + sum(c.reasoning_tokens for c in completions), seconds, first)
+    prompt = max((c.prompt_tokens for c in completions), default=0)
     return Stats(first, rate, prompt, tokens, context, seconds)
 
 
-def _first_token(done: Sequence[Completion]) -> float | None:
-    return min((c.first_token_seconds for c in done if c.first_token_seconds is not None), default=None)
+def _first_token(completions: Sequence[Completion]) -> float | None:
+    return min((c.first_token_seconds for c in completions if c.first_token_seconds is not None), default=None)
 
 
 def rate_of(tokens: int, seconds: float, first: float | None) -> float | None:

@@ -49,9 +49,9 @@ def start_many(
     began = time.perf_counter()
     try:
         for name, generator in generators.items():
-            own = [index for index, job in enumerate(jobs) if job.model == name]
-            requests = [Request(jobs[i].prompt, jobs[i].sampling, trace, return_logits) for i in own]
-            streams |= dict(zip(own, generator.submit(requests), strict=True))
+            indices = [index for index, job in enumerate(jobs) if job.model == name]
+            requests = [Request(jobs[i].prompt, jobs[i].sampling, trace, return_logits) for i in indices]
+            streams |= dict(zip(indices, generator.submit(requests), strict=True))
     except BaseException:
         for stream in streams.values():
             stream.cancel()

@@ -57,22 +57,22 @@ def cancel_download(lab: "LabContext", download_id: int) -> None:
 
 def download(lab: "LabContext", source: Source, progress: Callable[[str], None] | None = None) -> None:
     """Downloads and waits; an interrupt from the keyboard ends the download. Raises ModelError."""
-    begun = fetching.begin(lab, fetching.planned(lab, source.location, source))
+    started = fetching.begin(lab, fetching.planned(lab, source.location, source))
     if progress:
-        progress(f"{begun.repo} at {begun.revision[:10]}: {size_text(begun.total_bytes)}")
+        progress(f"{started.repo} at {started.revision[:10]}: {size_text(started.total_bytes)}")
     last_line = time.monotonic()
 
     def report(view: jobs.JobView) -> None:
         nonlocal last_line
         if progress and time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
             last_line = time.monotonic()
-            progress(f"{begun.repo}: {size_text(int(view.done))} of {size_text(begun.total_bytes)}")
+            progress(f"{started.repo}: {size_text(int(view.done))} of {size_text(started.total_bytes)}")
 
     try:
-        fetching.checked(jobs.wait(lab, begun.id, on_poll=report))
+        fetching.checked(jobs.wait(lab, started.id, on_poll=report))
     except KeyboardInterrupt:
-        fetching.cancel(lab, begun.id)
-        jobs.wait(lab, begun.id, timeout=15)
+        fetching.cancel(lab, started.id)
+        jobs.wait(lab, started.id, timeout=15)
         raise
 
 

@@ -76,12 +76,12 @@ def prompt_for(lab: "LabContext", model: str, text: str, mode: str | None = None
     card = show(lab, model).card
     if not card.modes:
         raise ModelError(f"{model} classifies texts and cannot generate; choose a model that generates.")
-    chosen: Mode | None = next((known for known in card.modes if known == (mode or card.modes[0])), None)
-    if chosen is None:
+    best: Mode | None = next((candidate for candidate in card.modes if candidate == (mode or card.modes[0])), None)
+    if best is None:
         raise BadSetting("mode", mode, f"{' or '.join(card.modes)} for {model}")
-    if chosen == "chat":
+    if best == "chat":
         return Prompt(messages=({"role": "user", "content": text},), mode="chat")
-    return Prompt(text=text, mode=chosen)
+    return Prompt(text=text, mode=best)
 
 
 def _base(lab: "LabContext", card: Card) -> Card | None:

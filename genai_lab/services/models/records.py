@@ -103,8 +103,8 @@ def insert(lab: "LabContext", card: Card, made_by_run: int | None = None) -> Non
     try:
         with lab.database.session() as session:
             base = queries.model_named(session, card.source.base) if card.source.base else None
-            more = {"made_by_run_id": made_by_run, "base_id": base.id if base else None}
-            queries.add_model(session, **columns_of(card, **more))
+            links = {"made_by_run_id": made_by_run, "base_id": base.id if base else None}
+            queries.add_model(session, **columns_of(card, **links))
     except IntegrityError:
         raise DuplicateName("model", card.name) from None
 
@@ -137,8 +137,8 @@ def existing(row: Model | None, lab: "LabContext", name: str) -> Model:
     """The row; raises UnknownName where there is none."""
     if row is None:
         with lab.database.reading() as session:
-            known = [other.name for other in queries.all_models(session) if not backend_of(other).hidden]
-        raise UnknownName("model", name, known)
+            names = [other.name for other in queries.all_models(session) if not backend_of(other).hidden]
+        raise UnknownName("model", name, names)
     return row
 
 
