@@ -238,7 +238,7 @@ def _check_width(folder: Path, size: int, config: dict[str, Any]) -> None:
     if size != width:
         raise ModelError(
             f"{folder} does not fit its base: its virtual tokens have width {size}, and the base has {width}; choose "
-            "base that it was trained on."
+            "the base that it was trained on."
         )
 
 
