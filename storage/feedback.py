@@ -41,6 +41,31 @@ def campaigns(session: Session) -> list[Campaign]:
     return list(session.scalars(select(Campaign).order_by(Campaign.id.desc())))
 
 
+def add_answers(session: Session, assignments: Sequence[dict[str, Any]], groups: Sequence[list[list[int]]]) -> None:
+    """Assignments that are done already, each with the groups of candidate ids that answer it."""
+    ids = session.scalars(insert(Assignment).returning(Assignment.id, sort_by_parameter_order=True), assignments)
+    rankings = [
+        {
+            "assignment_id": assignment_id,
+            "campaign_id": assignment["campaign_id"],
+            "revision": 0,
+            "groups": answer,
+            "seconds": 0.0,
+            "current": True,
+            "created_at": assignment["created_at"],
+        }
+        for assignment_id, assignment, answer in zip(ids.all(), assignments, groups, strict=True)
+    ]
+    session.execute(insert(Ranking), rankings)
+
+
+def add_annotator(session: Session, campaign_id: int, name: str, secret: str) -> Annotator:
+    annotator = Annotator(campaign_id=campaign_id, name=name, secret=secret, given=0, done=0)
+    session.add(annotator)
+    session.flush()
+    return annotator
+
+
 def add_items(session: Session, campaign_id: int, rows: Sequence[dict[str, Any]]) -> list[list[int]]:
     """Items with their candidates; each row is {"place", "prompt", "room", "candidates": [...]}; candidates' ids."""
     ids: list[list[int]] = []

@@ -4,12 +4,12 @@ Intervals and tests resample the rows of samples once, in `genai_lab.evaluation.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from genai_lab.errors import BadSetting, LabError
 from genai_lab.evaluation.sample import Figure, Sample
 from genai_lab.registry import Registry
+from genai_lab.settings import check_settings, read_settings
 from genai_lab.views import View
 
 PredictionsPerRow = Literal["one", "several"]
@@ -108,21 +108,7 @@ class NoSettings:
 
 
 def settings_of(name: str, values: dict[str, Any]) -> Any:
-    """The metric's settings; raises LabError for a setting that it does not have or a value of the wrong kind."""
-    kind = METRICS.get(name).settings
-    fields_by_name = {item.name: item for item in fields(kind)}
-    for key, value in values.items():
-        if key not in fields_by_name:
-            raise LabError(
-                f"{name} has no setting {key!r}. Known: {', '.join(fields_by_name) or 'none, it has no settings'}."
-            )
-        usual: Any = fields_by_name[key].default
-        if type(value) is not type(usual):
-            raise BadSetting(key, value, f"a value such as {usual!r}")
-        choices = fields_by_name[key].metadata.get("choices")
-        if choices and value not in choices:
-            raise BadSetting(key, value, f"one of {', '.join(choices)}")
-        ends = fields_by_name[key].metadata
-        if "low" in ends and not ends["low"] <= value <= ends["high"]:
-            raise BadSetting(key, value, f"from {ends['low']} to {ends['high']}")
-    return kind(**values)
+    """The metric's settings; raises BadSetting for a setting that it does not have or a value of the wrong kind."""
+    settings: Any = read_settings(METRICS.get(name).settings, values, name)
+    check_settings(settings)
+    return settings

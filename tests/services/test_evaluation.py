@@ -109,7 +109,7 @@ def test_the_report_stands_alone_and_shows_hostile_text_as_text(lab: LabContext,
     [
         ([], "No metric is chosen"),
         ([Choice("rogue")], "There is no metric called 'rogue'"),
-        ([Choice("rouge", {"stem": True})], "rouge has no setting 'stem'"),
+        ([Choice("rouge", {"stem": True})], "Rouge has no setting 'stem'"),
         ([Choice("bleu", {"tokenize": "klingon"})], "Tokenize is 'klingon'"),
     ],
 )

@@ -5,11 +5,9 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert
-
 from genai_lab.feedback import Task
 from storage import feedback as queries
-from storage.feedback_tables import Annotator, Assignment, Campaign, Item, Ranking
+from storage.feedback_tables import Annotator, Campaign, Item
 
 
 def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, Task, Sequence[int]]]) -> None:
@@ -43,28 +41,11 @@ def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, Task, Sequen
             answers.append([[candidate_ids[index] for index in group] for group in groups])
         row = session.get_one(Item, item)
         row.room -= len(task.votes)
-    ids = list(session.scalars(insert(Assignment).returning(Assignment.id, sort_by_parameter_order=True), assignments))
-    session.execute(
-        insert(Ranking),
-        [
-            {
-                "assignment_id": assignment_id,
-                "campaign_id": campaign.id,
-                "revision": 0,
-                "groups": groups,
-                "seconds": 0.0,
-                "current": True,
-                "created_at": now,
-            }
-            for assignment_id, groups in zip(ids, answers, strict=True)
-        ],
-    )
+    queries.add_answers(session, assignments, answers)
 
 
 def _person(session: Any, campaign: Campaign, name: str) -> Annotator:
     annotator = queries.annotator_named(session, campaign.id, name)
     if annotator is None:
-        annotator = Annotator(campaign_id=campaign.id, name=name, secret=secrets.token_urlsafe(24), given=0, done=0)
-        session.add(annotator)
-        session.flush()
+        annotator = queries.add_annotator(session, campaign.id, name, secrets.token_urlsafe(24))
     return annotator
