@@ -1,8 +1,10 @@
 """Named things that a user chooses from: tasks, filters, backends, later metrics and methods."""
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from genai_lab.errors import DuplicateName, UnknownName
@@ -13,11 +15,12 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Maps a name to an object and fills itself by importing every module of `package` once.
 
-    `renamed` maps old names, which are still found, to present ones.
+    `renamed` maps old names, which are still found, to present ones. With a `marker` only modules whose text contains
+    it are imported, where the package holds others that are heavy.
     """
 
-    def __init__(self, noun: str, package: str, renamed: Mapping[str, str] | None = None) -> None:
-        self.noun, self.package, self._renamed = noun, package, renamed or {}
+    def __init__(self, noun: str, package: str, renamed: Mapping[str, str] | None = None, marker: str = "") -> None:
+        self.noun, self.package, self._renamed, self.marker = noun, package, renamed or {}, marker
         self._items: dict[str, T] = {}
         self._loaded = False
 
@@ -67,4 +70,11 @@ class Registry(Generic[T]):
         if not self._loaded:
             self._loaded = True
             for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
+                if self._registers(f"{self.package}.{module.name}"):
+                    importlib.import_module(f"{self.package}.{module.name}")
+
+    def _registers(self, module: str) -> bool:
+        if not self.marker:
+            return True
+        spec = importlib.util.find_spec(module)
+        return bool(spec and spec.origin and self.marker in Path(spec.origin).read_text(encoding="utf-8"))

@@ -41,21 +41,28 @@ class Models:
 
     def add(
         self,
-        source: "Source",
+        source: "Source | str",
         name: str = "",
         *,
         new_host: bool = False,
         on_progress: Callable[[str], None] | None = None,
     ) -> "ModelView":
-        """Puts a model into the catalogue; one of the Hub is downloaded first."""
+        """Puts a model into the catalogue; one of the Hub is downloaded first.
+
+        `source` as a text is a folder, a Hub id or its page, or the address of an endpoint.
+        """
+        from genai_lab.models import BACKENDS
         from genai_lab.services import endpoints, models
 
-        if source.backend == "endpoint" and not source.remote_name:
+        if isinstance(source, str):
+            source = models.detect_source(self.context, source)
+        backend = BACKENDS.get(source.backend)
+        if backend.served and not source.remote_name:
             endpoints.check_key_host(self.context, source, new_host)
             source = replace(source, remote_name=endpoints.remote_name(self.context, source))
         name = name or _name_for(source)
         models.checked_name(self.context, name)
-        if source.backend == "hub":
+        if backend.downloads:
             models.download(self.context, source, progress=on_progress)
         return models.add(self.context, name, source, new_host=new_host)
 

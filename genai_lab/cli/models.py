@@ -1,8 +1,6 @@
 """`models list | add | show | archive | restore | remove`, and `presets list | save | delete`."""
 
 import argparse
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.cli.base import COMMANDS, Parser, Parsers, print_json, progress, with_lab
@@ -13,8 +11,6 @@ if TYPE_CHECKING:
     from genai_lab.api import Lab
     from genai_lab.models import Source
     from genai_lab.services.models import ModelView
-
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @COMMANDS.register("models")
@@ -62,7 +58,7 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument("--revision", help="Hub revision")
     parser.add_argument("--key-env", help="name of the environment variable that holds the key or token")
     parser.add_argument("--new-host", action="store_true", help="the key may go to a host that it was not used at yet")
-    parser.add_argument("--backend", choices=["local", "hub", "adapter", "endpoint"], help="if the source is unclear")
+    parser.add_argument("--backend", metavar="KIND", help="if the source is unclear")
     parser.add_argument("--location", help="the source, after the name: models add NAME --location SOURCE")
     parser.set_defaults(command=_add)
 
@@ -80,52 +76,34 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 @with_lab
 def _add(lab: "Lab", options: argparse.Namespace) -> None:
-    source, name = _source(options)
+    source, name = _source(lab, options)
     view = lab.models.add(source, name, new_host=options.new_host, on_progress=progress)
     _print(view, options)
 
 
-def _source(options: argparse.Namespace) -> "tuple[Source, str]":
+def _source(lab: "Lab", options: argparse.Namespace) -> "tuple[Source, str]":
     """The source that the options name, and the model's name, "" where it is to follow from the source."""
-    from genai_lab.models import Source
+    from dataclasses import replace
 
-    location, name, backend = options.source, options.name or "", options.backend
+    from genai_lab.models import BACKENDS, Source
+    from genai_lab.models.checks import existing_folder
+    from genai_lab.services import models
+
+    location, name = options.source, options.name or ""
     if options.location is not None:
         # The source is then the name, as `models add NAME --backend KIND --location SOURCE` has it.
         location, name = options.location, name or options.source
-    elif backend is not None and not location.strip():
+    if options.backend is None:
+        source = models.detect_source(lab.context, location, options.base)
+    elif not location.strip():
         raise LabError("The source of the model is empty; give a folder, OWNER/NAME or an address.")
-    backend = backend or _kind(location, bool(options.base))
-    if backend in ("local", "adapter"):
-        location = _absolute(location)
-    if backend == "adapter" and not options.base:
-        raise LabError(f"{location} is an adapter; name the model that it stands on with --base.")
-    source = Source(backend, location, options.revision, options.base, options.remote_name, options.key_env)
-    return source, name
-
-
-def _kind(location: str, based: bool) -> str:
-    """Which backend reads the source; raises LabError where none does."""
-    if location.lower().startswith(("http://", "https://")):
-        return "endpoint"
-    folder = Path(_absolute(location)) if location.strip() else None
-    if folder is not None and folder.is_dir():
-        return "adapter" if based or (folder / "adapter_config.json").is_file() else "local"
-    if HUB_ID.fullmatch(location):
-        return "hub"
-    raise LabError(
-        f"{location[:200]!r} is no folder that exists, no Hub id (OWNER/NAME) and no address (http://...); correct it."
-    )
-
-
-def _absolute(location: str) -> str:
-    """The folder as it is found from anywhere, not only from where the command was typed."""
-    try:
-        path = Path(location).expanduser().resolve()
-        path.is_dir()
-    except (OSError, RuntimeError) as problem:
-        raise LabError(f"The path {location[:200]!r} cannot be followed ({problem}); give another.") from None
-    return str(path) if location.strip() else location
+    else:
+        folder = existing_folder(location) if BACKENDS.get(options.backend).has_files else None
+        source = Source(options.backend, str(folder or location), base=options.base)
+    if source.backend == "adapter" and not source.base:
+        raise LabError(f"{source.location} is an adapter; name the model that it stands on with --base.")
+    given = {"revision": options.revision, "remote_name": options.remote_name, "key_env": options.key_env}
+    return replace(source, **{field: value for field, value in given.items() if value is not None}), name
 
 
 @with_lab

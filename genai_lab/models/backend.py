@@ -84,7 +84,7 @@ class Backend:
         return f"{self.name}: {location}" + (f" on {source.base}" if source.base else "")
 
 
-BACKENDS: Registry[Backend] = Registry("backend", "genai_lab.models")
+BACKENDS: Registry[Backend] = Registry("backend", "genai_lab.models", marker="BACKENDS.register(")
 
 
 def detect_source(text: str, options: Options) -> Source:
@@ -93,12 +93,11 @@ def detect_source(text: str, options: Options) -> Source:
     Raises ModelError where no backend knows it.
     """
     text = text.strip()
-    if not text:
-        raise ModelError("The place of the model is empty; give a folder, OWNER/NAME or an address.")
-    for backend in sorted((BACKENDS.get(name) for name in BACKENDS), key=lambda backend: backend.precedence):
+    backends = sorted((BACKENDS.get(name) for name in BACKENDS), key=lambda backend: backend.precedence)
+    for backend in backends if text else ():
         if (source := backend.detect(text, options)) is not None:
             return source
     raise ModelError(
-        f"{text[:200]!r} is no folder that exists, no starter model, no Hub id (OWNER/NAME) and no address "
+        f"{text[:200]!r} is no folder that exists, no Hub id (OWNER/NAME), no starter model and no address "
         "(http://...); correct it."
     )

@@ -73,20 +73,18 @@ def show(lab: "LabContext", name: str) -> ModelView:
     return records.view_of(row, downloads_of(lab, [row]), lab.models.loaded(), run_statuses)
 
 
-def detect_source(lab: "LabContext", text: str) -> Source:
+def detect_source(lab: "LabContext", text: str, base: str | None = None) -> Source:
     """The source that a user's text names: a folder, a starter's name, a Hub id or its page, an endpoint's address.
 
-    An adapter's base is looked up in the catalogue, and an endpoint's only model at the server. Raises ModelError where
-    the text is none of these.
+    An adapter's base, unless it is given, is looked up in the catalogue. Raises ModelError where the text is none of
+    these.
     """
     source = detect(text, lab.options)
     folder = Path(source.location)
+    if base is not None and BACKENDS.get(source.backend).has_files and folder.is_dir():
+        return Source("adapter", source.location, base=base)
     if source.base is None and (folder / "adapter_config.json").is_file():
         return replace(source, base=_base_of(lab, folder))
-    if source.remote_name is None and BACKENDS.get(source.backend).served:
-        from genai_lab.services.endpoints import remote_name
-
-        return replace(source, remote_name=remote_name(lab, source))
     return source
 
 
