@@ -136,11 +136,11 @@ class Config:
         return cls(**values | {name: value for name, value in overrides.items() if value is not None})
 
 
-def _resolved(place: Path) -> Path:
+def _resolved(path: Path) -> Path:
     try:
-        return place.expanduser().resolve()
+        return path.expanduser().resolve()
     except (OSError, RuntimeError, ValueError) as problem:
-        raise LabError(f"The folder {str(place)[:200]!r} cannot be found ({problem}); give another.") from None
+        raise LabError(f"The folder {str(path)[:200]!r} cannot be found ({problem}); give another.") from None
 
 
 def _proxy(text: str) -> str:

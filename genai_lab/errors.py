@@ -11,10 +11,10 @@ class BadSetting(LabError):
     """A setting has a value outside its range."""
 
     def __init__(self, name: str, value: object, rule: str) -> None:
-        words = name.replace("_", " ")
-        shown = repr(value)
-        shown = shown if len(shown) <= 200 else f"{shown[:200]}…"
-        super().__init__(f"{words[:1].upper()}{words[1:]} is {shown}, but it must be {rule}.")
+        label = name.replace("_", " ")
+        text = repr(value)
+        text = text if len(text) <= 200 else f"{text[:200]}…"
+        super().__init__(f"{label[:1].upper()}{label[1:]} is {text}, but it must be {rule}.")
         self.name, self.value, self.rule = name, value, rule
 
 
@@ -31,8 +31,8 @@ class UnknownSetting(BadSetting):
 class UnknownName(LabError):
     """A name that the registry or the catalogue does not hold."""
 
-    def __init__(self, noun: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"There is no {noun} called {name[:100]!r}. Known: {', '.join(known) or 'none yet'}.")
+    def __init__(self, noun: str, name: str, names: Iterable[str]) -> None:
+        super().__init__(f"There is no {noun} called {name[:100]!r}. Known: {', '.join(names) or 'none yet'}.")
 
 
 class DuplicateName(LabError):

@@ -52,10 +52,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def _draft_of(path: Path) -> Path:
     """A name that no other thread or process uses: the target's, the owner's pid and a random number."""
-    for left in path.parent.glob(f".*{MARK}*"):
-        owner = left.name.rpartition(MARK)[2].partition("-")[0]
+    for leftover in path.parent.glob(f".*{MARK}*"):
+        owner = leftover.name.rpartition(MARK)[2].partition("-")[0]
         if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     return path.with_name(f".{path.name[:100]}{MARK}{os.getpid()}-{uuid.uuid4().hex[:12]}{path.suffix[:20]}")
 
 

@@ -61,13 +61,13 @@ class Heap:
 
     def _taken(self, size: int) -> tuple[int, int]:
         # An aligned block is cut out of one that is somewhat larger.
-        place = bisect_left(self._free, (size + ALIGNED, 0))
-        if place == len(self._free):
+        index = bisect_left(self._free, (size + ALIGNED, 0))
+        if index == len(self._free):
             return self._on_top(size)
-        found, address = self._free.pop(place)
-        del self._begins[address], self._ends[address + found]
-        if found > size:
-            self._keep(address + size, found - size)
+        free_size, address = self._free.pop(index)
+        del self._begins[address], self._ends[address + free_size]
+        if free_size > size:
+            self._keep(address + size, free_size - size)
         return address, size
 
     def _on_top(self, size: int) -> tuple[int, int]:

@@ -33,8 +33,10 @@ class Digests:
         self._known: dict[str, list[str]] = {}
         if store is not None:
             try:
-                kept = json.loads(store.read_text())
-                self._known = {str(name): [str(one) for one in pair] for name, pair in kept.items() if len(pair) == 2}
+                stored = json.loads(store.read_text())
+                self._known = {
+                    str(name): [str(value) for value in pair] for name, pair in stored.items() if len(pair) == 2
+                }
             except (OSError, ValueError, AttributeError, TypeError):
                 self._known = {}
 
@@ -44,19 +46,19 @@ class Digests:
 
     def digest(self, path: Path) -> bytes:
         """The hash of the file's content; whoever asks for the same file meanwhile waits for it."""
-        if (known := self._remembered(path)) is not None:
-            return bytes.fromhex(known)
+        if (remembered := self._remembered(path)) is not None:
+            return bytes.fromhex(remembered)
         with self._lock:
-            own = self._busy.setdefault(str(path), threading.Lock())
-        with own:
-            if (known := self._remembered(path)) is not None:
-                return bytes.fromhex(known)
+            lock = self._busy.setdefault(str(path), threading.Lock())
+        with lock:
+            if (remembered := self._remembered(path)) is not None:
+                return bytes.fromhex(remembered)
             before = _signature(path)
             with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256")
+                computed = hashlib.file_digest(stream, "sha256")
             if path.stat().st_size >= SMALL and _signature(path) == before and _settled(path):
-                self._keep(path, before, found.hexdigest())
-            return found.digest()
+                self._keep(path, before, computed.hexdigest())
+            return computed.digest()
 
     def _remembered(self, path: Path) -> str | None:
         signature, digest = self._known.get(str(path.resolve()), ("", ""))

@@ -92,9 +92,9 @@ def machine_memory(root: Path = Path("/")) -> int:
             if controllers in ("", "memory"):
                 top = root / "sys/fs/cgroup" / controllers
                 folder = top / inside.lstrip("/")
-                for place in (folder, *folder.parents):
-                    if place.is_relative_to(top):
-                        room = min(room, _left(place))
+                for ancestor in (folder, *folder.parents):
+                    if ancestor.is_relative_to(top):
+                        room = min(room, _left(ancestor))
     return max(0, room)
 
 

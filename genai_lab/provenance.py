@@ -35,27 +35,29 @@ def provenance() -> Provenance:
 
 @cache
 def package_versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
-def content_hash(files: Iterable[Path], root: Path, known: Digests | None = None) -> str:
+def content_hash(files: Iterable[Path], root: Path, digests: Digests | None = None) -> str:
     """SHA-256 over the sorted relative names and contents of `files`, as 64 hexadecimal digits."""
-    total, known = hashlib.sha256(), known or Digests(None)
+    total, digests = hashlib.sha256(), digests or Digests(None)
     for path in sorted(files):
         total.update(str(path.relative_to(root)).encode() + b"\0")
-        total.update(known.digest(path))
+        total.update(digests.digest(path))
     return total.hexdigest()
 
 
-def _git(root: Path, *words: str) -> str | None:
+def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=5, check=True)
+        process = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=5, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

@@ -68,13 +68,13 @@ class FileReporter:
 
     def earlier(self) -> Iterator[dict[str, Any]]:
         path = self.folder / job_files.REPORT
-        place = 0
-        while place < self._earlier:
-            before = place
-            for found, place in job_files.lines(path, before):
-                if place <= self._earlier and "record" in found:
-                    yield found["record"]
-            if place == before:
+        offset = 0
+        while offset < self._earlier:
+            before = offset
+            for line, offset in job_files.lines(path, before):
+                if offset <= self._earlier and "record" in line:
+                    yield line["record"]
+            if offset == before:
                 return
 
     def line(self, item: dict[str, Any]) -> None:
@@ -83,12 +83,12 @@ class FileReporter:
             self._stream.flush()
 
 
-def main(folder: Path, held: int | None = None) -> int:
+def main(folder: Path, lock_descriptor: int | None = None) -> int:
     """The code for the operating system; `exit.json` tells more, and without it the process was killed.
 
     `held` is the descriptor of the folder's lock where the process that started this one has taken it.
     """
-    lock = _lock(folder, held)
+    lock = _lock(folder, lock_descriptor)
     order = job_files.read(folder / job_files.ORDER)
     if lock is None or order is None:
         return 0  # another worker does this job
@@ -104,11 +104,11 @@ def main(folder: Path, held: int | None = None) -> int:
     return CODES[ended["reason"]]
 
 
-def _lock(folder: Path, held: int | None) -> IO[str] | None:
-    if held is None:
+def _lock(folder: Path, lock_descriptor: int | None) -> IO[str] | None:
+    if lock_descriptor is None:
         return try_lock(folder)
-    os.set_inheritable(held, False)
-    return os.fdopen(held, "a")
+    os.set_inheritable(lock_descriptor, False)
+    return os.fdopen(lock_descriptor, "a")
 
 
 def _offer_to_the_kernel() -> None:

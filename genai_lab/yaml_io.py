@@ -32,8 +32,8 @@ def read_yaml(text: str, what: str) -> Any:
         return yaml.load(text, Loader)
     except yaml.YAMLError as problem:
         where = getattr(problem, "problem_mark", None)
-        place = f" in line {where.line + 1}" if where is not None else ""
-        raise LabError(f"{what} is no YAML{place}: {_cause(problem)}.") from None
+        position = f" in line {where.line + 1}" if where is not None else ""
+        raise LabError(f"{what} is no YAML{position}: {_cause(problem)}.") from None
     except RecursionError:
         raise LabError(f"{what} is nested too deeply to be read.") from None
     except ValueError as problem:  # a date such as 2024-13-45

@@ -33,11 +33,11 @@ class _Member(tarfile.TarInfo):
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _EXTENDED and self.size > LARGEST_HEADER:
             raise tarfile.ReadError("a header is too long")
-        made: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
-        return made
+        member: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return member
 
 
-def unpack(path: Path, place: Path) -> dict[str, Any]:
+def unpack(path: Path, folder: Path) -> dict[str, Any]:
     """Writes the files of a backup into the empty folder `place` and gives its manifest.
 
     Nothing is written before all names, kinds and sizes are known to be right. Raises LabError, and TarError,
@@ -49,16 +49,16 @@ def unpack(path: Path, place: Path) -> dict[str, Any]:
             if name not in members:
                 raise LabError(f"{path} is no whole backup of a lab (it lacks {name}).")
         manifest = members.pop(MANIFEST)
-        told = _manifest(tar, manifest)
-        _compare(path, told, {name: member.size for name, member in members.items()})
+        content = _manifest(tar, manifest)
+        _compare(path, content, {name: member.size for name, member in members.items()})
         total = sum(member.size for member in members.values())
-        if total + SPARE > shutil.disk_usage(place).free:
-            raise LabError(f"{path} needs {total / 2**30:.1f} GB, which the disk of {place.parent} has not free.")
+        if total + SPARE > shutil.disk_usage(folder).free:
+            raise LabError(f"{path} needs {total / 2**30:.1f} GB, which the disk of {folder.parent} has not free.")
         for name, member in members.items():
             source = tar.extractfile(member)
             assert source is not None  # regular files have content
-            _write(source, place, name, member.size)
-    return told
+            _write(source, folder, name, member.size)
+    return content
 
 
 def _opened(path: Path, stream: IO[bytes]) -> tarfile.TarFile:
@@ -69,17 +69,17 @@ def _opened(path: Path, stream: IO[bytes]) -> tarfile.TarFile:
 
 
 def _checked(path: Path, tar: tarfile.TarFile) -> list[tarfile.TarInfo]:
-    found: dict[str, tarfile.TarInfo] = {}
+    members: dict[str, tarfile.TarInfo] = {}
     for member in tar:
         name = member.name
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
             raise LabError(f"{path} holds {name[:200]!r}, which is no regular file; nothing was restored.")
         parts = name.split("/")
         ours = name in (MANIFEST, DATABASE) or (_NAMES.fullmatch(name) and not {".", ".."} & set(parts))
-        if not ours or name in found:
+        if not ours or name in members:
             raise LabError(f"{path} holds {name[:200]!r}, which no backup of a lab does; nothing was restored.")
-        found[name] = member
-    return list(found.values())
+        members[name] = member
+    return list(members.values())
 
 
 def _manifest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
@@ -87,21 +87,21 @@ def _manifest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
         raise ValueError("the manifest is too long")
     source = tar.extractfile(member)
     assert source is not None
-    told = json.loads(source.read())
-    rows, contents = told["rows"], told.get("contents", {})
-    counts = [told["files"], *rows.values(), *contents.values()]
-    if not isinstance(told["home"], str) or not all(isinstance(one, int) and one >= 0 for one in counts):
+    manifest = json.loads(source.read())
+    rows, contents = manifest["rows"], manifest.get("contents", {})
+    counts = [manifest["files"], *rows.values(), *contents.values()]
+    if not isinstance(manifest["home"], str) or not all(isinstance(count, int) and count >= 0 for count in counts):
         raise ValueError("the manifest is none of a backup's")
-    return dict(told)
+    return dict(manifest)
 
 
-def _compare(path: Path, told: dict[str, Any], sizes: dict[str, int]) -> None:
+def _compare(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) -> None:
     """Backups of earlier versions tell how many files there were when they began, and no sizes."""
-    if "contents" not in told:
-        if len(sizes) - 1 > told["files"]:
+    if "contents" not in manifest:
+        if len(sizes) - 1 > manifest["files"]:
             raise LabError(f"{path} holds more files than its manifest tells; nothing was restored.")
         return
-    wrong = [name for name in {**told["contents"], **sizes} if told["contents"].get(name) != sizes.get(name)]
+    wrong = [name for name in {**manifest["contents"], **sizes} if manifest["contents"].get(name) != sizes.get(name)]
     if wrong:
         raise LabError(
             f"{path} is no whole backup of a lab ({wrong[0][:200]!r} is not as its manifest tells); "

@@ -59,8 +59,8 @@ def backup(lab: LabContext, path: Path) -> Backup:
         raise LabError(f"{path} is there already; choose another name for the backup.")
     contents: dict[str, int] = {}
     try:
-        with atomic_write(path) as draft, tempfile.TemporaryDirectory(dir=path.parent) as place:
-            copy = Path(place) / DATABASE
+        with atomic_write(path) as draft, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            copy = Path(folder) / DATABASE
             _snapshot(lab, copy)
             rows = _counts(copy)
             with (
@@ -71,8 +71,13 @@ def backup(lab: LabContext, path: Path) -> Backup:
                 for file in _files(lab.config.home):
                     with suppress(FileNotFoundError):  # removed meanwhile, with its row
                         _add(tar, file, f"home/{file.relative_to(lab.config.home).as_posix()}", contents)
-                told = {"home": str(lab.config.home), "rows": rows, "files": len(contents) - 1, "contents": contents}
-                _add_text(tar, MANIFEST, json.dumps(told))
+                manifest = {
+                    "home": str(lab.config.home),
+                    "rows": rows,
+                    "files": len(contents) - 1,
+                    "contents": contents,
+                }
+                _add_text(tar, MANIFEST, json.dumps(manifest))
     except OSError as problem:
         raise LabError(f"The backup cannot be written to {path} ({problem.strerror or problem}).") from problem
     return Backup(str(path), rows, len(contents) - 1, path.stat().st_size)
@@ -90,13 +95,13 @@ def restore(config: Config, path: Path) -> Backup:
     is_new = not config.home.exists()
     try:
         config.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=config.home) as place:
-            told = unpack(path, Path(place))
-            copy = Path(place) / DATABASE
-            _check_rows(path, copy, told["rows"])
-            _move_home(copy, told["home"], str(config.home))
+        with tempfile.TemporaryDirectory(dir=config.home) as folder:
+            manifest = unpack(path, Path(folder))
+            copy = Path(folder) / DATABASE
+            _check_rows(path, copy, manifest["rows"])
+            _move_home(copy, manifest["home"], str(config.home))
             rows = _put_back(config, copy)
-            for part in sorted((Path(place) / "home").glob("*")):
+            for part in sorted((Path(folder) / "home").glob("*")):
                 os.replace(part, config.home / part.name)
     except BaseException as problem:
         if is_new:
@@ -104,13 +109,13 @@ def restore(config: Config, path: Path) -> Backup:
         if isinstance(problem, BROKEN):
             raise LabError(f"{path} is no whole backup of a lab: it was cut off, or is another file.") from problem
         if isinstance(problem, OSError):
-            words = problem.strerror or problem
-            raise LabError(f"{path} cannot be restored to {config.home} ({words}).") from problem
+            reason = problem.strerror or problem
+            raise LabError(f"{path} cannot be restored to {config.home} ({reason}).") from problem
         raise
-    return Backup(str(path), rows, told["files"], path.stat().st_size)
+    return Backup(str(path), rows, manifest["files"], path.stat().st_size)
 
 
-def _check_rows(path: Path, copy: Path, told: dict[str, int]) -> None:
+def _check_rows(path: Path, copy: Path, expected: dict[str, int]) -> None:
     """Brings the copy up to date, and compares its tables with what the manifest says."""
     with closing(sqlite3.connect(copy)) as connection:
         if connection.execute("SELECT COUNT(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()[0]:
@@ -125,7 +130,7 @@ def _check_rows(path: Path, copy: Path, told: dict[str, int]) -> None:
     finally:
         database.close()
     counts = _counts(copy)
-    if any(counts.get(name) != count for name, count in told.items()):
+    if any(counts.get(name) != count for name, count in expected.items()):
         raise LabError(f"{path} holds other rows than it should; take another backup.")
 
 
@@ -137,24 +142,24 @@ def _snapshot(lab: LabContext, copy: Path) -> None:
         source.close()
         target.close()
         return
-    made = Database(f"sqlite:///{copy}")
-    made.upgrade()
-    with lab.database.reader.connect() as source_rows, made.writer.begin() as target_rows:
+    database = Database(f"sqlite:///{copy}")
+    database.upgrade()
+    with lab.database.reader.connect() as source_rows, database.writer.begin() as target_rows:
         source_rows.execution_options(isolation_level="REPEATABLE READ")
         _copy_rows(source_rows, target_rows)
-    made.close()
+    database.close()
 
 
 def _put_back(config: Config, copy: Path) -> dict[str, int]:
     """The rows into the lab's own database; how many there are now, by table."""
     target = Database(config.database_url)
     if target.writer.dialect.name == "sqlite":
-        place = Path(target.writer.url.database or "")
+        folder = Path(target.writer.url.database or "")
         target.close()
-        if place.exists():
-            raise LabError(f"The database {place} holds a lab already; restore into another, so that nothing is lost.")
-        os.replace(copy, place)
-        return _counts(place)
+        if folder.exists():
+            raise LabError(f"The database {folder} holds a lab already; restore into another, so that nothing is lost.")
+        os.replace(copy, folder)
+        return _counts(folder)
     target.upgrade()
     source = Database(f"sqlite:///{copy}")
     with source.reader.connect() as rows, target.writer.begin() as connection:
@@ -184,9 +189,9 @@ def _copy_rows(source: Connection, target: Connection) -> None:
 
 def _counts(path: Path) -> dict[str, int]:
     with sqlite3.connect(path) as connection:
-        made = {name: connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0] for name in whole.tables()}
+        database = {name: connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0] for name in whole.tables()}
     connection.close()
-    return made
+    return database
 
 
 def _move_home(copy: Path, old: str, new: str) -> None:
@@ -216,8 +221,8 @@ def _add(tar: tarfile.TarFile, file: Path, name: str, contents: dict[str, int]) 
     contents[name] = info.size
 
 
-def _add_text(tar: tarfile.TarFile, name: str, words: str) -> None:
-    data = words.encode()
+def _add_text(tar: tarfile.TarFile, name: str, content: str) -> None:
+    data = content.encode()
     info: Any = tarfile.TarInfo(name)
     info.size = len(data)
     tar.addfile(info, io.BytesIO(data))

@@ -25,10 +25,10 @@ def sentence(problem: Exception) -> str | None:
     """One sentence for a database that is full, locked, only read or gone; None for any other error."""
     if not isinstance(problem, OperationalError | InterfaceError | DBAPIError):
         return None
-    words = reason(problem).lower()
+    message = reason(problem).lower()
     if isinstance(problem.orig, sqlite3.Error):
-        return next((told for part, told in _SQLITE.items() if part in words), None)
-    if "no space" in words:
+        return next((explanation for part, explanation in _SQLITE.items() if part in message), None)
+    if "no space" in message:
         return _SQLITE["full"]
     gone = isinstance(problem, OperationalError | InterfaceError) or problem.connection_invalidated
     return UNREACHABLE if gone else None

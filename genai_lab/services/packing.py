@@ -16,9 +16,9 @@ def asked_of(settings: dict[str, Any], rendered: str) -> str:
 
     Models render the same chat each in its own template, so that the rendered text would make other prompts of it.
     """
-    kept = settings.get("prompt")
-    if isinstance(kept, dict) and kept.get("mode") == "chat" and kept.get("messages"):
-        return Prompt(messages=tuple(kept["messages"]), mode="chat").as_text
+    stored = settings.get("prompt")
+    if isinstance(stored, dict) and stored.get("mode") == "chat" and stored.get("messages"):
+        return Prompt(messages=tuple(stored["messages"]), mode="chat").as_text
     return rendered
 
 
@@ -69,8 +69,8 @@ def _storable(text: object) -> str:
 
 def _detail(completion: Completion) -> dict[str, Any] | None:
     """What only some completions have."""
-    told = {"reasoning_tokens": completion.reasoning_tokens, "notes": list(completion.notes)}
-    return {name: value for name, value in told.items() if value} or None
+    detail = {"reasoning_tokens": completion.reasoning_tokens, "notes": list(completion.notes)}
+    return {name: value for name, value in detail.items() if value} or None
 
 
 def _packed(token: Token) -> list[Any]:
@@ -95,10 +95,10 @@ def completion_of(row: Generation) -> Completion:
 
 def _token(packed: list[Any]) -> Token:
     token_id, text, logprob, probability, stages = packed
-    kept = tuple(_stage(*packed) for packed in stages)
-    return Token(token_id, text, logprob, probability, kept)
+    stored = tuple(_stage(*packed) for packed in stages)
+    return Token(token_id, text, logprob, probability, stored)
 
 
-def _stage(name: str, found: list[list[Any]], removed: int) -> Stage:
-    ids, texts, shares = zip(*found, strict=True) if found else ((), (), ())
+def _stage(name: str, tokens: list[list[Any]], removed: int) -> Stage:
+    ids, texts, shares = zip(*tokens, strict=True) if tokens else ((), (), ())
     return Stage(name, ids, texts, shares, removed)

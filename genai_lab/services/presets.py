@@ -26,10 +26,10 @@ class Preset(View):
 def presets(lab: LabContext) -> dict[str, Preset]:
     """The built-in presets, then the user's own by name."""
     with lab.database.reading() as session:
-        own = {
+        saved = {
             row.name: Preset(row.name, Sampling.from_dict(row.settings), False) for row in queries.all_presets(session)
         }
-    return {name: Preset(name, sampling, True) for name, sampling in BUILTIN.items()} | own
+    return {name: Preset(name, sampling, True) for name, sampling in BUILTIN.items()} | saved
 
 
 def save_preset(lab: LabContext, name: str, sampling: Sampling) -> None:

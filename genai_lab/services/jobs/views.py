@@ -64,14 +64,16 @@ class JobView(View):
     def attempts(self) -> str:
         """Which attempt this is, and how the ones before it ended; empty for a first one."""
         earlier = [
-            one for one in self.failed_attempts or () if one["attempt"] < self.attempt or self.status == "queued"
+            attempt
+            for attempt in self.failed_attempts or ()
+            if attempt["attempt"] < self.attempt or self.status == "queued"
         ]
         if not earlier:
             return ""
         ends = [
-            f"{HOW_ENDED.get(one['reason'], one['reason'])} in attempt {one['attempt']}"
-            + (f" (peak {size_text(one['peak_memory'])})" if one["peak_memory"] else "")
-            for one in earlier
+            f"{HOW_ENDED.get(attempt['reason'], attempt['reason'])} in attempt {attempt['attempt']}"
+            + (f" (peak {size_text(attempt['peak_memory'])})" if attempt["peak_memory"] else "")
+            for attempt in earlier
         ]
         return f"attempt {max(self.attempt, earlier[-1]['attempt'] + 1)}: {', '.join(ends)}"
 
@@ -86,5 +88,5 @@ class JobView(View):
 def view_of(row: Job) -> JobView:
     now = datetime.now(UTC)
     seconds = ((row.ended_at or now) - row.started_at).total_seconds() if row.started_at else None
-    kept = {name: getattr(row, name) for name in JobView.__dataclass_fields__ if name not in ("seconds", "waiting")}
-    return JobView(**kept, seconds=seconds)
+    values = {name: getattr(row, name) for name in JobView.__dataclass_fields__ if name not in ("seconds", "waiting")}
+    return JobView(**values, seconds=seconds)

@@ -34,10 +34,10 @@ class Collect:
         order = list(range(len(tasks)))
         random.Random(f"{plan.seed} order").shuffle(order)
         systems = sorted({option.system for task in tasks for option in task.options})
-        done = {item["start"] for item in report.earlier() if "start" in item}
+        finished = {item["start"] for item in report.earlier() if "start" in item}
         count = f"{len(tasks):,} item{'s' if len(tasks) != 1 else ''}"
         for start in range(0, len(tasks), BLOCK):
-            if start not in done:
+            if start not in finished:
                 block = [asdict(task) for task in tasks[start : start + BLOCK]]
                 report.record(
                     {
@@ -58,7 +58,7 @@ class Collect:
         plan = CampaignPlan(**campaign.plan)
         for item in items:
             if "tasks" in item and item["start"] == campaign.items:
-                tasks = [_task(one) for one in item["tasks"]]
+                tasks = [_task(option) for option in item["tasks"]]
                 feedback.fill(session, campaign, plan, tasks, pattern(item["systems"]), item["places"])
 
     def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ class Collect:
 
 
 def _task(values: dict[str, Any]) -> Task:
-    return Task(values["prompt"], tuple(Option(**one) for one in values["options"]))
+    return Task(values["prompt"], tuple(Option(**option) for option in values["options"]))
 
 
 HANDLERS.register(Collect.name)(Collect())

@@ -25,8 +25,8 @@ class Download:
         order = download.Plan.from_dict(settings)
         report.progress(download.present(order), order.bytes, "")
         card = download.fetch(order, lab.options, lambda done, name: report.progress(done, order.bytes, name))
-        kept = asdict(card)
-        return {"card": kept | {"path": str(card.path)}}
+        stored = asdict(card)
+        return {"card": stored | {"path": str(card.path)}}
 
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """There are no records: the whole counts."""

@@ -18,16 +18,20 @@ class Evaluate:
     resource = "device"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
-        choices = [Choice(**one) for one in settings["metrics"]]
+        choices = [Choice(**system_id) for system_id in settings["metrics"]]
         with lab.database.reading() as session:
-            runs = {one: queries.run_with_inputs(session, one) for one in settings["systems"]}
-        stand = [one for one in settings["systems"] if (run := runs[one]) is not None and run.status != "failed"]
+            runs = {system_id: queries.run_with_inputs(session, system_id) for system_id in settings["systems"]}
+        stand = [
+            system_id
+            for system_id in settings["systems"]
+            if (run := runs[system_id]) is not None and run.status != "failed"
+        ]
         # Where all have failed, the first says why.
         pairs = [(system, choice) for system in stand or settings["systems"] for choice in choices]
         measured = {item["part"] for item in report.earlier()}
-        for done, (system, choice) in enumerate(pairs):
+        for count, (system, choice) in enumerate(pairs):
             part = f"{system} {choice.metric} {sorted(choice.settings.items())}"
-            report.progress(done, len(pairs), f"{choice.metric} of system {system}")
+            report.progress(count, len(pairs), f"{choice.metric} of system {system}")
             if part in measured:
                 continue
             for row in score(lab, settings["run"], system, choice, settings["seed"]):

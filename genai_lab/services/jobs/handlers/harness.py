@@ -39,14 +39,18 @@ class Harness:
                 _kept(session, job, item, group)
 
     def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        found = {task: run_queries.runs_of_group(session, f"harness {job.id} {task}") for task in result["tasks"]}
-        result["evaluations"] = [run.id for made in found.values() for run in made if run.kind == queries.EVALUATION]
+        runs_by_task = {
+            task: run_queries.runs_of_group(session, f"harness {job.id} {task}") for task in result["tasks"]
+        }
+        result["evaluations"] = [
+            run.id for task_runs in runs_by_task.values() for run in task_runs if run.kind == queries.EVALUATION
+        ]
 
 
 def _kept(session: Session, job: Job, item: dict[str, Any], group: str) -> None:
     """The dataset version, a system a model, and the evaluation that sets them side by side."""
     version, _ = importing.adopt(session, item["dataset"])
-    systems = [_system(session, version, one, item, group) for one in item["systems"]]
+    systems = [_system(session, version, entry, item, group) for entry in item["systems"]]
     inputs = [RunInput(role=f"system {n}", source_run_id=run.id) for n, run in enumerate(systems, 1)]
     settings = {
         "title": f"Harness: {item['task']}",
@@ -55,17 +59,19 @@ def _kept(session: Session, job: Job, item: dict[str, Any], group: str) -> None:
         "baseline": systems[0].id,
     }
     evaluation = _run(session, [*inputs, _read(version)], queries.EVALUATION, settings, item, group)
-    for run, one in zip(systems, item["systems"], strict=True):
-        queries.add_scores(session, [_score(evaluation.id, run.id, figure, one) for figure in one["figures"]])
+    for run, entry in zip(systems, item["systems"], strict=True):
+        queries.add_scores(session, [_score(evaluation.id, run.id, figure, entry) for figure in entry["figures"]])
 
 
-def _system(session: Session, version: DatasetVersion, one: dict[str, Any], item: dict[str, Any], group: str) -> Run:
-    model = models.model_named(session, one["model"])
+def _system(
+    session: Session, version: DatasetVersion, predictions: dict[str, Any], item: dict[str, Any], group: str
+) -> Run:
+    model = models.model_named(session, predictions["model"])
     assert model is not None
     read = RunInput(role="model", model_id=model.id, content_hash=model.content_hash)
-    settings = {"label": one["model"], "harness": one["signature"]}
+    settings = {"label": predictions["model"], "harness": predictions["signature"]}
     run = _run(session, [read, _read(version)], queries.SYSTEM, settings, item, group)
-    queries.add_generations(session, [(run.id, _generation(n, row)) for n, row in enumerate(one["rows"])])
+    queries.add_generations(session, [(run.id, _generation(n, row)) for n, row in enumerate(predictions["rows"])])
     return run
 
 
@@ -79,10 +85,10 @@ def _read(version: DatasetVersion) -> RunInput:
     return RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash)
 
 
-def _generation(place: int, row: dict[str, str]) -> dict[str, Any]:
+def _generation(index: int, row: dict[str, str]) -> dict[str, Any]:
     return {
-        "example": place,
-        "row_index": place,
+        "example": index,
+        "row_index": index,
         "sample_index": 0,
         "rendered_prompt": row["prompt"],
         "text": row["text"],
@@ -95,18 +101,18 @@ def _generation(place: int, row: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _score(evaluation: int, system: int, figure: dict[str, Any], one: dict[str, Any]) -> dict[str, Any]:
+def _score(evaluation: int, system: int, figure: dict[str, Any], figure_row: dict[str, Any]) -> dict[str, Any]:
     return {
         "run_id": evaluation,
         "source_run_id": system,
         "metric": HARNESS,
         "figure": figure["name"],
-        "signature": one["signature"],
+        "signature": figure_row["signature"],
         "settings": {},
         "value": figure["value"],
         "low": figure["low"],
         "high": figure["high"],
-        "n": len(one["rows"]),
+        "n": len(figure_row["rows"]),
         "per_example": figure["values"],
         "detail": {},
     }

@@ -37,10 +37,10 @@ class Import:
         row, again = importing.adopt(session, result)
         if file := job.settings.get("file"):
             Path(file).unlink(missing_ok=True)
-        told = {"dataset": f"{row.dataset.name}@{row.number}", "version": row.id, "rows": row.rows, "again": again}
-        told |= {"left_out_count": result["left_out_count"], "left_out": result["left_out"]}
+        summary = {"dataset": f"{row.dataset.name}@{row.number}", "version": row.id, "rows": row.rows, "again": again}
+        summary |= {"left_out_count": result["left_out_count"], "left_out": result["left_out"]}
         result.clear()
-        result.update(told)
+        result.update(summary)
 
 
 class Profile:
