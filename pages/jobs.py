@@ -9,6 +9,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import jobs as service
+from genai_lab.services.jobs import outputs
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, guarded
@@ -35,7 +36,8 @@ _TABLE = """
 <th scope="col">Progress</th><th scope="col">Time</th><th scope="col">Peak memory</th><th scope="col">Started (UTC)</th>
 </tr></thead><tbody>{{#each value.rows}}<tr data-job="{{this.id}}" data-status="{{this.status}}"
 class="{{#if this.selected}}picked{{/if}}"><td><button type="button" aria-label="Open job {{this.id}}">Job {{this.id}}
-</button></td><td><span>{{this.title}}</span>{{#if this.run}}<small>makes run {{this.run}}</small>{{/if}}</td>
+</button></td><td><span>{{this.title}}</span>{{#if this.run}}<small>
+<a href="{{this.address}}">makes run {{this.run}}</a></small>{{/if}}</td>
 <td>{{this.kind}}</td>
 <td><span class="state {{this.status}}">{{this.state}}</span></td>
 <td>{{#if this.live}}<div class="bar" role="progressbar" aria-label="Progress of job {{this.id}}" aria-valuemin="0"
@@ -64,7 +66,8 @@ data-status="{{value.status}}">{{value.state}}</span></h2>
 {{#if value.error}}<p class="problem">{{value.error}}</p>{{/if}}
 {{#if value.live}}<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div><p>{{value.message}}</p>{{/if}}
-<dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl></div>
+<dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl>
+{{#if value.address}}<p><a href="{{value.address}}">Open what it makes</a></p>{{/if}}</div>
 {{else}}<div class="empty-state"><b>No job selected</b><p>Select one in the table to read its log and its
 figures.</p></div>{{/if}}
 """
@@ -175,8 +178,8 @@ def render(lab: LabContext, values: Values) -> Updates:
     view = _job(lab, values["job_id"])
     text = service.log(lab, view.id, LOG_LINES) if view else ""
     return {
-        "table": _table(views, total, values),
-        "detail": _detail(view) if view else {},
+        "table": _table(lab, views, total, values),
+        "detail": _detail(view) | {"address": outputs.addresses(lab, [view])[view.id]} if view else {},
         "cancel": gr.update(visible=bool(view and view.live and not view.cancel_requested)),
         "retry": gr.update(visible=bool(view and view.status in ("failed", "cancelled"))),
         "curves": _curves(lab, view),
@@ -207,7 +210,7 @@ def _state(lab: LabContext, values: Values) -> str:
     return repr((total, [jobstrip.row(job) for job in views], view and _detail(view), view and view.settings))
 
 
-def _table(views: list[service.JobView], total: int, values: Values) -> dict[str, Any]:
+def _table(lab: LabContext, views: list[service.JobView], total: int, values: Values) -> dict[str, Any]:
     if not views and (values["search"] or values["status"] != ANY_STATUS):
         sentence = "No job matches; clear the search or choose another state."
         return {"rows": [], "title": "Nothing found", "next": sentence}
@@ -216,15 +219,18 @@ def _table(views: list[service.JobView], total: int, values: Values) -> dict[str
         return {"rows": [], "title": "No jobs yet", "next": sentence}
     first = values["page_index"] * PAGE_SIZE + 1
     count = f"Jobs {first:,} to {first + len(views) - 1:,} of {total:,}, newest first"
-    return {"rows": [_row(view, view.id == values["job_id"]) for view in views], "count": count}
+    addresses = outputs.addresses(lab, views)
+    rows = [_row(view, view.id == values["job_id"], addresses[view.id]) for view in views]
+    return {"rows": rows, "count": count}
 
 
-def _row(view: service.JobView, selected: bool) -> dict[str, Any]:
+def _row(view: service.JobView, selected: bool, address: str) -> dict[str, Any]:
     remaining = f"{seconds_text(view.seconds_left)} left" if view.seconds_left is not None else ""
     took = seconds_text(view.seconds) if view.seconds is not None and not view.live else ""
     return jobstrip.row(view) | {
-        "kind": view.kind,
+        "kind": outputs.title_of(view.kind),
         "run": view.run_id or "",
+        "address": address,
         "selected": selected,
         "time": remaining if view.live else took or NOTHING,
         "memory": size_text(view.peak_memory),
@@ -235,7 +241,7 @@ def _row(view: service.JobView, selected: bool) -> dict[str, Any]:
 
 def _detail(view: service.JobView) -> dict[str, Any]:
     facts = {
-        "Job": f"{view.id}, {view.kind}, on {view.resource}",
+        "Job": f"{view.id}, {outputs.title_of(view.kind).lower()}, on {view.resource}",
         "Progress": f"{view.done:,.4g} of {view.total:,.4g}" if view.total else NOTHING,
         "Time left": seconds_text(view.seconds_left) if view.live else "",
         "Took": seconds_text(view.seconds) if not view.live and view.seconds is not None else "",

@@ -11,6 +11,10 @@ from storage.feedback_tables import Campaign
 from storage.tables import Dataset, DatasetVersion, Generation, Model, Run, RunInput
 
 PART = "predict"  # the kind of a system; a matrix consists of them
+_INPUTS = (
+    selectinload(Run.inputs).selectinload(RunInput.model),
+    selectinload(Run.inputs).selectinload(RunInput.dataset_version).selectinload(DatasetVersion.dataset),
+)
 
 
 def add_run(session: Session, inputs: Sequence[RunInput], **fields: Any) -> Run:
@@ -67,18 +71,13 @@ def find_runs(session: Session, search: str, limit: int, offset: int, kind: str 
             )
         )
     total = session.scalar(select(func.count()).select_from(Run).where(*conditions)) or 0
-    rows = (
-        select(Run)
-        .where(*conditions)
-        .order_by(Run.id.desc())
-        .limit(limit)
-        .offset(offset)
-        .options(
-            selectinload(Run.inputs).selectinload(RunInput.model),
-            selectinload(Run.inputs).selectinload(RunInput.dataset_version).selectinload(DatasetVersion.dataset),
-        )
-    )
+    rows = select(Run).where(*conditions).order_by(Run.id.desc()).limit(limit).offset(offset).options(*_INPUTS)
     return list(session.scalars(rows)), total
+
+
+def runs_by_id(session: Session, run_ids: Sequence[int]) -> list[Run]:
+    """The runs with these ids, with their models and datasets loaded; deleted ones too."""
+    return list(session.scalars(select(Run).where(Run.id.in_(run_ids)).options(*_INPUTS)))
 
 
 def firsts_of(session: Session, run_ids: Sequence[int]) -> dict[int, tuple[str, int]]:

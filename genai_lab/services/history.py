@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
+from sqlalchemy.orm import Session
+
 from genai_lab.context import LabContext
 from genai_lab.data.formulas import guard
 from genai_lab.decoding import Sampling
@@ -70,11 +72,13 @@ def history(lab: LabContext, search: str = "", limit: int = 50, offset: int = 0,
     """Runs in which every word of `search` occurs, newest first; an empty kind is all but the cells of matrices."""
     with lab.database.reading() as session:
         runs, total = queries.find_runs(session, search, limit, offset, kind)
-        ids = [run.id for run in runs]
-        completions = queries.firsts_of(session, ids)
-        outputs = {run: str(campaign) for run, campaign in queries.campaigns_made_by(session, ids).items()}
-        outputs |= queries.datasets_made_by(session, ids)
-        return History([_row(run, completions.get(run.id), outputs.get(run.id, "")) for run in runs], total)
+        return History(_rows(session, runs), total)
+
+
+def rows_of(lab: LabContext, run_ids: Sequence[int]) -> dict[int, RunRow]:
+    """These runs in one line each, by their ids; those that do not exist are left out."""
+    with lab.database.reading() as session:
+        return {row.id: row for row in _rows(session, queries.runs_by_id(session, run_ids))}
 
 
 def is_new(lab: LabContext) -> bool:
@@ -202,6 +206,14 @@ def _check_kind(lab: LabContext, run_ids: Sequence[int], action: str) -> None:
 def harmless(cell: object) -> object:
     """The cell, made so that no spreadsheet takes it for a formula."""
     return guard(cell)
+
+
+def _rows(session: Session, runs: Sequence[Run]) -> list[RunRow]:
+    ids = [run.id for run in runs]
+    completions = queries.firsts_of(session, ids)
+    outputs = {run: str(campaign) for run, campaign in queries.campaigns_made_by(session, ids).items()}
+    outputs |= queries.datasets_made_by(session, ids)
+    return [_row(run, completions.get(run.id), outputs.get(run.id, "")) for run in runs]
 
 
 def _row(row: Run, first: tuple[str, int] | None, output: str) -> RunRow:

@@ -23,6 +23,8 @@ BLOCK = 200
 
 class Collect:
     name = "campaign"
+    title = "Campaign"
+    page = "/feedback"
     resource = "cpu"
     small = True
 

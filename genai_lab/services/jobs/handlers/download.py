@@ -17,6 +17,8 @@ from storage.tables import Job
 
 class Download:
     name = KIND
+    title = "Download"
+    page = "/models"
     resource = "network"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from storage.tables import Job, Run
 
 class Evaluate:
     name = "evaluate"
+    title = "Evaluation"
+    page = "/evaluate"
     resource = "device"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from storage.tables import DatasetVersion, Job, Run, RunInput
 
 class Harness:
     name = HARNESS
+    title = "Evaluation harness"
+    page = "/evaluate"
     resource = "device"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:

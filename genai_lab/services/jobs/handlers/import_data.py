@@ -17,6 +17,9 @@ from storage.tables import Job
 class Import:
     """Writes the version's file; its row is made in the transaction that ends the job, so that it is there once."""
 
+    title = "Import"
+    page = "/datasets"
+
     def __init__(self, name: str, resource: str) -> None:
         self.name, self.resource, self.small = name, resource, resource == "cpu"
 
@@ -45,6 +48,8 @@ class Import:
 
 class Profile:
     name = "profile"
+    title = "Profile"
+    page = "/datasets"
     resource = "cpu"
     small = True
 

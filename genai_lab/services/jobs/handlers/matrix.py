@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 class Matrix:
     name = MATRIX
+    title = "Matrix"
+    page = "/prompts"
     resource = "device"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:

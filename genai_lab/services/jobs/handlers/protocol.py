@@ -30,10 +30,12 @@ class Reporter(Protocol):
 
 
 class JobHandler(Protocol):
-    """`resource` is what a job occupies: cpu, gpu, network, or device: the GPU where the lab computes on one.
+    """What a kind of job does. `resource` is what a job occupies: cpu, gpu, network, or device: the GPU where the lab
+    computes on one.
 
-    A kind with a method `gpus(settings)` is given as many GPUs as that says, others one. A kind that has `small` set
-    takes a moment on the CPU whatever its resource, and need not wait behind long ones.
+    A handler may have more: `title`, what its jobs are called; `page`, where their results are listed;
+    `gpus(settings)`, how many GPUs a job is given (others get one); `small`, set where a job takes a moment on the CPU
+    whatever its resource, so that it need not wait behind long ones.
     """
 
     name: str

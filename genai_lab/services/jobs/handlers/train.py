@@ -28,6 +28,8 @@ COUNTS = "counts.json"
 
 class Train:
     name = TRAIN
+    title = "Training"
+    page = "/finetune"
     resource = "device"
 
     def gpus(self, settings: dict[str, Any]) -> int:
@@ -78,6 +80,8 @@ class Train:
 
 class Keep:
     name = KEEP
+    title = "Model from a checkpoint"
+    page = "/finetune"
     resource = "device"
     small = True
 
@@ -102,6 +106,8 @@ class Keep:
 
 class Merge:
     name = MERGE
+    title = "Merge"
+    page = "/models"
     resource = "cpu"
     small = True
 
