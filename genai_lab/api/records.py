@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.api.base import Table, wait_for_job, watch_job
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
-from genai_lab.errors import UnknownName
+from genai_lab.errors import LabError, UnknownName
 
 if TYPE_CHECKING:
     from genai_lab.models import Source
@@ -158,6 +158,23 @@ class History:
         with atomic_write(path) as draft:
             draft.write_text(text, encoding="utf-8")
         return path
+
+    def get(self, id: int) -> "RunRow":
+        """One run, whatever its kind; raises LabError where there is none."""
+        from genai_lab.services import history
+
+        rows = history.rows_of(self.context, [id])
+        if id not in rows:
+            raise LabError(f"There is no run {id}; the history lists those there are.")
+        return rows[id]
+
+    def replay(self, id: int) -> int:
+        """Starts a run again with the same inputs, settings and seed; returns the new run's id. Raises LabError for
+        kinds that cannot be replayed.
+        """
+        from genai_lab.services import runs
+
+        return runs.replay(self.context, id)
 
     def delete(self, runs: Sequence[int]) -> int:
         """Hides runs; `restore` brings them back."""

@@ -56,7 +56,7 @@ def add_history(groups: "Parsers[Parser]", shared: Parser) -> None:
         parser = commands.add_parser(name, parents=[shared], help=text)
         parser.add_argument("run", type=number, nargs="+")
         parser.set_defaults(command=_delete, hidden=name == "delete")
-    replay = commands.add_parser("replay", parents=[shared], help="a generation again, with its settings and seed")
+    replay = commands.add_parser("replay", parents=[shared], help="a run again, with its settings and seed")
     replay.add_argument("run", type=number)
     replay.set_defaults(command=_replay)
     python = commands.add_parser("python", parents=[shared], help="a script that makes a generation again")
@@ -155,8 +155,12 @@ def _delete(lab: "Lab", options: argparse.Namespace) -> None:
 
 @with_lab
 def _replay(lab: "Lab", options: argparse.Namespace) -> None:
-    run = lab.replay(options.run)
-    print_json(run) if options.json else print(run.text)
+    run_id = lab.history.replay(options.run)
+    row = lab.history.get(run_id)
+    if row.kind == "generate":
+        generation = lab.run(run_id)
+        return print_json(generation) if options.json else print(generation.text)
+    return print_json(row) if options.json else print(f"Run {run_id} ({row.title}) is {row.status}.")
 
 
 @with_lab

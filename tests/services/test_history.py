@@ -13,7 +13,8 @@ from genai_lab.data.formulas import FORMULA_STARTS
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
-from genai_lab.services import datasets, generation, history, matrix
+from genai_lab.services import datasets, generation, history, matrix, runs
+from tests.services.conftest import Call
 from tests.tiny import open_lab
 
 SHORT = Sampling(max_new_tokens=2, seed=1)
@@ -100,3 +101,28 @@ def test_no_csv_cell_is_a_formula(lab: LabContext, text: str) -> None:
     [row] = csv.DictReader(io.StringIO(history.to_csv(lab, made(lab, text)), newline=""))
     assert row["prompt"] == f"'{text}"
     assert not any((cell or "").startswith(FORMULA_STARTS) for cell in row.values())
+
+
+def test_a_run_is_replayed_by_its_kind(lab: LabContext, call: Call) -> None:
+    [run_id] = made(lab, "replayed by kind")
+    new_id = runs.replay(lab, run_id)
+    texts = [[completion.text for completion in generation.run(lab, each).completions] for each in (run_id, new_id)]
+    assert texts[0] == texts[1]
+    assert call("history", "replay", str(run_id))[:2] == (0, texts[0][0] + "\n")
+    imported = datasets.import_rows(lab, [{"input": "a", "reference": "b"}], "not replayed", {"kind": "typed"})
+    run = next(row for row in history.history(lab, kind="import").rows if row.output == imported.name)
+    with pytest.raises(LabError, match="of the kind import cannot be replayed; these can: evaluation"):
+        runs.replay(lab, run.id)
+    with pytest.raises(LabError, match="There is no run 99999"):
+        runs.replay(lab, 99999)
+    code, _, error = call("history", "replay", str(run.id))
+    assert code != 0
+    assert "cannot be replayed" in error
+
+
+def test_only_completions_are_exported_and_deleted(lab: LabContext) -> None:
+    imported = next(row for row in history.history(lab, kind="import").rows)
+    with pytest.raises(LabError, match="Only completions can be exported"):
+        history.to_jsonl(lab, [imported.id])
+    with pytest.raises(LabError, match="Only completions can be deleted"):
+        history.check_deletable(lab, [imported.id])
