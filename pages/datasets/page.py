@@ -91,8 +91,9 @@ def _wire(lab: LabContext, form: Form) -> None:
     selection = Selection(key=lambda arguments: arguments[0]["dataset"])
     form.on_load(load_page, lab, selection, outputs=["dataset", "table"])
     form.on_load(start_reader)
+    # Gradio tells a State's `change` event of answers from its queue only, so these handlers are queued.
     for pick in (form["table"].select, form["detail"].select):
-        form.on(pick, select_version, selection, outputs=["dataset"], queue=False, trigger_mode="multiple")
+        form.on(pick, select_version, selection, outputs=["dataset"], trigger_mode="multiple")
     form.on(form["dataset"].change, selection.on_choice(render, lab), inputs=SELECTED, outputs=DETAIL)
     for change in (form["search"].change, form["show_archived"].change):
         form.on(change, list_versions, lab, inputs=LISTING, outputs=["table"], trigger_mode="always_last")
@@ -112,7 +113,7 @@ def _wire(lab: LabContext, form: Form) -> None:
     form.on_load(held_import, lab, outputs=HELD_IMPORT)
     changed = ["drawn_state", *HELD_IMPORT, "dataset", "table", "profile.markup"]
     refresh_selected = selection.for_choice(refresh, lab)
-    form.on(gr.Timer(1.5).tick, refresh_selected, inputs=["drawn_state", *SELECTED], outputs=changed, queue=False)
+    form.on(gr.Timer(1.5).tick, refresh_selected, inputs=["drawn_state", *SELECTED], outputs=changed)
 
 
 # Drawing

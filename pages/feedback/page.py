@@ -83,7 +83,7 @@ def build(lab: LabContext) -> None:
 
 
 def _wire(lab: LabContext, form: Form, selection: Selection) -> None:
-    form.on(form["list"].select, select_campaign, outputs=["campaign"], queue=False)
+    form.on(form["list"].select, select_campaign, outputs=["campaign"], trigger_mode="multiple")
     switched = form.on(
         form["campaign"].change,
         selection.on_choice(show_campaign, lab),

@@ -180,3 +180,14 @@ def test_every_name_of_the_page_is_a_component(lab: LabContext) -> None:
     """The wiring refers to components by name; a wrong one fails when the page is built."""
     with gr.Blocks():
         page.build(lab)
+
+
+def test_what_selects_a_version_is_queued(lab: LabContext) -> None:
+    """Gradio does not tell a State's `change` event of answers that bypass its queue; the click would be lost."""
+    with gr.Blocks() as blocks:
+        page.build(lab)
+    handlers = [
+        fn for fn in blocks.fns.values() if fn.name in ("select_version", "refresh", "split_again", "import_rows")
+    ]
+    assert len(handlers) >= 5
+    assert all(fn.queue for fn in handlers)
