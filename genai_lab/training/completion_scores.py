@@ -18,15 +18,16 @@ from genai_lab.evaluation.figures import figure_of
 from genai_lab.evaluation.statistics import compare, interval, verdict
 from genai_lab.files import write_json
 from genai_lab.metrics import METRICS, Array, Figure, Sample
-from genai_lab.training import Reporter
-from genai_lab.training.batches import Draws
+from genai_lab.training.batches import FeatureDataset
+from genai_lab.training.examples import EncodedExample
+from genai_lab.training.generation import decode, generate_greedily
 from genai_lab.training.inputs import TrainingInputs
-from genai_lab.training.objectives import Item
+from genai_lab.training.reporter import Reporter
 
 FILE = "scores.json"
 FIGURES = {"exact_match": "exact_match", "rouge": "rougeL"}
 SETTINGS: dict[str, dict[str, bool]] = {"exact_match": {"first_line": True}, "rouge": {"lsum": False}}
-MOST_LABELS, ROWS_A_LABEL = 20, 4
+MOST_LABELS, ROWS_PER_LABEL = 20, 4
 LONGEST, BEYOND = 128, 8
 TOKENS, FEWEST = 4000, 16
 
@@ -51,72 +52,71 @@ class Score:
     seconds: float
 
 
-def metric_for(items: Sequence[Item]) -> str:
+def metric_for(examples: Sequence[EncodedExample]) -> str:
     """Exact match where a few completions come again and again, as labels do; ROUGE for texts."""
-    kinds = {tuple(item.last_answer()[1]) for item in items}
-    labels = len(kinds) <= MOST_LABELS and len(items) >= ROWS_A_LABEL * len(kinds)
+    answers = {tuple(example.last_answer()[1]) for example in examples}
+    labels = len(answers) <= MOST_LABELS and len(examples) >= ROWS_PER_LABEL * len(answers)
     return "exact_match" if labels else "rouge"
 
 
-def rows_for(items: Sequence[Item], wanted: int, seed: int) -> tuple[int, ...]:
-    """Which validation items are completed: as many as are wanted, fewer where completions are long."""
-    count = min(wanted, len(items), max(FEWEST, TOKENS // _room(items)))
-    return tuple(sorted(random.Random(f"scored {seed}").sample(range(len(items)), count)))
+def rows_for(examples: Sequence[EncodedExample], most: int, seed: int) -> tuple[int, ...]:
+    """Which validation examples are completed: at most `most`, fewer where completions are long."""
+    count = min(most, len(examples), max(FEWEST, TOKENS // _max_new_tokens(examples)))
+    return tuple(sorted(random.Random(f"scored {seed}").sample(range(len(examples)), count)))
 
 
-class Scorer:
-    """Completes and measures; what was found stays beside the checkpoints, for a run that goes on."""
+class CompletionScorer:
+    """Completes and measures; the scores stay beside the checkpoints, for a run that is resumed."""
 
-    def __init__(self, work: TrainingInputs, held: Draws, out: Path, tell: Reporter) -> None:
-        self.work, self.tell, self.file = work, tell, out / FILE
-        self.items = [held.items[0][place] for place in work.scored] if work.metric else []
+    def __init__(self, inputs: TrainingInputs, validation: FeatureDataset, out: Path, reporter: Reporter) -> None:
+        self.inputs, self.reporter, self.file = inputs, reporter, out / FILE
+        self.examples = [validation.examples[0][index] for index in inputs.scored] if inputs.metric else []
 
-    def score(self, module: Any, tokenizer: Any, step: int, *, tells: bool) -> None:
-        """Measures the module as it is; `tells` in the one process that reports."""
-        if not self.items:
+    def score(self, module: Any, tokenizer: Any, step: int, *, reports: bool) -> None:
+        """Measures the module as it is; `reports` in the one process that does."""
+        if not self.examples:
             return
         began = time.perf_counter()
-        texts = completions(self.work, module, tokenizer, self.items)
-        if not tells:
+        texts = completions(self.inputs, module, tokenizer, self.examples)
+        if not reports:
             return
-        wanted = [decoded(tokenizer, item.last_answer()[1]) for item in self.items]
-        metric = METRICS.get(self.work.metric)
-        rows = metric.rows(texts, [[one] for one in wanted], metric.settings(**SETTINGS[metric.name]))
+        references = [decode(tokenizer, example.last_answer()[1]) for example in self.examples]
+        metric = METRICS.get(self.inputs.metric)
+        rows = metric.rows(texts, [[text] for text in references], metric.settings(**SETTINGS[metric.name]))
         figure = figure_of(metric.name, FIGURES[metric.name])
         values = rows.samples[figure.name]
-        kept = _kept(self.file)
-        base = np.array(kept["0"]["values"]) if step and "0" in kept else None
-        score = judged(figure, step, values, base, same(texts, wanted), time.perf_counter() - began)
-        kept[str(step)] = {"values": values.parts.tolist(), "score": asdict(score)}
+        scores = _read(self.file)
+        base = np.array(scores["0"]["values"]) if step and "0" in scores else None
+        seconds = time.perf_counter() - began
+        score = score_of(figure, step, values, base, same_completions(texts, references), seconds)
+        scores[str(step)] = {"values": values.parts.tolist(), "score": asdict(score)}
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.file, kept)
-        self.tell.metric(f"validation {figure.title}", step, score.value)
-        self.tell.record({"key": f"score {step}", "score": asdict(score)})
+        write_json(self.file, scores)
+        self.reporter.metric(f"validation {figure.title}", step, score.value)
+        self.reporter.record({"key": f"score {step}", "score": asdict(score)})
 
 
-def judged(figure: Figure, step: int, values: Sample, base: Array | None, same_words: str, seconds: float) -> Score:
+def score_of(figure: Figure, step: int, values: Sample, base: Array | None, same: str, seconds: float) -> Score:
     """The figure of the step's rows with its interval, and its difference from the base in words."""
     bounds = (figure.low, figure.high)
-    found = interval(values, bounds=bounds)
-    value, low, high = (0.0 if one is None else one for one in (found.value, found.low, found.high))
+    result = interval(values, bounds=bounds)
+    value, low, high = (number or 0.0 for number in (result.value, result.low, result.high))
     name = f"step {step:,}" if step else "the base"
-    words = f"{name} has {value:.3f} {figure.title}, 95 % interval {low:.3f} to {high:.3f}, n = {found.n:,}."
+    words = f"{name} has {value:.3f} {figure.title}, 95 % interval {low:.3f} to {high:.3f}, n = {result.n:,}."
     worse = False
     if base is not None:
         comparison = compare(Sample(base, proportion=values.proportion), values, bounds=bounds)
         words = verdict("the base", name, figure, comparison)
         worse = comparison.p_randomisation < 0.05 and comparison.high < 0
-    return Score(
-        step, figure.title, value, low, high, found.n, words[0].upper() + words[1:], worse, same_words, seconds
-    )
+    return Score(step, figure.title, value, low, high, result.n, words[0].upper() + words[1:], worse, same, seconds)
 
 
-def same(texts: Sequence[str], wanted: Sequence[str]) -> str:
-    """A sentence where all completions are equal and what is wanted is not."""
-    if len(texts) < 2 or len(set(texts)) > 1 or len(set(wanted)) == 1:
+def same_completions(texts: Sequence[str], references: Sequence[str]) -> str:
+    """A sentence where all completions are equal and the references are not."""
+    if len(texts) < 2 or len(set(texts)) > 1 or len(set(references)) == 1:
         return ""
-    shown = f"{texts[0][:60]!r}" if texts[0] else "empty"
-    return f"All {len(texts)} completions are the same ({shown}), whatever the prompt."
+    text = f"{texts[0][:60]!r}" if texts[0] else "empty"
+    return f"All {len(texts)} completions are the same ({text}), whatever the prompt."
 
 
 def summary(out: Path, step: int | None) -> dict[str, Any]:
@@ -124,45 +124,40 @@ def summary(out: Path, step: int | None) -> dict[str, Any]:
 
     `score` and `base` are fields of `Score`.
     """
-    kept = _kept(out / FILE)
-    best = kept.get(str(step))
+    scores = _read(out / FILE)
+    best = scores.get(str(step))
     if best is None:
         return {}
-    base = kept["0"]["score"] if "0" in kept else None
+    base = scores["0"]["score"] if "0" in scores else None
     return {
         "score": best["score"],
         "base": base,
-        "scoring_seconds": sum(one["score"]["seconds"] for one in kept.values()),
+        "scoring_seconds": sum(entry["score"]["seconds"] for entry in scores.values()),
     }
 
 
-def completions(work: TrainingInputs, module: Any, tokenizer: Any, items: Sequence[Item]) -> list[str]:
-    """What the module writes for the items' prompts, greedily."""
-    from genai_lab.training.samples import ALONE, generated
-
-    prompts, room = [item.last_answer()[0] for item in items], _room(items)
-    if work.plan.method in ALONE or work.training.sharding != "none":
-        return [text.strip() for text in generated(work, module, tokenizer, prompts, room)]
+def completions(inputs: TrainingInputs, module: Any, tokenizer: Any, examples: Sequence[EncodedExample]) -> list[str]:
+    """What the module writes for the examples' prompts, greedily."""
+    prompts, most = [example.last_answer()[0] for example in examples], _max_new_tokens(examples)
+    if inputs.one_at_a_time or inputs.training.sharding != "none":
+        return generate_greedily(
+            module, tokenizer, inputs.architecture, prompts, most, one_at_a_time=inputs.one_at_a_time
+        )
     from genai_lab.decoding.greedy import greedy
     from genai_lab.models.transformers import context_of
     from genai_lab.training.loading import ends_of, start_of
 
     base = module.get_base_model() if hasattr(module, "get_base_model") else module
-    seq2seq = work.architecture == "encoder-decoder"
-    begun = [start_of(base.config) or 0] if seq2seq else []
-    rooms = [room if seq2seq else min(room, context_of(base, tokenizer) - len(one)) for one in prompts]
-    written = greedy(base, prompts, begun, rooms, ends_of(base, tokenizer))
-    return [decoded(tokenizer, ids) for ids in written]
+    seq2seq = inputs.architecture == "encoder-decoder"
+    start = [start_of(base.config) or 0] if seq2seq else []
+    limits = [most if seq2seq else min(most, context_of(base, tokenizer) - len(prompt)) for prompt in prompts]
+    return [decode(tokenizer, ids) for ids in greedy(base, prompts, start, limits, ends_of(base, tokenizer))]
 
 
-def decoded(tokenizer: Any, ids: Sequence[int]) -> str:
-    return str(tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+def _max_new_tokens(examples: Sequence[EncodedExample]) -> int:
+    """New tokens that a completion may have: some more than the longest reference."""
+    return min(LONGEST, max(len(example.last_answer()[1]) for example in examples) + BEYOND)
 
 
-def _room(items: Sequence[Item]) -> int:
-    """New tokens that a completion may have: some more than the longest one that is wanted."""
-    return min(LONGEST, max(len(item.last_answer()[1]) for item in items) + BEYOND)
-
-
-def _kept(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, Any]:
     return dict(json.loads(file.read_text())) if file.is_file() else {}

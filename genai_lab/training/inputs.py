@@ -1,30 +1,34 @@
-"""What the loop is handed: a folder with the plan, the base's folder and the items, so that it needs no database."""
+"""What the loop is handed: a folder with the plan, the base's folder and the examples, so that it needs no database."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from genai_lab.files import write_json
 from genai_lab.settings import read_settings
-from genai_lab.training import Architecture, Plan, Training
-from genai_lab.training.batches import Draws, read_items, training_draws, write_items
-from genai_lab.training.methods import METHODS
-from genai_lab.training.objectives import OBJECTIVES, Item
+from genai_lab.training.batches import FeatureDataset, training_dataset
+from genai_lab.training.example_files import read_examples, write_examples
+from genai_lab.training.methods import METHODS, Method
+from genai_lab.training.objective import EncodingContext, Objective
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.plan import Architecture, Plan, Training
 
-FILE = "work.json"
-SHOWN = 5
+FILE = "inputs.json"
+OLD_FILE = "work.json"
+OLD_NAMES = {"shown": "sampled", "parts": "datasets", "turns": "passes", "sizes": "rows_per_source"}
+SAMPLES = 5
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """One run, ready to be done. `base` is the model's folder, `name` its name in the catalogue; `labels` are the
-    classes in order; `shown` are the rows of the validation items whose completions are written at each evaluation.
-    `turns` and `sizes` of the parts are what `batches.training_draws` is told; `default_rate` is the learning rate
-    where the plan gives none, 0 for the method's own. The
-    validation items `scored` are completed at each evaluation and measured by `metric` (see `scoring`).
-    `chat` says that prompts are read in the base's chat template.
+    """One run, ready to start. `base` is the model's folder, `name` its name in the catalogue; `labels` are the
+    classes in order; `sampled` are the validation examples whose completions are shown at each evaluation. `passes`
+    and `rows_per_source` of the datasets go to `batches.training_dataset`; `default_rate` is the learning rate where
+    the plan gives none, 0 for the method's own. The validation examples `scored` are completed at each evaluation and
+    measured by `metric` (see `completion_scores`). `chat` says that prompts are read in the base's chat template.
+    `models` are the folders of other models by role.
     """
 
     plan: Plan
@@ -34,25 +38,26 @@ class TrainingInputs:
     steps: int
     device: str
     labels: tuple[str, ...] = ()
-    shown: tuple[int, ...] = ()
-    parts: int = 1
-    turns: tuple[tuple[int, ...], ...] = ()
-    sizes: tuple[int, ...] = ()
+    sampled: tuple[int, ...] = ()
+    datasets: int = 1
+    passes: tuple[tuple[int, ...], ...] = ()
+    rows_per_source: tuple[int, ...] = ()
     default_rate: float = 0.0
     scored: tuple[int, ...] = ()
     metric: str = ""
     chat: bool = False
+    models: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def training(self) -> Training:
         return self.plan.training
 
     @property
-    def method(self) -> Any:
+    def method(self) -> Method:
         return METHODS.get(self.plan.method)
 
     @property
-    def objective(self) -> Any:
+    def objective(self) -> Objective:
         return OBJECTIVES.get(self.plan.objective)
 
     @property
@@ -64,31 +69,51 @@ class TrainingInputs:
         return read_settings(self.objective.settings, self.plan.objective_settings, self.objective.title)
 
     @property
-    def rate(self) -> float:
+    def learning_rate(self) -> float:
         return self.training.learning_rate or self.default_rate or self.method.rate
 
-    def write(self, folder: Path, train: Sequence[Sequence[Item]], validation: Sequence[Item]) -> None:
-        """Everything into `folder`, the file that says so last."""
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether completions are written alone, since rows padded on the left would be misread."""
+        return bool(self.method.virtual_tokens(self.method_settings))
+
+    def encoding(self, tokenizer: Any, decoder_start: int | None = None) -> EncodingContext:
+        return EncodingContext(
+            tokenizer, self.architecture, self.training, self.objective_settings, self.labels, decoder_start
+        )
+
+    def write(self, folder: Path, train: Sequence[Sequence[Any]], validation: Sequence[Any]) -> None:
+        """Everything into `folder`, the file that names it last."""
         folder.mkdir(parents=True, exist_ok=True)
-        for place, items in enumerate(train):
-            write_items(folder / f"train-{place}.npz", items)
-        write_items(folder / "validation.npz", validation)
-        kept = asdict(replace(self, parts=len(train))) | {"plan": self.plan.as_dict(), "base": str(self.base)}
-        write_json(folder / FILE, kept)
+        kind = self.objective.example_type
+        for index, examples in enumerate(train):
+            write_examples(folder / f"train-{index}.npz", examples, kind)
+        write_examples(folder / "validation.npz", validation, kind)
+        values = asdict(replace(self, datasets=len(train), models={}))
+        values |= {"plan": self.plan.as_dict(), "base": str(self.base)}
+        values["models"] = {role: str(path) for role, path in self.models.items()}
+        write_json(folder / FILE, values)
 
     @classmethod
     def read(cls, folder: Path) -> "TrainingInputs":
-        kept: dict[str, Any] = json.loads((folder / FILE).read_text())
-        kept |= {name: tuple(kept.get(name, ())) for name in ("labels", "shown", "turns", "sizes", "scored")}
-        return cls(**kept | {"plan": Plan.from_dict(kept["plan"]), "base": Path(kept["base"])})
+        """Raises OSError where there are none. Those of earlier versions are read too."""
+        path = folder / FILE if (folder / FILE).is_file() else folder / OLD_FILE
+        values: dict[str, Any] = json.loads(path.read_text())
+        values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
+        for name in ("labels", "sampled", "rows_per_source", "scored"):
+            values[name] = tuple(values.get(name, ()))
+        values["passes"] = tuple(map(tuple, values.get("passes", ())))
+        values["models"] = {role: Path(path) for role, path in values.get("models", {}).items()}
+        return cls(**values | {"plan": Plan.from_dict(values["plan"]), "base": Path(values["base"])})
 
-    def draws(self, items: Sequence[Sequence[Item]], tokenizer: Any) -> Draws:
-        """What the run reads of its items, in order."""
-        return training_draws(
-            self.plan, items, self.steps, self.objective, self.objective_settings, tokenizer, self.architecture,
-            self.turns, self.sizes,
-        )  # fmt: skip
+    def dataset(self, examples: Sequence[Sequence[Any]], context: EncodingContext) -> FeatureDataset:
+        """What the run reads of its examples, in order."""
+        return training_dataset(
+            self.plan, examples, self.steps, self.objective, context, self.passes, self.rows_per_source
+        )
 
-    def items(self, folder: Path) -> tuple[list[list[Item]], list[Item]]:
-        """(items of each part, validation items)."""
-        return [read_items(folder / f"train-{n}.npz") for n in range(self.parts)], read_items(folder / "validation.npz")
+    def examples(self, folder: Path) -> tuple[list[list[Any]], list[Any]]:
+        """(examples of each dataset, validation examples)."""
+        kind = self.objective.example_type
+        train = [read_examples(folder / f"train-{index}.npz", kind) for index in range(self.datasets)]
+        return train, read_examples(folder / "validation.npz", kind)

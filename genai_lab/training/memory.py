@@ -70,7 +70,8 @@ class MemoryPlan:
     (made by the forward pass) and `temporaries` (made by the backward pass or the optimiser) are what is alive at the
     moment of the peak. Gradients come while activations go, so that `peak` is less than the sum of all five; it holds
     what the allocator keeps (`held`) and the code of kernels. On the CPU it is of the whole process, of which `process`
-    is what it takes before the model is loaded: Python, torch and the lab.
+    is what it takes before the model is loaded: Python, torch and the lab. `models` are the weights of other models
+    that stay in memory.
     """
 
     weights: int
@@ -83,6 +84,7 @@ class MemoryPlan:
     parameters: int
     held: int = 0
     process: int = 0
+    models: int = 0
 
     @property
     def needed(self) -> int:

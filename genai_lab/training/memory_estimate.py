@@ -1,69 +1,78 @@
-"""The memory that a run will take, foreseen from its plan and the size of its largest batch."""
+"""The memory that a run will take, estimated from its plan and the size of its largest batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from genai_lab.settings import read_settings
-from genai_lab.training import Architecture, Plan
-from genai_lab.training.batches import Draws
-from genai_lab.training.batches import longest as longer
-from genai_lab.training.loading import SAFE, class_of, head_settings
+from genai_lab.training.loading import SAFE
 from genai_lab.training.memory import MemoryPlan, batch_of, plan
 from genai_lab.training.methods import METHODS
+from genai_lab.training.module_kinds import LANGUAGE_MODEL
 from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.plan import Architecture, Plan
 
-LOOKED_AT = 500_000
+BYTES = 4  # of a parameter, in float32
 
 
-def foresee(
-    asked: Plan,
+def estimate_memory(
+    run: Plan,
     base: Path,
     architecture: Architecture,
     labels: Sequence[str],
     length: int,
     target: int,
     device: str = "cpu",
+    models: Mapping[str, Path] | None = None,
 ) -> MemoryPlan:
-    """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch.
+    """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch; `models` are the
+    folders of other models by role.
 
-    Of pairs both sides are read in one batch. On the CPU the peak is of the whole process, on a GPU of its memory.
+    On the CPU the peak is of the whole process, on a GPU of its memory.
     """
-    method, objective = METHODS.get(asked.method), OBJECTIVES.get(asked.objective)
-    head, sides = objective.head, 2 if objective.needs == "pairs" else 1
-    settings: Any = read_settings(method.settings, asked.method_settings, method.title)
-    family = {"classify": "classifier", "masked": "masked", "reward": "reward"}.get(head, architecture)
-    more = {name: value for name, value in head_settings(head, labels).items() if name != "ignore_mismatched_sizes"}
+    method, objective = METHODS.get(run.method), OBJECTIVES.get(run.objective)
+    kind, rows = objective.module_kind, objective.sequences_per_row * run.training.per_device_batch_size
+    settings: Any = read_settings(method.settings, run.method_settings, method.title)
 
     def build() -> Any:
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(base, **SAFE, **more)
+        config = AutoConfig.from_pretrained(base, **SAFE, **kind.config(labels))
         config.use_cache = False
-        if head == "reward":
+        if kind.whole_folder:
             config.pad_token_id = 0  # some bases lack one, and the score is read at the last token beside it
-        module = class_of(architecture, head).from_config(config)
-        return method.apply(module, architecture, settings, asked.training.max_steps)
+        module = kind.auto_class(architecture).from_config(config)
+        return method.apply(module, architecture, settings, run.training.max_steps)
 
-    found = plan(
+    memory = plan(
         build,
-        lambda: batch_of(family, sides * asked.training.per_device_batch_size, length, target),
-        gradient_checkpointing=asked.training.gradient_checkpointing,
-        autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(asked.training.precision),
+        lambda: batch_of(kind.memory_family(architecture), rows, length, target),
+        gradient_checkpointing=run.training.gradient_checkpointing,
+        autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(run.training.precision),
     )
-    return found.of_a_process() if device == "cpu" else found
+    memory = memory.of_a_process() if device == "cpu" else memory
+    return _with_models(memory, run, architecture, models or {})
 
 
-def longest(draws: Draws, batch: int) -> tuple[int, int]:
-    """(length, target) of the batch that takes most of the first LOOKED_AT draws, in tokens."""
-    best, found = 0, (1, 1)
-    for start in range(0, min(len(draws.places), LOOKED_AT), batch):
-        items = [draws.items[part][item] for part, item in draws.places[start : start + batch]]
-        pair, rows = draws.architecture == "encoder-decoder", draws.objective.needs in ("reference", "pairs")
-        width = max(longer(one) if rows and not pair else len(one.ids) for one in items)
-        target = (max(len(one.target) for one in items) or width) if pair else 0
-        # Attention grows with the square, so that the widest batch counts and not the one of most tokens.
-        size = width * width + target * target + 64 * (width + target)
-        if size > best:
-            best, found = size, (width, target)
-    return found
+def _with_models(memory: MemoryPlan, run: Plan, architecture: Architecture, models: Mapping[str, Path]) -> MemoryPlan:
+    """The plan with the weights of other models: those that stay, and those that are read before the first step."""
+    if not models:
+        return memory
+    roles = OBJECTIVES.get(run.objective).models
+    sizes = {role: BYTES * parameters_of(folder, architecture) for role, folder in models.items()}
+    resident = sum(size for role, size in sizes.items() if roles[role].resident)
+    passing = max((size for role, size in sizes.items() if not roles[role].resident), default=0)
+    peak = max(memory.peak + resident, memory.process + memory.weights + resident + passing)
+    return replace(memory, models=resident, peak=peak)
+
+
+def parameters_of(folder: Path, architecture: Architecture) -> int:
+    """The number of parameters of a language model, from its configuration alone."""
+    import torch
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, **SAFE)
+    with torch.device("meta"):
+        module = LANGUAGE_MODEL.auto_class(architecture).from_config(config)
+    return sum(weight.numel() for weight in module.parameters())

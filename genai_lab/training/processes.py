@@ -22,32 +22,32 @@ from genai_lab.errors import LabError
 from genai_lab.training import Reporter
 from genai_lab.training.inputs import TrainingInputs
 
-TOLD = "told.jsonl"
+REPORTS = "reports.jsonl"
 FAILED = "failed.txt"
 BROKEN = "broken.txt"
 PARENT = "GENAI_LAB_TORCHRUN"
 PR_SET_PDEATHSIG = 1
 
 
-def run(work: TrainingInputs, folder: Path, out: Path, tell: Reporter) -> dict[str, Any]:
+def run(inputs: TrainingInputs, folder: Path, out: Path, reporter: Reporter) -> dict[str, Any]:
     """Trains in this process, or in as many as the plan asks for; returns the outcome (see `loop.train`)."""
-    if work.training.processes == 1:
+    if inputs.training.processes == 1:
         from genai_lab.training.training_loop import train
 
-        return train(work, folder, out, tell)
-    for name in (TOLD, FAILED, BROKEN):
+        return train(inputs, folder, out, reporter)
+    for name in (REPORTS, FAILED, BROKEN):
         (folder / name).unlink(missing_ok=True)
     command = [sys.executable, "-m", "genai_lab.training.processes", str(os.getpid())]
     process = subprocess.Popen(
-        [*command, str(work.training.processes), str(folder), str(out)], stdin=subprocess.DEVNULL
+        [*command, str(inputs.training.processes), str(folder), str(out)], stdin=subprocess.DEVNULL
     )
-    outcome, place = None, 0
+    outcome, offset = None, 0
     try:
         while True:
             ended = process.poll() is not None
-            for line in _lines(folder / TOLD, place):
-                place += len(line)
-                outcome = _forward(json.loads(line), tell) or outcome
+            for line in _lines(folder / REPORTS, offset):
+                offset += len(line)
+                outcome = _forward(json.loads(line), reporter) or outcome
             if ended:
                 break
             time.sleep(0.2)
@@ -57,7 +57,7 @@ def run(work: TrainingInputs, folder: Path, out: Path, tell: Reporter) -> dict[s
     if (folder / FAILED).is_file():
         raise LabError((folder / FAILED).read_text())
     if process.returncode or outcome is None:
-        raise _broken(folder, work.training.processes, process.returncode)
+        raise _broken(folder, inputs.training.processes, process.returncode)
     return outcome
 
 
@@ -71,26 +71,26 @@ def _broken(folder: Path, count: int, code: int) -> Exception:
     return LabError(f"One of the {count} processes ended: {line}; see the log.")
 
 
-def _lines(path: Path, place: int) -> Iterator[bytes]:
+def _lines(path: Path, offset: int) -> Iterator[bytes]:
     if not path.is_file():
         return
     with path.open("rb") as stream:
-        stream.seek(place)
+        stream.seek(offset)
         for line in stream:
             if not line.endswith(b"\n"):
                 return
             yield line
 
 
-def _forward(line: dict[str, Any], tell: Reporter) -> dict[str, Any] | None:
+def _forward(line: dict[str, Any], reporter: Reporter) -> dict[str, Any] | None:
     name, values = line["call"], line["values"]
-    getattr(tell, name)(*values)
-    found: dict[str, Any] | None = values[0].get("outcome") if name == "record" else None
-    return found
+    getattr(reporter, name)(*values)
+    outcome: dict[str, Any] | None = values[0].get("outcome") if name == "record" else None
+    return outcome
 
 
-class _Told:
-    """A Tell that writes down its calls."""
+class _FileReporter:
+    """Writes its calls to a file, which the first process forwards."""
 
     def __init__(self, path: Path | None) -> None:
         self._stream = path.open("a") if path else None
@@ -110,24 +110,24 @@ class _Told:
             self._stream.flush()
 
 
-def tie(parent: int) -> None:
+def end_with(parent: int) -> None:
     """Ends this process as soon as `parent`, which started it, has ended."""
 
-    def gone() -> bool:
+    def parent_ended() -> bool:
         return os.getppid() != parent
 
     def watch() -> None:
-        while not gone():
+        while not parent_ended():
             time.sleep(0.5)
         os._exit(1)
 
-    if not _asked_of_the_kernel():
+    if not _signalled_by_kernel():
         threading.Thread(target=watch, daemon=True).start()
-    if gone():  # before the kernel knew
+    if parent_ended():  # before the kernel knew
         os._exit(1)
 
 
-def _asked_of_the_kernel() -> bool:
+def _signalled_by_kernel() -> bool:
     import ctypes
 
     try:
@@ -138,21 +138,21 @@ def _asked_of_the_kernel() -> bool:
 
 def launch(parent: int, count: int, folder: Path, out: Path) -> None:
     """Is torchrun until its processes have ended."""
-    tie(parent)
+    end_with(parent)
     from torch.distributed.run import main as torchrun
 
     os.environ[PARENT] = str(os.getpid())
-    own = ["-m", "genai_lab.training.processes", str(folder), str(out)]
-    torchrun(["--standalone", "--nproc-per-node", str(count), *own])
+    module = ["-m", "genai_lab.training.processes", str(folder), str(out)]
+    torchrun(["--standalone", "--nproc-per-node", str(count), *module])
 
 
 def main(folder: Path, out: Path) -> int:
-    tie(int(os.environ[PARENT]))
+    end_with(int(os.environ[PARENT]))
     first = os.environ.get("RANK", "0") == "0"
     try:
         from genai_lab.training.training_loop import train
 
-        train(TrainingInputs.read(folder), folder, out, _Told(folder / TOLD if first else None))
+        train(TrainingInputs.read(folder), folder, out, _FileReporter(folder / REPORTS if first else None))
     except LabError as problem:
         (folder / FAILED).write_text(str(problem))
         return 1

@@ -1,4 +1,4 @@
-"""FSDP: weights, gradients and optimiser states that several processes share out (torch's `fully_shard`).
+"""FSDP: weights, gradients and optimiser states that several processes share (torch's `fully_shard`).
 
 accelerate offers it on GPUs alone, and not for every model with tied weights. A checkpoint holds everything whole, as
 it does without sharding.
@@ -15,8 +15,8 @@ from genai_lab.training.methods import layers_of
 
 
 def shard(module: Any, device: torch.device, free: bool) -> None:
-    """Each block is put together when it is read, and the rest, where weights may be tied, as one; all processes take
-    part. `free`: a block's weights are given back until the backward pass.
+    """Each block is gathered when it is read, and everything else, where weights may be tied, as one; all processes
+    take part. With `free` a block's weights are released until the backward pass.
     """
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     for name in layers_of(module):
@@ -26,20 +26,20 @@ def shard(module: Any, device: torch.device, free: bool) -> None:
         register_fsdp_forward_method(module, "generate")
 
 
-def whole(value: Any) -> Any:
-    """The same with every tensor put together; all processes take part."""
+def gather_tensors(value: Any) -> Any:
+    """The same with every tensor gathered; all processes take part."""
     if isinstance(value, dict):
-        return {name: whole(one) for name, one in value.items()}
+        return {name: gather_tensors(part) for name, part in value.items()}
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
-def own(value: Any) -> Any:
+def local_part(value: Any) -> Any:
     """The part of a tensor that this process holds."""
     return value.to_local() if isinstance(value, DTensor) else value
 
 
-def share_out(optimizer: torch.optim.Optimizer) -> None:
-    """Whole states that were loaded, as their weights are."""
+def distribute_state(optimizer: torch.optim.Optimizer) -> None:
+    """Splits states that were loaded whole as their weights are split."""
     for weight, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(weight, DTensor) and value.shape == weight.shape and not isinstance(value, DTensor):

@@ -29,7 +29,7 @@ class StepTime:
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimingRequest:
     """What is timed: the plan, its base and labels, and the tokens of a usual row and of its completion."""
 
     plan: str
@@ -41,26 +41,26 @@ class Timed:
     device: str
 
 
-def timed(order: Timed) -> StepTime:
+def time_in_process(request: TimingRequest) -> StepTime:
     """Raises LabError where the steps cannot be made in PATIENCE seconds or at all."""
-    words = [sys.executable, "-m", "genai_lab.training.step_timing", json.dumps(asdict(order))]
+    command = [sys.executable, "-m", "genai_lab.training.step_timing", json.dumps(asdict(request))]
     environment = {"GLIBC_TUNABLES": TUNABLES}
     try:
-        done = subprocess.run(
-            words, env=_environment() | environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        process = subprocess.run(
+            command, env=_environment() | environment, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:
         raise LabError(f"Two steps took more than {PATIENCE / 60:.0f} minutes; the run would take very long.") from None
     try:
-        found = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(process.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         raise LabError("The steps could not be timed: their process ended, probably for want of memory.") from None
-    if "error" in found:
-        raise LabError(f"The steps could not be timed: {found['error']}")
-    return StepTime(**found)
+    if "error" in result:
+        raise LabError(f"The steps could not be timed: {result['error']}")
+    return StepTime(**result)
 
 
-def time_steps(order: Timed) -> StepTime:
+def time_steps(request: TimingRequest) -> StepTime:
     """In this process: the faster of TIMED steps after one that warms up."""
     import torch
 
@@ -69,30 +69,30 @@ def time_steps(order: Timed) -> StepTime:
 
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
-    plan = Plan.from_yaml(order.plan)
+    plan = Plan.from_yaml(request.plan)
     method, objective = METHODS.get(plan.method), OBJECTIVES.get(plan.objective)
-    head, training = objective.head, plan.training
-    module = load_module(Path(order.base), order.architecture, head, order.labels, **method.loading())
+    kind, training = objective.module_kind, plan.training
+    module = load_module(Path(request.base), request.architecture, kind, request.labels, **method.load_arguments())
     settings: Any = read_settings(method.settings, plan.method_settings, method.title)
-    module = method.apply(module, order.architecture, settings, training.max_steps).to(order.device).train()
+    module = method.apply(module, request.architecture, settings, training.max_steps).to(request.device).train()
     if training.gradient_checkpointing:
         module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     optimiser = torch.optim.AdamW([weight for weight in module.parameters() if weight.requires_grad], lr=1e-6)
-    family = {"classify": "classifier", "masked": "masked", "reward": "reward"}.get(head, order.architecture)
-    rows = training.per_device_batch_size * (2 if objective.needs == "pairs" else 1)
+    family = kind.memory_family(request.architecture)
+    rows = training.per_device_batch_size * objective.sequences_per_row
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(training.precision)
     seconds, tokens = [], 0
     for _ in range(1 + TIMED):
-        batch = batch_of(family, rows, order.length, order.target)
+        batch = batch_of(family, rows, request.length, request.target)
         tokens = sum(batch[name].numel() for name in ("input_ids", "decoder_input_ids") if name in batch)
-        batch = {name: one.to(order.device) for name, one in batch.items()}
+        batch = {name: tensor.to(request.device) for name, tensor in batch.items()}
         began = time.perf_counter()
-        with torch.autocast(order.device, dtype or torch.bfloat16, enabled=dtype is not None):
-            loss = token_loss(module(**{name: one for name, one in batch.items() if name != "labels"}), batch)
+        with torch.autocast(request.device, dtype or torch.bfloat16, enabled=dtype is not None):
+            loss = token_loss(module(**{name: tensor for name, tensor in batch.items() if name != "labels"}), batch)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        if order.device == "cuda":
+        if request.device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
     return StepTime(min(seconds[1:]), tokens)
@@ -104,15 +104,15 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
 
 
-def main(words: Sequence[str]) -> int:
-    kept: dict[str, Any] = json.loads(words[0])
+def main(arguments: Sequence[str]) -> int:
+    values: dict[str, Any] = json.loads(arguments[0])
     try:
-        found: dict[str, Any] = asdict(time_steps(Timed(**kept | {"labels": tuple(kept["labels"])})))
+        result: dict[str, Any] = asdict(time_steps(TimingRequest(**values | {"labels": tuple(values["labels"])})))
     except LabError as problem:
-        found = {"error": str(problem)}
+        result = {"error": str(problem)}
     except Exception as problem:
-        found = {"error": f"{type(problem).__name__}: {str(problem).splitlines()[0][:200] if str(problem) else ''}."}
-    print(json.dumps(found))
+        result = {"error": f"{type(problem).__name__}: {str(problem).splitlines()[0][:200] if str(problem) else ''}."}
+    print(json.dumps(result))
     return 0
 
 

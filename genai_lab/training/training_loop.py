@@ -1,6 +1,6 @@
-"""The loop that objectives and methods share: transformers' Trainer with our order, loss, evaluation and checkpoints.
+"""A run from its inputs to its outcome: loaded, resumed where it stopped, trained; and its checkpoints.
 
-Objectives on pairs have TRL's trainers in its place (`preferences`). The two newest checkpoints and the best are kept.
+The two newest checkpoints and the best are kept.
 """
 
 import json
@@ -12,87 +12,28 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch.nn.functional import cross_entropy
-from transformers import Trainer
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import TrainerState
 from transformers.trainer_pt_utils import safe_globals
 
 from genai_lab import memory
-from genai_lab.training import IGNORED, Reporter
-from genai_lab.training.batches import Draws, validation_draws
+from genai_lab.training.batches import validation_dataset
 from genai_lab.training.completion_scores import summary
 from genai_lab.training.inputs import TrainingInputs
-from genai_lab.training.lab_trainer import STATE, TRAINED, Running, arguments, checkpoints, step_of
+from genai_lab.training.lab_trainer import STATE, TRAINED, TrainingSetup, best_metric_of, checkpoints, step_of
 from genai_lab.training.lab_trainer import Diverged as Diverged
-from genai_lab.training.loading import ends_of, load_module, load_tokenizer
+from genai_lab.training.loading import load_module, load_tokenizer, start_of
+from genai_lab.training.reporter import Reporter
 
-KINDS = ("*.pt", "*.pth")
-
-
-class Loop(Running, Trainer):
-    """A run that learns tokens or classes."""
-
-    def __init__(
-        self, work: TrainingInputs, module: Any, tokenizer: Any, draws: Draws, held: Draws, out: Path, tell: Reporter
-    ) -> None:
-        super().__init__(
-            work, module, tokenizer, draws, held, out, tell, args=arguments(work, out), compute_loss_func=self.loss_of
-        )
-        # Our labels stand at the place that predicts them already.
-        self._loss_shifts_labels = False
-
-    def loss_of(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-        """Cross-entropy summed over learned tokens and divided by how many all processes have in this step."""
-        logits = _aligned(outputs.logits, labels)
-        count = num_items_in_batch if num_items_in_batch is not None else (labels != IGNORED).sum()
-        loss = cross_entropy(logits.float(), labels.view(-1), ignore_index=IGNORED, reduction="sum") / count
-        penalty = self.method.penalty(self.model) if self.model.training else None
-        return loss if penalty is None else loss + penalty / self.args.gradient_accumulation_steps
-
-    def measured(self) -> dict[str, float]:
-        """Loss in nats a learned token over all validation items, and the share that is predicted first.
-
-        That is the accuracy of a classifier's classes; of tokens the end is left out, which every model learns first.
-        """
-        classes = self.work.objective.head == "classify"
-        ends = [] if classes else sorted(ends_of(self.accelerator.unwrap_model(self.model), self.tokenizer))
-        total, right, count, learned = 0.0, 0, 0, 0
-        for inputs in self.held_batches():
-            labels = inputs.pop("labels")
-            logits = _aligned(self.model(**inputs).logits, labels).float()
-            flat = labels.view(-1)
-            total += float(cross_entropy(logits, flat, ignore_index=IGNORED, reduction="sum"))
-            learned += int((flat != IGNORED).sum())
-            asked = (flat != IGNORED) & ~torch.isin(flat, torch.tensor(ends, device=flat.device, dtype=flat.dtype))
-            right += int(((logits.argmax(-1) == flat) & asked).sum())
-            count += int(asked.sum())
-        name = "accuracy" if classes else "token accuracy"
-        return {"loss": total / max(1, learned), name: right / max(1, count)}
-
-
-def _aligned(logits: Any, labels: Any) -> Any:
-    """(N, V) logits of the places that the labels stand for; virtual tokens before the prompt have none."""
-    if labels.dim() == 1:
-        return logits
-    return logits[:, -labels.shape[1] :].reshape(-1, logits.shape[-1])
-
-
-def loop_of(work: TrainingInputs) -> type[Running]:
-    """The trainer that the objective asks for."""
-    if work.objective.needs != "pairs":
-        return Loop
-    from genai_lab.training.preferences import DpoLoop, RewardLoop
-
-    return RewardLoop if work.objective.head == "reward" else DpoLoop
+PICKLED = ("*.pt", "*.pth")
 
 
 def readable(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint is there and whole."""
+    """Whether every file of a checkpoint exists and is complete."""
     try:
         for path in checkpoint.glob("*.safetensors"):
             load_file(path)
-        for path in (path for kind in KINDS for path in checkpoint.glob(kind)):
+        for path in (path for pattern in PICKLED for path in checkpoint.glob(pattern)):
             with safe_globals():
                 torch.load(path, weights_only=True, mmap=False)
         json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
@@ -103,87 +44,100 @@ def readable(checkpoint: Path) -> bool:
 
 def resume(module: Any, method: Any, checkpoint: Path) -> None:
     """Puts the trained tensors of a checkpoint into the module."""
-    kept = load_file(checkpoint / TRAINED)
+    tensors = load_file(checkpoint / TRAINED)
     with torch.no_grad():
         for name, weight in module.named_parameters():
-            if name in kept:
-                weight.copy_(kept[name])
+            if name in tensors:
+                weight.copy_(tensors[name])
     if (checkpoint / STATE).is_file():
         method.restore(module, load_file(checkpoint / STATE))
 
 
-def prepared(work: TrainingInputs, folder: Path) -> tuple[Any, Any, Draws, Draws]:
-    """(module with the method applied, tokenizer, training draws, validation draws)."""
-    objective, method = work.objective, work.method
-    torch.manual_seed(work.training.seed)
-    module = load_module(work.base, work.architecture, objective.head, work.labels, **method.loading())
-    module = method.apply(module, work.architecture, work.method_settings, work.steps)
-    tokenizer = load_tokenizer(work.base)
-    train, held = work.items(folder)
-    return (
+def load_with_method(inputs: TrainingInputs) -> Any:
+    """The base with the method applied, before the first step."""
+    objective, method = inputs.objective, inputs.method
+    torch.manual_seed(inputs.training.seed)
+    module = load_module(
+        inputs.base, inputs.architecture, objective.module_kind, inputs.labels, **method.load_arguments()
+    )
+    return method.apply(module, inputs.architecture, inputs.method_settings, inputs.steps)
+
+
+def prepare_run(inputs: TrainingInputs, folder: Path, out: Path, reporter: Reporter) -> TrainingSetup:
+    """Loads everything that the run's trainer is made of."""
+    module, tokenizer = load_with_method(inputs), load_tokenizer(inputs.base)
+    context = inputs.encoding(tokenizer, start_of(module.config))
+    train, validation = inputs.examples(folder)
+    return TrainingSetup(
+        inputs,
         module,
         tokenizer,
-        work.draws(train, tokenizer),
-        validation_draws(held, objective, work.objective_settings, tokenizer, work.architecture),
+        inputs.dataset(train, context),
+        validation_dataset(validation, inputs.objective, context),
+        out,
+        reporter,
     )
 
 
-def train(work: TrainingInputs, folder: Path, out: Path, tell: Reporter) -> dict[str, Any]:
-    """Trains from the last good checkpoint in `out`, or from the beginning; returns what came of it.
+def train(inputs: TrainingInputs, folder: Path, out: Path, reporter: Reporter) -> dict[str, Any]:
+    """Trains from the last good checkpoint in `out`, or from the beginning; returns the outcome.
 
-    Raises Diverged where the loss is no number any more; what was kept until then stays.
+    Raises Diverged where the loss is no number any more; the checkpoints until then stay.
     """
     # Denormal numbers cost a CPU ten times as much and change nothing.
     torch.set_flush_denormal(True)
-    peak, began = Peak(), time.perf_counter()
-    tell.progress(0, work.steps, "Loading the base")
-    module, tokenizer, draws, held = prepared(work, folder)
-    trained = sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
-    last = last_whole(out, tell)
-    loop: Any = loop_of(work)(work, module, tokenizer, draws, held, out, tell)
-    if last is not None:
-        resume(module, work.method, last)
-    if loop.sharded:
-        loop.shard()
-    if last is not None and over(last):
-        loop.state = TrainerState.load_from_json(str(last / TRAINER_STATE_NAME))
+    peak, began = PeakMemory(), time.perf_counter()
+    reporter.progress(0, inputs.steps, "Loading the base")
+    setup = prepare_run(inputs, folder, out, reporter)
+    trained = sum(weight.numel() for weight in setup.module.parameters() if weight.requires_grad)
+    checkpoint = last_readable(out, reporter)
+    trainer: Any = inputs.objective.trainer()(setup)
+    if checkpoint is not None:
+        resume(setup.module, inputs.method, checkpoint)
+    if trainer.sharded:
+        trainer.shard()
+    if checkpoint is not None and has_ended(checkpoint):
+        trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
     else:
-        loop.train(resume_from_checkpoint=str(last) if last is not None else None)
-    seconds = time.perf_counter() - began
-    found = reached(loop.state) | {
-        "seconds": seconds,
-        "tokens": loop.tokens * loop.args.world_size,
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
+    outcome = reached(trainer.state) | {
+        "seconds": time.perf_counter() - began,
+        "tokens": trainer.tokens * trainer.args.world_size,
         "peak": peak.bytes(),
         "process": peak.before,
+        "stopped_early": trainer.state.global_step < inputs.steps,
+        "trained": trained,
+        **trainer.parameter_counts(),
     }
-    found |= {"stopped_early": loop.state.global_step < work.steps, "trained": trained, **loop.sizes()}
-    if loop.is_world_process_zero():
-        found |= summary(out, loop.state.best_global_step)
-        for note in filter(None, (worse(loop.state), worse_at_task(found))):
-            tell.record({"key": note, "note": note})
-        tell.record({"key": f"outcome {loop.state.global_step}", "outcome": found})
-    return found
+    if trainer.is_world_process_zero():
+        outcome |= summary(out, trainer.state.best_global_step)
+        for note in filter(None, (note_of_worse(trainer.state, inputs.objective), note_of_worse_task(outcome))):
+            reporter.record({"key": note, "note": note})
+        reporter.record({"key": f"outcome {trainer.state.global_step}", "outcome": outcome})
+    return outcome
 
 
 def reached(state: TrainerState) -> dict[str, Any]:
-    """How far a run has come."""
+    """How far a run has come. `best_loss` is the figure by which its objective chooses the best checkpoint."""
     return {"steps": state.global_step, "best_step": state.best_global_step, "best_loss": state.best_metric}
 
 
-def worse(state: TrainerState) -> str:
-    """What to say of a run that has nothing better than its base; "" for others."""
-    first = next((one["eval_loss"] for one in state.log_history if one.get("step") == 0 and "eval_loss" in one), None)
-    best = state.best_metric
-    if first is None or best is None or best <= first:
+def note_of_worse(state: TrainerState, objective: Any) -> str:
+    """A note on a run whose best checkpoint is worse than its base; "" for others."""
+    metric = best_metric_of(objective)
+    first = next((entry[metric] for entry in state.log_history if entry.get("step") == 0 and metric in entry), None)
+    best, sign = state.best_metric, 1 if objective.greater_is_better else -1
+    if first is None or best is None or sign * best >= sign * first:
         return ""
+    side = "below" if objective.greater_is_better else "above"
     return (
-        f"The best validation loss ({best:.4g}, step {state.best_global_step}) is above that of the base "
-        f"({first:.4g}), so that this run has made the model worse; lower the learning rate."
+        f"The best validation {objective.best_figure} ({best:.4g}, step {state.best_global_step}) is {side} that of "
+        f"the base ({first:.4g}), so that this run has made the model worse; lower the learning rate."
     )
 
 
-def worse_at_task(outcome: dict[str, Any]) -> str:
-    """What to say of a run whose completions a test finds worse than the base's; "" for others."""
+def note_of_worse_task(outcome: dict[str, Any]) -> str:
+    """A note on a run whose completions a test finds worse than the base's; "" for others."""
     if not outcome.get("score", {}).get("worse"):
         return ""
     return (
@@ -192,8 +146,8 @@ def worse_at_task(outcome: dict[str, Any]) -> str:
     )
 
 
-def last_whole(out: Path, tell: Reporter) -> Path | None:
-    """The newest checkpoint that can be read; torn ones are told and put out of the way."""
+def last_readable(out: Path, reporter: Reporter) -> Path | None:
+    """The newest checkpoint that can be read; torn ones are reported and renamed."""
     for checkpoint in checkpoints(out):
         if readable(checkpoint):
             return checkpoint
@@ -201,32 +155,32 @@ def last_whole(out: Path, tell: Reporter) -> Path | None:
         if checkpoint.exists():
             checkpoint.rename(torn)
         text = f"The checkpoint of step {step_of(checkpoint)} is torn and is left out."
-        tell.record({"key": f"torn {checkpoint.name}", "note": text})
+        reporter.record({"key": f"torn {checkpoint.name}", "note": text})
     return None
 
 
-def over(checkpoint: Path) -> bool:
+def has_ended(checkpoint: Path) -> bool:
     """Whether the run had come to its end there, by its steps or its patience."""
-    kept = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())["stateful_callbacks"]["TrainerControl"]
-    return bool(kept["args"]["should_training_stop"])
+    state = json.loads((checkpoint / TRAINER_STATE_NAME).read_text())
+    return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
 
 
 def progress_of(out: Path) -> dict[str, Any]:
-    """How far the run in `out` had come at its newest whole checkpoint (see `reached`)."""
-    newest = next(one for one in checkpoints(out) if readable(one))
+    """How far the run in `out` had come at its newest readable checkpoint (see `reached`)."""
+    newest = next(checkpoint for checkpoint in checkpoints(out) if readable(checkpoint))
     return reached(TrainerState.load_from_json(str(newest / TRAINER_STATE_NAME)))
 
 
-def best_of(out: Path) -> Path | None:
-    """The whole checkpoint with the lowest validation loss, else the newest whole one."""
-    found = [one for one in checkpoints(out) if readable(one)]
-    if not found:
+def best_checkpoint(out: Path) -> Path | None:
+    """The readable checkpoint that the run's objective found best, else the newest readable one."""
+    candidates = [checkpoint for checkpoint in checkpoints(out) if readable(checkpoint)]
+    if not candidates:
         return None
-    best = json.loads((found[0] / TRAINER_STATE_NAME).read_text()).get("best_global_step")
-    return next((one for one in found if step_of(one) == best), found[0])
+    best = json.loads((candidates[0] / TRAINER_STATE_NAME).read_text()).get("best_global_step")
+    return next((checkpoint for checkpoint in candidates if step_of(checkpoint) == best), candidates[0])
 
 
-class Peak:
+class PeakMemory:
     """The most memory since it was made, in bytes: on the CPU of the whole process, on a GPU of its tensors."""
 
     def __init__(self) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from genai_lab.services.training.per_device_batch_size_preview import first_batch
+from genai_lab.services.training.preferences import Vote
 
 from genai_lab import cli
 from genai_lab.context import LabContext
@@ -20,8 +22,6 @@ from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, models, rewards, training
 from genai_lab.services.scorers import scorer_for
 from genai_lab.services.training import estimates, preferences, preparation, reward_report, reward_studies
-from genai_lab.services.training.batch_preview import first_batch
-from genai_lab.services.training.preferences import Vote
 from genai_lab.training import DatasetSpec, Plan, Training
 from tests.tiny import open_lab
 from tests.training.models import WORDS, tiny

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
@@ -70,8 +69,7 @@ class TrainingView(View):
         return METHODS.get(self.plan.method).title
 
 
-def view_of(lab: LabContext, run: Run, model: str | None, job_id: int | None) -> TrainingView:
-    job = jobs.show(lab, job_id) if job_id is not None else None
+def view_of(run: Run, model: str | None, job: jobs.JobView | None) -> TrainingView:
     result = (job.result if job else None) or {}
     plan = Plan.from_dict(run.settings["plan"])
     return TrainingView(
@@ -88,7 +86,7 @@ def view_of(lab: LabContext, run: Run, model: str | None, job_id: int | None) ->
         outcome=result.get("outcome", {}),
         predicted=run.settings.get("predicted") or {},
         notes=tuple(result.get("notes", ())),
-        inputs=tuple((one.role, _input_name(one), (one.content_hash or "")[:12]) for one in run.inputs),
+        inputs=tuple((item.role, _input_name(item), (item.content_hash or "")[:12]) for item in run.inputs),
         code_revision=run.code_revision,
         dirty=run.dirty,
         parent=run.parent_id,
@@ -98,9 +96,9 @@ def view_of(lab: LabContext, run: Run, model: str | None, job_id: int | None) ->
     )
 
 
-def _input_name(one: RunInput) -> str:
-    if one.model_id is not None:
-        return one.model.name
-    if one.dataset_version_id is not None:
-        return f"{one.dataset_version.dataset.name}@{one.dataset_version.number}"
-    return f"{one.template_version.template.name}@{one.template_version.number}"
+def _input_name(item: RunInput) -> str:
+    if item.model_id is not None:
+        return item.model.name
+    if item.dataset_version_id is not None:
+        return f"{item.dataset_version.dataset.name}@{item.dataset_version.number}"
+    return f"{item.template_version.template.name}@{item.template_version.number}"

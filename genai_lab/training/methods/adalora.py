@@ -5,8 +5,9 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.settings import check_settings, setting
-from genai_lab.training import Architecture
-from genai_lab.training.methods import METHODS, Peft, task_of
+from genai_lab.training.method import PeftMethod, task_of
+from genai_lab.training.methods import METHODS
+from genai_lab.training.plan import Architecture
 
 SENSES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 LEFT = "rank_pattern"
@@ -27,7 +28,7 @@ class Settings:
             )
 
 
-class Adalora(Peft):
+class Adalora(PeftMethod):
     name = "adalora"
     title = "AdaLoRA"
     about = (
@@ -39,6 +40,7 @@ class Adalora(Peft):
     rate = 3e-3
     large_rate = 5e-4
     settings = Settings
+    needs_whole_weights = True
 
     def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:
         from peft import AdaLoraConfig

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from genai_lab.training import Architecture
-from genai_lab.training.methods import METHODS, NoSettings, Selective
+from genai_lab.training.method import NoSettings, SelectiveMethod
+from genai_lab.training.methods import METHODS
+from genai_lab.training.plan import Architecture
 
 
-class Biases(Selective):
+class Biases(SelectiveMethod):
     name = "bitfit"
     title = "Biases only (BitFit)"
     about = (
@@ -18,9 +19,8 @@ class Biases(Selective):
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder")
     rate = 1e-3
     large_rate = 5e-4
-    settings = NoSettings
 
-    def wanted(self, module: Any, settings: NoSettings) -> Callable[[str], bool]:
+    def selector(self, module: Any, settings: NoSettings) -> Callable[[str], bool]:
         return lambda name: name.endswith("bias")
 
 

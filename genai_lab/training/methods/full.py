@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from genai_lab.training import Architecture
-from genai_lab.training.methods import METHODS, NoSettings, Plain
+from genai_lab.training.method import Method
+from genai_lab.training.methods import METHODS
+from genai_lab.training.plan import Architecture
 
 
-class Full(Plain):
+class Full(Method):
     name = "full"
     title = "Full fine-tuning"
     about = (
@@ -16,7 +17,7 @@ class Full(Plain):
     source = "Howard and Ruder, 2018: Universal language model fine-tuning for text classification"
     rate = 3e-4
     large_rate = 2e-5
-    settings = NoSettings
+    trains_everything = True
 
     def apply(self, module: Any, architecture: Architecture, settings: Any, steps: int) -> Any:
         for weight in module.parameters():

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.settings import check_settings, setting
-from genai_lab.training import Architecture
-from genai_lab.training.methods import METHODS, Artefact, Plain, task_of
+from genai_lab.training.method import Artefact, Method, task_of
+from genai_lab.training.methods import METHODS
+from genai_lab.training.plan import Architecture
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Settings:
         check_settings(self)
 
 
-class BottleneckAdapters(Plain):
+class BottleneckAdapters(Method):
     name = "houlsby"
     title = "Bottleneck adapters"
     about = (
@@ -32,6 +33,7 @@ class BottleneckAdapters(Plain):
     rate = 2e-3
     large_rate = 3e-4
     settings = Settings
+    peft_format = False
 
     def apply(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:
         from genai_lab.models import bottleneck

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from genai_lab.training import Architecture
-from genai_lab.training.methods import METHODS, NoSettings, Peft, task_of
+from genai_lab.training.method import NoSettings, PeftMethod, task_of
+from genai_lab.training.methods import METHODS
+from genai_lab.training.plan import Architecture
 
 
-class Ia3(Peft):
+class Ia3(PeftMethod):
     name = "ia3"
     title = "(IA)3"
     about = (
@@ -19,7 +20,6 @@ class Ia3(Peft):
     )
     rate = 1e-2
     large_rate = 3e-3
-    settings = NoSettings
 
     def config(self, module: Any, architecture: Architecture, settings: NoSettings, steps: int) -> Any:
         from peft import IA3Config

@@ -6,7 +6,8 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.settings import check_settings, setting
-from genai_lab.training.methods import METHODS, Selective, layers_of
+from genai_lab.training.method import SelectiveMethod, layers_of
+from genai_lab.training.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Settings:
         check_settings(self)
 
 
-class LastLayers(Selective):
+class LastLayers(SelectiveMethod):
     name = "last_layers"
     title = "Last layers"
     about = "Only the last layers are trained, with the norm behind them.\nWhat the first layers read stays as it was."
@@ -26,7 +27,7 @@ class LastLayers(Selective):
     large_rate = 5e-5
     settings = Settings
 
-    def wanted(self, module: Any, settings: Settings) -> Callable[[str], bool]:
+    def selector(self, module: Any, settings: Settings) -> Callable[[str], bool]:
         stacks: dict[str, list[str]] = {}
         for name in layers_of(module):
             stacks.setdefault(name.rsplit(".", 1)[0], []).append(name)

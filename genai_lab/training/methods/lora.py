@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.settings import check_settings, setting
-from genai_lab.training import Architecture
-from genai_lab.training.methods import METHODS, Peft, task_of
+from genai_lab.training.method import PeftMethod, task_of
+from genai_lab.training.methods import METHODS
+from genai_lab.training.plan import Architecture
 
 
 @dataclass(frozen=True)
 class Settings:
-    rank: int = setting(8, "Columns of the thin matrices.", 1, 512)
-    alpha: float = setting(16.0, "The product is scaled by alpha / rank.", 0.1, 2048.0)
-    dropout: float = setting(0.0, "Of what the thin matrices read.", 0.0, 0.9, step=0.05)
+    rank: int = setting(8, "Columns of the thin matrices.", 1, 512, renamed_from=("r",))
+    alpha: float = setting(16.0, "The product is scaled by alpha / rank.", 0.1, 2048.0, renamed_from=("lora_alpha",))
+    dropout: float = setting(
+        0.0, "Of what the thin matrices read.", 0.0, 0.9, step=0.05, renamed_from=("lora_dropout",)
+    )
     targets: str = setting(
         "all linear layers", "Which layers get them.", choices=("all linear layers", "queries and values")
     )
@@ -21,7 +24,7 @@ class Settings:
         check_settings(self)
 
 
-class Lora(Peft):
+class Lora(PeftMethod):
     name = "lora"
     title = "LoRA"
     about = (

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from genai_lab.training.methods import METHODS, NoSettings, Selective
+from genai_lab.training.method import NoSettings, SelectiveMethod
+from genai_lab.training.methods import METHODS
 
 NORM = re.compile(r"(norm|ln_\w+|ln\d?|layernorm)\w*\.(weight|bias)$", re.IGNORECASE)
 
 
-class Norms(Selective):
+class Norms(SelectiveMethod):
     name = "norms"
     title = "Layer norms"
     about = (
@@ -18,9 +19,8 @@ class Norms(Selective):
     source = "Zhao et al., 2024: Tuning LayerNorm in attention"
     rate = 3e-3
     large_rate = 1e-3
-    settings = NoSettings
 
-    def wanted(self, module: Any, settings: NoSettings) -> Callable[[str], bool]:
+    def selector(self, module: Any, settings: NoSettings) -> Callable[[str], bool]:
         return lambda name: bool(NORM.search(name))
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.settings import check_settings, setting
-from genai_lab.training.methods import METHODS, Selective
+from genai_lab.training.method import SelectiveMethod
+from genai_lab.training.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Settings:
             raise LabError("No name is given; write a part of the names of the weights to be trained, one a line.")
 
 
-class Pattern(Selective):
+class Pattern(SelectiveMethod):
     name = "pattern"
     title = "Weights by name"
     about = (
@@ -36,7 +37,7 @@ class Pattern(Selective):
     large_rate = 5e-5
     settings = Settings
 
-    def wanted(self, module: Any, settings: Settings) -> Callable[[str], bool]:
+    def selector(self, module: Any, settings: Settings) -> Callable[[str], bool]:
         names = [name for name, _ in module.named_parameters()]
         texts = tuple(text for text in settings.names if text)
         if not any(text in name for text in texts for name in names):

@@ -4,19 +4,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.settings import check_settings, setting
-from genai_lab.training import Architecture
-from genai_lab.training.methods import METHODS, Peft, task_of
+from genai_lab.training.method import PeftMethod, task_of
+from genai_lab.training.methods import METHODS
+from genai_lab.training.plan import Architecture
 
 
 @dataclass(frozen=True)
 class Settings:
-    tokens: int = setting(20, "Virtual tokens before every prompt.", 1, 500)
+    num_virtual_tokens: int = setting(
+        20, "Before every prompt.", 1, 500, label="Virtual tokens", renamed_from=("tokens",)
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)
 
 
-class PromptTuning(Peft):
+class PromptTuning(PeftMethod):
     name = "prompt_tuning"
     title = "Prompt tuning"
     about = (
@@ -28,6 +31,10 @@ class PromptTuning(Peft):
     rate = 2e-2
     large_rate = 1e-2
     settings = Settings
+    mergeable = False
+
+    def virtual_tokens(self, settings: Settings) -> int:
+        return settings.num_virtual_tokens
 
     def config(self, module: Any, architecture: Architecture, settings: Settings, steps: int) -> Any:
         """The tokens begin as words drawn from the vocabulary (section 2.2 of the paper)."""
@@ -35,7 +42,7 @@ class PromptTuning(Peft):
 
         return PromptTuningConfig(
             task_type=task_of(module, architecture),
-            num_virtual_tokens=settings.tokens,
+            num_virtual_tokens=settings.num_virtual_tokens,
             prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
             num_transformer_submodules=1,
         )

@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 from typing import Any
 
-from genai_lab.training import Architecture
 from genai_lab.training.methods import METHODS
 from genai_lab.training.methods.lora import Lora
+from genai_lab.training.plan import Architecture
 
 
 class Qlora(Lora):
@@ -18,6 +18,8 @@ class Qlora(Lora):
     source = "Dettmers et al., 2023: QLoRA, efficient finetuning of quantized LLMs, section 3"
     rate = 1e-3
     large_rate = 2e-4
+    mergeable = False
+    needs_whole_weights = True
 
     def refusal(self) -> str | None:
         import torch
@@ -28,7 +30,7 @@ class Qlora(Lora):
             return "QLoRA needs the package bitsandbytes; install it, or choose LoRA."
         return None
 
-    def loading(self) -> dict[str, Any]:
+    def load_arguments(self) -> dict[str, Any]:
         import torch
         from transformers import BitsAndBytesConfig
 

@@ -1,12 +1,14 @@
 """Causal language modelling: every token is learned from those before it."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from genai_lab.training import IGNORED, Architecture, Training
-from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text, blocks
+from genai_lab.training.examples import IGNORED, EncodedExample, TextExample, TokenFeatures
+from genai_lab.training.objective import EncodingContext
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.plan import Architecture
+from genai_lab.training.token_objective import TextBlockObjective, blocks
 
 
 @dataclass(frozen=True)
@@ -14,28 +16,19 @@ class Settings:
     pass
 
 
-class Causal:
+class CausalLanguageModelling(TextBlockObjective):
     name = "clm"
     title = "Causal language modelling (CLM)"
     about = "Continued pre-training on plain text: every token is predicted from those before it, in full blocks."
     source = "Radford et al., 2018: Improving language understanding by generative pre-training; eq. 1"
     architectures: tuple[Architecture, ...] = ("decoder-only",)
-    needs = "text"
-    head: Head = "lm"
     settings = Settings
 
-    def items(
-        self,
-        texts: Iterable[Text],
-        tokenizer: Any,
-        architecture: Architecture,
-        training: Training,
-        labels: Sequence[str],
-    ) -> list[Item]:
-        return blocks(texts, tokenizer, training.max_length)
+    def encode(self, texts: Iterable[TextExample], context: EncodingContext) -> list[EncodedExample]:
+        return blocks(texts, context.tokenizer, context.training.max_length)
 
-    def draw(self, item: Item, tokenizer: Any, architecture: Architecture, rng: random.Random, settings: Any) -> Drawn:
-        return Drawn(item.ids, [*item.ids[1:], IGNORED])
+    def features(self, example: EncodedExample, context: EncodingContext, rng: random.Random) -> TokenFeatures:
+        return TokenFeatures(example.ids, [*example.ids[1:], IGNORED])
 
 
-OBJECTIVES.register("clm")(Causal())
+OBJECTIVES.register("clm")(CausalLanguageModelling())

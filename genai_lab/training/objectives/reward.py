@@ -1,33 +1,34 @@
 """Reward modelling: a score for a completion given its prompt, learned from which of two was preferred."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from genai_lab.models.reward_model import encode_prompt_and_completion, encode_text_pair
-from genai_lab.models.scorer import PromptLike
 from genai_lab.settings import check_settings, setting
-from genai_lab.training import IGNORED, Architecture, Training
-from genai_lab.training.objectives import OBJECTIVES, Drawn, Head, Item, Text
+from genai_lab.training.examples import IGNORED, EncodedPair, PairFeatures, Sample, TokenFeatures
+from genai_lab.training.generation import decode
+from genai_lab.training.module_kinds import SCORER
+from genai_lab.training.objective import EncodingContext, FinishedRun, SamplingContext
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.pair_objective import PairObjective, common_start
+from genai_lab.training.plan import Architecture
+from genai_lab.training.preference_data import PreferenceSettings
 
-VOTES = ("keep", "majority")
+if TYPE_CHECKING:
+    from genai_lab.training.inputs import TrainingInputs
+    from genai_lab.training.lab_trainer import LabTrainer
+
+ENCODER_DROPOUT = 0.3  # a few hundred pairs are soon memorised
+SMALL_FULL_RATE = 5e-4
 
 
 @dataclass(frozen=True)
-class Preferences:
-    """What all objectives on pairs ask: which votes are read, and whether their weights count."""
-
-    votes: str = setting("keep", "Several votes on one pair: each counts, or their majority.", choices=VOTES)
-    use_weights: bool = setting(True, "Pairs count by the column weight, where there is one.")
-    share: float = setting(1.0, "Share of the training prompts that is used.", 0.001, 1.0, step=0.05)
-    left_out: str = setting("", "An annotator whose votes are not learned.")
-    flipped: str = setting("", "An annotator whose votes are learned the other way round.")
-
-
-@dataclass(frozen=True)
-class Settings(Preferences):
-    centring: float = setting(0.01, "Pulls the scores of a pair towards 0 in the mean.", 0.0, 10.0, step=0.01)
+class Settings(PreferenceSettings):
+    center_rewards_coefficient: float = setting(
+        0.01, "Pulls the mean score of a pair towards 0.", 0.0, 10.0, step=0.01, label="Centering",
+        renamed_from=("centring",),
+    )  # fmt: skip
     dropout: float | None = setting(
         None, "Share of the activations left out while learning. Empty: the base's own.", 0.0, 0.9, step=0.05
     )
@@ -37,61 +38,68 @@ class Settings(Preferences):
         check_settings(self)
 
 
-class Reward:
+class Reward(PairObjective):
     name = "reward"
     title = "Reward model"
     about = "The model learns to score completions: the preferred one of a pair is to get the higher score."
     source = "Ouyang et al., 2022: Training language models to follow instructions with human feedback, eq. 1"
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder")
-    needs = "pairs"
-    head: Head = "reward"
+    module_kind = SCORER
     settings = Settings
-    # Their adapters cannot be merged, and a reward model is one whole folder.
-    without = ("prompt_tuning", "p_tuning", "prefix_tuning", "houlsby", "qlora")
+    rate_share = 0.5
+    learns_reward = True
 
-    def items(
-        self,
-        texts: Iterable[Text],
-        tokenizer: Any,
-        architecture: Architecture,
-        training: Training,
-        labels: Sequence[str],
-    ) -> list[Item]:
-        """Pairs of which both sides read the same after cutting, and those of weight 0, are left out."""
-        make = _whole if architecture == "encoder" else side
-        return pairs(texts, tokenizer, training, make)
+    def learning_rate(self, method: Any, small: bool) -> float:
+        """Small bases that are trained whole need a gentler rate than for text."""
+        return SMALL_FULL_RATE if small and method.trains_everything else super().learning_rate(method, small)
 
-    def draw(self, item: Item, tokenizer: Any, architecture: Architecture, rng: random.Random, settings: Any) -> Drawn:
-        ids, other = (one.ids + one.target for one in (item, item.rejected or item))
-        weight = item.weight if settings.use_weights else 1.0
-        margin = item.margin if settings.use_margin else 0.0
-        return Drawn(ids, [IGNORED] * len(ids), (), Drawn(other, [IGNORED] * len(other)), weight, margin)
+    def default_settings(self, architecture: Architecture) -> dict[str, Any]:
+        return {"dropout": ENCODER_DROPOUT} if architecture == "encoder" else {}
 
+    def features(self, example: EncodedPair, context: EncodingContext, rng: random.Random) -> PairFeatures:
+        sides = [side.ids + side.target for side in (example.chosen, example.rejected)]
+        chosen, rejected = (TokenFeatures(ids, [IGNORED] * len(ids)) for ids in sides)
+        weight = example.weight if context.settings.use_weights else 1.0
+        margin = example.margin if context.settings.use_margin else 0.0
+        return PairFeatures(chosen, rejected, weight, margin)
 
-def pairs(texts: Iterable[Text], tokenizer: Any, training: Training, make: Any) -> list[Item]:
-    """An item for each pair, its sides made by `make`(tokenizer, prompt, completion, length)."""
-    made = []
-    for text in texts:
-        if text.weight <= 0 or not text.completion.strip() or not text.rejected.strip():
-            continue
-        asked = text.messages or text.prompt
-        chosen, rejected = (
-            make(tokenizer, asked, one, training.max_length) for one in (text.completion, text.rejected)
-        )
-        if (chosen.ids, chosen.target) != (rejected.ids, rejected.target):
-            cut = chosen.cut or rejected.cut
-            made.append(Item(chosen.ids, chosen.target, cut, rejected, text.weight, text.margin))
-    return made
+    def collate(self, rows: Sequence[PairFeatures], context: EncodingContext) -> dict[str, Any]:
+        batch = super().collate(rows, context)
+        del batch["labels"]
+        return batch
 
+    def trainer(self) -> "type[LabTrainer]":
+        from genai_lab.training.trainers.reward import RewardModelTrainer
 
-def side(tokenizer: Any, prompt: PromptLike, completion: str, length: int) -> Item:
-    """Prompt and completion as a decoder reads them."""
-    return Item(*encode_prompt_and_completion(tokenizer, prompt, completion, length))
+        return RewardModelTrainer
 
+    def samples(self, features: Sequence[PairFeatures], context: SamplingContext) -> list[Sample]:
+        """Both scores; the prompt is what both sides begin with."""
+        tokenizer, module = context.encoding.tokenizer, context.module
+        batch = self.collate(features, context.encoding)
+        inputs = {name: batch[name].to(module.device) for name in ("input_ids", "attention_mask")}
+        scores = [side.tolist() for side in module(**inputs).logits.float()[:, 0].chunk(2)]
+        samples = []
+        for row, chosen, rejected in zip(features, *scores, strict=True):
+            first, second = row.chosen.ids, row.rejected.ids
+            common = common_start(first, second)
+            both = f"{decode(tokenizer, first[common:])} ≻ {decode(tokenizer, second[common:])}"
+            verdict = "right" if chosen > rejected else "wrong"
+            samples.append(
+                Sample(decode(tokenizer, first[:common]), both, f"{chosen:+.2f} against {rejected:+.2f} ({verdict})")
+            )
+        return samples
 
-def _whole(tokenizer: Any, prompt: str, completion: str, length: int) -> Item:
-    ids, cut = encode_text_pair(tokenizer, prompt, completion, length)
-    return Item(ids, [], cut)
+    def finish(self, module: Any, inputs: "TrainingInputs") -> None:
+        """The configuration says in which form prompts are read."""
+        from genai_lab.models.reward_model import CHAT
+
+        setattr(module.config, CHAT, "chat" if inputs.chat else "plain")
+
+    def reward_of(self, run: FinishedRun) -> Any:
+        from genai_lab.models.reward_model import RewardModel
+
+        return RewardModel(run.card, run.device)
 
 
 OBJECTIVES.register("reward")(Reward())

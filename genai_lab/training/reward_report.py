@@ -11,7 +11,7 @@ from genai_lab.context import LabContext
 from genai_lab.evaluation.statistics import Interval, compare, interval, wilson
 from genai_lab.metrics import Array, Sample
 from genai_lab.metrics.tokenizing import UNSPACED
-from genai_lab.models.scorer import PromptLike
+from genai_lab.models.reward_model import Asked
 from genai_lab.services import datasets
 from genai_lab.services.training import preferences
 from genai_lab.services.training.preferences import Vote
@@ -28,7 +28,7 @@ SHARE = (0.0, 1.0)
 class Scorer(Protocol):
     """A reward model, or the implicit reward of a policy."""
 
-    def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> Sequence[float]: ...
+    def rewards(self, prompts: Sequence[Asked], completions: Sequence[str]) -> Sequence[float]: ...
 
 
 def report(lab: LabContext, plan: Plan, model: Scorer) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def calibration(margins: Array, seed: int = 0) -> dict[str, Any]:
 
 def _scores(model: Scorer, held: Sequence[Vote]) -> tuple[Array, Array]:
     """Scores (N,) of the chosen and of the rejected completions; what stands there twice is read once."""
-    prompts: dict[str, PromptLike] = {one.prompt: one.messages for one in held}
+    prompts: dict[str, Asked] = {one.prompt: one.messages for one in held}
     asked = list(dict.fromkeys((one.prompt, text) for one in held for text in (one.chosen, one.rejected)))
     found = dict(zip(asked, model.rewards([prompts[p] for p, _ in asked], [c for _, c in asked]), strict=True))
     chosen = np.array([found[one.prompt, one.chosen] for one in held], dtype=float)

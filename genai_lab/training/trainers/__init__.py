@@ -1,0 +1,1 @@
+"""Trainers of the objectives: transformers' and TRL's, each with the lab's order, curves and checkpoints."""
