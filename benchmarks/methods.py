@@ -213,14 +213,14 @@ def block_perplexity(lab: LabContext, plan: Plan, tuned: str | None) -> dict[str
     from genai_lab.evaluation.statistics import interval
     from genai_lab.metrics import Sample
     from genai_lab.services import models
-    from genai_lab.services.training import preparation
+    from genai_lab.services.training import preparation, resolve
     from genai_lab.training.loading import load_module, load_tokenizer
 
     plan = replace(plan, validation_split="test")
-    found = preparation.known(lab, plan)
-    base = preparation.folder_of(found)
+    resolved = resolve(lab, plan)
+    base = resolved.folder
     tokenizer = load_tokenizer(base)
-    blocks = preparation.prepare(lab, plan, found, tokenizer).validation
+    blocks = preparation.prepare(resolved, tokenizer).validation
     place = models.show(lab, tuned).card.path if tuned else base
     assert place is not None
     module = load_module(place, "decoder-only", "lm").eval()

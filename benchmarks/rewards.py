@@ -79,7 +79,7 @@ def accuracy(lab: LabContext, file: str, name: str, options: argparse.Namespace)
     for base in options.bases.split(","):
         for method in options.methods.split(","):
             for seed in map(int, options.seeds.split(",")):
-                plan = reward_studies.default_plan(lab, dataset, base, method, options.steps)
+                plan = reward_studies.resolve_default(lab, dataset, base, method, options.steps).plan
                 begun = training.start(lab, replace(plan, training=replace(plan.training, seed=seed)))
                 ended(lab)
                 rows.append(line(training.show(lab, begun.run_id)))
@@ -124,7 +124,9 @@ def curve(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     if dataset is None:
         return {}
     base, method = options.bases.split(",")[0], options.methods.split(",")[0]
-    study = reward_studies.learning_curve(lab, reward_studies.default_plan(lab, dataset, base, method, options.steps))
+    study = reward_studies.learning_curve(
+        lab, reward_studies.resolve_default(lab, dataset, base, method, options.steps).plan
+    )
     ended(lab)
     points = [
         {name: value for name, value in asdict(replace(one)).items() if name != "run"}

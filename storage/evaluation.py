@@ -155,12 +155,6 @@ def job_of_run(session: Session, run_id: int) -> int | None:
     return session.scalar(select(Job.id).where(Job.run_id == run_id).order_by(Job.id.desc()).limit(1))
 
 
-def jobs_of_runs(session: Session, run_ids: Sequence[int]) -> dict[int, Job]:
-    """The newest job of each run, by the run's id."""
-    rows = session.scalars(select(Job).where(Job.run_id.in_(run_ids)).order_by(Job.id))
-    return {row.run_id: row for row in rows if row.run_id is not None}
-
-
 def _with_inputs() -> tuple[Any, ...]:
     inputs = selectinload(Run.inputs)
     return (

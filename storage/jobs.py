@@ -43,6 +43,12 @@ def jobs_of_status(session: Session, *statuses: str) -> list[Job]:
     return list(session.scalars(select(Job).where(Job.status.in_(statuses)).order_by(Job.priority.desc(), Job.id)))
 
 
+def jobs_of_runs(session: Session, run_ids: Sequence[int]) -> dict[int, Job]:
+    """The newest job of each run, by the run's id."""
+    rows = session.scalars(select(Job).where(Job.run_id.in_(run_ids)).order_by(Job.id))
+    return {row.run_id: row for row in rows if row.run_id is not None}
+
+
 def add_metrics(session: Session, job_id: int, points: Sequence[tuple[str, int, float]]) -> None:
     """Adds points of curves; a later value of the same step replaces the earlier."""
     for name, step, value in {(name, step): (name, step, value) for name, step, value in points}.values():

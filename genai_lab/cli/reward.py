@@ -47,7 +47,7 @@ def train_options(parser: Parser, objective: str = "reward") -> None:
     parser.add_argument("--votes", default="kept", help="of a campaign: kept or majority")
     parser.add_argument("--name", default="", help="of the model that it makes")
     parser.add_argument("--wait", action="store_true", help="stay until it has ended, and print its report")
-    parser.set_defaults(command=_train, objective=objective)
+    parser.set_defaults(command=_train, maker="train_reward" if objective == "reward" else "tune_policy")
 
 
 @with_lab
@@ -56,7 +56,7 @@ def _train(lab: "Lab", options: argparse.Namespace) -> None:
     settings = {"seed": options.seed}
     if options.learning_rate is not None:
         settings["learning_rate"] = options.learning_rate
-    train: Any = lab.train_reward if options.objective == "reward" else lab.tune_policy
+    train: Any = getattr(lab, options.maker)
     run = train(
         source,
         options.base,

@@ -10,5 +10,3 @@ from genai_lab.training.plan import Plan as Plan
 from genai_lab.training.plan import Training as Training
 from genai_lab.training.plan import architecture_of as architecture_of
 from genai_lab.training.reporter import Reporter as Reporter
-
-IGNORED = -100

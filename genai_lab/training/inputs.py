@@ -115,5 +115,5 @@ class TrainingInputs:
     def examples(self, folder: Path) -> tuple[list[list[Any]], list[Any]]:
         """(examples of each dataset, validation examples)."""
         kind = self.objective.example_type
-        train = [read_examples(folder / f"train-{index}.npz", kind) for index in range(self.datasets)]
+        train: list[list[Any]] = [read_examples(folder / f"train-{index}.npz", kind) for index in range(self.datasets)]
         return train, read_examples(folder / "validation.npz", kind)

@@ -22,7 +22,7 @@ from genai_lab.training.batches import FeatureDataset
 from genai_lab.training.completion_scores import CompletionScorer
 from genai_lab.training.examples import IGNORED
 from genai_lab.training.inputs import TrainingInputs
-from genai_lab.training.objective import SamplingContext
+from genai_lab.training.objective import Objective, SamplingContext
 from genai_lab.training.reporter import Reporter
 from genai_lab.training.sharding import distribute_state, gather_tensors, local_part, shard
 
@@ -63,6 +63,11 @@ class TrainingSetup:
 
 class LabTrainer(_Trainer):
     """One run; the order of its rows is decided before it starts. Subclasses provide the loss and `measure`."""
+
+    model: Any
+    optimizer: Any
+    lr_scheduler: Any
+    objective: Objective
 
     def __init__(self, setup: TrainingSetup, **trainer: Any) -> None:
         inputs, module = setup.inputs, setup.module

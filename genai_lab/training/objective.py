@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from genai_lab.models import Card
-from genai_lab.training.examples import EncodedExample, Sample, ShownRow, TokenFeatures
+from genai_lab.training.examples import EncodedExample, Sample, ShownRow, TextExample, TokenFeatures
 from genai_lab.training.module_kinds import LANGUAGE_MODEL, LanguageModel
 from genai_lab.training.plan import Architecture, Plan, Training
 from genai_lab.training.row_source import RowSource
@@ -112,7 +112,8 @@ class Objective:
 
     module_kind: LanguageModel = LANGUAGE_MODEL
     models: Mapping[str, ModelRole] = {}
-    example_type: type = EncodedExample
+    text_type: type = TextExample  # what `read` gives and `encode` takes
+    example_type: type = EncodedExample  # what `encode` gives and `features` takes
     best_figure: str = "loss"
     greater_is_better: bool = False
     rate_share: float = 1.0
@@ -182,7 +183,7 @@ class Objective:
         """The batch of these features as tensors."""
         raise NotImplementedError
 
-    def trainer(self) -> "type[LabTrainer]":
+    def trainer(self, architecture: Architecture) -> "type[LabTrainer]":
         """The trainer of a run; imported here, since torch is heavy."""
         raise NotImplementedError
 

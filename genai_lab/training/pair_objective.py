@@ -4,7 +4,8 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from genai_lab.models.reward_model import Asked, joined, paired
+from genai_lab.models.reward_model import encode_prompt_and_completion, encode_text_pair
+from genai_lab.models.scorer import PromptLike
 from genai_lab.training.collating import collate_pairs
 from genai_lab.training.examples import (
     IGNORED,
@@ -36,6 +37,7 @@ EncodeSide = Callable[[Any, Any, str, int], EncodedExample]
 class PairObjective(Objective):
     """Learns which of two completions was preferred."""
 
+    text_type = TextPair
     example_type = EncodedPair
     reads_chat = True
     needs_whole_weights = True
@@ -118,14 +120,14 @@ def completion_features(example: EncodedExample) -> TokenFeatures:
     return TokenFeatures(example.ids + example.target, labels)
 
 
-def encode_side(tokenizer: Any, prompt: Asked, completion: str, length: int) -> EncodedExample:
+def encode_side(tokenizer: Any, prompt: PromptLike, completion: str, length: int) -> EncodedExample:
     """Prompt and completion as a decoder reads them."""
-    return EncodedExample(*paired(tokenizer, prompt, completion, length))
+    return EncodedExample(*encode_prompt_and_completion(tokenizer, prompt, completion, length))
 
 
 def encode_joined(tokenizer: Any, prompt: str, completion: str, length: int) -> EncodedExample:
     """Prompt and completion as an encoder reads two texts."""
-    ids, cut = joined(tokenizer, prompt, completion, length)
+    ids, cut = encode_text_pair(tokenizer, prompt, completion, length)
     return EncodedExample(ids, [], cut)
 
 

@@ -7,15 +7,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from genai_lab.context import LabContext
 from genai_lab.evaluation.statistics import Interval, compare, interval, wilson
 from genai_lab.metrics import Array, Sample
 from genai_lab.metrics.tokenizing import UNSPACED
-from genai_lab.models.reward_model import Asked
-from genai_lab.services import datasets
-from genai_lab.services.training import preferences
-from genai_lab.services.training.preferences import Vote
-from genai_lab.training import Plan
+from genai_lab.models.scorer import PromptLike
+from genai_lab.training.plan import Plan
+from genai_lab.training.preference_data import PreferenceSettings, Vote, divide_votes, votes_to_learn
+from genai_lab.training.row_source import RowSource
 
 MOST_HELD = 5000
 WORST = 20
@@ -28,10 +26,10 @@ SHARE = (0.0, 1.0)
 class Scorer(Protocol):
     """A reward model, or the implicit reward of a policy."""
 
-    def rewards(self, prompts: Sequence[Asked], completions: Sequence[str]) -> Sequence[float]: ...
+    def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> Sequence[float]: ...
 
 
-def report(lab: LabContext, plan: Plan, model: Scorer) -> dict[str, Any]:
+def report(plan: Plan, settings: PreferenceSettings, sources: Sequence[RowSource], model: Scorer) -> dict[str, Any]:
     """The report of a run's rewards on the held-out pairs of its plan, as plain numbers for JSON.
 
     Accuracies are shares of pairs, ties one half, with 95 % intervals from a bootstrap over prompts; `pairs` keeps
@@ -39,11 +37,10 @@ def report(lab: LabContext, plan: Plan, model: Scorer) -> dict[str, Any]:
     """
     learned: list[Vote] = []
     held: list[tuple[int, Vote]] = []
-    for place, part in enumerate(plan.data):
-        version = datasets.show(lab, part.dataset)
-        made = preferences.divided(lab, plan, version)
-        learned += preferences.learned_of(plan, version, made.train)
-        held += [(place, one) for one in made.held]
+    for number, source in enumerate(sources):
+        division = divide_votes(source, plan)
+        learned += votes_to_learn(source, plan, settings, division.train)
+        held += [(number, vote) for vote in division.held]
     if len(held) > MOST_HELD:
         held = sorted(random.Random(f"report {plan.training.seed}").sample(held, MOST_HELD), key=lambda one: one[1].row)
     tested = [one for _, one in held]
@@ -151,7 +148,7 @@ def calibration(margins: Array, seed: int = 0) -> dict[str, Any]:
 
 def _scores(model: Scorer, held: Sequence[Vote]) -> tuple[Array, Array]:
     """Scores (N,) of the chosen and of the rejected completions; what stands there twice is read once."""
-    prompts: dict[str, Asked] = {one.prompt: one.messages for one in held}
+    prompts: dict[str, PromptLike] = {one.prompt: one.messages for one in held}
     asked = list(dict.fromkeys((one.prompt, text) for one in held for text in (one.chosen, one.rejected)))
     found = dict(zip(asked, model.rewards([prompts[p] for p, _ in asked], [c for _, c in asked]), strict=True))
     chosen = np.array([found[one.prompt, one.chosen] for one in held], dtype=float)

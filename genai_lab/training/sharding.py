@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from genai_lab.training.methods import layers_of
+from genai_lab.training.method import layers_of
 
 
 def shard(module: Any, device: torch.device, free: bool) -> None:

@@ -17,7 +17,7 @@ from genai_lab.training.examples import (
 )
 from genai_lab.training.generation import decode, generate_greedily
 from genai_lab.training.objective import EncodingContext, Objective, ReadingContext, RowsRead, SamplingContext
-from genai_lab.training.plan import Plan
+from genai_lab.training.plan import Architecture, Plan
 from genai_lab.training.row_reading import BlockReader, check_columns, check_text_column
 from genai_lab.training.row_source import RowSource
 
@@ -38,7 +38,7 @@ class TokenObjective(Objective):
     def collate(self, rows: Sequence[TokenFeatures], context: EncodingContext) -> dict[str, Any]:
         return collate_tokens(rows, context)
 
-    def trainer(self) -> "type[LabTrainer]":
+    def trainer(self, architecture: Architecture) -> "type[LabTrainer]":
         from genai_lab.training.trainers.tokens import TokenTrainer
 
         return TokenTrainer

@@ -91,7 +91,7 @@ def train(inputs: TrainingInputs, folder: Path, out: Path, reporter: Reporter) -
     setup = prepare_run(inputs, folder, out, reporter)
     trained = sum(weight.numel() for weight in setup.module.parameters() if weight.requires_grad)
     checkpoint = last_readable(out, reporter)
-    trainer: Any = inputs.objective.trainer()(setup)
+    trainer: Any = inputs.objective.trainer(inputs.architecture)(setup)
     if checkpoint is not None:
         resume(setup.module, inputs.method, checkpoint)
     if trainer.sharded:

@@ -9,7 +9,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.pairs import FORMS, VOTES
 from genai_lab.services import feedback as service
-from genai_lab.services import models, training
+from genai_lab.services import models
 from genai_lab.services.feedback import campaign_models, exporting
 from genai_lab.services.training import reward_studies
 from pages.components import plots
@@ -209,7 +209,7 @@ def _models(lab: LabContext, view: service.CampaignView | None) -> Updates:
 
 
 def _is_policy(run: Any) -> bool:
-    return bool(run.plan.objective == "dpo" and run.status == "finished")
+    return bool(run.tunes_policy and run.status == "finished")
 
 
 def compare_blind(lab: LabContext, values: Values) -> Updates:
@@ -306,8 +306,7 @@ def train(lab: LabContext, objective: str, values: Values) -> Updates:
     base = values["outcome.base"]
     if not base:
         raise LabError("No base is chosen; choose the model that learns from the pairs.")
-    dataset = exporting.to_dataset(lab, selected(values), votes=values["outcome.votes"])
-    plan = reward_studies.default_plan(lab, dataset.name, base, values["outcome.method"], objective=objective)
-    run = training.start(lab, plan)
+    method, votes = values["outcome.method"], values["outcome.votes"]
+    run = campaign_models.train(lab, selected(values), base, objective=objective, method=method, votes=votes)
     notice(f"Run {run.run_id} trains {run.model}.")
     return {"outcome.started": {"run": run.run_id, "model": run.model}}

@@ -8,8 +8,8 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services import datasets, evaluation
-from genai_lab.services.training import estimates, plan_diff, preparation, progress, studies
+from genai_lab.services import datasets, evaluation, training
+from genai_lab.services.training import estimates, plan_diff, progress, studies
 from genai_lab.services.training.batch_preview import FirstBatch, first_batch
 from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.methods import METHODS
@@ -174,10 +174,10 @@ def about_words(lab: LabContext, model: str | None, objective: str, method: str)
 
 def about_share(lab: LabContext, model: str | None, objective: str, method: str) -> str:
     """The same with the share of the weights, where it can be told."""
-    share = estimates.share_of(lab, model, objective, method) if model else None
+    share = estimates.trained_share(lab, model, objective, method) if model else None
     if share is None:
         return _about(objective, method, "")
-    rate = estimates.rate_of(lab, model or "", objective, method)
+    rate = estimates.usual_rate(lab, model or "", objective, method)
     line = f"<b>{html.escape(model or '')}</b>: trains <b>{share_text(*share)}</b> parameters"
     return _about(objective, method, f"{line}; an empty learning rate means {rate:g}.")
 
@@ -223,14 +223,14 @@ def weigh_plan(lab: LabContext, gpu: str, *values: Any) -> Iterator[Sequence[Upd
     plan = forms.plan_of(*values)[0]
     yield {"bars": [], "waiting": f"Weighing one step of {plan.model}…"}, PRESSED
     try:
-        found = preparation.known(lab, plan)
-        made = memory_value(estimates.estimate(lab, plan, found), gpu) | {"passes": passes_text(plan, found)}
+        resolved = training.resolve(lab, plan)
+        made = memory_value(estimates.estimate(lab, resolved), gpu) | {"passes": passes_text(resolved)}
     except BaseException:
         yield {"bars": []}, FREE
         raise
     yield {**made, "waiting": "Timing two steps, to tell how long it will take…"}, PRESSED
     try:
-        made["passes"] = estimates.timed(lab, plan, found).sentence
+        made["passes"] = estimates.time_run(lab, resolved).sentence
     except BaseException:
         yield made, FREE
         raise
@@ -248,9 +248,10 @@ def _computed(empty: dict[str, Any], waiting: str, compute: Callable[[], dict[st
     yield made, FREE
 
 
-def passes_text(plan: Plan, found: preparation.ResolvedPlan) -> str:
+def passes_text(resolved: training.ResolvedPlan) -> str:
     """The steps as passes over the rows that are learned from."""
-    rows = sum(version.splits.get(plan.split, 0) for version in found.versions)
+    plan = resolved.plan
+    rows = sum(version.splits.get(plan.split, 0) for version in resolved.versions)
     settings = plan.training
     if settings.num_train_epochs or not rows:
         return ""

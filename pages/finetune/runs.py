@@ -212,10 +212,10 @@ def draw(lab: LabContext, run: int | None, beside: list[int] | None, whole: bool
         gr.update(visible=ended and not ready),
         gr.update(visible=ended and not ready and bool(rows)),
         gr.update(visible=view is not None),
-        gr.update(visible=adapter and view is not None and view.plan.method in MERGED),
+        gr.update(visible=adapter and view is not None and view.mergeable),
         gr.update(visible=small, value=training.export_file(lab, view.id) if small and view else None),
         gr.update(visible=drawn, value=charts.curves(curves) if drawn else None),
-        *(report.draw(view.report, view.plan.objective == "dpo") if view else report.draw({})),
+        *(report.draw(view.report, view.tunes_policy) if view else report.draw({})),
         _differences(shown),
         gr.update(visible=bool(rows)),
         samples.table(rows, whole),
@@ -224,7 +224,6 @@ def draw(lab: LabContext, run: int | None, beside: list[int] | None, whole: bool
 
 
 LARGEST_EXPORT = 200_000_000
-MERGED = ("lora", "dora", "adalora", "ia3")
 
 
 def _differences(views: Sequence[TrainingView]) -> dict[str, Any]:
@@ -288,7 +287,7 @@ def detail(
         "Speed": f"{out['tokens'] / out['seconds']:,.0f} tokens/s" if out.get("tokens") and out.get("seconds") else "",
         "Memory": f"foreseen {size_text(foreseen)}, measured {size_text(view.measured)}" if foreseen else "",
         "On disk": size_text(out.get("bytes")) if out.get("bytes") else "",
-        "Folder": training.place_of(lab, view) if ready else "",
+        "Folder": training.model_folder(lab, view) if ready else "",
         "Seed": str(view.seed),
         "Code": f"{view.code_revision[:10]}{' with changes' if view.dirty else ''}",
     }  # fmt: skip
@@ -310,7 +309,7 @@ def detail(
         "ended": _ended(lab, view),
         "notes": [*view.sentences, *view.notes],
         "facts": [[name, text] for name, text in facts.items() if text],
-        "try": view.model if ready and view.plan.objective not in ("classification", "masked", "reward") else "",
+        "try": view.model if ready and view.writes else "",
     }
 
 

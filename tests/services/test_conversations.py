@@ -13,7 +13,8 @@ from genai_lab.errors import LabError
 from genai_lab.prompts import Template, bind, render
 from genai_lab.services import datasets
 from genai_lab.services.feedback import sources
-from genai_lab.services.training import preferences
+from genai_lab.services.training.resolution import VersionSource
+from genai_lab.training.preference_data import read_votes
 
 TALK = [
     {"role": "system", "content": "Be brief."},
@@ -87,7 +88,7 @@ def test_a_system_column_comes_before_the_prompt(lab: LabContext) -> None:
 )
 def test_pairs_keep_their_system_text(lab: LabContext, row: dict[str, Any]) -> None:
     view = imported(lab, [row] * 4, f"pairs-{'-'.join(row)}")
-    vote = preferences.votes(view, datasets.examples(lab, view.id))[0]
+    vote = read_votes(VersionSource(lab, view), datasets.examples(lab, view.id))[0]
     assert (vote.prompt, vote.chosen, vote.rejected) == ("Be brief.\n\nTea?", "Yes.", "No.")
     assert vote.turns is not None
     assert [one.role for one in vote.turns.prompt] == ["system", "user"]
@@ -137,7 +138,7 @@ def test_pairs_that_teach_nothing_are_counted(lab: LabContext) -> None:
     assert view.notes == (
         "1 of 4 rows prefer a text to itself, so that nothing is learned of them; the first is row 3.",
     )
-    assert len(preferences.votes(view, datasets.examples(lab, view.id))) == 3
+    assert len(read_votes(VersionSource(lab, view), datasets.examples(lab, view.id))) == 3
 
 
 def test_a_pair_that_cannot_be_read_is_named_by_its_row(lab: LabContext) -> None:

@@ -1,16 +1,20 @@
 """Random models of every architecture, small enough to be trained in a test, and texts for them."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genai_lab.training import Architecture
-from genai_lab.training.objectives import Text
+from genai_lab.settings import read_settings
+from genai_lab.training import Architecture, Training
+from genai_lab.training.examples import TextExample
+from genai_lab.training.objective import EncodingContext
+from genai_lab.training.objectives import OBJECTIVES
 
 WORDS = ["red", "blue", "green", "one", "two", "three", "cat", "dog", "bird", "sun", "moon", "star", "yes", "no", "tea"]
 SPECIAL = ["</s>", "<pad>", "<mask>", "<s>", "<unk>", *(f"<extra_id_{n}>" for n in range(20))]
 TEXTS = [
-    Text(f"Say {a} and {b}:", f" {b} {a}", row=n)
+    TextExample(f"Say {a} and {b}:", f" {b} {a}", row=n)
     for n, (a, b) in enumerate((a, b) for a in WORDS[:6] for b in WORDS[6:12])
 ]
 random.Random(0).shuffle(TEXTS)
@@ -73,8 +77,35 @@ def kind_of(architecture: Architecture, method: str) -> str:
     return "t5" if architecture == "encoder-decoder" else "roberta"
 
 
+def context_for(
+    tokenizer: Any,
+    architecture: Architecture,
+    training: Training,
+    objective: str = "instruction",
+    labels: Sequence[str] = (),
+    **settings: Any,
+) -> EncodingContext:
+    """What texts are encoded for, with the objective's default settings where none are given."""
+    member = OBJECTIVES.get(objective)
+    own = read_settings(member.settings, settings, member.title)
+    return EncodingContext(tokenizer, architecture, training, own, tuple(labels))
+
+
+def encoded(
+    texts: Sequence[Any],
+    tokenizer: Any,
+    architecture: Architecture,
+    training: Training,
+    objective: str = "instruction",
+    labels: Sequence[str] = (),
+) -> list[Any]:
+    """The texts as the objective encodes them."""
+    context = context_for(tokenizer, architecture, training, objective, labels)
+    return OBJECTIVES.get(objective).encode(texts, context)
+
+
 class Told:
-    """A Tell that remembers."""
+    """A reporter that remembers."""
 
     def __init__(self) -> None:
         self.metrics: dict[str, list[tuple[int, float]]] = {}

@@ -1,6 +1,7 @@
 """Models with a chat template are tuned in it: the very tokens that a chat sends, and only answers are learned."""
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +16,17 @@ from genai_lab.models import Prompt
 from genai_lab.models.chat_tokens import chat_pair, mark_answers
 from genai_lab.models.reward_model import RewardModel
 from genai_lab.services import datasets, models, training
-from genai_lab.services.training import preparation
+from genai_lab.services.training import resolve
 from genai_lab.services.training.batch_preview import first_batch
-from genai_lab.training import IGNORED, DatasetSpec, Plan, Training
-from genai_lab.training.batches import read_items, write_items
+from genai_lab.services.training.preparation import prepare
+from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.completion_scores import metric_for
+from genai_lab.training.example_files import read_examples, write_examples
+from genai_lab.training.examples import IGNORED, EncodedExample, TextExample, TextPair, TokenFeatures
 from genai_lab.training.loading import load_tokenizer
-from genai_lab.training.objectives import OBJECTIVES, Drawn, Text
+from genai_lab.training.objectives import OBJECTIVES
 from tests.tiny import open_lab
-from tests.training.models import CHATML, WORDS, tiny
+from tests.training.models import CHATML, WORDS, context_for, encoded, tiny
 
 TALK = (
     {"role": "system", "content": "red"},
@@ -72,19 +75,19 @@ def rendered(tokenizer: Any, messages: Any, ask: bool = False) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def learned(one: Drawn) -> list[int]:
+def learned(one: TokenFeatures) -> list[int]:
     return [label for label in one.labels if label != IGNORED]
 
 
-def draw(text: Text, tokenizer: Any, training: Training = SHORT, objective: str = "instruction") -> Drawn:
-    own = OBJECTIVES.get(objective)
-    [item] = own.items([text], tokenizer, "decoder-only", training, ())
-    return own.draw(item, tokenizer, "decoder-only", None, own.settings())  # type: ignore[arg-type]
+def features(text: Any, tokenizer: Any, training: Training = SHORT, objective: str = "instruction") -> Any:
+    context = context_for(tokenizer, "decoder-only", training, objective)
+    [example] = OBJECTIVES.get(objective).encode([text], context)
+    return OBJECTIVES.get(objective).features(example, context, random.Random(0))
 
 
 def test_an_instruction_is_learned_as_the_template_writes_it(tokenizer: Any) -> None:
     asked = TALK[:2]
-    one = draw(Text("", "two one", asked), tokenizer)
+    one = features(TextExample("", "two one", asked), tokenizer)
     answer = [*tokenizer("two one", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     assert one.ids == rendered(tokenizer, TALK[:3])
     assert learned(one) == answer
@@ -98,8 +101,8 @@ def test_an_instruction_is_learned_as_the_template_writes_it(tokenizer: Any) -> 
 def test_of_a_conversation_all_answers_or_the_last_one_are_learned(
     tokenizer: Any, whole: bool, answers: list[str]
 ) -> None:
-    text = Text("", messages=TALK, whole=True) if whole else Text("", "no", TALK[:-1])
-    one = draw(text, tokenizer)
+    text = TextExample("", messages=TALK, full_conversation=True) if whole else TextExample("", "no", TALK[:-1])
+    one = features(text, tokenizer)
     assert one.ids == rendered(tokenizer, TALK)
     ends = [[*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for answer in answers]
     assert learned(one) == [token for answer in ends for token in answer]
@@ -109,11 +112,10 @@ def test_of_a_conversation_all_answers_or_the_last_one_are_learned(
 
 
 def test_marks_stay_with_the_items_that_a_run_keeps(tokenizer: Any, tmp_path: Path) -> None:
-    items = OBJECTIVES.get("instruction").items(
-        [Text("", messages=TALK, whole=True), Text("one", " two")], tokenizer, "decoder-only", SHORT, ()
-    )
-    write_items(tmp_path / "items.npz", items)
-    assert read_items(tmp_path / "items.npz") == items
+    texts = [TextExample("", messages=TALK, full_conversation=True), TextExample("one", " two")]
+    items = encoded(texts, tokenizer, "decoder-only", SHORT)
+    write_examples(tmp_path / "items.npz", items, EncodedExample)
+    assert read_examples(tmp_path / "items.npz", EncodedExample) == items
     given, wanted = items[0].last_answer()
     assert given == rendered(tokenizer, TALK[:-1], ask=True)
     assert wanted == [*tokenizer("no", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
@@ -122,19 +124,18 @@ def test_marks_stay_with_the_items_that_a_run_keeps(tokenizer: Any, tmp_path: Pa
 
 @pytest.mark.parametrize("length", [8, 20, 40, 60, 200])
 def test_what_is_too_long_is_cut_around_its_last_answer(tokenizer: Any, length: int) -> None:
-    for text in (Text("", messages=TALK, whole=True), Text("", "two one " * 6, TALK[:2])):
-        one = draw(text, tokenizer, replace(SHORT, length=length))
+    for text in (TextExample("", messages=TALK, full_conversation=True), TextExample("", "two one " * 6, TALK[:2])):
+        one = features(text, tokenizer, replace(SHORT, max_length=length))
         assert len(one.ids) <= length
         assert learned(one)
         assert len(one.labels) == len(one.ids)
 
 
 def test_both_sides_of_a_pair_are_read_in_the_template(tokenizer: Any) -> None:
-    text = Text("", "two one", TALK[:2], rejected="one two")
+    text = TextPair("", "two one", "one two", TALK[:2])
     for objective in ("dpo", "reward"):
-        one = draw(text, tokenizer, objective=objective)
-        assert one.rejected is not None
-        for side, answer in ((one, "two one"), (one.rejected, "one two")):
+        one = features(text, tokenizer, objective=objective)
+        for side, answer in ((one.chosen, "two one"), (one.rejected, "one two")):
             whole = rendered(tokenizer, [*TALK[:2], {"role": "assistant", "content": answer}])
             assert side.ids == whole[: len(side.ids)]
             assert side.ids[-1] == tokenizer.eos_token_id
@@ -176,14 +177,14 @@ def test_by_default_a_chat_model_is_tuned_in_chat_and_others_in_plain_text(
     assert "<|im_start|>" not in "".join(text for text, _ in plain.rows[0].tokens)
     assert first_batch(lab, plan("plain", dataset, objective)).form == "Read as plain text."
     with pytest.raises(LabError, match="no chat template"):
-        preparation.known(lab, plan("plain", dataset, objective, format="chat"))
+        resolve(lab, plan("plain", dataset, objective, format="chat"))
 
 
 def test_what_is_learned_begins_with_what_a_chat_sends(lab: LabContext) -> None:
     generator = models.load(lab, "chat")
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
     asked = plan("chat", "pairs")
-    made = preparation.prepare(lab, asked, preparation.known(lab, asked), tokenizer)
+    made = prepare(resolve(lab, asked), tokenizer)
     asks = [f"{a} and {b}" for a in WORDS[:6] for b in WORDS[6:12]]
     chats = [Prompt(messages=({"role": "user", "content": ask},), mode="chat") for ask in asks]
     sent = {generator.context_ids(one) for one in chats}
@@ -194,14 +195,14 @@ def test_conversations_are_learned_without_a_template_of_prompts(lab: LabContext
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
     for more, count in (({}, 2), ({"objective_settings": {"turns": "last"}}, 1)):
         asked = plan("chat", "talks", **more)
-        made = preparation.prepare(lab, asked, preparation.known(lab, asked), tokenizer)
+        made = prepare(resolve(lab, asked), tokenizer)
         item = made.train[0][0]
         talks = [rendered(tokenizer, [*TALK[:-1], {"role": "assistant", "content": word}]) for word in WORDS]
         assert item.ids + item.target in talks
         assert item.labels.count(tokenizer.eos_token_id) == count
     asked = plan("plain", "talks", objective_settings={"turns": "last"})
     own = load_tokenizer(models.show(lab, "plain").card.path or Path())
-    made = preparation.prepare(lab, asked, preparation.known(lab, asked), own)
+    made = prepare(resolve(lab, asked), own)
     written = own("\n\nUser: yes?\n\nAssistant:", add_special_tokens=False)["input_ids"]
     assert made.train[0][0].ids[-len(written) :] == written
 

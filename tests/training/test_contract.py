@@ -1,6 +1,8 @@
 """What every method and every objective keeps to, on random models of each architecture."""
 
-from dataclasses import replace
+import ast
+from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +11,20 @@ import torch
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services.training import preparation
+from genai_lab.services.training import resolve
+from genai_lab.services.training.resolution import excluded
 from genai_lab.training import ARCHITECTURES, Architecture, DatasetSpec, Plan, Training
 from genai_lab.training.artefacts import export_best
-from genai_lab.training.batches import Collate
 from genai_lab.training.inputs import TrainingInputs
-from genai_lab.training.loading import class_of, load_module, load_tokenizer
+from genai_lab.training.loading import load_module, load_tokenizer
 from genai_lab.training.methods import METHODS
-from genai_lab.training.objectives import OBJECTIVES, Text
-from genai_lab.training.training_loop import best_of, prepared, resume, train
+from genai_lab.training.module_kinds import CLASSIFIER
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.training_loop import best_checkpoint, prepare_run, resume, train
 from tests.products import representatives
-from tests.training.models import TEXTS, Told, kind_of, tiny
+from tests.training.models import TEXTS, Told, encoded, kind_of, tiny
 
+ROOT = Path(__file__).resolve().parents[2]
 USABLE = [name for name in METHODS if name != "qlora"]
 
 
@@ -58,14 +62,10 @@ def work_of(
         method,
         training=replace(TRAINING, **training),
     )
-    labels = ("colour", "number") if plan.objective == "classification" else ()
-    texts = [replace(one, completion=labels[one.row // 18]) if labels else one for one in TEXTS]
-    if plan.objective in ("reward", "dpo"):
-        texts = [replace(one, rejected=" ".join(reversed(one.completion.split()))) for one in TEXTS]
-    if plan.objective in ("clm", "mlm", "span_corruption"):
-        texts = [Text(one.prompt + one.completion) for one in TEXTS]
-    tokenizer = load_tokenizer(base)
-    items = OBJECTIVES.get(plan.objective).items(texts, tokenizer, architecture, plan.training, labels)
+    labels = OBJECTIVES.get(plan.objective).sample_labels
+    items = encoded(
+        texts_for(plan.objective), load_tokenizer(base), architecture, plan.training, plan.objective, labels
+    )
     metric = "rouge" if plan.objective == "instruction" else ""
     made = TrainingInputs(
         plan,
@@ -83,12 +83,29 @@ def work_of(
     return TrainingInputs.read(folder)
 
 
+def texts_for(name: str) -> list[Any]:
+    """TEXTS as the objective reads them."""
+    objective = OBJECTIVES.get(name)
+    texts = []
+    for text in TEXTS:
+        values: dict[str, Any] = {"prompt": text.prompt, "completion": text.completion, "row": text.row}
+        if objective.reads_blocks:
+            values = {"prompt": text.prompt + text.completion}
+        elif objective.sample_labels:
+            values["completion"] = objective.sample_labels[text.row // 18]
+        values |= {"chosen": text.completion, "rejected": " ".join(reversed(text.completion.split()))}
+        values |= {"desirable": text.row % 2 == 0}
+        names = {item.name for item in fields(objective.text_type)}
+        texts.append(objective.text_type(**{key: value for key, value in values.items() if key in names}))
+    return texts
+
+
 @pytest.mark.parametrize(("method", "architecture"), PAIRS)
 def test_a_method_trains_what_it_says_and_its_artefact_says_the_same(
     bases: dict[str, Path], tmp_path: Path, method: str, architecture: Architecture
 ) -> None:
     work, told = work_of(bases, tmp_path, method, architecture), Told()
-    before, *_ = prepared(work, tmp_path)
+    before = prepare_run(work, tmp_path, tmp_path / "out", told).module
     outcome = train(work, tmp_path, tmp_path / "out", told)
     assert outcome["steps"] == 3
     assert 0 < outcome["trained"] <= outcome["parameters"]
@@ -100,8 +117,8 @@ def test_a_method_trains_what_it_says_and_its_artefact_says_the_same(
         assert outcome["base"] == scores[0]
         assert outcome["score"] == scores[outcome["best_step"]]
         assert {one["n"] for one in scores.values()} == {3}
-    after, *_ = prepared(work, tmp_path)
-    best = best_of(tmp_path / "out")
+    after = prepare_run(work, tmp_path, tmp_path / "out", told).module
+    best = best_checkpoint(tmp_path / "out")
     assert best is not None
     resume(after, work.method, best)
     changed = {name for name, weight in after.named_parameters() if not torch.equal(weight, before.get_parameter(name))}
@@ -110,13 +127,13 @@ def test_a_method_trains_what_it_says_and_its_artefact_says_the_same(
     assert changed <= trained
     export_best(work, tmp_path / "out", tmp_path / "artefact")
     assert not list((tmp_path / "artefact").glob("*.bin"))
-    if method != "houlsby":
+    if METHODS.get(method).peft_format:
         same_logits(after.eval(), loaded(work, tmp_path / "artefact"), work, tmp_path)
 
 
 def loaded(work: TrainingInputs, artefact: Path) -> Any:
     """The artefact as transformers and PEFT alone load it."""
-    kind = class_of(work.architecture, work.objective.head)
+    kind = work.objective.module_kind.auto_class(work.architecture)
     if (artefact / "config.json").is_file():
         return kind.from_pretrained(artefact, use_safetensors=True).eval()
     from peft import PeftModel
@@ -125,10 +142,8 @@ def loaded(work: TrainingInputs, artefact: Path) -> Any:
 
 
 def same_logits(ours: Any, theirs: Any, work: TrainingInputs, folder: Path) -> None:
-    *_, draws, _held = prepared(work, folder)
-    tokenizer = load_tokenizer(work.base)
-    start = 1 if work.architecture == "encoder-decoder" else None
-    batch = Collate(tokenizer.pad_token_id, work.architecture, work.objective.head, start)([draws[0], draws[1]])
+    rows = prepare_run(work, folder, folder / "out", Told()).train
+    batch = work.objective.collate([rows[0], rows[1]], rows.context)
     batch.pop("labels")
     with torch.no_grad():
         torch.testing.assert_close(ours(**batch).logits, theirs(**batch).logits, atol=1e-4, rtol=1e-4)
@@ -154,7 +169,7 @@ def supported() -> list[tuple[str, str, Architecture]]:
         for objective in OBJECTIVES
         for method, architecture in PAIRS
         if architecture in OBJECTIVES.get(objective).architectures
-        and not preparation.together(objective, method)
+        and not excluded(objective, method)
         and method != "full"
         and objective != OWN[architecture]
     ]
@@ -170,7 +185,7 @@ def test_every_objective_is_trained_by_every_method(
     assert outcome["steps"] == 2
     assert [step for step, _ in report.metrics["validation loss"]] == [0, 2]
     export_best(work, tmp_path / "out", tmp_path / "artefact")
-    if method != "houlsby":
+    if METHODS.get(method).peft_format:
         loaded(work, tmp_path / "artefact")
 
 
@@ -183,7 +198,7 @@ def unsupported() -> list[tuple[str, str, Architecture]]:
         for one in ARCHITECTURES
         if one not in METHODS.get(method).architectures
         or one not in OBJECTIVES.get(objective).architectures
-        or preparation.together(objective, method)
+        or excluded(objective, method)
     ]
 
 
@@ -198,7 +213,7 @@ def test_what_does_not_go_together_is_refused_in_one_sentence(
     parts = (DatasetSpec("pairs", ("plain",)),)
     plan = Plan(model, parts, objective, method, training=TRAINING)
     with pytest.raises(LabError) as caught:
-        preparation.known(lab, plan)
+        resolve(lab, plan)
     said, titles = str(caught.value), (METHODS.get(method).title, OBJECTIVES.get(objective).title)
     assert any(title in said for title in titles)
     assert f"{model} is {architecture}" in said or "cannot be merged" in said
@@ -225,6 +240,39 @@ def test_tuning_of_a_quantised_base_is_refused_with_its_reason_where_there_is_no
 
 
 def test_a_module_for_each_head_is_loaded_in_float32(bases: dict[str, Path]) -> None:
-    module = load_module(bases["roberta"], "encoder", "classify", ("a", "b", "c"))
+    module = load_module(bases["roberta"], "encoder", CLASSIFIER, ("a", "b", "c"))
     assert module.config.num_labels == 3
     assert {weight.dtype for weight in module.parameters()} == {torch.float32}
+
+
+ASKED = {"objective", "method", "needs", "head", "module_kind"}
+OWNERS = {"objective", "method", "member"}
+
+
+def is_asked(side: ast.AST) -> bool:
+    """Whether it is the name or a marker of an objective or method."""
+    if not isinstance(side, ast.Attribute):
+        return False
+    owner = ast.unparse(side.value)
+    named = side.attr == "name" and owner.rpartition(".")[2] in OWNERS
+    return named or (side.attr in ASKED and "metric" not in owner.lower())
+
+
+def questions(path: Path) -> Iterator[str]:
+    """Comparisons of what an objective or method is called, and looks at members that they may lack."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Compare) and any(map(is_asked, [node.left, *node.comparators])):
+            identity = all(isinstance(operator, ast.Is | ast.IsNot) for operator in node.ops)
+            yield from [] if identity else [f"{where}: {ast.unparse(node)}"]
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+            owner, name = node.args[:2]
+            if isinstance(name, ast.Constant) and ast.unparse(owner).rpartition(".")[2] in OWNERS:
+                yield f"{where}: {ast.unparse(node)}"
+
+
+def test_nobody_outside_asks_which_objective_or_method_it_is() -> None:
+    own = (ROOT / "genai_lab/training/objectives", ROOT / "genai_lab/training/methods")
+    files = [path for room in ("genai_lab", "pages") for path in (ROOT / room).rglob("*.py")]
+    outside = [path for path in files if not any(path.is_relative_to(folder) for folder in own)]
+    assert [question for path in outside for question in questions(path)] == []

@@ -34,7 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
 
 def begun(lab: LabContext, objective: str, done: Done, votes: str) -> training.TrainingView:
     made = exporting.to_dataset(lab, "polite", votes=votes)
-    plan = reward_studies.default_plan(lab, made.name, "llama", "full", 30, objective)
+    plan = reward_studies.resolve_default(lab, made.name, "llama", "full", 30, objective).plan
     plan = replace(
         plan, training=replace(plan.training, per_device_batch_size=4, learning_rate=3e-3, eval_steps=15, max_length=32)
     )

@@ -8,7 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from genai_lab.training import Architecture
-from genai_lab.training.training_loop import STATE, TRAINED, Diverged, Loop, checkpoints, readable, step_of, train
+from genai_lab.training.lab_trainer import STATE, TRAINED, Diverged, checkpoints, step_of
+from genai_lab.training.trainers.tokens import TokenTrainer
+from genai_lab.training.training_loop import readable, train
 from tests.training.models import Told, tiny
 from tests.training.test_contract import work_of
 
@@ -91,7 +93,7 @@ def test_a_newest_checkpoint_of_which_any_file_is_torn_or_lacks_is_left_out_and_
 def test_the_two_newest_checkpoints_and_the_best_are_kept(
     bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Loop, "measured", lambda self: {"loss": abs(self.state.global_step - 2) + 1.0})
+    monkeypatch.setattr(TokenTrainer, "measure", lambda self: {"loss": abs(self.state.global_step - 2) + 1.0})
     work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=6, eval_steps=1)
     told = Told()
     outcome = train(work, tmp_path, tmp_path / "out", told)
@@ -103,7 +105,7 @@ def test_the_two_newest_checkpoints_and_the_best_are_kept(
 def test_a_run_that_ends_above_its_base_says_so_even_after_a_stop(
     bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Loop, "measured", lambda self: {"loss": 1.0 + self.state.global_step})
+    monkeypatch.setattr(TokenTrainer, "measure", lambda self: {"loss": 1.0 + self.state.global_step})
     work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=4, eval_steps=2)
     with pytest.raises(Stopped):
         train(work, tmp_path, tmp_path / "out", Stopper(3))
@@ -121,7 +123,7 @@ def test_a_weight_that_is_no_number_names_the_last_checkpoint_that_was_written(
             next(weight for weight in self.model.parameters() if weight.requires_grad).data.fill_(float("inf"))
         return {"loss": 1.0}
 
-    monkeypatch.setattr(Loop, "measured", breaking)
+    monkeypatch.setattr(TokenTrainer, "measure", breaking)
     work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=8, eval_steps=2)
     with pytest.raises(Diverged, match=r"The weight .* at step 4 .*; the checkpoint of step 2 is kept"):
         train(work, tmp_path, tmp_path / "out", Told())
@@ -132,13 +134,13 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
     bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=8, eval_steps=2)
-    sound = Loop.loss_of
+    sound = TokenTrainer.loss_of
 
     def broken(self: Any, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
         loss = sound(self, outputs, labels, num_items_in_batch)
         return loss * float("nan") if self.state.global_step == 4 else loss
 
-    monkeypatch.setattr(Loop, "loss_of", broken)
+    monkeypatch.setattr(TokenTrainer, "loss_of", broken)
     with pytest.raises(Diverged, match=r"no number any more at step 5 .* the checkpoint of step 4 is kept.*lower it"):
         train(work, tmp_path, tmp_path / "out", Told())
     kept = load_file(checkpoints(tmp_path / "out")[0] / TRAINED)

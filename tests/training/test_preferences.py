@@ -12,14 +12,17 @@ from torch.nn.functional import logsigmoid
 from genai_lab.errors import BadSetting
 from genai_lab.training import Architecture
 from genai_lab.training.artefacts import export_best
-from genai_lab.training.batches import read_items, write_items
+from genai_lab.training.example_files import read_examples, write_examples
+from genai_lab.training.examples import EncodedPair
 from genai_lab.training.implicit_reward import ImplicitReward
 from genai_lab.training.inputs import TrainingInputs
+from genai_lab.training.lab_trainer import TRAINED, step_of
 from genai_lab.training.loading import load_module
 from genai_lab.training.methods import METHODS
+from genai_lab.training.module_kinds import SCORER
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.objectives.dpo import LOSSES, Settings
-from genai_lab.training.training_loop import TRAINED, best_of, loop_of, prepared, resume, step_of, train
+from genai_lab.training.training_loop import best_checkpoint, prepare_run, resume, train
 from tests.products import representatives
 from tests.training.models import TEXTS, Told, tiny
 from tests.training.test_contract import loaded, sort_of, work_of
@@ -35,19 +38,18 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def weighed(work: TrainingInputs, folder: Path, weights: list[float]) -> tuple[Any, list[int]]:
-    """(loop, places of its first draws) with these weights of its items in turn."""
-    train_items, held = work.items(folder)
-    items = [replace(one, weight=weights[n % len(weights)]) for n, one in enumerate(train_items[0])]
-    work.write(folder, [items], held)
-    module, tokenizer, draws, held_draws = prepared(work, folder)
-    loop: Any = loop_of(work)(work, module, tokenizer, draws, held_draws, folder / "out", Told())
-    return loop, [item for _, item in loop.draws.places]
+    """(trainer, the examples in the order of its rows) with these weights of its examples in turn."""
+    train, validation = work.examples(folder)
+    pairs = [replace(pair, weight=weights[n % len(weights)]) for n, pair in enumerate(train[0])]
+    work.write(folder, [pairs], validation)
+    trainer: Any = work.objective.trainer(work.architecture)(prepare_run(work, folder, folder / "out", Told()))
+    return trainer, [example for _, example in trainer.train_features.indices]
 
 
 def loss_and_gradients(loop: Any, places: list[int]) -> tuple[float, list[torch.Tensor]]:
     loop.model.zero_grad()
     loop.model.eval()
-    inputs = loop._prepare_inputs(loop.collate([loop.draws[place] for place in places]))
+    inputs = loop._prepare_inputs(loop.collate([loop.train_features[place] for place in places]))
     count = loop._get_num_items_in_batch([inputs], "cpu")
     loss = loop.compute_loss(loop.model, inputs, num_items_in_batch=count)
     loss.backward()
@@ -77,7 +79,7 @@ def test_the_loss_of_a_reward_model_is_the_weighted_mean_of_bradley_and_terry(
     work = work_of(bases, tmp_path, "full", "encoder", "reward")
     plan = replace(work.plan, objective_settings={"use_margin": margin, "centring": 0.5})
     loop, _ = weighed(replace(work, plan=plan), tmp_path, [0.5, 3.0])
-    inputs = loop.collate([loop.draws[place] for place in range(4)])
+    inputs = loop.collate([loop.train_features[place] for place in range(4)])
     inputs["margin"] = inputs["margin"] + (0.7 if margin else 0.0)
     loop.model.eval()
     with torch.no_grad():
@@ -92,8 +94,8 @@ def test_the_loss_of_a_reward_model_is_the_weighted_mean_of_bradley_and_terry(
 def test_dpo_is_measured_against_the_base(bases: dict[str, Path], tmp_path: Path, method: str) -> None:
     work = work_of(bases, tmp_path, method, "decoder-only", "dpo")
     loop, _ = weighed(work, tmp_path, [1.0])
-    base = load_module(work.base, "decoder-only", "lm").eval()
-    rows = [loop.draws[place] for place in range(4)]
+    base = load_module(work.base, "decoder-only").eval()
+    rows = [loop.train_features[place] for place in range(4)]
     batch = loop.collate(rows)
     with torch.no_grad():
         logits = base(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.log_softmax(-1)
@@ -114,7 +116,7 @@ def test_every_loss_of_dpo_takes_weights(bases: dict[str, Path], tmp_path: Path,
     plan = replace(work.plan, objective_settings={"loss": loss, "smoothing": smoothing})
     loop, _ = weighed(replace(work, plan=plan), tmp_path, [1.0, 3.0])
     parts = [loss_and_gradients(loop, [place])[0] for place in range(4)]
-    weights = [loop.draws[place].weight for place in range(4)]
+    weights = [loop.train_features[place].weight for place in range(4)]
     wanted = sum(a * b for a, b in zip(parts, weights, strict=True)) / sum(weights)
     assert loss_and_gradients(loop, list(range(4)))[0] == pytest.approx(wanted, abs=1e-4)
 
@@ -126,7 +128,7 @@ def test_the_implicit_reward_of_a_policy_is_what_its_run_measured(
     more: dict[str, Any] = {"max_steps": 12, "eval_steps": 12, "learning_rate": 1e-2}
     work, told = work_of(bases, tmp_path, method, "decoder-only", "dpo", **more), Told()
     train(work, tmp_path, tmp_path / "out", told)
-    best = best_of(tmp_path / "out")
+    best = best_checkpoint(tmp_path / "out")
     assert best is not None
     model, texts = ImplicitReward(work, tmp_path / "out"), TEXTS[:4]
     prompts = [one.prompt for one in texts]
@@ -143,9 +145,9 @@ def test_the_implicit_reward_of_a_policy_is_what_its_run_measured(
 
 def test_smoothing_that_a_loss_does_not_use_is_refused() -> None:
     with pytest.raises(BadSetting, match="0 for the loss sigmoid"):
-        Settings(smoothing=0.1)
+        Settings(label_smoothing=0.1)
     with pytest.raises(BadSetting, match="above 0 for the loss exo_pair"):
-        Settings(loss="exo_pair")
+        Settings(loss_type="exo_pair")
 
 
 CASES: list[tuple[str, str, Architecture]] = [
@@ -180,7 +182,8 @@ WAYS = [
     for objective, architecture in KINDS
     for method in METHODS
     if architecture in METHODS.get(method).architectures
-    and method not in (*getattr(OBJECTIVES.get(objective), "without", ()), "qlora")
+    and not OBJECTIVES.get(objective).excludes(METHODS.get(method))
+    and method != "qlora"
 ]
 
 
@@ -194,18 +197,19 @@ def test_every_method_that_suits_leaves_a_model_that_says_the_same(
     work, told = work_of(bases, tmp_path, method, architecture, objective, max_steps=2, eval_steps=2), Told()
     train(work, tmp_path, tmp_path / "out", told)
     assert {item["sample"]["place"] for item in told.records if "sample" in item} == {0, 1}
-    module, tokenizer, draws, _ = prepared(work, tmp_path)
-    best = best_of(tmp_path / "out")
+    setup = prepare_run(work, tmp_path, tmp_path / "out", told)
+    module, tokenizer = setup.module, setup.tokenizer
+    best = best_checkpoint(tmp_path / "out")
     assert best is not None
     resume(module, work.method, best)
     artefact = tmp_path / "artefact"
     export_best(work, tmp_path / "out", artefact)
     if objective == "reward":
         assert (artefact / "config.json").is_file()
-        assert load_module(artefact, architecture, "reward").config.pad_token_id == tokenizer.pad_token_id
-    if method == "houlsby":
+        assert load_module(artefact, architecture, SCORER).config.pad_token_id == tokenizer.pad_token_id
+    if not METHODS.get(method).peft_format:
         return
-    ids = torch.tensor([draws[0].ids])
+    ids = torch.tensor([setup.train[0].chosen.ids])
     with torch.no_grad():
         ours, theirs = (one.eval()(input_ids=ids).logits for one in (module, loaded(work, artefact)))
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
@@ -213,6 +217,6 @@ def test_every_method_that_suits_leaves_a_model_that_says_the_same(
 
 def test_pairs_survive_their_file(bases: dict[str, Path], tmp_path: Path) -> None:
     work = work_of(bases, tmp_path, "full", "encoder", "reward")
-    items = [replace(one, weight=0.1 * n, margin=-n) for n, one in enumerate(work.items(tmp_path)[1])]
-    write_items(tmp_path / "pairs.npz", items)
-    assert read_items(tmp_path / "pairs.npz") == items
+    items = [replace(one, weight=0.1 * n, margin=-n) for n, one in enumerate(work.examples(tmp_path)[1])]
+    write_examples(tmp_path / "pairs.npz", items, EncodedPair)
+    assert read_examples(tmp_path / "pairs.npz", EncodedPair) == items

@@ -11,40 +11,40 @@ from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, training
-from genai_lab.services.training import batch_preview, estimates, preparation
+from genai_lab.services.training import batch_preview, estimates, preparation, resolution, resolve
 from genai_lab.training import DatasetSpec, Plan, Training, step_timing
 from genai_lab.training.loading import load_tokenizer
 from tests.training.test_services import LORA, TRAINING
 
 
 def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_needs(lab: LabContext) -> None:
-    from genai_lab.training.batches import training_draws
+    from genai_lab.training.batches import training_dataset
 
     rows = [{"ask": f"n {n}", "answer": f"x {n}"} for n in range(300)]
     roles = {"input": ["ask"], "reference": ["answer"]}
     for name, count in (("large", 300), ("small", 100)):
         datasets.import_rows(lab, rows[:count], name, {"kind": "test"}, mapping=roles, split=SplitPlan(only="train"))
     plan = replace(LORA, data=(DatasetSpec("large", ("plain",)), DatasetSpec("small", ("plain", "answer-question"))))
-    found = preparation.known(lab, plan)
-    made = preparation.prepare(lab, plan, found, load_tokenizer(preparation.folder_of(found)))
-    assert made.sizes == (300, 100)
+    resolved = resolve(lab, plan)
+    tokenizer = load_tokenizer(resolved.folder)
+    made = preparation.prepare(resolved, tokenizer)
+    assert made.rows_per_source == (300, 100)
     assert [len(one) for one in made.train] == [16, 16]
-    draws = training_draws(
-        plan, made.train, 1000, preparation.OBJECTIVES.get("instruction"), None, None, "encoder-decoder", made.turns,
-        made.sizes,
-    )  # fmt: skip
-    assert sum(part == 0 for part, _ in draws.places) / 4000 == pytest.approx(0.75, abs=0.03)
+    context = preparation.encoding_context(resolved, tokenizer)
+    rows_read = training_dataset(plan, made.train, 1000, resolved.objective, context, made.passes, made.rows_per_source)
+    assert sum(part == 0 for part, _ in rows_read.indices) / 4000 == pytest.approx(0.75, abs=0.03)
 
 
 def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) -> None:
-    from genai_lab.training.batches import order
+    from genai_lab.training.batches import sample_order
 
     plan = replace(LORA, training=replace(TRAINING, num_train_epochs=3.0))
-    found = preparation.known(lab, plan)
-    made = preparation.prepare(lab, plan, found, load_tokenizer(preparation.folder_of(found)))
-    assert made.turns == ((36, 36),)
+    resolved = resolve(lab, plan)
+    tokenizer = load_tokenizer(resolved.folder)
+    made = preparation.prepare(resolved, tokenizer)
+    assert made.passes == ((36, 36),)
     assert made.steps == 3 * 36 / 4
-    drawn = [item for _, item in islice(order(made.turns, [1.0], seed=0), 108)]
+    drawn = [item for _, item in islice(sample_order(made.passes, [1.0], seed=0), 108)]
     assert [sorted(drawn[start : start + 36]) for start in (0, 36, 72)] == [
         list(range(36)), list(range(36, 72)), list(range(36))
     ]  # fmt: skip
@@ -59,9 +59,9 @@ def test_a_run_of_ten_million_steps_draws_what_is_looked_at(lab: LabContext) -> 
 
 
 def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
-    from genai_lab.training.batches import WINDOW, Places, order
+    from genai_lab.training.batches import WINDOW, LazyIndex, sample_order
 
-    places = Places(lambda: islice(order([(50, 50), (9,)], [0.5, 0.5], seed=4), 3 * WINDOW), 3 * WINDOW)
+    places = LazyIndex(lambda: islice(sample_order([(50, 50), (9,)], [0.5, 0.5], seed=4), 3 * WINDOW), 3 * WINDOW)
     straight = list(places)
     assert len(straight) == len(places) == 3 * WINDOW
     for place in (2 * WINDOW, 5, WINDOW - 1, WINDOW, 3 * WINDOW - 1):
@@ -70,9 +70,9 @@ def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
 
 
 def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "cores", lambda: 2)
+    monkeypatch.setattr(resolution, "cores", lambda: 2)
     two = replace(LORA, training=replace(TRAINING, processes=2))
-    made = estimates.estimate(lab, two, preparation.known(lab, two))
+    made = estimates.estimate(lab, resolve(lab, two))
     assert made.peak == 2 * made.memory.peak
     monkeypatch.setattr(estimates, "machine_memory", lambda: made.peak - 1)
     with pytest.raises(LabError, match="of memory for its 2 processes"):
@@ -85,34 +85,33 @@ def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: LabContext, monkey
 def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch, objective: str, model: str
 ) -> None:
-    orders: list[step_timing.Timed] = []
+    orders: list[step_timing.TimingRequest] = []
 
-    def counted(order: step_timing.Timed) -> step_timing.StepTime:
+    def counted(order: step_timing.TimingRequest) -> step_timing.StepTime:
         orders.append(order)
         return step_timing.time_steps(order)
 
-    monkeypatch.setattr(estimates, "steps_timed", counted)
+    monkeypatch.setattr(estimates, "time_in_process", counted)
     estimates._step_time.cache_clear()
     own = Training(max_steps=36, per_device_batch_size=4, max_length=64, max_target_length=24, validation_rows=6)
     plan = Plan(model, (DatasetSpec("pairs", ("plain",)),), objective, "full", training=own)
-    found = preparation.known(lab, plan)
-    made = estimates.timed(lab, plan, found)
+    made = estimates.time_run(lab, resolve(lab, plan))
     assert (made.steps, made.rows, made.passes) == (36, 36, 4.0)
-    assert made.seconds > 36 * made.seconds_a_step > 0
-    assert made.tokens_a_second > 0
+    assert made.seconds > 36 * made.seconds_per_step > 0
+    assert made.tokens_per_second > 0
     assert "36 steps are 4 passes over 36 rows." in made.sentence
     longer = replace(plan, training=replace(own, max_steps=72, seed=5, learning_rate=1e-3))
-    assert estimates.timed(lab, longer, found).seconds > 1.5 * made.seconds
+    assert estimates.time_run(lab, resolve(lab, longer)).seconds > 1.5 * made.seconds
     epochs = replace(plan, training=replace(own, num_train_epochs=2.0))
-    assert (estimates.timed(lab, epochs, found).steps, len(orders)) == (18, 1)
-    estimates.timed(lab, replace(plan, training=replace(own, per_device_batch_size=8)), found)
+    assert (estimates.time_run(lab, resolve(lab, epochs)).steps, len(orders)) == (18, 1)
+    estimates.time_run(lab, resolve(lab, replace(plan, training=replace(own, per_device_batch_size=8))))
     assert len(orders) == 2
 
 
 def test_steps_that_cannot_be_timed_are_one_sentence(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    order = step_timing.Timed(
+    order = step_timing.TimingRequest(
         Plan("none", (DatasetSpec("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu"
     )
     assert step_timing.main([json.dumps(asdict(order))]) == 0
@@ -122,13 +121,13 @@ def test_steps_that_cannot_be_timed_are_one_sentence(
         done = subprocess.CompletedProcess([], 0, stdout=output)
         monkeypatch.setattr(step_timing.subprocess, "run", lambda *args, done=done, **more: done)
         with pytest.raises(LabError, match=told):
-            step_timing.timed(order)
+            step_timing.time_in_process(order)
 
 
 def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: LabContext) -> None:
     own = Training(max_steps=1, per_device_batch_size=4, max_length=64)
     plan = Plan("llama", (DatasetSpec("pairs", ("plain",)),), "instruction", "full", training=own)
-    memory = estimates.estimate(lab, plan, preparation.known(lab, plan)).memory
+    memory = estimates.estimate(lab, resolve(lab, plan)).memory
     assert memory.process > 400e6
     assert memory.peak > memory.process + memory.weights
     assert memory.needed < memory.process

@@ -16,8 +16,8 @@ from genai_lab.errors import LabError
 from genai_lab.training import processes
 from genai_lab.training.artefacts import export_best
 from genai_lab.training.inputs import TrainingInputs
+from genai_lab.training.lab_trainer import TRAINED, checkpoints
 from genai_lab.training.processes import run
-from genai_lab.training.training_loop import TRAINED, checkpoints
 from tests.training.forked_ranks import ForkedRanks
 from tests.training.models import Told, tiny
 from tests.training.test_contract import work_of
@@ -120,7 +120,7 @@ def test_an_error_in_one_process_is_told_by_its_line(bases: dict[str, Path], tmp
 def test_a_process_that_fails_ends_the_run_with_its_sentence(bases: dict[str, Path], tmp_path: Path) -> None:
     work = work_of(bases, tmp_path, "full", "decoder-only", processes=2)
     lost = replace(work, base=tmp_path / "gone")
-    items, held = work.items(tmp_path)
+    items, held = work.examples(tmp_path)
     lost.write(tmp_path, items, held)
     with pytest.raises(LabError, match="The base in gone cannot be loaded"):
         run(TrainingInputs.read(tmp_path), tmp_path, tmp_path / "out", Told())

@@ -3,7 +3,7 @@
 import pytest
 
 from genai_lab.context import LabContext
-from genai_lab.services.training import estimates, preparation
+from genai_lab.services.training import estimates, resolve
 from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.methods import METHODS
@@ -40,6 +40,6 @@ def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: LabContext) -> Non
     parts = (DatasetSpec("pairs", ("plain",)),)
     empty = Plan("llama", parts, training=Training(max_length=64))
     given = Plan("llama", parts, training=Training(max_length=64, learning_rate=7e-4))
-    found = preparation.known(lab, empty)
-    assert (found.rate(empty), found.rate(given)) == (2e-3, 7e-4)
-    assert estimates.rate_of(lab, "llama", "instruction", "lora") == 2e-3
+    rates = [resolve(lab, plan).learning_rate for plan in (empty, given)]
+    assert rates == [2e-3, 7e-4]
+    assert estimates.usual_rate(lab, "llama", "instruction", "lora") == 2e-3

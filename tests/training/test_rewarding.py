@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from genai_lab.services.training.per_device_batch_size_preview import first_batch
-from genai_lab.services.training.preferences import Vote
 
 from genai_lab import cli
 from genai_lab.context import LabContext
@@ -21,8 +19,12 @@ from genai_lab.metrics import measure, settings_of
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, models, rewards, training
 from genai_lab.services.scorers import scorer_for
-from genai_lab.services.training import estimates, preferences, preparation, reward_report, reward_studies
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.services.training import estimates, resolve, reward_studies
+from genai_lab.services.training.batch_preview import first_batch
+from genai_lab.services.training.resolution import VersionSource
+from genai_lab.training import DatasetSpec, Plan, Training, reward_report
+from genai_lab.training.objectives.reward import Settings
+from genai_lab.training.preference_data import Division, Vote, check_pairs, divide_votes, read_votes, votes_to_learn
 from tests.tiny import open_lab
 from tests.training.models import WORDS, tiny
 
@@ -60,8 +62,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     made.close()
 
 
-def sides(lab: LabContext, plan: Plan) -> preferences.Division:
-    return preferences.divided(lab, plan, datasets.show(lab, plan.data[0].dataset))
+def source(lab: LabContext, name: str) -> VersionSource:
+    return VersionSource(lab, datasets.show(lab, name))
+
+
+def sides(lab: LabContext, plan: Plan) -> Division:
+    return divide_votes(source(lab, plan.data[0].dataset), plan)
 
 
 @pytest.mark.parametrize("name", ["votes", "crossing"])
@@ -82,10 +88,10 @@ def test_no_prompt_is_on_two_sides(lab: LabContext, name: str) -> None:
 
 
 def test_votes_are_kept_joined_left_out_and_turned(lab: LabContext) -> None:
-    version, train = datasets.show(lab, "votes"), sides(lab, PLAN).train
+    votes, train = source(lab, "votes"), sides(lab, PLAN).train
 
     def learned(**settings: Any) -> list[Vote]:
-        return preferences.learned_of(replace(PLAN, objective_settings=settings), version, train)
+        return votes_to_learn(votes, PLAN, Settings(**settings), train)
 
     assert learned() == list(train)
     joined = learned(votes="majority")
@@ -137,7 +143,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_plan_that_cannot_work_is_refused_in_one_sentence(lab: LabContext, case: str) -> None:
     more, words = REFUSED[case]
     with pytest.raises(LabError, match=words):
-        preparation.known(lab, replace(PLAN, **more))
+        resolve(lab, replace(PLAN, **more))
 
 
 def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: LabContext) -> None:
@@ -156,7 +162,7 @@ def test_rows_without_pairs_are_refused(lab: LabContext) -> None:
     some = [{"prompt": one["prompt"], "chosen": one["chosen"]} for one in rows()]
     datasets.import_rows(lab, some, "half", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     with pytest.raises(LabError, match="no column for the role rejected, which preferences need"):
-        preparation.known(lab, replace(PLAN, data=(DatasetSpec("half"),)))
+        resolve(lab, replace(PLAN, data=(DatasetSpec("half"),)))
 
 
 @pytest.mark.parametrize("form", ["implicit", "chat", "implicit chat"])
@@ -165,8 +171,8 @@ def test_pairs_in_every_published_form_are_the_same_votes(lab: LabContext, form:
     spaced = [{name: f"{one[name]} " if name == "prompt" else one[name] for name in names} for one in rows()]
     made = [formed(one, form) for one in spaced]
     kept = datasets.import_rows(lab, made, "formed", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
-    preferences.check(kept, ())
-    found = preferences.votes(kept, datasets.examples(lab, kept.id, split="train", count=1000, seed=0))
+    check_pairs(source(lab, kept.name))
+    found = read_votes(source(lab, kept.name), source(lab, kept.name).examples("train", 1000))
     told = sorted((one.prompt.strip(), one.chosen, one.rejected) for one in found)
     assert told == sorted((one["prompt"], one["chosen"], one["rejected"]) for one in rows())
 
@@ -175,7 +181,7 @@ def test_pairs_that_share_no_prompt_are_refused(lab: LabContext) -> None:
     some = [{"chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(20)]
     datasets.import_rows(lab, some, "bare", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     with pytest.raises(LabError, match="do not begin with the same prompt"):
-        preferences.texts(lab, PLAN, datasets.show(lab, "bare"), 10, 10)
+        divide_votes(source(lab, "bare"), PLAN)
 
 
 @pytest.mark.parametrize(("base", "objective"), [("roberta", "reward"), ("llama", "dpo")])
@@ -186,7 +192,7 @@ def test_the_first_batch_shows_both_sides(lab: LabContext, base: str, objective:
                         (made.rows[0].tokens, made.rows[0].target))  # fmt: skip
     assert {"tea", "no"} <= {word for side in (chosen, rejected) for word in ("tea", "no") if word in side}
     assert (made.trained_tokens > 0) == (objective == "dpo")
-    found = estimates.checked(lab, plan, preparation.known(lab, plan))
+    found = estimates.check(lab, resolve(lab, plan))
     assert found["memory"]["peak"] > 0
 
 

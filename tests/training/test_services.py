@@ -18,7 +18,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import DuplicateName, LabError
 from genai_lab.models import Prompt, Source
 from genai_lab.services import generation, models, training
-from genai_lab.services.training import batch_preview, plan_diff, preparation
+from genai_lab.services.training import batch_preview, plan_diff, preparation, resolution, resolve
 from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.loading import load_tokenizer
 from genai_lab.training.methods import METHODS
@@ -312,7 +312,7 @@ def test_a_run_that_cannot_work_is_refused_in_one_sentence(
     lab: LabContext, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more, words = BAD_RUNS[case]
-    monkeypatch.setattr(preparation, "cores", lambda: 2)
+    monkeypatch.setattr(resolution, "cores", lambda: 2)
     if case == "more memory than there is":
         monkeypatch.setattr("genai_lab.services.training.estimates.machine_memory", lambda: 50_000_000)
     before = len(training.find(lab))
@@ -332,8 +332,8 @@ def test_rows_without_what_is_learned_are_refused_or_counted(lab: LabContext) ->
     both = {"input": ["ask"], "reference": ["answer"]}
     keep(rows, "half empty", **both)
     plan = replace(LORA, data=(DatasetSpec("half empty", ("plain",)),), split="train")
-    found = preparation.known(lab, plan)
-    made = preparation.prepare(lab, plan, found, load_tokenizer(preparation.folder_of(found)))
+    resolved = resolve(lab, plan)
+    made = preparation.prepare(resolved, load_tokenizer(resolved.folder))
     assert made.left_out > 0
     assert 0 < len(made.left_rows) <= 5
     assert all(number % 2 == 0 for number in made.left_rows)  # counted from 1, every second row has no answer

@@ -9,8 +9,8 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan
 from genai_lab.services import datasets, feedback, models, training
-from genai_lab.services.feedback import fresh
-from genai_lab.services.training import TrainingView, reward_studies, studies
+from genai_lab.services.feedback import exporting, fresh
+from genai_lab.services.training import Started, TrainingView, reward_studies, studies
 from genai_lab.views import View
 
 CURVE = "learning curve"
@@ -29,7 +29,7 @@ class Learned(View):
     @property
     def rewarded(self) -> TrainingView | None:
         """The newest run that made a reward model."""
-        return next((run for run in self.runs if run.plan.objective == "reward" and run.report), None)
+        return next((run for run in self.runs if run.makes_reward_model and run.report), None)
 
 
 def of(lab: LabContext, campaign: int | str) -> Learned:
@@ -52,6 +52,25 @@ def of(lab: LabContext, campaign: int | str) -> Learned:
         tuple(reward_studies.curve(lab, curve.id)) if curve else (),
         tuple({(study.annotator, study.how): study for study in reversed(labels)}.values()),
         waiting,
+    )
+
+
+def train(
+    lab: LabContext,
+    campaign: int | str,
+    base: str,
+    *,
+    objective: str = "reward",
+    method: str = "full",
+    votes: str = "kept",
+    steps: int = 0,
+    seed: int = 0,
+    name: str = "",
+) -> Started:
+    """Queues a run that learns from the campaign's pairs, which become a dataset version first."""
+    pairs = exporting.to_dataset(lab, campaign, votes=votes)
+    return reward_studies.start_default(
+        lab, pairs.name, base, objective=objective, method=method, steps=steps, seed=seed, name=name
     )
 
 
@@ -103,8 +122,8 @@ def before_and_after(lab: LabContext, run_id: int, *, rows: int = 50, overlap: i
     Prompts are those of the run's held-out pairs. Raises LabError for a run that made no policy yet.
     """
     view = training.show(lab, run_id)
-    if view.plan.objective != "dpo" or view.model is None or models.show(lab, view.model).status == "training":
-        raise LabError(f"Run {run_id} has made no policy yet; tune one by DPO, and wait for it.")
+    if not view.tunes_policy or view.model is None or models.show(lab, view.model).status == "training":
+        raise LabError(f"Run {run_id} has made no policy yet; tune one by DPO or KTO, and wait for it.")
     version = datasets.show(lab, view.plan.data[0].dataset)
     split = next((name for name in ("test", "validation", "train") if name in version.splits), "")
     existing, first = {candidate_name.name for candidate_name in feedback.find(lab)}, f"Run {run_id} against its base"

@@ -5,11 +5,11 @@ starts workers, reads what they report and writes it to the database. See `super
 """
 
 from genai_lab.services.jobs.handlers import HANDLERS
-from genai_lab.services.jobs.queue import cancel, enqueue, find, folder, log, metrics, of_run, retry, show
+from genai_lab.services.jobs.queue import cancel, enqueue, find, folder, log, metrics, of_run, of_runs, retry, show
 from genai_lab.services.jobs.views import LIVE, STATUSES, JobView, view_of
 from genai_lab.services.jobs.waiting import wait
 
 __all__ = [
     "HANDLERS", "LIVE", "STATUSES", "JobView", "cancel", "enqueue", "find", "folder", "log", "metrics", "of_run",
-    "retry", "show", "view_of", "wait",
+    "of_runs", "retry", "show", "view_of", "wait",
 ]  # fmt: skip

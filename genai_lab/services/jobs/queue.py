@@ -66,6 +66,14 @@ def of_run(lab: LabContext, run_id: int) -> JobView | None:
     return None if job_id is None else show(lab, job_id)
 
 
+def of_runs(lab: LabContext, run_ids: Sequence[int]) -> dict[int, JobView]:
+    """The newest job of each run, by the run's id."""
+    with lab.database.reading() as session:
+        rows = queries.jobs_of_runs(session, run_ids)
+    views = _with_waiting(lab, [view_of(row) for row in rows.values()])
+    return dict(zip(rows, views, strict=True))
+
+
 def find(
     lab: LabContext,
     *,

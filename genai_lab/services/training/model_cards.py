@@ -37,7 +37,7 @@ def write_card(lab: LabContext, run_id: int, name: str, folder: Path, step: int)
     view = training.show(lab, run_id)
     method, objective = METHODS.get(view.plan.method), OBJECTIVES.get(view.plan.objective)
     curves = training.curves(lab, view)
-    held = dict(curves.get("validation loss", []))
+    losses = dict(curves.get("validation loss", []))
     rows: dict[str, Any] = {
         "Objective": f"{objective.title} ({objective.source})",
         "Method": f"{method.title} ({method.source})",
@@ -45,13 +45,13 @@ def write_card(lab: LabContext, run_id: int, name: str, folder: Path, step: int)
         "Learning rate": f"{view.rate:g}",
         "Code": f"{view.code_revision[:12]}{' with local changes' if view.dirty else ''}",
     }
-    rows |= {role.capitalize(): f"{what} ({hash})" for role, what, hash in view.inputs}
-    if held:
+    rows |= {role.capitalize(): f"{name} ({digest})" for role, name, digest in view.inputs}
+    if losses:
         rows["Validation loss"] = (
-            f"{held.get(step, min(held.values())):.4f} nats a {'pair' if objective.needs == 'pairs' else 'token'} "
-            f"(before: {held[min(held)]:.4f})"
+            f"{losses.get(step, min(losses.values())):.4f} nats per {objective.loss_unit} "
+            f"(before: {losses[min(losses)]:.4f})"
         )
-    score = next((one for one in view.scores if one["step"] == step), None)
+    score = next((entry for entry in view.scores if entry["step"] == step), None)
     if score is not None:
         rows["Completions"] = f"{score['figure']} {score['value']:.3f}. {score['words']}"
     text = CARD.format(

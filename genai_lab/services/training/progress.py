@@ -66,7 +66,8 @@ def _standing(
 
 def best_checkpoint(lab: LabContext, view: TrainingView) -> int | None:
     """The step of the checkpoint that a cancelled or failed run can be kept from, or None."""
-    from genai_lab.training.training_loop import best_of, step_of
+    from genai_lab.training.lab_trainer import step_of
+    from genai_lab.training.training_loop import best_checkpoint as best_of
 
     if view.job is None or view.status not in ("cancelled", "failed"):
         return None

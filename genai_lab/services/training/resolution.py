@@ -1,7 +1,7 @@
 """A plan's names looked up once, and everything checked that can be checked before rows are read."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -281,6 +281,6 @@ def excluded(objective: str, method: str) -> str | None:
     return OBJECTIVES.get(objective).excludes(METHODS.get(method))
 
 
-def sources_of(lab: LabContext, plan: Plan) -> Sequence[VersionSource]:
+def sources_of(lab: LabContext, plan: Plan) -> tuple[VersionSource, ...]:
     """The plan's datasets, unchecked."""
     return tuple(_source(lab, spec) for spec in plan.data)

@@ -9,14 +9,15 @@ import numpy as np
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, training
-from genai_lab.services.training import TrainingView, preferences, preparation, reward_report, studies
-from genai_lab.services.training.preferences import Vote
-from genai_lab.training import DatasetSpec, Plan, Training, architecture_of
+from genai_lab.services.training import ResolvedPlan, Started, TrainingView, studies
+from genai_lab.services.training.resolution import sources_of
+from genai_lab.training import DatasetSpec, Plan, Training, architecture_of, reward_report
+from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.preference_data import Vote, divide_votes
 from genai_lab.views import View
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
 PASSES = 6
-DROPOUT = 0.3  # a few hundred pairs are soon known by heart
 HOW = {"leave out": "left_out", "flip": "flipped"}
 
 
@@ -47,13 +48,13 @@ class Influence(View):
     run: TrainingView
 
 
-def default_plan(
+def resolve_default(
     lab: LabContext, dataset: str, base: str, method: str = "full", steps: int = 0, objective: str = "reward"
-) -> Plan:
+) -> ResolvedPlan:
     """A plan that suits the base: six passes over the pairs, 100 to 1,200 steps of 16.
 
-    `objective` "dpo" tunes a policy on the same pairs. Raises LabError where one of the two does not exist or does not
-    suit the objective.
+    Another `objective`, such as dpo, tunes a policy on the same pairs. Raises LabError where something does not
+    exist or does not suit the objective.
     """
     version = datasets.show(lab, dataset)
     card = models.show(lab, base).card
@@ -64,11 +65,28 @@ def default_plan(
     made = Training(
         max_steps=wanted, per_device_batch_size=16, max_length=room, validation_rows=200, eval_steps=max(1, wanted // 6)
     )
-    plan = Plan(base, (DatasetSpec(version.name),), objective, method, split=split, training=made)
-    if objective == "reward" and architecture == "encoder":
-        plan = replace(plan, objective_settings={"dropout": DROPOUT})
-    preparation.known(lab, plan)
-    return plan
+    settings = OBJECTIVES.get(objective).default_settings(architecture)
+    plan = Plan(
+        base, (DatasetSpec(version.name),), objective, method, split=split, training=made, objective_settings=settings
+    )
+    return training.resolve(lab, plan)
+
+
+def start_default(
+    lab: LabContext,
+    dataset: str,
+    base: str,
+    *,
+    objective: str = "reward",
+    method: str = "full",
+    steps: int = 0,
+    seed: int = 0,
+    name: str = "",
+) -> Started:
+    """Queues a run on pairs with the plan that suits the base (`resolve_default`)."""
+    resolved = resolve_default(lab, dataset, base, method, steps, objective)
+    seeded = replace(resolved.plan, training=replace(resolved.plan.training, seed=seed))
+    return training.start(lab, replace(resolved, plan=seeded), name=name)
 
 
 def learning_curve(lab: LabContext, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
@@ -141,17 +159,14 @@ def _changed(run: TrainingView) -> Any:
 
 def _held(lab: LabContext, run: TrainingView) -> list[Vote]:
     """The held-out votes of a run in the order of its report."""
-    parts = [
-        {one.row: one for one in preferences.divided(lab, run.plan, datasets.show(lab, part.dataset)).held}
-        for part in run.plan.data
-    ]
+    parts = [{vote.row: vote for vote in divide_votes(source, run.plan).held} for source in sources_of(lab, run.plan)]
     return [parts[place][row] for place, row, _ in run.report["pairs"]]
 
 
 def _annotators(lab: LabContext, plan: Plan) -> list[str]:
     count: dict[str, int] = {}
-    for part in plan.data:
-        for one in preferences.divided(lab, plan, datasets.show(lab, part.dataset)).train:
+    for source in sources_of(lab, plan):
+        for one in divide_votes(source, plan).train:
             if one.annotator:
                 count[one.annotator] = count.get(one.annotator, 0) + 1
     return sorted(count, key=lambda name: (-count[name], name))
@@ -161,11 +176,11 @@ def _study(lab: LabContext, kind: str, plans: Sequence[Plan], titles: Sequence[s
     if len(plans) > studies.MOST_RUNS:
         raise LabError(f"The study has {len(plans)} runs; at most {studies.MOST_RUNS} can be begun.")
     for one in plans:
-        if one.objective != "reward":
+        if not OBJECTIVES.get(one.objective).learns_reward:
             raise LabError("The study needs a plan of a reward model; choose that objective.")
-    ready = [training.checked(lab, one) for one in plans]
+    ready = [training.check(lab, one) for one in plans]
     called = title or f"{kind.capitalize()} of {plans[0].model}"
-    with studies.begun(lab, kind, called, {"titles": list(titles)}) as study:
+    with studies.queued_study(lab, kind, called, {"titles": list(titles)}) as study:
         study.train(ready, titles)
     return study.id
 

@@ -13,7 +13,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import evaluation, jobs, matrix, models, runs, training
 from genai_lab.services.evaluation import Choice, suites
-from genai_lab.services.training import Started, TrainingView, estimates, preparation
+from genai_lab.services.training import Started, TrainingView, estimates
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
@@ -65,7 +65,7 @@ class StudyDraft:
         self.evaluations: dict[str, int] = {}
         self.jobs: list[int] = []
 
-    def train(self, ready: Sequence[training.Checked], titles: Sequence[str]) -> list[Started]:
+    def train(self, ready: Sequence[training.CheckedPlan], titles: Sequence[str]) -> list[Started]:
         made = []
         for one, title in zip(ready, titles, strict=True):
             made.append(training.start(self.lab, one, title=title, parent=self.id))
@@ -117,10 +117,10 @@ def sweep(lab: LabContext, plan: Plan, grid: Mapping[str, Sequence[Any]], *, dra
     if not 0 <= draws <= MOST_RUNS:
         raise BadSetting("draws", draws, f"a whole number from 0 (every combination) to {MOST_RUNS}")
     every = combinations(values, draws, plan.training.seed)
-    ready = [training.checked(lab, changed(plan, one)) for one in every]
+    ready = [training.check(lab, changed(plan, one)) for one in every]
     titles = [", ".join(f"{_last(name)} {value}" for name, value in own.items()) for own in every]
     settings = {"grid": values, "draws": draws}
-    with begun(lab, "sweep", title or f"Sweep of {', '.join(values)}", settings) as study:
+    with queued_study(lab, "sweep", title or f"Sweep of {', '.join(values)}", settings) as study:
         study.train(ready, titles)
     return study.id
 
@@ -175,13 +175,13 @@ def bake_off(
     plans = _by_method(plan, methods)
     if memory is not None:
         plans = [_within(lab, one, memory) for one in plans]
-    ready = [training.checked(lab, one) for one in plans]
+    ready = [training.check(lab, one) for one in plans]
     budget = "equal memory" if memory is not None else "equal steps"
     settings = {"methods": list(methods), "memory": memory, "budget": budget}
-    with begun(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings) as study:
+    with queued_study(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings) as study:
         made = study.train(ready, [METHODS.get(one.method).title for one in plans])
         asked = _asked(plan, [plan.model, *(one.model for one in made)], held)
-        full = next((place for place, one in enumerate(plans, 1) if one.method == "full"), 0)
+        full = next((index for index, one in enumerate(plans, 1) if METHODS.get(one.method).trains_everything), 0)
         study.run_models(HELD_OUT, asked, f"Bake-off {study.id}", made, baseline_cell=full, most=MOST_RUNS)
     return study.id
 
@@ -197,9 +197,9 @@ def shots_against_tuning(
     numbers = tuple(dict.fromkeys(shots))
     _measurable(lab, plan, held, numbers)
     plans = _by_method(plan, methods)
-    ready = [training.checked(lab, one) for one in plans]
+    ready = [training.check(lab, one) for one in plans]
     settings = {"shots": list(numbers), "methods": list(methods)}
-    with begun(lab, "shots", title or "Shots against tuning", settings) as study:
+    with queued_study(lab, "shots", title or "Shots against tuning", settings) as study:
         made = study.train(ready, [METHODS.get(one.method).title for one in plans])
         base = study.answer(_asked(plan, [plan.model], held, numbers), f"Shots {study.id}")
         tuned = study.answer(_asked(plan, [one.model for one in made], held), f"Tuned {study.id}", made)
@@ -220,7 +220,7 @@ def forgetting(lab: LabContext, base: str, tuned: Sequence[str], names: Sequence
         matrix.checked(lab, suites.planned(lab, name, [base, *chosen]))
     after = _jobs_that_make(lab, chosen)
     settings = {"base": base, "tuned": chosen}
-    with begun(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", settings) as study:
+    with queued_study(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", settings) as study:
         for name in names:
             study.keep_models(name, suites.run(lab, name, [base, *chosen], after=after))
     return study.id
@@ -234,7 +234,7 @@ def gate(lab: LabContext, evaluations: Sequence[int], base: str, tuned: str, *, 
     for _, plan in plans.values():
         matrix.checked(lab, plan)
     after = _jobs_that_make(lab, [tuned])
-    with begun(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]}) as study:
+    with queued_study(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]}) as study:
         for number, (old, plan) in plans.items():
             view = evaluation.show(lab, number)
             called, name = f"Gate {study.id}: {view.title}", f"{view.title} ({number})"
@@ -279,7 +279,7 @@ def _view(run: Run, children: tuple[TrainingView, ...]) -> StudyView:
     )
 
 
-def _added(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> int:
+def _add_study(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> int:
     with lab.database.session() as session:
         return runs.begin(
             session,
@@ -293,9 +293,9 @@ def _added(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> 
 
 
 @contextmanager
-def begun(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> Iterator[StudyDraft]:
+def queued_study(lab: LabContext, kind: str, title: str, settings: dict[str, Any]) -> Iterator[StudyDraft]:
     """A study that is queued whole or not at all: on an error all of it is cancelled and the study is put away."""
-    study = StudyDraft(lab, _added(lab, kind, title, settings))
+    study = StudyDraft(lab, _add_study(lab, kind, title, settings))
     try:
         yield study
         with lab.database.session() as session:
@@ -319,7 +319,7 @@ def _by_method(plan: Plan, methods: Sequence[str]) -> list[Plan]:
 
 def _writes(plan: Plan) -> None:
     objective = OBJECTIVES.get(plan.objective)
-    if objective.head != "lm":
+    if not objective.writes:
         raise LabError(f"{objective.title} makes no model that writes, and completions are measured; choose another.")
 
 
@@ -336,15 +336,14 @@ def _last(path: str) -> str:
 
 
 def _within(lab: LabContext, plan: Plan, memory: int) -> Plan:
-    """The plan with the largest batch, a power of two, whose foreseen peak stays within `memory` bytes."""
-    found = preparation.known(lab, plan)
-    batch = 1
+    """The plan with the largest batch, a power of two, whose estimated peak stays within `memory` bytes."""
+    resolved, batch = training.resolve(lab, plan), 1
     best: Plan | None = None
     while batch <= LARGEST_BATCH:
-        tried = replace(plan, training=replace(plan.training, per_device_batch_size=batch))
-        if estimates.estimate(lab, tried, found).memory.peak > memory:
+        larger = replace(plan, training=replace(plan.training, per_device_batch_size=batch))
+        if estimates.estimate(lab, replace(resolved, plan=larger)).memory.peak > memory:
             break
-        best, batch = tried, batch * 2
+        best, batch = larger, batch * 2
     if best is None:
         raise LabError(f"{METHODS.get(plan.method).title} does not fit into that memory even with a batch of 1.")
     return best

@@ -13,6 +13,7 @@ from genai_lab.services.evaluation import EvaluationView, Key, SystemView
 from genai_lab.services.evaluation.comparing import Compared, compare
 from genai_lab.services.training import TrainingView
 from genai_lab.services.training.studies import StudyView
+from genai_lab.training.methods import METHODS
 from genai_lab.views import View
 
 SHOWN = ("rougeL", "accuracy", "token_f1", "exact_match", "chrf", "bleu")
@@ -206,7 +207,13 @@ def tuned_how(lab: LabContext, name: str) -> str:
         plan = training.show(lab, models.show(lab, name).made_by_run or 0).plan
     except LabError:
         return "other"
-    return "PEFT" if plan.method != "full" else "multi-task" if len(plan.data) > 1 else "single-task"
+    return (
+        "PEFT"
+        if not METHODS.get(plan.method).trains_everything
+        else "multi-task"
+        if len(plan.data) > 1
+        else "single-task"
+    )
 
 
 def _value(view: EvaluationView, key: Key | None, system: int) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 from genai_lab.services import jobs
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.views import View
 from storage.tables import Run, RunInput
 
@@ -67,6 +68,25 @@ class TrainingView(View):
     @property
     def method(self) -> str:
         return METHODS.get(self.plan.method).title
+
+    @property
+    def mergeable(self) -> bool:
+        """Whether its adapter can become part of the base's weights."""
+        return METHODS.get(self.plan.method).mergeable
+
+    @property
+    def writes(self) -> bool:
+        """Whether its model writes text."""
+        return OBJECTIVES.get(self.plan.objective).writes
+
+    @property
+    def makes_reward_model(self) -> bool:
+        return OBJECTIVES.get(self.plan.objective).learns_reward
+
+    @property
+    def tunes_policy(self) -> bool:
+        """Whether people are to prefer its model to the base."""
+        return OBJECTIVES.get(self.plan.objective).learns_policy
 
 
 def view_of(run: Run, model: str | None, job: jobs.JobView | None) -> TrainingView:

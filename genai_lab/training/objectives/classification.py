@@ -85,7 +85,7 @@ class Classification(Objective):
 
         return collate_inputs(rows, context) | {"labels": torch.tensor([row.labels[0] for row in rows])}
 
-    def trainer(self) -> "type[LabTrainer]":
+    def trainer(self, architecture: Architecture) -> "type[LabTrainer]":
         from genai_lab.training.trainers.tokens import ClassTrainer
 
         return ClassTrainer

@@ -82,7 +82,7 @@ class Dpo(PairObjective):
             batch["ref_chosen_logps"], batch["ref_rejected_logps"] = torch.tensor(known, dtype=torch.float32).T
         return batch
 
-    def trainer(self) -> "type[LabTrainer]":
+    def trainer(self, architecture: Architecture) -> "type[LabTrainer]":
         from genai_lab.training.trainers.dpo import DirectPreferenceTrainer
 
         return DirectPreferenceTrainer

@@ -68,7 +68,7 @@ class Reward(PairObjective):
         del batch["labels"]
         return batch
 
-    def trainer(self) -> "type[LabTrainer]":
+    def trainer(self, architecture: Architecture) -> "type[LabTrainer]":
         from genai_lab.training.trainers.reward import RewardModelTrainer
 
         return RewardModelTrainer
@@ -92,9 +92,9 @@ class Reward(PairObjective):
 
     def finish(self, module: Any, inputs: "TrainingInputs") -> None:
         """The configuration says in which form prompts are read."""
-        from genai_lab.models.reward_model import CHAT
+        from genai_lab.models.reward_model import PROMPT_FORMAT
 
-        setattr(module.config, CHAT, "chat" if inputs.chat else "plain")
+        setattr(module.config, PROMPT_FORMAT, "chat" if inputs.chat else "plain")
 
     def reward_of(self, run: FinishedRun) -> Any:
         from genai_lab.models.reward_model import RewardModel

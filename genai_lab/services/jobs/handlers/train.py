@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, models
 from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
-from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, preparation
+from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, resolve
+from genai_lab.services.training.preparation import prepare
+from genai_lab.services.training.resolution import device_of, sources_of
 from genai_lab.training import Plan, architecture_of
 from genai_lab.training.completion_scores import metric_for, rows_for
-from genai_lab.training.inputs import FILE, SHOWN, TrainingInputs
-from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.training.inputs import FILE, SAMPLES, TrainingInputs
+from genai_lab.training.objective import FinishedRun
 from storage import evaluation as queries
 from storage import models as model_queries
 from storage.tables import Job, Run
@@ -33,47 +36,46 @@ class Train:
     resource = "device"
 
     def gpus(self, settings: dict[str, Any]) -> int:
-        """One a process."""
+        """One per process."""
         return Plan.from_dict(settings["plan"]).training.processes
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         from genai_lab.training.processes import run
 
-        for item in report.earlier():
+        for item in reporter.earlier():
             if "made" in item:
                 return dict(item["made"])
         plan = Plan.from_dict(settings["plan"])
-        place, out = report.folder / "work", report.folder / "out"
-        counts = _written(lab, plan, place, report)
-        work = TrainingInputs.read(place)
-        tell = _Noting(report)
-        foreseen = _foreseen(work, place)
-        outcome = run(work, place, out, tell)
-        report.progress(work.steps, work.steps, "Writing the model")
-        card, step = exported(lab, plan, work, out, settings)
-        told = _reported(lab, plan, work, out, card, report)
+        folder, out = reporter.folder / "work", reporter.folder / "out"
+        counts = _write_inputs(lab, plan, folder, reporter)
+        inputs = TrainingInputs.read(folder)
+        noting = _NotingReporter(reporter)
+        estimated = _estimated_peak(inputs, folder)
+        outcome = run(inputs, folder, out, noting)
+        reporter.progress(inputs.steps, inputs.steps, "Writing the model")
+        card, step = export_model(lab, plan, inputs, out, settings)
         result = {
-            "report": told,
+            "report": _report(lab, plan, inputs, out, card, reporter),
             "model": settings["model"],
-            "card": _kept(card),
-            "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes, "foreseen": foreseen},
-            "notes": tell.notes,
+            "card": _card_fields(card),
+            "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes, "foreseen": estimated},
+            "notes": noting.notes,
         }
-        report.record({"key": "made", "made": result})
-        for folder in (out, place):
-            shutil.rmtree(folder, ignore_errors=True)  # the model stands; checkpoints are of no more use
+        reporter.record({"key": "made", "made": result})
+        for path in (out, folder):
+            shutil.rmtree(path, ignore_errors=True)  # the model is written; checkpoints are of no more use
         return result
 
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
-        """What it wrote on the way, as completions of the run, and what these were worth."""
-        found = [item["sample"] for item in items if "sample" in item]
-        queries.add_generations(session, [(job.run_id or 0, _generation(one)) for one in found])
+        """Samples as completions of the run, and what its completions are worth."""
+        samples = [item["sample"] for item in items if "sample" in item]
+        queries.add_generations(session, [(job.run_id or 0, _generation(sample)) for sample in samples])
         if scores := {str(item["score"]["step"]): item["score"] for item in items if "score" in item}:
             run = session.get_one(Run, job.run_id)
             run.settings = run.settings | {"scores": run.settings.get("scores", {}) | scores}
 
     def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        _made(session, result)
+        _complete_model(session, result)
         run = session.get_one(Run, job.run_id)
         run.seconds = result["outcome"]["seconds"]
 
@@ -85,22 +87,22 @@ class Keep:
     resource = "device"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         from genai_lab.training.training_loop import progress_of
 
-        place = jobs.folder(lab, settings["job"])
-        work = TrainingInputs.read(place / "work")
-        card, step = exported(lab, work.plan, work, place / "out", settings)
-        outcome = progress_of(place / "out") | {"step": step, "bytes": card.disk_bytes}
-        counts = json.loads((place / "work" / COUNTS).read_text())
-        return {"model": settings["model"], "card": _kept(card), "outcome": outcome | counts}
+        folder = jobs.folder(lab, settings["job"])
+        inputs = TrainingInputs.read(folder / "work")
+        card, step = export_model(lab, inputs.plan, inputs, folder / "out", settings)
+        outcome = progress_of(folder / "out") | {"step": step, "bytes": card.disk_bytes}
+        counts = json.loads((folder / "work" / COUNTS).read_text())
+        return {"model": settings["model"], "card": _card_fields(card), "outcome": outcome | counts}
 
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         return
 
     def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        """The run, whose own job has come to nothing, has this outcome."""
-        _made(session, result)
+        """The outcome belongs to the run's own job, which has none."""
+        _complete_model(session, result)
         session.get_one(Job, job.settings["job"]).result = {"outcome": result["outcome"]}
 
 
@@ -111,97 +113,100 @@ class Merge:
     resource = "cpu"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         from genai_lab.training.artefacts import merge
 
         adapter, base = models.show(lab, settings["adapter"]).card, models.show(lab, settings["base"]).card
         assert adapter.path is not None
         assert base.path is not None
         folder = folder_of(lab, settings["model"], settings["run"])
-        apart = merge(base.path, adapter.path, architecture_of(base), folder)
+        difference = merge(base.path, adapter.path, architecture_of(base), folder)
         card = BACKENDS.get("local").inspect(Source("local", str(folder)), settings["model"], models.options(lab))
-        return {"model": settings["model"], "card": _kept(card), "outcome": {"logits_apart": apart}}
+        return {"model": settings["model"], "card": _card_fields(card), "outcome": {"logits_apart": difference}}
 
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         return
 
     def complete(self, session: Session, job: Job, result: dict[str, Any]) -> None:
-        _made(session, result)
+        _complete_model(session, result)
 
 
-class _Noting:
-    """The report, with the notes among its records kept for the result."""
+class _NotingReporter:
+    """The reporter, with the notes among its records remembered for the result."""
 
-    def __init__(self, report: Reporter) -> None:
-        self._report = report
-        self.notes: list[str] = [item["note"] for item in report.earlier() if "note" in item]
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.notes: list[str] = [item["note"] for item in reporter.earlier() if "note" in item]
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        self._report.progress(done, total, message)
+        self._reporter.progress(done, total, message)
 
     def metric(self, name: str, step: int, value: float) -> None:
-        self._report.metric(name, step, value)
+        self._reporter.metric(name, step, value)
 
     def record(self, item: dict[str, Any]) -> None:
         if "note" in item:
             self.notes.append(item["note"])
-        self._report.record(item)
+        self._reporter.record(item)
 
 
-def _written(lab: LabContext, plan: Plan, place: Path, report: Reporter) -> dict[str, Any]:
-    """Encodes the data into the job's folder, unless an earlier attempt has; how many rows there are."""
+def _write_inputs(lab: LabContext, plan: Plan, folder: Path, reporter: Reporter) -> dict[str, Any]:
+    """Encodes the data into the job's folder, unless an earlier attempt has; returns how many rows there are."""
     from genai_lab.training.loading import load_tokenizer
 
-    counts = place / COUNTS
-    if (place / FILE).is_file() and counts.is_file():
-        return dict(json.loads(counts.read_text()))
-    report.progress(0, None, "Reading the data")
-    found = preparation.known(lab, plan)
-    folder = preparation.folder_of(found)
-    made = preparation.prepare(lab, plan, found, load_tokenizer(folder))
-    tasks = plan.training.score_rows and OBJECTIVES.get(plan.objective).needs == "reference"
-    work = TrainingInputs(
+    path = folder / COUNTS
+    if (folder / FILE).is_file() and path.is_file():
+        return dict(json.loads(path.read_text()))
+    reporter.progress(0, None, "Reading the data")
+    resolved = resolve(lab, plan)
+    prepared = prepare(resolved, load_tokenizer(resolved.folder))
+    scores = bool(plan.training.score_rows) and resolved.objective.scores_completions
+    validation = len(prepared.validation)
+    inputs = TrainingInputs(
         plan,
-        folder,
+        resolved.folder,
         plan.model,
-        found.architecture,
-        made.steps,
-        preparation.device_of(lab),
-        found.labels,
-        tuple(range(0, len(made.validation), max(1, len(made.validation) // SHOWN)))[:SHOWN],
-        turns=made.turns,
-        sizes=made.sizes,
-        default_rate=found.rate(plan),
-        chat=found.chat,
-        scored=rows_for(made.validation, plan.training.score_rows, plan.training.seed) if tasks else (),
-        metric=metric_for([*made.validation, *(item for part in made.train for item in part)]) if tasks else "",
+        resolved.architecture,
+        prepared.steps,
+        resolved.device,
+        resolved.labels,
+        tuple(range(0, validation, max(1, validation // SAMPLES)))[:SAMPLES],
+        passes=prepared.passes,
+        rows_per_source=prepared.rows_per_source,
+        default_rate=resolved.learning_rate,
+        chat=resolved.chat,
+        scored=rows_for(prepared.validation, plan.training.score_rows, plan.training.seed) if scores else (),
+        metric=metric_for([*prepared.validation, *chain.from_iterable(prepared.train)]) if scores else "",
+        models=resolved.model_folders,
     )
-    numbers = {
-        "rows": made.rows,
-        "left_out": made.left_out,
-        "left_rows": made.left_rows,
-        "cut": made.cut,
-        "held": len(made.validation),
+    counts = {
+        "rows": prepared.rows,
+        "left_out": prepared.left_out,
+        "left_rows": prepared.left_rows,
+        "cut": prepared.cut,
+        "held": validation,
     }
-    place.mkdir(parents=True, exist_ok=True)
-    write_json(counts, numbers)
-    work.write(place, made.train, made.validation)
-    return numbers
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, counts)
+    inputs.write(folder, prepared.train, prepared.validation)
+    return counts
 
 
-def _foreseen(work: TrainingInputs, place: Path) -> int:
-    """The peak in bytes that the memory plan gives for the batch that takes most, to be held against the measured."""
+def _estimated_peak(inputs: TrainingInputs, folder: Path) -> int:
+    """The peak in bytes that is estimated for the largest batch, to be compared with the measured one."""
     from genai_lab.training.loading import load_tokenizer
-    from genai_lab.training.memory_estimate import foresee, longest
+    from genai_lab.training.memory_estimate import estimate_memory
 
-    items, _ = work.items(place)
-    draws = work.draws(items, load_tokenizer(work.base))
-    length, target = longest(draws, work.training.per_device_batch_size)
-    return foresee(work.plan, work.base, work.architecture, work.labels, length, target, work.device).peak
+    examples, _ = inputs.examples(folder)
+    dataset = inputs.dataset(examples, inputs.encoding(load_tokenizer(inputs.base)))
+    length, target = dataset.largest_batch(inputs.training.per_device_batch_size)
+    return estimate_memory(
+        inputs.plan, inputs.base, inputs.architecture, inputs.labels, length, target, inputs.device, inputs.models
+    ).peak
 
 
-def exported(
-    lab: LabContext, plan: Plan, work: TrainingInputs, out: Path, settings: dict[str, Any]
+def export_model(
+    lab: LabContext, plan: Plan, inputs: TrainingInputs, out: Path, settings: dict[str, Any]
 ) -> tuple[Card, int]:
     """Writes the artefact of the best checkpoint with its card; (the model's card, the checkpoint's step)."""
     from genai_lab.services.training.model_cards import write_card
@@ -209,35 +214,27 @@ def exported(
 
     folder = folder_of(lab, settings["model"], settings["run"])
     folder.parent.mkdir(parents=True, exist_ok=True)
-    step = export_best(work, out, folder)
+    step = export_best(inputs, out, folder)
     write_card(lab, settings["run"], settings["model"], folder, step)
     adapter = makes_adapter(plan, models.show(lab, plan.model).card)
     source = Source("adapter" if adapter else "local", str(folder), base=plan.model if adapter else None)
     return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
 
 
-def _reported(
-    lab: LabContext, plan: Plan, work: TrainingInputs, out: Path, card: Card, report: Reporter
+def _report(
+    lab: LabContext, plan: Plan, inputs: TrainingInputs, out: Path, card: Card, reporter: Reporter
 ) -> dict[str, Any]:
-    """How a reward model, or the implicit reward of a policy, does on held-out pairs; {} for other runs."""
-    if work.objective.needs != "pairs":
-        return {}
-    from genai_lab.models.reward_model import RewardModel
-    from genai_lab.services.training import reward_report
-    from genai_lab.training.implicit_reward import ImplicitReward
-
-    report.progress(work.steps, work.steps, "Scoring held-out pairs")
-    device = preparation.device_of(lab)
-    explicit = work.objective.head == "reward"
-    return reward_report.report(lab, plan, RewardModel(card, device) if explicit else ImplicitReward(work, out, device))
+    """How the model does on data that it has not seen, as its objective reports it; {} for others."""
+    reporter.progress(inputs.steps, inputs.steps, "Writing the report")
+    return inputs.objective.report(FinishedRun(plan, sources_of(lab, plan), inputs, out, card, device_of(lab)))
 
 
-def _kept(card: Card) -> dict[str, Any]:
+def _card_fields(card: Card) -> dict[str, Any]:
     return asdict(card) | {"path": str(card.path) if card.path else None}
 
 
-def _made(session: Session, result: dict[str, Any]) -> None:
-    """The model's row learns what has been made, and the runs that wait for it what they will read."""
+def _complete_model(session: Session, result: dict[str, Any]) -> None:
+    """Fills in the reserved model row and the input hashes of queued runs."""
     row = model_queries.model_named(session, result["model"])
     if row is not None:
         models.update_row(row, models.card_of(result["card"]))
@@ -247,7 +244,7 @@ def _made(session: Session, result: dict[str, Any]) -> None:
 def _generation(sample: dict[str, Any]) -> dict[str, Any]:
     return {
         "example": sample["place"],
-        "row_index": sample["step"] * SHOWN + sample["place"],
+        "row_index": sample["step"] * SAMPLES + sample["place"],
         "sample_index": 0,
         "rendered_prompt": sample["prompt"],
         "text": sample["text"],
@@ -260,9 +257,5 @@ def _generation(sample: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _kinds() -> Iterator[Any]:
-    yield from (Train(), Keep(), Merge())
-
-
-for _kind in _kinds():
-    HANDLERS.register(_kind.name)(_kind)
+for _handler in (Train(), Keep(), Merge()):
+    HANDLERS.register(_handler.name)(_handler)
