@@ -11,7 +11,7 @@ from genai_lab.api.templates import Templates
 from genai_lab.context import LabContext
 from genai_lab.services import lineage, training
 from genai_lab.services.training import batch_preview as previewing
-from genai_lab.services.training import preparation, reward_studies, studies, study_results
+from genai_lab.services.training import reward_studies, studies, study_results
 from genai_lab.settings import fields_of
 from genai_lab.training import DatasetSpec, Plan, Training
 from genai_lab.training.methods import METHODS
@@ -187,12 +187,9 @@ class Runs:
 
     def check(self, plan: Plan) -> dict[str, Any]:
         """What the run would take (memory, time), without beginning it; raises LabError for what cannot work."""
-        ready = training.checked(self.context, plan)
-        more = {
-            "learning_rate": ready.found.rate(plan),
-            "format": preparation.format_words(plan, ready.found),
-        }
-        return ready.predicted | more
+        checked = training.check(self.context, plan)
+        resolved = checked.resolved
+        return checked.predicted | {"learning_rate": resolved.learning_rate, "format": resolved.format_sentence}
 
     def preview(self, plan: Plan) -> "FirstBatch":
         """The first batch, token by token."""
@@ -309,7 +306,8 @@ def preference_plan(
     context: LabContext, dataset: str, base: Any, *, objective: str, method: str, max_steps: int, **settings: Any
 ) -> Plan:
     """A plan that suits a base and pairs, with the given settings in place of its own."""
-    values = reward_studies.default_plan(context, dataset, name_of(base), method, max_steps, objective).as_dict()
+    resolved = reward_studies.resolve_default(context, dataset, name_of(base), method, max_steps, objective)
+    values = resolved.plan.as_dict()
     chosen = _by_owner(settings, objective, method)
     for owner in ("training", "method_settings", "objective_settings"):
         names = (
