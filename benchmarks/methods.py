@@ -223,7 +223,7 @@ def block_perplexity(lab: LabContext, plan: Plan, tuned: str | None) -> dict[str
     blocks = preparation.prepare(resolved, tokenizer).validation
     place = models.show(lab, tuned).card.path if tuned else base
     assert place is not None
-    module = load_module(place, "decoder-only", "lm").eval()
+    module = load_module(place, "decoder-only").eval()
     losses = []
     with torch.no_grad():
         for block in blocks:

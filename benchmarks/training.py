@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.glibc_heap import TUNABLES
-from genai_lab.training import IGNORED, Architecture, DatasetSpec, Plan, Training
+from genai_lab.training import Architecture, DatasetSpec, Plan, Training
+from genai_lab.training.examples import IGNORED, EncodedExample, TextExample
 from genai_lab.training.inputs import TrainingInputs
-from genai_lab.training.objectives import OBJECTIVES, Item, Text
+from genai_lab.training.objective import EncodingContext
+from genai_lab.training.objectives import OBJECTIVES
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "../shared/data/summarization/dialogsum_train.jsonl.gz"
@@ -34,7 +36,7 @@ AIM = 1.3
 
 
 class Silent:
-    """A Tell that keeps the memory curve."""
+    """A reporter that remembers the memory curve alone."""
 
     def __init__(self) -> None:
         self.memory: list[tuple[int, float]] = []
@@ -81,18 +83,24 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "GLIBC_TUNABLES": TUNABLES}
 
 
-def items(rows: int, training: Training, architecture: Architecture) -> list[Item]:
+def items(rows: int, training: Training, architecture: Architecture) -> list[EncodedExample]:
     from genai_lab.training.loading import load_tokenizer
 
     with gzip.open(DATA, "rt") as stream:
-        found = [json.loads(line) for _, line in zip(range(rows), stream, strict=False)]
-    texts = [Text(PROMPT.format(one["dialogue"]), one["summary"]) for one in found]
+        lines = [json.loads(line) for _, line in zip(range(rows), stream, strict=False)]
+    texts = [TextExample(PROMPT.format(line["dialogue"]), line["summary"]) for line in lines]
     tokenizer = load_tokenizer(WEIGHTS / MODELS[architecture])
-    return OBJECTIVES.get("instruction").items(texts, tokenizer, architecture, training, ())
+    objective = OBJECTIVES.get("instruction")
+    return objective.encode(texts, EncodingContext(tokenizer, architecture, training, objective.settings()))
 
 
 def work_of(
-    method: str, steps: int, training: Training, folder: Path, rows: Sequence[Item], architecture: Architecture
+    method: str,
+    steps: int,
+    training: Training,
+    folder: Path,
+    rows: Sequence[EncodedExample],
+    architecture: Architecture,
 ) -> TrainingInputs:
     name = MODELS[architecture]
     plan = Plan(name, (DatasetSpec("dialogsum"),), method=method, training=training)
@@ -134,15 +142,15 @@ def ours(method: str, architecture: Architecture, options: argparse.Namespace, s
     """Tokens a second of our loop."""
     from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
-    from genai_lab.training.training_loop import Loop, prepared
+    from genai_lab.training.trainers.tokens import TokenTrainer
+    from genai_lab.training.training_loop import prepare_run
 
     training = settings(options, seed)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         rows = items(options.rows, training, architecture)
         work = work_of(method, options.steps, training, folder, rows, architecture)
-        module, tokenizer, draws, held = prepared(work, folder)
-        loop = Loop(work, module, tokenizer, draws, held, folder / "out", Silent())
+        loop = TokenTrainer(prepare_run(work, folder, folder / "out", Silent()))
         # Trainer evaluates and saves at the last step whatever the interval is.
         loop.args.eval_strategy, loop.args.save_strategy = IntervalStrategy.NO, SaveStrategy.NO
         began = time.perf_counter()
@@ -217,7 +225,7 @@ def model_of(method: str, architecture: Architecture, options: argparse.Namespac
     torch.manual_seed(seed)
     place = WEIGHTS / MODELS[architecture]
     way = METHODS.get(method)
-    module = way.apply(load_module(place, architecture, "lm"), architecture, way.settings(), options.steps)
+    module = way.apply(load_module(place, architecture), architecture, way.settings(), options.steps)
     return module, load_tokenizer(place)
 
 
@@ -234,7 +242,8 @@ ARCHITECTURE: dict[str, Architecture] = {"Trainer": "encoder-decoder", "SFTTrain
 
 def flat(options: argparse.Namespace) -> list[float]:
     """Resident bytes at the end of each of five passes over 96 rows."""
-    from genai_lab.training.training_loop import Loop, prepared
+    from genai_lab.training.trainers.tokens import TokenTrainer
+    from genai_lab.training.training_loop import prepare_run
 
     training = Training(
         max_steps=60, per_device_batch_size=8, max_length=256, max_target_length=64, eval_steps=12, validation_rows=4
@@ -243,8 +252,7 @@ def flat(options: argparse.Namespace) -> list[float]:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         work = work_of("full", 60, training, folder, items(96, training, SEQ2SEQ), SEQ2SEQ)
-        module, tokenizer, draws, held = prepared(work, folder)
-        Loop(work, module, tokenizer, draws, held, folder / "out", tell).train()
+        TokenTrainer(prepare_run(work, folder, folder / "out", tell)).train()
     kept = dict(tell.memory)
     return [kept[step] for step in (12, 24, 36, 48, 60)]
 

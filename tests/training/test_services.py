@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from genai_lab.cli import parser
 from genai_lab.context import LabContext
@@ -391,3 +392,26 @@ def test_parts_are_mixed_by_size_temperature_or_weight(lab: LabContext) -> None:
     assert min(counts) > 150
     first = [item for part, item in drawn if part == 1][:5]
     assert sorted(first) == [0, 1, 2, 3, 4]
+
+
+def test_runs_are_listed_in_queries_that_do_not_grow_with_them(lab: LabContext) -> None:
+    def queries() -> int:
+        count = 0
+
+        def counted(*_: Any) -> None:
+            nonlocal count
+            count += 1
+
+        event.listen(Engine, "before_cursor_execute", counted)
+        try:
+            training.find(lab)
+        finally:
+            event.remove(Engine, "before_cursor_execute", counted)
+        return count
+
+    started = [training.start(lab, LORA)]
+    before = queries()
+    started += [training.start(lab, LORA) for _ in range(3)]
+    assert queries() == before
+    for run in started:
+        training.cancel(lab, run.run_id)

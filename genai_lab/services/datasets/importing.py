@@ -136,11 +136,12 @@ def import_rows(
     *,
     mapping: Mapped | None = None,
     split: SplitPlan | None = None,
+    inputs: Sequence[RunInput] = (),
 ) -> VersionView:
-    """A version from rows in memory."""
+    """A version from rows in memory; `inputs` are what its run read, added in the same transaction."""
     record = written_rows(lab, rows, Order(named(name), source, split or SplitPlan(), _plain(mapping)))
     with lab.database.session() as session:
-        row, again = adopt(session, record)
+        row, again = adopt(session, record, inputs)
     return view_of(row, again=again)
 
 
@@ -159,15 +160,21 @@ def written_rows(lab: LabContext, rows: Sequence[Mapping[str, Any]], order: Orde
     return _written(lab, order, lambda: [readers.plain_row(dict(row), n) for n, row in enumerate(rows, 1)], False, None)
 
 
-def adopt(session: Session, record: Mapping[str, Any]) -> tuple[DatasetVersion, bool]:
-    """The row of what was written, and whether it was there already; an archived dataset comes back."""
+def adopt(session: Session, record: Mapping[str, Any], inputs: Sequence[RunInput] = ()) -> tuple[DatasetVersion, bool]:
+    """The row of what was written, and whether it existed already; an archived dataset comes back.
+
+    `inputs` are what its run read; a version whose run has none is given them too.
+    """
     row = queries.version_by_hash(session, record["version"]["content_hash"])
     if row is not None:
         row.dataset.archived_at = None
+        made_by = session.get(Run, row.made_by_run_id)
+        if made_by is not None and not made_by.inputs:
+            made_by.inputs.extend(inputs)
         return row, True
     source = record["version"]["source"]
-    inputs = [RunInput(role="dataset", dataset_version_id=source["version"])] if source.get("kind") == "split" else []
-    run = _begin_run(session, inputs, record["run"])
+    read = [RunInput(role="dataset", dataset_version_id=source["version"])] if source.get("kind") == "split" else []
+    run = _begin_run(session, [*read, *inputs], record["run"])
     return queries.add_version(session, record["name"], made_by_run_id=run.id, **record["version"]), False
 
 

@@ -20,7 +20,7 @@ from genai_lab.services.history import harmless
 from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback_tables import Item
-from storage.tables import DatasetVersion, Run, RunInput
+from storage.tables import RunInput
 
 RATIOS = (0.7, 0.1, 0.2)
 FILES = ("jsonl", "csv")
@@ -124,11 +124,8 @@ def _kept(
         source | {"decided": {str(item): groups for item, groups in counted.decided.items()}},
         mapping={"input": ["prompt"], "chosen": ["chosen"], "rejected": ["rejected"]},
         split=SplitPlan("group", RATIOS, "prompt", seed),
+        inputs=[RunInput(role="campaign", source_run_id=view.run)],
     )
-    with lab.database.session() as session:
-        run = session.get_one(Run, session.get_one(DatasetVersion, version.id).made_by_run_id)
-        if not run.inputs:
-            run.inputs.append(RunInput(role="campaign", source_run_id=view.run))
     return version, rows
 
 
