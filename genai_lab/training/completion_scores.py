@@ -102,13 +102,15 @@ def score_of(figure: Figure, step: int, values: Sample, base: Array | None, same
     result = interval(values, bounds=bounds)
     value, low, high = (number or 0.0 for number in (result.value, result.low, result.high))
     name = f"step {step:,}" if step else "the base"
-    words = f"{name} has {value:.3f} {figure.title}, 95 % interval {low:.3f} to {high:.3f}, n = {result.n:,}."
+    sentence = f"{name} has {value:.3f} {figure.title}, 95 % interval {low:.3f} to {high:.3f}, n = {result.n:,}."
     worse = False
     if base is not None:
         comparison = compare(Sample(base, proportion=values.proportion), values, bounds=bounds)
-        words = verdict("the base", name, figure, comparison)
+        sentence = verdict("the base", name, figure, comparison)
         worse = comparison.p_randomisation < 0.05 and comparison.high < 0
-    return Score(step, figure.title, value, low, high, result.n, words[0].upper() + words[1:], worse, same, seconds)
+    return Score(
+        step, figure.title, value, low, high, result.n, sentence[0].upper() + sentence[1:], worse, same, seconds
+    )
 
 
 def same_completions(texts: Sequence[str], references: Sequence[str]) -> str:

@@ -201,15 +201,15 @@ def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str,
     def tokens(width: int) -> torch.Tensor:
         return torch.full((rows, width), 3, dtype=torch.long)
 
-    made = {"input_ids": tokens(length), "attention_mask": torch.ones(rows, length, dtype=torch.long)}
+    batch = {"input_ids": tokens(length), "attention_mask": torch.ones(rows, length, dtype=torch.long)}
     if family == "encoder-decoder":
         labels = tokens(target or length)
         begin = torch.zeros(rows, 1, dtype=torch.long)
-        return {**made, "labels": labels, "decoder_input_ids": torch.cat((begin, labels[:, :-1]), 1)}
+        return {**batch, "labels": labels, "decoder_input_ids": torch.cat((begin, labels[:, :-1]), 1)}
     if family in ("classifier", "reward"):
-        return {**made, "labels": torch.zeros(rows, dtype=torch.long)}
+        return {**batch, "labels": torch.zeros(rows, dtype=torch.long)}
     if family in ("decoder-only", "masked"):
-        return {**made, "labels": tokens(length)}
+        return {**batch, "labels": tokens(length)}
     raise ValueError(f"{family!r} is no family that is trained")
 
 
@@ -296,11 +296,11 @@ class _Ledger:
 
         class Counting(TorchDispatchMode):
             def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-                made = func(*args, **(kwargs or {}))
-                for leaf in tree_leaves(made):
+                batch = func(*args, **(kwargs or {}))
+                for leaf in tree_leaves(batch):
                     if isinstance(leaf, torch.Tensor):
                         ledger.note(leaf)
-                return made
+                return batch
 
         return Counting()
 
@@ -325,19 +325,19 @@ def _building() -> Iterator[None]:
     from torch._subclasses.fake_tensor import FakeTensor
     from torch.nn import Module, Parameter
 
-    made: dict[int, tuple[Any, Any]] = {}
+    batch: dict[int, tuple[Any, Any]] = {}
 
     def convert(weight: Any, change: Callable[[Any], Any]) -> Any:
-        if id(weight) not in made:
+        if id(weight) not in batch:
             changed = change(weight.detach())
             same = changed.dtype == weight.dtype and changed.device == weight.device
-            made[id(weight)] = weight, weight if same else Parameter(changed, weight.requires_grad)
-        return made[id(weight)][1]
+            batch[id(weight)] = weight, weight if same else Parameter(changed, weight.requires_grad)
+        return batch[id(weight)][1]
 
     def apply(self: Any, change: Callable[[Any], Any], recurse: bool = True) -> Any:
         if not any(isinstance(weight, FakeTensor) for weight in self.parameters()):
             return own(self, change, recurse)
-        made.clear()
+        batch.clear()
         for module in self.modules() if recurse else (self,):
             for name, weight in module._parameters.items():
                 module._parameters[name] = None if weight is None else convert(weight, change)

@@ -36,45 +36,49 @@ def report(plan: Plan, settings: PreferenceSettings, sources: Sequence[RowSource
     [part, row, margin] of each held-out pair, so that runs can be compared on the same ones. Raises LabError.
     """
     learned: list[Vote] = []
-    held: list[tuple[int, Vote]] = []
+    held_out: list[tuple[int, Vote]] = []
     for number, source in enumerate(sources):
         division = divide_votes(source, plan)
         learned += votes_to_learn(source, plan, settings, division.train)
-        held += [(number, vote) for vote in division.held]
-    if len(held) > MOST_HELD:
-        held = sorted(random.Random(f"report {plan.training.seed}").sample(held, MOST_HELD), key=lambda one: one[1].row)
-    tested = [one for _, one in held]
+        held_out += [(number, vote) for vote in division.held]
+    if len(held_out) > MOST_HELD:
+        held_out = sorted(
+            random.Random(f"report {plan.training.seed}").sample(held_out, MOST_HELD), key=lambda one: one[1].row
+        )
+    tested = [one for _, one in held_out]
     scores = _scores(model, tested)
     return measured(learned, tested, *scores, seed=plan.training.seed) | {
-        "pairs": [[place, one.row, round(float(a - b), 6)] for (place, one), a, b in zip(held, *scores, strict=True)]
+        "pairs": [
+            [index, one.row, round(float(a - b), 6)] for (index, one), a, b in zip(held_out, *scores, strict=True)
+        ]
     }
 
 
 def measured(
-    learned: Sequence[Vote], held: Sequence[Vote], chosen: Array, rejected: Array, *, seed: int = 0
+    learned: Sequence[Vote], held_out: Sequence[Vote], chosen_scores: Array, rejected_scores: Array, *, seed: int = 0
 ) -> dict[str, Any]:
     """The report's figures from the scores (N,) of both sides of the held-out pairs."""
-    margins = chosen - rejected
-    longer = np.array([len(one.chosen) - len(one.rejected) for one in held], dtype=float)
-    words = bag_of_words(learned, held, seed)
-    accuracy = clustered(held, right(margins))
-    simple = {"longer completion wins": right(longer), "bag of words": right(words)}
-    baselines = {name: _kept(clustered(held, one)) for name, one in simple.items()}
-    low, high = wilson(0.5, len(held))
-    baselines["random"] = {"value": 0.5, "low": low, "high": high, "n": len(held)}
+    margins = chosen_scores - rejected_scores
+    longer = np.array([len(vote.chosen) - len(vote.rejected) for vote in held_out], dtype=float)
+    bag = bag_of_words(learned, held_out, seed)
+    accuracy = clustered(held_out, right(margins))
+    simple = {"longer completion wins": right(longer), "bag of words": right(bag)}
+    baselines = {name: _fields(clustered(held_out, vote)) for name, vote in simple.items()}
+    low, high = wilson(0.5, len(held_out))
+    baselines["random"] = {"value": 0.5, "low": low, "high": high, "n": len(held_out)}
     return {
-        "n": len(held),
-        "prompts": len({one.prompt for one in held}),
+        "n": len(held_out),
+        "prompts": len({vote.prompt for vote in held_out}),
         "training_pairs": len(learned),
-        "accuracy": _kept(accuracy),
+        "accuracy": _fields(accuracy),
         "baselines": baselines,
-        "sentences": _sentences(held, accuracy, right(margins), simple),
-        "by_annotator": _by(held, margins, lambda one: one.annotator),
-        "by_criterion": _by(held, margins, lambda one: one.criterion),
+        "sentences": _sentences(held_out, accuracy, right(margins), simple),
+        "by_annotator": _by(held_out, margins, lambda vote: vote.annotator),
+        "by_criterion": _by(held_out, margins, lambda vote: vote.criterion),
         "calibration": calibration(margins, seed),
-        "scores": _histogram(chosen, rejected),
-        "length": _with_length(held, chosen, rejected, margins, longer),
-        "worst": _worst(held, chosen, rejected),
+        "scores": _histogram(chosen_scores, rejected_scores),
+        "length": _with_length(held_out, chosen_scores, rejected_scores, margins, longer),
+        "worst": _worst(held_out, chosen_scores, rejected_scores),
     }
 
 
@@ -83,19 +87,24 @@ def right(margins: Array) -> Array:
     return np.where(margins > 0, 1.0, np.where(margins < 0, 0.0, 0.5))
 
 
-def clustered(held: Sequence[Vote], hits: Array) -> Interval:
+def clustered(held_out: Sequence[Vote], hits: Array) -> Interval:
     """The mean of `hits` (N,) over pairs with a 95 % interval from a bootstrap over prompts."""
-    found = interval(_by_prompt(held, hits), bounds=SHARE)
-    return Interval(found.value, found.low, found.high, len(hits))
+    result = interval(_by_prompt(held_out, hits), bounds=SHARE)
+    return Interval(result.value, result.low, result.high, len(hits))
 
 
-def paired(held: Sequence[Vote], first: Array, second: Array) -> dict[str, Any]:
+def paired(held_out: Sequence[Vote], first: Array, second: Array) -> dict[str, Any]:
     """How much higher the mean of `second` (N,) is than that of `first`, resampled over prompts together."""
-    found = compare(_by_prompt(held, first), _by_prompt(held, second), bounds=SHARE)
-    return {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p_randomisation}
+    comparison = compare(_by_prompt(held_out, first), _by_prompt(held_out, second), bounds=SHARE)
+    return {
+        "difference": comparison.difference,
+        "low": comparison.low,
+        "high": comparison.high,
+        "p": comparison.p_randomisation,
+    }
 
 
-def bag_of_words(learned: Sequence[Vote], held: Sequence[Vote], seed: int = 0) -> Array:
+def bag_of_words(learned: Sequence[Vote], held_out: Sequence[Vote], seed: int = 0) -> Array:
     """Margins (N,) of a logistic regression on differences of TF-IDF of words and pairs of words.
 
     It learns from the same training pairs, each turned to a side drawn with the seed; 0 where there is nothing to
@@ -105,24 +114,24 @@ def bag_of_words(learned: Sequence[Vote], held: Sequence[Vote], seed: int = 0) -
     from sklearn.linear_model import LogisticRegression
 
     if len(learned) < 2:
-        return np.zeros(len(held))
+        return np.zeros(len(held_out))
     pattern = rf"(?u)[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
     vectors = TfidfVectorizer(ngram_range=(1, 2), token_pattern=pattern, sublinear_tf=True)
     try:
-        vectors.fit([text for one in learned for text in (one.chosen, one.rejected)])
+        vectors.fit([text for vote in learned for text in (vote.chosen, vote.rejected)])
     except ValueError:  # no words at all
-        return np.zeros(len(held))
+        return np.zeros(len(held_out))
 
     def differences(votes: Sequence[Vote]) -> Any:
-        return vectors.transform([one.chosen for one in votes]) - vectors.transform([one.rejected for one in votes])
+        return vectors.transform([vote.chosen for vote in votes]) - vectors.transform([vote.rejected for vote in votes])
 
     sides = np.random.default_rng(seed).permutation(np.arange(len(learned)) % 2) * 2 - 1
     model = LogisticRegression(C=10.0, fit_intercept=False, max_iter=1000)
-    weights = np.array([max(one.weight, 0.0) for one in learned])
+    weights = np.array([max(vote.weight, 0.0) for vote in learned])
     if not weights.sum():
-        return np.zeros(len(held))
+        return np.zeros(len(held_out))
     model.fit(differences(learned).multiply(sides[:, None]).tocsr(), sides, sample_weight=weights)
-    return np.asarray(model.decision_function(differences(held)), dtype=float)
+    return np.asarray(model.decision_function(differences(held_out)), dtype=float)
 
 
 def calibration(margins: Array, seed: int = 0) -> dict[str, Any]:
@@ -134,74 +143,82 @@ def calibration(margins: Array, seed: int = 0) -> dict[str, Any]:
     turned = np.random.default_rng(seed).integers(0, 2, len(margins)) * 2 - 1
     shares = 1 / (1 + np.exp(-np.clip(turned * margins, -500, 500)))
     first = (turned > 0).astype(float)
-    places = np.minimum((shares * BINS).astype(int), BINS - 1)
+    indices = np.minimum((shares * BINS).astype(int), BINS - 1)
     bins, error = [], 0.0
-    for place in range(BINS):
-        own = places == place
-        count = int(own.sum())
+    for index in range(BINS):
+        in_bin = indices == index
+        count = int(in_bin.sum())
         if count:
-            said, was = float(shares[own].mean()), float(first[own].mean())
-            bins.append([said, was, count])
-            error += count / len(margins) * abs(said - was)
+            predicted, observed = float(shares[in_bin].mean()), float(first[in_bin].mean())
+            bins.append([predicted, observed, count])
+            error += count / len(margins) * abs(predicted - observed)
     return {"bins": bins, "ece": error}
 
 
-def _scores(model: Scorer, held: Sequence[Vote]) -> tuple[Array, Array]:
+def _scores(model: Scorer, held_out: Sequence[Vote]) -> tuple[Array, Array]:
     """Scores (N,) of the chosen and of the rejected completions; what stands there twice is read once."""
-    prompts: dict[str, PromptLike] = {one.prompt: one.messages for one in held}
-    asked = list(dict.fromkeys((one.prompt, text) for one in held for text in (one.chosen, one.rejected)))
-    found = dict(zip(asked, model.rewards([prompts[p] for p, _ in asked], [c for _, c in asked]), strict=True))
-    chosen = np.array([found[one.prompt, one.chosen] for one in held], dtype=float)
-    return chosen, np.array([found[one.prompt, one.rejected] for one in held], dtype=float)
+    prompts: dict[str, PromptLike] = {vote.prompt: vote.messages for vote in held_out}
+    questions = list(dict.fromkeys((vote.prompt, text) for vote in held_out for text in (vote.chosen, vote.rejected)))
+    scores = dict(
+        zip(questions, model.rewards([prompts[p] for p, _ in questions], [c for _, c in questions]), strict=True)
+    )
+    chosen_scores = np.array([scores[vote.prompt, vote.chosen] for vote in held_out], dtype=float)
+    return chosen_scores, np.array([scores[vote.prompt, vote.rejected] for vote in held_out], dtype=float)
 
 
-def _by_prompt(held: Sequence[Vote], hits: Array) -> Sample:
+def _by_prompt(held_out: Sequence[Vote], hits: Array) -> Sample:
     """Sums and counts of each prompt, so that prompts are resampled and pairs counted."""
-    prompts = {prompt: place for place, prompt in enumerate(dict.fromkeys(one.prompt for one in held))}
+    prompts = {prompt: index for index, prompt in enumerate(dict.fromkeys(vote.prompt for vote in held_out))}
     parts = np.zeros((len(prompts), 2))
-    for one, hit in zip(held, hits, strict=True):
-        parts[prompts[one.prompt]] += (hit, 1.0)
+    for vote, hit in zip(held_out, hits, strict=True):
+        parts[prompts[vote.prompt]] += (hit, 1.0)
     return Sample(parts, combine=lambda sums: sums[:, 0] / sums[:, 1])
 
 
-def _sentences(held: Sequence[Vote], accuracy: Interval, hits: Array, simple: dict[str, Array]) -> list[str]:
-    told = []
+def _sentences(held_out: Sequence[Vote], accuracy: Interval, hits: Array, simple: dict[str, Array]) -> list[str]:
+    sentences = []
     value, low, high = accuracy.value or 0.0, accuracy.low or 0.0, accuracy.high or 0.0
     if low <= 0.5 <= high:
-        told.append(f"The accuracy is not told from chance: its interval, {low:.2f} to {high:.2f}, contains 0.5.")
-    for name, own in simple.items():
-        found = paired(held, hits, own)
-        if own.mean() > hits.mean():
-            sure = "and the difference is told" if found["low"] > 0 else "though the difference is not told from chance"
-            told.append(f"A simple baseline, {name}, is better: {own.mean():.2f} against {value:.2f}, {sure}.")
-    return told
+        sentences.append(f"The accuracy is not told from chance: its interval, {low:.2f} to {high:.2f}, contains 0.5.")
+    for name, baseline in simple.items():
+        comparison = paired(held_out, hits, baseline)
+        if baseline.mean() > hits.mean():
+            sure = (
+                "and the difference is told"
+                if comparison["low"] > 0
+                else "though the difference is not told from chance"
+            )
+            sentences.append(
+                f"A simple baseline, {name}, is better: {baseline.mean():.2f} against {value:.2f}, {sure}."
+            )
+    return sentences
 
 
-def _by(held: Sequence[Vote], margins: Array, key: Callable[[Vote], str]) -> dict[str, Any]:
+def _by(held_out: Sequence[Vote], margins: Array, key: Callable[[Vote], str]) -> dict[str, Any]:
     groups: dict[str, list[int]] = defaultdict(list)
-    for place, one in enumerate(held):
-        if key(one):
-            groups[key(one)].append(place)
+    for index, vote in enumerate(held_out):
+        if key(vote):
+            groups[key(vote)].append(index)
     return {
-        name: _kept(clustered([held[place] for place in places], right(margins[places])))
-        for name, places in sorted(groups.items())
+        name: _fields(clustered([held_out[index] for index in indices], right(margins[indices])))
+        for name, indices in sorted(groups.items())
     }
 
 
-def _histogram(chosen: Array, rejected: Array) -> dict[str, Any]:
+def _histogram(chosen_scores: Array, rejected_scores: Array) -> dict[str, Any]:
     """Counts of both sides in the same bars."""
-    edges = np.histogram_bin_edges(np.concatenate((chosen, rejected)), BARS)
-    counts = [np.histogram(one, edges)[0].tolist() for one in (chosen, rejected)]
+    edges = np.histogram_bin_edges(np.concatenate((chosen_scores, rejected_scores)), BARS)
+    counts = [np.histogram(scores, edges)[0].tolist() for scores in (chosen_scores, rejected_scores)]
     return {"edges": edges.tolist(), "chosen": counts[0], "rejected": counts[1]}
 
 
 def _with_length(
-    held: Sequence[Vote], chosen: Array, rejected: Array, margins: Array, longer: Array
+    held_out: Sequence[Vote], chosen_scores: Array, rejected_scores: Array, margins: Array, longer: Array
 ) -> dict[str, float | None]:
     """Spearman's rank correlations with the length in characters: of scores, and of margins with its difference."""
-    sizes = [len(one.chosen) for one in held] + [len(one.rejected) for one in held]
+    sizes = [len(vote.chosen) for vote in held_out] + [len(vote.rejected) for vote in held_out]
     return {
-        "score": _spearman(np.concatenate((chosen, rejected)), np.array(sizes, dtype=float)),
+        "score": _spearman(np.concatenate((chosen_scores, rejected_scores)), np.array(sizes, dtype=float)),
         "margin": _spearman(margins, longer),
     }
 
@@ -214,19 +231,19 @@ def _spearman(a: Array, b: Array) -> float | None:
     return float(spearmanr(a, b).statistic)
 
 
-def _worst(held: Sequence[Vote], chosen: Array, rejected: Array) -> list[dict[str, Any]]:
+def _worst(held_out: Sequence[Vote], chosen_scores: Array, rejected_scores: Array) -> list[dict[str, Any]]:
     """The pairs whose rejected side leads by most."""
-    order = np.argsort(chosen - rejected, kind="stable")[:WORST]
+    order = np.argsort(chosen_scores - rejected_scores, kind="stable")[:WORST]
     return [
         {
-            **{name: getattr(held[place], name) for name in ("row", "prompt", "chosen", "rejected", "annotator")},
-            "chosen_score": float(chosen[place]),
-            "rejected_score": float(rejected[place]),
+            **{name: getattr(held_out[index], name) for name in ("row", "prompt", "chosen", "rejected", "annotator")},
+            "chosen_score": float(chosen_scores[index]),
+            "rejected_score": float(rejected_scores[index]),
         }
-        for place in order.tolist()
-        if chosen[place] <= rejected[place]
+        for index in order.tolist()
+        if chosen_scores[index] <= rejected_scores[index]
     ]
 
 
-def _kept(found: Interval) -> dict[str, Any]:
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
+def _fields(result: Interval) -> dict[str, Any]:
+    return {"value": result.value, "low": result.low, "high": result.high, "n": result.n}

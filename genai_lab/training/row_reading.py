@@ -49,11 +49,11 @@ def full_text(row: Example) -> str:
     return input_of(row)
 
 
-def held_rows(source: RowSource, plan: Plan, held: int) -> int:
+def held_rows(source: RowSource, plan: Plan, most: int) -> int:
     """How many rows of the training split are held out where there is no split to validate on."""
     if plan.validation_split in source.splits and plan.validation_split != plan.split:
         return 0
-    return max(1, min(held, round(HELD_SHARE * source.splits[plan.split])))
+    return max(1, min(most, round(HELD_SHARE * source.splits[plan.split])))
 
 
 def split_rows(
@@ -64,14 +64,14 @@ def split_rows(
     With `answered` the rows held out are some that have an answer.
     """
     most, seed = min(count, MOST_ROWS), plan.training.seed
-    kept = held_rows(source, plan, held)
-    if not kept:
+    held_out = held_rows(source, plan, held)
+    if not held_out:
         return source.examples(plan.split, most, seed), source.examples(plan.validation_split, held)
-    rows = source.examples(plan.split, min(source.splits[plan.split], most + kept), seed)
+    rows = source.examples(plan.split, min(source.splits[plan.split], most + held_out), seed)
     able = [index for index, row in enumerate(rows) if not answered or answer_of(row)] or list(range(len(rows)))
-    chosen = set(random.Random(f"held {seed}").sample(able, min(kept, len(able))))
-    training = [row for index, row in enumerate(rows) if index not in chosen]
-    return training, [rows[index] for index in sorted(chosen)]
+    validation_indices = set(random.Random(f"held {seed}").sample(able, min(held_out, len(able))))
+    training = [row for index, row in enumerate(rows) if index not in validation_indices]
+    return training, [rows[index] for index in sorted(validation_indices)]
 
 
 class RowReader:
@@ -87,8 +87,8 @@ class RowReader:
         most = count if self.answered else MOST_ROWS
         training, validation = split_rows(self.source, self.context.plan, most, held, answered=self.answered)
         templates = len(self.source.templates)
-        wanted = self.context.plan.training.num_train_epochs or count / max(1, len(training))
-        passes = list(self.passes(training, math.ceil(wanted) if templates > 1 else 1))
+        number = self.context.plan.training.num_train_epochs or count / max(1, len(training))
+        passes = list(self.passes(training, math.ceil(number) if templates > 1 else 1))
         return RowsRead(passes, next(self.passes(validation, 1)), len(training))
 
     def passes(self, rows: Sequence[Example], number: int) -> Iterator[list[TextExample]]:
@@ -112,7 +112,7 @@ class RowReader:
         binding = bind(template, self.source.column_names, self.source.roles, self.context.labels)
         chat = self.context.chat and self.fills_as_chat
         filled = fill(template, rows, chat=chat, binding=binding)
-        return [self.templated(row, one.rendered(), chat) for row, one in zip(rows, filled, strict=True)]
+        return [self.templated(row, prompt.rendered(), chat) for row, prompt in zip(rows, filled, strict=True)]
 
     def plain(self, row: Example) -> list[TextExample]:
         """The texts of a row without a template."""

@@ -41,5 +41,5 @@ def columns_for(source: RowSource, role: str) -> tuple[str, ...]:
     if source.roles.get(role):
         return source.roles[role]
     names = {"input": ("prompt",), "system": SYSTEM_COLUMNS}.get(role, (role,))
-    taken = {name for columns in source.roles.values() for name in columns}
-    return tuple(name for name in names if name in source.column_names and name not in taken)
+    used = {name for columns in source.roles.values() for name in columns}
+    return tuple(name for name in names if name in source.column_names and name not in used)

@@ -187,8 +187,10 @@ def _step_time(request: TimingRequest) -> StepTime:
 def _training_rows(resolved: ResolvedPlan) -> int:
     """Rows of one pass: those of the split, less those held out where there is no split to validate on."""
     plan = resolved.plan
-    held = plan.training.validation_rows // len(resolved.sources)
-    return sum(max(1, source.splits[plan.split] - held_rows(source, plan, held)) for source in resolved.sources)
+    validation_rows = plan.training.validation_rows // len(resolved.sources)
+    return sum(
+        max(1, source.splits[plan.split] - held_rows(source, plan, validation_rows)) for source in resolved.sources
+    )
 
 
 Lengths = tuple[tuple[int, int], tuple[int, int]]
@@ -224,8 +226,10 @@ def _disk(plan: Plan, memory: MemoryPlan) -> int:
     written), and the artefact.
     """
     trained = 4 * memory.trained
-    whole = METHODS.get(plan.method).artefact == "model" or OBJECTIVES.get(plan.objective).module_kind.whole_folder
-    return 12 * trained + (4 * memory.parameters if whole else trained)
+    whole_model = (
+        METHODS.get(plan.method).artefact == "model" or OBJECTIVES.get(plan.objective).module_kind.whole_folder
+    )
+    return 12 * trained + (4 * memory.parameters if whole_model else trained)
 
 
 def usual_rate(lab: LabContext, model: str, objective: str, method: str) -> float:

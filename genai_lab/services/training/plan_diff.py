@@ -11,8 +11,8 @@ from genai_lab.services.training import TrainingView
 def differences(views: Sequence[TrainingView]) -> list[tuple[str, list[str]]]:
     """(setting, value of each run) where the runs differ."""
     flat = [_flat(view.plan.as_dict()) for view in views]
-    names = list(dict.fromkeys(name for one in flat for name in one))
-    rows = [(name, [str(one.get(name, "")) for one in flat]) for name in names]
+    names = list(dict.fromkeys(name for values_by_name in flat for name in values_by_name))
+    rows = [(name, [str(values_by_name.get(name, "")) for values_by_name in flat]) for name in names]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 
@@ -30,7 +30,9 @@ def command(
     lab: LabContext, plan_file: str, name: str = "", title: str = "", tags: Sequence[str] = (), gate: Sequence[int] = ()
 ) -> str:
     """The line that begins the same run in this lab."""
-    given = {"--name": [name], "--title": [title], "--tag": tags, "--gate": map(str, gate)}
-    words = ["python", "-m", "genai_lab", "train", "--home", str(lab.config.home), "--config", plan_file]
-    words += [word for option, values in given.items() for value in values if value.strip() for word in (option, value)]
-    return shlex.join([*words, "--wait", "--json"])
+    options = {"--name": [name], "--title": [title], "--tag": tags, "--gate": map(str, gate)}
+    arguments = ["python", "-m", "genai_lab", "train", "--home", str(lab.config.home), "--config", plan_file]
+    arguments += [
+        word for option, values in options.items() for value in values if value.strip() for word in (option, value)
+    ]
+    return shlex.join([*arguments, "--wait", "--json"])

@@ -44,15 +44,15 @@ def prepare(resolved: ResolvedPlan, tokenizer: Any) -> Prepared:
     """Reads and encodes; raises LabError where nothing can be learned."""
     plan, objective, context = resolved.plan, resolved.objective, encoding_context(resolved, tokenizer)
     training, reading = plan.training, resolved.reading
-    wanted = MOST_ROWS if training.num_train_epochs else training.max_steps * training.rows_per_step
-    held = max(1, training.validation_rows // len(plan.data))
+    rows_needed = MOST_ROWS if training.num_train_epochs else training.max_steps * training.rows_per_step
+    validation_rows = max(1, training.validation_rows // len(plan.data))
     train: list[tuple[Any, ...]] = []
     validation, passes, rows, left_out = [], [], 0, 0
     left_rows: list[int] = []
     for source in resolved.sources:
-        read = objective.read(source, reading, wanted, held)
+        read = objective.read(source, reading, rows_needed, validation_rows)
         encoded = [objective.encode(texts, context) for texts in read.passes]
-        validation += objective.encode(read.validation, context)[:held]
+        validation += objective.encode(read.validation, context)[:validation_rows]
         examples = tuple(example for part in encoded for example in part)
         count = sum(map(len, read.passes))
         if not examples:
@@ -107,10 +107,13 @@ def _all_cut(resolved: ResolvedPlan, examples: Sequence[Any]) -> str:
     lengths = [resolved.objective.lengths(example, resolved.architecture) for example in examples]
     long_prompts = not seq2seq or all(length >= training.max_length for length, _ in lengths)
     long_targets = seq2seq and all(target >= training.max_target_length for _, target in lengths)
-    rows, words = f"All rows are longer than {training.max_length:,} tokens", f"than {training.max_target_length:,}"
+    rows, target_limit = (
+        f"All rows are longer than {training.max_length:,} tokens",
+        f"than {training.max_target_length:,}",
+    )
     so = "so that each would be cut; raise the"
     if long_prompts and not long_targets:
         return f"{rows}, {so} length."
     if long_targets and not long_prompts:
-        return f"All completions are longer {words} tokens, {so} target length."
-    return f"{rows}, or their completions {words}, {so} length and the target length."
+        return f"All completions are longer {target_limit} tokens, {so} target length."
+    return f"{rows}, or their completions {target_limit}, {so} length and the target length."

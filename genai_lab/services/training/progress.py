@@ -50,12 +50,12 @@ def _standing(
     if job is None:
         return Standing()
     last, best = losses.get(job.id, ((None, None), (None, None)))
-    whole = int(job.total) if job.total else None
-    done = int(job.done) if job.total else None
+    steps = int(job.total) if job.total else None
+    step = int(job.done) if job.total else None
     speed = out["tokens"] / out["seconds"] if out.get("tokens") and out.get("seconds") else None
     return Standing(
-        step=out.get("steps", done),
-        steps=whole,
+        step=out.get("steps", step),
+        steps=steps,
         last=last[1],
         best=out["best_loss"] if out.get("best_loss") is not None else best[1],
         best_step=best[0],
@@ -71,8 +71,8 @@ def best_checkpoint(lab: LabContext, view: TrainingView) -> int | None:
 
     if view.job is None or view.status not in ("cancelled", "failed"):
         return None
-    found = best_of(jobs.folder(lab, view.job.id) / "out")
-    return step_of(found) if found is not None else None
+    checkpoint = best_of(jobs.folder(lab, view.job.id) / "out")
+    return step_of(checkpoint) if checkpoint is not None else None
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ _LOCK = threading.Lock()
 def starting(lab: LabContext, plan: Plan, title: str) -> Iterator[None]:
     """While the block runs, the plan is listed as a run that is being checked."""
     key = (str(lab.config.home), next(_NUMBERS))
-    one = Starting(title.strip() or f"{plan.model}-{plan.method}", plan.model, METHODS.get(plan.method).title)
+    start = Starting(title.strip() or f"{plan.model}-{plan.method}", plan.model, METHODS.get(plan.method).title)
     with _LOCK:
-        _STARTING[key] = one
+        _STARTING[key] = start
     try:
         yield
     finally:
@@ -106,4 +106,4 @@ def starting(lab: LabContext, plan: Plan, title: str) -> Iterator[None]:
 def being_checked(lab: LabContext) -> list[Starting]:
     """Starts whose plan is being checked, the newest first."""
     with _LOCK:
-        return [one for (home, _), one in reversed(_STARTING.items()) if home == str(lab.config.home)]
+        return [start for (home, _), start in reversed(_STARTING.items()) if home == str(lab.config.home)]

@@ -199,8 +199,8 @@ def _models_by_role(lab: LabContext, plan: Plan, base: ModelView) -> dict[str, M
     objective = OBJECTIVES.get(plan.objective)
     for role in plan.models:
         if role not in objective.models:
-            known = ", ".join(objective.models) or "none"
-            raise LabError(f"{objective.title} reads no model as {role}. Its roles: {known}.")
+            roles = ", ".join(objective.models) or "none"
+            raise LabError(f"{objective.title} reads no model as {role}. Its roles: {roles}.")
     for role, needed in objective.models.items():
         if needed.required and role not in plan.models:
             raise LabError(f"{objective.title} needs a model as {role}: {needed.about}")

@@ -61,13 +61,23 @@ def resolve_default(
     architecture = architecture_of(card)
     room = min(256, card.context or 256)
     split = "train" if "train" in version.splits else next(iter(version.splits))
-    wanted = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
-    made = Training(
-        max_steps=wanted, per_device_batch_size=16, max_length=room, validation_rows=200, eval_steps=max(1, wanted // 6)
+    max_steps = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
+    settings_of_training = Training(
+        max_steps=max_steps,
+        per_device_batch_size=16,
+        max_length=room,
+        validation_rows=200,
+        eval_steps=max(1, max_steps // 6),
     )
     settings = OBJECTIVES.get(objective).default_settings(architecture)
     plan = Plan(
-        base, (DatasetSpec(version.name),), objective, method, split=split, training=made, objective_settings=settings
+        base,
+        (DatasetSpec(version.name),),
+        objective,
+        method,
+        split=split,
+        training=settings_of_training,
+        objective_settings=settings,
     )
     return training.resolve(lab, plan)
 
@@ -91,11 +101,13 @@ def start_default(
 
 def learning_curve(lab: LabContext, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
     """Begins a run for each share of the training prompts, all with the same held-out pairs; returns the study."""
-    wanted = sorted(set(shares))
-    if not wanted or not all(0 < one <= 1 for one in wanted):
+    fractions = sorted(set(shares))
+    if not fractions or not all(0 < fraction <= 1 for fraction in fractions):
         raise LabError("A learning curve needs shares above 0 and up to 1, such as 0.25, 0.5 and 1.")
-    own = [_with(plan, share=one) for one in wanted]
-    return _study(lab, "learning curve", own, [f"{100 * one:g} % of the prompts" for one in wanted], title)
+    plans = [_with(plan, share=fraction) for fraction in fractions]
+    return _study(
+        lab, "learning curve", plans, [f"{100 * fraction:g} % of the prompts" for fraction in fractions], title
+    )
 
 
 def label_to_curve(
@@ -108,47 +120,47 @@ def label_to_curve(
     """
     if how not in HOW:
         raise LabError(f"There is no way {how!r}. Known: {', '.join(HOW)}.")
-    known = _annotators(lab, plan)
-    if len(known) < 2:
+    existing = _annotators(lab, plan)
+    if len(existing) < 2:
         raise LabError(
-            f"The training pairs tell of {len(known) or 'no'} annotator{'s' * (not known)}, but it takes two to leave "
-            "one out; learn from pairs that keep each vote by itself, with a column annotator."
+            f"The training pairs tell of {len(existing) or 'no'} annotator{'s' * (not existing)}, but it takes two to "
+            "leave one out; learn from pairs that keep each vote by itself, with a column annotator."
         )
-    names = list(dict.fromkeys(annotators)) or known[: studies.MOST_RUNS - 1]
-    if lacking := next((name for name in names if name not in known), None):
-        raise LabError(f"The training pairs have no annotator {lacking!r}. They have: {', '.join(known[:12])}.")
-    own = [plan, *(_with(plan, **{HOW[how]: name}) for name in names)]
-    return _study(lab, "label to curve", own, ["all votes", *(f"{how}: {name}" for name in names)], title)
+    names = list(dict.fromkeys(annotators)) or existing[: studies.MOST_RUNS - 1]
+    if lacking := next((name for name in names if name not in existing), None):
+        raise LabError(f"The training pairs have no annotator {lacking!r}. They have: {', '.join(existing[:12])}.")
+    plans = [plan, *(_with(plan, **{HOW[how]: name}) for name in names)]
+    return _study(lab, "label to curve", plans, ["all votes", *(f"{how}: {name}" for name in names)], title)
 
 
 def curve(lab: LabContext, study_id: int) -> list[Point]:
     """The points of a learning curve, the smallest share first."""
-    made = []
+    points = []
     for run in studies.show(lab, study_id).runs:
-        found = run.report.get("accuracy", {})
+        accuracy = run.report.get("accuracy", {})
         share = float(run.plan.objective_settings.get("share", 1.0))
-        value, low, high = (found.get(name) for name in ("value", "low", "high"))
-        made.append(Point(share, run.report.get("training_pairs"), value, low, high, run))
-    return sorted(made, key=lambda one: one.share)
+        value, low, high = (accuracy.get(name) for name in ("value", "low", "high"))
+        points.append(Point(share, run.report.get("training_pairs"), value, low, high, run))
+    return sorted(points, key=lambda point: point.share)
 
 
 def influences(lab: LabContext, study_id: int) -> list[Influence]:
     """What leaving out or flipping each annotator changed, for the runs that have ended."""
     runs = [run for run in studies.show(lab, study_id).runs if run.report]
-    whole = next((run for run in runs if not _changed(run)), None)
-    if whole is None:
+    baseline = next((run for run in runs if not _changed(run)), None)
+    if baseline is None:
         return []
-    held = _held(lab, whole)
-    made = []
+    held_out = _held(lab, baseline)
+    results = []
     for run in runs:
-        if run is whole:
+        if run is baseline:
             continue
-        if [one[:2] for one in run.report["pairs"]] != [one[:2] for one in whole.report["pairs"]]:
-            raise LabError(f"Run {run.id} was measured on other pairs than run {whole.id}; they cannot be compared.")
-        a, b = (reward_report.right(np.array([one[2] for one in each.report["pairs"]])) for each in (whole, run))
-        (how, name), found = _changed(run), reward_report.paired(held, a, b)
-        made.append(Influence(name, how, float(a.mean()), float(b.mean()), **found, run=run))
-    return made
+        if [pair[:2] for pair in run.report["pairs"]] != [pair[:2] for pair in baseline.report["pairs"]]:
+            raise LabError(f"Run {run.id} was measured on other pairs than run {baseline.id}; they cannot be compared.")
+        a, b = (reward_report.right(np.array([pair[2] for pair in each.report["pairs"]])) for each in (baseline, run))
+        (how, name), comparison = _changed(run), reward_report.paired(held_out, a, b)
+        results.append(Influence(name, how, float(a.mean()), float(b.mean()), **comparison, run=run))
+    return results
 
 
 def _changed(run: TrainingView) -> Any:
@@ -160,25 +172,25 @@ def _changed(run: TrainingView) -> Any:
 def _held(lab: LabContext, run: TrainingView) -> list[Vote]:
     """The held-out votes of a run in the order of its report."""
     parts = [{vote.row: vote for vote in divide_votes(source, run.plan).held} for source in sources_of(lab, run.plan)]
-    return [parts[place][row] for place, row, _ in run.report["pairs"]]
+    return [parts[index][row] for index, row, _ in run.report["pairs"]]
 
 
 def _annotators(lab: LabContext, plan: Plan) -> list[str]:
     count: dict[str, int] = {}
     for source in sources_of(lab, plan):
-        for one in divide_votes(source, plan).train:
-            if one.annotator:
-                count[one.annotator] = count.get(one.annotator, 0) + 1
+        for vote in divide_votes(source, plan).train:
+            if vote.annotator:
+                count[vote.annotator] = count.get(vote.annotator, 0) + 1
     return sorted(count, key=lambda name: (-count[name], name))
 
 
 def _study(lab: LabContext, kind: str, plans: Sequence[Plan], titles: Sequence[str], title: str) -> int:
     if len(plans) > studies.MOST_RUNS:
         raise LabError(f"The study has {len(plans)} runs; at most {studies.MOST_RUNS} can be begun.")
-    for one in plans:
-        if not OBJECTIVES.get(one.objective).learns_reward:
+    for plan in plans:
+        if not OBJECTIVES.get(plan.objective).learns_reward:
             raise LabError("The study needs a plan of a reward model; choose that objective.")
-    ready = [training.check(lab, one) for one in plans]
+    ready = [training.check(lab, plan) for plan in plans]
     called = title or f"{kind.capitalize()} of {plans[0].model}"
     with studies.queued_study(lab, kind, called, {"titles": list(titles)}) as study:
         study.train(ready, titles)

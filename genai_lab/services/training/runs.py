@@ -199,9 +199,11 @@ def find(lab: LabContext, *, parent: int | None = None, limit: int = 100) -> lis
 def _views(lab: LabContext, rows: Sequence[Run]) -> list[TrainingView]:
     ids = [run.id for run in rows]
     with lab.database.reading() as session:
-        made = model_queries.made_by(session, ids)
+        models_by_run = model_queries.made_by(session, ids)
     views = jobs.of_runs(lab, ids)
-    return [view_of(run, made[run.id].name if run.id in made else None, views.get(run.id)) for run in rows]
+    return [
+        view_of(run, models_by_run[run.id].name if run.id in models_by_run else None, views.get(run.id)) for run in rows
+    ]
 
 
 def rename(lab: LabContext, run_id: int, title: str, tags: Sequence[str]) -> TrainingView:
@@ -248,9 +250,9 @@ def resume(lab: LabContext, run_id: int) -> None:
     if view.job is None:
         raise LabError(f"Run {run_id} has no job that could go on; clone it instead.")
     with lab.database.reading() as session:
-        made = model_queries.made_by(session, [run_id]).get(run_id)
-    if made is not None and made.path:
-        raise LabError(f"Run {run_id} has made {made.name} already; clone it to train on.")
+        model = model_queries.made_by(session, [run_id]).get(run_id)
+    if model is not None and model.path:
+        raise LabError(f"Run {run_id} has made {model.name} already; clone it to train on.")
     jobs.retry(lab, view.job.id)
 
 
@@ -334,8 +336,8 @@ def _with_name(lab: LabContext, name: str, stem: str, queue: Callable[[str], Sta
 
 def _free_name(lab: LabContext, name: str) -> str:
     """The name, with a number appended where it is taken."""
-    taken = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
+    names = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
     number = 1
-    while (candidate := name if number == 1 else f"{name}-{number}") in taken:
+    while (candidate := name if number == 1 else f"{name}-{number}") in names:
         number += 1
     return candidate

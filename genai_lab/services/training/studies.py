@@ -66,23 +66,23 @@ class StudyDraft:
         self.jobs: list[int] = []
 
     def train(self, ready: Sequence[training.CheckedPlan], titles: Sequence[str]) -> list[Started]:
-        made = []
-        for one, title in zip(ready, titles, strict=True):
-            made.append(training.start(self.lab, one, title=title, parent=self.id))
-            self.runs.append(made[-1].run_id)
-            self.jobs.append(made[-1].job_id)
-        return made
+        started = []
+        for plan, title in zip(ready, titles, strict=True):
+            started.append(training.start(self.lab, plan, title=title, parent=self.id))
+            self.runs.append(started[-1].run_id)
+            self.jobs.append(started[-1].job_id)
+        return started
 
     def answer(
-        self, plan: matrix.Plan, title: str, made: Sequence[Started] = (), after: Sequence[int] = ()
+        self, plan: matrix.Plan, title: str, trained: Sequence[Started] = (), after: Sequence[int] = ()
     ) -> matrix.Started:
         """Completions of these models, once they have been made."""
-        cells = matrix.start(self.lab, plan, title=title, after=[*(one.job_id for one in made), *after])
+        cells = matrix.start(self.lab, plan, title=title, after=[*(run.job_id for run in trained), *after])
         self.jobs.append(cells.job_id)
         return cells
 
-    def evaluate(self, name: str, cells: Sequence[int], held: Held, title: str, **more: Any) -> None:
-        self.keep(name, evaluation.start(self.lab, cells, held.metrics, seed=held.seed, title=title, **more))
+    def evaluate(self, name: str, cells: Sequence[int], test_set: Held, title: str, **options: Any) -> None:
+        self.keep(name, evaluation.start(self.lab, cells, test_set.metrics, seed=test_set.seed, title=title, **options))
 
     def run_models(
         self,
@@ -101,9 +101,9 @@ class StudyDraft:
         self.jobs.append(queued.matrix.job_id)
         self.keep(name, queued)
 
-    def keep(self, name: str, made: evaluation.Started) -> None:
-        self.evaluations[name] = made.run_id
-        self.jobs.append(made.job_id)
+    def keep(self, name: str, started: evaluation.Started) -> None:
+        self.evaluations[name] = started.run_id
+        self.jobs.append(started.job_id)
 
 
 def sweep(lab: LabContext, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> int:
@@ -111,14 +111,16 @@ def sweep(lab: LabContext, plan: Plan, grid: Mapping[str, Sequence[Any]], *, dra
 
     A name is a path in the plan, such as training.learning_rate or method_settings.rank. Returns the study.
     """
-    values = {name: list({repr(one): one for one in given}.values()) for name, given in grid.items() if len(given)}
+    values = {
+        name: list({repr(one): one for one in choices}.values()) for name, choices in grid.items() if len(choices)
+    }
     if not values:
         raise LabError("The sweep varies nothing; give at least one setting with two values.")
     if not 0 <= draws <= MOST_RUNS:
         raise BadSetting("draws", draws, f"a whole number from 0 (every combination) to {MOST_RUNS}")
     every = combinations(values, draws, plan.training.seed)
     ready = [training.check(lab, changed(plan, one)) for one in every]
-    titles = [", ".join(f"{_last(name)} {value}" for name, value in own.items()) for own in every]
+    titles = [", ".join(f"{_last(name)} {value}" for name, value in combination.items()) for combination in every]
     settings = {"grid": values, "draws": draws}
     with queued_study(lab, "sweep", title or f"Sweep of {', '.join(values)}", settings) as study:
         study.train(ready, titles)
@@ -131,38 +133,38 @@ def combinations(values: Mapping[str, Sequence[Any]], draws: int, seed: int) -> 
     if not draws and count > MOST_RUNS:
         raise LabError(f"The sweep has {count:,} runs; at most {MOST_RUNS} can be begun, or draw some of them.")
     rng = random.Random(f"sweep {seed}")
-    places = dict.fromkeys(() if 0 < draws < count else range(count))
-    while len(places) < draws < count:
-        places[rng.randrange(count)] = None
-    return [_combination(values, place) for place in places]
+    indices = dict.fromkeys(() if 0 < draws < count else range(count))
+    while len(indices) < draws < count:
+        indices[rng.randrange(count)] = None
+    return [_combination(values, index) for index in indices]
 
 
-def _combination(values: Mapping[str, Sequence[Any]], place: int) -> dict[str, Any]:
+def _combination(values: Mapping[str, Sequence[Any]], index: int) -> dict[str, Any]:
     """The one at this place of all, the last setting changing fastest."""
-    made = {}
+    values_by_name = {}
     for name in reversed(list(values)):
-        place, one = divmod(place, len(values[name]))
-        made[name] = values[name][one]
-    return {name: made[name] for name in values}
+        index, choice = divmod(index, len(values[name]))
+        values_by_name[name] = values[name][choice]
+    return {name: values_by_name[name] for name in values}
 
 
 def changed(plan: Plan, values: Mapping[str, Any]) -> Plan:
     """The plan with other values at these paths; raises LabError for a path that it does not have."""
-    kept = plan.as_dict()
+    settings = plan.as_dict()
     for path, value in values.items():
-        place, (*above, last) = kept, path.split(".")
+        node, (*above, last) = settings, path.split(".")
         for name in above:
-            if not isinstance(place.get(name), dict):
+            if not isinstance(node.get(name), dict):
                 raise BadSetting("path", path, "one such as training.learning_rate or method_settings.rank")
-            place = place[name]
-        if last not in place and above[:1] != ["method_settings"] and above[:1] != ["objective_settings"]:
+            node = node[name]
+        if last not in node and above[:1] != ["method_settings"] and above[:1] != ["objective_settings"]:
             raise BadSetting("path", path, "one such as training.learning_rate or method_settings.rank")
-        place[last] = value
-    return Plan.from_dict(kept)
+        node[last] = value
+    return Plan.from_dict(settings)
 
 
 def bake_off(
-    lab: LabContext, plan: Plan, methods: Sequence[str], held: Held, *, memory: int | None = None, title: str = ""
+    lab: LabContext, plan: Plan, methods: Sequence[str], test_set: Held, *, memory: int | None = None, title: str = ""
 ) -> int:
     """Trains with each method, at equal steps or within equal `memory` in bytes, and measures all on held-out rows.
 
@@ -171,23 +173,23 @@ def bake_off(
     """
     if not methods:
         raise LabError("No method is chosen; choose at least one.")
-    _measurable(lab, plan, held)
+    _measurable(lab, plan, test_set)
     plans = _by_method(plan, methods)
     if memory is not None:
-        plans = [_within(lab, one, memory) for one in plans]
-    ready = [training.check(lab, one) for one in plans]
+        plans = [_within(lab, each, memory) for each in plans]
+    ready = [training.check(lab, each) for each in plans]
     budget = "equal memory" if memory is not None else "equal steps"
     settings = {"methods": list(methods), "memory": memory, "budget": budget}
     with queued_study(lab, "bake-off", title or f"{len(plans)} methods at {budget}", settings) as study:
-        made = study.train(ready, [METHODS.get(one.method).title for one in plans])
-        asked = _asked(plan, [plan.model, *(one.model for one in made)], held)
-        full = next((index for index, one in enumerate(plans, 1) if METHODS.get(one.method).trains_everything), 0)
-        study.run_models(HELD_OUT, asked, f"Bake-off {study.id}", made, baseline_cell=full, most=MOST_RUNS)
+        trained = study.train(ready, [METHODS.get(each.method).title for each in plans])
+        matrix_plan = _matrix_plan(plan, [plan.model, *(each.model for each in trained)], test_set)
+        full = next((index for index, each in enumerate(plans, 1) if METHODS.get(each.method).trains_everything), 0)
+        study.run_models(HELD_OUT, matrix_plan, f"Bake-off {study.id}", trained, baseline_cell=full, most=MOST_RUNS)
     return study.id
 
 
 def shots_against_tuning(
-    lab: LabContext, plan: Plan, shots: Sequence[int], methods: Sequence[str], held: Held, *, title: str = ""
+    lab: LabContext, plan: Plan, shots: Sequence[int], methods: Sequence[str], test_set: Held, *, title: str = ""
 ) -> int:
     """The base with so many shots, and tuned by each method without any, on the same held-out rows."""
     if not shots or not methods:
@@ -195,34 +197,36 @@ def shots_against_tuning(
     if len(set(shots)) + len(set(methods)) > evaluation.MOST_SYSTEMS:
         raise LabError(f"{len(shots)} numbers of shots and {len(methods)} methods are more than six systems.")
     numbers = tuple(dict.fromkeys(shots))
-    _measurable(lab, plan, held, numbers)
+    _measurable(lab, plan, test_set, numbers)
     plans = _by_method(plan, methods)
-    ready = [training.check(lab, one) for one in plans]
+    ready = [training.check(lab, each) for each in plans]
     settings = {"shots": list(numbers), "methods": list(methods)}
     with queued_study(lab, "shots", title or "Shots against tuning", settings) as study:
-        made = study.train(ready, [METHODS.get(one.method).title for one in plans])
-        base = study.answer(_asked(plan, [plan.model], held, numbers), f"Shots {study.id}")
-        tuned = study.answer(_asked(plan, [one.model for one in made], held), f"Tuned {study.id}", made)
+        trained = study.train(ready, [METHODS.get(each.method).title for each in plans])
+        base = study.answer(_matrix_plan(plan, [plan.model], test_set, numbers), f"Shots {study.id}")
+        tuned = study.answer(
+            _matrix_plan(plan, [each.model for each in trained], test_set), f"Tuned {study.id}", trained
+        )
         cells, jobs_before = [*base.cells, *tuned.cells], {"depends_on": tuned.job_id, "after": [base.job_id]}
-        study.evaluate(HELD_OUT, cells, held, f"Shots against tuning {study.id}", **jobs_before)
+        study.evaluate(HELD_OUT, cells, test_set, f"Shots against tuning {study.id}", **jobs_before)
     return study.id
 
 
 def forgetting(lab: LabContext, base: str, tuned: Sequence[str], names: Sequence[str], *, title: str = "") -> int:
     """Base and tuned models on each of the suites, so that what was forgotten can be seen. Returns the study."""
-    chosen = [name for name in dict.fromkeys(tuned) if name != base]
-    if not chosen or not names:
+    compared = [name for name in dict.fromkeys(tuned) if name != base]
+    if not compared or not names:
         raise LabError("Choose at least one tuned model and one suite.")
-    if len(chosen) >= evaluation.MOST_SYSTEMS:
-        raise LabError(f"{len(chosen)} tuned models are too many; five fit beside the base.")
+    if len(compared) >= evaluation.MOST_SYSTEMS:
+        raise LabError(f"{len(compared)} tuned models are too many; five fit beside the base.")
     names = tuple(dict.fromkeys(names))
     for name in names:
-        matrix.checked(lab, suites.planned(lab, name, [base, *chosen]))
-    after = _jobs_that_make(lab, chosen)
-    settings = {"base": base, "tuned": chosen}
-    with queued_study(lab, "forgetting", title or f"What {', '.join(chosen)} forgot", settings) as study:
+        matrix.checked(lab, suites.planned(lab, name, [base, *compared]))
+    after = _jobs_that_make(lab, compared)
+    settings = {"base": base, "tuned": compared}
+    with queued_study(lab, "forgetting", title or f"What {', '.join(compared)} forgot", settings) as study:
         for name in names:
-            study.keep_models(name, suites.run(lab, name, [base, *chosen], after=after))
+            study.keep_models(name, suites.run(lab, name, [base, *compared], after=after))
     return study.id
 
 
@@ -247,15 +251,15 @@ def start_gated(lab: LabContext, plan: Plan, evaluations: Sequence[int], **named
     if not evaluations:
         return training.start(lab, plan, **named)
     _writes(plan)
-    for one in evaluations:
-        matrix.checked(lab, _again(lab, one, plan.model, plan.model)[1])
-    made = training.start(lab, plan, **named)
+    for number in evaluations:
+        matrix.checked(lab, _again(lab, number, plan.model, plan.model)[1])
+    started = training.start(lab, plan, **named)
     try:
-        gate(lab, evaluations, plan.model, made.model)
+        gate(lab, evaluations, plan.model, started.model)
     except BaseException:
-        jobs.cancel(lab, made.job_id)
+        jobs.cancel(lab, started.job_id)
         raise
-    return made
+    return started
 
 
 def show(lab: LabContext, study_id: int) -> StudyView:
@@ -273,9 +277,15 @@ def find(lab: LabContext, limit: int = 50) -> list[StudyView]:
 
 
 def _view(run: Run, children: tuple[TrainingView, ...]) -> StudyView:
-    kept = run.settings
+    settings = run.settings
     return StudyView(
-        run.id, kept["kind"], run.title or kept["kind"], kept, kept.get("evaluations", {}), run.created_at, children
+        run.id,
+        settings["kind"],
+        run.title or settings["kind"],
+        settings,
+        settings.get("evaluations", {}),
+        run.created_at,
+        children,
     )
 
 
@@ -300,8 +310,8 @@ def queued_study(lab: LabContext, kind: str, title: str, settings: dict[str, Any
         yield study
         with lab.database.session() as session:
             run = session.get_one(Run, study.id)
-            more = {"runs": study.runs, "evaluations": study.evaluations}
-            run.settings, run.status = run.settings | more, "finished"
+            links = {"runs": study.runs, "evaluations": study.evaluations}
+            run.settings, run.status = run.settings | links, "finished"
     except BaseException:
         for job in study.jobs:
             jobs.cancel(lab, job)
@@ -313,8 +323,10 @@ def queued_study(lab: LabContext, kind: str, title: str, settings: dict[str, Any
 
 def _by_method(plan: Plan, methods: Sequence[str]) -> list[Plan]:
     """The plan with each method; settings of its own go with the plan's."""
-    own = {plan.method: plan.method_settings}
-    return [replace(plan, method=name, method_settings=own.get(name, {})) for name in dict.fromkeys(methods)]
+    settings_by_method = {plan.method: plan.method_settings}
+    return [
+        replace(plan, method=name, method_settings=settings_by_method.get(name, {})) for name in dict.fromkeys(methods)
+    ]
 
 
 def _writes(plan: Plan) -> None:
@@ -323,12 +335,12 @@ def _writes(plan: Plan) -> None:
         raise LabError(f"{objective.title} makes no model that writes, and completions are measured; choose another.")
 
 
-def _measurable(lab: LabContext, plan: Plan, held: Held, shots: tuple[int, ...] = (0,)) -> None:
+def _measurable(lab: LabContext, plan: Plan, test_set: Held, shots: tuple[int, ...] = (0,)) -> None:
     """Raises LabError where completions of the models could not be measured on the held-out rows."""
     _writes(plan)
-    if not held.metrics:
+    if not test_set.metrics:
         raise LabError("No metric is chosen; choose at least one.")
-    matrix.checked(lab, _asked(plan, [plan.model], held, shots))
+    matrix.checked(lab, _matrix_plan(plan, [plan.model], test_set, shots))
 
 
 def _last(path: str) -> str:
@@ -349,7 +361,7 @@ def _within(lab: LabContext, plan: Plan, memory: int) -> Plan:
     return best
 
 
-def _asked(plan: Plan, names: Sequence[str], held: Held, shots: tuple[int, ...] = (0,)) -> matrix.Plan:
+def _matrix_plan(plan: Plan, names: Sequence[str], test_set: Held, shots: tuple[int, ...] = (0,)) -> matrix.Plan:
     part = plan.data[0]
     if not part.templates:
         raise LabError("Measuring completions needs a template; choose one for the first dataset.")
@@ -358,42 +370,44 @@ def _asked(plan: Plan, names: Sequence[str], held: Held, shots: tuple[int, ...] 
         models=tuple(names),
         templates=(part.templates[0],),
         shots=shots,
-        samplings=(held.sampling,),
-        rows=held.rows,
-        sample_seed=held.seed,
-        split=held.split,
-        metrics=held.metrics,
+        samplings=(test_set.sampling,),
+        rows=test_set.rows,
+        sample_seed=test_set.seed,
+        split=test_set.split,
+        metrics=test_set.metrics,
     )
 
 
 def _jobs_that_make(lab: LabContext, names: Sequence[str]) -> list[int]:
     """The live jobs whose models these are."""
     views = [models.show(lab, name) for name in names]
-    made = [training.show(lab, view.made_by_run) for view in views if view.status == "training" and view.made_by_run]
-    return [one.job.id for one in made if one.job is not None]
+    runs_of_models = [
+        training.show(lab, view.made_by_run) for view in views if view.status == "training" and view.made_by_run
+    ]
+    return [one.job.id for one in runs_of_models if one.job is not None]
 
 
 def _again(lab: LabContext, number: int, base: str, tuned: str) -> tuple[int, matrix.Plan]:
     """(the base's system in a saved evaluation, the plan that answers the same rows with the tuned model)."""
     view = evaluation.show(lab, number)
-    system = next((one for one in view.systems if one.model == base and one.template), None)
+    system = next((candidate for candidate in view.systems if candidate.model == base and candidate.template), None)
     if system is None or "sampling" not in system.settings:
         raise LabError(f"Evaluation {number} ({view.title}) has no system of {base} that could run again.")
-    kept = system.settings
+    settings = system.settings
     plan = matrix.Plan(
         dataset=system.dataset,
         models=(tuned,),
         templates=(system.template or "",),
-        shots=(kept["k"],),
-        selectors=(kept["selector"] or "first",),
-        samplings=(Sampling.from_dict(kept["sampling"]),),
-        seeds=(kept["sampling"].get("seed") or 0,),
-        rows=kept["rows"],
-        sample_seed=kept["sample_seed"],
-        split=kept["split"],
-        shot_split=kept["shot_split"],
-        fixed=tuple(kept["fixed"]),
-        rendering=kept["rendering"],
+        shots=(settings["k"],),
+        selectors=(settings["selector"] or "first",),
+        samplings=(Sampling.from_dict(settings["sampling"]),),
+        seeds=(settings["sampling"].get("seed") or 0,),
+        rows=settings["rows"],
+        sample_seed=settings["sample_seed"],
+        split=settings["split"],
+        shot_split=settings["shot_split"],
+        fixed=tuple(settings["fixed"]),
+        rendering=settings["rendering"],
         metrics=view.choices,
     )
     return system.id, plan

@@ -86,7 +86,7 @@ def lines(lab: LabContext, study: StudyView) -> list[Line]:
     view = evaluation.show(lab, number)
     key = key_of(view)
     by_model = {run.model: run for run in study.runs}
-    compared = {one.system: one for one in _compared(lab, view, key)} if key is not None else {}
+    compared = {item.system: item for item in _compared(lab, view, key)} if key is not None else {}
     return [_line(lab, view, key, system, by_model, compared) for system in view.systems]
 
 
@@ -125,28 +125,32 @@ def _cost(lab: LabContext, system: int) -> tuple[float | None, float | None]:
     from storage import evaluation as queries
 
     with lab.database.reading() as session:
-        found = queries.outputs(session, system)
-    if not found:
+        changes = queries.outputs(session, system)
+    if not changes:
         return None, None
-    return sum(one.prompt_tokens for one in found) / len(found), sum(one.seconds for one in found) / len(found)
+    return sum(item.prompt_tokens for item in changes) / len(changes), sum(item.seconds for item in changes) / len(
+        changes
+    )
 
 
 def changes(lab: LabContext, study: StudyView) -> list[Change]:
     """Every tuned model on every figure of a forgetting study or gate; what fell is `worse` where the test tells it."""
-    return [one for suite, number in study.evaluations.items() for one in _of_suite(lab, suite, number)]
+    return [item for suite, number in study.evaluations.items() for item in _of_suite(lab, suite, number)]
 
 
 def _of_suite(lab: LabContext, suite: str, number: int) -> list[Change]:
     view = evaluation.show(lab, number)
-    tuned = [one for one in view.systems if one.id != view.baseline]
+    tuned = [item for item in view.systems if item.id != view.baseline]
     main = key_of(view)
     if main is None:
-        return [_change(suite, view, one, None, True, None, None) for one in tuned]
-    keys = [one for one in view.figures() if one == main or (one[0] not in NEUTRAL and not figure_of(*one[:2]).more)]
-    found = {(key, one.system): one for key in keys for one in _compared(lab, view, key)}
-    ps = dict(zip(found, corrected([one.comparison.p_randomisation for one in found.values()]), strict=True))
+        return [_change(suite, view, item, None, True, None, None) for item in tuned]
+    keys = [
+        item for item in view.figures() if item == main or (item[0] not in NEUTRAL and not figure_of(*item[:2]).more)
+    ]
+    changes = {(key, item.system): item for key in keys for item in _compared(lab, view, key)}
+    ps = dict(zip(changes, corrected([item.comparison.p_randomisation for item in changes.values()]), strict=True))
     places = [(system, key, (key, system.id)) for system in tuned for key in keys]
-    return [_change(suite, view, one, key, key == main, found.get(at), ps.get(at)) for one, key, at in places]
+    return [_change(suite, view, item, key, key == main, changes.get(at), ps.get(at)) for item, key, at in places]
 
 
 def _change(
@@ -158,7 +162,7 @@ def _change(
     compared: Compared | None,
     p: float | None,
 ) -> Change:
-    before, after = (_value(view, key, one) for one in (view.baseline, system.id))
+    before, after = (_value(view, key, item) for item in (view.baseline, system.id))
     figure = figure_of(*key[:2]) if key else None
     gain, verdict = 0.0, view.status
     if compared is not None and p is not None and figure is not None:
@@ -172,31 +176,31 @@ def _compared(lab: LabContext, view: EvaluationView, key: Key) -> list[Compared]
     """The systems against the baseline, those left out for which the figure was not measured."""
     if view.status != "finished":
         return []
-    measured = {one.system for one in view.scores if (one.metric, one.figure, one.signature) == key}
+    measured = {item.system for item in view.scores if (item.metric, item.figure, item.signature) == key}
     if view.baseline not in measured:
         return []
-    return compare(lab, replace(view, systems=tuple(one for one in view.systems if one.id in measured)), key)
+    return compare(lab, replace(view, systems=tuple(item for item in view.systems if item.id in measured)), key)
 
 
-def got_worse(found: Sequence[Change], noun: str) -> str:
+def got_worse(changes: Sequence[Change], noun: str) -> str:
     """What got worse, by name, in one sentence."""
-    ended = [one for one in found if one.compared is not None]
-    worse = [f"{one.figure} of {one.model} on {one.suite}" for one in ended if one.worse]
+    ended = [item for item in changes if item.compared is not None]
+    worse = [f"{item.figure} of {item.model} on {item.suite}" for item in ended if item.worse]
     if not ended:
         return "Nothing measured yet; it comes in while jobs run."
-    over = f"{len(ended)} figure{'s' if len(ended) > 1 else ''} of {len({one.suite for one in ended})} {noun}"
+    over = f"{len(ended)} figure{'s' if len(ended) > 1 else ''} of {len({item.suite for item in ended})} {noun}"
     if not worse:
         return f"Nothing got worse that a test could tell, over {over}."
     return f"{len(worse)} of {over} got worse: {', '.join(worse)}."
 
 
-def forgotten(lab: LabContext, found: Sequence[Change]) -> Forgotten:
+def forgotten(lab: LabContext, changes: Sequence[Change]) -> Forgotten:
     """The main figures as a matrix, models tuned on one task, on several and with few weights side by side."""
-    main = [one for one in found if one.main]
-    kinds = {name: tuned_how(lab, name) for name in dict.fromkeys(one.model for one in main)}
+    main = [item for item in changes if item.main]
+    kinds = {name: tuned_how(lab, name) for name in dict.fromkeys(item.model for item in main)}
     names = sorted(kinds, key=lambda name: KINDS.index(kinds[name]))
-    cells = {(one.suite, one.model): one for one in main}
-    titles = {one.suite: one.figure for one in main}
+    cells = {(item.suite, item.model): item for item in main}
+    titles = {item.suite: item.figure for item in main}
     rows = tuple((suite, title, tuple(cells.get((suite, name)) for name in names)) for suite, title in titles.items())
     return Forgotten(tuple((kinds[name], name) for name in names), rows)
 

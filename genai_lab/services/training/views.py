@@ -45,8 +45,8 @@ class TrainingView(View):
     @property
     def measured(self) -> int | None:
         """The most memory so far, as `predicted` counts it: live on the CPU, on a GPU at the end; None before that."""
-        whole = (self.predicted.get("memory") or {}).get("process")
-        live = self.job.peak_memory if self.job is not None and whole else None
+        process_memory = (self.predicted.get("memory") or {}).get("process")
+        live = self.job.peak_memory if self.job is not None and process_memory else None
         return max(self.outcome.get("peak") or 0, live or 0) or None
 
     @property
@@ -57,13 +57,13 @@ class TrainingView(View):
     @property
     def sentences(self) -> tuple[str, ...]:
         """How the completions compare with the base's: of the step that is kept, or of the last one so far."""
-        kept = self.outcome.get("step", self.outcome.get("best_step"))
-        chosen = next((one for one in self.scores if one["step"] == kept), self.scores[-1] if self.scores else None)
-        if chosen is None:
+        step = self.outcome.get("step", self.outcome.get("best_step"))
+        score = next((item for item in self.scores if item["step"] == step), self.scores[-1] if self.scores else None)
+        if score is None:
             return ()
-        spent = sum(one["seconds"] for one in self.scores)
-        cost = f"Scoring {chosen['n']:,} completions at {len(self.scores)} evaluations took {spent:.1f} s."
-        return tuple(filter(None, (chosen["words"], chosen["same"], cost)))
+        spent = sum(item["seconds"] for item in self.scores)
+        cost = f"Scoring {score['n']:,} completions at {len(self.scores)} evaluations took {spent:.1f} s."
+        return tuple(filter(None, (score["words"], score["same"], cost)))
 
     @property
     def method(self) -> str:

@@ -79,21 +79,21 @@ class Adalora(PeftMethod):
         import torch
 
         allocator = module.base_model.rankallocator
-        left = module.peft_config["default"].rank_pattern or {}
+        rank_pattern = module.peft_config["default"].rank_pattern or {}
         return {
             **{f"{sense}/{name}": value for sense in SENSES for name, value in getattr(allocator, sense).items()},
-            **{f"{LEFT}/{name}": torch.tensor(value) for name, value in left.items()},
+            **{f"{LEFT}/{name}": torch.tensor(value) for name, value in rank_pattern.items()},
         }
 
     def restore(self, module: Any, state: dict[str, Any]) -> None:
-        allocator, left = module.base_model.rankallocator, {}
+        allocator, rank_pattern = module.base_model.rankallocator, {}
         for key, value in state.items():
             sense, _, name = key.partition("/")
             if sense == LEFT:
-                left[name] = value.tolist()
+                rank_pattern[name] = value.tolist()
             else:
                 getattr(allocator, sense)[name] = value
-        module.peft_config["default"].rank_pattern = left or None
+        module.peft_config["default"].rank_pattern = rank_pattern or None
 
 
 METHODS.register("adalora")(Adalora())

@@ -33,9 +33,9 @@ class LastLayers(SelectiveMethod):
             stacks.setdefault(name.rsplit(".", 1)[0], []).append(name)
         if not stacks:
             raise LabError("The layers of this model are not numbered in its weights; choose another method.")
-        chosen = tuple(f"{name}." for names in stacks.values() for name in names[-settings.layers :])
+        prefixes = tuple(f"{name}." for names in stacks.values() for name in names[-settings.layers :])
         norms = tuple(f"{stack.rsplit('.', 1)[0]}.{end}" for stack in stacks for end in ("norm.", "final_layer_norm."))
-        return lambda name: name.startswith((*chosen, *norms))
+        return lambda name: name.startswith((*prefixes, *norms))
 
 
 METHODS.register("last_layers")(LastLayers())

@@ -77,9 +77,9 @@ class Dpo(PairObjective):
 
         batch = super().collate(rows, context)
         batch["completion_mask"] = completion_mask(batch.pop("labels"))
-        known = [row.reference for row in rows if row.reference is not None]
-        if known and len(known) == len(rows):
-            batch["ref_chosen_logps"], batch["ref_rejected_logps"] = torch.tensor(known, dtype=torch.float32).T
+        references = [row.reference for row in rows if row.reference is not None]
+        if references and len(references) == len(rows):
+            batch["ref_chosen_logps"], batch["ref_rejected_logps"] = torch.tensor(references, dtype=torch.float32).T
         return batch
 
     def trainer(self, architecture: Architecture) -> "type[LabTrainer]":

@@ -19,12 +19,14 @@ class DirectPreferenceTrainer(PairTrainer, ReferencedTrainer, DPOTrainer):
 
     def __init__(self, setup: TrainingSetup) -> None:
         settings = setup.inputs.objective_settings
-        own = {
+        settings_of_trl = {
             "beta": settings.beta,
             "loss_type": [settings.loss_type],
             "label_smoothing": settings.label_smoothing,
         }
-        args = arguments(setup.inputs, setup.out, DPOConfig, max_length=None, router_aux_loss_coef=0.0, **own)
+        args = arguments(
+            setup.inputs, setup.out, DPOConfig, max_length=None, router_aux_loss_coef=0.0, **settings_of_trl
+        )
         super().__init__(setup, args=args, ref_model=AbsentModel(setup.module.config))
         self.ref_model, self.precompute_ref_logps = None, True
         self.read_references()

@@ -95,28 +95,30 @@ class PairTrainer(EncodedDataTrainer):
 
     def measure(self) -> dict[str, float]:
         """Weighted mean loss in nats per pair; accuracy, margin and rewards as means over pairs."""
-        total, count, seen = 0.0, 0.0, []
+        total, count, rewards = 0.0, 0.0, []
         for inputs in self.validation_batches():
             outputs = self.read(self.model, inputs)
             total += float(self.weighted_loss(outputs, inputs))
             count += float(inputs["weight"].sum())
-            seen.append(self.rewards(outputs, inputs))
+            rewards.append(self.rewards(outputs, inputs))
         self._metrics["eval"].clear()
-        return {"loss": total / max(1e-9, count), **reward_figures(seen)}
+        return {"loss": total / max(1e-9, count), **reward_figures(rewards)}
 
     def curves(self) -> dict[str, float]:
         figures, self.rewards_seen = reward_figures(self.rewards_seen), []
         return {f"training {name}": value for name, value in figures.items()}
 
 
-def reward_figures(seen: list[Sides]) -> dict[str, float]:
+def reward_figures(rewards: list[Sides]) -> dict[str, float]:
     """Means over pairs: how often the chosen side's reward is higher (a tie is one half), by how much, and both."""
-    if not seen:
+    if not rewards:
         return {}
-    chosen, rejected = (torch.cat([sides[side] for sides in seen]).float() for side in (0, 1))
+    chosen_rewards, rejected_rewards = (torch.cat([sides[side] for sides in rewards]).float() for side in (0, 1))
     return {
-        "accuracy": float(((chosen > rejected).float() + 0.5 * (chosen == rejected)).mean()),
-        "reward margin": float((chosen - rejected).mean()),
-        "chosen reward": float(chosen.mean()),
-        "rejected reward": float(rejected.mean()),
+        "accuracy": float(
+            ((chosen_rewards > rejected_rewards).float() + 0.5 * (chosen_rewards == rejected_rewards)).mean()
+        ),
+        "reward margin": float((chosen_rewards - rejected_rewards).mean()),
+        "chosen reward": float(chosen_rewards.mean()),
+        "rejected reward": float(rejected_rewards.mean()),
     }

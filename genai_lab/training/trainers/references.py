@@ -78,9 +78,9 @@ class ReferencedTrainer(LabTrainer):
         order = sorted(range(len(indices)), key=lambda at: self.objective.width(dataset.example(indices[at])))
         size = self.args.per_device_train_batch_size
         for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            batch = self._prepare_inputs(self.collate([rows[at] for at in chosen]))
-            values[chosen] = self.reference_values(model, batch).float().cpu().numpy()
+            batch_indices = order[start : start + size]
+            batch = self._prepare_inputs(self.collate([rows[at] for at in batch_indices]))
+            values[batch_indices] = self.reference_values(model, batch).float().cpu().numpy()
         return values
 
     def _with_references(self, dataset: FeatureDataset, arrays: Any, name: str) -> FeatureDataset:

@@ -15,7 +15,7 @@ class RewardModelTrainer(PairTrainer, RewardTrainer):
 
     def __init__(self, setup: TrainingSetup) -> None:
         settings = setup.inputs.objective_settings
-        own = {
+        settings_of_trl = {
             "center_rewards_coefficient": settings.center_rewards_coefficient or None,
             "disable_dropout": False,
         }
@@ -23,7 +23,9 @@ class RewardModelTrainer(PairTrainer, RewardTrainer):
             for part in setup.module.modules():
                 if isinstance(part, torch.nn.Dropout):
                     part.p = settings.dropout
-        super().__init__(setup, args=arguments(setup.inputs, setup.out, RewardConfig, max_length=None, **own))
+        super().__init__(
+            setup, args=arguments(setup.inputs, setup.out, RewardConfig, max_length=None, **settings_of_trl)
+        )
 
     def read(self, model: Any, inputs: dict[str, Any]) -> Any:
         out = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
