@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "virtual tokens": ({"model": "llama", "method": "p_tuning"}, "cannot be merged into a reward model"),
     "houlsby": ({"model": "llama", "method": "houlsby"}, "cannot be merged into a reward model"),
     "dpo of an encoder": ({"objective": "dpo"}, "for decoder-only models"),
-    "no such setting": ({"objective_settings": {"beta": 1.0}}, "Reward model has no such setting"),
+    "no such setting": ({"objective_settings": {"beta": 1.0}}, "Reward model has no setting 'beta'"),
     "share": ({"objective_settings": {"share": 2.0}}, "Share of Reward model is 2"),
 }
 
