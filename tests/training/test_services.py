@@ -79,14 +79,14 @@ def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: LabContext, d
         for name in ("for merging", "merged")
     ]
     assert texts[0] == texts[1]
-    with pytest.raises(LabError, match="no adapter"):
+    with pytest.raises(LabError, match="is not an adapter"):
         training.merge(lab, "merged")
 
 
 def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
     lab: LabContext, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genai_lab.training.training_loop import Loop
+    from genai_lab.training.trainers.tokens import TokenTrainer as Loop
 
     begun = training.start(lab, replace(LORA, method="full"), name="ended")
     sound = Loop.training_step
@@ -123,7 +123,7 @@ def test_two_launches_at_once_make_two_models(lab: LabContext) -> None:
 def test_launches_without_a_name_at_the_same_moment_all_begin(lab: LabContext) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    ready = training.checked(lab, LORA)
+    ready = training.check(lab, LORA)
     with ThreadPoolExecutor(4) as pool:
         begun = list(pool.map(lambda _: training.start(lab, ready), range(4)))
     assert len({one.model for one in begun}) == 4
@@ -379,15 +379,17 @@ def test_the_first_batch_shows_what_is_learned(lab: LabContext) -> None:
 
 
 def test_parts_are_mixed_by_size_temperature_or_weight(lab: LabContext) -> None:
-    from genai_lab.training.batches import order, rates
+    from genai_lab.training.batches import mixing_weights, sample_order
 
     parts = (DatasetSpec("a", weight=1), DatasetSpec("b", weight=3))
     plan = Plan("t5", parts, cap=0)
-    assert rates(plan, [300, 100]) == pytest.approx([0.75, 0.25])
-    assert rates(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])
-    assert rates(replace(plan, mixing="temperature", temperature=2.0), [400, 100]) == pytest.approx([2 / 3, 1 / 3])
-    assert rates(replace(plan, mixing="weights"), [300, 100]) == pytest.approx([0.25, 0.75])
-    drawn = list(islice(order([(3,), (5,)], [0.5, 0.5], seed=1), 400))
+    assert mixing_weights(plan, [300, 100]) == pytest.approx([0.75, 0.25])
+    assert mixing_weights(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])
+    assert mixing_weights(replace(plan, mixing="temperature", temperature=2.0), [400, 100]) == pytest.approx(
+        [2 / 3, 1 / 3]
+    )
+    assert mixing_weights(replace(plan, mixing="weights"), [300, 100]) == pytest.approx([0.25, 0.75])
+    drawn = list(islice(sample_order([(3,), (5,)], [0.5, 0.5], seed=1), 400))
     counts = [sum(part == n for part, _ in drawn) for n in (0, 1)]
     assert min(counts) > 150
     first = [item for part, item in drawn if part == 1][:5]
