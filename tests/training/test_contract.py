@@ -245,7 +245,7 @@ def test_a_module_for_each_head_is_loaded_in_float32(bases: dict[str, Path]) -> 
     assert {weight.dtype for weight in module.parameters()} == {torch.float32}
 
 
-ASKED = {"objective", "method", "needs", "head", "module_kind"}
+ASKED = {"objective", "method", "module_kind"}
 OWNERS = {"objective", "method", "member"}
 
 
