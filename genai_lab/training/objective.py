@@ -7,17 +7,13 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from genai_lab.models import Card
 from genai_lab.training.examples import EncodedExample, Sample, ShownRow, TextExample, TokenFeatures
 from genai_lab.training.module_kinds import LANGUAGE_MODEL, LanguageModel
 from genai_lab.training.plan import Architecture, Plan, Training
 from genai_lab.training.row_source import RowSource
-
-if TYPE_CHECKING:
-    from genai_lab.training.inputs import TrainingInputs
-    from genai_lab.training.lab_trainer import LabTrainer
 
 ModelRoleName = Literal["reference", "reward", "teacher", "value"]
 
@@ -75,13 +71,29 @@ class RowsRead:
     rows: int
 
 
+class RunInputs(Protocol):
+    """What an objective reads of a run's `TrainingInputs`."""
+
+    @property
+    def plan(self) -> Plan: ...
+
+    @property
+    def models(self) -> Mapping[str, Path]: ...
+
+    @property
+    def chat(self) -> bool: ...
+
+    @property
+    def objective_settings(self) -> Any: ...
+
+
 @dataclass(frozen=True)
 class FinishedRun:
     """What a report is made of: the sources are those of the plan's data in order, `card` is the tuned model's."""
 
     plan: Plan
     sources: tuple[RowSource, ...]
-    inputs: "TrainingInputs"
+    inputs: RunInputs
     out: Path
     card: Card
     device: str
@@ -183,8 +195,8 @@ class Objective:
         """The batch of these features as tensors."""
         raise NotImplementedError
 
-    def trainer(self, architecture: Architecture) -> "type[LabTrainer]":
-        """The trainer of a run; imported here, since torch is heavy."""
+    def trainer(self, architecture: Architecture) -> type:
+        """The trainer of a run, a `LabTrainer`; imported here, since torch is heavy."""
         raise NotImplementedError
 
     def width(self, example: Any, *, validation: bool = False) -> int:
@@ -209,7 +221,7 @@ class Objective:
         """What the module says on these validation rows."""
         raise NotImplementedError
 
-    def finish(self, module: Any, inputs: "TrainingInputs") -> None:
+    def finish(self, module: Any, inputs: RunInputs) -> None:
         """Last changes to the tuned module before it is written."""
 
     def report(self, run: FinishedRun) -> dict[str, Any]:

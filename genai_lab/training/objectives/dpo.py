@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from genai_lab.errors import BadSetting
 from genai_lab.settings import check_settings, setting
@@ -17,6 +17,7 @@ from genai_lab.training.preference_data import PreferenceSettings
 from genai_lab.training.token_objective import TokenObjective
 
 if TYPE_CHECKING:
+    from genai_lab.training.inputs import TrainingInputs
     from genai_lab.training.lab_trainer import LabTrainer
 
 # Those of TRL that are a mean over pairs, so that a pair can have a weight.
@@ -94,7 +95,7 @@ class Dpo(PairObjective):
     def reward_of(self, run: FinishedRun) -> Any:
         from genai_lab.training.implicit_reward import ImplicitReward
 
-        return ImplicitReward(run.inputs, run.out, run.device)
+        return ImplicitReward(cast("TrainingInputs", run.inputs), run.out, run.device)
 
 
 OBJECTIVES.register("dpo")(Dpo())

@@ -9,14 +9,13 @@ from genai_lab.settings import check_settings, setting
 from genai_lab.training.examples import IGNORED, EncodedPair, PairFeatures, Sample, TokenFeatures
 from genai_lab.training.generation import decode
 from genai_lab.training.module_kinds import SCORER
-from genai_lab.training.objective import EncodingContext, FinishedRun, SamplingContext
+from genai_lab.training.objective import EncodingContext, FinishedRun, RunInputs, SamplingContext
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.pair_objective import PairObjective, common_start
 from genai_lab.training.plan import Architecture
 from genai_lab.training.preference_data import PreferenceSettings
 
 if TYPE_CHECKING:
-    from genai_lab.training.inputs import TrainingInputs
     from genai_lab.training.lab_trainer import LabTrainer
 
 ENCODER_DROPOUT = 0.3  # a few hundred pairs are soon memorised
@@ -90,7 +89,7 @@ class Reward(PairObjective):
             )
         return samples
 
-    def finish(self, module: Any, inputs: "TrainingInputs") -> None:
+    def finish(self, module: Any, inputs: RunInputs) -> None:
         """The configuration says in which form prompts are read."""
         from genai_lab.models.reward_model import PROMPT_FORMAT
 
