@@ -36,9 +36,9 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.dev browser
 	$(PYTEST)
 
-# No browser and no training: what to run between two edits.
+# No browser, no training, no workers: what to run between two edits.
 test-fast: $(VENV)/.dev
-	$(PYTEST) -m "not full and not browser and not training"
+	$(PYTEST) -m "not full and not slow" --ignore=tests/browser --ignore=tests/training --ignore=tests/examples
 
 # With every member of the products of which `make test` runs representatives.
 test-all: $(VENV)/.dev browser

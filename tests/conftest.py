@@ -1,4 +1,4 @@
-"""What all tests share: one thread per process, markers by folder, long folders first, temporary files in memory."""
+"""What all tests share: one thread per process, markers by place, long folders first, temporary files in memory."""
 
 import os
 import shutil
@@ -13,9 +13,16 @@ from xdist.scheduler import LoadFileScheduling
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TESTS = Path(__file__).parent
-FOLDER_MARKERS = {"browser": "browser", "training": "training"}
+FOLDER_MARKERS = {"browser": "browser", "training": "training", "examples": "training"}
+# Files that start workers or run models for more than some seconds; `make test-fast` leaves them out.
+SLOW_FILES = {
+    "data/test_corpora.py", "data/test_hub_server.py", "decoding/test_traced_step.py", "jobs/test_command_line.py",
+    "jobs/test_jobs.py", "models/test_adapters.py", "models/test_catalogue.py", "services/test_campaigns.py",
+    "services/test_command_line.py", "services/test_demos.py", "services/test_feedback_figures.py",
+    "services/test_generation.py", "services/test_readme_commands.py", "starter/test_recipes.py",
+}  # fmt: skip
 # Folders whose files take longest come first, so that no process is left alone with one of them at the end.
-LONG_FOLDERS = ("browser", "training", "models", "starter", "jobs", "services", "decoding")
+LONG_FOLDERS = ("browser", "training", "examples", "models", "starter", "jobs", "services", "decoding")
 
 # Databases and checkpoints are flushed to the disk after each write. A file system in memory makes that free.
 MEMORY_FILES = Path("/dev/shm")
@@ -47,6 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if marker := FOLDER_MARKERS.get(folder_of(item)):
             item.add_marker(marker)
+        if item.path.relative_to(TESTS).as_posix() in SLOW_FILES:
+            item.add_marker("slow")
     items.sort(key=lambda item: rank_of(folder_of(item)))
 
 
