@@ -39,7 +39,7 @@ def compare(found: list[Token], expected: list[Token]) -> None:
 def test_a_shortlist_gives_the_tokens_and_the_trace_of_the_whole_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = torch.randn(40, 2000, generator=torch.Generator().manual_seed(5)) * 4
     chosen = CHOSEN * 10
-    assert logits_processors.shortlist(logits, chosen) is not None
+    assert logits_processors.topk_prefilter(logits, chosen) is not None
     short = drawn(logits, chosen)
     # One row that keeps all tokens makes the whole batch do without the list.
     mixed = drawn(torch.cat([logits, logits[:1]]), [*chosen, Sampling(temperature=1.0)])
@@ -51,7 +51,7 @@ def test_a_shortlist_gives_the_tokens_and_the_trace_of_the_whole_vocabulary(monk
 
 def test_ties_with_the_kth_token_are_not_cut_off() -> None:
     logits = torch.zeros(16, 2000)
-    assert logits_processors.shortlist(logits, [Sampling(temperature=1.0, top_k=5)] * 16) is None
+    assert logits_processors.topk_prefilter(logits, [Sampling(temperature=1.0, top_k=5)] * 16) is None
 
 
 @pytest.mark.parametrize("width", [40, 2000])
