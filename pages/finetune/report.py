@@ -1,14 +1,13 @@
 """A run's report on held-out pairs: accuracy beside simple baselines, calibration, scores, what goes wrong."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from pages.components import plots
+from pages.components.forms import Updates
 from pages.components.head import piece
 
-Update = Any
 TABLE = """
 {{#if value.rows.length}}<h3>Held-out pairs</h3>{{#each value.sentences}}<p class="verdict">{{this}}</p>{{/each}}
 <div class="grid-scroll" tabindex="0" role="region" aria-label="Accuracy on held-out pairs"><table class="grid scores">
@@ -27,34 +26,36 @@ WORST = """
 """
 
 
-class Report:
-    """`drawn` are the outputs of `draw`."""
+OUTPUTS = ("report", "report_plot", "worst_pairs")
 
-    def __init__(self) -> None:
-        self.table = piece({"rows": []}, TABLE, "ft-report", sheet="finetune.css")
-        self.plot = gr.Plot(
+
+def draw() -> dict[str, Any]:
+    """The panels by name: OUTPUTS."""
+    return {
+        "report": piece({"rows": []}, TABLE, "ft-report", sheet="finetune.css"),
+        "report_plot": gr.Plot(
             show_label=False, container=False, visible=False, elem_id="ft-report-plot", elem_classes=["chart-scroll"]
-        )
-        self.worst = piece([], WORST, "ft-worst", sheet="finetune.css")
-        self.drawn = [self.table, self.plot, self.worst]
+        ),
+        "worst_pairs": piece([], WORST, "ft-worst", sheet="finetune.css"),
+    }
 
 
-def draw(report: dict[str, Any], implicit: bool = False) -> Sequence[Update]:
+def updates(report: dict[str, Any], implicit: bool = False) -> Updates:
     """Nothing for a run that did not learn from pairs; `implicit` for a policy's own reward."""
     if not report:
-        return [{"rows": []}, gr.update(visible=False), []]
+        return {"report": {"rows": []}, "report_plot": gr.update(visible=False), "worst_pairs": []}
     rows = [_row("This policy's implicit reward" if implicit else "This reward model", report["accuracy"])]
     rows += [_row(f"Baseline: {name}", one) for name, one in report["baselines"].items()]
     for title, key in (("annotator", "by_annotator"), ("criterion", "by_criterion")):
         if len(report[key]) > 1:
             rows += [_row(f"On pairs of {title} {name}", one) for name, one in report[key].items()]
     length = report["length"]
-    told = [
+    notes = [
         f"{report['n']:,} pairs of {report['prompts']:,} prompts held out; {report['training_pairs']:,} to learn from.",
         f"Expected calibration error {report['calibration']['ece']:.3f}.",
     ]
     if length["score"] is not None:
-        told.append(f"Spearman's correlation of reward and length {length['score']:.2f}.")
+        notes.append(f"Spearman's correlation of reward and length {length['score']:.2f}.")
     worst = [
         {
             **{name: one[name][:600] for name in ("prompt", "chosen", "rejected")},
@@ -63,8 +64,8 @@ def draw(report: dict[str, Any], implicit: bool = False) -> Sequence[Update]:
         }
         for one in report["worst"]
     ]
-    table = {"rows": rows, "sentences": report["sentences"], "note": " ".join(told)}
-    return [table, gr.update(visible=True, value=_plot(report)), worst]
+    table = {"rows": rows, "sentences": report["sentences"], "note": " ".join(notes)}
+    return {"report": table, "report_plot": gr.update(visible=True, value=_plot(report)), "worst_pairs": worst}
 
 
 def _row(name: str, one: dict[str, Any]) -> dict[str, str]:
@@ -94,7 +95,7 @@ def _plot(report: dict[str, Any]) -> Any:
             "x": [one[0] for one in bins],
             "y": [one[1] for one in bins],
             "customdata": [one[2] for one in bins],
-            "hovertemplate": "said %{x:.2f}, was %{y:.2f}, %{customdata} pairs<extra></extra>",
+            "hovertemplate": "predicted %{x:.2f}, chosen %{y:.2f}, %{customdata} pairs<extra></extra>",
             "marker": {"color": plots.BLUE},
         },
     ]

@@ -1,5 +1,6 @@
 """The Fine-tune page without a browser: plans through the form and back, runs by their number."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -11,20 +12,22 @@ from genai_lab.errors import LabError
 from genai_lab.services import models, templates, training
 from genai_lab.services.training import progress
 from genai_lab.training import DatasetSpec, Plan, Training
-from pages.finetune import form, new, runs, samples
+from pages.finetune import choices, form, new, page, runs, samples, studies
+from pages.finetune.run_panels import detail_value, table_value
 from storage import jobs as queries
 from storage.tables import Job
 
 TRAINING = Training(
     max_steps=4, per_device_batch_size=4, max_length=64, max_target_length=24, seed=3, validation_rows=6, eval_steps=2
 )
+RUN = {"title": "", "tags": "", "gate": []}
 LORA = Plan("t5", (DatasetSpec("pairs@1", ("plain",)),), method="lora", training=TRAINING)
 
 
 def test_the_weight_of_every_dataset_goes_through_the_form() -> None:
     parts = (DatasetSpec("pairs", ("plain",), 5.0), DatasetSpec("more", ("plain",), 1.23456789))
     plan = replace(LORA, data=parts, mixing="weights")
-    assert form.plan_of(*form.values_of(plan, "named")) == (plan, "named")
+    assert form.read_plan(form.write_plan(plan, "named")) == (plan, "named")
 
 
 @pytest.mark.parametrize(
@@ -37,23 +40,26 @@ def test_the_weight_of_every_dataset_goes_through_the_form() -> None:
 )
 def test_a_plan_that_the_form_cannot_show_is_told_in_one_sentence(more: dict[str, Any], words: str) -> None:
     with pytest.raises(LabError, match=words):
-        form.values_of(replace(LORA, **more))
+        form.write_plan(replace(LORA, **more))
 
 
 def test_a_plan_whose_base_was_archived_leaves_the_base_empty_and_says_so(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(form, "warned", told.append)
-    assert form.offered(lab, form.values_of(LORA))[0]["value"] == "t5"
+    monkeypatch.setattr(choices, "warned", told.append)
+    assert choices.form_updates(lab, form.write_plan(LORA))["model"]["value"] == "t5"
     assert not told
     models.archive(lab, "t5")
     try:
-        assert form.offered(lab, form.values_of(LORA))[0]["value"] is None
+        assert choices.form_updates(lab, form.write_plan(LORA))["model"]["value"] is None
     finally:
         models.restore(lab, "t5")
     assert told == ["The base t5 is archived; the field Base model is left empty."]
-    assert form.offered(lab, form.values_of(replace(LORA, data=(DatasetSpec("gone"),))))[3]["value"] is None
+    assert (
+        choices.form_updates(lab, form.write_plan(replace(LORA, data=(DatasetSpec("gone"),))))["dataset"]["value"]
+        is None
+    )
     assert "The dataset gone is not in use here" in told[-1]
 
 
@@ -62,10 +68,10 @@ def test_a_run_that_the_list_no_longer_shows_is_opened_by_its_number(
 ) -> None:
     begun = training.start(lab, LORA, title="An old one")
     monkeypatch.setattr(training, "find", lambda *_, **__: [])
-    drawn = runs.draw(lab, begun.run_id, [])
-    assert drawn[2]["title"] == "An old one"
-    assert runs.words(lab, begun.run_id)[0] == "An old one"
-    assert runs.draw(lab, 999_999, [])[2] == {}
+    values = {"run": begun.run_id, "beside": [], "all_samples": False}
+    assert runs.draw(lab, values)["detail"]["title"] == "An old one"
+    assert runs.words_of(lab, begun.run_id)["run_title"] == "An old one"
+    assert runs.draw(lab, {**values, "run": 999_999})["detail"] == {}
     training.cancel(lab, begun.run_id)
 
 
@@ -80,10 +86,10 @@ def test_a_run_tells_where_it_stands_while_it_runs_and_after_it_was_cancelled(la
     view = training.show(lab, begun.run_id)
     at = progress.standings(lab, [view])[view.id]
     assert (at.step, at.steps, at.last, at.best, at.best_step, at.speed) == (66, 160, 1.8, 1.5, 60, 660.0)
-    row = next(one for one in runs.listed(lab, [view], view.id)["rows"])
+    row = next(one for one in table_value(lab, [view], view.id)["rows"])
     assert (row["step"], row["loss"], row["best"], row["speed"]) == ("66 of 160", "1.800", "best 1.500 at 60", "660")
     training.cancel(lab, begun.run_id)
-    told = runs.detail(lab, replace(view, status="cancelled"), False, {})["ended"]
+    told = detail_value(lab, replace(view, status="cancelled"), None)["ended"]
     assert told == "Cancelled at step 66 of 160; no checkpoint yet."
 
 
@@ -93,31 +99,34 @@ def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
     seen: list[Any] = []
 
     def begin(*_: Any, **__: Any) -> Any:
-        seen.append(runs.listed(lab, [], None)["checking"])
+        seen.append(table_value(lab, [], None)["checking"])
         raise LabError("It does not fit.")
 
     monkeypatch.setattr(new.studies, "start_gated", begin)
-    steps = new.start_run(lab, "Mine", "", [], *form.values_of(LORA))
-    assert next(steps)[1]["selected"] == "runs"
-    assert next(steps)[1]["selected"] == "new"
+    steps = new.start_run(lab, {**RUN, "title": "Mine", **form.write_plan(LORA)})
+    assert next(steps)["tabs"]["selected"] == "runs"
+    assert next(steps)["tabs"]["selected"] == "new"
     with pytest.raises(LabError, match="It does not fit"):
         next(steps)
     assert seen == [[{"title": "Mine", "base": "t5", "method": "LoRA"}]]
-    assert runs.listed(lab, [], None) == {"rows": [], "checking": [], "any": False}
+    assert table_value(lab, [], None) == {"rows": [], "checking": [], "any": False}
 
 
 def test_what_is_computed_says_so_in_words_and_its_button_waits(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new.estimates, "time_run", lambda *_: SimpleNamespace(sentence="About 25 min here."))
-    steps = new.weigh_plan(lab, form.NO_GPU, *form.values_of(LORA))
-    panel, button = next(steps)
-    assert ("Weighing" in panel["waiting"], button["interactive"]) == (True, False)
-    panel, button = next(steps)
-    assert (bool(panel["bars"]), "Timing" in panel["waiting"], button["interactive"]) == (True, True, False)
+    monkeypatch.setattr(new.estimates, "timed", lambda *_: SimpleNamespace(sentence="About 25 min here."))
+    steps = new.show_memory(lab, {"gpu": form.ANY_GPU, **form.write_plan(LORA)})
+    first = next(steps)
+    assert "Estimating" in first["memory"]["waiting"]
+    assert not first["weigh"]["interactive"]
+    second = next(steps)
+    panel = second["memory"]
+    assert (bool(panel["bars"]), "Timing" in panel["waiting"], second["weigh"]["interactive"]) == (True, True, False)
     assert panel["passes"].startswith("4 steps of 4 rows: ")
-    panel, button = next(steps)
-    assert (panel["passes"], "waiting" in panel, button["interactive"]) == ("About 25 min here.", False, True)
+    last = next(steps)
+    assert (last["memory"]["passes"], last["weigh"]["interactive"]) == ("About 25 min here.", True)
+    assert "waiting" not in last["memory"]
 
 
 def test_samples_stand_in_one_row_a_prompt_with_what_changed_marked() -> None:
@@ -136,8 +145,108 @@ def test_samples_stand_in_one_row_a_prompt_with_what_changed_marked() -> None:
 
 
 def test_templates_that_suit_the_dataset_come_first_with_its_first_row(lab: LabContext) -> None:
-    choices, best = form.template_choices(lab, "pairs@1")
-    assert len(choices) == len(templates.find(lab))
-    assert ": " in choices[0][0]  # the first row, filled in
-    assert best in ([], [choices[0][1]])
-    assert form.template_choices(lab, None)[1] == []
+    menu, best = choices.template_choices(lab, "pairs@1")
+    assert len(menu) == len(templates.find(lab))
+    assert ": " in menu[0][0]  # the first row, filled in
+    assert best in ([], [menu[0][1]])
+    assert choices.template_choices(lab, None)[1] == []
+
+
+def test_every_setting_of_a_plan_goes_through_the_form_by_name() -> None:
+    plan = replace(
+        LORA,
+        method_settings={"rank": 4, "dropout": 0.1},
+        models={"reference": "t5"},
+        mixing="temperature",
+        temperature=3.0,
+        cap=7,
+        training=replace(TRAINING, learning_rate=0.002, lr_scheduler_type="linear"),
+    )
+    values = form.write_plan(plan)
+    assert set(values) == set(form.input_names())
+    assert (values["method.lora.rank"], values["training.max_steps"]) == (4, 4)
+    assert form.read_plan(values)[0] == plan
+    assert form.read_plan({**values, "method.dora.rank": 64})[0] == plan  # settings of what is not chosen stay out
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": None}, "No dataset is chosen"),
+        ({"model": ""}, "No model is chosen"),
+        ({"training.max_steps": 0}, "Max steps is 0"),
+        ({"method.lora.rank": 0}, "Rank is 0"),
+        ({"other_datasets": "more | plain | heavy"}, "Line 1 of the datasets has the weight 'heavy'"),
+        ({"other_models": "reference"}, "write role: model"),
+        ({"weight": None}, "Weight is 0"),
+    ],
+)
+def test_a_form_that_is_no_plan_is_refused_in_one_sentence(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        form.read_plan({**form.write_plan(LORA), **changes})
+
+
+def test_a_draft_of_the_form_is_read_by_name_and_one_of_an_earlier_version_too() -> None:
+    values = form.write_plan(LORA, "mine")
+    assert form.read_plan_draft(json.dumps(values)) == values
+    some = form.read_plan_draft(json.dumps({"model": "t5", "training.steps": 7, "method": "bottleneck"}))
+    assert some is not None
+    assert (some["model"], some["training.max_steps"], some["method"]) == ("t5", 7, "houlsby")
+    assert set(some) == set(values)
+    former = dict.fromkeys(form.FORMER_DRAFT)
+    former |= {"model": "t5", "objective": "spans", "method": "lora", "method.lora.rank": 16, "training.batch": 3}
+    old = form.read_plan_draft(json.dumps(list(former.values())))
+    assert old is not None
+    assert (old["objective"], old["method.lora.rank"], old["training.per_device_batch_size"]) == (
+        "span_corruption",
+        16,
+        3,
+    )
+    assert len(form.FORMER_DRAFT) == 81
+    assert form.read_plan_draft("[1, 2]") is None
+
+
+def test_yaml_and_command_are_written_from_the_form_and_loaded_into_it(lab: LabContext) -> None:
+    written = new.write_yaml(lab, {**RUN, "tags": "a, b", **form.write_plan(LORA, "mine")})
+    assert "mine" in written["command"]
+    loaded = new.load_yaml(lab, {"yaml": written["yaml"]})
+    assert (loaded["training.max_steps"], loaded["model"]["value"]) == (4, "t5")
+    with pytest.raises(LabError, match="no YAML to load"):
+        new.load_yaml(lab, {"yaml": " "})
+
+
+def test_a_choice_shows_its_settings_and_what_goes_with_it(lab: LabContext) -> None:
+    updates = choices.on_choice(lab, {"model": "t5", "objective": "instruction", "method": "dora"})
+    assert updates["method.dora.group"]["visible"]
+    assert not updates["method.lora.group"]["visible"]
+    assert updates["method"]["value"] == "dora"
+    assert form.on_preset({"preset": "Quick look"}) == {
+        "training.max_steps": 60,
+        "training.per_device_batch_size": 8,
+    }
+    assert form.on_preset({"preset": None}) == {}
+
+
+def test_a_link_chooses_base_and_dataset(lab: LabContext) -> None:
+    request: Any = SimpleNamespace(query_params={"model": "t5", "dataset": "pairs"})
+    updates = page.load_page(lab, {"plan_draft": None}, request)
+    assert (updates["model"]["value"], updates["dataset"]["value"]) == ("t5", "pairs@1")
+    assert "tabs" not in updates
+    with pytest.raises(LabError, match="No run is chosen"):
+        page.clone_run(lab, {"run": None})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"study.shots": "0, many"}, "Shots are '0, many'"),
+        ({"study.grid": "training.learning_rate"}, "Line 1 of the grid"),
+        ({"study.after": []}, "Choose the tuned model"),
+    ],
+)
+def test_a_study_that_cannot_start_is_one_sentence(lab: LabContext, changes: dict[str, Any], words: str) -> None:
+    held_out = {"study.rows": 4, "study.split": "test", "study.metric": "rouge", "study.max_new_tokens": 8}
+    values = {**form.write_plan(LORA), **held_out, "study.draws": 0, "study.tuned": ["lora"], **changes}
+    start = {"study.shots": studies.start_shots, "study.grid": studies.start_sweep, "study.after": studies.start_gate}
+    with pytest.raises(LabError, match=words):
+        start[next(iter(changes))](lab, values)

@@ -319,12 +319,13 @@ def test_the_command_scores_lines_and_runs_and_names_what_is_wrong(
 
 @pytest.mark.parametrize("objective", ["reward", "dpo"])
 def test_the_page_s_form_and_charts_take_pairs(lab: LabContext, objective: str) -> None:
-    from pages.finetune import charts, form, report, runs
+    from pages.finetune import charts, choices, form, report
+    from pages.finetune.run_panels import detail_value
 
     plan = replace(PLAN, model="llama", objective=objective, objective_settings={"share": 0.5, "left_out": "cid"})
-    assert form.plan_of(*form.values_of(plan, "named")) == (plan, "named")
-    _, methods, *_ = form.suited(lab, "llama", objective, "p_tuning")
-    offered = [name for _, name in methods["choices"]]
+    assert form.read_plan(form.write_plan(plan, "named")) == (plan, "named")
+    updates = choices.on_choice(lab, {"model": "llama", "objective": objective, "method": "p_tuning"})
+    offered = [name for _, name in updates["method"]["choices"]]
     assert ("p_tuning" in offered) == (objective == "dpo")
     assert "lora" in offered
     begun = training.start(lab, plan)
@@ -334,8 +335,9 @@ def test_the_page_s_form_and_charts_take_pairs(lab: LabContext, objective: str) 
     drawn = charts.curves([(view, curves)])
     assert len(drawn.data) == len(names) + 1  # the accuracy of the base is a line
     measured = reward_report.measured(held_out(), held_out(), np.ones(120), np.zeros(120))
-    table, plot, _ = report.draw(measured)
+    panels = report.updates(measured)
+    table, plot = panels["report"], panels["report_plot"]
     assert (table["rows"][0]["value"], table["rows"][0]["n"]) == ("1.000", "120")
     assert plot["value"] is not None
-    assert runs.detail(lab, replace(view, report=measured), ready=False, curves=curves)["facts"]
+    assert detail_value(lab, replace(view, report=measured), None)["facts"]
     training.cancel(lab, begun.run_id)

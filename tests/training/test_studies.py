@@ -170,7 +170,7 @@ def test_what_got_worse_is_named_figure_by_figure() -> None:
 def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_were_tuned(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pages.finetune import studies as page
+    from pages.finetune import study_tables
 
     kinds = {"small": "PEFT", "many": "multi-task", "one": "single-task"}
     monkeypatch.setattr(study_results, "tuned_how", lambda lab, name: kinds[name])
@@ -180,7 +180,7 @@ def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_
     assert [(suite, [one and one.model for one in row]) for suite, _, row in made.rows] == [
         ("qa", ["one", "many", "small"]), ("chat", ["one", None, None]),
     ]  # fmt: skip
-    drawn = page._matrix(made)
+    drawn = study_tables._matrix(made)
     assert drawn.count('class="change fell"') == 4
     assert "<b>-0.200</b> <small>(-0.300 to -0.100)</small>" in drawn
 

@@ -1,0 +1,141 @@
+"""Studies in tables: what each run took and scored, what a sweep found, what got worse."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from genai_lab.context import LabContext
+from genai_lab.services import evaluation
+from genai_lab.services.training import study_results
+from genai_lab.services.training.studies import StudyView
+from pages.components.head import empty_state_markup
+from pages.components.stats import NOTHING, seconds_text, share_text, size_text
+from pages.finetune import charts
+
+STRONGEST = 50  # percent of colour in a cell, at which text on it is still read well
+
+
+def render(lab: LabContext, view: StudyView) -> tuple[str, Any]:
+    """(the table as HTML, the chart or None)."""
+    links = ", ".join(
+        f'<a href="/evaluate?evaluation={number}">{html.escape(name)}</a>' for name, number in view.evaluations.items()
+    )
+    note = f'<p class="panel-note">Read every prediction: {links}.</p>' if links else ""
+    if view.kind == "sweep":
+        return _sweep_table(view), charts.sweep(view.runs, list(view.settings.get("grid", {})))
+    if view.kind in ("forgetting", "gate"):
+        found = study_results.changes(lab, view)
+        matrix = _matrix(study_results.forgotten(lab, found)) if view.kind == "forgetting" else ""
+        return matrix + _changes(found, view.kind) + note, None
+    lines = study_results.lines(lab, view)
+    name = next(iter(evaluation.show(lab, view.evaluations["held out"]).choices)).metric if lines else ""
+    measured = any(line.value is not None for line in lines)
+    figure = charts.scores(lines, name, costs=view.kind == "shots") if measured else None
+    return _lines(lines, view) + note, figure
+
+
+def _lines(lines: Sequence[study_results.Line], view: StudyView) -> str:
+    """One row a system: what it took and what it scored."""
+    if not lines:
+        return empty_state_markup("Nothing measured yet", "The runs are queued; scores come in when they have ended.")
+    what = ("System", "State", "Score, 95 % interval", "n", "Against the baseline", "Trained")
+    head = (*what, "Training", "Peak memory", "Artefact", "Prompt tokens", "A completion")
+    return _table(head, [_cells(line) for line in lines])
+
+
+def _cells(line: study_results.Line) -> list[str]:
+    run = line.run
+    out = run.outcome if run else {}
+    score = NOTHING
+    if line.value is not None:
+        score = f"{line.value:.3f}" + (f" ({line.low:.3f} to {line.high:.3f})" if line.low is not None else "")
+    against = "baseline" if line.baseline else NOTHING
+    if line.compared is not None:
+        found = line.compared.comparison
+        against = f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f}), p = {line.compared.p:.2g}"
+    share = share_text(out.get("trained"), out.get("parameters"))
+    return [
+        line.label,
+        run.status if run else "base",
+        score,
+        f"{line.n:,}" if line.n else NOTHING,
+        against,
+        share,
+        seconds_text(out.get("seconds")),
+        size_text(out.get("peak")),
+        size_text(out.get("bytes")),
+        f"{line.prompt_tokens:.0f}" if line.prompt_tokens is not None else NOTHING,
+        seconds_text(line.seconds),
+    ]
+
+
+def _sweep_table(view: StudyView) -> str:
+    rows = []
+    ended = [run.outcome["best_loss"] for run in view.runs if run.outcome.get("best_loss") is not None]
+    for run in view.runs:
+        loss = run.outcome.get("best_loss")
+        shown = f"{loss:.4f}{' (best)' if loss == min(ended) else ''}" if loss is not None else NOTHING
+        rows.append([f"{run.id}: {run.title}", run.status, shown, seconds_text(run.outcome.get("seconds"))])
+    return _table(("Run", "State", "Validation loss", "Training"), rows)
+
+
+def _changes(found: Sequence[study_results.Change], kind: str) -> str:
+    """Every figure of every suite, and a sentence that names what got worse."""
+    rows = []
+    for one in found:
+        values = [f"{v:.3f}" if v is not None else NOTHING for v in (one.before, one.after)]
+        p = f"{one.p:.2g}" if one.p is not None else NOTHING
+        rows.append([one.suite, one.model, one.figure or NOTHING, *values, change_text(one), p, one.verdict])
+    what = "Saved evaluation" if kind == "gate" else "Suite"
+    words = study_results.got_worse(found, "saved evaluations" if kind == "gate" else "suites")
+    return f'<p class="verdict" role="status">{html.escape(words)}</p>' + _table(
+        (what, "Model", "Figure", "Before", "After", "Change, 95 % interval", "p", "Verdict"), rows
+    )
+
+
+def _matrix(made: study_results.Forgotten) -> str:
+    """Suites by models: each cell the change with its interval, the more coloured the larger it is."""
+    changes = [one for _, _, row in made.rows for one in row if one is not None and one.compared is not None]
+    if not changes:
+        return ""
+    most = max(abs(one.gain) for one in changes) or 1.0
+    kinds = [(kind, sum(one == kind for one, _ in made.columns)) for kind in study_results.KINDS]
+    groups = "".join(f'<th scope="colgroup" colspan="{n}">{html.escape(kind)}</th>' for kind, n in kinds if n)
+    names = "".join(f'<th scope="col">{html.escape(name)}</th>' for _, name in made.columns)
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(suite)} <small>{html.escape(figure)}</small></th>'
+        + "".join(_change_cell(one, most) for one in row)
+        + "</tr>"
+        for suite, figure, row in made.rows
+    )
+    return (
+        '<div class="grid-scroll" tabindex="0" role="region" aria-label="Change by suite and model">'
+        f'<table class="grid changes"><thead><tr><th scope="col" rowspan="2">Change, 95 % interval</th>{groups}</tr>'
+        f"<tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _change_cell(one: study_results.Change | None, most: float) -> str:
+    if one is None or one.compared is None:
+        return f"<td>{NOTHING}</td>"
+    much = round(STRONGEST * abs(one.gain) / most)
+    tone = "fell" if one.gain < 0 else "rose"
+    value, _, interval = change_text(one).partition(" ")
+    told = f" <small>{one.verdict}</small>" if one.verdict in ("worse", "better") else ""
+    return f'<td class="change {tone}" style="--much:{much}%"><b>{value}</b> <small>{interval}</small>{told}</td>'
+
+
+def change_text(one: study_results.Change) -> str:
+    if one.compared is None:
+        return NOTHING
+    found = one.compared.comparison
+    return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return (
+        f'<div class="grid-scroll" tabindex="0" role="region" aria-label="Study"><table class="grid">'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
