@@ -32,16 +32,16 @@ def copy_component(button: gr.Button, source: Any) -> None:
 def copy_computed(button: gr.Button, fn: Callable[..., str], inputs: Sequence[Any] | set[Any], *bound: Any) -> None:
     """Copies what `fn(*bound, *inputs)` returns; the text passes through a box that is never shown."""
     box = gr.Textbox(visible="hidden", show_label=False, container=False)
-    made = button.click(guarded(fn, *bound), inputs, box, **PRIVATE)
-    made.success(None, box, None, js=_WRITE, **PRIVATE)
-    _say_copied(button, made)
+    text_event = button.click(guarded(fn, *bound), inputs, box, **PRIVATE)
+    text_event.success(None, box, None, js=_WRITE, **PRIVATE)
+    _say_copied(button, text_event)
 
 
 def _say_copied(button: gr.Button, after: Any = None) -> None:
     label = button.value
     copied = after.success if after is not None else button.click
-    done = copied(None, None, button, js="() => 'Copied'", **PRIVATE)
-    done.then(
+    label_set = copied(None, None, button, js="() => 'Copied'", **PRIVATE)
+    label_set.then(
         None,
         None,
         button,
@@ -55,5 +55,5 @@ def download_computed(
 ) -> None:
     """Saves what `fn(*bound, *inputs)` returns as a file of the browser's; nothing is written on the server."""
     box = gr.Textbox(visible="hidden", show_label=False, container=False)
-    made = button.click(guarded(fn, *bound), inputs, box, **PRIVATE)
-    made.success(None, box, None, js=_SAVE.replace("FILENAME", filename), **PRIVATE)
+    text_event = button.click(guarded(fn, *bound), inputs, box, **PRIVATE)
+    text_event.success(None, box, None, js=_SAVE.replace("FILENAME", filename), **PRIVATE)

@@ -31,16 +31,16 @@ def guarded(fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
     if inspect.isgeneratorfunction(fn):
 
         @functools.wraps(fn)
-        def wrapper(*values: Any) -> Any:
+        def wrapper(*args: object) -> Any:
             with _readable():
-                yield from fn(*bound, *values)
+                yield from fn(*bound, *args)
 
     else:
 
         @functools.wraps(fn)
-        def wrapper(*values: Any) -> Any:
+        def wrapper(*args: object) -> Any:
             with _readable():
-                return fn(*bound, *values)
+                return fn(*bound, *args)
 
     free = list(inspect.signature(fn).parameters.values())[len(bound) :]
     hints = typing.get_type_hints(fn)
@@ -57,7 +57,7 @@ def notice(message: str) -> None:
 
 def warned(message: str) -> None:
     """What could not be done as asked, in the corner, while the rest was."""
-    gr.Warning(html.escape(message, quote=False), duration=8, title="Not all of it")
+    gr.Warning(html.escape(message, quote=False), duration=8, title="Partly done")
 
 
 @contextmanager
@@ -69,9 +69,9 @@ def _readable() -> Iterator[None]:
     except gr.Error:
         raise
     except Exception as problem:
-        if told := databases.sentence(problem):
+        if sentence := databases.sentence(problem):
             log.warning("the database cannot be used: %s", databases.reason(problem))
-            raise shown(told, "That did not work") from problem
+            raise shown(sentence, "That did not work") from problem
         code = secrets.token_hex(2)
         log.exception("error %s", code)
         raise shown(

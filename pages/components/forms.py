@@ -56,26 +56,26 @@ class Form:
     def __getitem__(self, name: str) -> Any:
         return self.components[name]
 
-    def add(self, components: Mapping[str, Block] | None = None, /, **more: Block) -> None:
+    def add(self, components: Mapping[str, Block] | None = None, /, **named: Block) -> None:
         """Adds components that are drawn already."""
-        for name, component in {**(components or {}), **more}.items():
+        for name, component in {**(components or {}), **named}.items():
             if name in self.components:
                 raise ValueError(f"two components of a form are called {name!r}")
             self.components[name] = component
 
     def include(self, other: "Form", names: Iterable[str] | None = None, section: str = "") -> list[str]:
         """Adds components of another form, under names within `section` where there is one; returns these names."""
-        chosen = list(other.components if names is None else names)
-        within = {name: f"{section}.{name}" if section else name for name in chosen}
-        self.add({within[name]: other[name] for name in chosen})
+        included = list(other.components if names is None else names)
+        within = {name: f"{section}.{name}" if section else name for name in included}
+        self.add({within[name]: other[name] for name in included})
         return list(within.values())
 
     def add_settings(self, cls: type, names: Sequence[str] | None = None, *, section: str = "", **layout: Any) -> list:
         """Draws inputs for a settings dataclass here (see `draw_settings`); returns the names that they have in the
         form.
         """
-        drawn = draw_settings(cls, names, **layout)
-        within = {f"{section}.{name}" if section else name: component for name, component in drawn.items()}
+        inputs = draw_settings(cls, names, **layout)
+        within = {f"{section}.{name}" if section else name: component for name, component in inputs.items()}
         self.add(within)
         return list(within)
 
@@ -163,11 +163,11 @@ class Form:
         proposal is taken over. Values for outputs that are no inputs, and choices of fields, are applied at once. Where
         only a part is taken over, the fields of `otherwise` get its values. Returns the last dependency.
         """
-        asked_for = list(dict.fromkeys([*choices, *inputs]))
-        watched = [*choices, *(name for name in outputs if name in asked_for and name not in choices)]
+        question_names = list(dict.fromkeys([*choices, *inputs]))
+        watched = [*choices, *(name for name in outputs if name in question_names and name not in choices)]
         box = gr.Textbox("", visible="hidden", show_label=False, container=False)
         relay = Form(**{"proposal box": box})
-        relay.include(self, dict.fromkeys([*asked_for, *outputs]))
+        relay.include(self, dict.fromkeys([*question_names, *outputs]))
 
         def answer(values: Values) -> Updates:
             updates = fn(*bound, values)
@@ -180,7 +180,12 @@ class Form:
 
         answer.__name__ = getattr(fn, "__name__", "answer")
         first = relay.on(
-            event, answer, inputs=asked_for, outputs=[*outputs, "proposal box"], trigger_mode="always_last", queue=False
+            event,
+            answer,
+            inputs=question_names,
+            outputs=[*outputs, "proposal box"],
+            trigger_mode="always_last",
+            queue=False,
         )
         fields_ = self.pick(watched)
         script = _PROPOSAL_SCRIPT
@@ -232,8 +237,8 @@ def read_draft(
     if not isinstance(draft, dict):
         return None
     draft = {(aliases or {}).get(name, name): value for name, value in draft.items()}
-    known = {name: draft[name] for name in names if name in draft}
-    return known or None
+    present = {name: draft[name] for name in names if name in draft}
+    return present or None
 
 
 def section(values: Values, name: str) -> dict[str, Any]:
@@ -263,6 +268,6 @@ def _split_proposals(updates: Updates, names: set[str]) -> tuple[Updates, dict[s
             continue
         if "value" in update:
             proposed[name] = update["value"]
-        if rest := {key: value for key, value in update.items() if key not in ("value", "__type__")}:
-            now[name] = gr.update(**rest)
+        if properties := {key: value for key, value in update.items() if key not in ("value", "__type__")}:
+            now[name] = gr.update(**properties)
     return now, proposed

@@ -55,8 +55,8 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {key: _each(one, change) for key, one in value.items()}
-    return [_each(one, change) for one in value] if isinstance(value, (list, tuple)) else value
+        return {key: _each(item, change) for key, item in value.items()}
+    return [_each(item, change) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def page_head(title: str, sentence: str) -> gr.HTML:

@@ -80,13 +80,13 @@ def build(lab: LabContext, kinds: tuple[str, ...]) -> gr.HTML:
 
 
 def draw(lab: LabContext, kinds: tuple[str, ...]) -> Sequence[Any]:
-    found = rows(lab, kinds)
-    return found, found
+    recent_jobs = rows(lab, kinds)
+    return recent_jobs, recent_jobs
 
 
 def tick(lab: LabContext, kinds: tuple[str, ...], seen: list[Any]) -> Any:
-    found = rows(lab, kinds)
-    return gr.skip() if found == seen else (found, found)
+    recent_jobs = rows(lab, kinds)
+    return gr.skip() if recent_jobs == seen else (recent_jobs, recent_jobs)
 
 
 def cancelled(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
@@ -117,8 +117,8 @@ def link_of(view: jobs.JobView) -> str:
         "keep": ("/finetune?run=", view.settings.get("run")),
         "campaign": ("/feedback?campaign=", view.settings.get("campaign")),
     }
-    place, number = places.get(view.kind, ("", None))
-    return f"{place}{number}" if number and view.status != "failed" else f"/jobs?job={view.id}"
+    index, number = places.get(view.kind, ("", None))
+    return f"{index}{number}" if number and view.status != "failed" else f"/jobs?job={view.id}"
 
 
 def row(view: jobs.JobView) -> dict[str, Any]:

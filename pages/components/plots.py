@@ -54,9 +54,9 @@ def layout(height: int = 260, **more: Any) -> dict[str, Any]:
     }
 
 
-def figure(data: Sequence[dict[str, Any]], made: dict[str, Any]) -> go.Figure:
+def figure(data: Sequence[dict[str, Any]], figure_layout: dict[str, Any]) -> go.Figure:
     """A figure from plain dictionaries; skipping the validation keeps a slider's chart under 150 ms."""
-    return go.Figure({"data": list(data), "layout": made}, skip_invalid=True)
+    return go.Figure({"data": list(data), "layout": figure_layout}, skip_invalid=True)
 
 
 def microscope_figure(view: Microscope | None, message: str = "") -> go.Figure:
@@ -70,9 +70,9 @@ def microscope_figure(view: Microscope | None, message: str = "") -> go.Figure:
     names = [_name(view.tokens[i], i == view.chosen) for i in rows]
     places = [str(n) for n in range(len(rows))]
     high = max(stage.probabilities[i] for stage in view.stages for i in rows) * 1.18 or 1.0
-    made = layout(height=70 + 19 * len(rows), barmode="overlay", bargap=0.28, showlegend=False)
-    made["margin"] = {"l": 96, "r": 8, "t": 40, "b": 26}
-    made["yaxis"] = {
+    figure_layout = layout(height=70 + 19 * len(rows), barmode="overlay", bargap=0.28, showlegend=False)
+    figure_layout["margin"] = {"l": 96, "r": 8, "t": 40, "b": 26}
+    figure_layout["yaxis"] = {
         "tickvals": places,
         "ticktext": names,
         "autorange": "reversed",
@@ -84,17 +84,17 @@ def microscope_figure(view: Microscope | None, message: str = "") -> go.Figure:
     data, notes = [], []
     for column, stage in enumerate(view.stages):
         data.append(_bars(view, column, rows, places))
-        made[_axis("xaxis", column)] = _column(column, len(view.stages), high)
+        figure_layout[_axis("xaxis", column)] = _column(column, len(view.stages), high)
         notes.append(_title(stage, column))
-    return figure(data, made | {"annotations": notes})
+    return figure(data, figure_layout | {"annotations": notes})
 
 
 def _blank(message: str) -> go.Figure:
-    made = layout(height=160)
-    made["xaxis"] = made["yaxis"] = {"visible": False}
+    figure_layout = layout(height=160)
+    figure_layout["xaxis"] = figure_layout["yaxis"] = {"visible": False}
     lines = "<br>".join(html.escape(line) for line in textwrap.wrap(message, 44))
     note = {"text": lines, "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
-    return figure([], made | {"annotations": [note]})
+    return figure([], figure_layout | {"annotations": [note]})
 
 
 def _rows(view: Microscope) -> list[int]:
@@ -106,10 +106,10 @@ def _rows(view: Microscope) -> list[int]:
     return sorted(best, key=lambda i: -first[i])
 
 
-def _name(text: str, chosen: bool) -> str:
-    shown = text.replace(" ", "·").replace("\n", "↵").replace("\t", "→") or "∅"
-    shown = html.escape(shown if len(shown) <= 12 else shown[:11] + "…", quote=False)
-    return f"<b>▸ {shown}</b>" if chosen else shown
+def _name(text: str, selected: bool) -> str:
+    visible = text.replace(" ", "·").replace("\n", "↵").replace("\t", "→") or "∅"
+    visible = html.escape(visible if len(visible) <= 12 else visible[:11] + "…", quote=False)
+    return f"<b>▸ {visible}</b>" if selected else visible
 
 
 def _bars(view: Microscope, column: int, rows: list[int], places: list[str]) -> dict[str, Any]:
@@ -142,9 +142,9 @@ def _bars(view: Microscope, column: int, rows: list[int], places: list[str]) -> 
 def _column(column: int, columns: int, high: float) -> dict[str, Any]:
     gap = 0.02
     width = (1 - gap * (columns - 1)) / columns
-    left = column * (width + gap)
+    start = column * (width + gap)
     return {
-        "domain": [left, left + width],
+        "domain": [start, start + width],
         "range": [0, high],
         "gridcolor": GRID,
         "zeroline": True,

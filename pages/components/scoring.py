@@ -44,18 +44,18 @@ def scored(lab: LabContext, runs_of: Callable[[Any], Sequence[int]], judge: str 
     return _table(rewards.of_runs(lab, judge, runs_of(source)))
 
 
-def _table(found: Sequence[rewards.Scored]) -> str:
+def _table(scores: Sequence[rewards.Scored]) -> str:
     head = (
-        f'<p class="quiet" role="status">{len(found):,} completion{"s" if len(found) > 1 else ""}; higher rewards are '
-        "better, and only differences on the same prompt mean something.</p>"
+        f'<p class="quiet" role="status">{len(scores):,} completion{"s" if len(scores) > 1 else ""}; higher rewards '
+        "are better, and only differences on the same prompt mean something.</p>"
     )
     rows = ""
-    for prompt, group in groupby(found, key=lambda one: one.prompt):
+    for prompt, group in groupby(scores, key=lambda score: score.prompt):
         rows += f'<tr><td colspan="4"><p><small>{html.escape(_cut(prompt))}</small></p></td></tr>'
         rows += "".join(
-            f'<tr><td>{one.reward:.3f}</td><td><a href="/?run={one.run}">{one.run}</a></td>'
-            f"<td>{html.escape(one.model)}</td><td><p>{html.escape(_cut(one.text))}</p></td></tr>"
-            for one in group
+            f'<tr><td>{score.reward:.3f}</td><td><a href="/?run={score.run}">{score.run}</a></td>'
+            f"<td>{html.escape(score.model)}</td><td><p>{html.escape(_cut(score.text))}</p></td></tr>"
+            for score in group
         )
     return (
         f'{head}<div class="grid-scroll" tabindex="0" role="region" aria-label="Completions by reward">'

@@ -56,16 +56,16 @@ class Selection:
     def _wrapped(self, fn: Callable[..., Any], bound: tuple[Any, ...], choosing: bool) -> Callable[..., Any]:
         inner = guarded(fn, *bound)
 
-        def answer(visitor: gr.Request, *given: Any) -> Any:
-            choice = self._key(given)
+        def answer(visitor: gr.Request, *arguments: Any) -> Any:
+            choice = self._key(arguments)
             if choosing:
                 self.choose(visitor.session_hash, choice)
-            made = inner(*given)
-            return made if self.holds(visitor.session_hash, choice) else gr.skip()
+            result = inner(*arguments)
+            return result if self.holds(visitor.session_hash, choice) else gr.skip()
 
         free = list(inspect.signature(inner).parameters.values())
-        asked = inspect.Parameter("visitor", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)
-        answer.__signature__ = inspect.Signature([asked, *free])  # type: ignore[attr-defined]
+        request_parameter = inspect.Parameter("visitor", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request)
+        answer.__signature__ = inspect.Signature([request_parameter, *free])  # type: ignore[attr-defined]
         answer.__annotations__ = {**getattr(inner, "__annotations__", {}), "visitor": gr.Request}
         answer.__name__ = getattr(fn, "__name__", "answer")
         return answer

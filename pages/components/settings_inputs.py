@@ -41,14 +41,14 @@ def read_settings(cls: type[Settings], values: Values, **fixed: Any) -> Settings
 
     The dataclass raises its own LabError for a value outside its range.
     """
-    known = {item.name: _from_input(values[item.name], item) for item in fields_of(cls) if item.name in values}
-    return cls(**known | fixed)
+    present = {item.name: _from_input(values[item.name], item) for item in fields_of(cls) if item.name in values}
+    return cls(**present | fixed)
 
 
 def write_settings(settings: Any, names: Iterable[str] | None = None) -> Updates:
     """The values that put `settings` into their inputs, or into `names` of them."""
-    chosen = setting_names(type(settings)) if names is None else names
-    return {name: _to_input(getattr(settings, name)) for name in chosen}
+    selected = setting_names(type(settings)) if names is None else names
+    return {name: _to_input(getattr(settings, name)) for name in selected}
 
 
 def draw_settings(
@@ -65,9 +65,9 @@ def draw_settings(
     With `across` that many stand side by side, as plain fields. Each input's elem_id is `prefix-name`.
     """
     by_name = {item.name: item for item in fields_of(cls)}
-    chosen = [by_name[name] for name in (names if names is not None else by_name)]
-    first = [item for item in chosen if not (more and item.more)]
-    rest = [item for item in chosen if item not in first]
+    selected = [by_name[name] for name in (names if names is not None else by_name)]
+    first = [item for item in selected if not (more and item.more)]
+    further = [item for item in selected if item not in first]
     inputs: dict[str, gr.components.Component] = {}
     if first and across > 1:
         for start in range(0, len(first), across):
@@ -77,9 +77,9 @@ def draw_settings(
     elif first:
         with gr.Group():
             inputs |= {item.name: _input(item, prefix) for item in first}
-    if rest:
+    if further:
         with gr.Accordion(more, open=False, elem_id=f"{prefix}-more"), gr.Group():
-            inputs |= {item.name: _input(item, prefix) for item in rest}
+            inputs |= {item.name: _input(item, prefix) for item in further}
     return inputs
 
 

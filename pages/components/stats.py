@@ -51,15 +51,15 @@ def count_text(count: int | None) -> str:
     return str(count)
 
 
-def share_text(part: int | None, whole: int | None) -> str:
+def share_text(part: int | None, total: int | None) -> str:
     """Parameters out of all: 244k of 5.0M (4.8 %)."""
-    if not part or not whole:
+    if not part or not total:
         return NOTHING
-    percent = 100 * part / whole
+    percent = 100 * part / total
     return (
-        f"{count_text(part)} of {count_text(whole)} ({percent:.0f} %)"
+        f"{count_text(part)} of {count_text(total)} ({percent:.0f} %)"
         if percent >= 10
-        else (f"{count_text(part)} of {count_text(whole)} ({percent:.2g} %)")
+        else (f"{count_text(part)} of {count_text(total)} ({percent:.2g} %)")
     )
 
 

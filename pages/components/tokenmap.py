@@ -97,13 +97,13 @@ def _alternatives(token: Token) -> list[list[Any]]:
     first, last = token.stages[0], token.stages[-1]
     after = dict(zip(last.ids, last.probabilities, strict=True))
     rows = zip(first.ids, first.texts, first.probabilities, strict=True)
-    found = {one: [one, text, _short(likely), None] for one, text, likely in rows}
+    alternatives = {one: [one, text, _short(likely), None] for one, text, likely in rows}
     for one, text in zip(last.ids, last.texts, strict=True):
-        found.setdefault(one, [one, text, None, None])
+        alternatives.setdefault(one, [one, text, None, None])
     if len(token.stages) > 1:
-        for token_id, row in found.items():
+        for token_id, row in alternatives.items():
             row[3] = _short(after.get(token_id, 0.0))
-    return sorted(found.values(), key=lambda row: -(row[2] or 0.0))
+    return sorted(alternatives.values(), key=lambda row: -(row[2] or 0.0))
 
 
 def _list(items: Sequence[str]) -> str:

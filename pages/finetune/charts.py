@@ -40,69 +40,76 @@ def curves(runs: Sequence[tuple[TrainingView, Mapping[str, Points]]]) -> go.Figu
 
     The score of the base, which is that of step 0, is a line through the chart of scores.
     """
-    panels = PANELS + tuple(one for one in OF_SOME if any(name in found for _, found in runs for name in one[1]))
+    panels = PANELS + tuple(
+        panel for panel in OF_SOME if any(name in points_by_name for _, points_by_name in runs for name in panel[1])
+    )
     rows = -(-len(panels) // 3)
-    made = layout(height=215 * rows, showlegend=True)
-    made["legend"] = {"orientation": "h", "y": 1.12, "x": 0}
-    made["margin"] = {"l": 44, "r": 12, "t": 30, "b": 30}
-    del made["xaxis"], made["yaxis"]
+    figure_layout = layout(height=215 * rows, showlegend=True)
+    figure_layout["legend"] = {"orientation": "h", "y": 1.12, "x": 0}
+    figure_layout["margin"] = {"l": 44, "r": 12, "t": 30, "b": 30}
+    del figure_layout["xaxis"], figure_layout["yaxis"]
     data: list[dict[str, Any]] = []
     notes = []
-    for place, (title, names) in enumerate(panels):
-        column, row = place % 3, place // 3
-        own = "" if place == 0 else str(place + 1)
-        left, low = column * 0.35, (1 + SPARE) / rows * (rows - 1 - row)
-        made[f"xaxis{own}"] = {"domain": [left, left + 0.29], "anchor": f"y{own}", "gridcolor": GRID, "zeroline": False}
-        made[f"yaxis{own}"] = {
-            "domain": [low, low + (1 + SPARE) / rows - SPARE],
-            "anchor": f"x{own}",
+    for index, (title, names) in enumerate(panels):
+        column, row = index % 3, index // 3
+        axis = "" if index == 0 else str(index + 1)
+        start, low = column * 0.35, (1 + SPARE) / rows * (rows - 1 - row)
+        figure_layout[f"xaxis{axis}"] = {
+            "domain": [start, start + 0.29],
+            "anchor": f"y{axis}",
             "gridcolor": GRID,
             "zeroline": False,
         }
-        notes.append(_note(title, own))
-        for number, (view, found) in enumerate(runs):
+        figure_layout[f"yaxis{axis}"] = {
+            "domain": [low, low + (1 + SPARE) / rows - SPARE],
+            "anchor": f"x{axis}",
+            "gridcolor": GRID,
+            "zeroline": False,
+        }
+        notes.append(_note(title, axis))
+        for number, (view, points_by_name) in enumerate(runs):
             for name in names:
-                if points := found.get(name):
+                if points := points_by_name.get(name):
                     colour = PALETTE[number % len(PALETTE)]
-                    data.append(_curve(view, name, points, colour, own, place == 0))
+                    data.append(_curve(view, name, points, colour, axis, index == 0))
                     if title.startswith("Task score") and points[0][0] == 0 and len(points) > 1:
-                        data.append(_base_line(view, points, colour, own))
-    made["annotations"] = notes
-    return figure(data, made)
+                        data.append(_base_line(view, points, colour, axis))
+    figure_layout["annotations"] = notes
+    return figure(data, figure_layout)
 
 
-def _note(title: str, own: str) -> dict[str, Any]:
+def _note(title: str, axis: str) -> dict[str, Any]:
     return {
-        "text": title, "showarrow": False, "xref": f"x{own} domain", "yref": f"y{own} domain", "x": 0, "y": 1,
+        "text": title, "showarrow": False, "xref": f"x{axis} domain", "yref": f"y{axis} domain", "x": 0, "y": 1,
         "xanchor": "left", "yanchor": "bottom", "yshift": 3, "font": {"size": 11},
     }  # fmt: skip
 
 
-def _curve(view: TrainingView, name: str, points: Points, colour: str, own: str, legend: bool) -> dict[str, Any]:
-    kept = list(points[:: max(1, len(points) // POINTS)])
-    kept = kept if kept[-1] == points[-1] else [*kept, points[-1]]
-    held = name.startswith("validation")
+def _curve(view: TrainingView, name: str, points: Points, colour: str, axis: str, legend: bool) -> dict[str, Any]:
+    thinned = list(points[:: max(1, len(points) // POINTS)])
+    thinned = thinned if thinned[-1] == points[-1] else [*thinned, points[-1]]
+    validation = name.startswith("validation")
     scale = 1e-6 if name == "memory" else 1.0
     return {
         "type": "scatter",
-        "mode": "lines+markers" if held else "lines",
-        "name": html.escape(f"{view.title}{' (validation)' if held else ''}"),
-        "x": [step for step, _ in kept],
-        "y": [scale * value for _, value in kept],
-        "xaxis": f"x{own}",
-        "yaxis": f"y{own}",
+        "mode": "lines+markers" if validation else "lines",
+        "name": html.escape(f"{view.title}{' (validation)' if validation else ''}"),
+        "x": [step for step, _ in thinned],
+        "y": [scale * value for _, value in thinned],
+        "xaxis": f"x{axis}",
+        "yaxis": f"y{axis}",
         "showlegend": legend,
-        "line": {"color": colour, "width": 1.5, "dash": "dot" if held else "solid"},
+        "line": {"color": colour, "width": 1.5, "dash": "dot" if validation else "solid"},
         "marker": {"size": 5},
         "hovertemplate": f"step %{{x}}<br>{html.escape(name)} %{{y:.4g}}<extra>{html.escape(view.title)}</extra>",
     }
 
 
-def _base_line(view: TrainingView, points: Points, colour: str, own: str) -> dict[str, Any]:
+def _base_line(view: TrainingView, points: Points, colour: str, axis: str) -> dict[str, Any]:
     value = points[0][1]
     return {
         "type": "scatter", "mode": "lines", "name": html.escape(f"{view.title} (base)"), "showlegend": False,
-        "x": [points[0][0], points[-1][0]], "y": [value, value], "xaxis": f"x{own}", "yaxis": f"y{own}",
+        "x": [points[0][0], points[-1][0]], "y": [value, value], "xaxis": f"x{axis}", "yaxis": f"y{axis}",
         "line": {"color": colour, "width": 1, "dash": "dash"},
         "hovertemplate": f"base %{{y:.4g}}<extra>{html.escape(view.title)}</extra>",
     }  # fmt: skip
@@ -113,42 +120,42 @@ COSTS = (("Prompt tokens", "prompt_tokens", "%{x:,.0f} tokens"), ("Seconds a com
 
 def scores(lines: Sequence[Line], name: str, *, costs: bool = False) -> go.Figure:
     """One point a system with its 95 % interval, from the first to the last; with `costs` what it takes beside it."""
-    found = [line for line in lines if line.value is not None and line.low is not None and line.high is not None]
-    made = layout(height=90 + 34 * max(1, len(found)), showlegend=False)
-    made["margin"] = {"l": 190, "r": 24, "t": 12, "b": 40}
-    made["xaxis"] = made["xaxis"] | {"title": {"text": f"{name}, 95 % interval"}}
-    made["yaxis"] = {"autorange": "reversed", "gridcolor": GRID, "zeroline": False, "automargin": True}
-    systems = [html.escape(line.label) for line in found]
-    colours = [PALETTE[0] if line.run else PALETTE[1] for line in found]
+    complete = [line for line in lines if line.value is not None and line.low is not None and line.high is not None]
+    figure_layout = layout(height=90 + 34 * max(1, len(complete)), showlegend=False)
+    figure_layout["margin"] = {"l": 190, "r": 24, "t": 12, "b": 40}
+    figure_layout["xaxis"] = figure_layout["xaxis"] | {"title": {"text": f"{name}, 95 % interval"}}
+    figure_layout["yaxis"] = {"autorange": "reversed", "gridcolor": GRID, "zeroline": False, "automargin": True}
+    systems = [html.escape(line.label) for line in complete]
+    colours = [PALETTE[0] if line.run else PALETTE[1] for line in complete]
     data: list[dict[str, Any]] = [{
         "type": "scatter",
         "mode": "markers",
-        "x": [line.value for line in found],
+        "x": [line.value for line in complete],
         "y": systems,
         "error_x": {
             "type": "data", "symmetric": False,
-            "array": [(line.high or 0) - (line.value or 0) for line in found],
-            "arrayminus": [(line.value or 0) - (line.low or 0) for line in found],
+            "array": [(line.high or 0) - (line.value or 0) for line in complete],
+            "arrayminus": [(line.value or 0) - (line.low or 0) for line in complete],
             "color": PALETTE[0], "thickness": 1.5,
         },
         "marker": {"size": 8, "color": colours},
         "hovertemplate": "%{y}: %{x:.3f}<extra></extra>",
     }]  # fmt: skip
     if costs:
-        made["xaxis"]["domain"] = [0, 0.44]
-        for place, (title, field, shown) in enumerate(COSTS, 2):
+        figure_layout["xaxis"]["domain"] = [0, 0.44]
+        for index, (title, field, hover) in enumerate(COSTS, 2):
             axis = {
                 "title": {"text": title},
-                "domain": [0.32 * place - 0.14, 0.32 * place + 0.1],
+                "domain": [0.32 * index - 0.14, 0.32 * index + 0.1],
                 "rangemode": "tozero",
             }
-            made[f"xaxis{place}"] = {"gridcolor": GRID, "zeroline": False, "nticks": 4, **axis}
+            figure_layout[f"xaxis{index}"] = {"gridcolor": GRID, "zeroline": False, "nticks": 4, **axis}
             data.append({
-                "type": "bar", "orientation": "h", "xaxis": f"x{place}", "yaxis": "y", "width": 0.4,
-                "x": [getattr(line, field) for line in found], "y": systems, "marker": {"color": colours},
-                "hovertemplate": f"%{{y}}: {shown}<extra></extra>",
+                "type": "bar", "orientation": "h", "xaxis": f"x{index}", "yaxis": "y", "width": 0.4,
+                "x": [getattr(line, field) for line in complete], "y": systems, "marker": {"color": colours},
+                "hovertemplate": f"%{{y}}: {hover}<extra></extra>",
             })  # fmt: skip
-    return figure(data, made)
+    return figure(data, figure_layout)
 
 
 def sweep(views: Sequence[TrainingView], names: Sequence[str]) -> go.Figure | None:
@@ -160,19 +167,19 @@ def sweep(views: Sequence[TrainingView], names: Sequence[str]) -> go.Figure | No
     losses = [float(view.outcome["best_loss"]) for view in ended]
     dimensions = [_dimension(label, values) for label, values in columns]
     dimensions.append({"label": "validation loss", "values": losses})
-    made = layout(height=320)
-    made["margin"] = {"l": 70, "r": 70, "t": 46, "b": 24}
+    figure_layout = layout(height=320)
+    figure_layout["margin"] = {"l": 70, "r": 70, "t": 46, "b": 24}
     line = {"color": losses, "colorscale": [[0, PALETTE[2]], [1, PALETTE[3]]], "showscale": False}
-    return figure([{"type": "parcoords", "dimensions": dimensions, "line": line}], made)
+    return figure([{"type": "parcoords", "dimensions": dimensions, "line": line}], figure_layout)
 
 
 def _dimension(label: str, values: list[Any]) -> dict[str, Any]:
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        known = sorted(set(values))
+        distinct = sorted(set(values))
         return {
             "label": label,
-            "values": [known.index(value) for value in values],
-            **_ticks([f"{one:g}" for one in known]),
+            "values": [distinct.index(value) for value in values],
+            **_ticks([f"{number:g}" for number in distinct]),
         }
     texts = sorted({str(value) for value in values})
     return {"label": label, "values": [texts.index(str(value)) for value in values], **_ticks(texts)}
@@ -187,7 +194,7 @@ def _last(path: str) -> str:
 
 
 def _value(plan: dict[str, Any], path: str) -> Any:
-    place: Any = plan
+    node: Any = plan
     for name in path.split("."):
-        place = place.get(name) if isinstance(place, dict) else None
-    return place
+        node = node.get(name) if isinstance(node, dict) else None
+    return node

@@ -21,24 +21,24 @@ def form_updates(lab: LabContext, values: Values | None) -> Updates:
     warning. Without values, a form to begin with.
     """
     fresh = values is None
-    wanted = dict(values) if values is not None else write_plan(Plan("starter-seq2seq", (DatasetSpec(""),)))
+    requested = dict(values) if values is not None else write_plan(Plan("starter-seq2seq", (DatasetSpec(""),)))
     bases = [view.card.name for view in models.catalogue(lab) if _is_tunable(view)]
     sets = dataset_names(lab)
-    model = wanted["model"] if wanted["model"] in bases else None
-    dataset = dataset_called(sets, wanted["dataset"])
+    model = requested["model"] if requested["model"] in bases else None
+    dataset = dataset_called(sets, requested["dataset"])
     if fresh:
         model, dataset = model or next(iter(bases), None), next(iter(sets), None)
-    elif wanted["model"] and model is None:
-        warned(f"{_why_not(lab, wanted['model'])}; the field Base model is left empty.")
-    if wanted["dataset"] and dataset is None:
-        warned(f"The dataset {wanted['dataset']} is not in use here; the field Dataset is left empty.")
+    elif requested["model"] and model is None:
+        warned(f"{_why_not(lab, requested['model'])}; the field Base model is left empty.")
+    if requested["dataset"] and dataset is None:
+        warned(f"The dataset {requested['dataset']} is not in use here; the field Dataset is left empty.")
     choices, best = template_choices(lab, dataset)
-    chosen = best if fresh and wanted["objective"] == "instruction" else wanted["templates"]
+    selected = best if fresh and requested["objective"] == "instruction" else requested["templates"]
     return {
-        **wanted,
+        **requested,
         "model": gr.update(choices=bases, value=model),
         "dataset": gr.update(choices=sets, value=dataset),
-        "templates": gr.update(choices=choices, value=chosen),
+        "templates": gr.update(choices=choices, value=selected),
     }
 
 
@@ -117,8 +117,8 @@ def on_choice(lab: LabContext, values: Values) -> Updates:
         updates[family] = gr.update(choices=choices, value=current[family])
     for name, member, settings in members():
         family = name.partition(".")[0]
-        shown = current[family] == member and bool(settings.__dataclass_fields__)
-        updates[f"{name}.group"] = gr.update(visible=shown)
+        visible = current[family] == member and bool(settings.__dataclass_fields__)
+        updates[f"{name}.group"] = gr.update(visible=visible)
     return updates
 
 

@@ -75,8 +75,8 @@ def groups() -> list[str]:
 
 def input_names() -> list[str]:
     """Every input that makes the plan."""
-    own = [f"{name}.{item.name}" for name, _, settings in members() for item in fields_of(settings)]
-    return [*PLAN, *own, *(f"training.{name}" for name in (*FIRST, *REST))]
+    member_settings = [f"{name}.{item.name}" for name, _, settings in members() for item in fields_of(settings)]
+    return [*PLAN, *member_settings, *(f"training.{name}" for name in (*FIRST, *REST))]
 
 
 def draw(form: Form, between: Callable[[], None]) -> None:
@@ -278,13 +278,13 @@ def write_plan(plan: Plan, name: str = "") -> dict[str, Any]:
         "other_models": "\n".join(f"{role}: {model}" for role, model in plan.models.items()),
         **in_section(write_settings(plan.training), "training"),
     }
-    chosen = {"objective": plan.objective_settings, "method": plan.method_settings}
+    own_settings = {"objective": plan.objective_settings, "method": plan.method_settings}
     for family, registry in FAMILIES.items():
         registry.get(values[family])  # raises LabError for an unknown name
         for member in registry:
             entry = registry.get(member)
-            own = chosen[family] if member == values[family] else {}
-            settings = checked_settings(entry.settings, own, entry.title)
+            given_settings = own_settings[family] if member == values[family] else {}
+            settings = checked_settings(entry.settings, given_settings, entry.title)
             values |= in_section(write_settings(settings), f"{family}.{member}")
     return values
 

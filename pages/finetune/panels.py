@@ -33,11 +33,11 @@ MEMORY = """
 
 def about_markup(objective: str, method: str, last: str) -> str:
     """What is learned and what is trained, with `last` as HTML below."""
-    chosen = OBJECTIVES.get(objective), METHODS.get(method)
+    entries = OBJECTIVES.get(objective), METHODS.get(method)
     lines = [
         *(
             f"<b>{html.escape(entry.title)}.</b> {html.escape(entry.about)} <small>{html.escape(entry.source)}</small>"
-            for entry in chosen
+            for entry in entries
         ),
         last,
     ]
@@ -59,7 +59,7 @@ def passes_text(plan: Plan, resolved: preparation.ResolvedPlan) -> str:
 
 def batch_value(batch: FirstBatch) -> dict[str, Any]:
     kinds = {kind for row in batch.rows for _, kind in (*row.tokens, *row.target)}
-    words = {
+    titles = {
         "read": "read", "trained": "learned", "masked": "masked", "corrupted": "corrupted", "padded": "padding",
     }  # fmt: skip
     prepared = batch.prepared
@@ -75,7 +75,7 @@ def batch_value(batch: FirstBatch) -> dict[str, Any]:
     )
     return {
         "note": note.strip(),
-        "legend": [[kind, word] for kind, word in words.items() if kind in kinds],
+        "legend": [[kind, word] for kind, word in titles.items() if kind in kinds],
         "rows": [
             {"tokens": _token_pairs(row.tokens), "target": _token_pairs(row.target), "label": row.label or "–"}
             for row in batch.rows
@@ -87,7 +87,7 @@ def _token_pairs(tokens: Sequence[tuple[str, str]]) -> list[list[str]]:
     return [[text.replace("\n", "↵"), kind] for text, kind in tokens[:400]]
 
 
-def memory_value(estimate: estimates.Estimate, chosen: str = "") -> dict[str, Any]:
+def memory_value(estimate: estimates.Estimate, gpu_name: str = "") -> dict[str, Any]:
     """Bars by kind; what fits."""
     memory = estimate.memory
     kinds = {
@@ -107,9 +107,9 @@ def memory_value(estimate: estimates.Estimate, chosen: str = "") -> dict[str, An
         if smallest
         else "more than any single one holds: use several processes and sharding."
     )
-    if chosen in estimates.GPUS:
-        size = estimates.GPUS[chosen]
-        gpu = f"{'fits into' if needed <= size else 'does not fit into'} {chosen} with {size_text(size)}; {gpu}"
+    if gpu_name in estimates.GPUS:
+        size = estimates.GPUS[gpu_name]
+        gpu = f"{'fits into' if needed <= size else 'does not fit into'} {gpu_name} with {size_text(size)}; {gpu}"
     return {
         "note": f"Estimated for batches of {rows}; {share}{per_process}.",
         "bars": [

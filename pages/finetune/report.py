@@ -45,10 +45,10 @@ def updates(report: dict[str, Any], implicit: bool = False) -> Updates:
     if not report:
         return {"report": {"rows": []}, "report_plot": gr.update(visible=False), "worst_pairs": []}
     rows = [_row("This policy's implicit reward" if implicit else "This reward model", report["accuracy"])]
-    rows += [_row(f"Baseline: {name}", one) for name, one in report["baselines"].items()]
+    rows += [_row(f"Baseline: {name}", entry) for name, entry in report["baselines"].items()]
     for title, key in (("annotator", "by_annotator"), ("criterion", "by_criterion")):
         if len(report[key]) > 1:
-            rows += [_row(f"On pairs of {title} {name}", one) for name, one in report[key].items()]
+            rows += [_row(f"On pairs of {title} {name}", entry) for name, entry in report[key].items()]
     length = report["length"]
     notes = [
         f"{report['n']:,} pairs of {report['prompts']:,} prompts held out; {report['training_pairs']:,} to learn from.",
@@ -58,33 +58,43 @@ def updates(report: dict[str, Any], implicit: bool = False) -> Updates:
         notes.append(f"Spearman's correlation of reward and length {length['score']:.2f}.")
     worst = [
         {
-            **{name: one[name][:600] for name in ("prompt", "chosen", "rejected")},
-            "first": f"reward {one['chosen_score']:.3f}",
-            "second": f"reward {one['rejected_score']:.3f}",
+            **{name: entry[name][:600] for name in ("prompt", "chosen", "rejected")},
+            "first": f"reward {entry['chosen_score']:.3f}",
+            "second": f"reward {entry['rejected_score']:.3f}",
         }
-        for one in report["worst"]
+        for entry in report["worst"]
     ]
     table = {"rows": rows, "sentences": report["sentences"], "note": " ".join(notes)}
     return {"report": table, "report_plot": gr.update(visible=True, value=_plot(report)), "worst_pairs": worst}
 
 
-def _row(name: str, one: dict[str, Any]) -> dict[str, str]:
-    if one["value"] is None:
-        return {"name": name, "value": "undefined", "interval": "", "n": f"{one['n']:,}"}
-    interval = f"{one['low']:.3f} to {one['high']:.3f}"
-    return {"name": name, "value": f"{one['value']:.3f}", "interval": interval, "n": f"{one['n']:,}"}
+def _row(name: str, figure: dict[str, Any]) -> dict[str, str]:
+    if figure["value"] is None:
+        return {"name": name, "value": "undefined", "interval": "", "n": f"{figure['n']:,}"}
+    interval = f"{figure['low']:.3f} to {figure['high']:.3f}"
+    return {"name": name, "value": f"{figure['value']:.3f}", "interval": interval, "n": f"{figure['n']:,}"}
 
 
 def _plot(report: dict[str, Any]) -> Any:
     """Left: reliability; right: rewards of chosen and rejected completions."""
     bins, scores = report["calibration"]["bins"], report["scores"]
     middles = [(a + b) / 2 for a, b in zip(scores["edges"], scores["edges"][1:], strict=False)]
-    made = plots.layout(height=270, barmode="overlay")
-    made["xaxis"] = {"domain": [0, 0.44], "range": [0, 1], "title": {"text": "Predicted"}, "gridcolor": plots.GRID}
-    made["yaxis"] = {"range": [0, 1], "title": {"text": "Chosen"}, "gridcolor": plots.GRID, "anchor": "x"}
-    made["xaxis2"] = {"domain": [0.56, 1], "title": {"text": "Reward"}, "gridcolor": plots.GRID, "anchor": "y2"}
-    made["yaxis2"] = {"title": {"text": "Completions"}, "gridcolor": plots.GRID, "anchor": "x2"}
-    made["margin"] = {"l": 54, "r": 12, "t": 26, "b": 40}
+    figure_layout = plots.layout(height=270, barmode="overlay")
+    figure_layout["xaxis"] = {
+        "domain": [0, 0.44],
+        "range": [0, 1],
+        "title": {"text": "Predicted"},
+        "gridcolor": plots.GRID,
+    }
+    figure_layout["yaxis"] = {"range": [0, 1], "title": {"text": "Chosen"}, "gridcolor": plots.GRID, "anchor": "x"}
+    figure_layout["xaxis2"] = {
+        "domain": [0.56, 1],
+        "title": {"text": "Reward"},
+        "gridcolor": plots.GRID,
+        "anchor": "y2",
+    }
+    figure_layout["yaxis2"] = {"title": {"text": "Completions"}, "gridcolor": plots.GRID, "anchor": "x2"}
+    figure_layout["margin"] = {"l": 54, "r": 12, "t": 26, "b": 40}
     ideal = {"color": plots.GREY, "dash": "dot", "width": 1}
     data: list[dict[str, Any]] = [
         {"type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "line": ideal, "showlegend": False},
@@ -92,9 +102,9 @@ def _plot(report: dict[str, Any]) -> Any:
             "type": "scatter",
             "mode": "markers+lines",
             "name": "reliability",
-            "x": [one[0] for one in bins],
-            "y": [one[1] for one in bins],
-            "customdata": [one[2] for one in bins],
+            "x": [bin_[0] for bin_ in bins],
+            "y": [bin_[1] for bin_ in bins],
+            "customdata": [bin_[2] for bin_ in bins],
             "hovertemplate": "predicted %{x:.2f}, chosen %{y:.2f}, %{customdata} pairs<extra></extra>",
             "marker": {"color": plots.BLUE},
         },
@@ -112,4 +122,4 @@ def _plot(report: dict[str, Any]) -> Any:
                 "marker": {"color": colour},
             }
         )
-    return plots.figure(data, made)
+    return plots.figure(data, figure_layout)

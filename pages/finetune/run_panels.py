@@ -70,7 +70,7 @@ def differences_value(views: Sequence[TrainingView]) -> dict[str, Any]:
 def table_value(lab: LabContext, views: Sequence[TrainingView], run: int | None) -> dict[str, Any]:
     """The table: starts that are being checked, then every run with how far it is."""
     standings = progress.standings(lab, views)
-    checking = [asdict(one) for one in progress.being_checked(lab)]
+    checking = [asdict(start) for start in progress.being_checked(lab)]
     rows = [_row(view, standings[view.id], run) for view in views]
     return {"rows": rows, "checking": checking, "any": bool(rows or checking)}
 
@@ -79,7 +79,7 @@ def _row(view: TrainingView, at: progress.Standing, run: int | None) -> dict[str
     job = view.job
     strip = jobstrip.row(job) if job else {}
     live = view.status in ("running", "queued")
-    left = f"{seconds_text(job.seconds_left)} left" if job and job.seconds_left is not None else NOTHING
+    time_left = f"{seconds_text(job.seconds_left)} left" if job and job.seconds_left is not None else NOTHING
     return {
         "id": view.id,
         "title": view.title,
@@ -94,7 +94,7 @@ def _row(view: TrainingView, at: progress.Standing, run: int | None) -> dict[str
         "loss": f"{at.last:.3f}" if at.last is not None else NOTHING,
         "best": f"best {at.best:.3f} at {at.best_step:,}" if at.best is not None and at.best_step is not None else "",
         "speed": f"{at.speed:,.0f}" if at.speed else NOTHING,
-        "time": left if live else seconds_text(at.seconds),
+        "time": time_left if live else seconds_text(at.seconds),
         "chosen": view.id == run,
     }
 
@@ -104,11 +104,11 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
     job, out = view.job, view.outcome
     memory = view.predicted.get("memory") or {}
     estimated = out.get("foreseen") or memory.get("peak")
-    trained, whole = out.get("trained") or memory.get("trained"), out.get("parameters") or memory.get("parameters")
+    trained, total = out.get("trained") or memory.get("trained"), out.get("parameters") or memory.get("parameters")
     facts = {
         "Model": view.model or NOTHING,
         "Base": view.plan.model,
-        "Trained": share_text(trained, whole) if trained else "",
+        "Trained": share_text(trained, total) if trained else "",
         "Data": "; ".join(f"{spec.dataset} ({', '.join(spec.templates) or 'plain'})" for spec in view.plan.data),
         "Rows": _rows(out),
         "Steps": f"{out['steps']:,}{', stopped early' if out.get('stopped_early') else ''}" if "steps" in out else "",

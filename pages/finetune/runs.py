@@ -75,14 +75,14 @@ def _draw_results(page: Form) -> None:
 
 
 def _draw_words(page: Form) -> gr.Button:
-    with gr.Accordion("Title and tags", open=False, visible=False, elem_id="ft-words") as words:
+    with gr.Accordion("Title and tags", open=False, visible=False, elem_id="ft-words") as accordion:
         with gr.Row():
             page.add(
                 run_title=gr.Textbox(label="Title", max_lines=1, elem_id="ft-rename"),
                 run_tags=gr.Textbox(label="Tags", info="Separated by commas.", max_lines=1, elem_id="ft-retag"),
             )
         save = gr.Button("Save", size="sm", scale=0, min_width=70, elem_id="ft-save-words")
-    page.add(words=words)
+    page.add(words=accordion)
     return save
 
 
@@ -172,7 +172,7 @@ def draw(lab: LabContext, values: Values) -> Updates:
     view = run_of(lab, run)
     others = [other for number in beside or [] if number != run and (other := run_of(lab, number)) is not None]
     views = [*([view] if view else []), *others]
-    curves = [(shown, training.curves(lab, shown)) for shown in views]
+    curves = [(plotted, training.curves(lab, plotted)) for plotted in views]
     has_curves = any(points for _, points in curves)
     rows = training.samples(lab, view.id) if view else []
     model = _ready_model(lab, view)

@@ -17,26 +17,26 @@ TABLE = """
 """
 
 
-def table(rows: Sequence[dict[str, Any]], whole: bool = False) -> dict[str, Any]:
+def table(rows: Sequence[dict[str, Any]], every_step: bool = False) -> dict[str, Any]:
     """The value of TABLE: the first and the last evaluation, or the `whole` of them."""
-    steps = sorted({one["step"] for one in rows})
-    shown = steps if whole or len(steps) < 3 else [steps[0], steps[-1]]
+    steps = sorted({sample["step"] for sample in rows})
+    columns = steps if every_step or len(steps) < 3 else [steps[0], steps[-1]]
     places: dict[int, dict[int, dict[str, Any]]] = {}
-    for one in rows:
-        places.setdefault(one["place"], {})[one["step"]] = one
-    made = []
-    for _, own in sorted(places.items()):
-        first = next(iter(own.values()))
-        reference, before = first.get("reference") or "", own.get(shown[0], {}).get("text")
-        cells = [_cell(own.get(step), before if step != shown[0] else None, reference) for step in shown]
-        made.append({"prompt": first["prompt"], "reference": reference, "cells": cells})
-    return {"steps": [f"Step {step:,}" for step in shown], "rows": made}
+    for sample in rows:
+        places.setdefault(sample["place"], {})[sample["step"]] = sample
+    table_rows = []
+    for _, by_step in sorted(places.items()):
+        first = next(iter(by_step.values()))
+        reference, before = first.get("reference") or "", by_step.get(columns[0], {}).get("text")
+        cells = [_cell(by_step.get(step), before if step != columns[0] else None, reference) for step in columns]
+        table_rows.append({"prompt": first["prompt"], "reference": reference, "cells": cells})
+    return {"steps": [f"Step {step:,}" for step in columns], "rows": table_rows}
 
 
-def _cell(one: dict[str, Any] | None, before: str | None, reference: str) -> dict[str, Any]:
-    if one is None:
+def _cell(sample: dict[str, Any] | None, before: str | None, reference: str) -> dict[str, Any]:
+    if sample is None:
         return {"parts": [], "same": False}
-    text = one["text"]
+    text = sample["text"]
     same = bool(reference.strip()) and text.strip() == reference.strip()
     return {"parts": changed(before, text) if before is not None else [[text, False]], "same": same}
 
@@ -45,7 +45,7 @@ def changed(before: str, text: str) -> list[list[Any]]:
     """`text` in parts as [part, whether it was not in `before`], word by word."""
     if max(len(before), len(text)) > LONGEST:
         return [[text, False]]
-    old, new = (re.findall(r"\s+|\w+|[^\w\s]", one) for one in (before, text))
+    old, new = (re.findall(r"\s+|\w+|[^\w\s]", text_) for text_ in (before, text))
     parts: list[list[Any]] = []
     for kind, _, _, start, end in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         part = "".join(new[start:end])

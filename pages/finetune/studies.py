@@ -97,12 +97,12 @@ def _draw_forgetting(page: Form) -> None:
         base = gr.Dropdown([], label="Before", interactive=True, elem_id="st-base")
         after = gr.Dropdown([], label="After", multiselect=True, interactive=True, elem_id="st-after")
     with gr.Row():
-        chosen = gr.Dropdown([], label="Suites", multiselect=True, interactive=True, elem_id="st-suites")
+        suite_menu = gr.Dropdown([], label="Suites", multiselect=True, interactive=True, elem_id="st-suites")
         saved = gr.Dropdown(
             [], label="Saved evaluations", info="Repeated with the first tuned model in place of the base.",
             multiselect=True, interactive=True, elem_id="st-saved",
         )  # fmt: skip
-    page.add({"study.base": base, "study.after": after, "study.suites": chosen, "study.evaluations": saved})
+    page.add({"study.base": base, "study.after": after, "study.suites": suite_menu, "study.evaluations": saved})
     with gr.Row(elem_classes=["actions"]):
         page.add(
             {
@@ -133,8 +133,8 @@ def _draw_held_out(page: Form) -> None:
 
 def _draw_methods(page: Form, name: str, elem_id: str) -> None:
     choices = [(METHODS.get(method).title, method) for method in METHODS]
-    chosen = METHODS_AT_FIRST[name]
-    menu = gr.Dropdown(choices, value=chosen, label="Methods", multiselect=True, interactive=True, elem_id=elem_id)
+    at_first = METHODS_AT_FIRST[name]
+    menu = gr.Dropdown(choices, value=at_first, label="Methods", multiselect=True, interactive=True, elem_id=elem_id)
     page.add({name: menu})
 
 
@@ -192,8 +192,8 @@ def start_sweep(lab: LabContext, values: Values) -> Updates:
 
 
 def start_forgetting(lab: LabContext, values: Values) -> Updates:
-    after, chosen = values["study.after"] or [], values["study.suites"] or []
-    return draw(lab, studies.forgetting(lab, values["study.base"], after, chosen))
+    after, suite_names = values["study.after"] or [], values["study.suites"] or []
+    return draw(lab, studies.forgetting(lab, values["study.base"], after, suite_names))
 
 
 def start_gate(lab: LabContext, values: Values) -> Updates:

@@ -24,9 +24,9 @@ def render(lab: LabContext, view: StudyView) -> tuple[str, Any]:
     if view.kind == "sweep":
         return _sweep_table(view), charts.sweep(view.runs, list(view.settings.get("grid", {})))
     if view.kind in ("forgetting", "gate"):
-        found = study_results.changes(lab, view)
-        matrix = _matrix(study_results.forgotten(lab, found)) if view.kind == "forgetting" else ""
-        return matrix + _changes(found, view.kind) + note, None
+        changes = study_results.changes(lab, view)
+        matrix = _matrix(study_results.forgotten(lab, changes)) if view.kind == "forgetting" else ""
+        return matrix + _changes(changes, view.kind) + note, None
     lines = study_results.lines(lab, view)
     name = next(iter(evaluation.show(lab, view.evaluations["held out"]).choices)).metric if lines else ""
     measured = any(line.value is not None for line in lines)
@@ -51,8 +51,10 @@ def _cells(line: study_results.Line) -> list[str]:
         score = f"{line.value:.3f}" + (f" ({line.low:.3f} to {line.high:.3f})" if line.low is not None else "")
     against = "baseline" if line.baseline else NOTHING
     if line.compared is not None:
-        found = line.compared.comparison
-        against = f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f}), p = {line.compared.p:.2g}"
+        comparison = line.compared.comparison
+        against = (
+            f"{comparison.difference:+.3f} ({comparison.low:+.3f} to {comparison.high:+.3f}), p = {line.compared.p:.2g}"
+        )
     share = share_text(out.get("trained"), out.get("parameters"))
     return [
         line.label,
@@ -74,39 +76,43 @@ def _sweep_table(view: StudyView) -> str:
     ended = [run.outcome["best_loss"] for run in view.runs if run.outcome.get("best_loss") is not None]
     for run in view.runs:
         loss = run.outcome.get("best_loss")
-        shown = f"{loss:.4f}{' (best)' if loss == min(ended) else ''}" if loss is not None else NOTHING
-        rows.append([f"{run.id}: {run.title}", run.status, shown, seconds_text(run.outcome.get("seconds"))])
+        loss_text = f"{loss:.4f}{' (best)' if loss == min(ended) else ''}" if loss is not None else NOTHING
+        rows.append([f"{run.id}: {run.title}", run.status, loss_text, seconds_text(run.outcome.get("seconds"))])
     return _table(("Run", "State", "Validation loss", "Training"), rows)
 
 
-def _changes(found: Sequence[study_results.Change], kind: str) -> str:
+def _changes(changes: Sequence[study_results.Change], kind: str) -> str:
     """Every figure of every suite, and a sentence that names what got worse."""
     rows = []
-    for one in found:
-        values = [f"{v:.3f}" if v is not None else NOTHING for v in (one.before, one.after)]
-        p = f"{one.p:.2g}" if one.p is not None else NOTHING
-        rows.append([one.suite, one.model, one.figure or NOTHING, *values, change_text(one), p, one.verdict])
+    for change in changes:
+        values = [f"{v:.3f}" if v is not None else NOTHING for v in (change.before, change.after)]
+        p = f"{change.p:.2g}" if change.p is not None else NOTHING
+        rows.append(
+            [change.suite, change.model, change.figure or NOTHING, *values, change_text(change), p, change.verdict]
+        )
     what = "Saved evaluation" if kind == "gate" else "Suite"
-    words = study_results.got_worse(found, "saved evaluations" if kind == "gate" else "suites")
-    return f'<p class="verdict" role="status">{html.escape(words)}</p>' + _table(
+    verdict = study_results.got_worse(changes, "saved evaluations" if kind == "gate" else "suites")
+    return f'<p class="verdict" role="status">{html.escape(verdict)}</p>' + _table(
         (what, "Model", "Figure", "Before", "After", "Change, 95 % interval", "p", "Verdict"), rows
     )
 
 
-def _matrix(made: study_results.Forgotten) -> str:
+def _matrix(forgotten: study_results.Forgotten) -> str:
     """Suites by models: each cell the change with its interval, the more coloured the larger it is."""
-    changes = [one for _, _, row in made.rows for one in row if one is not None and one.compared is not None]
+    changes = [
+        change for _, _, row in forgotten.rows for change in row if change is not None and change.compared is not None
+    ]
     if not changes:
         return ""
-    most = max(abs(one.gain) for one in changes) or 1.0
-    kinds = [(kind, sum(one == kind for one, _ in made.columns)) for kind in study_results.KINDS]
+    most = max(abs(change.gain) for change in changes) or 1.0
+    kinds = [(kind, sum(change == kind for change, _ in forgotten.columns)) for kind in study_results.KINDS]
     groups = "".join(f'<th scope="colgroup" colspan="{n}">{html.escape(kind)}</th>' for kind, n in kinds if n)
-    names = "".join(f'<th scope="col">{html.escape(name)}</th>' for _, name in made.columns)
+    names = "".join(f'<th scope="col">{html.escape(name)}</th>' for _, name in forgotten.columns)
     body = "".join(
         f'<tr><th scope="row">{html.escape(suite)} <small>{html.escape(figure)}</small></th>'
-        + "".join(_change_cell(one, most) for one in row)
+        + "".join(_change_cell(change, most) for change in row)
         + "</tr>"
-        for suite, figure, row in made.rows
+        for suite, figure, row in forgotten.rows
     )
     return (
         '<div class="grid-scroll" tabindex="0" role="region" aria-label="Change by suite and model">'
@@ -115,21 +121,21 @@ def _matrix(made: study_results.Forgotten) -> str:
     )
 
 
-def _change_cell(one: study_results.Change | None, most: float) -> str:
-    if one is None or one.compared is None:
+def _change_cell(change: study_results.Change | None, most: float) -> str:
+    if change is None or change.compared is None:
         return f"<td>{NOTHING}</td>"
-    much = round(STRONGEST * abs(one.gain) / most)
-    tone = "fell" if one.gain < 0 else "rose"
-    value, _, interval = change_text(one).partition(" ")
-    told = f" <small>{one.verdict}</small>" if one.verdict in ("worse", "better") else ""
-    return f'<td class="change {tone}" style="--much:{much}%"><b>{value}</b> <small>{interval}</small>{told}</td>'
+    much = round(STRONGEST * abs(change.gain) / most)
+    tone = "fell" if change.gain < 0 else "rose"
+    value, _, interval = change_text(change).partition(" ")
+    verdict = f" <small>{change.verdict}</small>" if change.verdict in ("worse", "better") else ""
+    return f'<td class="change {tone}" style="--much:{much}%"><b>{value}</b> <small>{interval}</small>{verdict}</td>'
 
 
-def change_text(one: study_results.Change) -> str:
-    if one.compared is None:
+def change_text(change: study_results.Change) -> str:
+    if change.compared is None:
         return NOTHING
-    found = one.compared.comparison
-    return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    comparison = change.compared.comparison
+    return f"{comparison.difference:+.3f} ({comparison.low:+.3f} to {comparison.high:+.3f})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -180,8 +180,8 @@ def on_new_chat(values: Values) -> Updates:
 
 def on_undo_new_chat(lab: LabContext, values: Values) -> Updates:
     _, conversation, view = resume(lab, "", values["former_conversation"])
-    shown = run_updates(lab, view) if view else blank()
-    return {"conversation": conversation, "undo_new_chat": gr.update(visible=False), **shown}
+    run_panels = run_updates(lab, view) if view else blank()
+    return {"conversation": conversation, "undo_new_chat": gr.update(visible=False), **run_panels}
 
 
 def resume(

@@ -128,10 +128,12 @@ def _panel(n: int) -> dict[str, Any]:
 
 
 def _wire_panel(lab: LabContext, form: Form, panel: str) -> None:
-    own = Form()
-    own.add({name: form[f"{panel}.{name}"] for name in ("model", "mode", "system")})
-    own.on(own["model"].input, on_model, lab, inputs=["model"], outputs=["mode"], queue=False)
-    own.on(own["mode"].change, on_mode, inputs=["mode"], outputs=["system"], queue=False, preprocess=False)
+    panel_form = Form()
+    panel_form.add({name: form[f"{panel}.{name}"] for name in ("model", "mode", "system")})
+    panel_form.on(panel_form["model"].input, on_model, lab, inputs=["model"], outputs=["mode"], queue=False)
+    panel_form.on(
+        panel_form["mode"].change, on_mode, inputs=["mode"], outputs=["system"], queue=False, preprocess=False
+    )
 
 
 def _wire_single(lab: LabContext, form: Form, single: Form, tab: gr.Tab) -> None:
@@ -181,17 +183,17 @@ def copy_single(lab: LabContext, values: Values) -> Updates:
     base = read_settings(Sampling, single)
     updates: Updates = {"prompt": text or FIRST_PROMPT, "conversation": conversation, "filled": True}
     for n, panel in enumerate(PANELS):
-        chosen = other if n == 1 else model
+        panel_model = other if n == 1 else model
         sampling = base if n < 2 else replace(base, **{"temperature": 0.8, "greedy": False, **VARIATIONS[n]})
         if n == 1 and other == model:
             sampling = replace(base, greedy=False, temperature=1.2 if base.temperature < 1 else 0.5)
-        own = {
-            "model": gr.update(choices=names, value=chosen),
-            "mode": settings.modes_of(lab, chosen, mode if chosen == model else None),
+        panel_values = {
+            "model": gr.update(choices=names, value=panel_model),
+            "mode": settings.modes_of(lab, panel_model, mode if panel_model == model else None),
             "system": single["system"] or "",
             **write_settings(sampling, SETTINGS),
         }
-        updates |= in_section(own, panel)
+        updates |= in_section(panel_values, panel)
     return updates
 
 
@@ -254,12 +256,12 @@ def differences(first: generation.GenerationSpec, other: generation.GenerationSp
     if first is other:
         return "base of the comparison"
     now, base = other.sampling.as_dict(), first.sampling.as_dict()
-    words = [] if first.model == other.model else [f"model {other.model}"]
-    words += [] if first.prompt.mode == other.prompt.mode else [f"mode {other.prompt.mode}"]
-    words += [] if chat.system_of(first.prompt) == chat.system_of(other.prompt) else ["another system prompt"]
+    parts = [] if first.model == other.model else [f"model {other.model}"]
+    parts += [] if first.prompt.mode == other.prompt.mode else [f"mode {other.prompt.mode}"]
+    parts += [] if chat.system_of(first.prompt) == chat.system_of(other.prompt) else ["another system prompt"]
     changed = [name for name in SETTINGS if now[name] != base[name] and name != "seed"]
-    words += [f"{setting_label(Sampling, name)} {now[name]}" for name in changed]
-    return ", ".join(words) or "no difference"
+    parts += [f"{setting_label(Sampling, name)} {now[name]}" for name in changed]
+    return ", ".join(parts) or "no difference"
 
 
 def stop_all(lab: LabContext, values: Values) -> None:
@@ -350,16 +352,16 @@ def _recorded_note(first: generation.RunView, view: generation.RunView) -> tuple
     ending = f"ended by {completions[0].finish_reason}" if completions else view.error or view.status
     difference = differences(base, base if view is first else request)
     tokens = sum(len(completion.tokens) for completion in completions)
-    words = f"run {view.id}, {tokens} tokens, seed {view.seed}, {ending}"
-    return difference, ". ".join([words, *(notes_of(completions[0]) if completions else ())])
+    summary = f"run {view.id}, {tokens} tokens, seed {view.seed}, {ending}"
+    return difference, ". ".join([summary, *(notes_of(completions[0]) if completions else ())])
 
 
 def _ending(live: generation.Live) -> str:
     completions, stats = live.completions, live.stats
-    words = f"run {live.run_id}, {stats.completion_tokens} tokens in {seconds_text(stats.seconds)}, seed {live.seed}"
+    summary = f"run {live.run_id}, {stats.completion_tokens} tokens in {seconds_text(stats.seconds)}, seed {live.seed}"
     if not completions:
-        return words
-    return ". ".join([f"{words}, ended by {completions[0].finish_reason}", *notes_of(completions[0])])
+        return summary
+    return ". ".join([f"{summary}, ended by {completions[0].finish_reason}", *notes_of(completions[0])])
 
 
 def _line(difference: str, ending: str = "") -> str:

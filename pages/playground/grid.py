@@ -114,8 +114,8 @@ def read_values(name: str, text: str | None) -> list[Any]:
 
 def distinct_2(text: str) -> float | None:
     """Share of different pairs of neighbouring words (Li et al., 2016, section 5); None for fewer than two words."""
-    words = text.split()
-    pairs = list(itertools.pairwise(words))
+    number_texts = text.split()
+    pairs = list(itertools.pairwise(number_texts))
     return len(set(pairs)) / len(pairs) if pairs else None
 
 

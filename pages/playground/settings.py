@@ -85,10 +85,13 @@ def wire(lab: LabContext, page: Form) -> None:
 def generation_settings(lab: LabContext, model: str, mode: str | None = None) -> tuple[Sampling, str]:
     """The settings that a model begins with in a mode, and a sentence that says whose they are."""
     start = defaults.defaults(lab, model, mode)
-    own = [setting_label(Sampling, name) for name in SETTINGS if name in start.own]
-    if not own:
+    defaults_of_model = [setting_label(Sampling, name) for name in SETTINGS if name in start.own]
+    if not defaults_of_model:
         return start.sampling, "Settings: the lab's defaults."
-    return start.sampling, f"Settings: {', '.join(own)} are {model}'s own; the rest are the lab's defaults."
+    return (
+        start.sampling,
+        f"Settings: {', '.join(defaults_of_model)} are {model}'s own; the rest are the lab's defaults.",
+    )
 
 
 def use_model(lab: LabContext, values: Values) -> Updates:
@@ -114,8 +117,8 @@ def use_mode(lab: LabContext, values: Values) -> Updates:
 
 def _starting_settings(lab: LabContext, model: str, mode: str | None, values: Values) -> Updates:
     """The settings that a model begins with in a mode, and their origin."""
-    own, origin = generation_settings(lab, model, mode)
-    return {**write_settings(own), **{name: values[name] for name in OF_THE_TASK}, "origin": origin}
+    defaults_of_model, origin = generation_settings(lab, model, mode)
+    return {**write_settings(defaults_of_model), **{name: values[name] for name in OF_THE_TASK}, "origin": origin}
 
 
 def modes_of(lab: LabContext, model: str | None, mode: str | None) -> Update:
@@ -135,8 +138,8 @@ def use_preset(lab: LabContext, values: Values) -> Updates:
     name = values["preset"]
     if not name:
         return {}
-    current, chosen = read_settings(Sampling, values), presets.presets(lab)[name].sampling
-    settings = replace(chosen, **{field: getattr(current, field) for field in NOT_OF_PRESETS})
+    current, preset = read_settings(Sampling, values), presets.presets(lab)[name].sampling
+    settings = replace(preset, **{field: getattr(current, field) for field in NOT_OF_PRESETS})
     return {**write_settings(settings), "origin": f"Settings: the preset {name}."}
 
 

@@ -223,8 +223,8 @@ def _wire_chat(lab: LabContext, page: Form) -> None:
 
 
 def _wire_microscope(lab: LabContext, page: Form) -> None:
-    chosen = page.on(page["tokens"].select, running.choose_token, inputs=["state"], outputs=["state"], queue=False)
-    _then_microscope(lab, page, chosen.then, queue=False)
+    selection = page.on(page["tokens"].select, running.choose_token, inputs=["state"], outputs=["state"], queue=False)
+    _then_microscope(lab, page, selection.then, queue=False)
     completion = page.on(
         page["completion"].input,
         running.choose_completion,
@@ -272,14 +272,14 @@ def _from_draft(
 ) -> Updates:
     """The draft, or an empty page; with the model that the address names."""
     model = next((name for name in (named, draft.get("model"), *names) if name in names), None)
-    mode, own, origin = draft.get("mode"), Sampling(), ""
-    kept = {name: draft[name] for name in SETTINGS if name in draft}
-    if kept and model == draft["model"]:
+    mode, sampling, origin = draft.get("mode"), Sampling(), ""
+    draft_settings = {name: draft[name] for name in SETTINGS if name in draft}
+    if draft_settings and model == draft["model"]:
         origin = "Settings: as you left them."
     else:
-        kept, mode = {}, None
+        draft_settings, mode = {}, None
         if model:
-            own, origin = settings.generation_settings(lab, model, None)
+            sampling, origin = settings.generation_settings(lab, model, None)
     prompt, conversation = draft["prompt"], draft["conversation"]
     last = generation.run(lab, run) if run is not None else None
     if draft.get("mode") == "chat":
@@ -290,8 +290,8 @@ def _from_draft(
         "prompt": prompt,
         "system": draft["system"],
         "conversation": conversation,
-        **write_settings(own),
-        **kept,
+        **write_settings(sampling),
+        **draft_settings,
         "origin": origin,
         **(run_updates(lab, last) if last else {}),
     }

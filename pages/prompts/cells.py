@@ -102,8 +102,8 @@ def empty_value() -> dict[str, Any]:
 
 def grid_value(view: MatrixView, key: Key | None, cell: int | None) -> dict[str, Any]:
     """One row for everything but the shots, one column for each number of shots."""
-    counts = sorted({one.k for one in view.cells})
-    spots = {(row_label(one, view.cells), one.k): one for one in view.cells}
+    counts = sorted({cell_view.k for cell_view in view.cells})
+    spots = {(row_label(cell_view, view.cells), cell_view.k): cell_view for cell_view in view.cells}
     labels = list(dict.fromkeys(label for label, _ in spots))
     low, high = bounds(view, key)
     rows = [
@@ -132,20 +132,20 @@ def grid_value(view: MatrixView, key: Key | None, cell: int | None) -> dict[str,
 
 def row_label(cell: CellView, cells: Sequence[CellView]) -> str:
     """Everything that tells the cell from others, without its number of shots."""
-    words = [cell.system.model or "", cell.system.template or ""]
-    if len({one.selector for one in cells if one.k}) > 1:
-        words.append(cell.selector or "no shots")
+    parts = [cell.system.model or "", cell.system.template or ""]
+    if len({other.selector for other in cells if other.k}) > 1:
+        parts.append(cell.selector or "no shots")
     for name in SETTINGS:
-        if len({repr(one.sampling.get(name)) for one in cells}) > 1:
+        if len({repr(other.sampling.get(name)) for other in cells}) > 1:
             value = cell.sampling.get(name)
-            words.append(name if value is True else f"not {name}" if value is False else f"{name} {value}")
-    if len({one.seed for one in cells}) > 1:
-        words.append(f"seed {cell.seed}")
-    return " · ".join(word.replace("_", " ") if word in SETTINGS else word for word in words if word)
+            parts.append(name if value is True else f"not {name}" if value is False else f"{name} {value}")
+    if len({other.seed for other in cells}) > 1:
+        parts.append(f"seed {cell.seed}")
+    return " · ".join(word.replace("_", " ") if word in SETTINGS else word for word in parts if word)
 
 
 def score_of(cell: CellView, key: Key | None) -> ScoreView | None:
-    return next((one for one in cell.scores if (one.metric, one.figure, one.signature) == key), None)
+    return next((score for score in cell.scores if (score.metric, score.figure, score.signature) == key), None)
 
 
 def bounds(view: MatrixView, key: Key | None) -> tuple[float, float]:
@@ -189,16 +189,16 @@ def predictions_value(
 
 
 def _spot(
-    view: MatrixView, cell: CellView | None, key: Key | None, chosen: int | None, low: float, high: float
+    view: MatrixView, cell: CellView | None, key: Key | None, open_cell: int | None, low: float, high: float
 ) -> dict[str, Any]:
     if cell is None:
         return {"id": 0}
     score = score_of(cell, key)
     notes = [*service.fewer_shots(cell), *(score.warnings if score is not None else ())]
-    made: dict[str, Any] = {
+    spot: dict[str, Any] = {
         "id": cell.system.id,
         "done": cell.system.n,
-        "selected": "true" if cell.system.id == chosen else "false",
+        "selected": "true" if cell.system.id == open_cell else "false",
         "waits": _waits(view, cell),
         "note": "; ".join([*([cell.error] if cell.error else []), *notes]),
         "heat": 0,
@@ -207,12 +207,12 @@ def _spot(
         share = (score.value - low) / (high - low) if score.value is not None and high > low else 0.5
         if key is not None and not figure_of(key[0], key[1]).higher_is_better:
             share = 1.0 - share
-        made |= {
+        spot |= {
             "value": number(score.value),
             "ends": f"{number(score.low)} to {number(score.high)}, {score.n_text}",
             "heat": round(4 + 40 * share),
         }
-    return made
+    return spot
 
 
 def _waits(view: MatrixView, cell: CellView) -> str:
@@ -221,27 +221,27 @@ def _waits(view: MatrixView, cell: CellView) -> str:
     return f"{cell.system.rows} of {view.rows} rows" if cell.system.n else "waits"
 
 
-def _line(one: Prediction, beside: str, key: Key | None) -> dict[str, Any]:
-    shots = f" with {shots_text(len(one.shots))}, rows {', '.join(str(k + 1) for k in one.shots)}" if one.shots else ""
-    score = f"{key[1].replace('_', ' ')} {number(one.value)}" if key is not None and one.value is not None else ""
-    if beside and one.other_value is not None:
-        score += f", beside {number(one.other_value)}"
+def _line(row: Prediction, beside: str, key: Key | None) -> dict[str, Any]:
+    shots = f" with {shots_text(len(row.shots))}, rows {', '.join(str(k + 1) for k in row.shots)}" if row.shots else ""
+    score = f"{key[1].replace('_', ' ')} {number(row.value)}" if key is not None and row.value is not None else ""
+    if beside and row.other_value is not None:
+        score += f", beside {number(row.other_value)}"
     line = {
-        "row": one.example + 1,
+        "row": row.example + 1,
         "score": score,
-        "meta": _meta(one.completions),
-        "cached": all(completion.cached for completion in one.completions),
-        "source": one.source,
-        "references": "\n".join(one.references) or "–",
-        "one": len(one.completions) == 1,
-        "count": len(one.completions),
-        "completions": [_completion(one, number) for number in range(len(one.completions))],
-        "beside": beside if one.other is not None else "",
-        "other": "\n— or —\n".join(text or "(nothing)" for text in one.other or ("",)),
-        "prompt": one.prompt,
+        "meta": _meta(row.completions),
+        "cached": all(completion.cached for completion in row.completions),
+        "source": row.source,
+        "references": "\n".join(row.references) or "–",
+        "one": len(row.completions) == 1,
+        "count": len(row.completions),
+        "completions": [_completion(row, number) for number in range(len(row.completions))],
+        "beside": beside if row.other is not None else "",
+        "other": "\n— or —\n".join(text or "(nothing)" for text in row.other or ("",)),
+        "prompt": row.prompt,
         "shots": shots,
     }
-    return _completion(one, 0) | line
+    return _completion(row, 0) | line
 
 
 def _completion(row: Prediction, number: int) -> dict[str, Any]:

@@ -27,62 +27,64 @@ def _rows(view: MatrixView) -> dict[str, list[CellView]]:
 
 def _curve(view: MatrixView, key: Key) -> Any:
     data = []
-    for place, (label, cells) in enumerate(_rows(view).items()):
-        found = [(cell.k, one) for cell in sorted(cells, key=lambda c: c.k) if (one := score_of(cell, key)) is not None]
-        known = [(k, one) for k, one in found if one.value is not None]
+    for index, (label, cells) in enumerate(_rows(view).items()):
+        scored = [
+            (cell.k, score) for cell in sorted(cells, key=lambda c: c.k) if (score := score_of(cell, key)) is not None
+        ]
+        points = [(k, score) for k, score in scored if score.value is not None]
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": html.escape(label),
-                "x": [k for k, _ in known],
-                "y": [one.value for _, one in known],
+                "x": [k for k, _ in points],
+                "y": [score.value for _, score in points],
                 "error_y": {
                     "type": "data",
-                    "array": [(one.high or 0.0) - (one.value or 0.0) for _, one in known],
-                    "arrayminus": [(one.value or 0.0) - (one.low or 0.0) for _, one in known],
+                    "array": [(score.high or 0.0) - (score.value or 0.0) for _, score in points],
+                    "arrayminus": [(score.value or 0.0) - (score.low or 0.0) for _, score in points],
                     "thickness": 1.5,
                     "width": 5,
                 },
                 "marker": {"size": 8},
-                "line": {"color": plots.PALETTE[place % len(plots.PALETTE)]},
-                "text": [f"{number(one.low)} to {number(one.high)}, n = {one.n}" for _, one in known],
+                "line": {"color": plots.PALETTE[index % len(plots.PALETTE)]},
+                "text": [f"{number(score.low)} to {number(score.high)}, n = {score.n}" for _, score in points],
                 "hovertemplate": "%{x} shots: %{y:.3f} (%{text})<extra>%{fullData.name}</extra>",
             }
         )
-    made = plots.layout(320)
-    made["margin"] = {"l": 56, "r": 12, "t": 12, "b": 44}
-    made["legend"] = {"orientation": "h", "y": -0.24, "x": 0}
-    made["xaxis"] = made["xaxis"] | {
+    figure_layout = plots.layout(320)
+    figure_layout["margin"] = {"l": 56, "r": 12, "t": 12, "b": 44}
+    figure_layout["legend"] = {"orientation": "h", "y": -0.24, "x": 0}
+    figure_layout["xaxis"] = figure_layout["xaxis"] | {
         "title": {"text": "shots"},
         "tickvals": sorted({cell.k for cell in view.cells}),
     }
-    made["yaxis"] = made["yaxis"] | {"title": {"text": html.escape(key_title(key))}}
-    return plots.figure(data, made)
+    figure_layout["yaxis"] = figure_layout["yaxis"] | {"title": {"text": html.escape(key_title(key))}}
+    return plots.figure(data, figure_layout)
 
 
 def _heat(view: MatrixView, key: Key) -> Any:
     rows, counts = _rows(view), sorted({cell.k for cell in view.cells})
-    table, words = [], []
+    table, texts = [], []
     for cells in rows.values():
         scores = {cell.k: score_of(cell, key) for cell in cells}
         line = [scores.get(k) for k in counts]
-        table.append([one.value if one is not None else None for one in line])
-        words.append([number(one.value) if one is not None else "" for one in line])
+        table.append([score.value if score is not None else None for score in line])
+        texts.append([number(score.value) if score is not None else "" for score in line])
     names = [html.escape(label) for label in rows]
     data = {
         "type": "heatmap",
         "z": table,
         "x": [shots_text(k) for k in counts],
         "y": names,
-        "text": words,
+        "text": texts,
         "texttemplate": "%{text}",
         "colorscale": [[0, "#e0e7ff"], [1, plots.BLUE]],
         "hovertemplate": "%{y}, %{x}: %{z:.3f}<extra></extra>",
         "colorbar": {"thickness": 10},
     }
-    made = plots.layout(110 + 38 * len(names))
-    made["margin"] = {"l": 12, "r": 12, "t": 12, "b": 34}
-    made["xaxis"] = made["xaxis"] | {"type": "category"}
-    made["yaxis"] = made["yaxis"] | {"automargin": True, "autorange": "reversed"}
-    return plots.figure([data], made)
+    figure_layout = plots.layout(110 + 38 * len(names))
+    figure_layout["margin"] = {"l": 12, "r": 12, "t": 12, "b": 34}
+    figure_layout["xaxis"] = figure_layout["xaxis"] | {"type": "category"}
+    figure_layout["yaxis"] = figure_layout["yaxis"] | {"automargin": True, "autorange": "reversed"}
+    return plots.figure([data], figure_layout)

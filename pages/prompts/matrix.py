@@ -107,17 +107,17 @@ def on_estimate(lab: LabContext, values: Values, request: gr.Request) -> Iterato
     if before := _ESTIMATES.pop(key, None):
         before.stop()
     estimating = _ESTIMATES[key] = Estimating(lab, plan_of(lab, values))
-    shown = ""
+    last_text = ""
     try:
         while True:
-            done, latest = estimating.done, estimating.latest
+            finished, latest = estimating.done, estimating.latest
             text = " ".join((latest.sentence, *(f"{sentence}." for sentence in latest.fewer)))
-            if text != shown or done:
-                shown = text
-                yield {"estimate": text, "stop_estimate": gr.update(visible=not done)}
-            if done and estimating.problem is not None:
+            if text != last_text or finished:
+                last_text = text
+                yield {"estimate": text, "stop_estimate": gr.update(visible=not finished)}
+            if finished and estimating.problem is not None:
                 raise estimating.problem
-            if done:
+            if finished:
                 return
             estimating.wait(0.5)
     finally:

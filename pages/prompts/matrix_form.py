@@ -197,19 +197,19 @@ def first_values(lab: LabContext, text: str | None, dataset: str = "") -> Update
     if draft is None:
         values["models"] = [EXAMPLE_MODEL] if EXAMPLE_MODEL in names else names[:1]
     named = dataset if dataset in sets else next((name for name in sets if name.partition("@")[0] == dataset), None)
-    wanted = (name for name in (named, values["dataset"]) if name in sets)
-    chosen = next(wanted, sets[0] if sets else None)
-    if chosen and (named or draft is None):
-        values |= proposal_of(lab, chosen)
-        if not datasets.show(lab, chosen).splits.get("train"):
+    candidates = (name for name in (named, values["dataset"]) if name in sets)
+    selected = next(candidates, sets[0] if sets else None)
+    if selected and (named or draft is None):
+        values |= proposal_of(lab, selected)
+        if not datasets.show(lab, selected).splits.get("train"):
             values["shots"] = "0"
     saved = list(presets.presets(lab))
     samplings = [name for name in values["samplings"] or [] if name in saved]
     return {
         **values,
-        "dataset": gr.update(choices=sets, value=chosen),
+        "dataset": gr.update(choices=sets, value=selected),
         "models": gr.update(choices=names, value=[name for name in values["models"] or [] if name in names]),
-        "templates": gr.update(choices=template_names(lab, chosen), value=values["templates"]),
+        "templates": gr.update(choices=template_names(lab, selected), value=values["templates"]),
         "fixed": gr.update(value=values["fixed"], visible="fixed" in (values["selectors"] or [])),
         "samplings": gr.update(choices=saved, value=samplings),
     }

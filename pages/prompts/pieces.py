@@ -94,11 +94,13 @@ def difference(elem_id: str) -> gr.HTML:
     return piece({"title": "", "lines": []}, _DIFFERENCE, elem_id, sheet="prompts.css")
 
 
-def library_value(views: Sequence[TemplateView], chosen: str, *, archived: bool, searched: bool) -> dict[str, Any]:
+def library_value(
+    views: Sequence[TemplateView], selected_name: str, *, archived: bool, searched: bool
+) -> dict[str, Any]:
     groups: dict[str, list[dict[str, Any]]] = {}
     for view in views:
         note = ", ".join((f"@{view.number}", *view.tags))
-        row = {"name": view.template, "note": note, "selected": view.template == chosen}
+        row = {"name": view.template, "note": note, "selected": view.template == selected_name}
         groups.setdefault(view.task or "no task", []).append(row)
     empty = {"title": "No templates here", "next": "Press New, write an instruction and save it."}
     if searched:
@@ -113,10 +115,10 @@ def filled_value(filled: Filled, k: int | None = None, note: str = "") -> dict[s
     fits = len(filled.shots) if k is None else k
     rendered = filled.rendered(fits)
     if rendered.messages:
-        turns = [{"role": one["role"], "text": one["content"]} for one in rendered.messages]
+        turns = [{"role": message["role"], "text": message["content"]} for message in rendered.messages]
         return {"turns": turns, "note": note, "state": "ready"}
     named = [("system", filled.system)] if filled.system else []
-    named += [("shot" if place < fits else "left-out", text) for place, text in enumerate(filled.shots)]
+    named += [("shot" if index < fits else "left-out", text) for index, text in enumerate(filled.shots)]
     parts: list[dict[str, str]] = []
     for kind, text in [*named, ("instruction", filled.instruction)]:
         parts += [{"kind": "between", "text": filled.separator}] if parts else []

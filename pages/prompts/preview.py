@@ -138,8 +138,8 @@ def first_values(lab: LabContext, name: str, draft: Values, dataset: str = "") -
     sources = prompting.sources(lab)
     ids = [source for _, source in sources]
     newest = next((source for source in ids if dataset and source.partition("@")[0] == dataset), None)
-    wanted = (source for source in (dataset, newest, values["source"]) if source and source in ids)
-    source = next(wanted, None) or _sample(lab, name)
+    candidates = (source for source in (dataset, newest, values["source"]) if source and source in ids)
+    source = next(candidates, None) or _sample(lab, name)
     names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
     model = values["model"] if values["model"] in names else names[0] if names else None
     return {

@@ -93,8 +93,10 @@ def _wire_grid(lab: LabContext, form: Form) -> None:
     selected = form.on(form["grid"].select, on_cell, lab, inputs=["run", "figure"], outputs=["cell", "grid"])
     show_predictions(lab, form, selected)
     redraw: dict[str, Any] = {"inputs": ["run", "figure", "chart", "cell"], "outputs": ["grid", "plot"]}
-    chosen = form.on(form["figure_menu"].input, on_figure_menu, inputs=["figure_menu"], outputs=["figure"], queue=False)
-    show_predictions(lab, form, form.on(chosen.success, draw_figure, lab, **redraw))
+    figure_event = form.on(
+        form["figure_menu"].input, on_figure_menu, inputs=["figure_menu"], outputs=["figure"], queue=False
+    )
+    show_predictions(lab, form, form.on(figure_event.success, draw_figure, lab, **redraw))
     form.on(form["chart"].input, draw_figure, lab, **redraw)
 
 
@@ -236,8 +238,8 @@ def promote(lab: LabContext, values: Values) -> None:
 def evaluate_cells(lab: LabContext, values: Values) -> Updates:
     """The open cell, and the one beside it as its baseline, as an evaluation."""
     cell, beside = values["cell"], values["beside"]
-    chosen = [beside, cell] if beside else [cell]
-    return {"evaluation": str(evaluation.run_cells(lab, _open(values["run"]), chosen).run_id)}
+    systems = [beside, cell] if beside else [cell]
+    return {"evaluation": str(evaluation.run_cells(lab, _open(values["run"]), systems).run_id)}
 
 
 def packed_of(key: Key) -> str:

@@ -15,8 +15,8 @@ _PLAIN = {escape: character for character, escape in _ESCAPES.items()}
 
 
 def as_typed(text: str) -> str:
-    return re.sub(r"[\\\n\t]", lambda found: _ESCAPES[found[0]], text)
+    return re.sub(r"[\\\n\t]", lambda match: _ESCAPES[match[0]], text)
 
 
 def from_typed(text: str) -> str:
-    return re.sub(r"\\[\\nt]", lambda found: _PLAIN[found[0]], text)
+    return re.sub(r"\\[\\nt]", lambda match: _PLAIN[match[0]], text)

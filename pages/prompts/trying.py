@@ -114,5 +114,5 @@ def _question(
     template, previewed = preview.preview_of(lab, rows, values)
     fitted = prompting.measured(lab, previewed, model, room, rendering)
     mode = prompting.mode_of(models.show(lab, model).card, rendering)
-    own = defaults.sampling_for(lab, model, {"greedy": True, "max_new_tokens": room}, mode)
-    return model, fitted.rendered.prompt(mode), prompting.stops(template, mode, fitted.k, own), previewed
+    sampling = defaults.sampling_for(lab, model, {"greedy": True, "max_new_tokens": room}, mode)
+    return model, fitted.rendered.prompt(mode), prompting.stops(template, mode, fitted.k, sampling), previewed

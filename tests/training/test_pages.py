@@ -141,7 +141,7 @@ def test_samples_stand_in_one_row_a_prompt_with_what_changed_marked() -> None:
     first, last = made["rows"][0]["cells"]
     assert first == {"parts": [["the cat sat", False]], "same": False}
     assert last == {"parts": [["the ", False], ["dog", True], [" sat", False]], "same": True}
-    assert samples.table(rows, whole=True)["steps"] == ["Step 0", "Step 10", "Step 20"]
+    assert samples.table(rows, every_step=True)["steps"] == ["Step 0", "Step 10", "Step 20"]
 
 
 def test_templates_that_suit_the_dataset_come_first_with_its_first_row(lab: LabContext) -> None:
