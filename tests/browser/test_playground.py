@@ -300,3 +300,26 @@ def test_programs_call_generate_and_list_models(app_url: str) -> None:
         assert {"/generate", "/list_models"} == set(described)
     finally:
         client.close()
+
+
+HOLD_ANSWERS = """() => {
+  const fetch = window.fetch;
+  const gate = new Promise(open => { window.releaseAnswers = () => { window.fetch = fetch; open(); }; });
+  window.fetch = async (...request) => {
+    const answer = await fetch(...request);
+    if (String(request[0]?.url ?? request[0]).includes('/run/')) await gate;
+    return answer;
+  };
+}"""
+
+
+def test_settings_that_arrive_late_leave_what_was_changed_meanwhile(open_page: Opener) -> None:
+    page = playground(open_page)
+    type_number(page, "pg-top-k", 40)
+    page.evaluate(HOLD_ANSWERS)
+    choose(page, "pg-model", "starter-seq2seq")
+    type_number(page, "pg-temperature", 1.37)
+    page.evaluate("window.releaseAnswers()")
+    expect(page.locator("#pg-top-k input[type=number]")).to_have_value("0")
+    expect(page.locator("#pg-temperature input[type=number]")).to_have_value("1.37")
+    expect(page.locator("#pg-origin")).to_contain_text("Settings: your own.")
