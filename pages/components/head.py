@@ -14,13 +14,13 @@ from pages.components.theme import ASSETS
 PLAIN = ["plain"]
 
 
-def drawn(value: Any = "", **more: Any) -> gr.HTML:
-    """What `html_template` draws: `{{value.name}}` is text, whatever it holds; `more` goes to gr.HTML.
+def drawn(value: Any = "", **options: Any) -> gr.HTML:
+    """What `html_template` draws: `{{value.name}}` is text, whatever it holds; `options` go to gr.HTML.
 
     Handlebars escapes what it is given for HTML, and Gradio then evaluates the result as a JavaScript template literal:
     `${...}` in a text would run, a backslash be lost. So both are escaped for that second reading.
     """
-    return _escaping()(escape_template_text(value), apply_default_css=False, **more)
+    return _escaping()(escape_template_text(value), apply_default_css=False, **options)
 
 
 @cache

@@ -63,7 +63,7 @@ mark();
 def build(lab: LabContext, kinds: tuple[str, ...]) -> gr.HTML:
     """Draws the strip here; it asks every second and is drawn again only where something has changed."""
     name = "-".join(kinds)
-    seen = gr.State([])
+    last_rows = gr.State([])
     strip = drawn(
         [],
         html_template=_TEMPLATE,
@@ -72,21 +72,21 @@ def build(lab: LabContext, kinds: tuple[str, ...]) -> gr.HTML:
         elem_classes=["plain"],
         elem_id=f"jobs-{name}",
     )
-    on_open(draw, [strip, seen], lab, kinds)
-    gr.Timer(EVERY).tick(guarded(tick, lab, kinds), [seen], [strip, seen], queue=False, **PRIVATE)
-    strip.cancel(guarded(cancelled, lab, kinds), None, [strip, seen], queue=False, **PRIVATE)
-    strip.retry(guarded(retried, lab, kinds), None, [strip, seen], queue=False, **PRIVATE)
+    on_open(draw, [strip, last_rows], lab, kinds)
+    gr.Timer(EVERY).tick(guarded(tick, lab, kinds), [last_rows], [strip, last_rows], queue=False, **PRIVATE)
+    strip.cancel(guarded(cancelled, lab, kinds), None, [strip, last_rows], queue=False, **PRIVATE)
+    strip.retry(guarded(retried, lab, kinds), None, [strip, last_rows], queue=False, **PRIVATE)
     return strip
 
 
 def draw(lab: LabContext, kinds: tuple[str, ...]) -> Sequence[Any]:
-    recent_jobs = rows(lab, kinds)
-    return recent_jobs, recent_jobs
+    current_rows = rows(lab, kinds)
+    return current_rows, current_rows
 
 
-def tick(lab: LabContext, kinds: tuple[str, ...], seen: list[Any]) -> Any:
-    recent_jobs = rows(lab, kinds)
-    return gr.skip() if recent_jobs == seen else (recent_jobs, recent_jobs)
+def tick(lab: LabContext, kinds: tuple[str, ...], last_rows: list[Any]) -> Any:
+    current_rows = rows(lab, kinds)
+    return gr.skip() if current_rows == last_rows else (current_rows, current_rows)
 
 
 def cancelled(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:

@@ -34,7 +34,7 @@ class Microscope(Protocol):
     def chosen(self) -> int | None: ...
 
 
-def layout(height: int = 260, **more: Any) -> dict[str, Any]:
+def layout(height: int = 260, **options: Any) -> dict[str, Any]:
     """The house layout; `uirevision` keeps a zoom while the data change."""
     axis = {"gridcolor": GRID, "zeroline": False, "automargin": False, "exponentformat": "power"}
     return {
@@ -50,7 +50,7 @@ def layout(height: int = 260, **more: Any) -> dict[str, Any]:
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": GREY},
         "xaxis": axis,
         "yaxis": axis,
-        **more,
+        **options,
     }
 
 

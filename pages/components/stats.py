@@ -14,7 +14,7 @@ _TEMPLATE = (
 NOTHING = "–"
 
 
-def stat_row(names: Sequence[str], caption: str = "Figures", **more: Any) -> gr.HTML:
+def stat_row(names: Sequence[str], caption: str = "Figures", **options: Any) -> gr.HTML:
     """Figures by name, in order. Give all names from the beginning; they show `NOTHING` until their figure is known."""
     return drawn(
         stat_values(dict.fromkeys(names, NOTHING)),
@@ -22,7 +22,7 @@ def stat_row(names: Sequence[str], caption: str = "Figures", **more: Any) -> gr.
         elem_classes=["plain"],
         js_on_load=None,
         caption=caption,
-        **more,
+        **options,
     )
 
 
@@ -67,8 +67,8 @@ def left_out_text(count: int, rows: Sequence[int]) -> str:
     """How many rows were left out, with the numbers of the first of them: 9 left out (rows 2, 4, 6 ...)."""
     if not count or not rows:
         return f"{count:,} left out"
-    more = " ..." if count > len(rows) else ""
-    return f"{count:,} left out (row{'s' if count > 1 else ''} {', '.join(f'{row:,}' for row in rows)}{more})"
+    ellipsis = " ..." if count > len(rows) else ""
+    return f"{count:,} left out (row{'s' if count > 1 else ''} {', '.join(f'{row:,}' for row in rows)}{ellipsis})"
 
 
 def seconds_text(seconds: float | None) -> str:

@@ -26,13 +26,13 @@ _TEMPLATE = (
 
 
 def token_map(
-    value: dict[str, Any] | None = None, *, label: str = "Tokens", placeholder: str = "", **more: Any
+    value: dict[str, Any] | None = None, *, label: str = "Tokens", placeholder: str = "", **options: Any
 ) -> gr.HTML:
     """A token map with two events: `select` with {completion, index}, `branch` with {completion, index, token id}.
 
     Wire them by name, `component.select(fn, ...)` and `component.branch(fn, ...)`, where fn takes
     `event: gr.EventData` and reads `event.index`, `event.completion`, `event.token`. `placeholder` says what to do
-    while there is nothing to show; `more` goes to gr.HTML (elem_id, visible, scale ...).
+    while there is nothing to show; `options` go to gr.HTML (elem_id, visible, scale ...).
     """
     return gr.HTML(
         value or {"key": "", "start": 0, "tokens": "[]"},
@@ -46,7 +46,7 @@ def token_map(
         elem_classes=["token-map"],
         caption=label,
         placeholder=placeholder,
-        **more,
+        **options,
     )
 
 
@@ -97,9 +97,9 @@ def _alternatives(token: Token) -> list[list[Any]]:
     first, last = token.stages[0], token.stages[-1]
     after = dict(zip(last.ids, last.probabilities, strict=True))
     rows = zip(first.ids, first.texts, first.probabilities, strict=True)
-    alternatives = {one: [one, text, _short(likely), None] for one, text, likely in rows}
-    for one, text in zip(last.ids, last.texts, strict=True):
-        alternatives.setdefault(one, [one, text, None, None])
+    alternatives = {first_id: [first_id, text, _short(likely), None] for first_id, text, likely in rows}
+    for first_id, text in zip(last.ids, last.texts, strict=True):
+        alternatives.setdefault(first_id, [first_id, text, None, None])
     if len(token.stages) > 1:
         for token_id, row in alternatives.items():
             row[3] = _short(after.get(token_id, 0.0))

@@ -33,15 +33,15 @@ def test_a_template_is_given_text_that_its_second_reading_takes_for_text() -> No
 
 def test_no_page_has_a_template_without_that() -> None:
     """The token map's own template holds nothing but its caption."""
-    found = [path for path in Path(pages.__file__).parent.rglob("*.py") if "html_template=" in path.read_text()]
+    files = [path for path in Path(pages.__file__).parent.rglob("*.py") if "html_template=" in path.read_text()]
     bare = {
         path.name
-        for path in found
+        for path in files
         for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and any(one.arg == "html_template" for one in call.keywords)
+        if isinstance(call, ast.Call) and any(item.arg == "html_template" for item in call.keywords)
         if ast.unparse(call.func) != "drawn"
     }
-    assert len(found) > 8
+    assert len(files) > 8
     assert bare == {"tokenmap.py"}
 
 
@@ -82,14 +82,14 @@ def token(text: str, p: float = 0.5) -> Token:
 def test_each_delta_repeats_the_one_before_it_so_that_a_lost_one_is_mended() -> None:
     values = TokenStream(completion=2)
     pushed = [values.push([token(text)]) for text in "abc"]
-    assert [(one["start"], [t["t"] for t in json.loads(one["tokens"])]) for one in pushed] == [
+    assert [(item["start"], [t["t"] for t in json.loads(item["tokens"])]) for item in pushed] == [
         (0, ["a"]),
         (0, ["a", "b"]),
         (1, ["b", "c"]),
     ]
-    whole = values.full(selected=1)
-    assert [t["t"] for t in json.loads(whole["tokens"])] == ["a", "b", "c"]
-    assert (whole["key"], whole["completion"], whole["selected"]) == (pushed[0]["key"], 2, 1)
+    full = values.full(selected=1)
+    assert [t["t"] for t in json.loads(full["tokens"])] == ["a", "b", "c"]
+    assert (full["key"], full["completion"], full["selected"]) == (pushed[0]["key"], 2, 1)
 
 
 def test_a_token_carries_its_probabilities_before_and_after_the_filters() -> None:
@@ -132,7 +132,7 @@ def test_figures_are_written_with_their_units() -> None:
 def test_names_in_a_chart_differ_although_they_are_cut() -> None:
     model = "starter-causal, repetition-penalty 1.2, temperature"
     names = ["a < b", f"{model} 0.5", f"{model} 1.5", f"{model[:14]} other{model[-30:]} 1.5"]
-    told = results._short(names)
-    assert told[0] == "a &lt; b"
-    assert len(set(told)) == 4
-    assert max(map(len, told)) <= 30
+    labels = results._short(names)
+    assert labels[0] == "a &lt; b"
+    assert len(set(labels)) == 4
+    assert max(map(len, labels)) <= 30

@@ -176,7 +176,7 @@ def test_a_draft_is_kept_after_every_change_by_name() -> None:
         form.keep_draft(draft, ["prompt", "note"])
     wired = list(blocks.fns.values())
     assert len(wired) == 2
-    assert all('["prompt", "note"]' in str(one.js) and one.fn is None for one in wired)
+    assert all('["prompt", "note"]' in str(event.js) and event.fn is None for event in wired)
 
 
 def test_a_proposal_leaves_fields_to_the_browser_and_applies_the_rest_at_once() -> None:

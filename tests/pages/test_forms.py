@@ -35,16 +35,16 @@ def _walk(block: Any) -> Iterator[Any]:
 
 
 def _above(block: Any) -> list[Any]:
-    found = []
+    ancestors = []
     while (block := block.parent) is not None:
-        found.append(block)
-    return found
+        ancestors.append(block)
+    return ancestors
 
 
 def _scope(button: Any) -> Any:
     """The part of the page that the form fills: the tab or the open accordion that its button stands in, or all."""
     above = _above(button)
-    return next((one for one in above if isinstance(one, gr.Tab) or _opened(one)), above[-1])
+    return next((candidate for candidate in above if isinstance(candidate, gr.Tab) or _opened(candidate)), above[-1])
 
 
 def _opened(block: Any) -> bool:
@@ -55,9 +55,9 @@ def _seen(field: Any, scope: Any, button: Any) -> bool:
     """Whether it is shown as the page opens: nothing closed, hidden or in another tab between it and the scope."""
     above = _above(field)
     between = above[: above.index(scope)]
-    beside = [one for one in between if isinstance(one, gr.Tab) and one not in _above(button)]
-    closed = any(isinstance(one, gr.Accordion) and not one.open for one in between)
-    hidden = any(getattr(one, "visible", True) is not True for one in [field, *between])
+    beside = [candidate for candidate in between if isinstance(candidate, gr.Tab) and candidate not in _above(button)]
+    closed = any(isinstance(candidate, gr.Accordion) and not candidate.open for candidate in between)
+    hidden = any(getattr(candidate, "visible", True) is not True for candidate in [field, *between])
     return not (beside or closed or hidden)
 
 
@@ -65,18 +65,21 @@ def _fields_before(every: list[Any], button: Any) -> list[str]:
     scope = _scope(button)
     before = every[: every.index(button)]
     return [
-        str(one.label)
-        for one in before
-        if isinstance(one, FIELDS) and scope in _above(one) and one.label and _seen(one, scope, button)
+        str(candidate.label)
+        for candidate in before
+        if isinstance(candidate, FIELDS)
+        and scope in _above(candidate)
+        and candidate.label
+        and _seen(candidate, scope, button)
     ]
 
 
 @pytest.mark.parametrize("name", STARTS)
 def test_at_most_seven_fields_stand_before_the_start(every: list[Any], name: str) -> None:
-    button = next((one for one in every if getattr(one, "elem_id", None) == name), None)
+    button = next((candidate for candidate in every if getattr(candidate, "elem_id", None) == name), None)
     assert button is not None, f"no button {name}; a form that was renamed or left belongs in this list"
-    found = _fields_before(every, button)
-    assert len(found) <= MOST, found
+    labels = _fields_before(every, button)
+    assert len(labels) <= MOST, labels
 
 
 def test_the_walk_counts_what_is_seen_and_nothing_else() -> None:

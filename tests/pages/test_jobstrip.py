@@ -40,5 +40,5 @@ def test_what_ended_long_ago_is_not_in_the_strip(tmp_path: Path) -> None:
         for job, hours in ((old, 2), (new, 0)):
             row = session.get_one(Job, job)
             row.status, row.ended_at = "finished", datetime.now(UTC) - timedelta(hours=hours)
-    assert [one["title"] for one in jobstrip.rows(lab, ("campaign",))] == ["New"]
+    assert [job_row["title"] for job_row in jobstrip.rows(lab, ("campaign",))] == ["New"]
     lab.close()

@@ -165,10 +165,16 @@ def _handlers(page: Form, name: str) -> list[Any]:
 
 
 def test_a_draft_keeps_its_settings_with_its_model_alone(lab: LabContext) -> None:
-    own = write_settings(Sampling(max_new_tokens=80, temperature=1.1))
-    draft = {"model": "starter-causal", "mode": "completion", "prompt": "A draft", **own, "note": streaming.NO_NOTE}
-    kept = opened(lab, draft)
-    assert (kept["model"], kept["prompt"], kept["temperature"]) == ("starter-causal", "A draft", 1.1)
+    sampling_values = write_settings(Sampling(max_new_tokens=80, temperature=1.1))
+    draft = {
+        "model": "starter-causal",
+        "mode": "completion",
+        "prompt": "A draft",
+        **sampling_values,
+        "note": streaming.NO_NOTE,
+    }
+    restored = opened(lab, draft)
+    assert (restored["model"], restored["prompt"], restored["temperature"]) == ("starter-causal", "A draft", 1.1)
     other = opened(lab, draft, model="tiny")
     assert (other["model"], other["prompt"]) == ("tiny", "A draft")
     assert other["temperature"] == Sampling().temperature
@@ -177,17 +183,24 @@ def test_a_draft_keeps_its_settings_with_its_model_alone(lab: LabContext) -> Non
 
 def test_a_draft_of_an_earlier_version_still_opens(lab: LabContext) -> None:
     former = ["tiny", "chat", "Go on", "Be kind.", CONVERSATION, 77, 1.1, 5, 0.9, True, 0.1, 0.8, 1.2, 3, 2, 4, "x", 9]
-    kept = opened(lab, [*former, streaming.NO_NOTE])
-    assert (kept["model"], kept["mode"], kept["prompt"], kept["system"]) == ("tiny", "chat", "Go on", "Be kind.")
-    assert kept["conversation"] == CONVERSATION
-    sampling = read_settings(Sampling, kept)
+    restored = opened(lab, [*former, streaming.NO_NOTE])
+    assert (restored["model"], restored["mode"], restored["prompt"], restored["system"]) == (
+        "tiny",
+        "chat",
+        "Go on",
+        "Be kind.",
+    )
+    assert restored["conversation"] == CONVERSATION
+    sampling = read_settings(Sampling, restored)
     assert sampling == Sampling(77, 1.1, 5, 0.9, 0.1, 0.8, 1.2, 3, 2, 4, True, ("x",), 9)
 
 
 def test_a_prompt_of_another_page_is_a_draft(lab: LabContext) -> None:
     messages = ({"role": "system", "content": "Be kind."}, {"role": "user", "content": "costs $5"})
-    kept = opened(lab, json.loads(single.draft_of("tiny", Prompt(messages=messages, mode="chat"), Sampling(top_k=3))))
-    assert (kept["prompt"], kept["system"], kept["top_k"]) == ("costs $5", "Be kind.", 3)
+    restored = opened(
+        lab, json.loads(single.draft_of("tiny", Prompt(messages=messages, mode="chat"), Sampling(top_k=3)))
+    )
+    assert (restored["prompt"], restored["system"], restored["top_k"]) == ("costs $5", "Be kind.", 3)
 
 
 def test_a_conversation_with_dollars_comes_back_as_it_was(lab: LabContext) -> None:
@@ -244,16 +257,16 @@ def test_compare_opens_with_two_different_things_and_the_conversation(lab: LabCo
 
 
 def test_every_panel_has_its_own_mode_and_system_prompt(lab: LabContext) -> None:
-    own = write_settings(Sampling(max_new_tokens=3, seed=1), compare.SETTINGS)
+    sampling_values = write_settings(Sampling(max_new_tokens=3, seed=1), compare.SETTINGS)
     messages = [*CONVERSATION["messages"], {"role": "assistant", "content": "Hello"}]
     values = {"prompt": "And now?", "conversation": {"messages": messages, "last": "", "run": None}, "panels": "2"}
-    values |= in_section({"model": "tiny", "mode": "chat", "system": "Be kind.", **own}, "panel1")
-    values |= in_section({"model": "tiny", "mode": "completion", "system": "", **own}, "panel2")
+    values |= in_section({"model": "tiny", "mode": "chat", "system": "Be kind.", **sampling_values}, "panel1")
+    values |= in_section({"model": "tiny", "mode": "completion", "system": "", **sampling_values}, "panel2")
     updates = list(compare.compare(lab, values))
     run_ids = next(update["runs"] for update in updates if "runs" in update)
     group = compare.group_of(lab, {"runs": run_ids})["address"]
-    one, two = generation.group_runs(lab, group)
-    assert [message["content"] for message in one.prompt.messages] == ["Be kind.", "Hi", "Hello", "And now?"]
+    first, two = generation.group_runs(lab, group)
+    assert [message["content"] for message in first.prompt.messages] == ["Be kind.", "Hi", "Hello", "And now?"]
     assert (two.mode, two.prompt.text) == ("completion", "And now?")
     assert any("mode completion" in update.get("panel2.note", "") for update in updates)
     page = compare.load_page(lab, request(group=group))
@@ -274,7 +287,7 @@ def test_a_grid_varies_two_settings_and_names_what_is_wrong(lab: LabContext) -> 
     assert len(updates[0]["runs"]) == 4
     assert "4 of 4 done" in updates[-1]["table"]
     settings_ = [generation.run(lab, run).sampling for run in updates[0]["runs"]]
-    assert [(one.temperature, one.seed) for one in settings_] == [(0.2, 1), (0.2, 2), (1.0, 1), (1.0, 2)]
+    assert [(sampling.temperature, sampling.seed) for sampling in settings_] == [(0.2, 1), (0.2, 2), (1.0, 1), (1.0, 2)]
     for changes, sentence in (
         ({"columns": "temperature"}, "both vary temperature"),
         ({"row_values": "warm"}, "a list of numbers"),
@@ -312,12 +325,12 @@ def test_best_of_n_names_what_is_wrong(lab: LabContext, changes: dict[str, Any],
     ],
 )
 def test_the_note_says_how_a_completion_ended_and_why_it_is_empty(
-    text: str, reason: Any, words: str, cut: bool
+    text: str, reason: Any, text_part: str, cut: bool
 ) -> None:
     tokens = tuple(Token(n, "x") for n in range(3))
-    done = Completion(0, text, tokens, reason, 2, 1, 0.5, 0.1)
-    note = streaming.note_of(7, "tiny", [done], "finished", 3)
-    assert words in note["text"]
+    completion = Completion(0, text, tokens, reason, 2, 1, 0.5, 0.1)
+    note = streaming.note_of(7, "tiny", [completion], "finished", 3)
+    assert text_part in note["text"]
     assert note["cut"] is cut
 
 
@@ -332,8 +345,8 @@ def test_a_loading_model_says_what_is_done_and_how_long_it_takes(lab: LabContext
 
 
 def test_a_run_whose_tokens_come_at_once_has_a_speed() -> None:
-    done = Completion(0, "abc", tuple(Token(n, "x") for n in range(4)), "length", 2, 1, 0.5, 0.5)
-    assert generation.stats_from([done], 512).tokens_per_second == pytest.approx(8.0)
+    completion = Completion(0, "abc", tuple(Token(n, "x") for n in range(4)), "length", 2, 1, 0.5, 0.5)
+    assert generation.stats_from([completion], 512).tokens_per_second == pytest.approx(8.0)
 
 
 def test_a_drawn_piece_that_is_updated_still_escapes_what_its_second_reading_would_run() -> None:

@@ -28,8 +28,8 @@ def values(source: str, model: str | None = "tiny", rendering: str = "plain", **
     """The editor and the preview as the handlers read them."""
     texts = ("Answer {{ labels | join(' or ') }}.", "Text: {{ input }}\nClass:", "", "\\n\\n")
     parts = dict(zip(PARTS, texts, strict=True))
-    own = {"source": source, "model": model, "rendering": rendering, "shots": 0, "answer_tokens": 5}
-    return {**parts, **preview.START, **own, **changes}
+    inputs = {"source": source, "model": model, "rendering": rendering, "shots": 0, "answer_tokens": 5}
+    return {**parts, **preview.START, **inputs, **changes}
 
 
 def value_of(update: Any) -> Any:
@@ -161,7 +161,7 @@ def test_the_form_of_a_matrix_gives_its_plan(lab: LabContext, spam: str) -> None
     plan = matrix_form.plan_of(lab, form)
     assert (plan.dataset, plan.models, plan.templates) == (spam, ("tiny",), ("classify-labels",))
     assert (plan.shots, plan.seeds, plan.sample_seed) == ((0, 1), (3, 4), 3)
-    assert [(one.greedy, one.max_new_tokens) for one in plan.samplings] == [(True, 16)]
+    assert [(sampling.greedy, sampling.max_new_tokens) for sampling in plan.samplings] == [(True, 16)]
     assert [choice.metric for choice in plan.metrics] == ["classification"]
 
 
