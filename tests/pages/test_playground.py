@@ -13,7 +13,7 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Sampling, Token
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
-from genai_lab.services import generation
+from genai_lab.services import generation, models
 from pages.components.forms import Form, in_section, section
 from pages.components.head import drawn, escape_template_text
 from pages.components.settings_inputs import read_settings, write_settings
@@ -337,10 +337,10 @@ def test_the_note_says_how_a_completion_ended_and_why_it_is_empty(
 def test_a_loading_model_says_what_is_done_and_how_long_it_takes(lab: LabContext) -> None:
     assert "270 MB" in streaming.loading("tiny", 270_000_000)["tokens"]["placeholder"]
     assert "7 s so far" in streaming.loading("tiny", 270_000_000, 7.2)["tokens"]["placeholder"]
-    generation.models.unload(lab, "tiny")
+    models.unload(lab, "tiny")
     updates = list(streaming.load_with_updates(lab, "tiny"))
     assert updates
-    assert generation.models.show(lab, "tiny").status == "loaded"
+    assert models.show(lab, "tiny").status == "loaded"
     assert list(streaming.load_with_updates(lab, "tiny")) == []
 
 

@@ -81,7 +81,7 @@ def test_the_preview_shows_the_filled_prompt_its_tokens_or_one_sentence(lab: Lab
     assert "No rows are chosen" in preview.fill(lab, rows, {**values(spam), "source": None})["filled"]["problem"]
     assert "figures" in preview.count(lab, rows, values(spam, None))
     typed = preview.on_source(values(prompting.TYPED))["typed"]
-    assert (typed["visible"], typed["value"].startswith("labels: ")) == (True, True)
+    assert (typed["visible"], "input: " in typed["value"]) == (True, True)
     assert preview.on_selector({"selector": "fixed"})["fixed"]["visible"]
 
 

@@ -202,7 +202,7 @@ def test_a_draft_of_the_form_is_read_by_name_and_one_of_an_earlier_version_too()
         16,
         3,
     )
-    assert len(form.FORMER_DRAFT) == 81
+    assert len(form.FORMER_DRAFT) == 79
     assert form.read_plan_draft("[1, 2]") is None
 
 
