@@ -19,6 +19,7 @@ ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.path
 def build(lab: LabContext) -> None:
     page_head(TITLE, "Teach a model from a dataset: see what it will take, watch it learn, compare, try it out.")
     page = Form(run=gr.State(None), started=gr.State(None))
+    page.add(address=gr.Textbox("", visible="hidden", show_label=False, container=False))
     with gr.Tabs(elem_id="ft-tabs") as tabs:
         page.add(tabs=tabs)
         with gr.Tab("New", id="new"):
@@ -30,8 +31,8 @@ def build(lab: LabContext) -> None:
     inputs = form.input_names()
     outputs = ["tabs", "run", *inputs, "gate", *studies.OUTPUTS, *studies.CHOICES]
     page.on_load(load_page, lab, inputs=["plan_draft"], outputs=outputs)
-    follow = page.on(page["started"].change, on_started, inputs=["started"], outputs=["tabs", "run"])
-    follow.success(None, page["run"], None, js=ADDRESS, **PRIVATE)
+    follow = page.on(page["started"].change, on_started, inputs=["started"], outputs=["tabs", "run", "address"])
+    follow.success(None, page["address"], None, js=ADDRESS, **PRIVATE)
     page.fill(page["clone"].click, clone_run, lab, inputs=["run"], outputs=["tabs", *inputs])
 
 
@@ -54,7 +55,8 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
 
 def on_started(values: Values) -> Updates:
     """To the run that has just been started."""
-    return {"tabs": gr.update(selected="runs"), "run": values["started"]} if values["started"] else {}
+    run = values["started"]
+    return {"tabs": gr.update(selected="runs"), "run": run, "address": str(run)} if run else {}
 
 
 def clone_run(lab: LabContext, values: Values) -> Updates:
