@@ -33,7 +33,7 @@ def form_updates(lab: LabContext, values: Values | None) -> Updates:
     if requested["dataset"] and dataset is None:
         warned(f"The dataset {requested['dataset']} is not in use here; the field Dataset is left empty.")
     choices, best = template_choices(lab, dataset)
-    selected = best if fresh and requested["objective"] == "instruction" else requested["templates"]
+    selected = best if fresh and OBJECTIVES.get(requested["objective"]).scores_completions else requested["templates"]
     return {
         **requested,
         "model": gr.update(choices=bases, value=model),
@@ -93,7 +93,7 @@ def updates_for_dataset(lab: LabContext, name: str) -> Updates:
 def on_dataset(lab: LabContext, values: Values) -> Updates:
     """The templates for a dataset that was chosen by hand; the best one is proposed."""
     choices, best = template_choices(lab, values["dataset"])
-    fitting = OBJECTIVES.get(values["objective"]).needs == "reference"
+    fitting = OBJECTIVES.get(values["objective"]).scores_completions
     return {"templates": gr.update(choices=choices, value=best if fitting else [])}
 
 
@@ -107,11 +107,11 @@ def on_choice(lab: LabContext, values: Values) -> Updates:
             architecture = None
     updates: Updates = {}
     current = {}
-    without = getattr(OBJECTIVES.get(values["objective"]), "without", ())
+    excludes = OBJECTIVES.get(values["objective"]).excludes
     for family, registry in FAMILIES.items():
         suited = [name for name in registry if architecture in (None, *registry.get(name).architectures)]
         if family == "method":
-            suited = [name for name in suited if name not in without]
+            suited = [name for name in suited if excludes(registry.get(name)) is None]
         current[family] = values[family] if values[family] in suited else suited[0]
         choices = [(registry.get(name).title, name) for name in suited]
         updates[family] = gr.update(choices=choices, value=current[family])

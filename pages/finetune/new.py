@@ -7,8 +7,8 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services import datasets, evaluation
-from genai_lab.services.training import estimates, plan_diff, preparation, progress, studies
+from genai_lab.services import datasets, evaluation, training
+from genai_lab.services.training import estimates, plan_diff, progress, studies
 from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.training import DatasetSpec, Plan, Training
 from pages.components.copying import copy_computed, download_computed
@@ -170,10 +170,10 @@ def describe_choice(lab: LabContext, values: Values) -> Updates:
 def describe_share(lab: LabContext, values: Values) -> Updates:
     """The same with the share of the weights, where it is known."""
     model, objective, method = (values[name] for name in CHOICE)
-    share = estimates.share_of(lab, model, objective, method) if model else None
+    share = estimates.trained_share(lab, model, objective, method) if model else None
     last = ""
     if share is not None:
-        rate = estimates.rate_of(lab, model, objective, method)
+        rate = estimates.usual_rate(lab, model, objective, method)
         last = (
             f"<b>{html.escape(model)}</b>: trains <b>{share_text(*share)}</b> parameters; an empty learning rate "
             f"means {rate:g}."
@@ -213,15 +213,15 @@ def show_memory(lab: LabContext, values: Values) -> Iterator[Updates]:
     waiting = f"Estimating the memory of one step of {plan.model}…"
     yield {"memory": {"bars": [], "waiting": waiting}, "weigh": WAITING}
     try:
-        resolved = preparation.known(lab, plan)
-        panel = panels.memory_value(estimates.estimate(lab, plan, resolved), values["gpu"])
-        panel["passes"] = panels.passes_text(plan, resolved)
+        resolved = training.resolve(lab, plan)
+        panel = panels.memory_value(estimates.estimate(lab, resolved), values["gpu"])
+        panel["passes"] = panels.passes_text(resolved)
     except BaseException:
         yield {"memory": {"bars": []}, "weigh": READY}
         raise
     yield {"memory": {**panel, "waiting": "Timing two steps to estimate how long it will take…"}, "weigh": WAITING}
     try:
-        panel["passes"] = estimates.timed(lab, plan, resolved).sentence
+        panel["passes"] = estimates.time_run(lab, resolved).sentence
     except BaseException:
         yield {"memory": panel, "weigh": READY}
         raise

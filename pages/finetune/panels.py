@@ -4,9 +4,9 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from genai_lab.services.training import estimates, preparation
+from genai_lab.services import training
+from genai_lab.services.training import estimates
 from genai_lab.services.training.batch_preview import FirstBatch
-from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from pages.components.stats import count_text, left_out_text, size_text
@@ -44,8 +44,9 @@ def about_markup(objective: str, method: str, last: str) -> str:
     return "".join(f'<p class="panel-note about">{line}</p>' for line in lines if line)
 
 
-def passes_text(plan: Plan, resolved: preparation.ResolvedPlan) -> str:
+def passes_text(resolved: training.ResolvedPlan) -> str:
     """The steps as passes over the training rows."""
+    plan = resolved.plan
     rows = sum(version.splits.get(plan.split, 0) for version in resolved.versions)
     settings = plan.training
     if settings.num_train_epochs or not rows:

@@ -118,7 +118,7 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
         "Speed": f"{out['tokens'] / out['seconds']:,.0f} tokens/s" if out.get("tokens") and out.get("seconds") else "",
         "Memory": f"estimated {size_text(estimated)}, measured {size_text(view.measured)}" if estimated else "",
         "On disk": size_text(out.get("bytes")) if out.get("bytes") else "",
-        "Folder": training.place_of(lab, view) if model else "",
+        "Folder": training.model_folder(lab, view) if model else "",
         "Seed": str(view.seed),
         "Code": f"{view.code_revision[:10]}{' with changes' if view.dirty else ''}",
     }  # fmt: skip
@@ -140,7 +140,7 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
         "ended": _ended(lab, view),
         "notes": [*view.sentences, *view.notes],
         "facts": [[name, text] for name, text in facts.items() if text],
-        "try": view.model if model and model.card.modes else "",
+        "try": view.model if model and view.writes else "",
     }
 
 

@@ -6,10 +6,8 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.models.adapter import unmergeable
 from genai_lab.services import models, training
 from genai_lab.services.training import TrainingView, progress
-from genai_lab.training.objectives import OBJECTIVES
 from pages.components.confirm import Confirm
 from pages.components.errors import PRIVATE, notice
 from pages.components.forms import Form, Updates, Values
@@ -176,14 +174,13 @@ def draw(lab: LabContext, values: Values) -> Updates:
     has_curves = any(points for _, points in curves)
     rows = training.samples(lab, view.id) if view else []
     model = _ready_model(lab, view)
-    policy = view is not None and OBJECTIVES.get(view.plan.objective).head == "lm"
     return {
         "run_mark": mark(lab, run, beside),
         "run_table": run_panels.table_value(lab, training.find(lab), run),
         "detail": run_panels.detail_value(lab, view, model) if view else {},
         **_buttons(lab, view, model, bool(rows)),
         "curves": gr.update(visible=has_curves, value=charts.curves(curves) if has_curves else None),
-        **report.updates(view.report if view else {}, policy),
+        **(report.updates(view.report, view.tunes_policy) if view else report.updates({})),
         "differences": run_panels.differences_value(views),
         "samples_shelf": gr.update(visible=bool(rows)),
         "samples": samples.table(rows, bool(values["all_samples"])),
@@ -201,8 +198,8 @@ def _buttons(lab: LabContext, view: TrainingView | None, model: models.ModelView
     """What can be done with the run: the buttons that are seen."""
     live = view is not None and view.status in ("running", "queued") and view.state != "cancelling"
     stopped = view is not None and view.status in ("cancelled", "failed") and model is None
-    mergeable = model is not None and model.card.is_adapter and model.card.path is not None
-    mergeable = mergeable and unmergeable(model.card.path) is None  # type: ignore[union-attr, arg-type]
+    adapter = model is not None and model.card.is_adapter
+    mergeable = adapter and view is not None and view.mergeable
     small = model is not None and (model.card.disk_bytes or 0) < LARGEST_EXPORT
     return {
         "cancel": gr.update(visible=live),

@@ -115,7 +115,7 @@ def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
 def test_what_is_computed_says_so_in_words_and_its_button_waits(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new.estimates, "timed", lambda *_: SimpleNamespace(sentence="About 25 min here."))
+    monkeypatch.setattr(new.estimates, "time_run", lambda *_: SimpleNamespace(sentence="About 25 min here."))
     steps = new.show_memory(lab, {"gpu": form.ANY_GPU, **form.write_plan(LORA)})
     first = next(steps)
     assert "Estimating" in first["memory"]["waiting"]
