@@ -50,7 +50,7 @@ ACTIONS = {
     "training.studies.shots_against_tuning": "study shots",
     "training.studies.forgetting": "study forgetting",
     "training.studies.gate": "study gate",
-    "training.reward_studies.default_plan": "reward train",
+    "training.reward_studies.resolve_default": "reward train",
     "feedback.campaign_models.before_and_after": "feedback blind-compare",
     "feedback.sources.from_runs": "feedback create",
     "feedback.sources.from_file": "feedback import",
