@@ -267,7 +267,8 @@ def questions(path: Path) -> Iterator[str]:
             yield from [] if identity else [f"{where}: {ast.unparse(node)}"]
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
             owner, name = node.args[:2]
-            if isinstance(name, ast.Constant) and ast.unparse(owner).rpartition(".")[2] in OWNERS:
+            member = ast.unparse(owner).startswith(("OBJECTIVES", "METHODS"))
+            if isinstance(name, ast.Constant) and (member or ast.unparse(owner).rpartition(".")[2] in OWNERS):
                 yield f"{where}: {ast.unparse(node)}"
 
 
