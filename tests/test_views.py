@@ -62,7 +62,9 @@ def test_tables_are_escaped_aligned_and_cut() -> None:
 
 
 # What services pass among themselves, holding tensors, sessions or functions.
-INTERNAL = {"Resources", "WorkerExit", "RunKind", "Prepared", "PreparedMatrix"}
+INTERNAL = {
+    "Resources", "WorkerExit", "WorkerName", "RunKind", "Prepared", "PreparedMatrix", "ResolvedPlan", "VersionSource",
+}  # fmt: skip
 
 
 def test_every_dataclass_that_a_service_returns_is_a_view() -> None:
