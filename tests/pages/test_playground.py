@@ -315,7 +315,7 @@ def test_best_of_n_names_what_is_wrong(lab: LabContext, changes: dict[str, Any],
 
 
 @pytest.mark.parametrize(
-    ("text", "reason", "words", "cut"),
+    ("text", "reason", "sentence", "cut"),
     [
         ("A story", "length", "Cut at 3 tokens, its limit.", True),
         ("A story", "end of text", "ended by end of text.", False),
@@ -325,12 +325,12 @@ def test_best_of_n_names_what_is_wrong(lab: LabContext, changes: dict[str, Any],
     ],
 )
 def test_the_note_says_how_a_completion_ended_and_why_it_is_empty(
-    text: str, reason: Any, text_part: str, cut: bool
+    text: str, reason: Any, sentence: str, cut: bool
 ) -> None:
     tokens = tuple(Token(n, "x") for n in range(3))
     completion = Completion(0, text, tokens, reason, 2, 1, 0.5, 0.1)
     note = streaming.note_of(7, "tiny", [completion], "finished", 3)
-    assert text_part in note["text"]
+    assert sentence in note["text"]
     assert note["cut"] is cut
 
 
