@@ -1,6 +1,5 @@
 """How each starter model is trained; one recipe a file."""
 
-from genai_lab.registry import Registry
-from genai_lab.starter.training import Recipe
+from genai_lab.starter.recipes.registry import RECIPES
 
-RECIPES: Registry[Recipe] = Registry("starter model", __name__)
+__all__ = ["RECIPES"]

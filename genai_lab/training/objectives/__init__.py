@@ -1,7 +1,6 @@
 """What a run learns: one objective a file."""
 
-from genai_lab.registry import Registry
-from genai_lab.training.objective import Objective as Objective
-from genai_lab.training.plan import RENAMED_OBJECTIVES
+from genai_lab.training.objective import Objective
+from genai_lab.training.objectives.registry import OBJECTIVES
 
-OBJECTIVES: Registry[Objective] = Registry("objective", __name__, RENAMED_OBJECTIVES)
+__all__ = ["OBJECTIVES", "Objective"]
