@@ -45,7 +45,7 @@ def test_a_soft_prompt_is_learned_behind_a_closed_tab_and_switched_on_in_the_pla
     expect(page.locator("#ft-curves .js-plotly-plot")).to_be_visible()
     page.locator("#ft-cancel").click()
     expect(page.locator("#ft-confirm")).to_contain_text("Its checkpoints stay")
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Keep running")).to_be_visible()
     page.locator("#ft-confirm-yes").click()
     state = page.locator("#ft-detail h2 .state")
     expect(state).to_have_text("cancelled")
