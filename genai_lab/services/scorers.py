@@ -18,7 +18,8 @@ def scorer_for(lab: LabContext, metric: str, settings: Any, inputs: Sequence[str
     """
     if METRICS.get(metric).needs != "model":
         return None
-    return CachedScorer(lab, models.show(lab, settings.model).card, inputs)
+    kind = CachedRewardModel if getattr(METRICS.get(metric), "reads", "") == "pairs" else CachedScorer
+    return kind(lab, models.show(lab, settings.model).card, inputs)
 
 
 class CachedScorer:
@@ -34,10 +35,7 @@ class CachedScorer:
             self.hash, self.reads_input = scorer.hash, scorer.reads_input
 
     def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
-        """A reward model's rewards of the texts given their inputs, a classifier's probabilities."""
         with self._scorer() as scorer:
-            if self.card.role == "reward":
-                return list(scorer.rewards(self._inputs, texts))
             return list(scorer.scores(texts, label))
 
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
@@ -50,3 +48,10 @@ class CachedScorer:
 
     def _scorer(self) -> AbstractContextManager[Scorer]:
         return self._lab.models.scoring(self.card)
+
+
+class CachedRewardModel(CachedScorer):
+    """A reward model as a metric asks it: a text's score is its reward given the input."""
+
+    def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
+        return list(self.rewards(self._inputs, texts))

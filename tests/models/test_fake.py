@@ -12,6 +12,7 @@ from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, ModelError, PromptTooLong, UnknownName
+from genai_lab.metrics import METRICS
 from genai_lab.models import Prompt, Request, Source
 from genai_lab.models.fake import FakeGenerator, fake_card
 from genai_lab.models.fake_tokens import token_text, tokenize
@@ -153,6 +154,16 @@ def test_it_scores_by_its_role(lab: LabContext) -> None:
     with pytest.raises(ModelError, match="no log-probabilities"):
         scorers.CachedScorer(lab, models.show(lab, "fake-reward").card).log_probabilities(["a"])
     assert set(lab.models.loaded()) == {"fake-classifier", "fake-reward", "fake (judge)"}
+
+
+def test_a_metric_refuses_a_model_of_another_role(lab: LabContext) -> None:
+    classifier, reward = (METRICS.get(name).settings for name in ("toxicity", "reward"))
+    toxic = scorers.scorer_for(lab, "toxicity", classifier(model="fake-reward"))
+    with pytest.raises(ModelError, match="fake-reward is no classifier"):
+        toxic.scores(["a"])  # type: ignore[union-attr]
+    best = scorers.scorer_for(lab, "reward", reward(model="fake-classifier"), ["p"])
+    with pytest.raises(ModelError, match="fake-classifier is no reward model"):
+        best.scores(["a"])  # type: ignore[union-attr]
 
 
 def test_it_needs_no_torch() -> None:
