@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from genai_lab.models.reward_model import encode_prompt_and_completion, encode_text_pair
 from genai_lab.models.scorer import PromptLike
@@ -31,6 +31,7 @@ from genai_lab.training.preference_data import (
 from genai_lab.training.row_source import RowSource
 from genai_lab.training.token_objective import padded
 
+Row = TypeVar("Row")
 EncodeSide = Callable[[Any, Any, str, int], EncodedExample]
 
 
@@ -135,3 +136,15 @@ def common_start(first: Sequence[int], second: Sequence[int]) -> int:
     """How many tokens both begin with."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((index for index, (a, b) in pairs if a != b), min(len(first), len(second)))
+
+
+def previous_unlike(rows: Sequence[Row], key: Callable[[Row], object]) -> list[Row]:
+    """For each row the nearest one before it, around the end, with another key; the row before where none has."""
+    previous = [*rows[-1:], *rows[:-1]]
+    if all(key(row) == key(rows[0]) for row in rows):
+        return previous
+    result = list(previous)
+    for _ in range(2):  # the first rows may have theirs at the end
+        for index, row in enumerate(rows):
+            result[index] = result[index - 1] if key(previous[index]) == key(row) else previous[index]
+    return result

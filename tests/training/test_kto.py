@@ -18,6 +18,7 @@ from genai_lab.training import Architecture, DatasetSpec, Plan, Training
 from genai_lab.training.lab_trainer import TRAINED
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.objectives.kto import Settings, balanced_weights, kto_loss
+from genai_lab.training.pair_objective import previous_unlike
 from genai_lab.training.training_loop import prepare_run, train
 from tests.training.models import WORDS, Told, tiny
 from tests.training.test_contract import work_of
@@ -148,6 +149,14 @@ def test_pairs_are_read_as_two_labelled_completions_each(lab: LabContext) -> Non
     assert all(text.completion.startswith("good") == text.desirable for text in [*read.passes[0], *read.validation])
     shown = batch_preview.first_batch(lab, resolved.plan)
     assert {row.label.split(":")[0] for row in shown.rows} <= {"good", "bad"}
+
+
+def test_a_mismatched_completion_is_of_another_prompt() -> None:
+    rows = ["a1", "a2", "b1", "a3", "a4", "a5"]
+    assert previous_unlike(rows, lambda row: row[0]) == ["b1", "b1", "a2", "b1", "b1", "b1"]
+    assert previous_unlike(["a1", "a2", "a3"], lambda row: row[0]) == ["a3", "a1", "a2"]
+    assert previous_unlike(["a"], str) == ["a"]
+    assert previous_unlike([], str) == []
 
 
 def test_what_is_no_label_is_refused_by_its_row(lab: LabContext) -> None:

@@ -32,7 +32,7 @@ from genai_lab.training.objective import (
 )
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.objectives.instruction import Instruction
-from genai_lab.training.pair_objective import completion_features, encode_side
+from genai_lab.training.pair_objective import completion_features, encode_side, previous_unlike
 from genai_lab.training.plan import Architecture, Plan
 from genai_lab.training.preference_data import check_pairs, divide_votes
 from genai_lab.training.row_reading import input_of, split_rows
@@ -166,10 +166,10 @@ class Kto(Objective):
         return RowsRead([texts[:count]], checks[:held], 2 * len(division.train))
 
     def encode(self, texts: Iterable[LabelledText], context: EncodingContext) -> list[LabelledExample]:
-        """Each row with the completion of the row before it as the mismatched one, as TRL pairs them."""
+        """Each row with the completion of the last row before it that has another prompt as the mismatched one."""
         rows = [text for text in texts if text.completion.strip()]
         examples = []
-        for before, text in zip([*rows[-1:], *rows[:-1]], rows, strict=True):
+        for text, before in zip(rows, previous_unlike(rows, lambda row: (row.prompt, row.messages)), strict=True):
             completion, mismatched = (_encode(text, other.completion, context) for other in (text, before))
             if completion is not None and mismatched is not None:
                 examples.append(LabelledExample(completion, mismatched, text.desirable))
