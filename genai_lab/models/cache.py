@@ -358,7 +358,8 @@ def _end(entries: list[_Entry]) -> None:
         for ref in entry.streams:
             if (stream := ref()) is not None and not stream.ended:
                 stream.cancel()
-        if entry.generator is not None:
+        # A scorer in the middle of a call is freed when that has ended.
+        if entry.generator is not None and not (entry.users and isinstance(entry.generator, Scorer)):
             entry.generator.close()
     if any(entry.card.path is not None for entry in entries):
         release()

@@ -14,6 +14,7 @@ from genai_lab.decoding import Completion, Delta
 from genai_lab.errors import ModelError
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Source, Stream
 from genai_lab.models.cache import ModelCache
+from genai_lab.models.scorer import Scorer
 
 
 class FakeStream:
@@ -325,3 +326,20 @@ def test_a_generator_that_judges_is_loaded_once_more_and_goes_with_its_name(load
         assert set(cache.loaded()) == {"a", "a (judge)"}
     cache.unload("a")
     assert cache.loaded() == {}
+
+
+def test_a_scorer_that_is_unloaded_while_it_scores_ends_its_call(cache: ModelCache) -> None:
+    closed: list[str] = []
+
+    class Judge(Scorer):
+        def close(self) -> None:
+            closed.append(self.card.name)
+
+    with cache.scoring(card("a"), lambda card, options, base: Judge(card)):
+        cache.unload("a")
+        assert not closed
+        assert not cache.used_bytes
+    with cache.scoring(card("a"), lambda card, options, base: Judge(card)):
+        pass
+    cache.unload("a")
+    assert closed == ["a (judge)"]
