@@ -40,7 +40,8 @@ def row_samples(
     metric: Metric, groups: Groups, references: Sequence[Sequence[str]], settings: Any, model: Classifier | None = None
 ) -> Rows:
     """What each row contributes to the metric, whichever number of completions it reads."""
-    if metric.predictions_per_row == "several":
+    # Metrics of plugins that were written before there were several name no number.
+    if getattr(metric, "predictions_per_row", "one") == "several":
         return metric.rows(groups, references, settings, model)
     rows = metric.rows(flat_texts(groups), repeated(references, groups), settings, model)
     sizes = np.array([len(group) for group in groups])

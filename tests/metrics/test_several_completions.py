@@ -177,3 +177,9 @@ def test_every_metric_takes_several_completions(name: str) -> None:
         assert len(figure.sample.values) == 3
         assert figure.low is not None
         assert figure.low <= figure.value <= figure.high
+
+
+def test_a_metric_that_names_no_number_of_predictions_reads_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = measure("exact_match", GROUPS, REFERENCES).figures["exact_match"].value
+    monkeypatch.delattr(type(METRICS.get("exact_match")), "predictions_per_row")
+    assert measure("exact_match", GROUPS, REFERENCES).figures["exact_match"].value == expected
