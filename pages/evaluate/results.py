@@ -185,7 +185,8 @@ def _table(view: EvaluationView) -> str:
 def _column(system: service.SystemView) -> str:
     rows = f"n = {system.n}"
     if system.completions_per_row > 1:
-        rows = f"{system.rows} rows x {system.completions_per_row} completions"
+        most = "" if system.n == system.rows * system.completions_per_row else "up to "
+        rows = f"{system.rows} rows x {most}{system.completions_per_row} completions"
     return f'<th scope="col">{html.escape(system.label)}<br><small>{rows}</small></th>'
 
 

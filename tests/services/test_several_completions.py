@@ -1,6 +1,7 @@
 """k completions a row through predictions, figures, reading, replay and upload."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from genai_lab.services import datasets, evaluation, jobs, matrix
 from genai_lab.services.evaluation import EvaluationView, comparing, report, uploads
 from genai_lab.services.evaluation import reading as evaluation_reading
 from genai_lab.services.matrix import estimating, reading
+from genai_lab.services.predictions import SystemView
 from storage import evaluation as queries
 from tests.services.test_matrix import worked
 from tests.waiting import until_ended
@@ -189,3 +191,12 @@ def test_the_report_says_how_many_completions_a_row_has(lab: LabContext, uploade
     rows = [json.loads(line) for line in report.to_jsonl(uploaded).splitlines()]
     assert {row["completions_per_row"] for row in rows} == {3}
     assert {len(row["per_example"]) for row in rows if row["per_example"]} == {20}
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows"), [({"uploaded": "a.jsonl", "rows": 3}, 3), ({"uploaded": "a.jsonl"}, 1), ({"rows": 100}, 1)]
+)
+def test_rows_of_an_upload_count_where_some_have_fewer_completions(settings: dict[str, Any], rows: int) -> None:
+    moment = datetime.now(UTC)
+    view = SystemView(1, "a", None, None, "d@1", 1, settings, "finished", 7, moment, completions_per_row=4)
+    assert view.rows == rows

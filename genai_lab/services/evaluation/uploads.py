@@ -45,6 +45,7 @@ def systems(
                     "uploaded": path.name,
                     "column": column,
                     "completions_per_row": max(len(_texts(row, column)) for row in rows),
+                    "rows": len(rows),
                 },
                 seed=0,
                 device=lab.config.device,

@@ -12,7 +12,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class SystemView(View):
-    """One column of an evaluation; `n` counts its completions, of which each row has `completions_per_row`."""
+    """One column of an evaluation; `n` counts its completions, of which each row has `completions_per_row` at most."""
 
     id: int
     label: str
@@ -28,7 +28,9 @@ class SystemView(View):
 
     @property
     def rows(self) -> int:
-        """How many rows have all their completions."""
+        """How many rows have all their completions; of an upload, whose rows may have fewer, all."""
+        if self.settings.keys() >= {"uploaded", "rows"}:
+            return int(self.settings["rows"])
         return self.n // self.completions_per_row
 
 
