@@ -17,6 +17,7 @@ from genai_lab.services.evaluation import EvaluationView, comparing, report, upl
 from genai_lab.services.evaluation import reading as evaluation_reading
 from genai_lab.services.matrix import estimating, reading
 from genai_lab.services.predictions import SystemView
+from genai_lab.services.training import studies
 from storage import evaluation as queries
 from tests.services.test_matrix import worked
 from tests.waiting import until_ended
@@ -200,3 +201,11 @@ def test_rows_of_an_upload_count_where_some_have_fewer_completions(settings: dic
     moment = datetime.now(UTC)
     view = SystemView(1, "a", None, None, "d@1", 1, settings, "finished", 7, moment, completions_per_row=4)
     assert view.rows == rows
+
+
+def test_a_gate_asks_for_as_many_completions(lab: LabContext, several: matrix.MatrixView) -> None:
+    [cell] = several.cells
+    started = evaluation.start(lab, [cell.system.id], [Choice("exact_match")])
+    assert until_ended(lab, started.job_id).status == "finished"
+    _, again = studies._again(lab, started.run_id, "tiny", "tuned")
+    assert (again.models, again.num_return_sequences) == (("tuned",), K)

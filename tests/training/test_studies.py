@@ -235,3 +235,15 @@ def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Do
     drawn = charts.scores(lines, "rouge", costs=True)
     assert [list(one.x) for one in drawn.data][1:] == [tokens, [line.seconds for line in lines]]
     assert len(charts.scores(lines, "rouge").data) == 1
+
+
+def test_a_sweep_reads_old_names_of_settings() -> None:
+    plan = Plan(
+        "llama", (DatasetSpec("votes"),), "dpo", "p_tuning", {"tokens": 8}, {"loss": "robust", "smoothing": 0.1}
+    )
+    values = {"training.batch": 4, "objective_settings.label_smoothing": 0.2, "method_settings.tokens": 16}
+    changed = studies.changed(plan, values)
+    assert changed.training.per_device_batch_size == 4
+    assert changed.objective_settings == {"loss_type": "robust", "label_smoothing": 0.2}
+    assert changed.method_settings == {"num_virtual_tokens": 16}
+    assert studies.changed(plan, {"method": "lora"}).method == "lora"

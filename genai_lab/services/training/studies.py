@@ -1,7 +1,5 @@
 """Runs that belong together, and what is measured of them: bake-off, shots against tuning, sweep, forgetting, gate."""
 
-import math
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +12,7 @@ from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import evaluation, jobs, matrix, models, runs, training
 from genai_lab.services.evaluation import Choice, suites
 from genai_lab.services.training import Started, TrainingView, estimates
+from genai_lab.services.training.sweep_plans import MOST_RUNS, changed, combinations
 from genai_lab.training import Plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
@@ -24,7 +23,6 @@ from storage.tables import Run
 
 STUDY = "study"
 HELD_OUT = "held out"
-MOST_RUNS = 24
 LARGEST_BATCH = 256
 
 
@@ -125,42 +123,6 @@ def sweep(lab: LabContext, plan: Plan, grid: Mapping[str, Sequence[Any]], *, dra
     with queued_study(lab, "sweep", title or f"Sweep of {', '.join(values)}", settings) as study:
         study.train(ready, titles)
     return study.id
-
-
-def combinations(values: Mapping[str, Sequence[Any]], draws: int, seed: int) -> list[dict[str, Any]]:
-    """Every combination, or so many different ones drawn; raises LabError for too many before any is made."""
-    count = math.prod(map(len, values.values()))
-    if not draws and count > MOST_RUNS:
-        raise LabError(f"The sweep has {count:,} runs; at most {MOST_RUNS} can be begun, or draw some of them.")
-    rng = random.Random(f"sweep {seed}")
-    indices = dict.fromkeys(() if 0 < draws < count else range(count))
-    while len(indices) < draws < count:
-        indices[rng.randrange(count)] = None
-    return [_combination(values, index) for index in indices]
-
-
-def _combination(values: Mapping[str, Sequence[Any]], index: int) -> dict[str, Any]:
-    """The one at this place of all, the last setting changing fastest."""
-    values_by_name = {}
-    for name in reversed(list(values)):
-        index, choice = divmod(index, len(values[name]))
-        values_by_name[name] = values[name][choice]
-    return {name: values_by_name[name] for name in values}
-
-
-def changed(plan: Plan, values: Mapping[str, Any]) -> Plan:
-    """The plan with other values at these paths; raises LabError for a path that it does not have."""
-    settings = plan.as_dict()
-    for path, value in values.items():
-        node, (*above, last) = settings, path.split(".")
-        for name in above:
-            if not isinstance(node.get(name), dict):
-                raise BadSetting("path", path, "one such as training.learning_rate or method_settings.rank")
-            node = node[name]
-        if last not in node and above[:1] != ["method_settings"] and above[:1] != ["objective_settings"]:
-            raise BadSetting("path", path, "one such as training.learning_rate or method_settings.rank")
-        node[last] = value
-    return Plan.from_dict(settings)
 
 
 def bake_off(
@@ -409,5 +371,6 @@ def _again(lab: LabContext, number: int, base: str, tuned: str) -> tuple[int, ma
         fixed=tuple(settings["fixed"]),
         rendering=settings["rendering"],
         metrics=view.choices,
+        num_return_sequences=settings.get("completions_per_row", 1),
     )
     return system.id, plan
