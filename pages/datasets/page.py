@@ -130,10 +130,9 @@ def load_page(lab: LabContext, selection: Selection, request: gr.Request) -> Upd
     return {"dataset": name, **table} if selection.holds(request.session_hash, name) else table
 
 
-def start_reader() -> Updates:
+def start_reader() -> None:
     """So that the first file is read at once."""
     service.warm()
-    return {}
 
 
 def select_version(selection: Selection, request: gr.Request, event: gr.EventData) -> Updates:
