@@ -263,15 +263,13 @@ def _curve(points: Sequence[Any]) -> Any:
     return plots.figure([data], layout)
 
 
-def study_learning_curve(lab: LabContext, values: Values) -> Updates:
+def study_learning_curve(lab: LabContext, values: Values) -> None:
     _start_study(lab, values, campaign_models.CURVE)
-    return {}
 
 
-def study_labels(lab: LabContext, values: Values) -> Updates:
+def study_labels(lab: LabContext, values: Values) -> None:
     annotator = values["outcome.annotator"]
     _start_study(lab, values, campaign_models.LABELS, [annotator] if annotator else [], values["outcome.labels"])
-    return {}
 
 
 def _start_study(lab: LabContext, values: Values, *study: Any) -> None:
@@ -295,10 +293,9 @@ def export(lab: LabContext, file_format: str, content: str, values: Values) -> U
     return {"outcome.file": gr.update(value=str(file.path), visible=True)}
 
 
-def create_dataset(lab: LabContext, values: Values) -> Updates:
+def create_dataset(lab: LabContext, values: Values) -> None:
     dataset = exporting.to_dataset(lab, selected(values), votes=values["outcome.votes"])
     notice(f"{dataset.name} holds {dataset.rows:,} pairs; the Datasets page shows them.")
-    return {}
 
 
 def train(lab: LabContext, objective: str, values: Values) -> Updates:

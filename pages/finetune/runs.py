@@ -87,7 +87,8 @@ def _draw_words(page: Form) -> gr.Button:
 def _wire(lab: LabContext, page: Form, confirm: Confirm, save: gr.Button) -> None:
     selection = Selection(lambda arguments: arguments[0]["run"])
     answer = selection.for_choice
-    page.on(page["run_table"].select, on_select, outputs=["run"], queue=False)
+    # Gradio tells a State's `change` event of answers from its queue only, so this handler is queued.
+    page.on(page["run_table"].select, on_select, outputs=["run"], trigger_mode="multiple")
     opened = page.on(
         page["run"].change, selection.on_choice(on_run, lab), inputs=["run"], outputs=[*OUTPUTS[1:], *WORDS]
     )

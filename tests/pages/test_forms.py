@@ -22,9 +22,14 @@ FIELDS = (
 
 
 @pytest.fixture(scope="module")
-def every(lab: LabContext) -> list[Any]:
+def demo(lab: LabContext) -> gr.Blocks:
+    """All pages as one Gradio app."""
+    return pages.build(lab)
+
+
+@pytest.fixture(scope="module")
+def every(demo: gr.Blocks) -> list[Any]:
     """All blocks of all pages, in the order in which they stand."""
-    demo = pages.build(lab)
     return list(_walk(demo))
 
 
@@ -96,3 +101,14 @@ def test_the_walk_counts_what_is_seen_and_nothing_else() -> None:
             button = gr.Button("Start")
             gr.Textbox(label="after")
     assert _fields_before(list(_walk(demo)), button) == ["first", "second"]
+
+
+def test_only_queued_handlers_change_a_state_that_others_listen_to(demo: gr.Blocks) -> None:
+    """Gradio tells a State's `change` event of answers from its queue only: a click would draw nothing."""
+    events = demo.fns.values()
+    heard = {block for event in events for block, name in event.targets if name == "change"}
+    states = {block for block in heard if isinstance(demo.blocks.get(block), gr.State)}
+    deaf = [event.targets for event in events if not event.queue for output in event.outputs if output._id in states]
+
+    assert states
+    assert not deaf
