@@ -9,7 +9,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.data.aliases import role_named
 from genai_lab.data.hub import Place
-from genai_lab.errors import LabError
+from genai_lab.errors import LabError, UnknownSetting
 from genai_lab.services import datasets
 from genai_lab.services.datasets import Order, VersionView
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 Roles = Mapping[str, str | Sequence[str]]
+SPLIT_OPTIONS = ("ratios", "column", "seed", "only")
 ENCODINGS = {"utf8": "utf-8", "utf16": "utf-16", "windows-1252": "cp1252", "latin-1": "cp1252", "latin1": "cp1252"}
 
 
@@ -127,7 +128,7 @@ class Datasets:
         """
         if isinstance(source, Dataset):
             return source
-        if isinstance(source, str) and not _is_elsewhere(source):
+        if isinstance(source, int) or (isinstance(source, str) and not _is_elsewhere(source)):
             return self.get(source)
         if isinstance(source, str | Path):
             return self.import_from(source, name, roles=roles, split=split, on_rows=on_rows, **options)
@@ -204,6 +205,9 @@ def order_of(
 
 def split_plan(by: str = "auto", **options: Any) -> SplitPlan:
     """How rows are put into splits: "auto", "ratio", "column", "group" or "none"."""
+    unknown = next((name for name in options if name not in SPLIT_OPTIONS), None)
+    if unknown is not None:
+        raise UnknownSetting(unknown, "the import of a dataset", SPLIT_OPTIONS)
     if "ratios" in options:
         options["ratios"] = tuple(options["ratios"])
     if options.get("only") and by == "auto":
@@ -212,7 +216,7 @@ def split_plan(by: str = "auto", **options: Any) -> SplitPlan:
 
 
 def _split_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = next((name for name in options if name not in ("ratios", "column", "seed", "only")), None)
+    unknown = next((name for name in options if name not in SPLIT_OPTIONS), None)
     if unknown is not None:
         raise LabError(f"Rows in memory have no option {unknown!r}; they have ratios, column, seed and only.")
     return dict(options)

@@ -294,7 +294,7 @@ def matrix_plan(
     use_cache: bool = True,
     **settings: Any,
 ) -> matrix.Plan:
-    """The plan of a matrix. Decoding is greedy unless temperatures, presets or a sampling say otherwise; further
+    """The plan of a matrix. Decoding is greedy unless a temperature, presets or a sampling say otherwise; further
     keywords are sampling settings, such as max_new_tokens. `num_return_sequences` is the number of completions per row.
     """
     settings = own_names(settings)
@@ -328,7 +328,10 @@ def _samplings(
     sampling: Sampling | Mapping[str, Any] | None,
     settings: Mapping[str, Any],
 ) -> tuple[Sampling, ...]:
-    """One a temperature, then one a preset, then the given one; greedy without any of them."""
+    """One per temperature, then one per preset, then the given one; greedy without any of them."""
+    unset = sampling is None and not _several(temperatures, float) and not _several(presets, str)
+    if unset and "temperature" in settings and "greedy" not in settings:
+        temperatures = settings["temperature"]
     found = [_at(temperature, settings) for temperature in _several(temperatures, float)]
     found += [
         Sampling.from_dict({**Presets(context).get(name).as_dict(), **settings}) for name in _several(presets, str)

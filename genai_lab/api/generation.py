@@ -7,6 +7,7 @@ from genai_lab.api.base import Handle, Table, name_of
 from genai_lab.api.records import Presets
 from genai_lab.context import LabContext
 from genai_lab.decoding import Completion, Delta, Sampling, Token
+from genai_lab.errors import BadSetting
 from genai_lab.models import Prompt
 from genai_lab.services import defaults, generation, models
 from genai_lab.settings import present_names
@@ -158,7 +159,14 @@ def prompt_of(context: LabContext, model: str, prompt: str | Messages | Prompt, 
         return prompt
     if isinstance(prompt, str):
         return models.prompt_for(context, model, prompt, mode)
-    return Prompt(messages=tuple(dict(message) for message in prompt), mode="chat")
+    messages = [dict(message) for message in prompt if isinstance(message, Mapping)] if _is_list(prompt) else []
+    if not messages or len(messages) != len(prompt):
+        raise BadSetting("prompt", prompt, "a text, or a list of messages such as {'role': 'user', 'content': 'Hello'}")
+    return Prompt(messages=tuple(messages), mode="chat")
+
+
+def _is_list(prompt: object) -> bool:
+    return isinstance(prompt, Sequence)
 
 
 def sampling_of(

@@ -11,6 +11,7 @@ import pytest
 
 import genai_lab as gl
 from genai_lab.api.base import Table
+from genai_lab.api.evaluation import _samplings
 
 ROWS = [{"prompt": f"Say {word}.", "answer": word} for word in ("hello", "goodbye", "yes", "no") * 3]
 
@@ -120,3 +121,13 @@ def test_bad_input_is_one_sentence(lab: gl.Lab) -> None:
         lab.datasets["nothing"]
     with pytest.raises(gl.LabError, match="has no name"):
         lab.generate(12, "Once")
+    with pytest.raises(gl.LabError, match="Prompt is 5"):
+        lab.generate("starter-causal", 5)  # type: ignore[arg-type]
+    with pytest.raises(gl.LabError, match="has no setting 'ratio'"):
+        lab.datasets.load("starter:sentiment").split("ratio", ratio=(0.5, 0.3, 0.2))
+
+
+def test_one_temperature_makes_a_matrix_sample() -> None:
+    samplings = _samplings(None, (), (), None, {"temperature": 0.7, "top_p": 0.9})  # type: ignore[arg-type]
+    assert [(sampling.greedy, sampling.temperature, sampling.top_p) for sampling in samplings] == [(False, 0.7, 0.9)]
+    assert [sampling.greedy for sampling in _samplings(None, [], [], None, {})] == [True]  # type: ignore[arg-type]
