@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from genai_lab.context import LabContext
-from genai_lab.data import SplitPlan
+from genai_lab.data import Example, SplitPlan
+from genai_lab.data.readers import text_of
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.metrics import Choice
@@ -209,3 +210,11 @@ def test_a_gate_asks_for_as_many_completions(lab: LabContext, several: matrix.Ma
     assert until_ended(lab, started.job_id).status == "finished"
     _, again = studies._again(lab, started.run_id, "tiny", "tuned")
     assert (again.models, again.num_return_sequences) == (("tuned",), K)
+
+
+@pytest.mark.parametrize(
+    ("value", "texts"), [(["a", "b"], ["a", "b"]), ([], [""]), ("a", ["a"]), (None, [""]), ([1, None], ["1", ""])]
+)
+def test_completions_of_an_uploaded_row(value: Any, texts: list[str]) -> None:
+    row = Example(0, {"answer": text_of(value)}, values={"answer": value})
+    assert uploads._texts(row, "answer") == texts

@@ -62,9 +62,11 @@ def systems(
 
 
 def _texts(row: Example, column: str) -> list[str]:
-    """The completions of a row: the items of a list, or the text of its cell."""
+    """The completions of a row: the items of a list, one empty text for an empty list, or the text of its cell."""
     value = row.values.get(column)
-    return [text_of(item) for item in value] if isinstance(value, list) and value else [row.fields[column]]
+    if isinstance(value, list):
+        return [text_of(item) for item in value] or [""]
+    return [row.fields[column]]
 
 
 def _generation(row: Example, sample: int, text: str) -> dict[str, Any]:
