@@ -63,7 +63,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_and_the_command_line_tells_
     found = json.loads(capsys.readouterr().out)
     assert (code, found["status"], found["model"]) == (0, "finished", "made")
     assert killed
-    assert jobs.show(lab, found["job"]).attempt == 2
+    assert jobs.show(lab, found["job"]["id"]).attempt == 2
     assert found["outcome"]["steps"] == 24
     assert [step for step, _ in found["curves"]["validation loss"]] == [0, 4, 8, 12, 16, 20, 24]
     assert len(found["curves"]["training loss"]) == 24
@@ -71,7 +71,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_and_the_command_line_tells_
     code = main(["train", "--config", str(tmp_path / "plan.yaml"), "--name", "made"])
     assert (code, "is there already" in capsys.readouterr().err) == (2, True)
     assert main(["tuning", "list", "--json"]) == 0
-    assert [one["run"] for one in json.loads(capsys.readouterr().out)] == [found["run"]]
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [found["id"]]
 
 
 def test_a_bad_file_or_plan_is_one_sentence_and_code_2(
