@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from genai_lab.errors import BadSetting, LabError, UnknownSetting
+from genai_lab.errors import BadSetting, LabError, UnknownName, UnknownSetting
 from genai_lab.settings import field_of, present_names
 from genai_lab.training import Plan, Training
 from genai_lab.training.methods import METHODS
@@ -40,7 +40,7 @@ def changed(plan: Plan, values: Mapping[str, Any]) -> Plan:
     """The plan with other values at these paths, by present or old names; raises LabError for an unknown path."""
     settings = plan.as_dict()
     owners: dict[str, type] = {"training": Training}
-    if plan.method in METHODS and plan.objective in OBJECTIVES:
+    with suppress(UnknownName):  # the run itself says which objective or method does not exist
         owners["method_settings"] = METHODS.get(plan.method).settings
         owners["objective_settings"] = OBJECTIVES.get(plan.objective).settings
     for name, owner in owners.items():
