@@ -109,7 +109,7 @@ def test_what_is_chosen_wins_over_what_the_model_states(lab: LabContext, stated:
 
 def test_the_command_line_starts_from_the_models_own_settings(lab: LabContext, stated: None, call: Call) -> None:
     words = ("generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "2", "--json")
-    assert {**json.loads(call(*words)[1])["settings"], "seed": 0} == {
+    assert {**json.loads(call(*words)[1])["sampling"], "seed": 0} == {
         **Sampling(max_new_tokens=2, temperature=0.3, top_k=7, seed=0).as_dict()
     }
-    assert json.loads(call(*words, "--greedy", "--top-k", "0", "--stop", "x")[1])["settings"]["stop"] == ["x"]
+    assert json.loads(call(*words, "--greedy", "--top-k", "0", "--stop", "x")[1])["sampling"]["stop"] == ["x"]

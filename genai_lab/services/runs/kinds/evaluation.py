@@ -34,7 +34,7 @@ def _repeat_evaluation(lab: LabContext, run_id: int) -> int:
 
 
 def _matrix_lineage(run: Run) -> dict[str, Any]:
-    return {"plan": run.settings["plan"]}
+    return {"plan": run.settings.get("plan")}
 
 
 def _evaluation_lineage(run: Run) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def _export(lab: LabContext, run_ids: Sequence[int]) -> str:
 
 
 def _lineage(run: Run) -> dict[str, Any]:
-    return {"prompt": run.settings["prompt"], "sampling": run.settings["sampling"]}
+    return {"prompt": run.settings.get("prompt"), "sampling": run.settings.get("sampling")}
 
 
 register(RunKind("generate", "Completion", _address, _replay, _export, _lineage))

@@ -28,7 +28,7 @@ def _train_again(lab: LabContext, run_id: int) -> int:
 
 
 def _training_lineage(run: Run) -> dict[str, Any]:
-    plan = run.settings["plan"]
+    plan = run.settings.get("plan") or {}  # plugins may make models in runs without a plan
     return {"objective": plan.get("objective"), "method": plan.get("method")}
 
 
