@@ -174,6 +174,7 @@ def refresh(lab: LabContext, values: Values) -> Updates:
 
 def render(lab: LabContext, values: Values) -> Updates:
     """Everything on the page for the selected job and the page of the table."""
+    state = _state(lab, values)  # read first: what changes while the rest is read is drawn at the next tick
     views, total = _find(lab, values)
     view = _job(lab, values["job_id"])
     text = service.log(lab, view.id, LOG_LINES) if view else ""
@@ -185,7 +186,7 @@ def render(lab: LabContext, values: Values) -> Updates:
         "curves": _curves(lab, view),
         "log_panel": gr.update(visible=view is not None),
         "log": text or "The log is empty.",
-        "drawn_state": _state(lab, values),
+        "drawn_state": state,
         "page_index": values["page_index"],
     }
 

@@ -148,10 +148,11 @@ def _state(lab: LabContext, campaign: int | None) -> str:
 
 def render(lab: LabContext, campaign: int | None) -> Updates:
     """Everything above the figures."""
+    state = _state(lab, campaign)  # read first: what changes while the rest is read is drawn at the next tick
     views = service.find(lab)
     view = next((view for view in views if view.id == campaign), None)
     return {
-        "drawn_state": _state(lab, campaign),
+        "drawn_state": state,
         "list": {"rows": [_row(row, campaign) for row in views]},
         "heading": _heading(view) if view else {},
         **progress.render(lab, view),

@@ -168,6 +168,7 @@ def run_of(lab: LabContext, run: int | None) -> TrainingView | None:
 def draw(lab: LabContext, values: Values) -> Updates:
     """Everything on the tab, of the run that is open and those beside it."""
     run, beside = values["run"], values["beside"]
+    state = mark(lab, run, beside)  # read first: what changes while the rest is read is drawn at the next tick
     view = run_of(lab, run)
     others = [other for number in beside or [] if number != run and (other := run_of(lab, number)) is not None]
     views = [*([view] if view else []), *others]
@@ -176,7 +177,7 @@ def draw(lab: LabContext, values: Values) -> Updates:
     rows = training.samples(lab, view.id) if view else []
     model = _ready_model(lab, view)
     return {
-        "run_mark": mark(lab, run, beside),
+        "run_mark": state,
         "run_table": run_panels.table_value(lab, training.find(lab), run),
         "detail": run_panels.detail_value(lab, view, model) if view else {},
         **_buttons(lab, view, model, bool(rows)),

@@ -250,6 +250,7 @@ def mark(lab: LabContext, study: int | None) -> str:
 
 def draw(lab: LabContext, study: int | None) -> Updates:
     """The list, its mark, the table and the chart: OUTPUTS."""
+    state = mark(lab, study)  # read first: what changes while the rest is read is drawn at the next tick
     menu = [(f"{view.id}: {view.title}", view.id) for view in studies.find(lab)]
     if study is None:
         table = empty_state_markup("No studies yet", "Start a bake-off above: the runs and their scores appear here.")
@@ -262,7 +263,7 @@ def draw(lab: LabContext, study: int | None) -> Updates:
         plot = gr.update(visible=figure is not None, value=figure)
     return {
         "study": gr.update(choices=menu, value=study),
-        "study_mark": mark(lab, study),
+        "study_mark": state,
         "study_table": table,
         "study_plot": plot,
     }

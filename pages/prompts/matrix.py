@@ -159,5 +159,6 @@ def on_tick(lab: LabContext, values: Values) -> Updates:
 
 def _opened(lab: LabContext, run: int | None, cell: int | None = None) -> Updates:
     """Another matrix than the one that was open, with this cell."""
+    mark = results.mark(lab, run)  # read first: what changes meanwhile is drawn at the next tick
     overview = results.overview(lab, run, None, cell, "curve", fresh=True)
-    return {"run": run, "address": str(run or ""), "cell": cell, "mark": results.mark(lab, run), **overview}
+    return {"run": run, "address": str(run or ""), "cell": cell, "mark": mark, **overview}

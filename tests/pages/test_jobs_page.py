@@ -67,6 +67,24 @@ def test_a_tick_draws_only_what_has_changed(queue: tuple[LabContext, list[int]])
     assert (changed["detail"]["status"], changed["retry"]["visible"]) == ("cancelled", True)
 
 
+def test_a_change_while_the_page_is_drawn_is_drawn_at_the_next_tick(
+    queue: tuple[LabContext, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, ids = queue
+    values = {**VALUES, "job_id": ids[5]}
+    table = jobs._table
+
+    def end_meanwhile(*arguments: Any) -> Any:
+        set_status(lab, ids[5], "failed")
+        return table(*arguments)
+
+    monkeypatch.setattr(jobs, "_table", end_meanwhile)
+    drawn = jobs.render(lab, values)
+    monkeypatch.undo()
+    changed = jobs.refresh(lab, {**values, "drawn_state": drawn["drawn_state"]})
+    assert (drawn["detail"]["status"], changed["detail"]["status"]) == ("queued", "failed")
+
+
 def test_a_job_is_cancelled_and_tried_again(queue: tuple[LabContext, list[int]]) -> None:
     import gradio as gr
 
