@@ -141,7 +141,7 @@ def test_two_browsers_stream_in_one_batch(open_page: Opener) -> None:
     for page in pages:
         expect(status(page)).to_contain_text(re.compile("finished|cancelled"))
     models = open_page(f"/models?model={NAME}")
-    expect(models.locator("#models-detail")).to_contain_text(re.compile("at most [2-9] rows together"))
+    expect(models.locator("#models-detail")).to_contain_text(re.compile("at most [2-9] rows at once"))
 
 
 def test_a_link_restores_the_run_and_replay_repeats_it(open_page: Opener) -> None:
