@@ -12,9 +12,9 @@ from genai_lab.services import history as service
 from genai_lab.services import runs
 from pages.components.confirm import Confirm
 from pages.components.copying import download_computed
-from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.errors import INTERNAL, event_handler, notice
 from pages.components.head import PLAIN, empty_state_markup, page_head
-from pages.components.opening import on_open
+from pages.components.loading import on_load
 from pages.components.scoring import score_row
 
 TITLE = "History"
@@ -95,21 +95,23 @@ def build(lab: LabContext) -> None:
         score_row(lab, selected_ids, selection, "history")
     outputs = [table, page_number, paging, body]
     filters: list[Any] = [search, kind]
-    on_open(load_page, [kind, *outputs], lab)
+    on_load(load_page, [kind, *outputs], lab)
     for component in filters:
-        component.change(guarded(on_filter, lab), filters, outputs, trigger_mode="always_last", **PRIVATE)
-    newer.click(guarded(on_turn, lab, -1), [*filters, page_number], outputs, **PRIVATE)
-    older.click(guarded(on_turn, lab, 1), [*filters, page_number], outputs, **PRIVATE)
-    table.select(guarded(on_select), None, [selection, count], queue=False, trigger_mode="always_last", **PRIVATE)
-    replay.click(guarded(on_replay, lab), [selection, *filters], outputs, **PRIVATE)
+        component.change(event_handler(on_filter, lab), filters, outputs, trigger_mode="always_last", **INTERNAL)
+    newer.click(event_handler(on_turn, lab, -1), [*filters, page_number], outputs, **INTERNAL)
+    older.click(event_handler(on_turn, lab, 1), [*filters, page_number], outputs, **INTERNAL)
+    table.select(
+        event_handler(on_select), None, [selection, count], queue=False, trigger_mode="always_last", **INTERNAL
+    )
+    replay.click(event_handler(on_replay, lab), [selection, *filters], outputs, **INTERNAL)
     download_computed(jsonl, to_jsonl, [selection], "generations.jsonl", lab)
     download_computed(csv, to_csv, [selection], "generations.csv", lab)
-    delete.click(guarded(ask_to_delete, lab, confirm), selection, confirm.outputs, **PRIVATE)
+    delete.click(event_handler(ask_to_delete, lab, confirm), selection, confirm.outputs, **INTERNAL)
     after_delete = [*outputs, deleted_ids, undo]
-    confirm.yes.click(guarded(on_delete, lab), [selection, *filters, page_number], after_delete, **PRIVATE).then(
-        confirm.close, None, confirm.outputs, **PRIVATE
+    confirm.yes.click(event_handler(on_delete, lab), [selection, *filters, page_number], after_delete, **INTERNAL).then(
+        confirm.close, None, confirm.outputs, **INTERNAL
     )
-    undo.click(guarded(on_undo, lab), [deleted_ids, *filters, page_number], after_delete, **PRIVATE)
+    undo.click(event_handler(on_undo, lab), [deleted_ids, *filters, page_number], after_delete, **INTERNAL)
 
 
 def load_page(lab: LabContext, request: gr.Request) -> Sequence[Update]:

@@ -12,10 +12,10 @@ from genai_lab.services import jobs as service
 from genai_lab.services.jobs import outputs
 from pages.components import jobstrip
 from pages.components.confirm import Confirm
-from pages.components.errors import PRIVATE, guarded
+from pages.components.errors import INTERNAL, event_handler
 from pages.components.forms import Form
-from pages.components.head import page_head, piece
-from pages.components.opening import number_of
+from pages.components.head import html_part, page_head
+from pages.components.loading import number_of
 from pages.components.plots import figure, layout
 from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
@@ -85,11 +85,11 @@ def build(lab: LabContext) -> None:
             search=gr.Textbox(label="Search", placeholder="Words in the title", elem_id="jobs-search", max_lines=1),
             status=gr.Dropdown([ANY_STATUS, *service.STATUSES], value=ANY_STATUS, label="State", elem_id="jobs-status"),
         )
-    form.add(table=piece({"waiting": True}, _TABLE, "jobs-table", _TABLE_SCRIPT, sheet="jobs.css"))
+    form.add(table=html_part({"waiting": True}, _TABLE, "jobs-table", _TABLE_SCRIPT, sheet="jobs.css"))
     with gr.Row(elem_classes=["actions"]):
         newer = gr.Button("Newer", size="sm", scale=0, min_width=70, elem_id="jobs-newer")
         older = gr.Button("Older", size="sm", scale=0, min_width=70, elem_id="jobs-older")
-    form.add(detail=piece({}, _DETAIL, "jobs-detail", sheet="jobs.css"))
+    form.add(detail=html_part({}, _DETAIL, "jobs-detail", sheet="jobs.css"))
     with gr.Row(elem_classes=["actions"]):
         button: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 90, "visible": False}
         form.add(
@@ -120,8 +120,8 @@ def _wire(lab: LabContext, form: Form, confirm: Confirm, newer: gr.Button, older
         on(component.change, first_page, lab, trigger_mode="always_last")
     on(newer.click, turn_page, lab, -1)
     on(older.click, turn_page, lab, 1)
-    form["cancel"].click(guarded(ask_to_cancel, lab, confirm), form["job_id"], confirm.outputs, **PRIVATE)
-    on(confirm.yes.click, cancel_job, lab).then(confirm.close, None, confirm.outputs, **PRIVATE)
+    form["cancel"].click(event_handler(ask_to_cancel, lab, confirm), form["job_id"], confirm.outputs, **INTERNAL)
+    on(confirm.yes.click, cancel_job, lab).then(confirm.close, None, confirm.outputs, **INTERNAL)
     on(form["retry"].click, retry_job, lab)
     form.on(
         gr.Timer(TICK_SECONDS).tick,

@@ -5,7 +5,7 @@ All text goes through `{{ }}`, which escapes it; model names and errors come fro
 
 import gradio as gr
 
-from pages.components.head import piece
+from pages.components.head import html_part
 
 _TABLE = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the catalogue</b><p>One moment.</p></div>
@@ -82,21 +82,21 @@ element.addEventListener('click', e => {
 
 def model_table(elem_id: str) -> gr.HTML:
     """{rows: [{column: text}, ...]}, or {waiting: true}; its event `select` brings {name}."""
-    return piece({"waiting": True}, _TABLE, elem_id, _TABLE_SCRIPT, ["plain", "scroll-x"], sheet="catalogue.css")
+    return html_part({"waiting": True}, _TABLE, elem_id, _TABLE_SCRIPT, ["plain", "scroll-x"], sheet="catalogue.css")
 
 
 def model_detail(elem_id: str) -> gr.HTML:
     """One model: {name, status, about, detail, facts: [[name, text], ...]}."""
-    return piece({"waiting": True}, _DETAIL, elem_id, sheet="catalogue.css")
+    return html_part({"waiting": True}, _DETAIL, elem_id, sheet="catalogue.css")
 
 
 def budget_bar(elem_id: str) -> gr.HTML:
     """The memory bar: {used, budget, percent, loaded, note}."""
-    return piece(
+    return html_part(
         {"used": "0 B", "budget": "–", "percent": 0, "loaded": "", "note": ""}, _BUDGET, elem_id, sheet="catalogue.css"
     )
 
 
 def download_list(elem_id: str) -> gr.HTML:
     """Rows {id, name, text, percent, error, running, stopped}; events `cancel` and `resume` bring {id}."""
-    return piece([], _DOWNLOADS, elem_id, _DOWNLOADS_SCRIPT, sheet="catalogue.css")
+    return html_part([], _DOWNLOADS, elem_id, _DOWNLOADS_SCRIPT, sheet="catalogue.css")

@@ -4,8 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-from pages.components.errors import PRIVATE
-from pages.components.head import drawn
+from pages.components.errors import INTERNAL
+from pages.components.head import escaped_html
 
 
 class Confirm:
@@ -16,7 +16,7 @@ class Confirm:
 
     def __init__(self, action: str, elem_id: str, keep: str = "Keep") -> None:
         with gr.Row(visible=False, elem_classes=["confirm"], elem_id=elem_id) as self.row:
-            self.sentence = drawn(
+            self.sentence = escaped_html(
                 html_template='<p role="alertdialog" aria-label="Please confirm">{{value}}</p>',
                 elem_classes=["plain"],
                 js_on_load=None,
@@ -24,7 +24,7 @@ class Confirm:
             self.yes = gr.Button(action, variant="stop", size="sm", scale=0, min_width=90, elem_id=f"{elem_id}-yes")
             leave = gr.Button(keep, size="sm", scale=0, min_width=70, elem_id=f"{elem_id}-keep")
         self.outputs = [self.row, self.sentence]
-        leave.click(self.close, None, self.outputs, queue=False, **PRIVATE)
+        leave.click(self.close, None, self.outputs, queue=False, **INTERNAL)
 
     def ask(self, sentence: str) -> tuple[Any, Any]:
         return gr.update(visible=True), sentence

@@ -18,10 +18,10 @@ from genai_lab.services import databases
 log = logging.getLogger(__name__)
 
 # What every event that is only plumbing passes on: not on the API page, and no veil over its outputs.
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+INTERNAL: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
-def guarded(fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
+def event_handler(fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
     """`fn` with its first arguments bound (usually the lab) and its errors made readable; generators too.
 
     A LabError shows as it is, with role="alert"; anything else is logged with an id that the page names. Following
@@ -55,7 +55,7 @@ def notice(message: str) -> None:
     gr.Info(html.escape(message, quote=False), duration=4, title="Done")
 
 
-def warned(message: str) -> None:
+def show_warning(message: str) -> None:
     """What could not be done as asked, in the corner, while the rest was."""
     gr.Warning(html.escape(message, quote=False), duration=8, title="Partly done")
 
@@ -65,20 +65,20 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except LabError as problem:
-        raise shown(str(problem), "That did not work") from problem
+        raise error_notice(str(problem), "That did not work") from problem
     except gr.Error:
         raise
     except Exception as problem:
         if sentence := databases.sentence(problem):
             log.warning("the database cannot be used: %s", databases.reason(problem))
-            raise shown(sentence, "That did not work") from problem
+            raise error_notice(sentence, "That did not work") from problem
         code = secrets.token_hex(2)
         log.exception("error %s", code)
-        raise shown(
+        raise error_notice(
             f"Something went wrong (error {code}); the log has the details.", "Something went wrong"
         ) from problem
 
 
-def shown(sentence: str, title: str) -> gr.Error:
+def error_notice(sentence: str, title: str) -> gr.Error:
     """The page renders messages as HTML, so whatever the user typed is escaped."""
     return gr.Error(html.escape(sentence, quote=False), duration=15, title=title, print_exception=False)

@@ -27,8 +27,8 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.context import Context
 
-from pages.components.errors import PRIVATE, guarded
-from pages.components.opening import hold
+from pages.components.errors import INTERNAL, event_handler
+from pages.components.loading import hold
 from pages.components.settings_inputs import Updates, Values, draw_settings
 
 _DRAFT_SCRIPT = "(...values) => JSON.stringify(Object.fromEntries(NAMES.map((name, i) => [name, values[i]])))"
@@ -95,7 +95,7 @@ class Form:
         return self._wrap(fn, bound, self._by_component)
 
     def _wrap(self, fn: Callable[..., Any], bound: tuple[Any, ...], result: Callable[[Any], Any]) -> Callable[..., Any]:
-        inner = guarded(fn, *bound)
+        inner = event_handler(fn, *bound)
         if inspect.isgeneratorfunction(inner):
 
             def answer(*args: object) -> Any:
@@ -126,7 +126,7 @@ class Form:
         Without inputs `fn` gets no values. Returns Gradio's dependency, for `.then` and `.success`.
         """
         sources = self.inputs(inputs) or None
-        return event(self.handler(fn, *bound), sources, self.pick(outputs), **{**PRIVATE, **options})
+        return event(self.handler(fn, *bound), sources, self.pick(outputs), **{**INTERNAL, **options})
 
     def fill(
         self,
@@ -191,7 +191,7 @@ class Form:
         script = _PROPOSAL_SCRIPT
         for word, names in (("NAMES", watched), ("CHOICES", list(choices)), ("OTHERWISE", dict(otherwise or {}))):
             script = script.replace(word, json.dumps(names))
-        return first.success(None, [box, *fields_], fields_, js=script, queue=False, **PRIVATE)
+        return first.success(None, [box, *fields_], fields_, js=script, queue=False, **INTERNAL)
 
     def keep_draft(self, draft: gr.BrowserState, names: Sequence[str], watched: Iterable[str] | None = None) -> None:
         """After every change of a `watched` component (of all), keeps the values of `names` in the browser."""
@@ -203,7 +203,7 @@ class Form:
     ) -> Any:
         """On `event`, keeps the values of `names` in the browser."""
         script = _DRAFT_SCRIPT.replace("NAMES", json.dumps(list(names)))
-        return event(None, self.pick(names), draft, js=script, **{**PRIVATE, **options})
+        return event(None, self.pick(names), draft, js=script, **{**INTERNAL, **options})
 
     def _by_name(self, values: Any) -> Any:
         """Gradio's dict of a set of inputs with names for components; every other argument as it is."""

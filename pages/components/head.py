@@ -14,7 +14,7 @@ from pages.components.theme import ASSETS
 PLAIN = ["plain"]
 
 
-def drawn(value: Any = "", **options: Any) -> gr.HTML:
+def escaped_html(value: Any = "", **options: Any) -> gr.HTML:
     """What `html_template` draws: `{{value.name}}` is text, whatever it holds; `options` go to gr.HTML.
 
     Handlebars escapes what it is given for HTML, and Gradio then evaluates the result as a JavaScript template literal:
@@ -88,7 +88,7 @@ def empty_state(title: str, next_step: str, visible: bool = True, elem_id: str |
     )
 
 
-def piece(
+def html_part(
     value: Any,
     template: str,
     elem_id: str,
@@ -98,7 +98,7 @@ def piece(
     sheet: str,
 ) -> gr.HTML:
     """A part of a page drawn by a template; `sheet` is a style sheet of the assets."""
-    return drawn(
+    return escaped_html(
         value,
         html_template=template,
         css_template=(ASSETS / sheet).read_text(),

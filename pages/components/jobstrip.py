@@ -8,9 +8,9 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.services import jobs
-from pages.components.errors import PRIVATE, guarded
-from pages.components.head import drawn
-from pages.components.opening import on_open
+from pages.components.errors import INTERNAL, event_handler
+from pages.components.head import escaped_html
+from pages.components.loading import on_load
 from pages.components.stats import seconds_text, size_text
 from pages.components.theme import ASSETS
 
@@ -64,7 +64,7 @@ def build(lab: LabContext, kinds: tuple[str, ...]) -> gr.HTML:
     """Draws the strip here; it asks every second and is drawn again only where something has changed."""
     name = "-".join(kinds)
     last_rows = gr.State([])
-    strip = drawn(
+    strip = escaped_html(
         [],
         html_template=_TEMPLATE,
         css_template=(ASSETS / "jobs.css").read_text(),
@@ -72,10 +72,10 @@ def build(lab: LabContext, kinds: tuple[str, ...]) -> gr.HTML:
         elem_classes=["plain"],
         elem_id=f"jobs-{name}",
     )
-    on_open(draw, [strip, last_rows], lab, kinds)
-    gr.Timer(EVERY).tick(guarded(tick, lab, kinds), [last_rows], [strip, last_rows], queue=False, **PRIVATE)
-    strip.cancel(guarded(cancelled, lab, kinds), None, [strip, last_rows], queue=False, **PRIVATE)
-    strip.retry(guarded(retried, lab, kinds), None, [strip, last_rows], queue=False, **PRIVATE)
+    on_load(draw, [strip, last_rows], lab, kinds)
+    gr.Timer(EVERY).tick(event_handler(tick, lab, kinds), [last_rows], [strip, last_rows], queue=False, **INTERNAL)
+    strip.cancel(event_handler(cancel_job, lab, kinds), None, [strip, last_rows], queue=False, **INTERNAL)
+    strip.retry(event_handler(retry_job, lab, kinds), None, [strip, last_rows], queue=False, **INTERNAL)
     return strip
 
 
@@ -89,12 +89,12 @@ def tick(lab: LabContext, kinds: tuple[str, ...], last_rows: list[Any]) -> Any:
     return gr.skip() if current_rows == last_rows else (current_rows, current_rows)
 
 
-def cancelled(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
+def cancel_job(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
     jobs.cancel(lab, int(event.id))
     return draw(lab, kinds)
 
 
-def retried(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
+def retry_job(lab: LabContext, kinds: tuple[str, ...], event: gr.EventData) -> Sequence[Any]:
     jobs.retry(lab, int(event.id))
     return draw(lab, kinds)
 

@@ -10,9 +10,9 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import rewards
-from pages.components.errors import PRIVATE, guarded
+from pages.components.errors import INTERNAL, event_handler
 from pages.components.head import PLAIN
-from pages.components.opening import on_open
+from pages.components.loading import on_load
 
 LONGEST = 300
 
@@ -29,16 +29,18 @@ def score_row(lab: LabContext, runs_of: Callable[[Any], Sequence[int]], source: 
         button = gr.Button("Score", scale=0, min_width=80, elem_id=f"{prefix}-score")
     table = gr.HTML("", apply_default_css=False, elem_classes=PLAIN, js_on_load=None, elem_id=f"{prefix}-rewards")
 
-    button.click(guarded(scored, lab, runs_of), [judge, source], table, concurrency_id="generation", **PRIVATE)
-    on_open(offered, [row, judge], lab)
+    button.click(
+        event_handler(score_completions, lab, runs_of), [judge, source], table, concurrency_id="generation", **INTERNAL
+    )
+    on_load(list_scorers, [row, judge], lab)
 
 
-def offered(lab: LabContext) -> Sequence[Any]:
+def list_scorers(lab: LabContext) -> Sequence[Any]:
     names = rewards.names(lab)
     return gr.update(visible=bool(names)), gr.update(choices=names, value=names[0] if names else None)
 
 
-def scored(lab: LabContext, runs_of: Callable[[Any], Sequence[int]], judge: str | None, source: Any) -> str:
+def score_completions(lab: LabContext, runs_of: Callable[[Any], Sequence[int]], judge: str | None, source: Any) -> str:
     if not judge:
         raise LabError("No reward model is chosen; train one from human rankings on the Feedback page.")
     return _table(rewards.of_runs(lab, judge, runs_of(source)))

@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from pages.components.errors import guarded
+from pages.components.errors import event_handler
 
 VISITORS = 2000  # whose choices are remembered; the visitor that was seen longest ago is forgotten first
 
@@ -31,13 +31,13 @@ class Selection:
 
     def on_choice(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
         """`fn`, guarded, for the event that a choice causes; its first free argument is the choice."""
-        return self._wrapped(fn, bound, choosing=True)
+        return self._wrap(fn, bound, choosing=True)
 
     def for_choice(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
         """`fn`, guarded; its first free argument is the choice that it answers for. The answer is dropped where the
         visitor has chosen something else by the time it is there.
         """
-        return self._wrapped(fn, bound, choosing=False)
+        return self._wrap(fn, bound, choosing=False)
 
     def choose(self, session: str | None, choice: Any) -> None:
         if session is None:
@@ -53,8 +53,8 @@ class Selection:
         with self._lock:
             return session is None or self._choices.get(session, choice) == choice
 
-    def _wrapped(self, fn: Callable[..., Any], bound: tuple[Any, ...], choosing: bool) -> Callable[..., Any]:
-        inner = guarded(fn, *bound)
+    def _wrap(self, fn: Callable[..., Any], bound: tuple[Any, ...], choosing: bool) -> Callable[..., Any]:
+        inner = event_handler(fn, *bound)
 
         def answer(visitor: gr.Request, *arguments: Any) -> Any:
             choice = self._key(arguments)

@@ -120,7 +120,7 @@ def _number(item: SettingField, common: dict[str, Any], slides: bool) -> gr.comp
 
 def _from_input(value: Any, item: SettingField) -> Any:
     if item.base is tuple:
-        return tuple(_unescaped(line) for line in (value or "").split("\n") if line)
+        return tuple(_unescape(line) for line in (value or "").split("\n") if line)
     if value is None or value == "":
         return None if item.optional else value
     if item.base is int and isinstance(value, float) and value.is_integer():
@@ -135,6 +135,6 @@ def _to_input(value: Any) -> Any:
     return "\n".join(re.sub(r"[\\\n\t]", lambda match: _ESCAPES[match[0]], text) for text in value)
 
 
-def _unescaped(line: str) -> str:
+def _unescape(line: str) -> str:
     plain = {escape: character for character, escape in _ESCAPES.items()}
     return re.sub(r"\\[\\nt]", lambda match: plain[match[0]], line)

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from pages.components.head import drawn
+from pages.components.head import escaped_html
 
 _TEMPLATE = (
     '<div class="stat-row" role="group" aria-label="{{caption}}">'
@@ -16,7 +16,7 @@ NOTHING = "–"
 
 def stat_row(names: Sequence[str], caption: str = "Figures", **options: Any) -> gr.HTML:
     """Figures by name, in order. Give all names from the beginning; they show `NOTHING` until their figure is known."""
-    return drawn(
+    return escaped_html(
         stat_values(dict.fromkeys(names, NOTHING)),
         html_template=_TEMPLATE,
         elem_classes=["plain"],

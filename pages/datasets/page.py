@@ -6,7 +6,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import datasets as service
 from pages.components import jobstrip
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, in_section, section
 from pages.components.head import page_head
 from pages.components.selection import Selection
@@ -102,7 +102,7 @@ def _wire(lab: LabContext, form: Form) -> None:
         exported = form.on(
             form[format_name].click, export, lab, format_name, inputs=["dataset", "rows.split"], outputs=["file"]
         )
-        exported.success(None, form["file"], None, js=_DOWNLOAD, **PRIVATE)
+        exported.success(None, form["file"], None, js=_DOWNLOAD, **INTERNAL)
     form.on(form["again.by"].change, on_split_change, inputs=["again.by"], outputs=SPLIT_FIELDS[1:], queue=False)
     form.on(form["again.run"].click, split_again, lab, inputs=["dataset", *SPLIT_FIELDS], outputs=["dataset"])
     for button, archived in (("archive", True), ("restore", False)):

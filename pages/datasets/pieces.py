@@ -9,7 +9,7 @@ import gradio as gr
 
 from genai_lab.data import BadRow
 from genai_lab.services.datasets import VersionView, text_of
-from pages.components.head import empty_state_markup, piece
+from pages.components.head import empty_state_markup, html_part
 from pages.components.stats import size_text
 from pages.components.theme import ASSETS
 
@@ -70,14 +70,14 @@ element.addEventListener('click', e => {
 
 def table(elem_id: str) -> gr.HTML:
     """{rows: [{name, state, rows, splits, roles, source}]}; its event `select` brings {name}."""
-    return piece({"waiting": True}, _TABLE, elem_id, _SELECT, ["plain", "scroll-x"], sheet="datasets.css")
+    return html_part({"waiting": True}, _TABLE, elem_id, _SELECT, ["plain", "scroll-x"], sheet="datasets.css")
 
 
 def detail(elem_id: str) -> gr.HTML:
     """{name, note, facts: [[name, text]], versions: [{name, number, rows, selected, uses: [{title, address, label}]}]};
     `select` brings {name}.
     """
-    return piece({}, _DETAIL, elem_id, _SELECT, sheet="datasets.css")
+    return html_part({}, _DETAIL, elem_id, _SELECT, sheet="datasets.css")
 
 
 def markup(elem_id: str, script: str | None = None) -> gr.HTML:

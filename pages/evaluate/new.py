@@ -14,7 +14,7 @@ from genai_lab.metrics import METRICS
 from genai_lab.metrics.grouping import MOST_PER_ROW
 from genai_lab.services import datasets, evaluation, matrix, models, task_defaults, templates
 from genai_lab.services.evaluation import Choice, harness, suites, uploads
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, in_section, section
 from pages.components.settings_inputs import Updates, Values
 
@@ -63,7 +63,7 @@ def build(lab: LabContext, page: Form) -> None:
     }
     for button, (run, inputs, options) in starts.items():
         started = form.on(form[button].click, run, lab, inputs=inputs, outputs=["run_id"], **options)
-        started.success(show_figures, None, page["tabs"], queue=False, **PRIVATE)
+        started.success(show_figures, None, page["tabs"], queue=False, **INTERNAL)
     dataset = form["models.dataset"]
     form.on(dataset.input, propose, lab, inputs=["models.dataset"], outputs=PROPOSED, queue=False)
     form.on(form["upload.file"].change, read_columns, inputs=["upload.file"], outputs=COLUMNS)

@@ -11,7 +11,7 @@ from genai_lab.services import evaluation as service
 from pages.components import jobstrip
 from pages.components.forms import Form
 from pages.components.head import PLAIN, page_head
-from pages.components.opening import number_of
+from pages.components.loading import number_of
 from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
 from pages.evaluate import new, results, rows

@@ -87,7 +87,7 @@ def overview(lab: LabContext, run_id: int | None) -> Updates:
         return {"head": "", "table": EMPTY, "figure": none, "baseline": none, "body": gr.update(visible=False)}
     view = service.show(lab, run_id)
     columns: Sequence[str] = datasets.show(lab, view.dataset_version_id).roles.get("metadata", [])
-    keys = [(_title(key), _packed(key)) for key in view.figures()]
+    keys = [(_title(key), _pack_key(key)) for key in view.figures()]
     systems = [(system.label, system.id) for system in view.systems]
     return {
         "head": _head(view),
@@ -105,7 +105,7 @@ def render(lab: LabContext, values: Values) -> Updates:
     if not run_id or not packed:
         nothing = plots.layout(120, xaxis={"visible": False}, yaxis={"visible": False})
         return {"verdicts": "", "plot": plots.figure([], nothing)}
-    view, key = service.show(lab, run_id), unpacked(packed)
+    view, key = service.show(lab, run_id), unpack_key(packed)
     chart = report.chart(lab, view, key, values["baseline"])
     sentences = [comparison.verdict for comparison in chart.compared]
     if not sentences and len(view.systems) == 1:
@@ -138,12 +138,12 @@ def as_jsonl(lab: LabContext, run_id: int | None) -> str:
     return report.to_jsonl(service.show(lab, _open_run(run_id)))
 
 
-def unpacked(packed: str) -> Key:
+def unpack_key(packed: str) -> Key:
     metric, figure, signature = packed.split("\n", 2)
     return metric, figure, signature
 
 
-def _packed(key: Key) -> str:
+def _pack_key(key: Key) -> str:
     return "\n".join(key)
 
 

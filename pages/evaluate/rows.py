@@ -13,7 +13,7 @@ from genai_lab.services.evaluation import reading, report
 from pages.components.forms import Form
 from pages.components.head import PLAIN, empty_state_markup
 from pages.components.settings_inputs import Updates, Values
-from pages.evaluate.results import unpacked
+from pages.evaluate.results import unpack_key
 
 PAGE_SIZE = 25
 ORDERS = (
@@ -102,7 +102,7 @@ def render(lab: LabContext, values: Values, page: int) -> Updates:
     """One page of rows, in the selected order."""
     if not all(values[name] for name in ("run_id", "figure", "a", "b")):
         return EMPTY_PANELS
-    view, key = service.show(lab, values["run_id"]), unpacked(values["figure"])
+    view, key = service.show(lab, values["run_id"]), unpack_key(values["figure"])
     higher_is_better = figure_of(key[0], key[1]).higher_is_better
     every_line = reading.lines(lab, view, key, values["a"], values["b"])
     lines = reading.ordered(every_line, values["order"], higher_is_better)
@@ -114,7 +114,7 @@ def render(lab: LabContext, values: Values, page: int) -> Updates:
 
 def show_row(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     """Two completions side by side, with marks on what they share with the reference."""
-    view, key = service.show(lab, values["run_id"]), unpacked(values["figure"])
+    view, key = service.show(lab, values["run_id"]), unpack_key(values["figure"])
     systems, example = (values["a"], values["b"]), int(event.row)
     line = next((line for line in reading.lines(lab, view, key, *systems) if line.example == example), None)
     if line is None:
@@ -141,12 +141,12 @@ def show_row(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
 def _completions(texts: Sequence[str], reference: str) -> str:
     """One completion as it is, several as a numbered list."""
     if len(texts) == 1:
-        return f"<pre>{_marked(texts[0], reference)}</pre>"
-    items = "".join(f"<li><pre>{_marked(text, reference)}</pre></li>" for text in texts)
+        return f"<pre>{_mark_differences(texts[0], reference)}</pre>"
+    items = "".join(f"<li><pre>{_mark_differences(text, reference)}</pre></li>" for text in texts)
     return f"<ol aria-label='Completions'>{items}</ol>"
 
 
-def _marked(text: str, reference: str) -> str:
+def _mark_differences(text: str, reference: str) -> str:
     """The text escaped, with matched n-grams as <mark> and the common subsequence as <u>."""
     from genai_lab.evaluation.matching import matches
 

@@ -10,7 +10,7 @@ from genai_lab.services import models, presets
 from genai_lab.services.feedback import demos, fresh, warming
 from pages.components.errors import notice
 from pages.components.forms import Form
-from pages.components.head import piece
+from pages.components.head import html_part
 from pages.components.settings_inputs import Updates, Values
 from pages.feedback.progress import LINKS
 
@@ -53,7 +53,7 @@ def build(lab: LabContext) -> Form:
     create = gr.Button("Create demo", variant="primary", scale=0, min_width=120, elem_id="fb-demo-make")
     with gr.Accordion("Details", open=False, elem_id="fb-demo-limits"):
         _details(form)
-    form.add(table=piece({"rows": []}, LIST, "fb-demos", LINKS + CLOSE, sheet="feedback.css"))
+    form.add(table=html_part({"rows": []}, LIST, "fb-demos", LINKS + CLOSE, sheet="feedback.css"))
     form.on(create.click, create_demo, lab, inputs=FIELDS, outputs=["table", "title"])
     form.on(form["table"].retry, renew_link, lab, outputs=["table"])
     form.on(form["table"].cancel, close_or_reopen, lab, outputs=["table"])

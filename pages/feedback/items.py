@@ -11,7 +11,7 @@ from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, reading
 from pages.components.errors import notice
 from pages.components.forms import Form, in_section
-from pages.components.head import piece
+from pages.components.head import html_part
 from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
 
@@ -78,11 +78,11 @@ def build(lab: LabContext, form: Form, selection: Selection) -> None:
     )
     with gr.Tabs(elem_id="fb-item-tabs"):
         with gr.Tab("In dispute"):
-            disputed = piece({"rows": []}, DISPUTES, "fb-disputes", DECIDE, sheet="feedback.css")
+            disputed = html_part({"rows": []}, DISPUTES, "fb-disputes", DECIDE, sheet="feedback.css")
         with gr.Tab("Flags, skips, comments"):
-            noted = piece({"rows": []}, NOTED, "fb-noted", sheet="feedback.css")
+            noted = html_part({"rows": []}, NOTED, "fb-noted", sheet="feedback.css")
         with gr.Tab("All items"):
-            table = piece({"rows": []}, TABLE, "fb-items", sheet="feedback.css")
+            table = html_part({"rows": []}, TABLE, "fb-items", sheet="feedback.css")
             with gr.Row(elem_classes=["actions"]):
                 previous = gr.Button("Previous", size="sm", scale=0, min_width=70, elem_id="fb-items-previous")
                 following = gr.Button("Next", size="sm", scale=0, min_width=70, elem_id="fb-items-next")
@@ -115,7 +115,7 @@ def render(lab: LabContext, view: service.CampaignView | None, page: int, named:
     return {
         **_page(lab, view, page, named),
         "items.disputed": {"rows": disputes, "campaign": view.name},
-        "items.noted": _noted(lab, view.id),
+        "items.noted": _remark_rows(lab, view.id),
     }
 
 
@@ -134,7 +134,7 @@ def _item(item: dict[str, Any], named: bool) -> dict[str, Any]:
     return {**item, "candidates": candidates}
 
 
-def _noted(lab: LabContext, campaign: int) -> dict[str, Any]:
+def _remark_rows(lab: LabContext, campaign: int) -> dict[str, Any]:
     answers, total = reading.noted(lab, campaign)
     count = "1 answer is" if total == 1 else f"{total:,} answers are"
     limit = f"; the newest {len(answers):,} are shown" if total > len(answers) else ""

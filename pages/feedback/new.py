@@ -11,7 +11,7 @@ from genai_lab.feedback import CampaignPlan
 from genai_lab.services import datasets, evaluation, models, templates
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import fresh, sources, systems
-from pages.components.errors import notice, warned
+from pages.components.errors import notice, show_warning
 from pages.components.forms import Form, in_section, section
 from pages.components.settings_inputs import Updates, Values
 from pages.feedback import new_fields
@@ -60,7 +60,7 @@ def load_choices(lab: LabContext, runs: str = "") -> Updates:
     ]
     numbers = ", ".join(part for part in runs.split(",") if part.strip().isdecimal())
     return {
-        "sources": gr.update(selected="runs") if numbers else gr.skip(),
+        "sources": gr.update(selected_campaign="runs") if numbers else gr.skip(),
         "fresh.models": gr.update(choices=model_names, value=list(fresh.comparable(lab))),
         "fresh.dataset": gr.update(choices=["", *(view.name for view in versions)], value=""),
         "fresh.template": gr.update(choices=template_names, value=plain),
@@ -133,7 +133,7 @@ def start_fresh(lab: LabContext, values: Values) -> Updates:
     ).campaign
     notice("Its completions are being generated; invite annotators meanwhile.")
     if len(set(fields["models"])) * len(settings) == 1:
-        warned(
+        show_warning(
             f"All candidates come from {fields['models'][0]}: good for a reward model, but there is no leaderboard of "
             "one system."
         )
@@ -162,7 +162,7 @@ def start_from_runs(lab: LabContext, values: Values) -> Updates:
     if not run_ids:
         raise LabError("No run is chosen; choose systems, or write numbers of runs.")
     name = f"Runs {', '.join(map(str, run_ids))}"[:MAX_NAME]
-    return _started(lab, sources.from_runs(lab, read_plan(lab, name, values), run_ids))
+    return _show_started(lab, sources.from_runs(lab, read_plan(lab, name, values), run_ids))
 
 
 def start_from_file(lab: LabContext, values: Values) -> Updates:
@@ -180,13 +180,13 @@ def start_from_file(lab: LabContext, values: Values) -> Updates:
     )
     path = Path(fields["file"])
     plan = read_plan(lab, path.name.split(".")[0] or "Import", values)
-    return _started(lab, sources.from_file(lab, plan, path, columns))
+    return _show_started(lab, sources.from_file(lab, plan, path, columns))
 
 
-def _started(lab: LabContext, campaign: service.Made) -> Updates:
+def _show_started(lab: LabContext, campaign: service.Made) -> Updates:
     notice(f"{campaign.name}: {campaign.told}")
     if (problem := systems.of(lab, campaign.campaign).problem) and not campaign.unnamed:
-        warned(problem)
+        show_warning(problem)
     return {"started": campaign.campaign}
 
 

@@ -15,10 +15,10 @@ from genai_lab.services.training import reward_studies
 from pages.components import plots
 from pages.components.errors import notice
 from pages.components.forms import Form, in_section
-from pages.components.head import piece, section
+from pages.components.head import html_part, section
 from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
-from pages.feedback.progress import selected
+from pages.feedback.progress import selected_campaign
 
 EACH = ("each in turn", "")
 PREFERRED_BASES = ("starter-toxicity", "starter-causal")
@@ -81,7 +81,7 @@ def build(lab: LabContext, form: Form, selection: Selection) -> None:
 
 
 def _export() -> dict[str, Any]:
-    components: dict[str, Any] = {"counts": piece({}, COUNTS, "fb-counts", sheet="feedback.css")}
+    components: dict[str, Any] = {"counts": html_part({}, COUNTS, "fb-counts", sheet="feedback.css")}
     with gr.Row():
         components["votes"] = gr.Dropdown(
             [("each vote by itself", "kept"), ("the majority of each item", "majority")],
@@ -124,8 +124,8 @@ def _training() -> dict[str, Any]:
             "Train reward model", variant="primary", scale=0, min_width=150, elem_id="fb-train"
         )
         components["tune_policy"] = gr.Button("Tune a policy (DPO)", scale=0, min_width=150, elem_id="fb-dpo")
-    components["started"] = piece({}, STARTED, "fb-begun", sheet="feedback.css")
-    components["models"] = piece({"rows": []}, MODELS, "fb-learned", sheet="feedback.css")
+    components["started"] = html_part({}, STARTED, "fb-begun", sheet="feedback.css")
+    components["models"] = html_part({"rows": []}, MODELS, "fb-learned", sheet="feedback.css")
     with gr.Row(elem_classes=["actions"]):
         hidden: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 170, "visible": False}
         components["more_labels"] = gr.Button("Would more labels help?", elem_id="fb-curve", **hidden)
@@ -214,7 +214,7 @@ def _is_policy(run: Any) -> bool:
 
 def compare_blind(lab: LabContext, values: Values) -> Updates:
     """A campaign that compares the newest policy with its base."""
-    policy = next((run for run in campaign_models.of(lab, selected(values)).runs if _is_policy(run)), None)
+    policy = next((run for run in campaign_models.of(lab, selected_campaign(values)).runs if _is_policy(run)), None)
     if policy is None:
         raise LabError("No policy of this campaign has been trained yet; tune one first.")
     campaign = campaign_models.before_and_after(lab, policy.id).campaign
@@ -274,7 +274,7 @@ def study_labels(lab: LabContext, values: Values) -> None:
 
 def _start_study(lab: LabContext, values: Values, *study: Any) -> None:
     """Starts a study with the plan of the newest reward model."""
-    reward_model = campaign_models.of(lab, selected(values)).rewarded
+    reward_model = campaign_models.of(lab, selected_campaign(values)).rewarded
     if reward_model is None:
         raise LabError("No reward model of this campaign has been trained yet; train one first.")
     campaign_models.study(lab, reward_model.id, *study)
@@ -287,14 +287,14 @@ def _is_base(card: Any) -> bool:
 
 def export(lab: LabContext, file_format: str, content: str, values: Values) -> Updates:
     form, votes = values["outcome.form"], values["outcome.votes"]
-    file = exporting.export_file(lab, selected(values), file_format, form=form, votes=votes, what=content)
+    file = exporting.export_file(lab, selected_campaign(values), file_format, form=form, votes=votes, what=content)
     if file.dataset:
         notice(f"The pairs are saved as the dataset {file.dataset} too.")
     return {"outcome.file": gr.update(value=str(file.path), visible=True)}
 
 
 def create_dataset(lab: LabContext, values: Values) -> None:
-    dataset = exporting.to_dataset(lab, selected(values), votes=values["outcome.votes"])
+    dataset = exporting.to_dataset(lab, selected_campaign(values), votes=values["outcome.votes"])
     notice(f"{dataset.name} holds {dataset.rows:,} pairs; the Datasets page shows them.")
 
 
@@ -304,6 +304,6 @@ def train(lab: LabContext, objective: str, values: Values) -> Updates:
     if not base:
         raise LabError("No base is chosen; choose the model that learns from the pairs.")
     method, votes = values["outcome.method"], values["outcome.votes"]
-    run = campaign_models.train(lab, selected(values), base, objective=objective, method=method, votes=votes)
+    run = campaign_models.train(lab, selected_campaign(values), base, objective=objective, method=method, votes=votes)
     notice(f"Run {run.run_id} trains {run.model}.")
     return {"outcome.started": {"run": run.run_id, "model": run.model}}

@@ -8,9 +8,9 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import feedback as service
 from pages.components import jobstrip
-from pages.components.errors import PRIVATE
+from pages.components.errors import INTERNAL
 from pages.components.forms import Form, in_section
-from pages.components.head import page_head, piece
+from pages.components.head import html_part, page_head
 from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
 from pages.feedback import demo, items, new, outcome, progress, results
@@ -59,8 +59,8 @@ def build(lab: LabContext) -> None:
     with gr.Tabs(elem_id="fb-pages") as page_tabs:
         with gr.Tab("Campaigns", id="campaigns"):
             form.add(
-                list=piece({"rows": []}, LIST, "fb-list", PICK, sheet="feedback.css"),
-                heading=piece({}, HEADING, "fb-heading", sheet="feedback.css"),
+                list=html_part({"rows": []}, LIST, "fb-list", PICK, sheet="feedback.css"),
+                heading=html_part({}, HEADING, "fb-heading", sheet="feedback.css"),
             )
             with gr.Tabs(elem_id="fb-tabs") as tabs:
                 with gr.Tab("Progress", id="progress"):
@@ -97,7 +97,7 @@ def _wire(lab: LabContext, form: Form, selection: Selection) -> None:
     followed = form.on(
         form["started"].change, show_started, inputs=["started"], outputs=["page_tabs", "tabs", "campaign"]
     )
-    followed.success(None, form["campaign"], None, js=ADDRESS, **PRIVATE)
+    followed.success(None, form["campaign"], None, js=ADDRESS, **INTERNAL)
     # A late tick must not undo a selection, so it never says which campaign is selected.
     form.on(gr.Timer(2).tick, selection.for_choice(refresh, lab), inputs=["campaign", "drawn_state"], outputs=HEAD)
 
@@ -112,7 +112,7 @@ def load_page(lab: LabContext, request: gr.Request) -> Updates:
     if campaign is None:
         campaign = next(iter(campaigns), None)
     return {
-        "page_tabs": gr.update(selected="new" if runs or not campaigns else "campaigns"),
+        "page_tabs": gr.update(selected_campaign="new" if runs or not campaigns else "campaigns"),
         "campaign": campaign,
         **render(lab, campaign),
         **in_section(new.load_choices(lab, runs), "new"),
@@ -129,8 +129,8 @@ def show_started(values: Values) -> Updates:
     if not values["started"]:
         return {}
     return {
-        "page_tabs": gr.update(selected="campaigns"),
-        "tabs": gr.update(selected="progress"),
+        "page_tabs": gr.update(selected_campaign="campaigns"),
+        "tabs": gr.update(selected_campaign="progress"),
         "campaign": values["started"],
     }
 

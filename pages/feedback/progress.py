@@ -10,9 +10,9 @@ from genai_lab.errors import LabError
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, links, systems
 from pages.components.confirm import Confirm
-from pages.components.errors import PRIVATE, guarded, notice
+from pages.components.errors import INTERNAL, event_handler, notice
 from pages.components.forms import Form, in_section, section
-from pages.components.head import piece
+from pages.components.head import html_part
 from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import NOTHING, seconds_text
@@ -76,7 +76,7 @@ SETTINGS = ["settings.name", "settings.overlap", "settings.guidelines"]
 
 def build(lab: LabContext, form: Form, selection: Selection) -> None:
     """Draws the tab and adds its components to the page's form."""
-    components: dict[str, Any] = {"detail": piece({}, DETAIL, "fb-detail", sheet="feedback.css")}
+    components: dict[str, Any] = {"detail": html_part({}, DETAIL, "fb-detail", sheet="feedback.css")}
     with gr.Row(elem_classes=["actions"]):
         for action in ACTIONS:
             components[action] = gr.Button(
@@ -97,7 +97,7 @@ def build(lab: LabContext, form: Form, selection: Selection) -> None:
             elem_id="fb-name",
         )
         invite_button = gr.Button("Invite", size="sm", scale=0, min_width=80, elem_id="fb-invite")
-    people = piece({"rows": []}, PEOPLE, "fb-people", LINKS, sheet="feedback.css")
+    people = html_part({"rows": []}, PEOPLE, "fb-people", LINKS, sheet="feedback.css")
     with gr.Accordion("Name, guidelines and overlap", open=False, visible=False, elem_id="fb-words") as settings:
         save = _settings(form)
     components |= {"invite": invite_row, "names": names, "people": people, "settings": settings}
@@ -108,9 +108,11 @@ def build(lab: LabContext, form: Form, selection: Selection) -> None:
 
     for action, status in NEW_STATUS.items():
         on(components[action].click, change_status, lab, status)
-    components["discard"].click(guarded(ask_to_discard, lab, confirm), form["campaign"], confirm.outputs, **PRIVATE)
+    components["discard"].click(
+        event_handler(ask_to_discard, lab, confirm), form["campaign"], confirm.outputs, **INTERNAL
+    )
     discarded = form.on(confirm.yes.click, discard, lab, inputs=["campaign"], outputs=["campaign"])
-    discarded.then(confirm.close, None, confirm.outputs, **PRIVATE)
+    discarded.then(confirm.close, None, confirm.outputs, **INTERNAL)
     for event in (invite_button.click, names.submit):
         on(event, invite, lab, inputs=["progress.names"], outputs=["progress.names", *PANELS])
     on(people.retry, renew_link, lab)
@@ -226,17 +228,17 @@ def _people(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
 
 
 def change_status(lab: LabContext, status: str, values: Values) -> Updates:
-    return render(lab, service.move(lab, selected(values), status))
+    return render(lab, service.move(lab, selected_campaign(values), status))
 
 
 def ask_to_discard(lab: LabContext, confirm: Confirm, campaign: int | None) -> Sequence[Any]:
-    view = service.show(lab, selected({"campaign": campaign}))
+    view = service.show(lab, selected_campaign({"campaign": campaign}))
     items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
     return confirm.ask(f"Discard {view.name} with its {items}? Its links will open nothing.")
 
 
 def discard(lab: LabContext, values: Values) -> Updates:
-    view = service.show(lab, selected(values))
+    view = service.show(lab, selected_campaign(values))
     service.discard(lab, view.id)
     notice(f"{view.name} is discarded.")
     return {"campaign": next((campaign.id for campaign in service.find(lab)), None)}
@@ -247,24 +249,24 @@ def invite(lab: LabContext, values: Values) -> Updates:
     if not names:
         raise LabError("No name is given; write the annotators' names with commas between them.")
     for name in names:
-        links.invite(lab, selected(values), name)
-    return {"progress.names": "", **render(lab, service.show(lab, selected(values)))}
+        links.invite(lab, selected_campaign(values), name)
+    return {"progress.names": "", **render(lab, service.show(lab, selected_campaign(values)))}
 
 
 def renew_link(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     link = links.renew(lab, int(event.id))
     notice(f"{link.name} has a new link; the old one no longer opens anything.")
-    return render(lab, service.show(lab, selected(values)))
+    return render(lab, service.show(lab, selected_campaign(values)))
 
 
 def end_link(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     link = links.renew(lab, int(event.id), revoke=True)
     notice(f"The link of {link.name} has ended; the answers stay.")
-    return render(lab, service.show(lab, selected(values)))
+    return render(lab, service.show(lab, selected_campaign(values)))
 
 
 def load_settings(lab: LabContext, values: Values) -> Updates:
-    view = service.show(lab, selected(values))
+    view = service.show(lab, selected_campaign(values))
     settings = {"name": view.name, "overlap": view.plan.overlap, "guidelines": view.plan.guidelines}
     return in_section(settings, "settings")
 
@@ -273,7 +275,7 @@ def save_settings(lab: LabContext, values: Values) -> Updates:
     fields = section(values, "settings")
     view = service.change(
         lab,
-        selected(values),
+        selected_campaign(values),
         name=fields["name"] or "",
         guidelines=fields["guidelines"] or "",
         overlap=int(fields["overlap"] or 0),
@@ -282,7 +284,7 @@ def save_settings(lab: LabContext, values: Values) -> Updates:
     return render(lab, view)
 
 
-def selected(values: Values) -> int:
+def selected_campaign(values: Values) -> int:
     """The id of the selected campaign; raises LabError where none is."""
     if values["campaign"] is None:
         raise LabError("No campaign is selected; select one in the list, or create one under New campaign.")

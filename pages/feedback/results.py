@@ -14,7 +14,7 @@ from genai_lab.services.feedback import figures, systems
 from pages.components import plots
 from pages.components.errors import notice
 from pages.components.forms import Form
-from pages.components.head import piece
+from pages.components.head import html_part
 from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
 
@@ -75,7 +75,7 @@ BOARD_PANELS = ["board", "board.scores", "board.matrix"]
 
 
 def build_agreement(form: Form) -> None:
-    form.add(agreement=piece({"rows": []}, AGREEMENT, "fb-agreement", sheet="feedback.css"))
+    form.add(agreement=html_part({"rows": []}, AGREEMENT, "fb-agreement", sheet="feedback.css"))
 
 
 def build_leaderboard(lab: LabContext, form: Form, selection: Selection) -> None:
@@ -89,7 +89,7 @@ def build_leaderboard(lab: LabContext, form: Form, selection: Selection) -> None
     form.add(
         {
             "length_control": length_control,
-            "board": piece({"rows": [], "sentence": ""}, BOARD, "fb-board", NAME, sheet="feedback.css"),
+            "board": html_part({"rows": [], "sentence": ""}, BOARD, "fb-board", NAME, sheet="feedback.css"),
             "board.scores": gr.Plot(elem_id="fb-scores", **hidden),
             "board.matrix": gr.Plot(elem_id="fb-matrix", elem_classes=["chart-scroll"], **hidden),
         }

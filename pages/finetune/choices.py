@@ -9,7 +9,7 @@ from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, prompting, templates
 from genai_lab.training import DatasetSpec, Plan, architecture_of
 from genai_lab.training.objectives import OBJECTIVES
-from pages.components.errors import warned
+from pages.components.errors import show_warning
 from pages.components.forms import Updates, Values
 from pages.finetune.form import FAMILIES, members, write_plan
 
@@ -29,9 +29,9 @@ def form_updates(lab: LabContext, values: Values | None) -> Updates:
     if fresh:
         model, dataset = model or next(iter(bases), None), next(iter(sets), None)
     elif requested["model"] and model is None:
-        warned(f"{_why_not(lab, requested['model'])}; the field Base model is left empty.")
+        show_warning(f"{_why_not(lab, requested['model'])}; the field Base model is left empty.")
     if requested["dataset"] and dataset is None:
-        warned(f"The dataset {requested['dataset']} is not in use here; the field Dataset is left empty.")
+        show_warning(f"The dataset {requested['dataset']} is not in use here; the field Dataset is left empty.")
     choices, best = template_choices(lab, dataset)
     selected = best if fresh and OBJECTIVES.get(requested["objective"]).scores_completions else requested["templates"]
     return {
@@ -81,7 +81,7 @@ def updates_for_dataset(lab: LabContext, name: str) -> Updates:
     names = dataset_names(lab)
     dataset = dataset_called(names, name)
     if dataset is None:
-        warned(f"There is no dataset {name[:60]} here.")
+        show_warning(f"There is no dataset {name[:60]} here.")
         return {}
     choices, best = template_choices(lab, dataset)
     return {

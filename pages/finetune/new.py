@@ -13,7 +13,7 @@ from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.training import DatasetSpec, Plan, Training
 from pages.components.copying import copy_computed, download_computed
 from pages.components.forms import Form, Updates, Values
-from pages.components.head import piece
+from pages.components.head import html_part
 from pages.components.selection import Selection
 from pages.components.stats import share_text
 from pages.finetune import choices, form, panels
@@ -111,8 +111,8 @@ def _draw_actions(page: Form) -> None:
         )
     page.add(
         about=gr.HTML("", apply_default_css=False, elem_classes=["plain"], js_on_load=None, elem_id="ft-about"),
-        memory=piece({"bars": []}, panels.MEMORY, "ft-plan", sheet="finetune.css"),
-        first_batch=piece({"rows": []}, panels.TOKENS, "ft-first-batch", sheet="finetune.css"),
+        memory=html_part({"bars": []}, panels.MEMORY, "ft-plan", sheet="finetune.css"),
+        first_batch=html_part({"rows": []}, panels.TOKENS, "ft-first-batch", sheet="finetune.css"),
     )
 
 

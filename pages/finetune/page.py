@@ -5,10 +5,10 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import training
-from pages.components.errors import PRIVATE
+from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import page_head
-from pages.components.opening import number_of
+from pages.components.loading import number_of
 from pages.finetune import choices, form, new, runs, studies
 
 TITLE = "Fine-tune"
@@ -32,7 +32,7 @@ def build(lab: LabContext) -> None:
     outputs = ["tabs", "run", *inputs, "gate", *studies.OUTPUTS, *studies.CHOICES]
     page.on_load(load_page, lab, inputs=["plan_draft"], outputs=outputs)
     follow = page.on(page["started"].change, on_started, inputs=["started"], outputs=["tabs", "run", "address"])
-    follow.success(None, page["address"], None, js=ADDRESS, **PRIVATE)
+    follow.success(None, page["address"], None, js=ADDRESS, **INTERNAL)
     page.fill(page["clone"].click, clone_run, lab, inputs=["run"], outputs=["tabs", *inputs])
 
 

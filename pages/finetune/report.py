@@ -6,7 +6,7 @@ import gradio as gr
 
 from pages.components import plots
 from pages.components.forms import Updates
-from pages.components.head import piece
+from pages.components.head import html_part
 
 TABLE = """
 {{#if value.rows.length}}<h3>Held-out pairs</h3>{{#each value.sentences}}<p class="verdict">{{this}}</p>{{/each}}
@@ -32,11 +32,11 @@ OUTPUTS = ("report", "report_plot", "worst_pairs")
 def draw() -> dict[str, Any]:
     """The panels by name: OUTPUTS."""
     return {
-        "report": piece({"rows": []}, TABLE, "ft-report", sheet="finetune.css"),
+        "report": html_part({"rows": []}, TABLE, "ft-report", sheet="finetune.css"),
         "report_plot": gr.Plot(
             show_label=False, container=False, visible=False, elem_id="ft-report-plot", elem_classes=["chart-scroll"]
         ),
-        "worst_pairs": piece([], WORST, "ft-worst", sheet="finetune.css"),
+        "worst_pairs": html_part([], WORST, "ft-worst", sheet="finetune.css"),
     }
 
 

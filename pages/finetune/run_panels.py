@@ -137,7 +137,7 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
         if job
         else "",
         "error": view.error or "",
-        "ended": _ended(lab, view),
+        "ended": _end_text(lab, view),
         "notes": [*view.sentences, *view.notes],
         "facts": [[name, text] for name, text in facts.items() if text],
         "try": view.model if model and view.writes else "",
@@ -150,7 +150,7 @@ def _rows(out: Mapping[str, Any]) -> str:
     return f"{out['rows']:,}, {out['cut']:,} cut, {left_out_text(out['left_out'], out.get('left_rows', ()))}"
 
 
-def _ended(lab: LabContext, view: TrainingView) -> str:
+def _end_text(lab: LabContext, view: TrainingView) -> str:
     """Where a run that was cancelled or failed stood, and what it can be kept from."""
     if view.status not in ("cancelled", "failed"):
         return ""

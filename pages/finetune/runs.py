@@ -9,9 +9,9 @@ from genai_lab.errors import LabError
 from genai_lab.services import models, training
 from genai_lab.services.training import TrainingView, progress
 from pages.components.confirm import Confirm
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, Updates, Values
-from pages.components.head import piece
+from pages.components.head import html_part
 from pages.components.selection import Selection
 from pages.finetune import charts, report, run_panels, samples
 
@@ -36,12 +36,12 @@ def build(lab: LabContext, page: Form) -> None:
     """Draws and wires the tab; "run" of the page is the run that is open, "clone" is wired by the page."""
     page.add(run_mark=gr.State(""))
     page.add(
-        run_table=piece({"rows": []}, run_panels.TABLE, "ft-runs", run_panels.TABLE_SCRIPT, sheet="finetune.css"),
+        run_table=html_part({"rows": []}, run_panels.TABLE, "ft-runs", run_panels.TABLE_SCRIPT, sheet="finetune.css"),
         beside=gr.Dropdown(
             [], label="Overlay with", info="Other runs in the same charts; settings that differ stand below.",
             multiselect=True, interactive=True, elem_id="ft-beside",
         ),
-        detail=piece({}, run_panels.DETAIL, "ft-detail", sheet="finetune.css"),
+        detail=html_part({}, run_panels.DETAIL, "ft-detail", sheet="finetune.css"),
     )  # fmt: skip
     with gr.Row(elem_classes=["actions"]):
         page.add(
@@ -65,10 +65,10 @@ def _draw_results(page: Form) -> None:
         )
     )
     page.add(report.draw())
-    page.add(differences=piece({"rows": []}, run_panels.DIFFERENCES, "ft-differences", sheet="finetune.css"))
+    page.add(differences=html_part({"rows": []}, run_panels.DIFFERENCES, "ft-differences", sheet="finetune.css"))
     with gr.Accordion("Sample completions", open=True, visible=False, elem_id="ft-samples-shelf") as shelf:
         every = gr.Checkbox(False, label="All evaluations, not only the first and the last", elem_id="ft-all")
-        page.add(all_samples=every, samples=piece({}, samples.TABLE, "ft-samples", sheet="finetune.css"))
+        page.add(all_samples=every, samples=html_part({}, samples.TABLE, "ft-samples", sheet="finetune.css"))
     page.add(samples_shelf=shelf)
 
 
@@ -96,9 +96,9 @@ def _wire(lab: LabContext, page: Form, confirm: Confirm, save: gr.Button) -> Non
         page.on(event, answer(draw, lab), inputs=SHOWN, outputs=OUTPUTS)
     # A tick that is late must not undo a choice, so it never says what is open.
     page.on(gr.Timer(1.5).tick, answer(on_tick, lab), inputs=[*SHOWN, "run_mark"], outputs=OUTPUTS)
-    page["cancel"].click(page.reader(ask_to_cancel, lab, confirm), page.inputs(["run"]), confirm.outputs, **PRIVATE)
+    page["cancel"].click(page.reader(ask_to_cancel, lab, confirm), page.inputs(["run"]), confirm.outputs, **INTERNAL)
     page.on(confirm.yes.click, answer(cancel, lab), inputs=SHOWN, outputs=OUTPUTS).then(
-        confirm.close, None, confirm.outputs, **PRIVATE
+        confirm.close, None, confirm.outputs, **INTERNAL
     )
     page.on(page["resume"].click, answer(resume, lab), inputs=SHOWN, outputs=OUTPUTS)
     page.on(page["keep"].click, answer(keep, lab), inputs=SHOWN, outputs=OUTPUTS)

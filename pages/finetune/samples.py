@@ -38,10 +38,10 @@ def _cell(sample: dict[str, Any] | None, before: str | None, reference: str) -> 
         return {"parts": [], "same": False}
     text = sample["text"]
     same = bool(reference.strip()) and text.strip() == reference.strip()
-    return {"parts": changed(before, text) if before is not None else [[text, False]], "same": same}
+    return {"parts": word_changes(before, text) if before is not None else [[text, False]], "same": same}
 
 
-def changed(before: str, text: str) -> list[list[Any]]:
+def word_changes(before: str, text: str) -> list[list[Any]]:
     """`text` in parts as [part, whether it was not in `before`], word by word."""
     if max(len(before), len(text)) > LONGEST:
         return [[text, False]]

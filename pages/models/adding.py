@@ -9,9 +9,9 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.models import Source
 from genai_lab.services import models as service
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, section
-from pages.components.head import drawn
+from pages.components.head import escaped_html
 from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import size_text
 
@@ -49,7 +49,7 @@ def wire(lab: LabContext, form: Form) -> list[Any]:
         None,
         form.pick(HUB_PLAN),
         queue=False,
-        **PRIVATE,
+        **INTERNAL,
     )
     fields = {
         "local": (add_local, ["local.name", "local.path"]),
@@ -81,7 +81,7 @@ def _hub(form: Form) -> None:
     with gr.Row():
         check = gr.Button("Check size", scale=0, min_width=100, elem_id="hub-check")
         start = gr.Button("Download", variant="primary", scale=0, min_width=100, interactive=False, elem_id="hub-start")
-    plan = drawn(
+    plan = escaped_html(
         CHECK_FIRST,
         html_template="<p class='hint' role='status'>{{value}}</p>",
         elem_classes=["plain"],

@@ -11,7 +11,7 @@ from genai_lab.models import BACKENDS, Source
 from genai_lab.services import models as service
 from pages.components import catalogue as pieces
 from pages.components.confirm import Confirm
-from pages.components.errors import PRIVATE, guarded
+from pages.components.errors import INTERNAL, event_handler
 from pages.components.forms import Form
 from pages.components.head import page_head, section
 from pages.components.settings_inputs import Updates, Values
@@ -80,13 +80,13 @@ def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload:
     on(form["show_archived"].input, render, lab)
     on(form["load"].click, load_model, lab, concurrency_id="models", concurrency_limit=2)
     unloaded = form["unload"].click(
-        guarded(unload_or_ask, lab, confirm_unload), model, confirm_unload.outputs, **PRIVATE
+        event_handler(unload_or_ask, lab, confirm_unload), model, confirm_unload.outputs, **INTERNAL
     )
     on(unloaded.success, render, lab)
-    on(confirm_unload.yes.click, unload_model, lab).then(confirm_unload.close, None, confirm_unload.outputs, **PRIVATE)
-    form["archive"].click(guarded(ask_to_archive, confirm_archive), model, confirm_archive.outputs, **PRIVATE)
+    on(confirm_unload.yes.click, unload_model, lab).then(confirm_unload.close, None, confirm_unload.outputs, **INTERNAL)
+    form["archive"].click(event_handler(ask_to_archive, confirm_archive), model, confirm_archive.outputs, **INTERNAL)
     on(confirm_archive.yes.click, archive_model, lab).then(
-        confirm_archive.close, None, confirm_archive.outputs, **PRIVATE
+        confirm_archive.close, None, confirm_archive.outputs, **INTERNAL
     )
     on(form["restore"].click, restore_model, lab)
     for added in adding.wire(lab, form):

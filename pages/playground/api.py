@@ -10,7 +10,7 @@ from gradio.context import Context
 
 from genai_lab.context import LabContext
 from genai_lab.services import defaults, generation, models
-from pages.components.errors import guarded, shown
+from pages.components.errors import error_notice, event_handler
 
 
 def build(lab: LabContext) -> None:
@@ -29,7 +29,9 @@ def _name_missing_values() -> None:
         if block_fn.api_visibility == "public" and len(inputs) < len(block_fn.inputs):
             names = ", ".join(list(inspect.signature(block_fn.fn).parameters)[: len(block_fn.inputs)])
             usage = f"{block_fn.api_name} takes {len(block_fn.inputs)} values ({names})"
-            raise shown(f"{usage}, but data holds {len(inputs)}; send them all in this order.", "That did not work")
+            raise error_notice(
+                f"{usage}, but data holds {len(inputs)}; send them all in this order.", "That did not work"
+            )
         checked(block_fn, inputs)
 
     blocks.validate_inputs = validate_inputs  # type: ignore[method-assign]
@@ -37,7 +39,7 @@ def _name_missing_values() -> None:
 
 def _public(fn: Callable[..., Any], lab: LabContext) -> Callable[..., Any]:
     """Gradio sends what the return annotation announces, and nothing without one."""
-    endpoint = guarded(fn, lab)
+    endpoint = event_handler(fn, lab)
     signature = inspect.signature(endpoint).replace(return_annotation=inspect.signature(fn).return_annotation)
     endpoint.__signature__ = signature  # type: ignore[attr-defined]
     return endpoint

@@ -13,7 +13,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models
 from pages.components.forms import Updates, Values
-from pages.components.head import PLAIN, drawn
+from pages.components.head import PLAIN, escaped_html
 from pages.playground.streaming import blank, run_updates
 
 CONVERSATION = """
@@ -33,7 +33,9 @@ def empty_conversation() -> Conversation:
 
 def conversation_view(elem_id: str) -> gr.HTML:
     """The messages before the newest answer."""
-    return drawn(empty_conversation(), html_template=CONVERSATION, js_on_load=None, elem_classes=PLAIN, elem_id=elem_id)
+    return escaped_html(
+        empty_conversation(), html_template=CONVERSATION, js_on_load=None, elem_classes=PLAIN, elem_id=elem_id
+    )
 
 
 def system_box(elem_id: str, **options: Any) -> gr.Textbox:

@@ -14,7 +14,7 @@ from genai_lab.decoding import Delta, Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import generation, models
 from pages.components.copying import copy_computed
-from pages.components.errors import PRIVATE
+from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values, in_section, section
 from pages.components.head import PLAIN
 from pages.components.scoring import score_row
@@ -82,7 +82,7 @@ def build(lab: LabContext, single: Form, tabs: gr.Tabs, tab: gr.Tab) -> None:
             concurrency_id="generation",
         )
         group = form.on(run.success, group_of, lab, inputs=["runs"], outputs=["address"])
-        group.then(None, form["address"], None, js=ADDRESS, **PRIVATE)
+        group.then(None, form["address"], None, js=ADDRESS, **INTERNAL)
     form.on(form["stop"].click, stop_all, lab, inputs=["runs"], queue=False)
     _wire_single(lab, form, single, tab)
     copy_computed(form["link"], group_link, [form["runs"]], lab)
@@ -90,9 +90,9 @@ def build(lab: LabContext, single: Form, tabs: gr.Tabs, tab: gr.Tab) -> None:
     mark = MARK_SCRIPT.replace("NAMES", json.dumps(MARKED))
     marked = form.pick(MARKED)
     outputs = ["tabs", "runs", "prompt", "conversation", "panels", *INPUTS, *COLUMNS, *OUTPUTS]
-    form.on_load(load_page, lab, outputs=outputs).then(None, marked, None, js=mark, **PRIVATE)
+    form.on_load(load_page, lab, outputs=outputs).then(None, marked, None, js=mark, **INTERNAL)
     for component in marked:
-        component.change(None, marked, None, js=mark, queue=False, **PRIVATE)
+        component.change(None, marked, None, js=mark, queue=False, **INTERNAL)
 
 
 def _actions() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pages.components.plots import microscope_figure
 from pages.components.settings_inputs import read_settings
 from pages.components.tokenmap import full_value
 from pages.playground import chat
-from pages.playground.streaming import blank, load_with_updates, streamed
+from pages.playground.streaming import blank, load_with_updates, stream_updates
 
 
 def generate(lab: LabContext, values: Values) -> Iterator[Updates]:
@@ -34,7 +34,7 @@ def generate(lab: LabContext, values: Values) -> Iterator[Updates]:
         yield {**blank(), "conversation": conversation}
         raise
     pending = chat.pending(prompt, conversation, live.run_id)
-    for updates in streamed(lab, live):
+    for updates in stream_updates(lab, live):
         yield {**updates, "conversation": pending}
 
 
@@ -59,13 +59,13 @@ def _from_prefix(lab: LabContext, view: generation.RunView, ids: list[Any]) -> I
     prompt = replace(view.prompt, prefix=tuple(ids))
     sampling = replace(view.sampling, num_return_sequences=1, num_beams=1)
     live = generation.start(lab, view.model, prompt, sampling, parent_run_id=view.id)
-    yield from streamed(lab, live, generation.prefix_text(lab, generation.run(lab, live.run_id)))
+    yield from stream_updates(lab, live, generation.prefix_text(lab, generation.run(lab, live.run_id)))
 
 
 def replay(lab: LabContext, values: Values) -> Iterator[Updates]:
     """The same prompt, settings and seed once more, as a run of its own."""
     live = generation.replay(lab, run_of(values["state"]))
-    yield from streamed(lab, live, generation.prefix_text(lab, generation.run(lab, live.run_id)))
+    yield from stream_updates(lab, live, generation.prefix_text(lab, generation.run(lab, live.run_id)))
 
 
 def stop_run(lab: LabContext, values: Values) -> None:

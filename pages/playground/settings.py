@@ -8,9 +8,9 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.services import defaults, models, presets
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, Updates, Values
-from pages.components.head import PLAIN, drawn
+from pages.components.head import PLAIN, escaped_html
 from pages.components.settings_inputs import read_settings, setting_label, setting_names, write_settings
 
 SETTINGS = setting_names(Sampling)
@@ -32,7 +32,7 @@ def draw() -> dict[str, Any]:
         with gr.Row():
             save = gr.Button("Save settings", size="sm", elem_id="pg-preset-save")
             delete = gr.Button("Delete preset", size="sm", elem_id="pg-preset-delete")
-    origin = drawn(
+    origin = escaped_html(
         "",
         html_template='{{#if value}}<p class="panel-note">{{value}}</p>{{/if}}',
         elem_classes=PLAIN,
@@ -79,7 +79,7 @@ def wire(lab: LabContext, page: Form) -> None:
     )
     page.on(page["delete_preset"].click, delete_preset, lab, inputs=["preset"], outputs=["preset"])
     for component in page.pick(SETTINGS):
-        component.input(None, None, page["origin"], js=f"() => {YOURS!r}", queue=False, **PRIVATE)
+        component.input(None, None, page["origin"], js=f"() => {YOURS!r}", queue=False, **INTERNAL)
 
 
 def generation_settings(lab: LabContext, model: str, mode: str | None = None) -> tuple[Sampling, str]:

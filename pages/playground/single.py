@@ -9,10 +9,10 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models, presets
-from pages.components.errors import PRIVATE
+from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values, read_draft
-from pages.components.head import PLAIN, drawn, escape_template_text, unescape_template_text
-from pages.components.opening import number_of
+from pages.components.head import PLAIN, escape_template_text, escaped_html, unescape_template_text
+from pages.components.loading import number_of
 from pages.components.plots import microscope_figure
 from pages.components.settings_inputs import former_names, write_settings
 from pages.components.stats import stat_row
@@ -141,7 +141,9 @@ def _answer() -> dict[str, Any]:
         elem_id="pg-tokens",
         placeholder="Press Generate (Ctrl+Enter) to stream a completion.",
     )
-    note = drawn(dict(NO_NOTE), html_template=NOTE, js_on_load=NOTE_SCRIPT, elem_classes=PLAIN, elem_id="pg-note")
+    note = escaped_html(
+        dict(NO_NOTE), html_template=NOTE, js_on_load=NOTE_SCRIPT, elem_classes=PLAIN, elem_id="pg-note"
+    )
     return {
         "messages": messages,
         "conversation": conversation,
@@ -158,7 +160,7 @@ def _wire_generation(lab: LabContext, page: Form) -> None:
     question = Form(prompt=copy)
     question.include(page, [name for name in (*QUESTION, *SETTINGS, *RUN_OUTPUTS) if name != "prompt"])
     prompt = page["prompt"]
-    click = page["generate"].click(None, [page["mode"], prompt], [prompt, copy], js=chat.SEND, queue=False, **PRIVATE)
+    click = page["generate"].click(None, [page["mode"], prompt], [prompt, copy], js=chat.SEND, queue=False, **INTERNAL)
     run = question.on(
         click.then,
         running.generate,
@@ -167,7 +169,7 @@ def _wire_generation(lab: LabContext, page: Form) -> None:
         outputs=[*RUN_OUTPUTS, "conversation"],
         **flow,
     )
-    run.failure(None, [prompt, copy], prompt, js=chat.RETURN, queue=False, **PRIVATE)
+    run.failure(None, [prompt, copy], prompt, js=chat.RETURN, queue=False, **INTERNAL)
     state: dict[str, Any] = {"inputs": ["state"], "outputs": RUN_OUTPUTS}
     continued = page.on(page["continue"].click, running.continue_run, lab, **state, **flow)
     branched = page.on(page["tokens"].branch, running.branch, lab, **state, **flow)

@@ -26,7 +26,7 @@ NO_NOTE: dict[str, Any] = {"run": None, "text": "", "cut": False}
 Update = Any
 
 
-def streamed(lab: LabContext, live: generation.Live, before: str = "") -> Iterator[Updates]:
+def stream_updates(lab: LabContext, live: generation.Live, before: str = "") -> Iterator[Updates]:
     """Updates for token map, figures, state, note and the choice of completion, while a run is under way."""
     stream, last = TokenStream(0, before), 0.0
     waiting: list[Token] = []

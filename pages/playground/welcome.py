@@ -8,7 +8,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.services import history
 from pages.components.head import PLAIN
-from pages.components.opening import on_open
+from pages.components.loading import on_load
 
 WHAT_FOR = (
     "A lab for experiments with language models: look into single answers, find out which prompt or model is better "
@@ -66,7 +66,7 @@ def build(lab: LabContext) -> None:
         js_on_load=None,
         elem_id="pg-welcome",
     )
-    on_open(load_page, [markup], lab)
+    on_load(load_page, [markup], lab)
 
 
 def load_page(lab: LabContext) -> Update:

@@ -9,7 +9,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.prompts import PARTS, Template
 from genai_lab.services import templates as service
-from pages.components.errors import notice, warned
+from pages.components.errors import notice, show_warning
 from pages.components.forms import Updates, Values, read_draft
 from pages.prompts import pieces, preview
 from pages.prompts.separators import as_typed
@@ -39,7 +39,7 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
         draft = {}
     # A draft of the version that the address names is the same work, taken up again.
     if not isinstance(draft.get("version"), str) or (named and draft["version"] != view.name):
-        return {**_opened(lab, view), **preview.first_values(lab, view.name, draft, dataset)}
+        return {**_show_template(lab, view), **preview.first_values(lab, view.name, draft, dataset)}
     name, number = _split(draft["version"])
     views = _versions(lab, name)
     return {
@@ -56,11 +56,11 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
 
 def on_library_select(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     view = service.show(lab, str(event.name))
-    return {**_opened(lab, view, values), **preview.suited_sample(lab, view, values["source"])}
+    return {**_show_template(lab, view, values), **preview.suited_sample(lab, view, values["source"])}
 
 
 def on_version_select(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
-    return _opened(lab, service.show(lab, f"{_split(values['version'])[0]}@{int(event.number)}"), values)
+    return _show_template(lab, service.show(lab, f"{_split(values['version'])[0]}@{int(event.number)}"), values)
 
 
 def on_search(lab: LabContext, values: Values) -> Updates:
@@ -106,7 +106,7 @@ def unsaved_note(lab: LabContext, values: Values) -> str:
 def version_link(version: str, request: gr.Request) -> str:
     """The link that opens this version."""
     scheme = str(request.headers.get("origin", "")).partition("://")[0] or "http"
-    return f"{scheme}://{request.headers['host']}/prompts?template={quote(_saved(version), safe='@')}"
+    return f"{scheme}://{request.headers['host']}/prompts?template={quote(_saved_text(version), safe='@')}"
 
 
 def save(lab: LabContext, values: Values) -> Updates:
@@ -118,40 +118,40 @@ def save(lab: LabContext, values: Values) -> Updates:
         notice(f"{view.name} has this text already; nothing new was saved.")
     else:
         notice(f"Saved {view.name}.")
-    return _opened(lab, view, values)
+    return _show_template(lab, view, values)
 
 
 def copy(lab: LabContext, values: Values) -> Updates:
     """The saved version under a free name."""
-    version = _saved(values["version"])
+    version = _saved_text(values["version"])
     name = _split(version)[0]
     names = {view.template for archived in (False, True) for view in service.find(lab, archived=archived)}
     free = next(new for n in range(1, 10_000) if (new := f"{name}-copy{n if n > 1 else ''}") not in names)
     view = service.copy(lab, version, free)
     notice(f"Copied to {view.template}; save it under another name to rename it.")
-    return _opened(lab, view, values)
+    return _show_template(lab, view, values)
 
 
 def archive(lab: LabContext, values: Values) -> Updates:
-    name = _split(_saved(values["version"]))[0]
+    name = _split(_saved_text(values["version"]))[0]
     service.archive(lab, name)
     notice(f"Archived {name}; Undo archive brings it back.")
-    return _opened(lab, service.show(lab, values["version"]), values)
+    return _show_template(lab, service.show(lab, values["version"]), values)
 
 
 def restore(lab: LabContext, values: Values) -> Updates:
-    service.restore(lab, _split(_saved(values["version"]))[0])
-    return _opened(lab, service.show(lab, values["version"]), values)
+    service.restore(lab, _split(_saved_text(values["version"]))[0])
+    return _show_template(lab, service.show(lab, values["version"]), values)
 
 
 def add_tag(lab: LabContext, values: Values) -> Updates:
-    name, number = _split(_saved(values["version"]))
+    name, number = _split(_saved_text(values["version"]))
     service.tag(lab, name, number or 0, values["tag"] or "")
     return _tag_updates(lab, values["version"])
 
 
 def remove_tag(lab: LabContext, values: Values) -> Updates:
-    service.untag(lab, _split(_saved(values["version"]))[0], (values["tag"] or "").strip())
+    service.untag(lab, _split(_saved_text(values["version"]))[0], (values["tag"] or "").strip())
     return _tag_updates(lab, values["version"])
 
 
@@ -161,7 +161,7 @@ def _tag_updates(lab: LabContext, version: str) -> Updates:
     return {"versions": versions, "library": _library(lab, name), "tag": ""}
 
 
-def _opened(lab: LabContext, view: service.TemplateView, listing: Values = EVERYTHING) -> Updates:
+def _show_template(lab: LabContext, view: service.TemplateView, listing: Values = EVERYTHING) -> Updates:
     """Everything that a version fills: OUTPUTS."""
     versions = service.versions(lab, view.template)
     return {
@@ -219,7 +219,7 @@ def _best_template(lab: LabContext, dataset: str) -> str | None:
     try:
         best = service.for_dataset(lab, dataset)[:1]
     except LabError as problem:
-        warned(str(problem))
+        show_warning(str(problem))
         return None
     return best[0].view.template if best and best[0].fits else None
 
@@ -230,7 +230,7 @@ def _split(version: str | None) -> tuple[str, int | None]:
     return name, int(number) if number.isdecimal() else None
 
 
-def _saved(version: str | None) -> str:
+def _saved_text(version: str | None) -> str:
     if not version:
         raise LabError("This template is not saved yet; give it a name and press Save version.")
     return version

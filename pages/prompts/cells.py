@@ -10,7 +10,7 @@ from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key, ScoreView
 from genai_lab.services.matrix import CellView, MatrixView
 from genai_lab.services.matrix.reading import Prediction, RowCompletion
-from pages.components.head import piece
+from pages.components.head import html_part
 from pages.components.stats import seconds_text
 
 SETTINGS = ("temperature", "top_k", "top_p", "min_p", "greedy", "max_new_tokens", "num_beams", "repetition_penalty")
@@ -85,12 +85,12 @@ element.addEventListener('change', e => {
 
 def grid(elem_id: str) -> gr.HTML:
     """What `grid_value` gives; its event `select` brings {id} of a cell."""
-    return piece(empty_value(), _GRID, elem_id, _GRID_SCRIPT, sheet="matrix.css")
+    return html_part(empty_value(), _GRID, elem_id, _GRID_SCRIPT, sheet="matrix.css")
 
 
 def predictions(elem_id: str) -> gr.HTML:
     """What `predictions_value` gives; events `rate` {id, thumb} and `comment` {id, text}."""
-    return piece({"lines": []}, _PREDICTIONS, elem_id, _PREDICTIONS_SCRIPT, sheet="matrix.css")
+    return html_part({"lines": []}, _PREDICTIONS, elem_id, _PREDICTIONS_SCRIPT, sheet="matrix.css")
 
 
 def empty_value() -> dict[str, Any]:

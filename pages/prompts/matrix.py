@@ -9,10 +9,10 @@ from genai_lab.errors import LabError
 from genai_lab.services import matrix as service
 from genai_lab.services.matrix.estimating import Estimating
 from pages.components import jobstrip
-from pages.components.errors import PRIVATE
+from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
-from pages.components.head import drawn, section
-from pages.components.opening import number_of
+from pages.components.head import escaped_html, section
+from pages.components.loading import number_of
 from pages.prompts import matrix_form, results
 from pages.prompts.matrix_form import INPUTS, plan_of
 
@@ -34,7 +34,7 @@ def build(lab: LabContext, tabs: gr.Tabs, draft: gr.BrowserState) -> Form:
                 "Stop estimating", size="sm", scale=0, min_width=120, visible=False, elem_id="mx-estimate-stop"
             )
             sample = gr.Button("Fill in an example", size="sm", scale=0, min_width=80, elem_id="mx-try")
-        estimate = drawn(
+        estimate = escaped_html(
             "",
             html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
             elem_classes=["plain"],
@@ -56,7 +56,7 @@ def build(lab: LabContext, tabs: gr.Tabs, draft: gr.BrowserState) -> Form:
         form.on(form["matrix_menu"].input, on_matrix_menu, lab, inputs=["matrix_menu"], outputs=OPENED),
     ):
         results.show_predictions(lab, form, event)
-        event.success(None, form["address"], None, js=ADDRESS, **PRIVATE)
+        event.success(None, form["address"], None, js=ADDRESS, **INTERNAL)
     # The timer draws what it was asked for, which may be late: it never says which matrix is open.
     form.on(
         gr.Timer(1).tick,
@@ -93,7 +93,7 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
     newest, named = service.find(lab, 1), number_of(query["matrix"])
     run = named if named is not None else newest[0].id if newest else None
     cell = number_of(query["cell"]) if named is not None else None
-    updates = {**matrix_form.first_values(lab, values["draft"], query["dataset"]), **_opened(lab, run, cell)}
+    updates = {**matrix_form.first_values(lab, values["draft"], query["dataset"]), **_show_matrix(lab, run, cell)}
     if query["example"]:
         updates |= matrix_form.example(lab)
     if query["matrix"] or query["example"] or query["tab"] == "matrix":
@@ -133,17 +133,17 @@ def on_stop_estimate(request: gr.Request) -> Updates:
 
 
 def start_run(lab: LabContext, values: Values) -> Updates:
-    return _opened(lab, service.start(lab, plan_of(lab, values)).run_id)
+    return _show_matrix(lab, service.start(lab, plan_of(lab, values)).run_id)
 
 
 def rerun(lab: LabContext, values: Values) -> Updates:
     if values["run"] is None:
         raise LabError("No matrix is open; run one first.")
-    return _opened(lab, service.rerun(lab, values["run"]).run_id)
+    return _show_matrix(lab, service.rerun(lab, values["run"]).run_id)
 
 
 def on_matrix_menu(lab: LabContext, values: Values) -> Updates:
-    return _opened(lab, values["matrix_menu"])
+    return _show_matrix(lab, values["matrix_menu"])
 
 
 def on_tick(lab: LabContext, values: Values) -> Updates:
@@ -157,7 +157,7 @@ def on_tick(lab: LabContext, values: Values) -> Updates:
     return {"mark": mark, **results.overview(lab, run, values["figure"], values["cell"], values["chart"])}
 
 
-def _opened(lab: LabContext, run: int | None, cell: int | None = None) -> Updates:
+def _show_matrix(lab: LabContext, run: int | None, cell: int | None = None) -> Updates:
     """Another matrix than the one that was open, with this cell."""
     mark = results.mark(lab, run)  # read first: what changes meanwhile is drawn at the next tick
     overview = results.overview(lab, run, None, cell, "curve", fresh=True)

@@ -7,7 +7,7 @@ import gradio as gr
 
 from genai_lab.prompts import Filled
 from genai_lab.services.templates import TemplateView
-from pages.components.head import piece
+from pages.components.head import html_part
 
 _SHELF = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the library</b><p>One moment.</p></div>
@@ -76,22 +76,22 @@ _DIFFERENCE = """
 
 def library(elem_id: str) -> gr.HTML:
     """{groups: [{task, rows: [{name, note, selected}]}]} or {waiting: true}; its event `select` brings {name}."""
-    return piece({"waiting": True}, _SHELF, elem_id, _SHELF_SCRIPT, sheet="prompts.css")
+    return html_part({"waiting": True}, _SHELF, elem_id, _SHELF_SCRIPT, sheet="prompts.css")
 
 
 def filled_prompt(elem_id: str) -> gr.HTML:
     """{parts: [{kind, text}]}, {turns: [{role, text}]} or {problem}; `note` stands below."""
-    return piece({"parts": [], "state": "waiting"}, _FILLED, elem_id, sheet="prompts.css")
+    return html_part({"parts": [], "state": "waiting"}, _FILLED, elem_id, sheet="prompts.css")
 
 
 def version_table(elem_id: str) -> gr.HTML:
     """{name, rows: [{number, when, message, tags, runs, selected}]}; events `select` and `compare` bring {number}."""
-    return piece({"rows": []}, _VERSIONS, elem_id, _VERSIONS_SCRIPT, ["plain", "scroll-x"], sheet="prompts.css")
+    return html_part({"rows": []}, _VERSIONS, elem_id, _VERSIONS_SCRIPT, ["plain", "scroll-x"], sheet="prompts.css")
 
 
 def difference(elem_id: str) -> gr.HTML:
     """{title, lines: [{kind, text}]}."""
-    return piece({"title": "", "lines": []}, _DIFFERENCE, elem_id, sheet="prompts.css")
+    return html_part({"title": "", "lines": []}, _DIFFERENCE, elem_id, sheet="prompts.css")
 
 
 def library_value(

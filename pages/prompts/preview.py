@@ -10,7 +10,7 @@ from genai_lab.prompts import PARTS, Fitted, Template
 from genai_lab.prompts.few_shot import SELECTORS, ShotSettings
 from genai_lab.services import models, prompting, templates
 from pages.components.forms import Form, Updates, Values
-from pages.components.head import drawn, section
+from pages.components.head import escaped_html, section
 from pages.components.stats import NOTHING, stat_row, stat_values
 from pages.prompts import pieces
 from pages.prompts.separators import from_typed
@@ -53,7 +53,7 @@ def build(lab: LabContext, form: Form, rows: prompting.KeptRows) -> None:
     form.add(
         figures=stat_row(FIGURES, "Size of the filled prompt", elem_id="prompts-figures"),
         filled=pieces.filled_prompt("prompts-filled"),
-        slots=drawn(
+        slots=escaped_html(
             "",
             html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
             elem_classes=["plain"],

@@ -10,9 +10,9 @@ from genai_lab.services import evaluation
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading
-from pages.components.errors import PRIVATE, notice
+from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, Updates, Values
-from pages.components.head import drawn
+from pages.components.head import escaped_html
 from pages.components.sending import send_to_ranking
 from pages.prompts import cells, curves
 
@@ -43,7 +43,7 @@ def build(lab: LabContext, form: Form) -> None:
     form.on(buttons["promote"].click, promote, lab, inputs=["run", "cell"])
     form.on(
         buttons["evaluate"].click, evaluate_cells, lab, inputs=["run", "cell", "beside"], outputs=["evaluation"]
-    ).success(None, form["evaluation"], None, js=TO_EVALUATION, **PRIVATE)
+    ).success(None, form["evaluation"], None, js=TO_EVALUATION, **INTERNAL)
     send_to_ranking(buttons["rank"], form.reader(runs_to_rank), form.inputs(["run", "cell", "beside"]))
 
 
@@ -78,7 +78,7 @@ def _draw_predictions(form: Form) -> tuple[gr.Button, gr.Button]:
     with gr.Row(elem_classes=["actions"]):
         earlier = gr.Button("Earlier", size="sm", scale=0, min_width=80, elem_id="mx-back")
         later = gr.Button("Later", size="sm", scale=0, min_width=80, elem_id="mx-on")
-        position = drawn(
+        position = escaped_html(
             "",
             html_template='<p class="panel-note" role="status">{{value}}</p>',
             elem_classes=["plain"],
@@ -186,14 +186,14 @@ def on_figure_menu(values: Values) -> Updates:
 def draw_figure(lab: LabContext, values: Values) -> Updates:
     if values["run"] is None:
         return {}
-    view, key = service.show(lab, values["run"]), unpacked(values["figure"])
+    view, key = service.show(lab, values["run"]), unpack_key(values["figure"])
     return {"grid": cells.grid_value(view, key, values["cell"]), "plot": curves.chart(view, key, values["chart"])}
 
 
 def on_cell(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     view = service.show(lab, _open(values["run"]))
     cell = promoting.cell_of(view, int(event.id)).system.id
-    return {"cell": cell, "grid": cells.grid_value(view, unpacked(values["figure"]), cell)}
+    return {"cell": cell, "grid": cells.grid_value(view, unpack_key(values["figure"]), cell)}
 
 
 def on_filter() -> Updates:
@@ -211,7 +211,7 @@ def turn_page(lab: LabContext, pages: int, values: Values) -> Updates:
         note = "No cell is open" if run else ""
         empty = {"lines": [], "note": note, "next": "Choose a cell of the grid to read it."}
         return {"first_row": 0, "predictions": empty, "position": ""}
-    view, key = service.show(lab, run), unpacked(values["figure"])
+    view, key = service.show(lab, run), unpack_key(values["figure"])
     rows = reading.predictions(lab, view, cell, key, other=beside or None, kind=values["filter"])
     last = (len(rows) - 1) // PAGE * PAGE if rows else 0
     start = max(0, min(values["first_row"] + pages * PAGE, last))
@@ -246,7 +246,7 @@ def packed_of(key: Key) -> str:
     return "\n".join(key)
 
 
-def unpacked(packed: str | None) -> Key | None:
+def unpack_key(packed: str | None) -> Key | None:
     if not packed:
         return None
     metric, figure, signature = packed.split("\n", 2)

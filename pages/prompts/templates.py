@@ -11,7 +11,7 @@ from genai_lab.prompts.library import TASKS
 from genai_lab.services import prompting
 from pages.components.copying import copy_computed
 from pages.components.forms import Form
-from pages.components.head import drawn, section
+from pages.components.head import escaped_html, section
 from pages.prompts import actions, pieces, preview, trying
 from pages.prompts.separators import CHOICES
 
@@ -169,7 +169,7 @@ def _buttons(form: Form) -> dict[str, gr.Button]:
         form.add(
             archive=gr.Button("Archive", scale=0, min_width=80, elem_id="prompts-archive"),
             restore=gr.Button("Undo archive", scale=0, min_width=110, visible=False, elem_id="prompts-restore"),
-            unsaved=drawn(
+            unsaved=escaped_html(
                 "",
                 html_template='{{#if value}}<p class="panel-note" role="status">{{value}}</p>{{/if}}',
                 elem_classes=["plain"],

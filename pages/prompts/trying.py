@@ -9,12 +9,12 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
 from genai_lab.services import defaults, generation, models, prompting
-from pages.components.errors import PRIVATE
+from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
-from pages.components.head import drawn, piece
+from pages.components.head import escaped_html, html_part
 from pages.components.tokenmap import token_map
 from pages.playground import single
-from pages.playground.streaming import load_with_updates, streamed
+from pages.playground.streaming import load_with_updates, stream_updates
 from pages.prompts import preview
 
 NOTE = """
@@ -44,8 +44,8 @@ def build(lab: LabContext, form: Form, rows: prompting.KeptRows) -> None:
         answer=token_map(
             label="Answer", elem_id="prompts-answer", placeholder="Press Try to stream an answer to this row."
         ),
-        reference=piece("", REFERENCE, "prompts-reference", sheet="prompts.css"),
-        note=drawn(
+        reference=html_part("", REFERENCE, "prompts-reference", sheet="prompts.css"),
+        note=escaped_html(
             dict(NOTHING), html_template=NOTE, js_on_load=None, elem_classes=["plain"], elem_id="prompts-try-note"
         ),
         run=gr.State(None),
@@ -64,7 +64,7 @@ def build(lab: LabContext, form: Form, rows: prompting.KeptRows) -> None:
     form.on(stop.click, stop_try, lab, inputs=["run"], queue=False)
     form.on(
         play.click, open_in_playground, lab, rows, inputs=preview.INPUTS, outputs=["playground_draft"], js=FORGET
-    ).success(None, None, None, js=GO, **PRIVATE)
+    ).success(None, None, None, js=GO, **INTERNAL)
 
 
 def try_row(lab: LabContext, rows: prompting.KeptRows, values: Values) -> Iterator[Updates]:
@@ -77,7 +77,7 @@ def try_row(lab: LabContext, rows: prompting.KeptRows, values: Values) -> Iterat
     row = f"Row {previewed.example.key + 1} of {previewed.rows.name}"
     if previewed.rows.name == prompting.TYPED:
         row = "The typed row"
-    for updates in streamed(lab, live):
+    for updates in stream_updates(lab, live):
         note = updates["note"]
         text = f"{row}, greedy. {note['text']}" if note["text"] else ""
         yield {

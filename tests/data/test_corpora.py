@@ -21,7 +21,7 @@ CORPORA, DATA = SHARED / "corpora", SHARED / "data"
 SETS = sorted(DATA.glob("*/*.gz"))
 
 
-def unpacked(name: str) -> dict[str, bytes]:
+def unpack_key(name: str) -> dict[str, bytes]:
     path = CORPORA / name
     if not path.is_file():
         pytest.skip(f"the corpus {name} is not beside the repository")
@@ -46,7 +46,7 @@ def check(problem: LabError) -> None:
 
 
 def test_json_test_suite_loads_or_is_refused(lab: LabContext, tmp_path: Path) -> None:
-    found = {name: data for name, data in unpacked("jsontestsuite.tar.gz").items() if name.endswith(".json")}
+    found = {name: data for name, data in unpack_key("jsontestsuite.tar.gz").items() if name.endswith(".json")}
     assert len(found) > 300
     loaded, refused = [], []
     for number, (name, data) in enumerate(found.items()):
@@ -66,7 +66,7 @@ def test_json_test_suite_loads_or_is_refused(lab: LabContext, tmp_path: Path) ->
 
 
 def test_csv_spectrum_is_read_as_its_truth_says(tmp_path: Path) -> None:
-    found = unpacked("csv-spectrum.tar.gz")
+    found = unpack_key("csv-spectrum.tar.gz")
     tables = {Path(name).stem: data for name, data in found.items() if name.endswith(".csv")}
     truths = {Path(name).stem: data for name, data in found.items() if name.endswith(".json")}
     assert len(tables) == 12

@@ -14,8 +14,8 @@ import pytest
 import pages  # turns Gradio's analytics off before it is imported
 from genai_lab.decoding import Stage, Token
 from genai_lab.errors import LabError
-from pages.components.errors import guarded
-from pages.components.head import drawn
+from pages.components.errors import event_handler
+from pages.components.head import escaped_html
 from pages.components.plots import microscope_figure, sparkline
 from pages.components.stats import count_text, left_out_text, seconds_text, size_text
 from pages.components.tokenmap import TokenStream, token_value
@@ -25,7 +25,7 @@ from pages.feedback import results
 def test_a_template_is_given_text_that_its_second_reading_takes_for_text() -> None:
     value = {"rows": [["${alert(1)}", r"C:\new\xyz", 3]], "name": "$5 `a`", "none": None}
     with gr.Blocks():
-        piece = drawn({}, html_template="{{value.name}}")
+        piece = escaped_html({}, html_template="{{value.name}}")
     sent = piece.postprocess(value)
     assert sent["rows"][0][:2] == [r"\${alert(1)}", r"C:\\new\\xyz"]
     assert piece.preprocess(sent) == value
@@ -56,13 +56,13 @@ def stream(lab: Any, request: gr.Request, count: int) -> Any:
 
 def test_a_lab_error_reaches_the_page_escaped_and_without_traceback() -> None:
     with pytest.raises(gr.Error) as caught:
-        guarded(refuse, "lab")("<b>x</b>")
+        event_handler(refuse, "lab")("<b>x</b>")
     assert caught.value.message == "No &lt;b&gt;x&lt;/b&gt;."
     assert not caught.value.print_exception
 
 
 def test_a_bug_is_logged_under_the_id_that_the_page_names(caplog: pytest.LogCaptureFixture) -> None:
-    handler = guarded(stream, SimpleNamespace(name="lab"))
+    handler = event_handler(stream, SimpleNamespace(name="lab"))
     assert inspect.isgeneratorfunction(handler)
     assert list(inspect.signature(handler).parameters) == ["request", "count"]
     steps = handler(None, 3)

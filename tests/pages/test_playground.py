@@ -15,7 +15,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models
 from pages.components.forms import Form, in_section, section
-from pages.components.head import drawn, escape_template_text
+from pages.components.head import escape_template_text, escaped_html
 from pages.components.settings_inputs import read_settings, write_settings
 from pages.playground import best, chat, compare, examples, grid, running, settings, single, streaming
 from pages.playground.settings import SETTINGS
@@ -352,8 +352,8 @@ def test_a_run_whose_tokens_come_at_once_has_a_speed() -> None:
 def test_a_drawn_piece_that_is_updated_still_escapes_what_its_second_reading_would_run() -> None:
     """Gradio builds a component anew from its class for every update of a property."""
     with gr.Blocks():
-        piece = drawn({}, html_template="{{value.name}}", visible=False)
-        again = piece.__class__(**{**piece.constructor_args, "visible": True, "render": False})
+        component = escaped_html({}, html_template="{{value.name}}", visible=False)
+        again = component.__class__(**{**component.constructor_args, "visible": True, "render": False})
     assert again.get_block_name() == "html"
     assert again.postprocess({"name": "${alert(1)}"}) == {"name": r"\${alert(1)}"}
     assert again.preprocess({"name": r"\${a}"}) == {"name": "${a}"}

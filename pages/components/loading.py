@@ -5,14 +5,14 @@ from typing import Any
 
 from gradio.context import Context
 
-from pages.components.errors import PRIVATE, guarded
+from pages.components.errors import INTERNAL, event_handler
 
 # What is typed before the answer comes would be overwritten by it: the page takes nothing meanwhile (lab.js).
 HOLD = "(...values) => {{ window.labHold?.(1); return values.slice(0, {count}); }}"
 RELEASE = "() => { window.labHold?.(-1); return []; }"
 
 
-def on_open(fn: Callable[..., Any], outputs: Sequence[Any], *bound: Any, inputs: Sequence[Any] = ()) -> Any:
+def on_load(fn: Callable[..., Any], outputs: Sequence[Any], *bound: Any, inputs: Sequence[Any] = ()) -> Any:
     """Runs `fn(*bound, *inputs)` when the page that is being built opens; `request: gr.Request` tells the address.
 
     Returns Gradio's dependency, for `.then`.
@@ -20,10 +20,10 @@ def on_open(fn: Callable[..., Any], outputs: Sequence[Any], *bound: Any, inputs:
     blocks = Context.root_block
     if blocks is None:
         raise RuntimeError("on_open belongs inside a page's build function")
-    return fills(blocks.load, fn, outputs, *bound, inputs=inputs)
+    return fill_form(blocks.load, fn, outputs, *bound, inputs=inputs)
 
 
-def fills(
+def fill_form(
     event: Callable[..., Any],
     fn: Callable[..., Any],
     outputs: Sequence[Any],
@@ -34,13 +34,13 @@ def fills(
 
     Returns Gradio's dependency, for `.then`.
     """
-    return hold(event, guarded(fn, *bound), list(inputs), list(outputs))
+    return hold(event, event_handler(fn, *bound), list(inputs), list(outputs))
 
 
 def hold(event: Callable[..., Any], handler: Callable[..., Any], inputs: Collection[Any], outputs: list[Any]) -> Any:
     """Calls the handler on `event`; from then until its answer has come the page takes no typing."""
-    answer = event(handler, inputs or None, outputs, js=HOLD.format(count=len(inputs)), **PRIVATE)
-    answer.then(None, None, None, js=RELEASE, queue=False, **PRIVATE)
+    answer = event(handler, inputs or None, outputs, js=HOLD.format(count=len(inputs)), **INTERNAL)
+    answer.then(None, None, None, js=RELEASE, queue=False, **INTERNAL)
     return answer
 
 
