@@ -1,7 +1,6 @@
 """Charts in the house style: transparent, with colours that hold in light and dark; plus sparklines without Plotly."""
 
 import html
-import textwrap
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -59,13 +58,11 @@ def figure(data: Sequence[dict[str, Any]], figure_layout: dict[str, Any]) -> go.
     return go.Figure({"data": list(data), "layout": figure_layout}, skip_invalid=True)
 
 
-def microscope_figure(view: Microscope | None, message: str = "") -> go.Figure:
+def microscope_figure(view: Microscope) -> go.Figure:
     """One column a filter, one row a token, most probable first; removed tokens stay as grey bars.
 
     Every column's axis runs to the same probability, so that a filter's effect can be read across.
     """
-    if view is None or not view.stages:
-        return _blank(message)
     rows = _rows(view)
     names = [_name(view.tokens[i], i == view.chosen) for i in rows]
     places = [str(n) for n in range(len(rows))]
@@ -87,14 +84,6 @@ def microscope_figure(view: Microscope | None, message: str = "") -> go.Figure:
         figure_layout[_axis("xaxis", column)] = _column(column, len(view.stages), high)
         notes.append(_title(stage, column))
     return figure(data, figure_layout | {"annotations": notes})
-
-
-def _blank(message: str) -> go.Figure:
-    figure_layout = layout(height=160)
-    figure_layout["xaxis"] = figure_layout["yaxis"] = {"visible": False}
-    lines = "<br>".join(html.escape(line) for line in textwrap.wrap(message, 44))
-    note = {"text": lines, "showarrow": False, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
-    return figure([], figure_layout | {"annotations": [note]})
 
 
 def _rows(view: Microscope) -> list[int]:

@@ -11,6 +11,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import generation, microscope
 from pages.components.forms import Updates, Values
+from pages.components.head import empty_state_markup
 from pages.components.plots import microscope_figure
 from pages.components.settings_inputs import read_settings
 from pages.components.tokenmap import full_value
@@ -82,8 +83,11 @@ def draw_microscope(lab: LabContext, values: Values) -> Updates:
             lab, state["run"], state["completion"], state["index"], read_settings(Sampling, values)
         )
     except LabError as problem:
-        return {"chart": microscope_figure(None, str(problem))}
-    return {"chart": microscope_figure(view)}
+        return {
+            "chart": gr.update(visible=False),
+            "chart_note": gr.update(value=empty_state_markup("Sampler microscope", str(problem)), visible=True),
+        }
+    return {"chart": gr.update(value=microscope_figure(view), visible=True), "chart_note": gr.update(visible=False)}
 
 
 def choose_token(values: Values, event: gr.EventData) -> Updates:

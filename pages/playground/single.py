@@ -11,9 +11,8 @@ from genai_lab.models import Prompt
 from genai_lab.services import generation, models, presets
 from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values, read_draft
-from pages.components.head import PLAIN, escape_template_text, escaped_html, unescape_template_text
+from pages.components.head import PLAIN, empty_state, escape_template_text, escaped_html, unescape_template_text
 from pages.components.loading import number_of
-from pages.components.plots import microscope_figure
 from pages.components.settings_inputs import former_names, write_settings
 from pages.components.stats import stat_row
 from pages.components.tokenmap import token_map
@@ -91,12 +90,7 @@ def build(lab: LabContext) -> Form:
             with gr.Column(elem_id="pg-answer"), gr.Column():
                 page.add(_answer())
             page.add(replay=share.build(lab, page["state"]))
-            chart = gr.Plot(
-                microscope_figure(None, "Generate, then click a token: what each filter did to its distribution."),
-                label="Sampler microscope",
-                elem_id="pg-microscope",
-            )
-            page.add(chart=chart)
+            page.add(_microscope())
     gr.HTML("", js_on_load=KEYS, visible=True, apply_default_css=False, elem_classes=["plain", "keys"])
     _wire_generation(lab, page)
     _wire_chat(lab, page)
@@ -129,6 +123,17 @@ def _buttons() -> dict[str, gr.Button]:
             **chat.draw_buttons(),
             "clear": gr.Button("Clear prompt", scale=0, min_width=110, elem_id="pg-clear"),
             "undo_clear": gr.Button("Undo clear", scale=0, min_width=100, visible=False, elem_id="pg-undo"),
+        }
+
+
+def _microscope() -> dict[str, Any]:
+    """The chart of a token's distribution, and the sentence in its place; Plotly is fetched with the first chart."""
+    with gr.Column(elem_id="pg-microscope"):
+        return {
+            "chart": gr.Plot(label="Sampler microscope", visible=False),
+            "chart_note": empty_state(
+                "Sampler microscope", "Generate, then click a token: what each filter did to its distribution."
+            ),
         }
 
 
@@ -240,7 +245,9 @@ def _wire_microscope(lab: LabContext, page: Form) -> None:
 
 
 def _then_microscope(lab: LabContext, page: Form, event: Any, **options: Any) -> None:
-    page.on(event, running.draw_microscope, lab, inputs=["state", *SETTINGS], outputs=["chart"], **options)
+    page.on(
+        event, running.draw_microscope, lab, inputs=["state", *SETTINGS], outputs=["chart", "chart_note"], **options
+    )
 
 
 def on_clear(values: Values) -> Updates:

@@ -113,11 +113,6 @@ def test_the_microscope_greys_what_a_filter_removed_and_counts_it() -> None:
     assert list(figure["layout"]["yaxis"]["ticktext"]) == ["<b>▸ ·a</b>", "&lt;b&gt;", "↵"]
 
 
-def test_a_microscope_without_a_token_says_what_to_do() -> None:
-    figure = microscope_figure(None, "Choose a token.").to_plotly_json()
-    assert figure["layout"]["annotations"][0]["text"] == "Choose a token."
-
-
 def test_figures_are_written_with_their_units() -> None:
     assert [size_text(n) for n in (None, 12, 40_300_000, 548_000_000)] == ["–", "12 B", "40.3 MB", "548 MB"]
     assert [count_text(n) for n in (260_032, 5_500_000, 124_000_000)] == ["260k", "5.5M", "124M"]

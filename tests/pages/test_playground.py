@@ -357,3 +357,15 @@ def test_a_drawn_piece_that_is_updated_still_escapes_what_its_second_reading_wou
     assert again.get_block_name() == "html"
     assert again.postprocess({"name": "${alert(1)}"}) == {"name": r"\${alert(1)}"}
     assert again.preprocess({"name": r"\${a}"}) == {"name": "${a}"}
+
+
+def test_the_microscope_has_a_chart_or_says_why_not(lab: LabContext) -> None:
+    state = list(running.generate(lab, question("completion", "Once")))[-1]["state"]
+    updates = running.draw_microscope(lab, {"state": state, **SHORT})
+    assert updates["chart"]["visible"]
+    assert value_of(updates["chart"]).data
+    assert not updates["chart_note"]["visible"]
+    updates = running.draw_microscope(lab, {"state": {**state, "index": 99}, **SHORT})
+    assert not updates["chart"]["visible"]
+    assert "Sampler microscope" in value_of(updates["chart_note"])
+    assert running.draw_microscope(lab, {"state": single.NO_RUN, **SHORT}) == {}
