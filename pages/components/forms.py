@@ -87,7 +87,7 @@ class Form:
         return set(self.pick(names))
 
     def reader(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
-        """`fn` as Gradio calls it for a set of inputs: guarded, with values by name; its result is left as it is."""
+        """`fn` as Gradio calls it for a set of inputs: readable errors, values by name, the result unchanged."""
         return self._wrap(fn, bound, lambda result: result)
 
     def handler(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:

@@ -41,7 +41,7 @@ def _escaping() -> type[gr.HTML]:
 
 
 def escape_template_text(value: Any) -> Any:
-    """Every text in the value as a template must be given it: see `drawn`."""
+    """Every text in the value as a template must be given it: see `escaped_html`."""
     return _each(value, lambda text: re.sub(r"[\\$]", r"\\\g<0>", text))
 
 

@@ -30,12 +30,13 @@ class Selection:
         self._lock = threading.Lock()
 
     def on_choice(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
-        """`fn`, guarded, for the event that a choice causes; its first free argument is the choice."""
+        """`fn` with readable errors, for the event that a choice causes; its first free argument is the choice."""
         return self._wrap(fn, bound, choosing=True)
 
     def for_choice(self, fn: Callable[..., Any], *bound: Any) -> Callable[..., Any]:
-        """`fn`, guarded; its first free argument is the choice that it answers for. The answer is dropped where the
-        visitor has chosen something else by the time it is there.
+        """`fn` with readable errors; its first free argument is the choice that it answers for.
+
+        The answer is dropped where another row was chosen meanwhile.
         """
         return self._wrap(fn, bound, choosing=False)
 

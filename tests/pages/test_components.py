@@ -39,7 +39,7 @@ def test_no_page_has_a_template_without_that() -> None:
         for path in files
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and any(item.arg == "html_template" for item in call.keywords)
-        if ast.unparse(call.func) != "drawn"
+        if ast.unparse(call.func) != "escaped_html"
     }
     assert len(files) > 8
     assert bare == {"tokenmap.py"}

@@ -35,6 +35,24 @@ def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_
     assert sum(part == 0 for part, _ in rows_read.indices) / 4000 == pytest.approx(0.75, abs=0.03)
 
 
+def test_parts_are_mixed_by_size_temperature_or_weight() -> None:
+    from genai_lab.training.batches import mixing_weights, sample_order
+
+    parts = (DatasetSpec("a", weight=1), DatasetSpec("b", weight=3))
+    plan = Plan("t5", parts, cap=0)
+    assert mixing_weights(plan, [300, 100]) == pytest.approx([0.75, 0.25])
+    assert mixing_weights(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])
+    assert mixing_weights(replace(plan, mixing="temperature", temperature=2.0), [400, 100]) == pytest.approx(
+        [2 / 3, 1 / 3]
+    )
+    assert mixing_weights(replace(plan, mixing="weights"), [300, 100]) == pytest.approx([0.25, 0.75])
+    order = list(islice(sample_order([(3,), (5,)], [0.5, 0.5], seed=1), 400))
+    counts = [sum(part == n for part, _ in order) for n in (0, 1)]
+    assert min(counts) > 150
+    first = [item for part, item in order if part == 1][:5]
+    assert sorted(first) == [0, 1, 2, 3, 4]
+
+
 def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) -> None:
     from genai_lab.training.batches import sample_order
 

@@ -5,7 +5,6 @@ import shlex
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -376,24 +375,6 @@ def test_the_first_batch_shows_what_is_learned(lab: LabContext) -> None:
         lab, replace(LORA, data=(DatasetSpec("pairs"),), objective="span_corruption", method="full")
     )
     assert all(any(kind == "corrupted" for _, kind in row.tokens) for row in spans.rows)
-
-
-def test_parts_are_mixed_by_size_temperature_or_weight(lab: LabContext) -> None:
-    from genai_lab.training.batches import mixing_weights, sample_order
-
-    parts = (DatasetSpec("a", weight=1), DatasetSpec("b", weight=3))
-    plan = Plan("t5", parts, cap=0)
-    assert mixing_weights(plan, [300, 100]) == pytest.approx([0.75, 0.25])
-    assert mixing_weights(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])
-    assert mixing_weights(replace(plan, mixing="temperature", temperature=2.0), [400, 100]) == pytest.approx(
-        [2 / 3, 1 / 3]
-    )
-    assert mixing_weights(replace(plan, mixing="weights"), [300, 100]) == pytest.approx([0.25, 0.75])
-    drawn = list(islice(sample_order([(3,), (5,)], [0.5, 0.5], seed=1), 400))
-    counts = [sum(part == n for part, _ in drawn) for n in (0, 1)]
-    assert min(counts) > 150
-    first = [item for part, item in drawn if part == 1][:5]
-    assert sorted(first) == [0, 1, 2, 3, 4]
 
 
 def test_runs_are_listed_in_queries_that_do_not_grow_with_them(lab: LabContext) -> None:
