@@ -25,7 +25,7 @@ from genai_lab.models.starter import WEIGHTS
 from genai_lab.models.transformers import LocalGenerator, load_local
 from genai_lab.services import datasets, models
 from genai_lab.services.jobs.handlers.matrix import Matrix, cell_records
-from genai_lab.services.matrix import Plan, start
+from genai_lab.services.matrix import MatrixPlan, start
 from storage.tables import Job, Run
 
 MODEL, TEMPLATE = "starter-causal", "classify-review-bare"
@@ -71,7 +71,7 @@ def measured(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     version = datasets.import_starter(
         lab, "sentiment", "reviews", rows={"train": 200, "validation": 1, "test": options.rows}
     )
-    plan = Plan(
+    plan = MatrixPlan(
         dataset=version.name,
         models=(MODEL,),
         templates=(TEMPLATE,),
@@ -118,7 +118,7 @@ def measured(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def cell(lab: LabContext, plan: Plan, matrix: int, run: int, records: list[dict[str, Any]]) -> None:
+def cell(lab: LabContext, plan: MatrixPlan, matrix: int, run: int, records: list[dict[str, Any]]) -> None:
     """What a worker does for one cell, and what the app does with its records."""
     counts = {"requests": 0, "cached": 0, "errors": 0}
     records[:] = cell_records(lab, matrix, run, plan, {}, counts)

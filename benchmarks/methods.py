@@ -23,14 +23,14 @@ from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.services import datasets, evaluation, jobs, matrix, training
-from genai_lab.services.evaluation import Choice
+from genai_lab.services.evaluation import MetricSpec
 from genai_lab.services.training import studies, study_results
 from genai_lab.services.training.studies import Held
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.training.methods import METHODS
 
 SHARED = Path(__file__).resolve().parents[1] / "../shared/data"
-ROUGE = Choice("rouge", {"lsum": False})
+ROUGE = MetricSpec("rouge", {"lsum": False})
 
 
 def main() -> int:
@@ -102,7 +102,7 @@ def example(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     begun = training.start(lab, plan)
     ended(lab)
     seconds = time.perf_counter() - began
-    cells = matrix.Plan(
+    cells = matrix.MatrixPlan(
         dataset=name, models=(plan.model, begun.model), templates=plan.data[0].templates[:1], shots=(0,),
         samplings=(Sampling(greedy=True, max_new_tokens=32),), seeds=(0,), rows=options.rows, split="test",
         metrics=(ROUGE,),
@@ -125,7 +125,7 @@ def starter(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     name = datasets.import_starter(lab, "qa", "starter-qa").name
     every = [one for one in METHODS if "encoder-decoder" in METHODS.get(one).architectures and one != "qlora"]
     chosen = options.methods.split(",") if options.methods else ["full", *(one for one in every if one != "full")]
-    plan = Plan(
+    plan = TrainingPlan(
         "starter-seq2seq", (DatasetSpec(name, ("answer-passage", "answer-reading")),),
         training=Training(
             max_steps=options.steps, per_device_batch_size=16, validation_rows=100, eval_steps=options.steps // 4 or 1),
@@ -146,7 +146,7 @@ def dialogsum(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     roles = {"input": ["dialogue"], "reference": ["summary"]}
     plan = SplitPlan(by="column", column="split")
     name = datasets.import_rows(lab, kept, "dialogsum", {"kind": "file"}, mapping=roles, split=plan).name
-    base = Plan(
+    base = TrainingPlan(
         "starter-seq2seq", (DatasetSpec(name, ("summarise-conversation",)),),
         method="full",
         training=Training(max_steps=20, per_device_batch_size=8, max_length=512, max_target_length=96,
@@ -178,7 +178,7 @@ def pretrain(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
         name = paragraphs(lab, text)
         if name is None:
             continue
-        plan = Plan(
+        plan = TrainingPlan(
             model, (DatasetSpec(name),), objective,
             "full",
             training=Training(
@@ -201,7 +201,7 @@ def pretrain(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     return made
 
 
-def block_perplexity(lab: LabContext, plan: Plan, tuned: str | None) -> dict[str, float]:
+def block_perplexity(lab: LabContext, plan: TrainingPlan, tuned: str | None) -> dict[str, float]:
     """exp of the mean loss over test blocks with its interval, for the base or a tuned model.
 
     The checkpoint was chosen on the validation blocks, so that others are measured.

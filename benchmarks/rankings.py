@@ -191,7 +191,7 @@ def busy(home: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
     """While a fine-tuning job and an evaluation write."""
     from genai_lab.decoding import Sampling
     from genai_lab.services import datasets, evaluation, matrix, training
-    from genai_lab.training import DatasetSpec, Plan, Training
+    from genai_lab.training import DatasetSpec, Training, TrainingPlan
 
     app = App(home, url)
     overlap, items = 4, options.rankings // 4
@@ -199,11 +199,13 @@ def busy(home: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
     name = datasets.import_starter(app.lab, "sentiment", "world", rows={"train": 400, "test": 400}).name
     app.start()
     app.ready()
-    plan = Plan("starter-causal", (DatasetSpec(name, ("plain",)),), training=Training(max_steps=100_000, eval_steps=20))
+    plan = TrainingPlan(
+        "starter-causal", (DatasetSpec(name, ("plain",)),), training=Training(max_steps=100_000, eval_steps=20)
+    )
     tuned = training.start(app.lab, plan)
     grid = matrix.start(
         app.lab,
-        matrix.Plan(
+        matrix.MatrixPlan(
             name,
             ("starter-causal",),
             ("classify-review",),
@@ -212,7 +214,7 @@ def busy(home: Path, url: str, options: argparse.Namespace) -> dict[str, Any]:
             rows=400,
             samplings=(Sampling(temperature=1.0, max_new_tokens=8),),
             use_cache=False,
-            metrics=(evaluation.Choice("exact_match"), evaluation.Choice("rouge")),
+            metrics=(evaluation.MetricSpec("exact_match"), evaluation.MetricSpec("rouge")),
         ),
     )
     _running(app, [tuned.job_id, grid.job_id])

@@ -21,14 +21,14 @@ from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.models import Source
 from genai_lab.services import datasets, jobs, matrix, models
-from genai_lab.services.evaluation import Choice
+from genai_lab.services.evaluation import MetricSpec
 
 CAUSAL, SEQ2SEQ, STORIES = "starter-causal", "starter-seq2seq", "stories260K"
 SEED = 1
 LABEL = Sampling(greedy=True, max_new_tokens=8, stop=("\n",))
 SUMMARY = Sampling(greedy=True, max_new_tokens=64)
-ACCURACY = (Choice("classification"),)
-ROUGE = (Choice("rouge", {"use_stemmer": True}),)
+ACCURACY = (MetricSpec("classification"),)
+ROUGE = (MetricSpec("rouge", {"use_stemmer": True}),)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Case:
     shots: tuple[int, ...]
     rows: int
     sampling: Sampling = LABEL
-    metrics: tuple[Choice, ...] = ACCURACY
+    metrics: tuple[MetricSpec, ...] = ACCURACY
     figures: tuple[str, ...] = ("accuracy",)
     mapping: tuple[tuple[str, str], ...] = ()
 
@@ -127,7 +127,7 @@ def shown(lab: LabContext, case: Case, folder: Path, known: set[str], most: int 
         print(f"{case.name}: left out, {case.source} is not in the data folder")
         return []
     version = _imported(lab, case, folder)
-    plan = matrix.Plan(
+    plan = matrix.MatrixPlan(
         dataset=version.name,
         models=names,
         templates=case.templates,

@@ -161,7 +161,7 @@ class Soak:
         return job
 
     def trying(self, number: int, dataset: str) -> int:
-        plan = matrix.Plan(
+        plan = matrix.MatrixPlan(
             dataset,
             (MODEL,),
             TEMPLATES,
@@ -178,7 +178,7 @@ class Soak:
     def evaluating(self, number: int) -> int:
         """Of the last matrix, which it depends on."""
         pair = self.cells[-2:]
-        choices = [evaluation.Choice("rouge"), evaluation.Choice("chrf")]
+        choices = [evaluation.MetricSpec("rouge"), evaluation.MetricSpec("chrf")]
         return evaluation.start(self.lab, [cell for cell, _ in pair], choices, depends_on=pair[0][1]).job_id
 
     # The app and its end

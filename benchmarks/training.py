@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.glibc_heap import TUNABLES
-from genai_lab.training import Architecture, DatasetSpec, Plan, Training
+from genai_lab.training import Architecture, DatasetSpec, Training, TrainingPlan
 from genai_lab.training.examples import IGNORED, EncodedExample, TextExample
 from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.objective import EncodingContext
@@ -103,7 +103,7 @@ def work_of(
     architecture: Architecture,
 ) -> TrainingInputs:
     name = MODELS[architecture]
-    plan = Plan(name, (DatasetSpec("dialogsum"),), method=method, training=training)
+    plan = TrainingPlan(name, (DatasetSpec("dialogsum"),), method=method, training=training)
     work = TrainingInputs(plan, WEIGHTS / name, name, architecture, steps, "cpu")
     work.write(folder, [rows], rows[:4])
     return TrainingInputs.read(folder)

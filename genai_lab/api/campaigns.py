@@ -244,7 +244,7 @@ class Campaigns:
         file: str | Path = "",
         dataset: Any = None,
         columns: Mapping[str, Any] | None = None,
-    ) -> feedback.Made:
+    ) -> feedback.NewCampaign:
         """A draft from completions that are there already; returns how many items it has and what was left out."""
         chosen = sources.Columns(**_tuples(columns or {}))
         if runs:

@@ -16,7 +16,7 @@ from genai_lab.metrics import METRICS
 from genai_lab.metrics import measure as measure_rows
 from genai_lab.metrics import settings_of as metric_settings
 from genai_lab.services import evaluation, jobs, matrix
-from genai_lab.services.evaluation import Choice, comparing, harness, report, suites, uploads
+from genai_lab.services.evaluation import MetricSpec, comparing, harness, report, suites, uploads
 from genai_lab.services.matrix import estimating, reading
 from genai_lab.services.prompting import keys_of
 
@@ -172,10 +172,10 @@ class Matrices:
     def list(self, limit: int = 50) -> "Table[MatrixView]":
         return Table(matrix.find(self.context, limit), _matrix_summary)
 
-    def start(self, plan: matrix.Plan, *, title: str = "", after: Sequence[int] = ()) -> Matrix:
+    def start(self, plan: matrix.MatrixPlan, *, title: str = "", after: Sequence[int] = ()) -> Matrix:
         return Matrix(self.context, matrix.start(self.context, plan, title=title, after=after).run_id)
 
-    def estimate(self, plan: matrix.Plan) -> "Estimate":
+    def estimate(self, plan: matrix.MatrixPlan) -> "Estimate":
         """What it would take: answers, those that the cache has, minutes."""
         return estimating.estimate(self.context, plan)
 
@@ -293,7 +293,7 @@ def matrix_plan(
     format: str = "by model",
     use_cache: bool = True,
     **settings: Any,
-) -> matrix.Plan:
+) -> matrix.MatrixPlan:
     """The plan of a matrix. Decoding is greedy unless a temperature, presets or a sampling say otherwise; further
     keywords are sampling settings, such as max_new_tokens. `num_return_sequences` is the number of completions per row.
     """
@@ -301,7 +301,7 @@ def matrix_plan(
     completions = settings.pop("num_return_sequences", 1)
     templates = template if isinstance(template, list | tuple) else [template]
     all_seeds = _several(seeds, int)
-    return matrix.Plan(
+    return matrix.MatrixPlan(
         dataset=Datasets(context).load(dataset).name,
         models=names_of(models),
         templates=tuple(map(Templates(context).name_for, templates)),
@@ -348,20 +348,20 @@ def _at(temperature: float, settings: Mapping[str, Any]) -> Sampling:
     return Sampling.from_dict({**settings, **chosen})
 
 
-def choices_of(metrics: Any) -> tuple[Choice, ...]:
+def choices_of(metrics: Any) -> tuple[MetricSpec, ...]:
     """Metrics as the services take them, from names, functions, Choices, (name, settings) or {name: settings}."""
     if isinstance(metrics, Mapping):
-        return tuple(Choice(name, dict(settings)) for name, settings in metrics.items())
+        return tuple(MetricSpec(name, dict(settings)) for name, settings in metrics.items())
     several = metrics if isinstance(metrics, list | tuple) else [metrics]
     return tuple(map(_choice, several))
 
 
-def _choice(metric: Any) -> Choice:
-    if isinstance(metric, Choice):
+def _choice(metric: Any) -> MetricSpec:
+    if isinstance(metric, MetricSpec):
         return metric
     if isinstance(metric, tuple):
-        return Choice(metric[0], dict(metric[1]))
-    return Choice(metric if isinstance(metric, str) else getattr(metric, "metric_name", None) or name_of(metric))
+        return MetricSpec(metric[0], dict(metric[1]))
+    return MetricSpec(metric if isinstance(metric, str) else getattr(metric, "metric_name", None) or name_of(metric))
 
 
 def _several(values: Any, kind: type) -> tuple[Any, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from genai_lab.models import Prompt
     from genai_lab.services.backup import Backup
     from genai_lab.services.lineage import Lineage
-    from genai_lab.training import Plan
+    from genai_lab.training import TrainingPlan
 
 
 def open(home: str | Path | None = None, **settings: Any) -> "Lab":
@@ -228,7 +228,7 @@ class Lab:
 
     # Training
 
-    def plan(self, model: Any, data: Any, **settings: Any) -> "Plan":
+    def plan(self, model: Any, data: Any, **settings: Any) -> "TrainingPlan":
         """The plan of a fine-tuning run from keywords; `Plan.to_yaml` writes it, studies take it."""
         from genai_lab.api.training import plan_of
 

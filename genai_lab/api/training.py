@@ -13,7 +13,7 @@ from genai_lab.services import lineage, training
 from genai_lab.services.training import batch_preview as previewing
 from genai_lab.services.training import reward_studies, studies, study_results
 from genai_lab.settings import fields_of
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
@@ -43,7 +43,7 @@ class TrainingRun(Future):
         return self.view.model or ""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> TrainingPlan:
         return self.view.plan
 
     @property
@@ -172,7 +172,7 @@ class Runs:
 
     def start(
         self,
-        plan: Plan,
+        plan: TrainingPlan,
         *,
         name: str = "",
         title: str = "",
@@ -185,13 +185,13 @@ class Runs:
         made = studies.start_gated(self.context, plan, list(gate), **words)
         return TrainingRun(self.context, made.run_id)
 
-    def check(self, plan: Plan) -> dict[str, Any]:
+    def check(self, plan: TrainingPlan) -> dict[str, Any]:
         """What the run would take (memory, time), without beginning it; raises LabError for what cannot work."""
         checked = training.check(self.context, plan)
         resolved = checked.resolved
         return checked.predicted | {"learning_rate": resolved.learning_rate, "format": resolved.format_sentence}
 
-    def preview(self, plan: Plan) -> "FirstBatch":
+    def preview(self, plan: TrainingPlan) -> "FirstBatch":
         """The first batch, token by token."""
         return previewing.first_batch(self.context, plan)
 
@@ -222,12 +222,12 @@ class Studies:
             lambda view: {"study": view.id, "kind": view.kind, "title": view.title},
         )
 
-    def sweep(self, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> Study:
+    def sweep(self, plan: TrainingPlan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> Study:
         """A run for every combination of the grid's values, such as {"training.learning_rate": [1e-4, 1e-3]}."""
         return Study(self.context, studies.sweep(self.context, plan, grid, draws=draws, title=title))
 
     def bake_off(
-        self, plan: Plan, methods: Sequence[str], *, memory: int | None = None, title: str = "", **held_out: Any
+        self, plan: TrainingPlan, methods: Sequence[str], *, memory: int | None = None, title: str = "", **held_out: Any
     ) -> Study:
         """Trains with each method, at equal steps or within equal memory in bytes, and measures all on held-out rows:
         `rows`, `split`, `max_new_tokens`, `metrics`, `seed`.
@@ -236,7 +236,7 @@ class Studies:
         return Study(self.context, studies.bake_off(self.context, plan, methods, rows, memory=memory, title=title))
 
     def shots_against_tuning(
-        self, plan: Plan, shots: Sequence[int], methods: Sequence[str], *, title: str = "", **held_out: Any
+        self, plan: TrainingPlan, shots: Sequence[int], methods: Sequence[str], *, title: str = "", **held_out: Any
     ) -> Study:
         """The base with so many shots beside the model that each method tunes, on the same held-out rows."""
         rows = held_out_rows(**held_out)
@@ -267,7 +267,7 @@ def plan_of(
     method: str = "lora",
     template: Any = (),
     **settings: Any,
-) -> Plan:
+) -> TrainingPlan:
     """A Plan from keywords: settings of the training, of the method and of the objective by their names."""
     datasets = data if isinstance(data, list | tuple) and not _is_rows(data) else [data]
     templates = tuple(map(Templates(context).name_for, template if isinstance(template, list | tuple) else [template]))
@@ -278,14 +278,16 @@ def plan_of(
         for part in datasets
     ]
     values = _by_owner(settings, objective, method)
-    return Plan.from_dict({"model": name_of(model), "data": parts, "objective": objective, "method": method, **values})
+    return TrainingPlan.from_dict(
+        {"model": name_of(model), "data": parts, "objective": objective, "method": method, **values}
+    )
 
 
 def _by_owner(settings: Mapping[str, Any], objective: str, method: str) -> dict[str, Any]:
     """Settings below the part of the plan that has them: the plan itself, the training, the method, the objective."""
     owners = {"method_settings": METHODS.get(method).settings, "objective_settings": OBJECTIVES.get(objective).settings}
     values: dict[str, Any] = {"training": {}, "method_settings": {}, "objective_settings": {}}
-    own_names = {item.name for item in fields(Plan)} - set(values)
+    own_names = {item.name for item in fields(TrainingPlan)} - set(values)
     for name, value in settings.items():
         owner = next((owner for owner, kind in owners.items() if name in _names(kind)), "training")
         if name in values:
@@ -304,7 +306,7 @@ def _names(kind: type) -> set[str]:
 
 def preference_plan(
     context: LabContext, dataset: str, base: Any, *, objective: str, method: str, max_steps: int, **settings: Any
-) -> Plan:
+) -> TrainingPlan:
     """A plan that suits a base and pairs, with the given settings in place of its own."""
     resolved = reward_studies.resolve_default(context, dataset, name_of(base), method, max_steps, objective)
     values = resolved.plan.as_dict()
@@ -314,7 +316,7 @@ def preference_plan(
             {alias: item.name for item in fields_of(Training) for alias in item.names} if owner == "training" else {}
         )
         values[owner] = {**values[owner], **{names.get(name, name): value for name, value in chosen.pop(owner).items()}}
-    return Plan.from_dict(values | chosen)
+    return TrainingPlan.from_dict(values | chosen)
 
 
 def _is_rows(data: Sequence[Any]) -> bool:

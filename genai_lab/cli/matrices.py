@@ -20,7 +20,7 @@ from genai_lab.cli.base import (
 if TYPE_CHECKING:
     from genai_lab.api import Lab
     from genai_lab.api.evaluation import Matrix
-    from genai_lab.services.matrix import Plan
+    from genai_lab.services.matrix import MatrixPlan
     from genai_lab.services.predictions import ScoreView
 
 
@@ -61,7 +61,7 @@ def _plan_options(run: Parser) -> None:
     run.add_argument("--wait", action="store_true", help="stay until it has ended, and print it")
 
 
-def plan_of(lab: "Lab", options: argparse.Namespace) -> "Plan":
+def plan_of(lab: "Lab", options: argparse.Namespace) -> "MatrixPlan":
     """The plan that the options describe."""
     from genai_lab.api.evaluation import matrix_plan
 

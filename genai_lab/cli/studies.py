@@ -22,7 +22,7 @@ from genai_lab.errors import LabError
 if TYPE_CHECKING:
     from genai_lab.api import Lab
     from genai_lab.api.training import Study
-    from genai_lab.training import Plan
+    from genai_lab.training import TrainingPlan
 
 
 @COMMANDS.register("study")
@@ -87,10 +87,10 @@ def _held_out(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names} | metrics
 
 
-def _plan(options: argparse.Namespace) -> "Plan":
-    from genai_lab.training import Plan
+def _plan(options: argparse.Namespace) -> "TrainingPlan":
+    from genai_lab.training import TrainingPlan
 
-    return Plan.from_yaml(text_of(options.config, "plan"))
+    return TrainingPlan.from_yaml(text_of(options.config, "plan"))
 
 
 @with_lab

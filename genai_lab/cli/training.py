@@ -59,9 +59,9 @@ def add_tuning(groups: "Parsers[Parser]", shared: Parser) -> None:
 
 @with_lab
 def _train(lab: "Lab", options: argparse.Namespace) -> None:
-    from genai_lab.training import Plan
+    from genai_lab.training import TrainingPlan
 
-    plan = Plan.from_yaml(text_of(options.config, "plan"))
+    plan = TrainingPlan.from_yaml(text_of(options.config, "plan"))
     if options.format:
         plan = dataclasses.replace(plan, format=options.format)
     if options.check:

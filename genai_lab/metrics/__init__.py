@@ -3,11 +3,11 @@
 from genai_lab.evaluation.sample import Array, Figure, Sample
 from genai_lab.metrics.base import (
     METRICS,
-    Choice,
     Classifier,
     Measure,
     Measured,
     Metric,
+    MetricSpec,
     NoSettings,
     Rows,
     settings_of,
@@ -17,12 +17,12 @@ from genai_lab.metrics.measuring import measure
 __all__ = [
     "METRICS",
     "Array",
-    "Choice",
     "Classifier",
     "Figure",
     "Measure",
     "Measured",
     "Metric",
+    "MetricSpec",
     "NoSettings",
     "Rows",
     "Sample",

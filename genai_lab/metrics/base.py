@@ -16,7 +16,7 @@ PredictionsPerRow = Literal["one", "several"]
 
 
 @dataclass(frozen=True)
-class Choice(View):
+class MetricSpec(View):
     """A metric with its settings; a setting that is left out has its default."""
 
     metric: str

@@ -26,7 +26,7 @@ SPARE = 100 * 2**20
 
 
 @dataclass(frozen=True)
-class Plan:
+class DownloadPlan:
     """What is fetched: a source pinned to a commit, its files and the folder that they go to."""
 
     name: str
@@ -42,20 +42,20 @@ class Plan:
         return asdict(self) | {"target": str(self.target)}
 
     @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> "Plan":
+    def from_dict(cls, stored: dict[str, Any]) -> "DownloadPlan":
         files = tuple(HubFile(**file) for file in stored["files"])
         return cls(stored["name"], Source(**stored["source"]), Path(stored["target"]), files)
 
 
-def plan(name: str, source: Source, options: Options) -> Plan:
+def plan(name: str, source: Source, options: Options) -> DownloadPlan:
     """Asks the Hub; raises ModelError where the model cannot be had or the disk has no room for it."""
     model = describe(source.location, source.revision, source.key_env, options.timeout)
     target = snapshot(options, model.repo, model.revision)
     _check_space(model, target)
-    return Plan(name, replace(source, revision=model.revision), target, model.files)
+    return DownloadPlan(name, replace(source, revision=model.revision), target, model.files)
 
 
-def present(order: Plan) -> int:
+def present(order: DownloadPlan) -> int:
     """Bytes that are there already, finished or not."""
     return _present(order.files, order.target)
 
@@ -65,7 +65,7 @@ def discard(target: Path) -> None:
     shutil.rmtree(_partial(target), ignore_errors=True)
 
 
-def fetch(order: Plan, options: Options, report: Callable[[int, str], None]) -> Card:
+def fetch(order: DownloadPlan, options: Options, report: Callable[[int, str], None]) -> Card:
     """Fetches what is not there yet and inspects it; `told` hears bytes and the file under way. Raises ModelError."""
     if order.target.is_dir():
         return inspect_folder(order.target, order.name, order.source, options)
@@ -73,7 +73,7 @@ def fetch(order: Plan, options: Options, report: Callable[[int, str], None]) -> 
 
 
 class _Fetching:
-    def __init__(self, order: Plan, options: Options, report: Callable[[int, str], None]) -> None:
+    def __init__(self, order: DownloadPlan, options: Options, report: Callable[[int, str], None]) -> None:
         self.order, self.options, self.told = order, options, report
         self.reported = 0.0
 

@@ -10,7 +10,7 @@ from genai_lab.views import View
 
 if TYPE_CHECKING:
     from genai_lab.context import LabContext
-    from genai_lab.models.download import Plan
+    from genai_lab.models.download import DownloadPlan
 
 KIND = "download"
 
@@ -41,14 +41,14 @@ class Download(View):
     seconds_left: float | None = None
 
 
-def planned(lab: "LabContext", name: str, source: Source) -> "Plan":
+def planned(lab: "LabContext", name: str, source: Source) -> "DownloadPlan":
     """What there is to fetch; raises ModelError where it cannot be had or the disk has no room for it."""
     from genai_lab.models import download
 
     return download.plan(name, source, lab.options)
 
 
-def begin(lab: "LabContext", order: "Plan") -> Download:
+def begin(lab: "LabContext", order: "DownloadPlan") -> Download:
     """Queues the download, or tries again the one that stopped; gives the one under way."""
     earlier = by_source(lab).get((order.source.location, order.source.revision or ""))
     if earlier is not None and earlier.status in jobs.LIVE:
@@ -77,13 +77,13 @@ def discard(lab: "LabContext", item: Download) -> None:
     if item.status in jobs.LIVE:
         cancel(lab, item.id)
         jobs.wait(lab, item.id, timeout=15)
-    download.discard(download.Plan.from_dict(jobs.show(lab, item.id).settings).target)
+    download.discard(download.DownloadPlan.from_dict(jobs.show(lab, item.id).settings).target)
 
 
 def of_job(view: jobs.JobView) -> Download:
     from genai_lab.models import download
 
-    order = download.Plan.from_dict(view.settings)
+    order = download.DownloadPlan.from_dict(view.settings)
     received = int(view.done) if view.live or view.status == "finished" else download.present(order)
     error = view.error or (
         "The download was cancelled; start it again to go on." if view.status == "cancelled" else None

@@ -6,7 +6,7 @@ from genai_lab.training.plan import FORMATS as FORMATS
 from genai_lab.training.plan import MIXING as MIXING
 from genai_lab.training.plan import Architecture as Architecture
 from genai_lab.training.plan import DatasetSpec as DatasetSpec
-from genai_lab.training.plan import Plan as Plan
 from genai_lab.training.plan import Training as Training
+from genai_lab.training.plan import TrainingPlan as TrainingPlan
 from genai_lab.training.plan import architecture_of as architecture_of
 from genai_lab.training.reporter import Reporter as Reporter

@@ -10,7 +10,7 @@ from itertools import accumulate, islice
 from typing import Any, overload
 
 from genai_lab.training.objective import EncodingContext, Objective
-from genai_lab.training.plan import Plan
+from genai_lab.training.plan import TrainingPlan
 
 CHUNK = 50
 WINDOW = 4096
@@ -18,7 +18,7 @@ LOOKED_AT = 500_000
 Index = tuple[int, int]  # (dataset, example)
 
 
-def mixing_weights(plan: Plan, rows_per_source: Sequence[int]) -> list[float]:
+def mixing_weights(plan: TrainingPlan, rows_per_source: Sequence[int]) -> list[float]:
     """Shares of the datasets, which add up to 1, as `plan.mixing` says."""
     if plan.mixing == "weights":
         raw = [float(spec.weight) if rows else 0.0 for spec, rows in zip(plan.data, rows_per_source, strict=True)]
@@ -140,7 +140,7 @@ class FeatureDataset:
 
 
 def training_dataset(
-    plan: Plan,
+    plan: TrainingPlan,
     examples: Sequence[Sequence[Any]],
     steps: int,
     objective: Objective,

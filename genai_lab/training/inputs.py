@@ -13,7 +13,7 @@ from genai_lab.training.example_files import read_examples, write_examples
 from genai_lab.training.methods import METHODS, Method
 from genai_lab.training.objective import EncodingContext, Objective
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, Plan, Training
+from genai_lab.training.plan import Architecture, Training, TrainingPlan
 
 FILE = "inputs.json"
 OLD_FILE = "work.json"
@@ -31,7 +31,7 @@ class TrainingInputs:
     `models` are the folders of other models by role.
     """
 
-    plan: Plan
+    plan: TrainingPlan
     base: Path
     name: str
     architecture: Architecture
@@ -104,7 +104,7 @@ class TrainingInputs:
             values[name] = tuple(values.get(name, ()))
         values["passes"] = tuple(map(tuple, values.get("passes", ())))
         values["models"] = {role: Path(path) for role, path in values.get("models", {}).items()}
-        return cls(**values | {"plan": Plan.from_dict(values["plan"]), "base": Path(values["base"])})
+        return cls(**values | {"plan": TrainingPlan.from_dict(values["plan"]), "base": Path(values["base"])})
 
     def dataset(self, examples: Sequence[Sequence[Any]], context: EncodingContext) -> FeatureDataset:
         """What the run reads of its examples, in order."""

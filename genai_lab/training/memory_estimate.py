@@ -11,13 +11,13 @@ from genai_lab.training.memory import MemoryPlan, batch_of, plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.module_kinds import LANGUAGE_MODEL
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, Plan
+from genai_lab.training.plan import Architecture, TrainingPlan
 
 BYTES = 4  # of a parameter, in float32
 
 
 def estimate_memory(
-    run: Plan,
+    run: TrainingPlan,
     base: Path,
     architecture: Architecture,
     labels: Sequence[str],
@@ -55,7 +55,9 @@ def estimate_memory(
     return _with_models(memory, run, architecture, models or {})
 
 
-def _with_models(memory: MemoryPlan, run: Plan, architecture: Architecture, models: Mapping[str, Path]) -> MemoryPlan:
+def _with_models(
+    memory: MemoryPlan, run: TrainingPlan, architecture: Architecture, models: Mapping[str, Path]
+) -> MemoryPlan:
     """The plan with the weights of other models: those that stay, and those that are read before the first step."""
     if not models:
         return memory

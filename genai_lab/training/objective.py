@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from genai_lab.models import Card
 from genai_lab.training.examples import EncodedExample, Sample, ShownRow, TextExample, TokenFeatures
 from genai_lab.training.module_kinds import LANGUAGE_MODEL, LanguageModel
-from genai_lab.training.plan import Architecture, Plan, Training
+from genai_lab.training.plan import Architecture, Training, TrainingPlan
 from genai_lab.training.row_source import RowSource
 
 ModelRoleName = Literal["reference", "reward", "teacher", "value"]
@@ -36,7 +36,7 @@ class ModelRole:
 class ReadingContext:
     """What rows are read for. `chat` says that prompts are read in the base's chat template."""
 
-    plan: Plan
+    plan: TrainingPlan
     architecture: Architecture
     settings: Any
     labels: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class RunInputs(Protocol):
     """What an objective reads of a run's `TrainingInputs`."""
 
     @property
-    def plan(self) -> Plan: ...
+    def plan(self) -> TrainingPlan: ...
 
     @property
     def models(self) -> Mapping[str, Path]: ...
@@ -91,7 +91,7 @@ class RunInputs(Protocol):
 class FinishedRun:
     """What a report is made of: the sources are those of the plan's data in order, `card` is the tuned model's."""
 
-    plan: Plan
+    plan: TrainingPlan
     sources: tuple[RowSource, ...]
     inputs: RunInputs
     out: Path
@@ -167,7 +167,7 @@ class Objective:
             f"{method.title} leaves an adapter that cannot be merged into a {self.title.lower()}; choose LoRA or full."
         )
 
-    def check(self, source: RowSource, plan: Plan) -> None:
+    def check(self, source: RowSource, plan: TrainingPlan) -> None:
         """Raises LabError in one sentence where the dataset lacks columns that are read."""
         raise NotImplementedError
 

@@ -18,7 +18,7 @@ from genai_lab.training.examples import (
     TokenKind,
 )
 from genai_lab.training.objective import EncodingContext, FinishedRun, Objective, ReadingContext, RowsRead
-from genai_lab.training.plan import Architecture, Plan
+from genai_lab.training.plan import Architecture, TrainingPlan
 from genai_lab.training.preference_data import (
     MOST_ROWS,
     Vote,
@@ -45,7 +45,7 @@ class PairObjective(Objective):
     sequences_per_row = 2
     loss_unit = "pair"
 
-    def check(self, source: RowSource, plan: Plan) -> None:
+    def check(self, source: RowSource, plan: TrainingPlan) -> None:
         check_pairs(source)
 
     def read(self, source: RowSource, context: ReadingContext, count: int, held: int) -> RowsRead:

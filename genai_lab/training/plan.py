@@ -119,7 +119,7 @@ class DatasetSpec:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What a run trains, on what, and how.
 
     `mixing` says how often each dataset is sampled: by its number of rows (at most `cap` of them count, 0: all), by
@@ -167,7 +167,7 @@ class Plan:
         return values
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Plan":
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingPlan":
         """Raises BadSetting or LabError for whatever is no plan, naming the field. Old names are read too."""
         if not isinstance(values, Mapping):
             raise LabError("The plan must be a mapping of fields such as model, data and method.")
@@ -188,7 +188,7 @@ class Plan:
 
     def to_yaml(self) -> str:
         """The plan as a file, without what has its default."""
-        values, defaults = self.as_dict(), Plan(self.model, self.data).as_dict()
+        values, defaults = self.as_dict(), TrainingPlan(self.model, self.data).as_dict()
         written = {
             name: value for name, value in values.items() if name in ("model", "data") or value != defaults[name]
         }
@@ -201,7 +201,7 @@ class Plan:
         return write_yaml(written)
 
     @classmethod
-    def from_yaml(cls, text: str) -> "Plan":
+    def from_yaml(cls, text: str) -> "TrainingPlan":
         return cls.from_dict(read_yaml(text, "The plan"))
 
 

@@ -15,7 +15,7 @@ from genai_lab.data import Example
 from genai_lab.data.conversations import Preference, Unreadable, read_preference, read_prompt, with_system, write_text
 from genai_lab.errors import LabError
 from genai_lab.settings import setting
-from genai_lab.training.plan import Plan
+from genai_lab.training.plan import TrainingPlan
 from genai_lab.training.row_source import MOST_ROWS, RowSource, columns_for
 
 HELD_OUT = 0.2
@@ -79,7 +79,7 @@ def check_pairs(source: RowSource) -> None:
         raise LabError("Preferences are read as they are; leave the templates empty.")
 
 
-def divide_votes(source: RowSource, plan: Plan) -> Division:
+def divide_votes(source: RowSource, plan: TrainingPlan) -> Division:
     """Train, validation and held-out votes by prompt, drawn with the plan's seed where the dataset has no such split.
 
     A split that exists is used as it is; where it shares a prompt with training, training gives the prompt up.
@@ -113,7 +113,9 @@ def sample_votes(votes: Sequence[Vote], count: int, rng: random.Random) -> list[
     return [votes[index] for index in sorted(rng.sample(range(len(votes)), count))]
 
 
-def votes_to_learn(source: RowSource, plan: Plan, settings: PreferenceSettings, train: Sequence[Vote]) -> list[Vote]:
+def votes_to_learn(
+    source: RowSource, plan: TrainingPlan, settings: PreferenceSettings, train: Sequence[Vote]
+) -> list[Vote]:
     """The training votes after the plan's own settings: share of prompts, annotators left out or flipped, majority.
 
     Shares are nested: what a small one reads, a larger one reads too.
@@ -214,7 +216,7 @@ def read_number(source: RowSource, row: Example, name: str, default: float, leas
     return value
 
 
-def _other_split(source: RowSource, plan: Plan, split: str) -> list[Vote] | None:
+def _other_split(source: RowSource, plan: TrainingPlan, split: str) -> list[Vote] | None:
     """The votes of another split than the one that is learned; None where the dataset has none."""
     if split == plan.split or split not in source.splits:
         return None

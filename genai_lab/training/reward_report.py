@@ -11,7 +11,7 @@ from genai_lab.evaluation.statistics import Interval, compare, interval, wilson
 from genai_lab.metrics import Array, Sample
 from genai_lab.metrics.tokenizing import UNSPACED
 from genai_lab.models.scorer import PromptLike
-from genai_lab.training.plan import Plan
+from genai_lab.training.plan import TrainingPlan
 from genai_lab.training.preference_data import PreferenceSettings, Vote, divide_votes, votes_to_learn
 from genai_lab.training.row_source import RowSource
 
@@ -29,7 +29,9 @@ class Scorer(Protocol):
     def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> Sequence[float]: ...
 
 
-def report(plan: Plan, settings: PreferenceSettings, sources: Sequence[RowSource], model: Scorer) -> dict[str, Any]:
+def report(
+    plan: TrainingPlan, settings: PreferenceSettings, sources: Sequence[RowSource], model: Scorer
+) -> dict[str, Any]:
     """The report of a run's rewards on the held-out pairs of its plan, as plain numbers for JSON.
 
     Accuracies are shares of pairs, ties one half, with 95 % intervals from a bootstrap over prompts; `pairs` keeps

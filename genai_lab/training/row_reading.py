@@ -11,7 +11,7 @@ from genai_lab.errors import LabError
 from genai_lab.prompts import Rendered, Template, bind, fill
 from genai_lab.training.examples import TextExample
 from genai_lab.training.objective import ReadingContext, RowsRead
-from genai_lab.training.plan import Plan
+from genai_lab.training.plan import TrainingPlan
 from genai_lab.training.row_source import MOST_ROWS, RowSource
 
 HELD_SHARE = 0.1
@@ -49,7 +49,7 @@ def full_text(row: Example) -> str:
     return input_of(row)
 
 
-def held_rows(source: RowSource, plan: Plan, most: int) -> int:
+def held_rows(source: RowSource, plan: TrainingPlan, most: int) -> int:
     """How many rows of the training split are held out where there is no split to validate on."""
     if plan.validation_split in source.splits and plan.validation_split != plan.split:
         return 0
@@ -57,7 +57,7 @@ def held_rows(source: RowSource, plan: Plan, most: int) -> int:
 
 
 def split_rows(
-    source: RowSource, plan: Plan, count: int, held: int, *, answered: bool
+    source: RowSource, plan: TrainingPlan, count: int, held: int, *, answered: bool
 ) -> tuple[list[Example], list[Example]]:
     """(training rows, validation rows); without a validation split a tenth is held out, drawn with the seed.
 

@@ -12,7 +12,7 @@ from typing import Any
 from genai_lab.errors import LabError
 from genai_lab.glibc_heap import TUNABLES
 from genai_lab.settings import read_settings
-from genai_lab.training import Architecture, Plan
+from genai_lab.training import Architecture, TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
@@ -69,7 +69,7 @@ def time_steps(request: TimingRequest) -> StepTime:
 
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
-    plan = Plan.from_yaml(request.plan)
+    plan = TrainingPlan.from_yaml(request.plan)
     method, objective = METHODS.get(plan.method), OBJECTIVES.get(plan.objective)
     kind, training = objective.module_kind, plan.training
     module = load_module(Path(request.base), request.architecture, kind, request.labels, **method.load_arguments())

@@ -17,7 +17,7 @@ from genai_lab.training.examples import (
 )
 from genai_lab.training.generation import decode, generate_greedily
 from genai_lab.training.objective import EncodingContext, Objective, ReadingContext, RowsRead, SamplingContext
-from genai_lab.training.plan import Architecture, Plan
+from genai_lab.training.plan import Architecture, TrainingPlan
 from genai_lab.training.row_reading import BlockReader, check_columns, check_text_column
 from genai_lab.training.row_source import RowSource
 
@@ -84,7 +84,7 @@ class TextBlockObjective(TokenObjective):
 
     reads_blocks = True
 
-    def check(self, source: RowSource, plan: Plan) -> None:
+    def check(self, source: RowSource, plan: TrainingPlan) -> None:
         check_columns(source, self.title, ())
         check_text_column(source)
 

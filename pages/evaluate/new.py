@@ -13,7 +13,7 @@ from genai_lab.evaluation.harness import MISSING, installed
 from genai_lab.metrics import METRICS
 from genai_lab.metrics.grouping import MOST_PER_ROW
 from genai_lab.services import datasets, evaluation, matrix, models, task_defaults, templates
-from genai_lab.services.evaluation import Choice, harness, suites, uploads
+from genai_lab.services.evaluation import MetricSpec, harness, suites, uploads
 from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, in_section, section
 from pages.components.settings_inputs import Updates, Values
@@ -272,7 +272,7 @@ def run_models(lab: LabContext, values: Values) -> Updates:
     if not fields["models"] or not fields["dataset"] or not fields["template"]:
         raise LabError("Choose at least one model, a dataset and a template; the Datasets page imports one.")
     seed = _whole(fields["seed"])
-    plan = matrix.Plan(
+    plan = matrix.MatrixPlan(
         dataset=fields["dataset"],
         models=tuple(fields["models"]),
         templates=(fields["template"],),
@@ -347,8 +347,8 @@ def run_harness(lab: LabContext, values: Values) -> None:
     notice(f"Job {job} is queued; its evaluations appear in the list when it has ended.")
 
 
-def _choices(names: Sequence[str] | None) -> list[Choice]:
-    return [Choice(name) for name in names or ()]
+def _choices(names: Sequence[str] | None) -> list[MetricSpec]:
+    return [MetricSpec(name) for name in names or ()]
 
 
 def _whole(number: float | None) -> int:

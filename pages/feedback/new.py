@@ -183,7 +183,7 @@ def start_from_file(lab: LabContext, values: Values) -> Updates:
     return _show_started(lab, sources.from_file(lab, plan, path, columns))
 
 
-def _show_started(lab: LabContext, campaign: service.Made) -> Updates:
+def _show_started(lab: LabContext, campaign: service.NewCampaign) -> Updates:
     notice(f"{campaign.name}: {campaign.told}")
     if (problem := systems.of(lab, campaign.campaign).problem) and not campaign.unnamed:
         show_warning(problem)

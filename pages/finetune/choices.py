@@ -7,7 +7,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, prompting, templates
-from genai_lab.training import DatasetSpec, Plan, architecture_of
+from genai_lab.training import DatasetSpec, TrainingPlan, architecture_of
 from genai_lab.training.objectives import OBJECTIVES
 from pages.components.errors import show_warning
 from pages.components.forms import Updates, Values
@@ -21,7 +21,7 @@ def form_updates(lab: LabContext, values: Values | None) -> Updates:
     warning. Without values, a form to begin with.
     """
     fresh = values is None
-    requested = dict(values) if values is not None else write_plan(Plan("starter-seq2seq", (DatasetSpec(""),)))
+    requested = dict(values) if values is not None else write_plan(TrainingPlan("starter-seq2seq", (DatasetSpec(""),)))
     bases = [view.card.name for view in models.catalogue(lab) if _is_tunable(view)]
     sets = dataset_names(lab)
     model = requested["model"] if requested["model"] in bases else None

@@ -15,7 +15,7 @@ from genai_lab.registry import Registry
 from genai_lab.services.training.estimates import GPUS
 from genai_lab.settings import fields_of
 from genai_lab.settings import read_settings as checked_settings
-from genai_lab.training import BY_MODEL, MIXING, DatasetSpec, Plan, Training
+from genai_lab.training import BY_MODEL, MIXING, DatasetSpec, Training, TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.plan import RENAMED_METHODS, RENAMED_OBJECTIVES
@@ -196,13 +196,13 @@ def _mixing_inputs() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def read_plan(values: Values) -> tuple[Plan, str]:
+def read_plan(values: Values) -> tuple[TrainingPlan, str]:
     """(the plan that the inputs describe, the model's name); raises LabError in one sentence."""
     dataset, weight = values["dataset"], values["weight"]
     if not dataset:
         raise LabError("No dataset is chosen; press an example, or import one on the Datasets page.")
     first = DatasetSpec(dataset, tuple(values["templates"] or ()), 0.0 if weight is None else weight)
-    plan = Plan(
+    plan = TrainingPlan(
         model=values["model"] or "",
         data=(first, *_read_datasets(values["other_datasets"] or "")),
         objective=values["objective"],
@@ -253,7 +253,7 @@ def _read_models(text: str) -> dict[str, str]:
     return models
 
 
-def write_plan(plan: Plan, name: str = "") -> dict[str, Any]:
+def write_plan(plan: TrainingPlan, name: str = "") -> dict[str, Any]:
     """The values that put a plan into the inputs; raises LabError for what none of them could show."""
     for field, split in (("split", plan.split), ("validation_split", plan.validation_split)):
         if split not in SPLITS:
@@ -297,7 +297,7 @@ def read_plan_draft(text: str | None) -> dict[str, Any] | None:
     draft = read_draft(text, input_names(), FORMER_DRAFT, aliases)
     if draft is None:
         return None
-    values = {**write_plan(Plan("none", (DatasetSpec(""),))), "model": None, **draft}
+    values = {**write_plan(TrainingPlan("none", (DatasetSpec(""),))), "model": None, **draft}
     for family, registry in FAMILIES.items():
         values[family] = RENAMED[family].get(values[family], values[family])
         if values[family] not in list(registry):

@@ -10,7 +10,7 @@ from genai_lab.errors import LabError
 from genai_lab.services import datasets, evaluation, training
 from genai_lab.services.training import estimates, plan_diff, progress, studies
 from genai_lab.services.training.batch_preview import first_batch
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from pages.components.copying import copy_computed, download_computed
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import html_part
@@ -21,15 +21,15 @@ from pages.finetune import choices, form, panels
 FILE = "plan.yaml"
 CHOICE = ("model", "objective", "method")
 QA = DatasetSpec("starter-qa", ("answer-passage", "answer-reading"))
-EXAMPLES: dict[str, Plan] = {
-    "LoRA learns to answer questions": Plan(
+EXAMPLES: dict[str, TrainingPlan] = {
+    "LoRA learns to answer questions": TrainingPlan(
         "starter-seq2seq", (QA,), method="lora", training=Training(
             max_steps=160, per_device_batch_size=16, validation_rows=100)
     ),
-    "A soft prompt for the same task": Plan(
+    "A soft prompt for the same task": TrainingPlan(
         "starter-seq2seq", (QA,), method="prompt_tuning", training=Training(max_steps=300, per_device_batch_size=16)
     ),
-    "Three tasks at once": Plan(
+    "Three tasks at once": TrainingPlan(
         "starter-seq2seq",
         (
             QA,
@@ -39,11 +39,11 @@ EXAMPLES: dict[str, Plan] = {
         method="full",
         training=Training(max_steps=300, per_device_batch_size=16),
     ),
-    "Stories by CLM": Plan(
+    "Stories by CLM": TrainingPlan(
         "starter-causal", (DatasetSpec("starter-story", ("story-continue",)),), objective="clm", method="full",
         training=Training(max_steps=120, per_device_batch_size=8),
     ),
-    "A sentiment classifier": Plan(
+    "A sentiment classifier": TrainingPlan(
         "starter-toxicity", (DatasetSpec("starter-sentiment"),), objective="classification", method="full",
         training=Training(max_steps=120, per_device_batch_size=16, max_length=128),
     ),
@@ -246,7 +246,7 @@ def load_yaml(lab: LabContext, values: Values) -> Updates:
     text = values["yaml"] or ""
     if not text.strip():
         raise LabError("There is no YAML to load into the form; write it from the form, or paste one.")
-    return choices.form_updates(lab, form.write_plan(Plan.from_yaml(text)))
+    return choices.form_updates(lab, form.write_plan(TrainingPlan.from_yaml(text)))
 
 
 def _tags(values: Values) -> list[str]:

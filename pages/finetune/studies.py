@@ -9,7 +9,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
 from genai_lab.services import evaluation, models
-from genai_lab.services.evaluation import Choice, suites
+from genai_lab.services.evaluation import MetricSpec, suites
 from genai_lab.services.training import studies
 from genai_lab.services.training.studies import Held
 from genai_lab.training.methods import METHODS
@@ -170,7 +170,7 @@ def read_held_out(values: Values) -> Held:
     metric = values["study.metric"]
     settings = {"lsum": False} if metric == "rouge" else {}
     rows, length = int(values["study.rows"] or 0), int(values["study.max_new_tokens"] or 0)
-    return Held(rows, values["study.split"], length, (Choice(metric, settings),))
+    return Held(rows, values["study.split"], length, (MetricSpec(metric, settings),))
 
 
 def start_bake_off(lab: LabContext, values: Values) -> Updates:

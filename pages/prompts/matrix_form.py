@@ -10,8 +10,8 @@ from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
 from genai_lab.prompts.few_shot import SELECTORS
 from genai_lab.services import datasets, models, presets, prompting, task_defaults, templates
-from genai_lab.services.evaluation import Choice
-from genai_lab.services.matrix import Plan
+from genai_lab.services.evaluation import MetricSpec
+from genai_lab.services.matrix import MatrixPlan
 from pages.components.forms import Form, Updates, Values, read_draft
 from pages.prompts.preview import SENT_AS
 
@@ -146,7 +146,7 @@ def _draw_shots(form: Form) -> None:
     )
 
 
-def plan_of(lab: LabContext, values: Values) -> Plan:
+def plan_of(lab: LabContext, values: Values) -> MatrixPlan:
     """The plan that the inputs describe; raises LabError in one sentence."""
     if not values["dataset"]:
         raise LabError("No dataset is chosen; press Fill in an example, or import one on the Datasets page.")
@@ -156,7 +156,7 @@ def plan_of(lab: LabContext, values: Values) -> Plan:
     if missing is not None:
         raise LabError(f"There is no preset called {missing!r}; choose another sampling.")
     seeds = read_numbers("seeds", values["seeds"])
-    return Plan(
+    return MatrixPlan(
         dataset=values["dataset"],
         models=tuple(values["models"] or ()),
         templates=tuple(values["templates"] or ()),
@@ -172,7 +172,7 @@ def plan_of(lab: LabContext, values: Values) -> Plan:
         rendering=values["rendering"],
         use_cache=bool(values["use_cache"]),
         num_return_sequences=int(values["num_return_sequences"] or 1),
-        metrics=tuple(Choice(name) for name in values["metrics"] or START["metrics"]),
+        metrics=tuple(MetricSpec(name) for name in values["metrics"] or START["metrics"]),
     )
 
 

@@ -13,7 +13,7 @@ from genai_lab.errors import LabError
 from genai_lab.evaluation.files import predictions_of
 from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation
-from genai_lab.services.evaluation import Choice, EvaluationView, reading, report, suites, uploads
+from genai_lab.services.evaluation import EvaluationView, MetricSpec, reading, report, suites, uploads
 from genai_lab.services.evaluation.comparing import compare
 from tests.tiny import open_new
 from tests.waiting import until_ended
@@ -40,7 +40,7 @@ def evaluated(lab: LabContext, tmp_path_factory: pytest.TempPathFactory) -> Eval
                 [f"what is {row}?" + " please" * (row % 7), answer, answer, answer if row % 3 else "no idea", ATTACK]
             )
     ids = uploads.systems(lab, file, ["fair", "good", "bad"], ["answer"], "question")
-    begun = evaluation.start(lab, ids, [Choice("exact_match"), Choice("bleu")], title="three")
+    begun = evaluation.start(lab, ids, [MetricSpec("exact_match"), MetricSpec("bleu")], title="three")
     assert until_ended(lab, begun.job_id).status == "finished"
     return evaluation.show(lab, begun.run_id)
 
@@ -108,13 +108,13 @@ def test_the_report_stands_alone_and_shows_hostile_text_as_text(lab: LabContext,
     ("choices", "message"),
     [
         ([], "No metric is chosen"),
-        ([Choice("rogue")], "There is no metric called 'rogue'"),
-        ([Choice("rouge", {"stem": True})], "Rouge has no setting 'stem'"),
-        ([Choice("bleu", {"tokenize": "klingon"})], "Tokenize is 'klingon'"),
+        ([MetricSpec("rogue")], "There is no metric called 'rogue'"),
+        ([MetricSpec("rouge", {"stem": True})], "Rouge has no setting 'stem'"),
+        ([MetricSpec("bleu", {"tokenize": "klingon"})], "Tokenize is 'klingon'"),
     ],
 )
 def test_a_bad_choice_of_metrics_is_one_sentence(
-    lab: LabContext, evaluated: EvaluationView, choices: list[Choice], message: str
+    lab: LabContext, evaluated: EvaluationView, choices: list[MetricSpec], message: str
 ) -> None:
     with pytest.raises(LabError, match=re.escape(message)):
         evaluation.start(lab, [evaluated.systems[0].id], choices)
@@ -127,9 +127,9 @@ def test_systems_of_different_datasets_cannot_be_set_side_by_side(
     file.write_text("answer,made\nyes,yes\nno,no\n")
     other = uploads.systems(lab, file, ["made"], ["answer"])
     with pytest.raises(LabError, match="answer different datasets"):
-        evaluation.start(lab, [evaluated.systems[0].id, *other], [Choice("exact_match")])
+        evaluation.start(lab, [evaluated.systems[0].id, *other], [MetricSpec("exact_match")])
     with pytest.raises(LabError, match="There is no system 9999"):
-        evaluation.start(lab, [9999], [Choice("exact_match")])
+        evaluation.start(lab, [9999], [MetricSpec("exact_match")])
 
 
 def test_a_file_of_predictions_alone_is_a_system(lab: LabContext, tmp_path: Path) -> None:

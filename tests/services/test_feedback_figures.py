@@ -20,7 +20,7 @@ from genai_lab.feedback.pairs import FORMS
 from genai_lab.feedback.simulate import Person, ranking
 from genai_lab.services import backup, datasets, feedback, lineage, models
 from genai_lab.services.feedback import exporting, figures, links, reading
-from genai_lab.services.feedback import ranking as desk
+from genai_lab.services.feedback import ranking as annotation_service
 from storage import feedback as queries
 from storage import runs
 from storage.tables import Model, RunInput
@@ -219,7 +219,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(
         connection.close()
     with lab.database.reading() as session:
         (kept,) = queries.votes(session, number)
-    assert desk.answers(lab, ann, 1)[0]["revision"] >= 0
+    assert annotation_service.answers(lab, ann, 1)[0]["revision"] >= 0
     assert answer(lab, ann, key, revision=5000)["saved"] is True
     assert kept.ranking > 0
 

@@ -12,7 +12,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import Prompt, Request
 from genai_lab.models.fake import FakeGenerator, FakeStream
 from genai_lab.services import datasets, generation, matrix
-from genai_lab.services.evaluation import Choice
+from genai_lab.services.evaluation import MetricSpec
 from genai_lab.services.matrix import reading
 from storage.runs import finish_run
 from tests.services.test_matrix import worked
@@ -156,9 +156,9 @@ def test_cell_keeps_what_came_and_scores_whole_answers_alone(
 ) -> None:
     odd.change, odd.fails = change, fails
     settings = (Sampling(greedy=True, max_new_tokens=4),)
-    plan = matrix.Plan(
+    plan = matrix.MatrixPlan(
         dataset=rows, models=("tiny",), templates=("classify-review",), shots=(0,), samplings=settings, rows=4,
-        metrics=(Choice("exact_match"),), use_cache=False,
+        metrics=(MetricSpec("exact_match"),), use_cache=False,
     )  # fmt: skip
     begun = matrix.start(lab, plan)
     worked(lab, begun)

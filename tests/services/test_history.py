@@ -48,7 +48,7 @@ def test_every_kind_of_run_is_found_with_what_it_made_or_read(lab: LabContext) -
     (single,) = made(lab, "one of all kinds")
     rows = [{"input": "a", "reference": "b"}, {"input": "c", "reference": "d"}]
     name = datasets.import_rows(lab, rows, "kinds", {"kind": "typed"}).name
-    plan = matrix.Plan(dataset=name, models=("tiny",), templates=("plain",), shots=(0,), rows=1, split="train")
+    plan = matrix.MatrixPlan(dataset=name, models=("tiny",), templates=("plain",), shots=(0,), rows=1, split="train")
     with pytest.raises(LabError, match="no rows"):
         matrix.start(lab, replace(plan, split="validation"))
     parent = matrix.start(lab, replace(plan, split=next(iter(datasets.show(lab, name).splits)))).run_id

@@ -13,7 +13,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.models import Source
 from genai_lab.services import datasets, evaluation, jobs, matrix, models, presets, templates
-from genai_lab.services.evaluation import Choice
+from genai_lab.services.evaluation import MetricSpec
 from genai_lab.services.jobs.handlers.matrix import Matrix
 from genai_lab.services.matrix import estimating, promoting, reading
 from genai_lab.services.matrix.estimating import Estimating, estimate
@@ -61,7 +61,7 @@ def reviews(lab: LabContext) -> str:
     return datasets.import_rows(lab, rows, "matrix-reviews", {"kind": "test"}, mapping=roles, split=plan).name
 
 
-def plan(reviews: str, **more: Any) -> matrix.Plan:
+def plan(reviews: str, **more: Any) -> matrix.MatrixPlan:
     fields: dict[str, Any] = {
         "dataset": reviews,
         "models": ("tiny",),
@@ -70,7 +70,7 @@ def plan(reviews: str, **more: Any) -> matrix.Plan:
         "samplings": (Sampling(greedy=True, max_new_tokens=4),),
         "rows": ROWS,
     }
-    return matrix.Plan(**fields | more)
+    return matrix.MatrixPlan(**fields | more)
 
 
 def worked(lab: LabContext, begun: matrix.Started, earlier: list[dict[str, Any]] | None = None) -> Kept:
@@ -102,7 +102,7 @@ def test_every_combination_is_one_cell() -> None:
     cells = wide.cells()
     # Without shots neither their choice nor a seed changes greedy text.
     assert len(cells) == 1 + 2 * 2 * 2 == len(set(cells))
-    assert matrix.Plan.from_dict(wide.as_dict()) == wide
+    assert matrix.MatrixPlan.from_dict(wide.as_dict()) == wide
 
 
 def test_a_cell_holds_every_row_with_scores_intervals_and_what_it_read(
@@ -265,7 +265,7 @@ def test_an_estimate_in_the_background_ends_with_the_same_figures(lab: LabContex
         ({"rows": 0}, "Rows is 0"),
         ({"split": "validation"}, "has no rows for validation"),
         ({"split": "train"}, "choose another split for the shots"),
-        ({"metrics": (Choice("nothing"),)}, "nothing"),
+        ({"metrics": (MetricSpec("nothing"),)}, "nothing"),
         ({"seeds": tuple(range(300)), "samplings": (Sampling(),)}, "at most 200"),
         ({"rendering": "shouted"}, "shouted"),
         ({"selectors": ("none",)}, "none"),

@@ -17,7 +17,7 @@ from genai_lab.models import Prompt, Request
 from genai_lab.models.fake import FakeGenerator
 from genai_lab.services import generation, jobs, models
 from genai_lab.services.jobs.handlers import HANDLERS
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from storage import jobs as job_queries
 from storage.tables import Job
 from tests.models.servers import SmallEndpoint, serving
@@ -104,7 +104,7 @@ def _write_files(folder: Path) -> None:
     (folder / "dialogues.csv").write_text("\n".join(["dialogue,summary", *dialogues]))
     rows = [{"made": "a red dog", "wanted": "a red dog"}, {"made": 1, "wanted": 1}]
     (folder / "predictions.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    plan = Plan(
+    plan = TrainingPlan(
         "starter-causal",
         (DatasetSpec("support", templates=("summarise-conversation",)),),
         training=Training(max_steps=2),

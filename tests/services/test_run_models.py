@@ -11,7 +11,7 @@ from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import DuplicateName, LabError
 from genai_lab.feedback import CampaignPlan
-from genai_lab.metrics import Choice
+from genai_lab.metrics import MetricSpec
 from genai_lab.services import datasets, evaluation, jobs, matrix
 from genai_lab.services.evaluation import suites
 from genai_lab.services.feedback import fresh
@@ -29,7 +29,7 @@ def reviews(lab: LabContext) -> str:
     return datasets.import_rows(lab, rows, "run-models", {"kind": "test"}, mapping=roles, split=split).name
 
 
-def plan(dataset: str, **settings: Any) -> matrix.Plan:
+def plan(dataset: str, **settings: Any) -> matrix.MatrixPlan:
     fields: dict[str, Any] = {
         "dataset": dataset,
         "models": ("tiny",),
@@ -37,7 +37,7 @@ def plan(dataset: str, **settings: Any) -> matrix.Plan:
         "samplings": (Sampling(greedy=True, max_new_tokens=4),),
         "rows": 4,
     }
-    return matrix.Plan(**fields | settings)
+    return matrix.MatrixPlan(**fields | settings)
 
 
 def counts(lab: LabContext) -> tuple[int, ...]:
@@ -46,7 +46,9 @@ def counts(lab: LabContext) -> tuple[int, ...]:
 
 
 def test_the_evaluation_waits_for_its_matrix(lab: LabContext, reviews: str) -> None:
-    queued = evaluation.run_models(lab, plan(reviews, metrics=(Choice("exact_match"), Choice("token_f1"))), title="two")
+    queued = evaluation.run_models(
+        lab, plan(reviews, metrics=(MetricSpec("exact_match"), MetricSpec("token_f1"))), title="two"
+    )
     job, view = jobs.show(lab, queued.job_id), evaluation.show(lab, queued.run_id)
     assert job.depends_on_id == queued.matrix.job_id
     assert [system.id for system in view.systems] == list(queued.matrix.cells)

@@ -12,7 +12,7 @@ from genai_lab.data import Example, SplitPlan
 from genai_lab.data.readers import text_of
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.metrics import Choice
+from genai_lab.metrics import MetricSpec
 from genai_lab.services import datasets, evaluation, jobs, matrix
 from genai_lab.services.evaluation import EvaluationView, comparing, report, uploads
 from genai_lab.services.evaluation import reading as evaluation_reading
@@ -35,7 +35,7 @@ def reviews(lab: LabContext) -> str:
     return datasets.import_rows(lab, rows, "several", {"kind": "test"}, mapping=roles, split=split).name
 
 
-def plan(dataset: str, **settings: Any) -> matrix.Plan:
+def plan(dataset: str, **settings: Any) -> matrix.MatrixPlan:
     fields: dict[str, Any] = {
         "dataset": dataset,
         "models": ("tiny",),
@@ -43,9 +43,9 @@ def plan(dataset: str, **settings: Any) -> matrix.Plan:
         "samplings": (WARM,),
         "rows": ROWS,
         "num_return_sequences": K,
-        "metrics": (Choice("exact_match"), Choice("diversity"), Choice("pass_at_k", {"k": 2})),
+        "metrics": (MetricSpec("exact_match"), MetricSpec("diversity"), MetricSpec("pass_at_k", {"k": 2})),
     }
-    return matrix.Plan(**fields | settings)
+    return matrix.MatrixPlan(**fields | settings)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_what_makes_no_sense_is_one_sentence(reviews: str, settings: dict[str, A
 def test_an_old_plan_has_one_completion_a_row(reviews: str) -> None:
     stored = plan(reviews, num_return_sequences=1).as_dict()
     del stored["num_return_sequences"]
-    assert matrix.Plan.from_dict(stored).num_return_sequences == 1
+    assert matrix.MatrixPlan.from_dict(stored).num_return_sequences == 1
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def uploaded(lab: LabContext, tmp_path_factory: pytest.TempPathFactory) -> Evalu
     file = tmp_path_factory.mktemp("files") / "several.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     ids = uploads.systems(lab, file, ["poor", "fair"], ["answer"], "question")
-    choices = [Choice("exact_match"), Choice("pass_at_k"), Choice("self_consistency"), Choice("bleu")]
+    choices = [MetricSpec("exact_match"), MetricSpec("pass_at_k"), MetricSpec("self_consistency"), MetricSpec("bleu")]
     started = evaluation.start(lab, ids, choices, title="uploaded")
     assert until_ended(lab, started.job_id).status == "finished"
     return evaluation.show(lab, started.run_id)
@@ -206,7 +206,7 @@ def test_rows_of_an_upload_count_where_some_have_fewer_completions(settings: dic
 
 def test_a_gate_asks_for_as_many_completions(lab: LabContext, several: matrix.MatrixView) -> None:
     [cell] = several.cells
-    started = evaluation.start(lab, [cell.system.id], [Choice("exact_match")])
+    started = evaluation.start(lab, [cell.system.id], [MetricSpec("exact_match")])
     assert until_ended(lab, started.job_id).status == "finished"
     _, again = studies._again(lab, started.run_id, "tiny", "tuned")
     assert (again.models, again.num_return_sequences) == (("tuned",), K)

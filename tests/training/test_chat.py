@@ -19,7 +19,7 @@ from genai_lab.services import datasets, models, training
 from genai_lab.services.training import resolve
 from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.services.training.preparation import prepare
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.training.completion_scores import metric_for
 from genai_lab.training.example_files import read_examples, write_examples
 from genai_lab.training.examples import IGNORED, EncodedExample, TextExample, TextPair, TokenFeatures
@@ -160,9 +160,9 @@ def test_a_template_that_answers_elsewhere_than_it_asks_is_one_sentence(tokenize
         chat_pair(other, TALK[:2], "two one", 60)
 
 
-def plan(model: str, dataset: str, objective: str = "instruction", **more: Any) -> Plan:
+def plan(model: str, dataset: str, objective: str = "instruction", **more: Any) -> TrainingPlan:
     templates = ("plain",) if dataset == "pairs" else ()
-    return Plan(model, (DatasetSpec(dataset, templates),), objective, training=SHORT, **more)
+    return TrainingPlan(model, (DatasetSpec(dataset, templates),), objective, training=SHORT, **more)
 
 
 @pytest.mark.parametrize(("dataset", "objective"), [("pairs", "instruction"), ("votes", "dpo"), ("votes", "reward")])
@@ -229,7 +229,7 @@ def test_a_form_that_is_none_is_refused_and_old_plans_load() -> None:
     with pytest.raises(BadSetting, match="one of by model, chat, plain"):
         plan("chat", "pairs", format="markdown")
     old = {"model": "m", "data": ["d"], "objective": "instruction", "training": {"steps": 3}}
-    assert Plan.from_dict(old).format == "by model"
-    assert Plan.from_yaml("{model: m, data: [d], format: chat}").format == "chat"
-    assert "format" not in Plan.from_dict(old).to_yaml()
-    assert "format: plain" in replace(Plan.from_dict(old), format="plain").to_yaml()
+    assert TrainingPlan.from_dict(old).format == "by model"
+    assert TrainingPlan.from_yaml("{model: m, data: [d], format: chat}").format == "chat"
+    assert "format" not in TrainingPlan.from_dict(old).to_yaml()
+    assert "format: plain" in replace(TrainingPlan.from_dict(old), format="plain").to_yaml()

@@ -13,7 +13,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services.training import resolve
 from genai_lab.services.training.resolution import excluded
-from genai_lab.training import ARCHITECTURES, Architecture, DatasetSpec, Plan, Training
+from genai_lab.training import ARCHITECTURES, Architecture, DatasetSpec, Training, TrainingPlan
 from genai_lab.training.artefacts import export_best
 from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module, load_tokenizer
@@ -55,7 +55,7 @@ def work_of(
 ) -> TrainingInputs:
     """A run on TEXTS, written to `folder`."""
     base = bases[kind_of(architecture, method)]
-    plan = Plan(
+    plan = TrainingPlan(
         "base",
         (DatasetSpec("texts@1"),),
         objective or OWN[architecture],
@@ -211,7 +211,7 @@ def test_what_does_not_go_together_is_refused_in_one_sentence(
 ) -> None:
     model = {"decoder-only": "llama", "encoder-decoder": "t5", "encoder": "roberta"}[architecture]
     parts = (DatasetSpec("pairs", ("plain",)),)
-    plan = Plan(model, parts, objective, method, training=TRAINING)
+    plan = TrainingPlan(model, parts, objective, method, training=TRAINING)
     with pytest.raises(LabError) as caught:
         resolve(lab, plan)
     said, titles = str(caught.value), (METHODS.get(method).title, OBJECTIVES.get(objective).title)

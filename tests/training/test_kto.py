@@ -14,7 +14,7 @@ from genai_lab.data import SplitPlan
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import batch_preview, estimates, resolve
-from genai_lab.training import Architecture, DatasetSpec, Plan, Training
+from genai_lab.training import Architecture, DatasetSpec, Training, TrainingPlan
 from genai_lab.training.lab_trainer import TRAINED
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.objectives.kto import Settings, balanced_weights, kto_loss
@@ -117,7 +117,7 @@ def test_the_rarer_side_is_weighted_into_the_range_of_the_paper(good: int, bad: 
 def test_thumbs_become_a_model_with_its_reference_in_the_lineage(
     lab: LabContext, done: Callable[[int], Any], thumbs: str, model: str
 ) -> None:
-    plan = Plan(model, (DatasetSpec(thumbs),), "kto", "lora", models={"reference": model}, training=TRAINING)
+    plan = TrainingPlan(model, (DatasetSpec(thumbs),), "kto", "lora", models={"reference": model}, training=TRAINING)
     started = training.start(lab, plan)
     done(started.job_id)
     view = training.show(lab, started.run_id)
@@ -130,7 +130,7 @@ def test_thumbs_become_a_model_with_its_reference_in_the_lineage(
 
 
 def test_a_reference_is_counted_in_the_memory_plan_and_must_suit(lab: LabContext, thumbs: str) -> None:
-    plan = Plan("llama", (DatasetSpec(thumbs),), "kto", "lora", training=TRAINING)
+    plan = TrainingPlan("llama", (DatasetSpec(thumbs),), "kto", "lora", training=TRAINING)
     alone = estimates.estimate(lab, resolve(lab, plan)).memory
     beside = estimates.estimate(lab, resolve(lab, replace(plan, models={"reference": "llama"}))).memory
     assert beside.peak >= alone.peak
@@ -143,7 +143,7 @@ def test_a_reference_is_counted_in_the_memory_plan_and_must_suit(lab: LabContext
 def test_pairs_are_read_as_two_labelled_completions_each(lab: LabContext) -> None:
     rows = [{"prompt": f"p {n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(40)]
     name = datasets.import_rows(lab, rows, "unpaired", {"kind": "test"}, split=SplitPlan(by="none", only="train")).name
-    resolved = resolve(lab, Plan("llama", (DatasetSpec(name),), "kto", "full", training=TRAINING))
+    resolved = resolve(lab, TrainingPlan("llama", (DatasetSpec(name),), "kto", "full", training=TRAINING))
     read = OBJECTIVES.get("kto").read(resolved.sources[0], resolved.reading, 1000, 10)
     assert {text.desirable for text in read.passes[0]} == {True, False}
     assert all(text.completion.startswith("good") == text.desirable for text in [*read.passes[0], *read.validation])
@@ -162,7 +162,7 @@ def test_a_mismatched_completion_is_of_another_prompt() -> None:
 def test_what_is_no_label_is_refused_by_its_row(lab: LabContext) -> None:
     rows = [{"prompt": f"p {n}", "completion": "x", "label": "perhaps"} for n in range(12)]
     name = datasets.import_rows(lab, rows, "vague", {"kind": "test"}, split=SplitPlan(by="none", only="train")).name
-    plan = Plan("llama", (DatasetSpec(name),), "kto", "full", training=TRAINING)
+    plan = TrainingPlan("llama", (DatasetSpec(name),), "kto", "full", training=TRAINING)
     with pytest.raises(LabError, match=r"Row \d+ of vague@1 has the label 'perhaps', which must say good or bad"):
         training.start(lab, plan)
     with pytest.raises(LabError, match="at least 2 for KTO"):

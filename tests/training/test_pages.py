@@ -11,7 +11,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models, templates, training
 from genai_lab.services.training import progress
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from pages.finetune import choices, form, new, page, runs, samples, studies
 from pages.finetune.run_panels import detail_value, table_value
 from storage import jobs as queries
@@ -21,7 +21,7 @@ TRAINING = Training(
     max_steps=4, per_device_batch_size=4, max_length=64, max_target_length=24, seed=3, validation_rows=6, eval_steps=2
 )
 RUN = {"title": "", "tags": "", "gate": []}
-LORA = Plan("t5", (DatasetSpec("pairs@1", ("plain",)),), method="lora", training=TRAINING)
+LORA = TrainingPlan("t5", (DatasetSpec("pairs@1", ("plain",)),), method="lora", training=TRAINING)
 
 
 def test_the_weight_of_every_dataset_goes_through_the_form() -> None:

@@ -12,7 +12,7 @@ from genai_lab.data import SplitPlan
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, training
 from genai_lab.services.training import batch_preview, estimates, preparation, resolution, resolve
-from genai_lab.training import DatasetSpec, Plan, Training, step_timing
+from genai_lab.training import DatasetSpec, Training, TrainingPlan, step_timing
 from genai_lab.training.loading import load_tokenizer
 from tests.training.test_services import LORA, TRAINING
 
@@ -39,7 +39,7 @@ def test_parts_are_mixed_by_size_temperature_or_weight() -> None:
     from genai_lab.training.batches import mixing_weights, sample_order
 
     parts = (DatasetSpec("a", weight=1), DatasetSpec("b", weight=3))
-    plan = Plan("t5", parts, cap=0)
+    plan = TrainingPlan("t5", parts, cap=0)
     assert mixing_weights(plan, [300, 100]) == pytest.approx([0.75, 0.25])
     assert mixing_weights(replace(plan, cap=100), [300, 100]) == pytest.approx([0.5, 0.5])
     assert mixing_weights(replace(plan, mixing="temperature", temperature=2.0), [400, 100]) == pytest.approx(
@@ -112,7 +112,7 @@ def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
     monkeypatch.setattr(estimates, "time_in_process", counted)
     estimates._step_time.cache_clear()
     own = Training(max_steps=36, per_device_batch_size=4, max_length=64, max_target_length=24, validation_rows=6)
-    plan = Plan(model, (DatasetSpec("pairs", ("plain",)),), objective, "full", training=own)
+    plan = TrainingPlan(model, (DatasetSpec("pairs", ("plain",)),), objective, "full", training=own)
     made = estimates.time_run(lab, resolve(lab, plan))
     assert (made.steps, made.rows, made.passes) == (36, 36, 4.0)
     assert made.seconds > 36 * made.seconds_per_step > 0
@@ -130,7 +130,7 @@ def test_steps_that_cannot_be_timed_are_one_sentence(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     order = step_timing.TimingRequest(
-        Plan("none", (DatasetSpec("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu"
+        TrainingPlan("none", (DatasetSpec("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu"
     )
     assert step_timing.main([json.dumps(asdict(order))]) == 0
     said = json.loads(capsys.readouterr().out)["error"]
@@ -144,7 +144,7 @@ def test_steps_that_cannot_be_timed_are_one_sentence(
 
 def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: LabContext) -> None:
     own = Training(max_steps=1, per_device_batch_size=4, max_length=64)
-    plan = Plan("llama", (DatasetSpec("pairs", ("plain",)),), "instruction", "full", training=own)
+    plan = TrainingPlan("llama", (DatasetSpec("pairs", ("plain",)),), "instruction", "full", training=own)
     memory = estimates.estimate(lab, resolve(lab, plan)).memory
     assert memory.process > 400e6
     assert memory.peak > memory.process + memory.weights

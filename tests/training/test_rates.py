@@ -4,7 +4,7 @@ import pytest
 
 from genai_lab.context import LabContext
 from genai_lab.services.training import estimates, resolve
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.methods import METHODS
 
@@ -38,8 +38,8 @@ def test_large_models_never_learn_faster(method: str) -> None:
 
 def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: LabContext) -> None:
     parts = (DatasetSpec("pairs", ("plain",)),)
-    empty = Plan("llama", parts, training=Training(max_length=64))
-    given = Plan("llama", parts, training=Training(max_length=64, learning_rate=7e-4))
+    empty = TrainingPlan("llama", parts, training=Training(max_length=64))
+    given = TrainingPlan("llama", parts, training=Training(max_length=64, learning_rate=7e-4))
     rates = [resolve(lab, plan).learning_rate for plan in (empty, given)]
     assert rates == [2e-3, 7e-4]
     assert estimates.usual_rate(lab, "llama", "instruction", "lora") == 2e-3

@@ -22,7 +22,7 @@ from genai_lab.services.scorers import scorer_for
 from genai_lab.services.training import estimates, resolve, reward_studies
 from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.services.training.resolution import VersionSource
-from genai_lab.training import DatasetSpec, Plan, Training, reward_report
+from genai_lab.training import DatasetSpec, Training, TrainingPlan, reward_report
 from genai_lab.training.objectives.reward import Settings
 from genai_lab.training.preference_data import Division, Vote, check_pairs, divide_votes, read_votes, votes_to_learn
 from tests.tiny import open_lab
@@ -32,7 +32,7 @@ Done = Callable[[int], Any]
 TRAINING = Training(
     max_steps=12, per_device_batch_size=4, max_length=64, seed=3, validation_rows=8, eval_steps=6, learning_rate=3e-3
 )
-PLAN = Plan("roberta", (DatasetSpec("votes"),), "reward", "full", training=TRAINING)
+PLAN = TrainingPlan("roberta", (DatasetSpec("votes"),), "reward", "full", training=TRAINING)
 ANNOTATORS = ("ann", "bob", "cid")
 
 
@@ -66,7 +66,7 @@ def source(lab: LabContext, name: str) -> VersionSource:
     return VersionSource(lab, datasets.show(lab, name))
 
 
-def sides(lab: LabContext, plan: Plan) -> Division:
+def sides(lab: LabContext, plan: TrainingPlan) -> Division:
     return divide_votes(source(lab, plan.data[0].dataset), plan)
 
 

@@ -11,7 +11,7 @@ import torch
 from genai_lab.decoding.greedy import greedy
 from genai_lab.evaluation.figures import figure_of
 from genai_lab.metrics import Sample
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.training.batches import validation_dataset
 from genai_lab.training.completion_scores import (
     FILE,
@@ -64,7 +64,7 @@ def learned(bases: dict[str, Path], folder: Path, rate: float, steps: int = 60) 
     training = Training(
         max_steps=steps, per_device_batch_size=8, max_length=32, learning_rate=rate, eval_steps=steps, warmup_ratio=0.0
     )
-    plan = Plan("base", (DatasetSpec("texts@1"),), "instruction", "full", training=training)
+    plan = TrainingPlan("base", (DatasetSpec("texts@1"),), "instruction", "full", training=training)
     tokenizer = load_tokenizer(bases["llama"])
     items = encoded(labelled(36), tokenizer, "decoder-only", training)
     scored = rows_for(items[:12], 50, 0)
@@ -137,7 +137,7 @@ def test_a_run_that_goes_on_is_compared_with_the_base_of_its_beginning(bases: di
     tokenizer = load_tokenizer(bases["llama"])
     module = load_module(bases["llama"], "decoder-only").eval()
     training = Training(max_length=32)
-    plan = Plan("base", (DatasetSpec("texts@1"),), training=training)
+    plan = TrainingPlan("base", (DatasetSpec("texts@1"),), training=training)
     items = encoded(TEXTS[:6], tokenizer, "decoder-only", training)
     held = validation_dataset(items, OBJECTIVES.get("instruction"), context_for(tokenizer, "decoder-only", training))
     work = TrainingInputs(plan, bases["llama"], "base", "decoder-only", 4, "cpu", scored=(0, 1, 2), metric="rouge")

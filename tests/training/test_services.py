@@ -19,7 +19,7 @@ from genai_lab.errors import DuplicateName, LabError
 from genai_lab.models import Prompt, Source
 from genai_lab.services import generation, models, training
 from genai_lab.services.training import batch_preview, plan_diff, preparation, resolution, resolve
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.training.loading import load_tokenizer
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
@@ -31,7 +31,7 @@ PAIRS = DatasetSpec("pairs", ("plain", "answer-question"))
 TRAINING = Training(
     max_steps=4, per_device_batch_size=4, max_length=64, max_target_length=24, seed=3, validation_rows=6, eval_steps=2
 )
-LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
+LORA = TrainingPlan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
 
@@ -171,12 +171,12 @@ def test_runs_are_named_tagged_and_told_apart(lab: LabContext) -> None:
 
 def test_a_plan_survives_yaml() -> None:
     parts = (PAIRS, DatasetSpec("other", ("plain",), 2.5))
-    plan = Plan(
+    plan = TrainingPlan(
         "t5", parts, method="lora", method_settings={"rank": 4}, mixing="temperature", cap=0,
         training=Training(learning_rate=1e-3, num_train_epochs=1.5, early_stopping_patience=2),
     )  # fmt: skip
-    assert Plan.from_yaml(plan.to_yaml()) == plan
-    assert Plan.from_yaml(Plan("1e3", (DatasetSpec("2e-4"),)).to_yaml()).model == "1e3"
+    assert TrainingPlan.from_yaml(plan.to_yaml()) == plan
+    assert TrainingPlan.from_yaml(TrainingPlan("1e3", (DatasetSpec("2e-4"),)).to_yaml()).model == "1e3"
 
 
 OLD_PLAN = """
@@ -190,14 +190,14 @@ training: {steps: 24, epochs: 0.5, batch: 4, length: 48, target_length: 24, accu
 
 
 def test_a_plan_file_with_the_names_of_before_still_opens() -> None:
-    plan = Plan.from_yaml(OLD_PLAN)
+    plan = TrainingPlan.from_yaml(OLD_PLAN)
     assert (plan.objective, plan.method) == ("clm", "bitfit")
     assert plan.training == Training(
         max_steps=24, num_train_epochs=0.5, per_device_batch_size=4, max_length=48, max_target_length=24,
         gradient_accumulation_steps=2, lr_scheduler_type="linear", warmup_ratio=0.1, max_grad_norm=0.5,
         group_by_length=False, gradient_checkpointing=True, eval_steps=4, early_stopping_patience=2, seed=1,
     )  # fmt: skip
-    assert Plan.from_yaml(plan.to_yaml()) == plan
+    assert TrainingPlan.from_yaml(plan.to_yaml()) == plan
     for old, new in {**RENAMED_OBJECTIVES, "instruction": "instruction"}.items():
         assert OBJECTIVES.get(old) is OBJECTIVES.get(new)
     for old, new in RENAMED_METHODS.items():
@@ -224,7 +224,7 @@ def test_a_run_that_was_stored_with_the_names_of_before_still_opens(lab: LabCont
 
 def test_a_number_without_a_point_is_a_number() -> None:
     text = "{model: t5, data: [pairs], method_settings: {alpha: 1e1}, training: {learning_rate: 2e-4}}"
-    plan = Plan.from_yaml(text)
+    plan = TrainingPlan.from_yaml(text)
     assert (plan.training.learning_rate, plan.method_settings["alpha"]) == (2e-4, 10.0)
 
 
@@ -264,7 +264,7 @@ BAD_PLANS: dict[str, tuple[str, str]] = {
 def test_a_bad_plan_is_one_sentence(case: str) -> None:
     text, words = BAD_PLANS[case]
     with pytest.raises(LabError, match=words) as caught:
-        Plan.from_yaml(text)
+        TrainingPlan.from_yaml(text)
     assert "\n" not in str(caught.value)
 
 
@@ -350,7 +350,9 @@ def test_rows_without_what_is_learned_are_refused_or_counted(lab: LabContext) ->
     one = [{"ask": f"row {n}", "kind": "same"} for n in range(9)]
     keep(one, "one class", input=["ask"], label=["kind"])
     with pytest.raises(LabError, match="All rows have one class"):
-        training.start(lab, Plan("roberta", (DatasetSpec("one class"),), "classification", "full", training=TRAINING))
+        training.start(
+            lab, TrainingPlan("roberta", (DatasetSpec("one class"),), "classification", "full", training=TRAINING)
+        )
 
 
 def test_a_base_that_was_archived_or_is_gone_is_told(lab: LabContext) -> None:
@@ -368,7 +370,7 @@ def test_the_first_batch_shows_what_is_learned(lab: LabContext) -> None:
     line = batch_preview.first_batch(lab, replace(LORA, model="llama"))
     learned = ["".join(text for text, kind in row.tokens if kind == "trained") for row in line.rows]
     assert [text.replace(" ", "") for text in learned] == [row.label.replace(" ", "") for row in line.rows]
-    masked = Plan("roberta", (DatasetSpec("pairs"),), "mlm", "full", training=TRAINING)
+    masked = TrainingPlan("roberta", (DatasetSpec("pairs"),), "mlm", "full", training=TRAINING)
     kinds = {kind for row in batch_preview.first_batch(lab, masked).rows for _, kind in row.tokens}
     assert "masked" in kinds
     spans = batch_preview.first_batch(

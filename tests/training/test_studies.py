@@ -12,14 +12,14 @@ from genai_lab.errors import LabError
 from genai_lab.services import evaluation, jobs, training
 from genai_lab.services.training import plan_diff, studies, study_results
 from genai_lab.services.training.studies import Held
-from genai_lab.training import DatasetSpec, Plan, Training
+from genai_lab.training import DatasetSpec, Training, TrainingPlan
 
 Done = Callable[[int], Any]
 PAIRS = DatasetSpec("pairs", ("plain", "answer-question"))
 TRAINING = Training(
     max_steps=4, per_device_batch_size=4, max_length=64, max_target_length=24, seed=3, validation_rows=6, eval_steps=2
 )
-LORA = Plan("t5", (PAIRS,), method="lora", training=TRAINING)
+LORA = TrainingPlan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
 
@@ -51,7 +51,7 @@ def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: LabContext) -
         studies.sweep(lab, LORA, {"training.seed": [1, 2]}, draws=-1)
 
 
-CLASSES = Plan("roberta", (DatasetSpec("pairs", ("plain",)),), "classification", "full", training=TRAINING)
+CLASSES = TrainingPlan("roberta", (DatasetSpec("pairs", ("plain",)),), "classification", "full", training=TRAINING)
 REFUSED: dict[str, tuple[Callable[[LabContext], int], str]] = {
     "a run too large": (lambda lab: studies.sweep(lab, LORA, {"training.per_device_batch_size": [4, 8]}), "of memory"),
     "no such split": (lambda lab: studies.bake_off(lab, LORA, ["lora"], Held(split="holdout")), "no rows for holdout"),
@@ -126,12 +126,12 @@ def test_a_bake_off_measures_every_method_on_the_same_rows(lab: LabContext, done
 
 def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: LabContext, done: Done) -> None:
     from genai_lab.services import matrix
-    from genai_lab.services.evaluation import Choice
+    from genai_lab.services.evaluation import MetricSpec
 
     for job in queued(lab):
         jobs.cancel(lab, job)
-    choices = (Choice("rouge", {"lsum": False}),)
-    plan = matrix.Plan("pairs", ("t5",), ("plain",), samplings=(GREEDY,), rows=10, metrics=choices)
+    choices = (MetricSpec("rouge", {"lsum": False}),)
+    plan = matrix.MatrixPlan("pairs", ("t5",), ("plain",), samplings=(GREEDY,), rows=10, metrics=choices)
     cells = matrix.start(lab, plan)
     done(cells.job_id)
     saved = evaluation.start(lab, cells.cells, choices)
@@ -197,12 +197,12 @@ def test_a_model_is_known_by_how_it_was_tuned(lab: LabContext) -> None:
 def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
     lab: LabContext, done: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from genai_lab.services.evaluation import Choice, suites
+    from genai_lab.services.evaluation import MetricSpec, suites
 
     for job in queued(lab):
         jobs.cancel(lab, job)
     before = set(queued(lab))
-    metrics = (Choice("token_f1"), Choice("length_ratio"))
+    metrics = (MetricSpec("token_f1"), MetricSpec("length_ratio"))
     small = suites.Suite("small", "", {"name": "pairs", "rows": 6}, "plain", metrics, {}, GREEDY)
     monkeypatch.setattr(suites, "show", lambda name: small)
     begun = training.start(lab, LORA, name="forgetful")
@@ -238,7 +238,7 @@ def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Do
 
 
 def test_a_sweep_reads_old_names_of_settings() -> None:
-    plan = Plan(
+    plan = TrainingPlan(
         "llama", (DatasetSpec("votes"),), "dpo", "p_tuning", {"tokens": 8}, {"loss": "robust", "smoothing": 0.1}
     )
     values = {"training.batch": 4, "objective_settings.label_smoothing": 0.2, "method_settings.tokens": 16}

@@ -1,6 +1,6 @@
 """Evaluations of prediction runs: queued, read, compared, reported."""
 
-from genai_lab.metrics import Choice
+from genai_lab.metrics import MetricSpec
 from genai_lab.services.evaluation.evaluations import (
     MOST_SYSTEMS,
     EvaluationView,
@@ -15,9 +15,9 @@ from genai_lab.services.predictions import Key, ScoreView, SystemView
 
 __all__ = [
     "MOST_SYSTEMS",
-    "Choice",
     "EvaluationView",
     "Key",
+    "MetricSpec",
     "ModelsStarted",
     "ScoreView",
     "Started",

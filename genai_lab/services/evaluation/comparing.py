@@ -8,7 +8,7 @@ import numpy as np
 from genai_lab.context import LabContext
 from genai_lab.evaluation import statistics
 from genai_lab.evaluation.figures import figure_of
-from genai_lab.metrics import METRICS, Choice, Sample
+from genai_lab.metrics import METRICS, MetricSpec, Sample
 from genai_lab.metrics.grouping import row_samples
 from genai_lab.services import datasets
 from genai_lab.services.evaluation.evaluations import EvaluationView, show
@@ -85,7 +85,7 @@ def sample_of(lab: LabContext, view: EvaluationView, key: Key, system: int) -> t
         return Sample(np.array(score.per_example, dtype=float)), indices
     examples = datasets.pick(lab, view.dataset_version_id, list(indices))
     predictions = [[output.answer for output in outputs] for outputs in rows]
-    choice = Choice(key[0], score.settings)
+    choice = MetricSpec(key[0], score.settings)
     settings = settings_of(choice)
     model = scorer_of(lab, choice, settings, predictions, examples)
     references = [references_of(row) for row in examples]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.metrics import Choice, settings_of
+from genai_lab.metrics import MetricSpec, settings_of
 from genai_lab.services import jobs, runs
 from genai_lab.services.predictions import Key, ScoreView, SystemView, dataset_name, input_of, score_view, system_view
 from genai_lab.views import View
@@ -36,7 +36,7 @@ class EvaluationView(View):
     dataset_version_id: int
     seed: int
     baseline: int
-    choices: tuple[Choice, ...]
+    choices: tuple[MetricSpec, ...]
     systems: tuple[SystemView, ...]
     scores: tuple[ScoreView, ...]
     code_revision: str
@@ -77,7 +77,7 @@ def systems(lab: LabContext, *, parent: int | None = None, limit: int = 200) -> 
 def start(
     lab: LabContext,
     run_ids: Sequence[int],
-    choices: Sequence[Choice],
+    choices: Sequence[MetricSpec],
     *,
     baseline: int | None = None,
     seed: int = 0,
@@ -163,7 +163,7 @@ def find(lab: LabContext, limit: int = 50) -> list[EvaluationView]:
     ]
 
 
-def _check_choices(choices: Sequence[Choice]) -> None:
+def _check_choices(choices: Sequence[MetricSpec]) -> None:
     if not choices:
         raise LabError("No metric is chosen; choose at least one.")
     for choice in choices:
@@ -201,7 +201,7 @@ def _evaluation(run: Run, systems: Sequence[SystemView], scores: Sequence[Score]
         dataset_version_id=input_of(run, "dataset_version_id") or 0,
         seed=run.seed,
         baseline=run.settings["baseline"],
-        choices=tuple(Choice(**item) for item in run.settings["metrics"]),
+        choices=tuple(MetricSpec(**item) for item in run.settings["metrics"]),
         systems=tuple(systems),
         scores=tuple(score_view(item) for item in scores),
         code_revision=run.code_revision,

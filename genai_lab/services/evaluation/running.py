@@ -18,7 +18,7 @@ class ModelsStarted(Started):
 
 def run_models(
     lab: LabContext,
-    plan: matrix.Plan,
+    plan: matrix.MatrixPlan,
     *,
     title: str = "",
     matrix_title: str = "",

@@ -9,7 +9,7 @@ from genai_lab.config import PROJECT
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.metrics import Choice
+from genai_lab.metrics import MetricSpec
 from genai_lab.services import datasets, matrix
 from genai_lab.services.evaluation.running import ModelsStarted, run_models
 from genai_lab.starter.tasks import TASKS
@@ -27,7 +27,7 @@ class Suite(View):
     about: str
     dataset: dict[str, Any]
     template: str
-    metrics: tuple[Choice, ...]
+    metrics: tuple[MetricSpec, ...]
     shots: dict[str, Any]
     sampling: Sampling
 
@@ -58,7 +58,7 @@ def load(path: Path) -> Suite:
         if not values.get(name):
             raise LabError(f"The suite {path.name} lacks the field {name!r}.")
     try:
-        metrics = tuple(Choice(item["metric"], item.get("settings", {})) for item in values["metrics"])
+        metrics = tuple(MetricSpec(item["metric"], item.get("settings", {})) for item in values["metrics"])
         sampling = Sampling.from_dict(values.get("sampling", {"greedy": True}))
     except (TypeError, KeyError, AttributeError):
         raise LabError(f"The suite {path.name} has metrics or sampling that are no list of fields.") from None
@@ -90,13 +90,13 @@ def run(lab: LabContext, name: str, models: Sequence[str], *, after: Sequence[in
     return run_models(lab, plan, title=f"Suite {name}", matrix_title=f"suite {name}", seed=0, after=after)
 
 
-def planned(lab: LabContext, name: str, models: Sequence[str]) -> matrix.Plan:
+def planned(lab: LabContext, name: str, models: Sequence[str]) -> matrix.MatrixPlan:
     """What the suite asks of these models; a starter's dataset is imported where it is not there."""
     suite = show(name)
     if not models:
         raise LabError("No model is chosen; choose at least one.")
     source = suite.dataset
-    return matrix.Plan(
+    return matrix.MatrixPlan(
         dataset=_dataset(lab, source),
         models=tuple(models),
         templates=(suite.template,),

@@ -53,7 +53,7 @@ class CampaignView(View):
 
 
 @dataclass(frozen=True)
-class Made(View):
+class NewCampaign(View):
     """What came of making a campaign; `left_out` items had fewer than two different candidates, `cut` candidates were
     more than an item takes; `unnamed` where nothing said which system wrote which.
     """
@@ -86,7 +86,7 @@ class Sources(View):
 
 def create(
     lab: LabContext, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources = Sources(), *, ordered: bool = False
-) -> Made:
+) -> NewCampaign:
     """A draft with these items in random order; equal candidates of an item are one.
 
     Candidates of an item are put in random order too, so that agreement by chance does not depend on which system is
@@ -109,7 +109,7 @@ def create(
             order = list(range(len(unique_tasks)))
             random.Random(f"{plan.seed} order").shuffle(order)
             hidden = fill(session, campaign, plan, unique_tasks, names, order)
-            return Made(campaign.id, campaign.name, len(unique_tasks), left_out, hidden)
+            return NewCampaign(campaign.id, campaign.name, len(unique_tasks), left_out, hidden)
     except IntegrityError:
         raise DuplicateName("campaign", plan.name.strip()) from None
 

@@ -73,7 +73,7 @@ def start(
         raise BadSetting("samples", samples, "1 where decoding is greedy, which gives the same text each time")
     view = _prompts(lab, prompts) if prompts else datasets.show(lab, dataset)
     split = split or next(iter(view.splits))
-    candidates = matrix.Plan(
+    candidates = matrix.MatrixPlan(
         view.name,
         tuple(names),
         (template,),

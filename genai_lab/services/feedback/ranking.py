@@ -57,7 +57,7 @@ class LinkEnded(LabError):
 
 
 @dataclass
-class Desk:
+class AnnotationService:
     """What all answers share: the writer, counts that need not be made every time, and texts, which never change."""
 
     lab: LabContext
@@ -80,9 +80,9 @@ class Desk:
         return texts
 
 
-def desk(lab: LabContext) -> Desk:
+def annotation_service(lab: LabContext) -> AnnotationService:
     """The lab's one desk, opened when it is first needed."""
-    return lab.service(Desk, lambda: Desk(lab, Writer(lab.database)))
+    return lab.service(AnnotationService, lambda: AnnotationService(lab, Writer(lab.database)))
 
 
 def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:
@@ -90,8 +90,8 @@ def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:
     with lab.database.reading() as session:
         annotator, _ = _known(session, annotator_id)
         plan = CampaignPlan(**annotator.plan)
-        left = _left(desk(lab), session, annotator)
-        title = _title(desk(lab), session, annotator)
+        left = _left(annotation_service(lab), session, annotator)
+        title = _title(annotation_service(lab), session, annotator)
     return {
         "campaign": {
             "title": title,
@@ -113,7 +113,7 @@ def more(
     lab: LabContext, annotator_id: int, shown_keys: Sequence[str], want: int, cookie: str | None = None
 ) -> "Future[dict[str, Any]]":
     """The next cards beside those that the browser has; with `cookie`, only to whom it belongs."""
-    service = desk(lab)
+    service = annotation_service(lab)
 
     def assign_cards(session: Session) -> dict[str, Any]:
         annotator, assignments = _known(session, annotator_id, None, lab, cookie)
@@ -129,7 +129,7 @@ def answer(
 
     It raises LinkEnded, NotYours, Changed, or LabError for an answer that cannot be.
     """
-    service = desk(lab)
+    service = annotation_service(lab)
     revision = sent.get("revision")
     key = sent_key if isinstance(sent_key := sent.get("key"), str) and is_encodable(sent_key) else None
     have = [other for other in keys(sent.get("have")) if other != key]
@@ -201,7 +201,7 @@ def _known(
     return annotator, assignments
 
 
-def _title(service: Desk, session: Session, annotator: Found) -> str:
+def _title(service: AnnotationService, session: Session, annotator: Found) -> str:
     """The campaign's name without those of its systems, which would tell who is compared."""
     key = (annotator.campaign_id, annotator.campaign, annotator.items)
     if key not in service.titles:
@@ -228,7 +228,7 @@ def _card(key: str, candidate_order: Sequence[int], texts: Texts, revision: int 
 
 
 def _next_cards(
-    service: Desk,
+    service: AnnotationService,
     session: Session,
     annotator: Found,
     rows: Sequence[Found],
@@ -268,7 +268,7 @@ def _next_cards(
 
 
 def _new(
-    service: Desk, session: Session, annotator: Found, plan: CampaignPlan, until: Any, count: int
+    service: AnnotationService, session: Session, annotator: Found, plan: CampaignPlan, until: Any, count: int
 ) -> tuple[list[tuple[str, list[int], int]], dict[str, Any]]:
     """(key, shown, item) of new cards in the campaign's order, now and then an answered one with its sides swapped;
     and what is to be noted of the annotator."""
@@ -395,7 +395,11 @@ def _pace(skip: str | None, seconds: float) -> float:
 
 
 def _left(
-    service: Desk, session: Session, annotator: Found, finished: int | None = None, assigned_count: int | None = None
+    service: AnnotationService,
+    session: Session,
+    annotator: Found,
+    finished: int | None = None,
+    assigned_count: int | None = None,
 ) -> int:
     """How many items there still are for the annotator, those on their cards among them; at most a little too many."""
     cached = service.counts.get(annotator.campaign_id)

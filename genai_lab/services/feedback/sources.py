@@ -12,7 +12,7 @@ from genai_lab.decoding import NO_ANSWER, Sampling
 from genai_lab.errors import LabError
 from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, Task
 from genai_lab.services import datasets, feedback, generation
-from genai_lab.services.feedback import Made, Sources
+from genai_lab.services.feedback import NewCampaign, Sources
 from genai_lab.services.feedback.file_rows import IMPORTED, PAIR, BadCell, Columns, split_names, task_of
 from genai_lab.services.packing import asked_of
 from storage import evaluation as evaluations
@@ -25,7 +25,7 @@ SEPARATORS = (" vs. ", " vs ", "|", ";", ",", "/", "_")
 SAMPLING_FIELDS = tuple(field.name for field in fields(Sampling) if field.name not in ("seed", "num_return_sequences"))
 
 
-def from_runs(lab: LabContext, plan: CampaignPlan, run_ids: Sequence[int]) -> Made:
+def from_runs(lab: LabContext, plan: CampaignPlan, run_ids: Sequence[int]) -> NewCampaign:
     """A campaign from runs of the playground, cells of a matrix or systems; a matrix or an evaluation means its own.
 
     Completions of the same dataset row, or of the same prompt, are the candidates of one item; where there are more
@@ -54,7 +54,7 @@ def _completions(lab: LabContext, run: Run) -> list[Any]:
         return list(full_run.generations) if full_run is not None else []
 
 
-def from_group(lab: LabContext, plan: CampaignPlan, group: str) -> Made:
+def from_group(lab: LabContext, plan: CampaignPlan, group: str) -> NewCampaign:
     """A campaign from a comparison of the playground."""
     return from_runs(lab, plan, [view.id for view in generation.group_runs(lab, group)])
 
@@ -180,13 +180,13 @@ def _said(value: Any) -> str:
     return " ".join(map(repr, value)) or "none" if isinstance(value, list | tuple) else str(value)
 
 
-def from_file(lab: LabContext, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> Made:
+def from_file(lab: LabContext, plan: CampaignPlan, path: Path, columns: Columns, filename: str = "") -> NewCampaign:
     """A campaign from JSON Lines, JSON, CSV or Parquet; raises BadRows with row and column."""
     tasks, has_systems = read(path, columns, filename)
     return _imported(lab, plan, tasks, Sources((), {"file": Path(filename or path).name, "unnamed": not has_systems}))
 
 
-def from_dataset(lab: LabContext, plan: CampaignPlan, name: str, columns: Columns) -> Made:
+def from_dataset(lab: LabContext, plan: CampaignPlan, name: str, columns: Columns) -> NewCampaign:
     """A campaign from a dataset version."""
     view = datasets.show(lab, name)
     rows = (dict(row.values) for row in datasets.examples(lab, view.id))
@@ -195,7 +195,7 @@ def from_dataset(lab: LabContext, plan: CampaignPlan, name: str, columns: Column
     return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name, "unnamed": not has_systems}))
 
 
-def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[Task], sources: Sources) -> Made:
+def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[Task], sources: Sources) -> NewCampaign:
     """Candidates stay as the file has them, so that its figures are those that others count; but where the first of
     every pair is the chosen one, order by the seed, since agreement by chance would look large. The overlap is that of
     the votes in the file, and a campaign whose items have all of them asks for no more.

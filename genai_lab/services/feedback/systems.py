@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.masking import masked, pattern
 from genai_lab.services import feedback
-from genai_lab.services.feedback.ranking import Desk
+from genai_lab.services.feedback.ranking import AnnotationService
 from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback_tables import Candidate, Item
@@ -74,6 +74,6 @@ def name_systems(lab: LabContext, which: int | str, names: Mapping[str, str]) ->
         run = session.get_one(Run, view.run)
         run.settings["source"] = {**run.settings["source"], "unnamed": False}
         flag_modified(run, "settings")
-    if (desk := lab.find_service(Desk)) is not None:
-        desk.texts.clear()  # what annotators are shown may name a system now
+    if (annotation_service := lab.find_service(AnnotationService)) is not None:
+        annotation_service.texts.clear()  # what annotators are shown may name a system now
     return of(lab, which)

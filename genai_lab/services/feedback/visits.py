@@ -25,7 +25,7 @@ from genai_lab.models import Prompt, Request
 from genai_lab.services import generation, models, packing
 from genai_lab.services.feedback import links
 from genai_lab.services.feedback.demos import DemoView, show
-from genai_lab.services.feedback.ranking import desk
+from genai_lab.services.feedback.ranking import annotation_service
 from storage import demos as queries
 from storage.feedback_tables import Annotator
 
@@ -286,7 +286,7 @@ def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, conse
         candidates = [_candidate(session, lab, visit, side) for side in range(2)]
         queries.add_vote(session, view.campaign, person.id, visit.prompt, candidates, key, groups, bad, seconds)
 
-    return desk(lab).writer.submit(save_vote)
+    return annotation_service(lab).writer.submit(save_vote)
 
 
 def _candidate(session: Session, lab: LabContext, visit: Visit, position: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from genai_lab.services.matrix.matrices import (
     show,
     start,
 )
-from genai_lab.services.matrix.plan import MOST_CELLS, MOST_ROWS, Cell, Plan, cell_settings, label
+from genai_lab.services.matrix.plan import MOST_CELLS, MOST_ROWS, Cell, MatrixPlan, cell_settings, label
 
 __all__ = [
     "MATRIX",
@@ -25,8 +25,8 @@ __all__ = [
     "MOST_ROWS",
     "Cell",
     "CellView",
+    "MatrixPlan",
     "MatrixView",
-    "Plan",
     "PreparedMatrix",
     "Started",
     "cancel",

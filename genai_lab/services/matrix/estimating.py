@@ -15,7 +15,7 @@ from genai_lab.errors import LabError
 from genai_lab.services import models
 from genai_lab.services.datasets import VersionView
 from genai_lab.services.matrix.matrices import checked
-from genai_lab.services.matrix.plan import Cell, Plan, cell_settings
+from genai_lab.services.matrix.plan import Cell, MatrixPlan, cell_settings
 from genai_lab.services.matrix.predicting import CellPlan, RowPrompt, completions, row_prompts
 from genai_lab.views import View
 from storage import matrix as queries
@@ -77,7 +77,7 @@ class Estimating:
     `wait` comes back with the latest figures when there are new ones, or after the given seconds.
     """
 
-    def __init__(self, lab: LabContext, plan: Plan) -> None:
+    def __init__(self, lab: LabContext, plan: MatrixPlan) -> None:
         cells, version = checked(lab, plan)
         self.latest = _counted(plan, cells, version)
         self.problem: LabError | None = None
@@ -101,7 +101,7 @@ class Estimating:
         self._news.clear()
         return self.latest
 
-    def _work(self, lab: LabContext, plan: Plan) -> None:
+    def _work(self, lab: LabContext, plan: MatrixPlan) -> None:
         try:
             self._tell(estimate(lab, plan, self._tell, self._stopped))
         except _Stopped:
@@ -125,7 +125,10 @@ class _Stopped(Exception):
 
 
 def estimate(
-    lab: LabContext, plan: Plan, tell: Callable[[Estimate], None] | None = None, stopped: threading.Event | None = None
+    lab: LabContext,
+    plan: MatrixPlan,
+    tell: Callable[[Estimate], None] | None = None,
+    stopped: threading.Event | None = None,
 ) -> Estimate:
     """Raises LabError where the matrix could not start. Models without recorded speed are tried on a few rows.
 
@@ -154,7 +157,7 @@ def _end_where(stopped: threading.Event) -> None:
         raise _Stopped
 
 
-def _counted(plan: Plan, cells: Sequence[Cell], version: VersionView) -> Estimate:
+def _counted(plan: MatrixPlan, cells: Sequence[Cell], version: VersionView) -> Estimate:
     """Without a look at any model."""
     rows, pending = min(plan.rows, version.splits[plan.split]), "counting tokens"
     requests = len(cells) * rows * plan.num_return_sequences
@@ -162,7 +165,7 @@ def _counted(plan: Plan, cells: Sequence[Cell], version: VersionView) -> Estimat
 
 
 def _summed(
-    plan: Plan,
+    plan: MatrixPlan,
     cells: Sequence[Cell],
     version: VersionView,
     prompts: dict[tuple[str, str, int], list[RowPrompt]],
@@ -193,14 +196,14 @@ def _summed(
     )
 
 
-def _probe_plan(plan: Plan, cell: Cell, version: VersionView) -> CellPlan:
+def _probe_plan(plan: MatrixPlan, cell: Cell, version: VersionView) -> CellPlan:
     settings = cell_settings(cell, plan) | {"rows": min(PROBED, plan.rows), "completions_per_row": 1}
     return CellPlan(cell.model, cell.template, version.id, settings, cell.seed)
 
 
 def _pace(
     lab: LabContext,
-    plan: Plan,
+    plan: MatrixPlan,
     cells: Sequence[Cell],
     version: VersionView,
     prompts: dict[tuple[str, str, int], list[RowPrompt]],

@@ -16,7 +16,7 @@ from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, settings_of
 from genai_lab.prompts import bind
 from genai_lab.services import datasets, jobs, models, prompting, runs, templates
-from genai_lab.services.matrix.plan import MOST_CELLS, Cell, Plan, cell_settings, label
+from genai_lab.services.matrix.plan import MOST_CELLS, Cell, MatrixPlan, cell_settings, label
 from genai_lab.services.predictions import ScoreView, SystemView, dataset_name, score_view, system_view
 from genai_lab.views import View
 from storage import evaluation as queries
@@ -49,7 +49,7 @@ class MatrixView(View):
     error: str | None
     created_at: datetime
     dataset: str
-    plan: Plan
+    plan: MatrixPlan
     rows: int
     cells: tuple[CellView, ...]
     seed: int
@@ -67,14 +67,16 @@ class Started(View):
 class PreparedMatrix:
     """A plan that has been checked, with everything that its runs record."""
 
-    plan: Plan
+    plan: MatrixPlan
     cells: tuple[Cell, ...]
     version: datasets.VersionView
     templates: dict[str, templates.TemplateView]
     models: dict[str, models.ModelView]
 
 
-def start(lab: LabContext, plan: Plan, *, title: str = "", priority: int = 0, after: Sequence[int] = ()) -> Started:
+def start(
+    lab: LabContext, plan: MatrixPlan, *, title: str = "", priority: int = 0, after: Sequence[int] = ()
+) -> Started:
     """Queues the matrix; its runs exist at once. Raises LabError for whatever cannot work.
 
     It begins when the jobs of `after` have ended, such as those that train its models.
@@ -84,7 +86,7 @@ def start(lab: LabContext, plan: Plan, *, title: str = "", priority: int = 0, af
         return queue(lab, session, prepared, title=title, priority=priority, after=after)
 
 
-def prepare(lab: LabContext, plan: Plan) -> PreparedMatrix:
+def prepare(lab: LabContext, plan: MatrixPlan) -> PreparedMatrix:
     """Checks the plan as `checked` does and reads what its runs record."""
     cells, version = checked(lab, plan)
     return PreparedMatrix(
@@ -137,7 +139,7 @@ def _add_cell(lab: LabContext, session: Session, prepared: PreparedMatrix, cell:
     return runs.begin(session, queries.SYSTEM, inputs, settings, cell.seed, device=device, parent_id=parent_id).id
 
 
-def checked(lab: LabContext, plan: Plan) -> tuple[list[Cell], datasets.VersionView]:
+def checked(lab: LabContext, plan: MatrixPlan) -> tuple[list[Cell], datasets.VersionView]:
     """The cells and the dataset version; raises LabError where a part does not exist or does not fit another."""
     version = datasets.show(lab, plan.dataset)
     labels = datasets.labels(lab, version.id)
@@ -231,7 +233,7 @@ def _cell_view(run: Run, n: int, scores: Sequence[ScoreView]) -> CellView:
 
 
 def _view(run: Run, cells: tuple[CellView, ...], job: int | None) -> MatrixView:
-    plan = Plan.from_dict(run.settings["plan"])
+    plan = MatrixPlan.from_dict(run.settings["plan"])
     return MatrixView(
         id=run.id,
         title=run.settings["title"],

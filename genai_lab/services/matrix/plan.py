@@ -7,7 +7,7 @@ from typing import Any
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.metrics import Choice
+from genai_lab.metrics import MetricSpec
 from genai_lab.metrics.grouping import MOST_PER_ROW
 from genai_lab.prompts.few_shot import ShotSettings
 from genai_lab.services import prompting
@@ -19,7 +19,7 @@ MOST_COMPLETIONS = 100_000
 
 
 @dataclass(frozen=True)
-class Plan(View):
+class MatrixPlan(View):
     """What is to be tried. Every combination is a cell; all cells answer the same rows of the dataset.
 
     `rows` are sampled from `split` with `sample_seed`; shots come from `shot_split`. A seed chooses shots and samples
@@ -40,7 +40,7 @@ class Plan(View):
     fixed: tuple[int, ...] = ()
     rendering: prompting.Rendering = "by model"
     use_cache: bool = True
-    metrics: tuple[Choice, ...] = (Choice("exact_match"),)
+    metrics: tuple[MetricSpec, ...] = (MetricSpec("exact_match"),)
     num_return_sequences: int = 1
 
     def __post_init__(self) -> None:
@@ -89,10 +89,10 @@ class Plan(View):
         return asdict(self) | {"samplings": [sampling.as_dict() for sampling in self.samplings]}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Plan":
+    def from_dict(cls, values: dict[str, Any]) -> "MatrixPlan":
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list | tuple)}
         lists["samplings"] = tuple(Sampling.from_dict(item) for item in values["samplings"])
-        lists["metrics"] = tuple(Choice(**item) for item in values["metrics"])
+        lists["metrics"] = tuple(MetricSpec(**item) for item in values["metrics"])
         return cls(**values | lists)
 
 
@@ -134,7 +134,7 @@ def label(cell: Cell, cells: Sequence[Cell]) -> str:
     return " · ".join(parts)
 
 
-def cell_settings(cell: Cell, plan: Plan) -> dict[str, Any]:
+def cell_settings(cell: Cell, plan: MatrixPlan) -> dict[str, Any]:
     """What the run of a cell keeps beside its inputs."""
     return {
         "k": cell.k,

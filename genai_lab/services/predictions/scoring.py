@@ -8,19 +8,19 @@ from genai_lab import metrics
 from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import LabError
-from genai_lab.metrics import METRICS, Choice, Measured
+from genai_lab.metrics import METRICS, Measured, MetricSpec
 from genai_lab.metrics import measure as measured_by
 from genai_lab.services import datasets
 from genai_lab.services.scorers import scorer_for
 from storage import evaluation as queries
 
 
-def settings_of(choice: Choice) -> Any:
+def settings_of(choice: MetricSpec) -> Any:
     """The metric's settings value; raises UnknownName, BadSetting, or LabError for a setting that it does not have."""
     return metrics.settings_of(choice.metric, choice.settings)
 
 
-def score(lab: LabContext, evaluation: int, system: int, choice: Choice, seed: int) -> Iterator[dict[str, Any]]:
+def score(lab: LabContext, evaluation: int, system: int, choice: MetricSpec, seed: int) -> Iterator[dict[str, Any]]:
     """The rows of Score for one system and one metric."""
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, system)
@@ -33,7 +33,7 @@ def score(lab: LabContext, evaluation: int, system: int, choice: Choice, seed: i
     yield from fields(measure(lab, choice, predictions, examples, seed), evaluation, system, choice)
 
 
-def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iterator[dict[str, Any]]:
+def fields(measured: Measured, run_id: int, system: int, choice: MetricSpec) -> Iterator[dict[str, Any]]:
     """The rows of Score that hold these figures."""
     settings = asdict(settings_of(choice))
     for name, measure in measured.figures.items():
@@ -54,7 +54,7 @@ def fields(measured: Measured, run_id: int, system: int, choice: Choice) -> Iter
 
 
 def measure(
-    lab: LabContext, choice: Choice, predictions: Sequence[Sequence[str]], examples: Sequence[Example], seed: int
+    lab: LabContext, choice: MetricSpec, predictions: Sequence[Sequence[str]], examples: Sequence[Example], seed: int
 ) -> Measured:
     """The metric's figures with their intervals over the completions of each row.
 
@@ -76,7 +76,7 @@ def measure(
 
 def scorer_of(
     lab: LabContext,
-    choice: Choice,
+    choice: MetricSpec,
     settings: Any,
     predictions: Sequence[Sequence[str]],
     examples: Sequence[Example],

@@ -7,7 +7,7 @@ from genai_lab.services.training.preparation import Prepared, encoding_context, 
 from genai_lab.services.training.resolution import resolve
 from genai_lab.training.batches import training_dataset
 from genai_lab.training.examples import IGNORED, ShownRow
-from genai_lab.training.plan import Plan
+from genai_lab.training.plan import TrainingPlan
 from genai_lab.views import View
 
 SHOWN_ROWS = 8
@@ -29,7 +29,7 @@ class FirstBatch(View):
     form: str = ""
 
 
-def first_batch(lab: LabContext, plan: Plan) -> FirstBatch:
+def first_batch(lab: LabContext, plan: TrainingPlan) -> FirstBatch:
     """Raises LabError for whatever the run would be refused for."""
     from genai_lab.training.loading import load_tokenizer
 

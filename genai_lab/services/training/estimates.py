@@ -22,7 +22,7 @@ from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, DatasetSpec, Plan, architecture_of
+from genai_lab.training.plan import Architecture, DatasetSpec, TrainingPlan, architecture_of
 from genai_lab.training.row_reading import held_rows
 from genai_lab.training.step_timing import StepTime, TimingRequest, time_in_process
 from genai_lab.views import View
@@ -134,7 +134,9 @@ def _memory(
     from genai_lab.training.memory_estimate import estimate_memory
 
     folders = {role: Path(folder) for role, folder in models_by_role}
-    return estimate_memory(Plan.from_yaml(plan), Path(base), architecture, labels, length, target, device, folders)
+    return estimate_memory(
+        TrainingPlan.from_yaml(plan), Path(base), architecture, labels, length, target, device, folders
+    )
 
 
 def time_run(lab: LabContext, resolved: ResolvedPlan) -> Duration:
@@ -151,8 +153,8 @@ def time_run(lab: LabContext, resolved: ResolvedPlan) -> Duration:
         early_stopping_patience=0, processes=1, sharding="none", gradient_accumulation_steps=1,
     )  # fmt: skip
     key = replace(
-        plan, training=timed, data=(DatasetSpec("none"),), models={}, split=Plan.split,
-        validation_split=Plan.validation_split,
+        plan, training=timed, data=(DatasetSpec("none"),), models={}, split=TrainingPlan.split,
+        validation_split=TrainingPlan.validation_split,
     )  # fmt: skip
     step = _step_time(
         TimingRequest(
@@ -213,7 +215,7 @@ def _longest_and_usual(resolved: ResolvedPlan) -> Lengths:
     return (max(lengths), max(targets)), (_usual(plan, lengths), _usual(plan, targets))
 
 
-def _usual(plan: Plan, lengths: Sequence[int]) -> int:
+def _usual(plan: TrainingPlan, lengths: Sequence[int]) -> int:
     """The mean width of batches: rows of similar length share one, or they come as they are."""
     ordered = sorted(lengths) if plan.training.group_by_length else list(lengths)
     size = plan.training.per_device_batch_size
@@ -221,7 +223,7 @@ def _usual(plan: Plan, lengths: Sequence[int]) -> int:
     return round(sum(widths) / len(widths))
 
 
-def _disk(plan: Plan, memory: MemoryPlan) -> int:
+def _disk(plan: TrainingPlan, memory: MemoryPlan) -> int:
     """Four checkpoints of the trained weights with two optimiser states each (three that are kept and the one being
     written), and the artefact.
     """
@@ -246,7 +248,7 @@ def trained_share(lab: LabContext, model: str, objective: str, method: str) -> t
         suits = architecture in learned.architectures and architecture in trained.architectures
         if card.path is None or not suits or excluded(objective, method) or trained.refusal():
             return None
-        plan = Plan(model, (DatasetSpec("none"),), objective, method)
+        plan = TrainingPlan(model, (DatasetSpec("none"),), objective, method)
         memory = _memory(plan.to_yaml(), str(card.path), architecture, learned.sample_labels, 16, 8)
     except LabError:
         return None

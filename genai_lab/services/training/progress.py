@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from genai_lab.services.training import TrainingView
-from genai_lab.training import Plan
+from genai_lab.training import TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.views import View
 from storage import jobs as queries
@@ -90,7 +90,7 @@ _LOCK = threading.Lock()
 
 
 @contextmanager
-def starting(lab: LabContext, plan: Plan, title: str) -> Iterator[None]:
+def starting(lab: LabContext, plan: TrainingPlan, title: str) -> Iterator[None]:
     """While the block runs, the plan is listed as a run that is being checked."""
     key = (str(lab.config.home), next(_NUMBERS))
     start = Starting(title.strip() or f"{plan.model}-{plan.method}", plan.model, METHODS.get(plan.method).title)

@@ -22,7 +22,7 @@ from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.methods import METHODS, Method
 from genai_lab.training.objective import ModelRole, Objective, ReadingContext
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, DatasetSpec, Plan, architecture_of
+from genai_lab.training.plan import Architecture, DatasetSpec, TrainingPlan, architecture_of
 
 FEWEST_ROWS = 4
 
@@ -69,7 +69,7 @@ class ResolvedPlan:
     `chat` says that prompts and pairs are read in the base's chat template.
     """
 
-    plan: Plan
+    plan: TrainingPlan
     base: ModelView
     architecture: Architecture
     sources: tuple[VersionSource, ...]
@@ -128,7 +128,7 @@ class ResolvedPlan:
         return ""
 
 
-def resolve(lab: LabContext, plan: Plan) -> ResolvedPlan:
+def resolve(lab: LabContext, plan: TrainingPlan) -> ResolvedPlan:
     """Raises LabError in one sentence for whatever in the plan does not exist or does not fit."""
     base = models.show(lab, plan.model)
     _check_ready(base)
@@ -164,7 +164,7 @@ def resolve(lab: LabContext, plan: Plan) -> ResolvedPlan:
     )
 
 
-def reads_chat(plan: Plan, card: Card) -> bool:
+def reads_chat(plan: TrainingPlan, card: Card) -> bool:
     """Whether the run reads the base's chat template; raises LabError where the plan asks for one it cannot read."""
     objective = OBJECTIVES.get(plan.objective)
     able = objective.reads_chat and card.family == "decoder-only"
@@ -194,7 +194,7 @@ def _source(lab: LabContext, spec: DatasetSpec) -> VersionSource:
     return VersionSource(lab, version, tuple(templates.show(lab, name) for name in spec.templates))
 
 
-def _models_by_role(lab: LabContext, plan: Plan, base: ModelView) -> dict[str, ModelView]:
+def _models_by_role(lab: LabContext, plan: TrainingPlan, base: ModelView) -> dict[str, ModelView]:
     """The plan's other models; raises LabError for a role that the objective does not have, or lacks."""
     objective = OBJECTIVES.get(plan.objective)
     for role in plan.models:
@@ -227,7 +227,7 @@ def _same_tokenizer(first: Card, second: Card) -> bool:
     return bool(load_tokenizer(first.path).get_vocab() == load_tokenizer(second.path).get_vocab())
 
 
-def _check_length(plan: Plan, card: Card, virtual: int) -> None:
+def _check_length(plan: TrainingPlan, card: Card, virtual: int) -> None:
     context = card.context
     if context is not None and plan.training.max_length + virtual > context:
         beside = f" beside {virtual} virtual tokens" if virtual else ""
@@ -241,7 +241,7 @@ def _check_length(plan: Plan, card: Card, virtual: int) -> None:
             raise BadSetting("precision", "float16", "float32 or bfloat16 where there is no GPU")
 
 
-def _check_processes(plan: Plan, device: str) -> None:
+def _check_processes(plan: TrainingPlan, device: str) -> None:
     """Raises BadSetting where this machine lacks what the plan's processes need."""
     if plan.training.processes > 1:
         most = {"cuda": len(visible_gpus()), "cpu": cores()}.get(device, 1)
@@ -250,7 +250,7 @@ def _check_processes(plan: Plan, device: str) -> None:
             raise BadSetting("processes", plan.training.processes, f"at most {most}, as many as there are {units}")
 
 
-def _check_sharding(plan: Plan, objective: Objective, method: Method) -> None:
+def _check_sharding(plan: TrainingPlan, objective: Objective, method: Method) -> None:
     if plan.training.sharding == "none":
         return
     if plan.training.precision == "float16":
@@ -261,11 +261,11 @@ def _check_sharding(plan: Plan, objective: Objective, method: Method) -> None:
             raise BadSetting("sharding", plan.training.sharding, f"none for {member.title}, which reads whole weights")
 
 
-def _check_splits(plan: Plan, source: VersionSource) -> None:
+def _check_splits(plan: TrainingPlan, source: VersionSource) -> None:
     if plan.split not in source.splits:
         existing = ", ".join(f"{name} ({count:,})" for name, count in source.splits.items())
         raise LabError(f"{source.name} has no rows for {plan.split}. It has: {existing}.")
-    if plan.validation_split not in (*source.splits, Plan.validation_split):
+    if plan.validation_split not in (*source.splits, TrainingPlan.validation_split):
         raise LabError(
             f"{source.name} has no rows for {plan.validation_split} to validate on. It has: {', '.join(source.splits)}."
         )
@@ -281,6 +281,6 @@ def excluded(objective: str, method: str) -> str | None:
     return OBJECTIVES.get(objective).excludes(METHODS.get(method))
 
 
-def sources_of(lab: LabContext, plan: Plan) -> tuple[VersionSource, ...]:
+def sources_of(lab: LabContext, plan: TrainingPlan) -> tuple[VersionSource, ...]:
     """The plan's datasets, unchecked."""
     return tuple(_source(lab, spec) for spec in plan.data)

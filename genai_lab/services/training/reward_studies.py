@@ -11,7 +11,7 @@ from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import ResolvedPlan, Started, TrainingView, studies
 from genai_lab.services.training.resolution import sources_of
-from genai_lab.training import DatasetSpec, Plan, Training, architecture_of, reward_report
+from genai_lab.training import DatasetSpec, Training, TrainingPlan, architecture_of, reward_report
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.preference_data import Vote, divide_votes
 from genai_lab.views import View
@@ -70,7 +70,7 @@ def resolve_default(
         eval_steps=max(1, max_steps // 6),
     )
     settings = OBJECTIVES.get(objective).default_settings(architecture)
-    plan = Plan(
+    plan = TrainingPlan(
         base,
         (DatasetSpec(version.name),),
         objective,
@@ -99,7 +99,7 @@ def start_default(
     return training.start(lab, replace(resolved, plan=seeded), name=name)
 
 
-def learning_curve(lab: LabContext, plan: Plan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
+def learning_curve(lab: LabContext, plan: TrainingPlan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
     """Begins a run for each share of the training prompts, all with the same held-out pairs; returns the study."""
     fractions = sorted(set(shares))
     if not fractions or not all(0 < fraction <= 1 for fraction in fractions):
@@ -111,7 +111,7 @@ def learning_curve(lab: LabContext, plan: Plan, shares: Sequence[float] = SHARES
 
 
 def label_to_curve(
-    lab: LabContext, plan: Plan, annotators: Sequence[str] = (), how: str = "leave out", *, title: str = ""
+    lab: LabContext, plan: TrainingPlan, annotators: Sequence[str] = (), how: str = "leave out", *, title: str = ""
 ) -> int:
     """Begins a run with all votes and one for each annotator without (or with flipped) votes; returns the study.
 
@@ -175,7 +175,7 @@ def _held(lab: LabContext, run: TrainingView) -> list[Vote]:
     return [parts[index][row] for index, row, _ in run.report["pairs"]]
 
 
-def _annotators(lab: LabContext, plan: Plan) -> list[str]:
+def _annotators(lab: LabContext, plan: TrainingPlan) -> list[str]:
     count: dict[str, int] = {}
     for source in sources_of(lab, plan):
         for vote in divide_votes(source, plan).train:
@@ -184,7 +184,7 @@ def _annotators(lab: LabContext, plan: Plan) -> list[str]:
     return sorted(count, key=lambda name: (-count[name], name))
 
 
-def _study(lab: LabContext, kind: str, plans: Sequence[Plan], titles: Sequence[str], title: str) -> int:
+def _study(lab: LabContext, kind: str, plans: Sequence[TrainingPlan], titles: Sequence[str], title: str) -> int:
     if len(plans) > studies.MOST_RUNS:
         raise LabError(f"The study has {len(plans)} runs; at most {studies.MOST_RUNS} can be begun.")
     for plan in plans:
@@ -197,5 +197,5 @@ def _study(lab: LabContext, kind: str, plans: Sequence[Plan], titles: Sequence[s
     return study.id
 
 
-def _with(plan: Plan, **settings: Any) -> Plan:
+def _with(plan: TrainingPlan, **settings: Any) -> TrainingPlan:
     return replace(plan, objective_settings=plan.objective_settings | settings)

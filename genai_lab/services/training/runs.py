@@ -18,7 +18,7 @@ from genai_lab.services.training.resolution import ResolvedPlan, resolve
 from genai_lab.services.training.views import TrainingView, view_of
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Plan
+from genai_lab.training.plan import TrainingPlan
 from genai_lab.views import View
 from storage import evaluation as queries
 from storage import models as model_queries
@@ -48,11 +48,11 @@ class CheckedPlan(View):
     _hidden = ("resolved",)
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> TrainingPlan:
         return self.resolved.plan
 
 
-def check(lab: LabContext, plan: Plan | ResolvedPlan) -> CheckedPlan:
+def check(lab: LabContext, plan: TrainingPlan | ResolvedPlan) -> CheckedPlan:
     """Raises LabError for what cannot work; starts nothing."""
     resolved = plan if isinstance(plan, ResolvedPlan) else resolve(lab, plan)
     return CheckedPlan(resolved, estimates.check(lab, resolved))
@@ -60,7 +60,7 @@ def check(lab: LabContext, plan: Plan | ResolvedPlan) -> CheckedPlan:
 
 def start(
     lab: LabContext,
-    plan: Plan | ResolvedPlan | CheckedPlan,
+    plan: TrainingPlan | ResolvedPlan | CheckedPlan,
     *,
     name: str = "",
     title: str = "",
@@ -142,7 +142,7 @@ def run_inputs(resolved: ResolvedPlan) -> list[RunInput]:
     return inputs
 
 
-def versioned(resolved: ResolvedPlan) -> Plan:
+def versioned(resolved: ResolvedPlan) -> TrainingPlan:
     """The plan with every version by its number, so that it means the same tomorrow."""
     data = tuple(
         replace(spec, dataset=source.name, templates=tuple(view.name for view in source.template_views))
@@ -169,7 +169,7 @@ def card_to_be(lab: LabContext, resolved: ResolvedPlan, name: str, run_id: int) 
     )
 
 
-def makes_adapter(plan: Plan, base: Card) -> bool:
+def makes_adapter(plan: TrainingPlan, base: Card) -> bool:
     """An encoder's adapter is merged, and a reward model's, since what uses them reads whole models."""
     adapter = METHODS.get(plan.method).artefact == "adapter" and base.family in ("decoder-only", "encoder-decoder")
     return adapter and not OBJECTIVES.get(plan.objective).module_kind.whole_folder

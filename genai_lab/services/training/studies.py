@@ -10,10 +10,10 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import evaluation, jobs, matrix, models, runs, training
-from genai_lab.services.evaluation import Choice, suites
+from genai_lab.services.evaluation import MetricSpec, suites
 from genai_lab.services.training import Started, TrainingView, estimates
 from genai_lab.services.training.sweep_plans import MOST_RUNS, changed, combinations
-from genai_lab.training import Plan
+from genai_lab.training import TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.views import View
@@ -33,7 +33,7 @@ class Held(View):
     rows: int = 200
     split: str = "test"
     max_new_tokens: int = 64
-    metrics: tuple[Choice, ...] = (Choice("rouge", {"lsum": False}),)
+    metrics: tuple[MetricSpec, ...] = (MetricSpec("rouge", {"lsum": False}),)
     seed: int = 0
 
     @property
@@ -72,7 +72,7 @@ class StudyDraft:
         return started
 
     def answer(
-        self, plan: matrix.Plan, title: str, trained: Sequence[Started] = (), after: Sequence[int] = ()
+        self, plan: matrix.MatrixPlan, title: str, trained: Sequence[Started] = (), after: Sequence[int] = ()
     ) -> matrix.Started:
         """Completions of these models, once they have been made."""
         cells = matrix.start(self.lab, plan, title=title, after=[*(run.job_id for run in trained), *after])
@@ -85,7 +85,7 @@ class StudyDraft:
     def run_models(
         self,
         name: str,
-        plan: matrix.Plan,
+        plan: matrix.MatrixPlan,
         title: str,
         made: Sequence[Started] = (),
         after: Sequence[int] = (),
@@ -104,7 +104,9 @@ class StudyDraft:
         self.jobs.append(started.job_id)
 
 
-def sweep(lab: LabContext, plan: Plan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = "") -> int:
+def sweep(
+    lab: LabContext, plan: TrainingPlan, grid: Mapping[str, Sequence[Any]], *, draws: int = 0, title: str = ""
+) -> int:
     """A run for every combination of the grid's values, or for `draws` of them drawn with the plan's seed.
 
     A name is a path in the plan, such as training.learning_rate or method_settings.rank. Returns the study.
@@ -126,7 +128,13 @@ def sweep(lab: LabContext, plan: Plan, grid: Mapping[str, Sequence[Any]], *, dra
 
 
 def bake_off(
-    lab: LabContext, plan: Plan, methods: Sequence[str], test_set: Held, *, memory: int | None = None, title: str = ""
+    lab: LabContext,
+    plan: TrainingPlan,
+    methods: Sequence[str],
+    test_set: Held,
+    *,
+    memory: int | None = None,
+    title: str = "",
 ) -> int:
     """Trains with each method, at equal steps or within equal `memory` in bytes, and measures all on held-out rows.
 
@@ -151,7 +159,13 @@ def bake_off(
 
 
 def shots_against_tuning(
-    lab: LabContext, plan: Plan, shots: Sequence[int], methods: Sequence[str], test_set: Held, *, title: str = ""
+    lab: LabContext,
+    plan: TrainingPlan,
+    shots: Sequence[int],
+    methods: Sequence[str],
+    test_set: Held,
+    *,
+    title: str = "",
 ) -> int:
     """The base with so many shots, and tuned by each method without any, on the same held-out rows."""
     if not shots or not methods:
@@ -208,7 +222,7 @@ def gate(lab: LabContext, evaluations: Sequence[int], base: str, tuned: str, *, 
     return study.id
 
 
-def start_gated(lab: LabContext, plan: Plan, evaluations: Sequence[int], **named: Any) -> Started:
+def start_gated(lab: LabContext, plan: TrainingPlan, evaluations: Sequence[int], **named: Any) -> Started:
     """Begins a run, and the gate of its model where evaluations are named; neither where one of them cannot work."""
     if not evaluations:
         return training.start(lab, plan, **named)
@@ -283,7 +297,7 @@ def queued_study(lab: LabContext, kind: str, title: str, settings: dict[str, Any
         raise
 
 
-def _by_method(plan: Plan, methods: Sequence[str]) -> list[Plan]:
+def _by_method(plan: TrainingPlan, methods: Sequence[str]) -> list[TrainingPlan]:
     """The plan with each method; settings of its own go with the plan's."""
     settings_by_method = {plan.method: plan.method_settings}
     return [
@@ -291,13 +305,13 @@ def _by_method(plan: Plan, methods: Sequence[str]) -> list[Plan]:
     ]
 
 
-def _writes(plan: Plan) -> None:
+def _writes(plan: TrainingPlan) -> None:
     objective = OBJECTIVES.get(plan.objective)
     if not objective.writes:
         raise LabError(f"{objective.title} makes no model that writes, and completions are measured; choose another.")
 
 
-def _measurable(lab: LabContext, plan: Plan, test_set: Held, shots: tuple[int, ...] = (0,)) -> None:
+def _measurable(lab: LabContext, plan: TrainingPlan, test_set: Held, shots: tuple[int, ...] = (0,)) -> None:
     """Raises LabError where completions of the models could not be measured on the held-out rows."""
     _writes(plan)
     if not test_set.metrics:
@@ -309,10 +323,10 @@ def _last(path: str) -> str:
     return path.rpartition(".")[2].replace("_", " ")
 
 
-def _within(lab: LabContext, plan: Plan, memory: int) -> Plan:
+def _within(lab: LabContext, plan: TrainingPlan, memory: int) -> TrainingPlan:
     """The plan with the largest batch, a power of two, whose estimated peak stays within `memory` bytes."""
     resolved, batch = training.resolve(lab, plan), 1
-    best: Plan | None = None
+    best: TrainingPlan | None = None
     while batch <= LARGEST_BATCH:
         larger = replace(plan, training=replace(plan.training, per_device_batch_size=batch))
         if estimates.estimate(lab, replace(resolved, plan=larger)).memory.peak > memory:
@@ -323,11 +337,13 @@ def _within(lab: LabContext, plan: Plan, memory: int) -> Plan:
     return best
 
 
-def _matrix_plan(plan: Plan, names: Sequence[str], test_set: Held, shots: tuple[int, ...] = (0,)) -> matrix.Plan:
+def _matrix_plan(
+    plan: TrainingPlan, names: Sequence[str], test_set: Held, shots: tuple[int, ...] = (0,)
+) -> matrix.MatrixPlan:
     part = plan.data[0]
     if not part.templates:
         raise LabError("Measuring completions needs a template; choose one for the first dataset.")
-    return matrix.Plan(
+    return matrix.MatrixPlan(
         dataset=part.dataset,
         models=tuple(names),
         templates=(part.templates[0],),
@@ -349,14 +365,14 @@ def _jobs_that_make(lab: LabContext, names: Sequence[str]) -> list[int]:
     return [one.job.id for one in runs_of_models if one.job is not None]
 
 
-def _again(lab: LabContext, number: int, base: str, tuned: str) -> tuple[int, matrix.Plan]:
+def _again(lab: LabContext, number: int, base: str, tuned: str) -> tuple[int, matrix.MatrixPlan]:
     """(the base's system in a saved evaluation, the plan that answers the same rows with the tuned model)."""
     view = evaluation.show(lab, number)
     system = next((candidate for candidate in view.systems if candidate.model == base and candidate.template), None)
     if system is None or "sampling" not in system.settings:
         raise LabError(f"Evaluation {number} ({view.title}) has no system of {base} that could run again.")
     settings = system.settings
-    plan = matrix.Plan(
+    plan = matrix.MatrixPlan(
         dataset=system.dataset,
         models=(tuned,),
         templates=(system.template or "",),

@@ -8,7 +8,7 @@ from typing import Any
 
 from genai_lab.errors import BadSetting, LabError, UnknownName, UnknownSetting
 from genai_lab.settings import field_of, present_names
-from genai_lab.training import Plan, Training
+from genai_lab.training import Training, TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
@@ -36,7 +36,7 @@ def _combination(values: Mapping[str, Sequence[Any]], index: int) -> dict[str, A
     return {name: values_by_name[name] for name in values}
 
 
-def changed(plan: Plan, values: Mapping[str, Any]) -> Plan:
+def changed(plan: TrainingPlan, values: Mapping[str, Any]) -> TrainingPlan:
     """The plan with other values at these paths, by present or old names; raises LabError for an unknown path."""
     settings = plan.as_dict()
     owners: dict[str, type] = {"training": Training}
@@ -58,4 +58,4 @@ def changed(plan: Plan, values: Mapping[str, Any]) -> Plan:
         if last not in node and above[:1] != ["method_settings"] and above[:1] != ["objective_settings"]:
             raise BadSetting("path", path, "one such as training.learning_rate or method_settings.rank")
         node[last] = value
-    return Plan.from_dict(settings)
+    return TrainingPlan.from_dict(settings)

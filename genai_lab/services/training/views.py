@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from genai_lab.services import jobs
-from genai_lab.training import Plan
+from genai_lab.training import TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.views import View
@@ -24,7 +24,7 @@ class TrainingView(View):
     id: int
     title: str
     tags: tuple[str, ...]
-    plan: Plan
+    plan: TrainingPlan
     model: str | None
     status: str
     error: str | None
@@ -91,7 +91,7 @@ class TrainingView(View):
 
 def view_of(run: Run, model: str | None, job: jobs.JobView | None) -> TrainingView:
     result = (job.result if job else None) or {}
-    plan = Plan.from_dict(run.settings["plan"])
+    plan = TrainingPlan.from_dict(run.settings["plan"])
     return TrainingView(
         id=run.id,
         title=run.title or model or f"run {run.id}",

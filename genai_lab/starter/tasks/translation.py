@@ -38,7 +38,7 @@ INSTRUCTIONS = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class SentencePlan:
     """The frame of a sentence, without its words."""
 
     subject: str
@@ -55,11 +55,11 @@ class Plan:
         return tuple(str(value) for value in vars(self).values())
 
 
-def plan(rng: random.Random) -> Plan:
+def plan(rng: random.Random) -> SentencePlan:
     negated = rng.random() < 0.25
     # After a negation French turns an indefinite object into "de"; those frames are left out.
     determiner = rng.choice([d for d in DETERMINERS if not (negated and d == "a")])
-    return Plan(
+    return SentencePlan(
         rng.choice(SUBJECTS),
         rng.choice(TENSES),
         negated,
@@ -71,7 +71,7 @@ def plan(rng: random.Random) -> Plan:
     )
 
 
-def _fits(verb: Verb, noun: Noun, frame: Plan) -> bool:
+def _fits(verb: Verb, noun: Noun, frame: SentencePlan) -> bool:
     """Whether the sentence is natural, and its English has one meaning."""
     if verb.base in STATES and (frame.tense != "present" or frame.determiner == "a"):
         return False
@@ -100,7 +100,13 @@ def translate(rng: random.Random, split: Split) -> tuple[str, str]:
 
 
 def _english(
-    frame: Plan, subject: Subject, verb: Verb, noun: Noun, adjective: Adjective | None, place: Place | None, time: str
+    frame: SentencePlan,
+    subject: Subject,
+    verb: Verb,
+    noun: Noun,
+    adjective: Adjective | None,
+    place: Place | None,
+    time: str,
 ) -> str:
     owned = {"possessive": subject.english_owner}.get(frame.determiner, frame.determiner)
     if frame.determiner == "this" and frame.plural:
@@ -115,7 +121,13 @@ def _english(
 
 
 def _french(
-    frame: Plan, subject: Subject, verb: Verb, noun: Noun, adjective: Adjective | None, place: Place | None, time: str
+    frame: SentencePlan,
+    subject: Subject,
+    verb: Verb,
+    noun: Noun,
+    adjective: Adjective | None,
+    place: Place | None,
+    time: str,
 ) -> str:
     group = french_verb(verb, subject, frame.tense, frame.negated)
     parts = [subject.french, group, noun_phrase(noun, frame.determiner, frame.plural, adjective, subject)]

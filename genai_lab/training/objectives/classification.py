@@ -13,7 +13,7 @@ from genai_lab.training.generation import decode
 from genai_lab.training.module_kinds import CLASSIFIER
 from genai_lab.training.objective import EncodingContext, Objective, ReadingContext, RowsRead, SamplingContext
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, Plan
+from genai_lab.training.plan import Architecture, TrainingPlan
 from genai_lab.training.row_reading import LabelReader, answer_of, check_columns, check_text_column
 from genai_lab.training.row_source import MOST_ROWS, RowSource
 from genai_lab.training.token_objective import padded
@@ -39,7 +39,7 @@ class Classification(Objective):
     settings = Settings
     sample_labels = ("a", "b")
 
-    def check(self, source: RowSource, plan: Plan) -> None:
+    def check(self, source: RowSource, plan: TrainingPlan) -> None:
         check_columns(source, self.title, ("label", "reference"))
         check_text_column(source)
 

@@ -11,7 +11,7 @@ from genai_lab.settings import check_settings, setting
 from genai_lab.training.examples import IGNORED, EncodedExample, TextExample, TokenFeatures
 from genai_lab.training.objective import EncodingContext, ReadingContext, RowsRead
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, Plan, Training
+from genai_lab.training.plan import Architecture, Training, TrainingPlan
 from genai_lab.training.row_reading import CompletionReader, check_columns
 from genai_lab.training.row_source import RowSource
 from genai_lab.training.token_objective import TokenObjective, encode_text, end_of
@@ -37,7 +37,7 @@ class Instruction(TokenObjective):
     reads_chat = True
     scores_completions = True
 
-    def check(self, source: RowSource, plan: Plan) -> None:
+    def check(self, source: RowSource, plan: TrainingPlan) -> None:
         check_columns(source, self.title, ("reference", "label", "messages"))
         if not source.templates and "messages" not in source.roles:
             raise LabError(f"{source.name} has no template; choose at least one, such as 'plain'.")

@@ -33,7 +33,7 @@ from genai_lab.training.objective import (
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.objectives.instruction import Instruction
 from genai_lab.training.pair_objective import completion_features, encode_side, previous_unlike
-from genai_lab.training.plan import Architecture, Plan
+from genai_lab.training.plan import Architecture, TrainingPlan
 from genai_lab.training.preference_data import check_pairs, divide_votes
 from genai_lab.training.row_reading import input_of, split_rows
 from genai_lab.training.row_source import MOST_ROWS, RowSource, columns_for
@@ -119,7 +119,7 @@ class Kto(Objective):
     sequences_per_row = 2
     learns_policy = True
 
-    def check(self, source: RowSource, plan: Plan) -> None:
+    def check(self, source: RowSource, plan: TrainingPlan) -> None:
         if source.templates:
             raise LabError("Labelled completions are read as they are; leave the templates empty.")
         if plan.training.per_device_batch_size < 2:

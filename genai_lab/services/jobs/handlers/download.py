@@ -24,7 +24,7 @@ class Download:
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
         from genai_lab.models import download
 
-        order = download.Plan.from_dict(settings)
+        order = download.DownloadPlan.from_dict(settings)
         report.progress(download.present(order), order.bytes, "")
         card = download.fetch(order, lab.options, lambda done, name: report.progress(done, order.bytes, name))
         stored = asdict(card)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
-from genai_lab.metrics import Choice
+from genai_lab.metrics import MetricSpec
 from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from genai_lab.services.predictions.scoring import score
 from storage import evaluation as queries
@@ -20,7 +20,7 @@ class Evaluate:
     resource = "device"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
-        choices = [Choice(**system_id) for system_id in settings["metrics"]]
+        choices = [MetricSpec(**system_id) for system_id in settings["metrics"]]
         with lab.database.reading() as session:
             runs = {system_id: queries.run_with_inputs(session, system_id) for system_id in settings["systems"]}
         stand = [

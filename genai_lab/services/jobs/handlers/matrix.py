@@ -14,7 +14,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import packing
 from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
-from genai_lab.services.matrix import MATRIX, Plan
+from genai_lab.services.matrix import MATRIX, MatrixPlan
 from storage import evaluation as queries
 from storage.tables import Job, Run
 
@@ -30,7 +30,7 @@ class Matrix:
     resource = "device"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
-        plan = Plan.from_dict(settings["plan"])
+        plan = MatrixPlan.from_dict(settings["plan"])
         earlier: dict[int, dict[tuple[int, int], dict[str, Any]]] = {}
         ended, failed = set(), {}
         for item in report.earlier():
@@ -81,7 +81,7 @@ def cell_records(
     lab: LabContext,
     matrix: int,
     cell: int,
-    plan: Plan,
+    plan: MatrixPlan,
     earlier: dict[tuple[int, int], dict[str, Any]],
     counts: dict[str, int],
 ) -> Iterator[dict[str, Any]]:
@@ -158,7 +158,7 @@ def _scores(
     lab: LabContext,
     matrix: int,
     cell: int,
-    plan: Plan,
+    plan: MatrixPlan,
     examples: "Sequence[Example]",
     predictions: Sequence[Sequence[str]],
 ) -> list[dict[str, Any]]:

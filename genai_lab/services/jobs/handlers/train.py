@@ -18,7 +18,7 @@ from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
 from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, resolve
 from genai_lab.services.training.preparation import prepare
 from genai_lab.services.training.resolution import device_of, sources_of
-from genai_lab.training import Plan, architecture_of
+from genai_lab.training import TrainingPlan, architecture_of
 from genai_lab.training.completion_scores import metric_for, rows_for
 from genai_lab.training.inputs import FILE, SAMPLES, TrainingInputs
 from genai_lab.training.objective import FinishedRun
@@ -37,7 +37,7 @@ class Train:
 
     def gpus(self, settings: dict[str, Any]) -> int:
         """One per process."""
-        return Plan.from_dict(settings["plan"]).training.processes
+        return TrainingPlan.from_dict(settings["plan"]).training.processes
 
     def run(self, lab: LabContext, settings: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
         from genai_lab.training.processes import run
@@ -45,7 +45,7 @@ class Train:
         for item in reporter.earlier():
             if "made" in item:
                 return dict(item["made"])
-        plan = Plan.from_dict(settings["plan"])
+        plan = TrainingPlan.from_dict(settings["plan"])
         folder, out = reporter.folder / "work", reporter.folder / "out"
         counts = _write_inputs(lab, plan, folder, reporter)
         inputs = TrainingInputs.read(folder)
@@ -150,7 +150,7 @@ class _NotingReporter:
         self._reporter.record(item)
 
 
-def _write_inputs(lab: LabContext, plan: Plan, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def _write_inputs(lab: LabContext, plan: TrainingPlan, folder: Path, reporter: Reporter) -> dict[str, Any]:
     """Encodes the data into the job's folder, unless an earlier attempt has; returns how many rows there are."""
     from genai_lab.training.loading import load_tokenizer
 
@@ -206,7 +206,7 @@ def _estimated_peak(inputs: TrainingInputs, folder: Path) -> int:
 
 
 def export_model(
-    lab: LabContext, plan: Plan, inputs: TrainingInputs, out: Path, settings: dict[str, Any]
+    lab: LabContext, plan: TrainingPlan, inputs: TrainingInputs, out: Path, settings: dict[str, Any]
 ) -> tuple[Card, int]:
     """Writes the artefact of the best checkpoint with its card; (the model's card, the checkpoint's step)."""
     from genai_lab.services.training.model_cards import write_card
@@ -222,7 +222,7 @@ def export_model(
 
 
 def _report(
-    lab: LabContext, plan: Plan, inputs: TrainingInputs, out: Path, card: Card, reporter: Reporter
+    lab: LabContext, plan: TrainingPlan, inputs: TrainingInputs, out: Path, card: Card, reporter: Reporter
 ) -> dict[str, Any]:
     """How the model does on data that it has not seen, as its objective reports it; {} for others."""
     reporter.progress(inputs.steps, inputs.steps, "Writing the report")
