@@ -16,7 +16,7 @@ import numpy as np
 
 from genai_lab.feedback import bradley_terry as bt
 from genai_lab.feedback.agreement import agreement
-from genai_lab.feedback.simulate import Person, ballot, labels
+from genai_lab.feedback.simulate import SimulatedAnnotator, ballot, labels
 
 ROUNDS = 5
 
@@ -32,7 +32,7 @@ def timed(work: Callable[[], Any]) -> float:
 
 def speed() -> dict[str, float]:
     strengths = np.linspace(-1.5, 1.5, 20)
-    votes, names = ballot(list(strengths), 20_000, [Person()], 0), [f"system {n}" for n in range(20)]
+    votes, names = ballot(list(strengths), 20_000, [SimulatedAnnotator()], 0), [f"system {n}" for n in range(20)]
     items = np.arange(20_000) // 3
     grouped = bt.Ballot(votes.first, votes.second, votes.outcome, votes.weight, items)
     length = np.random.default_rng(0).normal(0, 50, 20_000)
@@ -53,7 +53,7 @@ def coverage(simulations: int) -> dict[str, float]:
     centred = np.array(true) - np.mean(true)
     inside = found = 0
     for seed in range(simulations):
-        fit = bt.fit(names, ballot(true, 900, [Person()] * 3, seed), seed=seed)
+        fit = bt.fit(names, ballot(true, 900, [SimulatedAnnotator()] * 3, seed), seed=seed)
         ends = {line.system: (line.low, line.high) for line in fit.lines}
         inside += sum(
             low <= 1000 + bt.SCALE * value <= high
@@ -70,8 +70,8 @@ def power(simulations: int) -> dict[str, dict[str, float]]:
         count = bt.votes_needed(gap, float(np.log(0.5))) or 0
         told = 0
         for seed in range(simulations):
-            fit = bt.fit(("a", "b"), ballot((gap, 0.0), count, [Person(tie=0.5)], seed), seed=seed)
-            told += bt.between(fit, 0, 1)[1] > 0
+            fit = bt.fit(("a", "b"), ballot((gap, 0.0), count, [SimulatedAnnotator(tie=0.5)], seed), seed=seed)
+            told += bt.compare_systems(fit, 0, 1)[1] > 0
         made[f"{bt.SCALE * gap:.0f} points"] = {"votes": count, "told apart": told / simulations}
     return made
 

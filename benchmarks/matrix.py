@@ -24,7 +24,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.models.starter import WEIGHTS
 from genai_lab.models.transformers import LocalGenerator, load_local
 from genai_lab.services import datasets, models
-from genai_lab.services.jobs.handlers.matrix import Matrix, cell_records
+from genai_lab.services.jobs.handlers.matrix import MatrixHandler, cell_records
 from genai_lab.services.matrix import MatrixPlan, start
 from storage.tables import Job, Run
 
@@ -127,7 +127,7 @@ def cell(lab: LabContext, plan: MatrixPlan, matrix: int, run: int, records: list
             report.write(json.dumps(item) + "\n")
     with lab.database.session() as session:
         job = session.query(Job).filter_by(run_id=matrix).one()
-        Matrix().ingest(session, job, records)
+        MatrixHandler().ingest(session, job, records)
         assert session.get_one(Run, run).status == "finished"
 
 

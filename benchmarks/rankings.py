@@ -32,7 +32,7 @@ from benchmarks.support.annotators import Annotator, Server, at_once, quantile
 from benchmarks.support.postgres import Missing, server
 from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.services import backup, feedback, jobs
 from genai_lab.services.feedback import links
 from storage.feedback_tables import Assignment, Item, Ranking
@@ -89,7 +89,9 @@ class App:
         """An open campaign and the paths of its annotators' links."""
         words = "some words of a completion that is neither short nor long " * 3
         tasks = [
-            Task(f"Prompt {n}: what is to be done?", tuple(Option(f"s{k}", f"{n} {k} {words}") for k in range(size)))
+            RankingTask(
+                f"Prompt {n}: what is to be done?", tuple(Option(f"s{k}", f"{n} {k} {words}") for k in range(size))
+            )
             for n in range(items)
         ]
         made = feedback.create(self.lab, CampaignPlan(name, overlap=overlap, repeats=0.0), tasks)

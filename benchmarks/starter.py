@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.starter.build import NAMES
-from genai_lab.starter.figures import Figure, area, mean, proportion, rows, table
+from genai_lab.starter.figures import MeasuredFigure, area, mean, proportion, rows, table
 from genai_lab.starter.tasks import TASKS, Example, Split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +30,7 @@ MARKS = ("<!-- figures: written by benchmarks/starter.py -->", "<!-- end of figu
 
 @dataclass(frozen=True)
 class Measured:
-    figures: list[Figure]
+    figures: list[MeasuredFigure]
     texts: str = ""
 
 
@@ -63,7 +63,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in stream]
 
 
-def tokenizer_figures(tokenizer: Any) -> list[Figure]:
+def tokenizer_figures(tokenizer: Any) -> list[MeasuredFigure]:
     """Round trips of difficult strings, and tokens a word on real dialogues; nothing without the shared data."""
     found = []
     nasty = SHARED / "corpora" / "blns.json"
@@ -85,7 +85,7 @@ def measure_causal(model: Any, tokenizer: Any, count: int) -> Measured:
     from genai_lab.starter.recipes.causal import shots_hits
     from genai_lab.starter.tasks.sentiment import HELD_OUT_PAIRS
 
-    def exact(name: str, shots: int, note: str = "", **more: Any) -> Figure:
+    def exact(name: str, shots: int, note: str = "", **more: Any) -> MeasuredFigure:
         return proportion(
             name.replace("1 shots", "1 shot"), shots_hits(model, tokenizer, shots, count, SEED + shots, **more), note
         )
@@ -100,7 +100,7 @@ def measure_causal(model: Any, tokenizer: Any, count: int) -> Measured:
     return Measured(figures, _ten_stories(model, tokenizer))
 
 
-def _long_prompts(model: Any, tokenizer: Any, count: int) -> Figure:
+def _long_prompts(model: Any, tokenizer: Any, count: int) -> MeasuredFigure:
     """Exact match where solved reviews fill most of the context; the note tells the largest prompt."""
     from genai_lab.starter.recipes.causal import shots_hits
     from genai_lab.starter.tasks.sentiment import few_shot_document
@@ -113,7 +113,7 @@ def _long_prompts(model: Any, tokenizer: Any, count: int) -> Figure:
     return proportion(f"sentiment, {MANY_SHOTS} shots", hits, f"prompts of up to {longest:,} tokens")
 
 
-def _story_loss(model: Any, tokenizer: Any, count: int) -> Figure:
+def _story_loss(model: Any, tokenizer: Any, count: int) -> MeasuredFigure:
     """Mean loss a token of held-out stories, in nats, the opening left out."""
     import torch
 
@@ -156,7 +156,7 @@ def distinct_2(texts: Sequence[str]) -> float:
     return len(set(pairs)) / max(1, len(pairs))
 
 
-def _distinct(model: Any, tokenizer: Any, openings: int = 16, each: int = 6) -> list[Figure]:
+def _distinct(model: Any, tokenizer: Any, openings: int = 16, each: int = 6) -> list[MeasuredFigure]:
     """Of six continuations of one opening, at three temperatures; the mean over openings."""
     figures = []
     sources = [example.source for example in draw("story", "test", openings)]
@@ -202,7 +202,7 @@ def measure_seq2seq(model: Any, tokenizer: Any, count: int) -> Measured:
     return Measured(figures + tokenizer_figures(tokenizer), "\n\n".join([head, *shown]))
 
 
-def _summary_figures(examples: list[Example], made: list[str]) -> list[Figure]:
+def _summary_figures(examples: list[Example], made: list[str]) -> list[MeasuredFigure]:
     sources = {"model": made, "lead sentence": [lead(e.source) for e in examples], "nearest": nearest(examples)}
     best, average = {}, {}
     for name, texts in sources.items():
@@ -246,7 +246,7 @@ def nearest(examples: list[Example]) -> list[str]:
     return [known[int(row.argmax())].references[0] for row in close.toarray()]
 
 
-def _bleu_and_chrf(examples: list[Example], made: list[str]) -> list[Figure]:
+def _bleu_and_chrf(examples: list[Example], made: list[str]) -> list[MeasuredFigure]:
     """Corpus figures with the interval of 1,000 resamples; the note is sacreBLEU's own signature."""
     from sacrebleu.metrics import BLEU, CHRF
 
@@ -257,7 +257,9 @@ def _bleu_and_chrf(examples: list[Example], made: list[str]) -> list[Figure]:
         middle, half = float(score._mean), float(score._ci)
         # The card's table is split at bars.
         signature = str(metric.get_signature()).replace("|", " ")
-        figures.append(Figure(name, float(score.score), middle - half, min(100.0, middle + half), len(made), signature))
+        figures.append(
+            MeasuredFigure(name, float(score.score), middle - half, min(100.0, middle + half), len(made), signature)
+        )
     return figures
 
 
@@ -295,7 +297,9 @@ def _surge(row: dict[str, Any]) -> bool:
     return row["label"] == "toxic"
 
 
-def _out_of_domain(model: Any, tokenizer: Any, name: str, label: Callable[[dict[str, Any]], bool]) -> list[Figure]:
+def _out_of_domain(
+    model: Any, tokenizer: Any, name: str, label: Callable[[dict[str, Any]], bool]
+) -> list[MeasuredFigure]:
     from genai_lab.starter.recipes.toxicity import toxic_probabilities
 
     known = lines(SHARED / "data" / "toxicity" / f"{name}.jsonl.gz")

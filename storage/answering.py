@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from storage.feedback_tables import Annotator, Assignment, Campaign, Candidate, Item, Ranking
 
-Found = Any  # a row, whose fields are named in the query
+QueryRow = Any  # a row, whose fields are named in the query
 
 
 def _table(of: Any) -> Any:
@@ -111,7 +111,7 @@ def look_ahead(session: Session, keys_by_annotator: Mapping[int, str | None]) ->
     """Reads what `known` will be asked for: annotator id -> the key that they answer."""
     connection, ids = session.connection(), list(keys_by_annotator)
     people = {row.id: row for row in connection.execute(_WHO, {"ids": ids})}
-    assignments: dict[int, list[Found]] = {annotator_id: [] for annotator_id in ids}
+    assignments: dict[int, list[QueryRow]] = {annotator_id: [] for annotator_id in ids}
     for row in connection.execute(
         _MINE, {"ids": ids, "keys": [key for key in keys_by_annotator.values() if key is not None]}
     ):
@@ -126,7 +126,9 @@ def look_ahead(session: Session, keys_by_annotator: Mapping[int, str | None]) ->
     )
 
 
-def known(session: Session, annotator_id: int, key: str | None = None) -> tuple[Found | None, Sequence[Found]]:
+def find_annotator(
+    session: Session, annotator_id: int, key: str | None = None
+) -> tuple[QueryRow | None, Sequence[QueryRow]]:
     """The annotator with what counts of the campaign, None where there is none; what they have and have not answered,
     in the order given, and, if it is theirs, what has that key.
     """
@@ -138,11 +140,11 @@ def known(session: Session, annotator_id: int, key: str | None = None) -> tuple[
     return ahead[1:]
 
 
-def revision(session: Session, assignment_id: int, number: int) -> Found | None:
+def revision(session: Session, assignment_id: int, number: int) -> QueryRow | None:
     return session.connection().execute(_REVISION, {"one": assignment_id, "number": number}).one_or_none()
 
 
-def add_ranking(session: Session, row: Found, number: int, status: str, **fields: Any) -> None:
+def add_ranking(session: Session, row: QueryRow, number: int, status: str, **fields: Any) -> None:
     """The newest answer of an assignment; earlier ones stay as its history."""
     if row.revision >= 0:
         session.connection().execute(_OLD, {"one": row.id})
@@ -155,7 +157,7 @@ def hold(session: Session, ids: Sequence[int], until: datetime) -> None:
     session.connection().execute(update(ASSIGNMENTS).where(_GIVEN.id.in_(ids)).values(held_until=until))
 
 
-def next_items(session: Session, who: Found, count: int) -> list[Found]:
+def next_items(session: Session, who: QueryRow, count: int) -> list[QueryRow]:
     """(id, place, expired) of items with room that the annotator does not have; `expired` is the assignment that was
     theirs before, None for a new one.
     """
@@ -176,7 +178,7 @@ def give(session: Session, rows: Sequence[dict[str, Any]], again: Sequence[int],
         session.connection().execute(statement.values(status="held", held_until=until))
 
 
-def keys(session: Session, ids: Sequence[int]) -> dict[int, Found]:
+def keys(session: Session, ids: Sequence[int]) -> dict[int, QueryRow]:
     """assignment id -> (id, key, shown)."""
     if not ids:
         return {}
@@ -216,7 +218,7 @@ def expire(session: Session, campaign_id: int, now: datetime, lease: int) -> int
     return len(late)
 
 
-def repeatable(session: Session, annotator_id: int, distance: int) -> list[Found]:
+def repeatable(session: Session, annotator_id: int, distance: int) -> list[QueryRow]:
     """(item_id, shown) of answered items that were not shown a second time, without the last `apart`."""
     again = select(_GIVEN.item_id).where(_GIVEN.annotator_id == annotator_id, _GIVEN.repeat.is_(True))
     statement = select(_GIVEN.item_id, _GIVEN.shown).where(

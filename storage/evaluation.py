@@ -123,7 +123,7 @@ def add_responses(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 def add_generations(session: Session, rows: Sequence[tuple[int, dict[str, Any]]]) -> None:
     """Adds completions of systems that are not there yet."""
     for run_id in {run_id for run_id, _ in rows}:
-        mine = [keyed(row) for owner, row in rows if owner == run_id]
+        mine = [with_key(row) for owner, row in rows if owner == run_id]
         by_key = {(row["row_index"], row["sample_index"]): row for row in mine}
         query = select(Generation.row_index, Generation.sample_index).where(Generation.run_id == run_id)
         indices = {row_index for row_index, _ in by_key}
@@ -133,7 +133,7 @@ def add_generations(session: Session, rows: Sequence[tuple[int, dict[str, Any]]]
             session.execute(insert(Generation), missing)
 
 
-def keyed(row: dict[str, Any]) -> dict[str, Any]:
+def with_key(row: dict[str, Any]) -> dict[str, Any]:
     """The completion with both indices: a record of a job that began before there were two has the row's alone."""
     return row if "row_index" in row else row | {"row_index": row["sample_index"], "sample_index": 0}
 

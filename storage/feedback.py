@@ -14,7 +14,7 @@ ENDLESS = 1_000_000_000
 BLOCK = 500
 
 
-class Vote(NamedTuple):
+class CurrentAnswer(NamedTuple):
     """One current answer that counts. `groups` and `shown` hold candidate ids."""
 
     ranking: int
@@ -113,7 +113,7 @@ def widen(session: Session, campaign_id: int, count: int) -> None:
         session.execute(statement.values(room=Item.room + count))
 
 
-def answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assignment, Ranking]]:
+def find_answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assignment, Ranking]]:
     """What the annotator has answered, the newest first."""
     statement = (
         select(Assignment, Ranking)
@@ -125,7 +125,7 @@ def answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assi
     return [(row[0], row[1]) for row in session.execute(statement)]
 
 
-def votes(session: Session, campaign_id: int, through: int | None = None) -> list[Vote]:
+def votes(session: Session, campaign_id: int, through: int | None = None) -> list[CurrentAnswer]:
     """Current answers in the order given; with `through`, those that were current when that ranking was the last."""
     statement = (
         select(
@@ -155,7 +155,7 @@ def votes(session: Session, campaign_id: int, through: int | None = None) -> lis
             .group_by(Ranking.assignment_id)
         )
         statement = statement.where(Ranking.id.in_(last))
-    return [Vote(*row) for row in session.execute(statement)]
+    return [CurrentAnswer(*row) for row in session.execute(statement)]
 
 
 def last_ranking(session: Session, campaign_id: int) -> int:
@@ -248,7 +248,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def decided(session: Session, campaign_id: int) -> list[Item]:
+def find_decided(session: Session, campaign_id: int) -> list[Item]:
     """Items where the lead has decided, with their candidates."""
     statement = select(Item).where(Item.campaign_id == campaign_id, Item.decided.is_(True))
     return list(session.scalars(statement.options(selectinload(Item.candidates))))

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 
 import app as program
 from genai_lab.context import LabContext
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.services import databases, feedback, sessions
 from genai_lab.services.feedback import demos, links
 from genai_lab.web.identity import SESSION_COOKIE
@@ -34,7 +34,7 @@ NAMED = ("/config", "/gradio_api/queue/join", "/gradio_api/upload", "/gradio_api
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabContext, FastAPI]]:
     lab = open_lab(tmp_path_factory.mktemp("home"))
     lab.config = replace(lab.config, owner_password=PASSWORD)
-    tasks = [Task(f"p{n}", (Option("a", f"x{n}"), Option("b", f"y{n}"))) for n in range(3)]
+    tasks = [RankingTask(f"p{n}", (Option("a", f"x{n}"), Option("b", f"y{n}"))) for n in range(3)]
     feedback.create(lab, CampaignPlan("guarded", repeats=0.0), tasks)
     feedback.move(lab, "guarded", "open")
     yield lab, program.create(lab)
@@ -81,7 +81,7 @@ def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[LabContext
 
 def test_an_answer_that_can_never_be_kept_is_refused_for_good(guarded: tuple[LabContext, FastAPI]) -> None:
     lab, web = guarded
-    feedback.create(lab, CampaignPlan("odd"), [Task("p", (Option("a", "x"), Option("b", "y")))])
+    feedback.create(lab, CampaignPlan("odd"), [RankingTask("p", (Option("a", "x"), Option("b", "y")))])
     feedback.move(lab, "odd", "open")
     client = browser(web)
     place = client.get(links.invite(lab, "odd", "ann").path).headers["location"]
@@ -174,7 +174,7 @@ def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[LabContext, FastAP
 
 def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple[LabContext, FastAPI]) -> None:
     lab, web = guarded
-    feedback.create(lab, CampaignPlan("only read"), [Task("p", (Option("a", "x"), Option("b", "y")))])
+    feedback.create(lab, CampaignPlan("only read"), [RankingTask("p", (Option("a", "x"), Option("b", "y")))])
     feedback.move(lab, "only read", "open")
     client = browser(web)
     place = client.get(links.invite(lab, "only read", "ann").path).headers["location"]
@@ -203,7 +203,7 @@ def test_a_database_that_is_away_is_one_sentence(
     def away(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused, port 5432"))
 
-    monkeypatch.setattr(links, "allowed", away)
+    monkeypatch.setattr(links, "is_allowed", away)
     for got in (client.get(place), client.get(f"{place}state"), client.post(f"{place}next", json={})):
         assert (got.status_code, got.json()["error"]) == (503, databases.UNREACHABLE)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from genai_lab.services.feedback import CampaignView
     from genai_lab.services.feedback.demos import DemoView
     from genai_lab.services.feedback.exporting import Exported
-    from genai_lab.services.feedback.figures import AgreementView, Board, Person
+    from genai_lab.services.feedback.figures import AgreementView, AnnotatorFigures, Board
     from genai_lab.services.feedback.links import Link
 
 Choose = Callable[[str, list[str]], Any]
@@ -81,7 +81,7 @@ class Campaign(Future):
         """
         person = links.invite(self.context, self.id, annotator).annotator
         for count in itertools.count():
-            cards = ranking.more(self.context, person, (), 1).result(ANSWER_SECONDS)["cards"]
+            cards = ranking.next_cards(self.context, person, (), 1).result(ANSWER_SECONDS)["cards"]
             if not cards:
                 return count
             texts = [candidate["text"] for candidate in cards[0]["candidates"]]
@@ -91,7 +91,7 @@ class Campaign(Future):
             ranking.answer(self.context, person, sent).result(ANSWER_SECONDS)
         return 0
 
-    def annotators(self) -> "Table[Person]":
+    def annotators(self) -> "Table[AnnotatorFigures]":
         """Progress, pace and answers to gold items of each annotator."""
         return Table(figures.progress(self.context, self.id))
 

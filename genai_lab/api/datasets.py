@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.api.base import Handle, Table, wait_for_job
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
-from genai_lab.data.aliases import role_named
-from genai_lab.data.hub import Place
+from genai_lab.data.aliases import role_of
+from genai_lab.data.hub import HubDataset
 from genai_lab.errors import LabError, UnknownSetting
 from genai_lab.services import datasets
 from genai_lab.services.datasets import Order, VersionView
@@ -192,7 +192,7 @@ def order_of(
     plan = split if isinstance(split, SplitPlan) else split_plan(split, **split_options)
     mapping = _columns_by_role(roles)
     if kind == "hub":
-        place = Place(location, configuration, hub_split, revision)
+        place = HubDataset(location, configuration, hub_split, revision)
         name = name or location.rpartition("/")[2]
         return datasets.hub_order(place, name, mapping=mapping, split=plan, drop_bad=drop_bad)
     path = Path(source)
@@ -225,9 +225,7 @@ def _split_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def _columns_by_role(roles: Roles | None) -> dict[str, list[str]] | None:
     if roles is None:
         return None
-    return {
-        role_named(role): [columns] if isinstance(columns, str) else list(columns) for role, columns in roles.items()
-    }
+    return {role_of(role): [columns] if isinstance(columns, str) else list(columns) for role, columns in roles.items()}
 
 
 def _encoding(name: str) -> str:

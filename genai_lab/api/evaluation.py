@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from genai_lab.metrics import Classifier, Measured
     from genai_lab.services.evaluation import EvaluationView, ScoreView, SystemView
     from genai_lab.services.matrix import MatrixView
-    from genai_lab.services.matrix.estimating import Estimate
+    from genai_lab.services.matrix.estimating import MatrixEstimate
 
 
 class Matrix(Future):
@@ -76,12 +76,12 @@ class Matrix(Future):
 
     def as_dict(self) -> dict[str, Any]:
         view = self.view
-        return view.as_dict() | {"remembered": matrix.remembered(view)}
+        return view.as_dict() | {"remembered": matrix.count_remembered(view)}
 
     @property
     def title(self) -> str:
         view = self.view
-        return f"Matrix {self.id}: {view.title}, {view.status}. {matrix.remembered(view)}".rstrip()
+        return f"Matrix {self.id}: {view.title}, {view.status}. {matrix.count_remembered(view)}".rstrip()
 
 
 class Evaluation(Future):
@@ -175,7 +175,7 @@ class Matrices:
     def start(self, plan: matrix.MatrixPlan, *, title: str = "", after: Sequence[int] = ()) -> Matrix:
         return Matrix(self.context, matrix.start(self.context, plan, title=title, after=after).run_id)
 
-    def estimate(self, plan: matrix.MatrixPlan) -> "Estimate":
+    def estimate(self, plan: matrix.MatrixPlan) -> "MatrixEstimate":
         """What it would take: answers, those that the cache has, minutes."""
         return estimating.estimate(self.context, plan)
 

@@ -201,7 +201,7 @@ class Runs:
         wait_for_job(self.context, merge.job_id)
         return merge.model
 
-    def start_merge(self, adapter: Any, name: str = "") -> "training.Started":
+    def start_merge(self, adapter: Any, name: str = "") -> "training.StartedRun":
         """Queues the job that merges an adapter into its base."""
         return training.merge(self.context, name_of(adapter), name)
 

@@ -208,7 +208,7 @@ def _archive(lab: "Lab", options: argparse.Namespace) -> None:
 
 def mapping(pairs: list[str]) -> dict[str, list[str]]:
     """ROLE=COLUMN pairs as roles, also under names that others use; raises LabError for one without an equals sign."""
-    from genai_lab.data.aliases import role_named
+    from genai_lab.data.aliases import role_of
     from genai_lab.errors import LabError
 
     columns: dict[str, list[str]] = {}
@@ -216,7 +216,7 @@ def mapping(pairs: list[str]) -> dict[str, list[str]]:
         role, equals, column = pair.partition("=")
         if not equals or not role or not column:
             raise LabError(f"{pair!r} maps nothing; write ROLE=COLUMN, such as input=dialogue.")
-        columns.setdefault(role_named(role), []).append(column)
+        columns.setdefault(role_of(role), []).append(column)
     return columns
 
 

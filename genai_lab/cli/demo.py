@@ -89,7 +89,7 @@ def _change(lab: "Lab", options: argparse.Namespace) -> None:
 def _print(views: "Sequence[DemoView]", as_json: bool, is_list: bool) -> None:
     from genai_lab.services.feedback import demos
 
-    rows = demos.told(views)
+    rows = demos.rows_as_dicts(views)
     if as_json:
         return print_json(rows if is_list else rows[0])
     for row in rows:

@@ -166,7 +166,7 @@ def _fill(lab: "Lab", options: argparse.Namespace) -> None:
     made = prompting.preview(view.value, rows, options.row - 1, chat=chat, shots=shots)
     rendered, tokens, k = made.rendered, None, options.shots
     if options.model:
-        fitted = prompting.measured(lab.context, made, options.model, options.max_new_tokens)
+        fitted = prompting.measure_prompts(lab.context, made, options.model, options.max_new_tokens)
         rendered, tokens, k = fitted.rendered, fitted.tokens, fitted.k
     if options.json:
         return print_json(

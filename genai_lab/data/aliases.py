@@ -13,7 +13,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
 _ROLES = {alias: role for role, aliases in ALIASES.items() for alias in aliases}
 
 
-def role_named(name: str) -> str:
+def role_of(name: str) -> str:
     """The role that is meant by `name`, in any spelling; a name that is none comes back as it is."""
     key = name.strip().lower().replace("-", "_").replace(" ", "_")
     return _ROLES.get(key, key)

@@ -34,7 +34,7 @@ def answer(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
     size = 0
     try:
         for item in items_of(request):
-            batch.append(coded(item))
+            batch.append(encode_item(item))
             size += (
                 sum(len(cell) if isinstance(cell, str) else 16 for cell in item.values())
                 if isinstance(item, dict)
@@ -55,11 +55,11 @@ def answer(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def items_of(request: dict[str, Any]) -> Iterator[Item]:
     if "hub" in request:
-        return hub.rows(hub.Place(**request["hub"]))
+        return hub.rows(hub.HubDataset(**request["hub"]))
     return iter(read(Path(request["path"]), request["name"], FileOptions(**request["options"])))
 
 
-def coded(item: Item) -> Any:
+def encode_item(item: Item) -> Any:
     """An item as JSON: an object for a row, a list for what is wrong with it, a text for a note."""
     if isinstance(item, dict):
         return item

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from genai_lab.data import BadRow, Note
-from genai_lab.data.hub import Place
+from genai_lab.data.hub import HubDataset
 from genai_lab.data.readers import Item, kind_of
 from genai_lab.data.sniffing import FileOptions, NeedsChoice
 from genai_lab.errors import LabError
@@ -37,7 +37,7 @@ def read(path: Path, name: str = "", options: FileOptions | None = None) -> Iter
     yield from pool().read(request)
 
 
-def read_hub(dataset: Place) -> Iterator[Item]:
+def read_hub(dataset: HubDataset) -> Iterator[Item]:
     """As `hub.rows`, in a process of its own under limits, which knows the environment: tokens, proxies, caches."""
     yield from Pool(dict(os.environ)).read({"hub": asdict(dataset)}, once=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genai_lab.data import ROLES
-from genai_lab.data.aliases import ALIASES, role_named
+from genai_lab.data.aliases import ALIASES, role_of
 from genai_lab.errors import LabError
 
 Roles = dict[str, tuple[str, ...]]
@@ -85,12 +85,12 @@ def _like_labels(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
     return 2 <= len(different) <= len(values) // 5 and max(map(len, different)) <= 40
 
 
-def checked(roles: Mapping[str, Sequence[str]], columns: Sequence[str]) -> Roles:
+def check_roles(roles: Mapping[str, Sequence[str]], columns: Sequence[str]) -> Roles:
     """The roles as given; raises LabError for an unknown role or column, or two columns where one is wanted."""
     result: Roles = {}
     columns_by_role: dict[str, list[str]] = {}
     for named, names in roles.items():
-        columns_by_role.setdefault(role_named(named), []).extend(names)
+        columns_by_role.setdefault(role_of(named), []).extend(names)
     for role, names in columns_by_role.items():
         if role not in ROLES:
             raise LabError(f"There is no role {role[:100]!r}. Known: {', '.join(map(_with_aliases, ROLES))}.")

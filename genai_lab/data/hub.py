@@ -14,7 +14,7 @@ NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
-class Place:
+class HubDataset:
     """A dataset of the Hub. An empty `configuration` is its only or default one; an empty `split` means all of them,
     each row with its split in the column `split`.
     """
@@ -29,13 +29,13 @@ class Place:
             raise LabError(f"{self.repo[:100]!r} is no Hub id; write owner/name, such as knkarthick/dialogsum.")
 
 
-def configurations(dataset: Place) -> list[str]:
+def configurations(dataset: HubDataset) -> list[str]:
     """The names of its configurations; raises LabError."""
     with _told(dataset):
         return list(_library().get_dataset_config_names(dataset.repo, revision=dataset.revision or None))
 
 
-def splits(dataset: Place) -> list[str]:
+def splits(dataset: HubDataset) -> list[str]:
     with _told(dataset):
         library = _library()
         return list(
@@ -45,7 +45,7 @@ def splits(dataset: Place) -> list[str]:
         )
 
 
-def rows(dataset: Place) -> Iterator[Item]:
+def rows(dataset: HubDataset) -> Iterator[Item]:
     """All rows in their order, streamed; raises LabError."""
     with _told(dataset):
         library, number = _library(), 0
@@ -64,7 +64,7 @@ def rows(dataset: Place) -> Iterator[Item]:
                 yield plain_row(fields, number)
 
 
-def split_column(dataset: Place, names: list[str]) -> str:
+def split_column(dataset: HubDataset, names: list[str]) -> str:
     """The column that tells the splits of a dataset read whole, where its splits are ones that the lab knows."""
     split_names = {*SPLITS, "val", "valid", "dev", "eval"}
     return "split" if not dataset.split and names and set(names) <= split_names else ""
@@ -78,7 +78,7 @@ def _library() -> Any:
 
 
 @contextmanager
-def _told(dataset: Place) -> Iterator[None]:
+def _told(dataset: HubDataset) -> Iterator[None]:
     """Whatever the library raises, as one sentence."""
     try:
         yield
@@ -90,7 +90,7 @@ def _told(dataset: Place) -> Iterator[None]:
         raise LabError(_sentence(dataset, problem)) from problem
 
 
-def _sentence(dataset: Place, problem: Exception) -> str:
+def _sentence(dataset: HubDataset, problem: Exception) -> str:
     kind, text = type(problem).__name__, " ".join(str(problem).split())
     where = dataset.repo + (f" ({dataset.configuration})" if dataset.configuration else "")
     if "gated" in text.lower() or kind == "GatedRepoError":

@@ -19,7 +19,7 @@ SPLIT_NAMES = {*SPLITS, "val", "valid", "dev", "eval", "training", "testing"}
 NaN = Callable[[], None]
 
 
-def parsed(text: str, on_nan: NaN | None = None) -> Any:
+def parse_json(text: str, on_nan: NaN | None = None) -> Any:
     """JSON as the standard has it, at most DEEPEST levels deep; raises LabError.
 
     A NaN is null, and `on_nan` is called for it; Infinity is refused.

@@ -14,7 +14,7 @@ from typing import IO, Any
 from genai_lab.data import SPLIT, BadRow, BadRows, Note
 from genai_lab.data.formulas import GUARD, release
 from genai_lab.data.header import MOST_COLUMNS, OLD_SPLIT, checked_names, with_names
-from genai_lab.data.json_files import by_lines, parsed, read_document, rows_by_line, single_line, table_of
+from genai_lab.data.json_files import by_lines, parse_json, read_document, rows_by_line, single_line, table_of
 from genai_lab.data.sniffing import LOOKED_AT, FileOptions, NeedsChoice, encoding_of, layout_of, no_text
 from genai_lab.data.sniffing import NAMES as SEPARATOR_NAMES
 from genai_lab.errors import LabError
@@ -223,7 +223,7 @@ def _json_lines(stream: IO[str], options: FileOptions, alone: bool = False) -> I
 
 def _item(line: str, number: int, nulls: "_Nulls") -> Item:
     try:
-        return _object(parsed(line, lambda: nulls.add(number)))
+        return _object(parse_json(line, lambda: nulls.add(number)))
     except LabError as problem:
         return BadRow(number, getattr(problem, "column", None), str(problem))
 
@@ -234,7 +234,7 @@ def _json(stream: IO[str], options: FileOptions) -> Iterator[Item]:
         raise LabError("The file is empty; it must hold a list of objects.")
     nulls = _Nulls()
     try:
-        document = parsed(text, lambda: nulls.add(0))
+        document = parse_json(text, lambda: nulls.add(0))
     except LabError as problem:
         if not str(problem).startswith("extra data"):
             raise LabError(f"The file is no valid JSON: {problem}.") from None

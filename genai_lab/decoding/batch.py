@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from genai_lab.decoding.fused_layers import fused
-from genai_lab.decoding.kv_cache import joined, picked
+from genai_lab.decoding.fused_layers import fuse_layers
+from genai_lab.decoding.kv_cache import join_caches, pick_rows
 from genai_lab.decoding.prefill import Network, PrefillInput, additive, read
-from genai_lab.decoding.traced_step import FEW_ROWS, LARGEST, can_be_traced, packs, same_logits, tables_of, traced
+from genai_lab.decoding.traced_step import FEW_ROWS, LARGEST, can_be_traced, packs, same_logits, tables_of, trace_step
 from genai_lab.memory import release
 
 log = logging.getLogger(__name__)
@@ -52,11 +52,11 @@ class Batch:
             self._starts = [s + width - _width(self._cache) for s in self._starts]
             self._starts += [s + width - _width(cache) for s in starts]
             if self.network.seq2seq:
-                joined(self._cache.self_attention_cache, cache.self_attention_cache, pad_left=True)
-                joined(self._cache.cross_attention_cache, cache.cross_attention_cache, pad_left=False)
+                join_caches(self._cache.self_attention_cache, cache.self_attention_cache, pad_left=True)
+                join_caches(self._cache.cross_attention_cache, cache.cross_attention_cache, pad_left=False)
                 self._source = _stacked(self._source, source)
             else:
-                joined(self._cache, cache, pad_left=True)
+                join_caches(self._cache, cache, pad_left=True)
         self.rows += rows
         self._seen += lengths
         self.next_ids += [0] * len(rows)
@@ -92,9 +92,9 @@ class Batch:
             return
         trim = min(self._starts)
         self._starts = [start - trim for start in self._starts]
-        picked(self._own(), places, trim)
+        pick_rows(self._own(), places, trim)
         if self.network.seq2seq:
-            picked(self._cache.cross_attention_cache, places)
+            pick_rows(self._cache.cross_attention_cache, places)
             self._source = self._source[places] if self._source is not None else None
 
     def _quick_step(self) -> torch.Tensor:
@@ -147,9 +147,9 @@ def attach_traced_step(network: Network, largest: int = LARGEST) -> None:
         batch = Batch(network)
         batch.join(_texts((2, 4)))
         network.quick_rows = sys.maxsize if packs(network.module) else FEW_ROWS
-        for context in (fused, nullcontext):
+        for context in (fuse_layers, nullcontext):
             with context(network.module):
-                network.quick = traced(network.module, network.seq2seq, network.positions, batch.inputs())
+                network.quick = trace_step(network.module, network.seq2seq, network.positions, batch.inputs())
             if network.quick is not None and _same(network, plain):
                 return
             network.quick = None

@@ -13,7 +13,7 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 @contextmanager
-def fused(module: Any) -> Iterator[None]:
+def fuse_layers(module: Any) -> Iterator[None]:
     """While it lasts, the module takes siblings as one product, an RMS norm in five operations, attention as products.
 
     For one query a row, two products are faster than a flash kernel. A graph traced meanwhile keeps all that; whether

@@ -73,41 +73,41 @@ def new_cache(layers: int, slack: int = SLACK) -> Any:
     return Cache(layers=[BufferLayer(slack) for _ in range(layers)])
 
 
-def filled(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+def filled_columns(cache: Any, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys and values of a layer, (B, H, size, D)."""
     buffer = cache.layers[layer]
     return buffer.keys[:, :, : buffer.size], buffer.values[:, :, : buffer.size]
 
 
-def expanded(cache: Any, rows: int, slack: int = SLACK) -> Any:
+def expand_rows(cache: Any, rows: int, slack: int = SLACK) -> Any:
     """A cache of one row repeated for `rows` rows, with room for `slack` more columns."""
     wider = new_cache(len(cache.layers), slack)
     for layer in range(len(cache.layers)):
-        keys, values = filled(cache, layer)
+        keys, values = filled_columns(cache, layer)
         wider.layers[layer].rebuilt(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1))
     return wider
 
 
-def picked(cache: Any, rows: list[int], trim: int = 0) -> None:
+def pick_rows(cache: Any, rows: list[int], trim: int = 0) -> None:
     """Keeps these rows, in this order, without the first `trim` columns."""
     for layer in range(len(cache.layers)):
-        keys, values = filled(cache, layer)
+        keys, values = filled_columns(cache, layer)
         cache.layers[layer].rebuilt(keys[rows, :, trim:], values[rows, :, trim:])
 
 
-def joined(cache: Any, other: Any, pad_left: bool) -> None:
+def join_caches(cache: Any, other: Any, pad_left: bool) -> None:
     """Adds the rows of `more`; the shorter side is padded on the left (or right) with zeros."""
     for layer in range(len(cache.layers)):
-        ours, theirs = filled(cache, layer), filled(other, layer)
+        ours, theirs = filled_columns(cache, layer), filled_columns(other, layer)
         width = max(ours[0].shape[2], theirs[0].shape[2])
         both = [
-            torch.cat([padded(a, width, pad_left), padded(b, width, pad_left)])
+            torch.cat([pad_table(a, width, pad_left), pad_table(b, width, pad_left)])
             for a, b in zip(ours, theirs, strict=True)
         ]
         cache.layers[layer].rebuilt(*both)
 
 
-def padded(table: torch.Tensor, width: int, pad_left: bool) -> torch.Tensor:
+def pad_table(table: torch.Tensor, width: int, pad_left: bool) -> torch.Tensor:
     """(B, H, n, D) -> (B, H, width, D)."""
     missing = width - table.shape[2]
     if not missing:

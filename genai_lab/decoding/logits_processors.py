@@ -118,7 +118,7 @@ def active_filters(sampling: Sampling) -> list[LogitsProcessor]:
     return [item for item in FILTERS if item.active(sampling)]
 
 
-def filtered(
+def apply_processors(
     logits: torch.Tensor,
     samplings: Sequence[Sampling],
     past: Sequence[History],

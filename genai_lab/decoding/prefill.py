@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import EncoderDecoderCache
 
-from genai_lab.decoding.kv_cache import SLACK, expanded, new_cache, picked
+from genai_lab.decoding.kv_cache import SLACK, expand_rows, new_cache, pick_rows
 from genai_lab.decoding.soft_prompt import SoftPrompt
 from genai_lab.memory import machine_memory
 from genai_lab.models.sizing import cached_numbers
@@ -91,7 +91,7 @@ class Network:
     def _begun(self, ids: tuple[int, ...], soft: SoftPrompt | None) -> Any:
         cache = new_cache(self.layers, 0)
         if ids:
-            cache = cache if soft is None else expanded(self.prefix((), soft), 1, len(ids))
+            cache = cache if soft is None else expand_rows(self.prefix((), soft), 1, len(ids))
             self.module(input_ids=self.table([list(ids)]), past_key_values=cache, use_cache=True, **self.last_only)
         elif soft is not None and soft.keys_values is not None:
             for layer, pair in zip(cache.layers, soft.keys_values, strict=True):
@@ -127,10 +127,10 @@ def read(network: Network, rows: list[Any]) -> PrefillResult:
     if len(once) == len(rows):
         return result
     if network.seq2seq:
-        picked(result.cache.self_attention_cache, places)
-        picked(result.cache.cross_attention_cache, places)
+        pick_rows(result.cache.self_attention_cache, places)
+        pick_rows(result.cache.cross_attention_cache, places)
     else:
-        picked(result.cache, places)
+        pick_rows(result.cache, places)
     source = result.source[places] if result.source is not None else None
     return PrefillResult(result.cache, [result.starts[index] for index in places], source, result.logits[places])
 
@@ -142,7 +142,7 @@ def _read_texts(network: Network, rows: list[Any]) -> PrefillResult:
     starts = [width - (len(row.prompt) - len(shared)) for row in rows]
     ids = [[row.prompt[0]] * start + row.prompt[len(shared) :] for row, start in zip(rows, starts, strict=True)]
     slack = width + _slack(rows)
-    cache = expanded(network.prefix(shared, soft), len(rows), slack) if prefix_length else new_cache(network.layers)
+    cache = expand_rows(network.prefix(shared, soft), len(rows), slack) if prefix_length else new_cache(network.layers)
     # A shorter rest is padded between what is known and itself; the known columns are moved behind it later.
     mask = [[1] * prefix_length + [0] * start + [1] * (width - start) for start in starts]
     extra = {}
@@ -177,7 +177,10 @@ def _read_pairs(network: Network, rows: list[Any]) -> PrefillResult:
     decoder = [[row.decoder_prefix[0]] * start + row.decoder_prefix for row, start in zip(rows, starts, strict=True)]
     decoder_cache, cached = new_cache(network.layers), 0
     if soft is not None and soft.keys_values is not None:
-        decoder_cache, cached = expanded(network.prefix((), soft), len(rows), prefix_length + _slack(rows)), soft.size
+        decoder_cache, cached = (
+            expand_rows(network.prefix((), soft), len(rows), prefix_length + _slack(rows)),
+            soft.size,
+        )
     mask_table = network.table([[1] * cached + [0] * start + [1] * (prefix_length - start) for start in starts])
     cache = EncoderDecoderCache(decoder_cache, new_cache(network.layers, slack=0))
     logits = network.module(

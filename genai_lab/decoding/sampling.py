@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 
 from genai_lab.decoding import Stage, Token, numpy_sampling
-from genai_lab.decoding.logits_processors import SHORT, WHOLE, draw, filtered, topk_prefilter
+from genai_lab.decoding.logits_processors import SHORT, WHOLE, apply_processors, draw, topk_prefilter
 
 # These change no order among the tokens that they leave, so that the most probable ones need no new search.
 KEEP_ORDER = ("model", "temperature", "top-k", "top-p", "min-p")
@@ -79,13 +79,13 @@ def next_tokens(rows: Sequence[Any], logits: torch.Tensor, text: Callable[[int],
     samplings, past = [row.sampling for row in rows], [row.context for row in rows]
     trace = Trace(rows, text, logits) if any(row.trace for row in rows) else None
     record = trace.add if trace else None
-    final = filtered(logits, samplings, past, record, WHOLE)
+    final = apply_processors(logits, samplings, past, record, WHOLE)
     short = topk_prefilter(final, samplings)
     if short is not None:
         final = final.gather(1, short)
         if trace:
             trace.narrow(final, short)
-    final = filtered(final, samplings, past, record, SHORT)
+    final = apply_processors(final, samplings, past, record, SHORT)
     picked, shares = _picked(final, rows)
     if short is not None:
         picked = short.gather(1, picked)

@@ -150,7 +150,7 @@ def same_logits(expected: list[torch.Tensor], actual: list[torch.Tensor]) -> boo
     )
 
 
-def traced(module: Any, seq2seq: bool, positions: bool, example: tuple[torch.Tensor, ...]) -> Any:
+def trace_step(module: Any, seq2seq: bool, positions: bool, example: tuple[torch.Tensor, ...]) -> Any:
     """The step as a graph; None where the model cannot be traced."""
     step = _PairStep(module) if seq2seq else _Step(module, positions)
     try:

@@ -52,13 +52,13 @@ class HarnessResult:
     figures: tuple[HarnessFigure, ...]
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     return importlib.util.find_spec("lm_eval") is not None
 
 
-def required() -> None:
+def require() -> None:
     """Raises LabError where the harness is not installed."""
-    if not installed():
+    if not is_installed():
         raise LabError(MISSING)
 
 
@@ -78,7 +78,7 @@ def run(
     folder: Path | None = None,
 ) -> list[HarnessResult]:
     """The tasks on a loaded transformers model; raises LabError for an unknown task or data that cannot be had."""
-    required()
+    require()
     from lm_eval import simple_evaluate
     from lm_eval.models.huggingface import HFLM
 
@@ -106,7 +106,7 @@ def run(
 
 
 def _manager(folder: Path | None) -> Any:
-    required()
+    require()
     from lm_eval.tasks import TaskManager
 
     if folder is not None and not folder.is_dir():

@@ -108,7 +108,7 @@ def compare(a: Sample, b: Sample, *, bounds: Bounds = (None, None), seed: int = 
     )
 
 
-def corrected(ps: Sequence[float]) -> list[float]:
+def correct_p_values(ps: Sequence[float]) -> list[float]:
     """Holm's step-down correction (1979): the chance of any false alarm stays below 5 %."""
     order = sorted(range(len(ps)), key=lambda index: ps[index])
     adjusted, least = [0.0] * len(ps), 0.0

@@ -9,7 +9,7 @@ _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
-class Vote:
+class MajorityVote:
     """The answer that most give, the index of the first that gives it, and the share of those that do."""
 
     answer: str
@@ -17,11 +17,11 @@ class Vote:
     share: float
 
 
-def majority(answers: Sequence[str]) -> Vote:
+def majority(answers: Sequence[str]) -> MajorityVote:
     """The most frequent answer that is not empty; of equally frequent ones the first. Takes one answer or more."""
     counts = Counter(answer for answer in answers if answer) or Counter(answers)
     answer, count = counts.most_common(1)[0]
-    return Vote(answer, answers.index(answer), count / len(answers))
+    return MajorityVote(answer, answers.index(answer), count / len(answers))
 
 
 def _last_number(text: str) -> str:

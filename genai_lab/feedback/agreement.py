@@ -24,7 +24,7 @@ MOST_PAIRED = 8
 
 
 @dataclass(frozen=True)
-class Figure:
+class AgreementValue:
     """A value with its interval and the number of items it rests on; where it is None, `why` says why."""
 
     value: float | None
@@ -52,7 +52,7 @@ class Apart:
 
 def agreement(
     votes: Votes, categories: int = 3, clusters: Sequence[int] | None = None, seed: int = 0
-) -> dict[str, Figure]:
+) -> dict[str, AgreementValue]:
     """All figures by name. Raises nothing: what is undefined says so.
 
     "percent agreement": pairs of annotators of a unit that say the same. "Cohen's kappa": the mean over pairs of
@@ -72,7 +72,7 @@ def agreement(
         *(f"Krippendorff's alpha, {form}" for form in _FORMS),
     )
     if why:
-        return dict.fromkeys(names, Figure(None, None, None, n, why))
+        return dict.fromkeys(names, AgreementValue(None, None, None, n, why))
     _, cluster_index = np.unique(cluster_ids[several], return_inverse=True)
     parts = _Parts(counts[several], cluster_index, n)
     tables, why_not = _tables(votes[several], cluster_index, n, categories)
@@ -96,7 +96,7 @@ def agreement(
     figures = {name: _made(values[name], np.concatenate(resampled[name]), n) for name in statistics_by_name}
     fleiss_reason = "Fleiss' kappa needs the same number of votes on every item; read Krippendorff's alpha instead."
     reasons = {"Cohen's kappa": why_not, "Fleiss' kappa": fleiss_reason}
-    return {name: figures.get(name) or Figure(None, None, None, n, reasons.get(name, "")) for name in NAMES}
+    return {name: figures.get(name) or AgreementValue(None, None, None, n, reasons.get(name, "")) for name in NAMES}
 
 
 def _undefined(votes: Votes, counts: NDArray[np.int64], several: NDArray[np.bool_], n: int) -> str:
@@ -131,12 +131,12 @@ class _Parts:
         return sums[:, : c * c].reshape(-1, c, c), sums[:, c * c : end], sums[:, end] / sums[:, end + 1]
 
 
-def _made(value: float, resampled: Floats, n: int) -> Figure:
+def _made(value: float, resampled: Floats, n: int) -> AgreementValue:
     finite = resampled[np.isfinite(resampled)]
     if not np.isfinite(value) or not len(finite):
-        return Figure(None, None, None, n, "All answers are the same, so that this is undefined.")
+        return AgreementValue(None, None, None, n, "All answers are the same, so that this is undefined.")
     low, high = np.quantile(finite, (0.025, 0.975))
-    return Figure(value, float(low), float(high), n)
+    return AgreementValue(value, float(low), float(high), n)
 
 
 def _resampled(sums: Floats, seed: int) -> Iterator[Floats]:
@@ -215,7 +215,7 @@ def _cohen(sums: Floats, categories: int) -> Floats:
     return _over(np.where(defined, kappas, 0.0).sum(1), defined.sum(1).astype(np.float64))
 
 
-def clustered(hits: Floats, sizes: Floats) -> tuple[float, float]:
+def clustered_share(hits: Floats, sizes: Floats) -> tuple[float, float]:
     """95 % interval of a share whose `sizes` answers of each cluster go together; (0, 1) where there are none.
 
     Wilson's interval over as many answers as independent ones would be worth (Kish, 1965; Korn and Graubard, 1998).
@@ -259,7 +259,7 @@ def against_the_rest(votes: Votes, categories: int = 3, clusters: Sequence[int] 
     )
     result = []
     for annotator, (hits, sizes) in counts_by_annotator.items():
-        low, high = clustered(hits, sizes)
+        low, high = clustered_share(hits, sizes)
         differs = len(counts_by_annotator) > 2 and _below(hits, sizes, every[0] - hits, every[1] - sizes) < 0.05 / len(
             counts_by_annotator
         )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genai_lab.feedback import verdicts
-from genai_lab.feedback.agreement import clustered
+from genai_lab.feedback.agreement import clustered_share
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def position(
 
 def _share(hits: NDArray[Any], sizes: NDArray[Any], p: float | None = None) -> Share:
     n = int(sizes.sum())
-    return Share(float(hits.sum()) / n if n else None, *clustered(hits, sizes), n, p if n else None)
+    return Share(float(hits.sum()) / n if n else None, *clustered_share(hits, sizes), n, p if n else None)
 
 
 def _by_chance(leads: NDArray[np.int64]) -> float:

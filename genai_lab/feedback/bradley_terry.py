@@ -43,7 +43,7 @@ class Ballot:
 
 
 @dataclass(frozen=True)
-class Line:
+class LeaderboardRow:
     """One system: `score` on Elo's scale around 1000, `low` to `high` its 95 % interval, `rank` with its own."""
 
     system: str
@@ -69,7 +69,7 @@ class Fit:
     strengths: Floats
     covariance: Floats
     tie: float | None
-    lines: tuple[Line, ...]
+    lines: tuple[LeaderboardRow, ...]
     notes: tuple[str, ...] = ()
     length: tuple[float, float, float] | None = None
     resampled: Floats = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
@@ -227,7 +227,7 @@ def _resampled(ballot: Ballot, rows: Floats, counts: Floats, resamples: int, see
     return resampled.reshape(resamples, *counts.shape)
 
 
-def _lines(systems: Sequence[str], strengths: Floats, resampled: Floats, ballot: Ballot) -> tuple[Line, ...]:
+def _lines(systems: Sequence[str], strengths: Floats, resampled: Floats, ballot: Ballot) -> tuple[LeaderboardRow, ...]:
     low, high = np.quantile(resampled, (0.025, 0.975), axis=0)
     ranks = (-resampled).argsort(1).argsort(1) + 1
     best, worst = np.quantile(ranks, (0.025, 0.975), axis=0)
@@ -237,7 +237,7 @@ def _lines(systems: Sequence[str], strengths: Floats, resampled: Floats, ballot:
         here = (ballot.first == index) | (ballot.second == index)
         outcomes = np.where(ballot.first == index, ballot.outcome, -ballot.outcome)[here]
         lines.append(
-            Line(
+            LeaderboardRow(
                 systems[index],
                 MEAN + SCALE * float(strengths[index]),
                 MEAN + SCALE * float(low[index]),
@@ -275,7 +275,7 @@ def _notes(systems: Sequence[str], ballot: Ballot) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Cell:
+class WinShare:
     """How one system fares against another: share of decided votes with Wilson's interval."""
 
     wins: float
@@ -286,11 +286,11 @@ class Cell:
     high: float
 
 
-def win_matrix(size: int, ballot: Ballot) -> list[list[Cell | None]]:
+def win_matrix(size: int, ballot: Ballot) -> list[list[WinShare | None]]:
     """[i][j]: i against j, None on the diagonal; a tie counts half a win."""
     from genai_lab.evaluation.statistics import wilson
 
-    matrix: list[list[Cell | None]] = [[None] * size for _ in range(size)]
+    matrix: list[list[WinShare | None]] = [[None] * size for _ in range(size)]
     wins = np.zeros((size, size))
     ties = np.zeros((size, size))
     for a, b, sign in ((ballot.first, ballot.second, 1), (ballot.second, ballot.first, -1)):
@@ -302,7 +302,7 @@ def win_matrix(size: int, ballot: Ballot) -> list[list[Cell | None]]:
                 n = wins[i, j] + wins[j, i] + ties[i, j]
                 half = wins[i, j] + ties[i, j] / 2
                 low, high = wilson(half / n, n) if n else (0.0, 1.0)
-                matrix[i][j] = Cell(wins[i, j], ties[i, j], wins[j, i], half / n if n else None, low, high)
+                matrix[i][j] = WinShare(wins[i, j], ties[i, j], wins[j, i], half / n if n else None, low, high)
     return matrix
 
 
@@ -326,7 +326,7 @@ def votes_needed(
     return max(0, int(np.ceil((needed_information - collected_information) / information)))
 
 
-def between(fitted: Fit, a: int, b: int) -> tuple[float, float, float, int | None]:
+def compare_systems(fitted: Fit, a: int, b: int) -> tuple[float, float, float, int | None]:
     """(gap a - b in points, its interval, how many more votes tell them apart)."""
     gap = fitted.strengths[a] - fitted.strengths[b]
     low, high = np.quantile(fitted.resampled[:, a] - fitted.resampled[:, b], (0.025, 0.975))

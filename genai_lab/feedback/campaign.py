@@ -74,7 +74,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Task:
+class RankingTask:
     """A prompt with its candidates. `gold` is the known order as groups of places among the options."""
 
     prompt: str

@@ -36,7 +36,7 @@ def names(systems: Iterable[str]) -> set[str]:
     return {part for part in parts if len(part) >= SHORTEST and part.lower() not in COMMON}
 
 
-def masked(text: str, names: re.Pattern[str] | None) -> str | None:
+def mask_names(text: str, names: re.Pattern[str] | None) -> str | None:
     """The text with every name hidden, None where it holds none."""
     if names is None:
         return None

@@ -45,7 +45,7 @@ def pairs_of(groups: Sequence[Sequence[int]]) -> Iterable[tuple[int, int, float,
             yield better, worse, weight, float(rank[worse] - rank[better])
 
 
-def aggregated(pairs: Iterable[Pair], answers: Mapping[int, int]) -> list[Pair]:
+def aggregate_pairs(pairs: Iterable[Pair], answers: Mapping[int, int]) -> list[Pair]:
     """One pair for each two candidates of an item, by the majority of annotators; even votes give none.
 
     `answers` is how many rankings an item has. The weight is the mean weight times the majority's lead,
@@ -70,7 +70,7 @@ def aggregated(pairs: Iterable[Pair], answers: Mapping[int, int]) -> list[Pair]:
     return result
 
 
-def formed(pair: Mapping[str, Any], form: str) -> dict[str, Any]:
+def format_pair(pair: Mapping[str, Any], form: str) -> dict[str, Any]:
     """A pair as TRL reads it: explicit {prompt, chosen, rejected}, implicit without the prompt's own column."""
     if form not in FORMS:
         raise BadSetting("form", form, f"one of {', '.join(FORMS)}")

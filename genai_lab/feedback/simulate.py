@@ -12,7 +12,7 @@ Groups = list[list[int]]
 
 
 @dataclass(frozen=True)
-class Person:
+class SimulatedAnnotator:
     """`skill` scales the strengths (0 guesses, 1 draws from the model), `side` is added to what is shown first (in
     log-strength), `tie` is Davidson's tie parameter as a factor, 0 for somebody who never ties.
     """
@@ -22,7 +22,7 @@ class Person:
     tie: float = 0.5
 
 
-def ballot(strengths: Sequence[float], votes: int, people: Sequence[Person], seed: int = 0) -> Ballot:
+def ballot(strengths: Sequence[float], votes: int, people: Sequence[SimulatedAnnotator], seed: int = 0) -> Ballot:
     """Votes of these annotators by turns on random pairs of systems."""
     draw = np.random.default_rng(seed)
     size = len(strengths)
@@ -41,7 +41,7 @@ def ballot(strengths: Sequence[float], votes: int, people: Sequence[Person], see
     return Ballot(first, second, outcome.astype(np.int64), np.ones(votes))
 
 
-def ranking(strengths: Sequence[float], person: Person, draw: np.random.Generator) -> list[int]:
+def ranking(strengths: Sequence[float], person: SimulatedAnnotator, draw: np.random.Generator) -> list[int]:
     """An order of all candidates, the best first (Plackett-Luce, drawn by Gumbel noise); the first shown may lead."""
     noise = draw.gumbel(size=len(strengths))
     side = person.side * np.linspace(1, 0, len(strengths))

@@ -47,7 +47,7 @@ class Bleu:
         texts = [text for row in references for text in row]
         tokenizer = _suited(texts) if settings.tokenize == AUTO else settings.tokenize
         scorer = BLEU(tokenize=tokenizer, lowercase=settings.lowercase)
-        result = summed(scorer, "bleu", _bleu, predictions, references)
+        result = sum_statistics(scorer, "bleu", _bleu, predictions, references)
         advice = "choose auto, zh or char"
         if tokenizer in BY_SPACE and (warnings := tokenizing.unspaced_warning(texts, tokenizer, advice)):
             result.detail["warnings"] = warnings
@@ -61,7 +61,7 @@ def _suited(texts: Sequence[str]) -> str:
     return "zh" if tokenizing.is_chinese(texts) else "char"
 
 
-def summed(
+def sum_statistics(
     scorer: Any,
     figure: str,
     combine: Callable[[Array], Array],
@@ -72,8 +72,8 @@ def summed(
 
     Both sides are composed (NFC) first, so that one letter written in two ways counts as one.
     """
-    composed = tokenizing.composed(predictions)
-    streams = transposed([tokenizing.composed(row) for row in references])
+    composed = tokenizing.compose_characters(predictions)
+    streams = transpose_references([tokenizing.compose_characters(row) for row in references])
     scorer._check_corpus_score_args(composed, streams)
     parts = np.array(scorer._extract_corpus_statistics(composed, streams), dtype=float)
     return Rows({figure: Sample(parts, combine, shown=combine(parts).tolist())}, str(scorer.get_signature()))
@@ -95,7 +95,7 @@ def _bleu(sums: Array) -> Array:
     return np.where(defined, 100 * brevity * means, 0.0)
 
 
-def transposed(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
+def transpose_references(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
     """sacreBLEU wants one stream a reference; rows with fewer have None."""
     most = max(len(row) for row in references)
     return [[row[index] if index < len(row) else None for row in references] for index in range(most)]

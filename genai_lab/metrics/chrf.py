@@ -8,7 +8,7 @@ import numpy as np
 
 from genai_lab.evaluation.sample import Array, Figure
 from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
-from genai_lab.metrics.bleu import summed
+from genai_lab.metrics.bleu import sum_statistics
 
 BETA = 2
 
@@ -35,7 +35,7 @@ class Chrf:
     ) -> Rows:
         from sacrebleu.metrics import CHRF
 
-        return summed(CHRF(word_order=settings.word_order), "chrf", _chrf, predictions, references)
+        return sum_statistics(CHRF(word_order=settings.word_order), "chrf", _chrf, predictions, references)
 
 
 def _chrf(sums: Array) -> Array:

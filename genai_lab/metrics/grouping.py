@@ -29,7 +29,7 @@ def flat_texts(groups: Groups) -> list[str]:
     return [text for group in groups for text in group]
 
 
-def repeated(references: Sequence[Sequence[str]], groups: Groups) -> Sequence[Sequence[str]]:
+def repeat_references(references: Sequence[Sequence[str]], groups: Groups) -> Sequence[Sequence[str]]:
     """The references of each completion, where there are some for each row."""
     if len(references) != len(groups):
         return references
@@ -43,15 +43,15 @@ def row_samples(
     # Metrics of plugins that were written before there were several name no number.
     if getattr(metric, "predictions_per_row", "one") == "several":
         return metric.rows(groups, references, settings, model)
-    rows = metric.rows(flat_texts(groups), repeated(references, groups), settings, model)
+    rows = metric.rows(flat_texts(groups), repeat_references(references, groups), settings, model)
     sizes = np.array([len(group) for group in groups])
     if sizes.max() == 1:
         return rows
-    samples = {name: averaged(sample, sizes) for name, sample in rows.samples.items()}
+    samples = {name: average_rows(sample, sizes) for name, sample in rows.samples.items()}
     return replace(rows, samples=samples)
 
 
-def averaged(sample: Sample, sizes: Sizes) -> Sample:
+def average_rows(sample: Sample, sizes: Sizes) -> Sample:
     """One entry a row of a sample of completions: the mean of its values, or the total of its sums.
 
     Undefined completions do not count; a row without any other is undefined.
@@ -90,7 +90,7 @@ def completion_values(name: str, groups: Groups, references: Sequence[Sequence[s
     The metric's first figure counts, with its default settings.
     """
     metric = METRICS.get(name)
-    rows = metric.rows(flat_texts(groups), repeated(references, groups), metric.settings())
+    rows = metric.rows(flat_texts(groups), repeat_references(references, groups), metric.settings())
     values = rows.samples[metric.figures[0].name].values
     cuts = np.cumsum([len(group) for group in groups])[:-1]
     return np.split(np.array([np.nan if value is None else value for value in values]), cuts), rows.signature

@@ -11,7 +11,7 @@ from genai_lab.metrics import tokenizing
 from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 CUTS: dict[str, tuple[Callable[[str], list[str]], str]] = {
-    "auto": (tokenizing.spaced, "words by space, characters in scripts without spaces"),
+    "auto": (tokenizing.separate_words, "words by space, characters in scripts without spaces"),
     "spaces": (str.split, "words by space"),
     "words": (tokenizing.words, "words by Unicode"),
     "characters": (tokenizing.characters, "characters by Unicode"),

@@ -26,7 +26,7 @@ def squad(text: str) -> list[str]:
 def unicode_words(text: str) -> list[str]:
     """As SQuAD's, but without all punctuation, and by character in scripts without spaces (Lewis et al., 2020)."""
     plain = tokenizing.without_punctuation(tokenizing.normal(text))
-    return tokenizing.spaced(_ARTICLES.sub(" ", plain))
+    return tokenizing.separate_words(_ARTICLES.sub(" ", plain))
 
 
 CUTS: dict[str, tuple[Callable[[str], list[str]], str]] = {

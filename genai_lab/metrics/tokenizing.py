@@ -31,7 +31,7 @@ def normal(text: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def composed(texts: Iterable[str]) -> list[str]:
+def compose_characters(texts: Iterable[str]) -> list[str]:
     """The texts in NFC, in which a letter and its accent are one character."""
     return [unicodedata.normalize("NFC", text) for text in texts]
 
@@ -46,7 +46,7 @@ def characters(text: str) -> list[str]:
     return _patterns()["characters"].findall(normal(text))
 
 
-def spaced(text: str) -> list[str]:
+def separate_words(text: str) -> list[str]:
     """What stands between spaces; characters of scripts without spaces, each with the punctuation beside it."""
     return _patterns()["spaced"].findall(unicodedata.normalize("NFC", text))
 

@@ -100,7 +100,7 @@ class Adapter(FolderBackend):
         with clear_errors(card.name):
             if config["peft_type"] in SOFT:
                 return cast(Generator, variants.SoftGenerator(card, base, variants.soft_prompt(base, folder)))
-            make = variants.bottlenecked if config["peft_type"] == BOTTLENECK else variants.injected
+            make = variants.with_bottlenecks if config["peft_type"] == BOTTLENECK else variants.with_lora_layers
             module = make(base, folder)
             return cast(Generator, LocalGenerator(card, module, base.tokenizer, base.context, variant=True))
 

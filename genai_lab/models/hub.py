@@ -25,7 +25,7 @@ from genai_lab.models.inspect import (
     role_of,
 )
 from genai_lab.models.local import FolderBackend
-from genai_lab.models.sizing import foreseen, load_dtype
+from genai_lab.models.sizing import estimate_memory, load_dtype
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 PAGE = re.compile(rf"https?://(?:huggingface\.co|hf\.co)/(?P<repo>{ID.pattern})(?:/tree/(?P<revision>[\w.-]+))?/?")
@@ -250,7 +250,7 @@ def _card(model: HubModel, name: str, source: Source, options: Options) -> Card:
     room = context(model.config, {})
     parameters = model.parameters
     size = (
-        foreseen(model.config, family, parameters, room, load_dtype(options, str(dtype), family), options)
+        estimate_memory(model.config, family, parameters, room, load_dtype(options, str(dtype), family), options)
         if parameters
         else None
     )

@@ -58,7 +58,9 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
     # A starter's template is the lab's own and needs no look, nor the process that takes it.
     if template and not completes and (unreadable := check_template(template, folder)):
         template, about = "", f"Completion only: its chat template {unreadable}. {about}".strip()
-    size = sizing.foreseen(config, family, parameters, room, load_dtype(options, stored, family), options, folder)
+    size = sizing.estimate_memory(
+        config, family, parameters, room, load_dtype(options, stored, family), options, folder
+    )
     return Card(
         name=name,
         source=source,

@@ -42,7 +42,7 @@ class Size:
     dtype: str
 
 
-def foreseen(
+def estimate_memory(
     config: dict[str, Any],
     family: Family,
     parameters: int,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from genai_lab.models.transformers import LocalGenerator
 
 
-def shared(module: Any, copied_names: Collection[str] = ()) -> Any:
+def share_module(module: Any, copied_names: Collection[str] = ()) -> Any:
     """The module again over the same memory, free to be changed; parameters named in `own` are copied.
 
     Its parameters are objects of their own, so that marking or replacing them does not reach the first module.
@@ -29,15 +29,15 @@ def shared(module: Any, copied_names: Collection[str] = ()) -> Any:
     return copy.deepcopy(module, memo)
 
 
-def injected(base: Any, folder: Path) -> Any:
+def with_lora_layers(base: Any, folder: Path) -> Any:
     """The base's module with PEFT's layers in it."""
     return _peft(base, folder).get_base_model()
 
 
-def bottlenecked(base: Any, folder: Path) -> Any:
+def with_bottlenecks(base: Any, folder: Path) -> Any:
     from genai_lab.models import bottleneck
 
-    module = shared(base.module)
+    module = share_module(base.module)
     bottleneck.load(module, folder)
     return module.eval()
 
@@ -122,7 +122,7 @@ def _peft(base: Any, folder: Path) -> Any:
     # What an adapter brings for a parameter of the base itself, such as a bias, is written over it.
     overwritten = {name.removeprefix("base_model.model.").replace(".base_layer", "") for name in tensors}
     with torch.no_grad():
-        model: Any = get_peft_model(shared(base.module, overwritten), config)
+        model: Any = get_peft_model(share_module(base.module, overwritten), config)
         needed, allowed = (
             get_peft_model_state_dict(model, save_embedding_layers=embeddings).keys() for embeddings in (False, True)
         )

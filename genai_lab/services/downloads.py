@@ -41,7 +41,7 @@ class Download(View):
     seconds_left: float | None = None
 
 
-def planned(lab: "LabContext", name: str, source: Source) -> "DownloadPlan":
+def plan_download(lab: "LabContext", name: str, source: Source) -> "DownloadPlan":
     """What there is to fetch; raises ModelError where it cannot be had or the disk has no room for it."""
     from genai_lab.models import download
 
@@ -95,7 +95,7 @@ def of_job(view: jobs.JobView) -> Download:
     )  # fmt: skip
 
 
-def checked(view: jobs.JobView) -> None:
+def require_download(view: jobs.JobView) -> None:
     """Raises ModelError where the download did not finish."""
     if view.status != "finished":
         raise ModelError(view.error or f"{view.title} was cancelled.")

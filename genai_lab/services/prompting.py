@@ -30,7 +30,7 @@ SPLITS = ("test", "validation")
 
 
 @dataclass(frozen=True)
-class Rows(View):
+class PromptRows(View):
     """What a preview draws from: `count` rows of the part `split`, and the pool that shots come from."""
 
     name: str
@@ -44,10 +44,10 @@ class Rows(View):
 
 
 @dataclass(frozen=True)
-class Preview(View):
+class PromptPreview(View):
     """A filled prompt; `shown` are its shots in order, `example` the row it asks about."""
 
-    rows: Rows
+    rows: PromptRows
     example: Example
     shown: tuple[Example, ...]
     filled: Filled
@@ -67,7 +67,7 @@ def sources(lab: "LabContext") -> list[tuple[str, str]]:
     return [*options, *samples, ("A row typed by hand", TYPED)]
 
 
-def rows_of(lab: "LabContext", source: str, typed: Mapping[str, str] | None = None) -> Rows:
+def rows_of(lab: "LabContext", source: str, typed: Mapping[str, str] | None = None) -> PromptRows:
     """The rows behind a source's value; raises LabError for one that is not there."""
     if source == TYPED:
         return _typed(dict(typed or {}))
@@ -81,9 +81,9 @@ class KeptRows:
 
     def __init__(self, lab: "LabContext", most: int = 8) -> None:
         self._lab, self._most, self._lock = lab, most, Lock()
-        self._kept: OrderedDict[str, Rows] = OrderedDict()
+        self._kept: OrderedDict[str, PromptRows] = OrderedDict()
 
-    def of(self, source: str, typed: Mapping[str, str] | None = None) -> Rows:
+    def of(self, source: str, typed: Mapping[str, str] | None = None) -> PromptRows:
         """As `rows_of`; a version that is named with its number never changes."""
         if source == TYPED or not (source.startswith(SAMPLE) or "@" in source):
             return rows_of(self._lab, source, typed)
@@ -99,8 +99,8 @@ class KeptRows:
 
 
 def preview(
-    template: Template, rows: Rows, index: int = 0, *, chat: bool = False, shots: ShotSettings | None = None
-) -> Preview:
+    template: Template, rows: PromptRows, index: int = 0, *, chat: bool = False, shots: ShotSettings | None = None
+) -> PromptPreview:
     """The template with the row at `place` (it wraps around) and its shots; raises LabError in one sentence."""
     binding = binding_of(template, rows)
     if not rows.count:
@@ -108,18 +108,18 @@ def preview(
     example = rows.row(index % rows.count)
     shots_chosen = _shots(template, rows, example, binding, shots or ShotSettings())
     filled = fill(template, [example], [shots_chosen], chat=chat, binding=binding)[0]
-    return Preview(rows, example, shots_chosen, filled)
+    return PromptPreview(rows, example, shots_chosen, filled)
 
 
-def binding_of(template: Template, rows: Rows) -> Binding:
+def binding_of(template: Template, rows: PromptRows) -> Binding:
     """The columns of the template's slots; a typed row may hold any."""
     if rows.name == TYPED:
         return Binding(labels=rows.labels)
     return bind(template, rows.columns, rows.roles, rows.labels)
 
 
-def measured(
-    lab: "LabContext", preview_made: Preview, model: str, max_new_tokens: int, rendering: Rendering = "by model"
+def measure_prompts(
+    lab: "LabContext", preview_made: PromptPreview, model: str, max_new_tokens: int, rendering: Rendering = "by model"
 ) -> Fitted:
     """The prompt in the model's tokens, with as many of its shots as the context holds beside the completion."""
     card = models.show(lab, model).card
@@ -187,7 +187,7 @@ def keys_of(text: str) -> tuple[int, ...]:
 
 
 def _shots(
-    template: Template, rows: Rows, example: Example, binding: Binding, shots: ShotSettings
+    template: Template, rows: PromptRows, example: Example, binding: Binding, shots: ShotSettings
 ) -> tuple[Example, ...]:
     if not shots.k:
         return ()
@@ -203,7 +203,7 @@ def read_columns(template: Template, binding: Binding) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for slot in slots for column in binding.columns[slot]))
 
 
-def _dataset(lab: "LabContext", name: str) -> Rows:
+def _dataset(lab: "LabContext", name: str) -> PromptRows:
     from genai_lab.services import datasets
 
     view = datasets.show(lab, name)
@@ -220,18 +220,18 @@ def _dataset(lab: "LabContext", name: str) -> Rows:
     def pool() -> list[Example]:
         return datasets.examples(lab, view.id, split=source, count=POOL_ROWS, seed=0)
 
-    return Rows(
+    return PromptRows(
         view.name, view.column_names, view.roles, datasets.labels(lab, view.id), split, view.splits[split], row, pool
     )
 
 
-def _typed(fields: dict[str, str]) -> Rows:
+def _typed(fields: dict[str, str]) -> PromptRows:
     example = Example(key=0, fields=fields, references=(), label=None, split="typed")
     labels = tuple(part.strip() for part in fields.get("labels", "").split(",") if part.strip())
-    return Rows(TYPED, tuple(fields), {}, labels, "typed", 1, lambda _: example, list)
+    return PromptRows(TYPED, tuple(fields), {}, labels, "typed", 1, lambda _: example, list)
 
 
-def _sample(name: str) -> Rows:
+def _sample(name: str) -> PromptRows:
     """Rows of a starter task, drawn with a fixed seed: a row can be tried before there is a dataset."""
     task, rng = TASKS.get(name), random.Random(SAMPLE_SEED)
     by_split: dict[str, list[Example]] = {}
@@ -249,7 +249,7 @@ def _sample(name: str) -> Rows:
     roles = {"input": ("input",), "reference": ("reference",)}
     items = by_split["test"]
     columns = ("input", "reference")
-    return Rows(
+    return PromptRows(
         f"the sample {task.title!r}",
         columns,
         roles,

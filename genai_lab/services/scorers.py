@@ -30,7 +30,7 @@ class CachedScorer:
 
     def __init__(self, lab: LabContext, card: Card, inputs: Sequence[str] = ()) -> None:
         self._lab, self._inputs = lab, tuple(inputs)
-        self.card = models.hashed(lab, card)
+        self.card = models.with_hash(lab, card)
         with self._scorer() as scorer:
             self.hash, self.reads_input = scorer.hash, scorer.reads_input
 

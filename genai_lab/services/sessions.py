@@ -74,13 +74,13 @@ def end_all(lab: LabContext) -> None:
 def issue_browser_mark(lab: LabContext) -> str:
     """A cookie for a browser that has signed in: its failed attempts are counted apart from everybody else's."""
     name = secrets.token_hex(8)
-    return f"{name}.{links.signed(lab, f'browser {name}')}"
+    return f"{name}.{links.sign(lab, f'browser {name}')}"
 
 
 def known_browser(lab: LabContext, mark: str) -> str:
     """The browser's name, "" for a mark that was not signed here."""
     name, _, signature = mark.partition(".")
-    expected = links.signed(lab, f"browser {name}")
+    expected = links.sign(lab, f"browser {name}")
     return name if hmac.compare_digest(signature.encode(), expected.encode()) else ""
 
 
@@ -95,7 +95,7 @@ def _parse(lab: LabContext, cookie: str) -> _Session | None:
 
 def _signature(lab: LabContext, session: _Session) -> str:
     content = f"session {session.user_id} {session.last_second} {session.id}"
-    return links.signed(lab, f"{content} {_state(lab).generation} {lab.config.owner_password}")
+    return links.sign(lab, f"{content} {_state(lab).generation} {lab.config.owner_password}")
 
 
 def _state(lab: LabContext) -> _State:

@@ -33,7 +33,7 @@ TOKENS, FEWEST = 4000, 16
 
 
 @dataclass(frozen=True)
-class Score:
+class CompletionScore:
     """What the completions of one step are worth, with the 95 % interval over n rows.
 
     `words` compare it with the base's on the same rows, and `worse` says that the test tells a loss; `same` says when
@@ -96,7 +96,9 @@ class CompletionScorer:
         self.reporter.record({"key": f"score {step}", "score": asdict(score)})
 
 
-def score_of(figure: Figure, step: int, values: Sample, base: Array | None, same: str, seconds: float) -> Score:
+def score_of(
+    figure: Figure, step: int, values: Sample, base: Array | None, same: str, seconds: float
+) -> CompletionScore:
     """The figure of the step's rows with its interval, and its difference from the base in words."""
     bounds = (figure.low, figure.high)
     result = interval(values, bounds=bounds)
@@ -108,7 +110,7 @@ def score_of(figure: Figure, step: int, values: Sample, base: Array | None, same
         comparison = compare(Sample(base, proportion=values.proportion), values, bounds=bounds)
         sentence = verdict("the base", name, figure, comparison)
         worse = comparison.p_randomisation < 0.05 and comparison.high < 0
-    return Score(
+    return CompletionScore(
         step, figure.title, value, low, high, result.n, sentence[0].upper() + sentence[1:], worse, same, seconds
     )
 

@@ -118,7 +118,7 @@ class ShownRow:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ValidationSample:
     """What a model says on a validation example while it learns."""
 
     prompt: str

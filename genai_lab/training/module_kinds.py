@@ -56,7 +56,7 @@ class MaskedLanguageModel(LanguageModel):
         return "masked"
 
 
-class Classifier(LanguageModel):
+class SequenceClassifier(LanguageModel):
     """A head with an output for each label; one that the base lacks is new."""
 
     def auto_class(self, architecture: Architecture) -> Any:
@@ -81,7 +81,7 @@ class Classifier(LanguageModel):
         return "classifier"
 
 
-class Scorer(Classifier):
+class SequenceScorer(SequenceClassifier):
     """A reward model: a classifier with a single output, read at the last token that is no padding."""
 
     whole_folder = True
@@ -99,6 +99,6 @@ class Scorer(Classifier):
 LANGUAGE_MODEL, MASKED_LANGUAGE_MODEL, CLASSIFIER, SCORER = (
     LanguageModel(),
     MaskedLanguageModel(),
-    Classifier(),
-    Scorer(),
+    SequenceClassifier(),
+    SequenceScorer(),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from genai_lab.models import Card
-from genai_lab.training.examples import EncodedExample, Sample, ShownRow, TextExample, TokenFeatures
+from genai_lab.training.examples import EncodedExample, ShownRow, TextExample, TokenFeatures, ValidationSample
 from genai_lab.training.module_kinds import LANGUAGE_MODEL, LanguageModel
 from genai_lab.training.plan import Architecture, Training, TrainingPlan
 from genai_lab.training.row_source import RowSource
@@ -217,7 +217,7 @@ class Objective:
         """A row of the first batch, padded to `width`."""
         raise NotImplementedError
 
-    def samples(self, features: Sequence[Any], context: SamplingContext) -> list[Sample]:
+    def samples(self, features: Sequence[Any], context: SamplingContext) -> list[ValidationSample]:
         """What the module says on these validation rows."""
         raise NotImplementedError
 

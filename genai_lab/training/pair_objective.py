@@ -29,7 +29,7 @@ from genai_lab.training.preference_data import (
     votes_to_learn,
 )
 from genai_lab.training.row_source import RowSource
-from genai_lab.training.token_objective import padded
+from genai_lab.training.token_objective import pad_tokens
 
 Row = TypeVar("Row")
 EncodeSide = Callable[[Any, Any, str, int], EncodedExample]
@@ -96,7 +96,7 @@ class PairObjective(Objective):
         tokens = []
         for side in sides:
             kinds: list[TokenKind] = ["read" if index < common else "trained" for index in range(len(side))]
-            tokens.append(padded(context.tokenizer, side, kinds, width))
+            tokens.append(pad_tokens(context.tokenizer, side, kinds, width))
         weight = "" if features.weight == 1 else f", weight {features.weight:g}"
         return ShownRow(tokens[0], tokens[1], f"the first above the second{weight}")
 

@@ -23,14 +23,14 @@ FEWEST_TOLD = 5
 SHARE = (0.0, 1.0)
 
 
-class Scorer(Protocol):
+class RewardScorer(Protocol):
     """A reward model, or the implicit reward of a policy."""
 
     def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> Sequence[float]: ...
 
 
 def report(
-    plan: TrainingPlan, settings: PreferenceSettings, sources: Sequence[RowSource], model: Scorer
+    plan: TrainingPlan, settings: PreferenceSettings, sources: Sequence[RowSource], model: RewardScorer
 ) -> dict[str, Any]:
     """The report of a run's rewards on the held-out pairs of its plan, as plain numbers for JSON.
 
@@ -49,23 +49,23 @@ def report(
         )
     tested = [one for _, one in held_out]
     scores = _scores(model, tested)
-    return measured(learned, tested, *scores, seed=plan.training.seed) | {
+    return measure_scorer(learned, tested, *scores, seed=plan.training.seed) | {
         "pairs": [
             [index, one.row, round(float(a - b), 6)] for (index, one), a, b in zip(held_out, *scores, strict=True)
         ]
     }
 
 
-def measured(
+def measure_scorer(
     learned: Sequence[Vote], held_out: Sequence[Vote], chosen_scores: Array, rejected_scores: Array, *, seed: int = 0
 ) -> dict[str, Any]:
     """The report's figures from the scores (N,) of both sides of the held-out pairs."""
     margins = chosen_scores - rejected_scores
     longer = np.array([len(vote.chosen) - len(vote.rejected) for vote in held_out], dtype=float)
     bag = bag_of_words(learned, held_out, seed)
-    accuracy = clustered(held_out, right(margins))
+    accuracy = clustered_accuracy(held_out, right(margins))
     simple = {"longer completion wins": right(longer), "bag of words": right(bag)}
-    baselines = {name: _fields(clustered(held_out, vote)) for name, vote in simple.items()}
+    baselines = {name: _fields(clustered_accuracy(held_out, vote)) for name, vote in simple.items()}
     low, high = wilson(0.5, len(held_out))
     baselines["random"] = {"value": 0.5, "low": low, "high": high, "n": len(held_out)}
     return {
@@ -89,13 +89,13 @@ def right(margins: Array) -> Array:
     return np.where(margins > 0, 1.0, np.where(margins < 0, 0.0, 0.5))
 
 
-def clustered(held_out: Sequence[Vote], hits: Array) -> Interval:
+def clustered_accuracy(held_out: Sequence[Vote], hits: Array) -> Interval:
     """The mean of `hits` (N,) over pairs with a 95 % interval from a bootstrap over prompts."""
     result = interval(_by_prompt(held_out, hits), bounds=SHARE)
     return Interval(result.value, result.low, result.high, len(hits))
 
 
-def paired(held_out: Sequence[Vote], first: Array, second: Array) -> dict[str, Any]:
+def compare_accuracies(held_out: Sequence[Vote], first: Array, second: Array) -> dict[str, Any]:
     """How much higher the mean of `second` (N,) is than that of `first`, resampled over prompts together."""
     comparison = compare(_by_prompt(held_out, first), _by_prompt(held_out, second), bounds=SHARE)
     return {
@@ -157,7 +157,7 @@ def calibration(margins: Array, seed: int = 0) -> dict[str, Any]:
     return {"bins": bins, "ece": error}
 
 
-def _scores(model: Scorer, held_out: Sequence[Vote]) -> tuple[Array, Array]:
+def _scores(model: RewardScorer, held_out: Sequence[Vote]) -> tuple[Array, Array]:
     """Scores (N,) of the chosen and of the rejected completions; what stands there twice is read once."""
     prompts: dict[str, PromptLike] = {vote.prompt: vote.messages for vote in held_out}
     questions = list(dict.fromkeys((vote.prompt, text) for vote in held_out for text in (vote.chosen, vote.rejected)))
@@ -183,7 +183,7 @@ def _sentences(held_out: Sequence[Vote], accuracy: Interval, hits: Array, simple
     if low <= 0.5 <= high:
         sentences.append(f"The accuracy is not told from chance: its interval, {low:.2f} to {high:.2f}, contains 0.5.")
     for name, baseline in simple.items():
-        comparison = paired(held_out, hits, baseline)
+        comparison = compare_accuracies(held_out, hits, baseline)
         if baseline.mean() > hits.mean():
             sure = (
                 "and the difference is told"
@@ -202,7 +202,7 @@ def _by(held_out: Sequence[Vote], margins: Array, key: Callable[[Vote], str]) ->
         if key(vote):
             groups[key(vote)].append(index)
     return {
-        name: _fields(clustered([held_out[index] for index in indices], right(margins[indices])))
+        name: _fields(clustered_accuracy([held_out[index] for index in indices], right(margins[indices])))
         for name, indices in sorted(groups.items())
     }
 

@@ -9,11 +9,11 @@ from genai_lab.training.examples import (
     IGNORED,
     EncodedExample,
     MarkedTokens,
-    Sample,
     ShownRow,
     TextExample,
     TokenFeatures,
     TokenKind,
+    ValidationSample,
 )
 from genai_lab.training.generation import decode, generate_greedily
 from genai_lab.training.objective import EncodingContext, Objective, ReadingContext, RowsRead, SamplingContext
@@ -54,7 +54,7 @@ class TokenObjective(Objective):
             first -= 1
         return features.ids[: first + 1], features.ids[first + 1 : learned[-1] + 2]
 
-    def samples(self, features: Sequence[TokenFeatures], context: SamplingContext) -> list[Sample]:
+    def samples(self, features: Sequence[TokenFeatures], context: SamplingContext) -> list[ValidationSample]:
         encoding = context.encoding
         read = encoding.tokenizer.decode if self.keeps_special_tokens else lambda ids: decode(encoding.tokenizer, ids)
         parts = [self.split(row, encoding) for row in features]
@@ -62,14 +62,17 @@ class TokenObjective(Objective):
             context.module, encoding.tokenizer, encoding.architecture, [prompt for prompt, _ in parts],
             self.preview_tokens, one_at_a_time=context.one_at_a_time, skip_special=not self.keeps_special_tokens,
         )  # fmt: skip
-        return [Sample(read(prompt), read(target), text) for (prompt, target), text in zip(parts, texts, strict=True)]
+        return [
+            ValidationSample(read(prompt), read(target), text)
+            for (prompt, target), text in zip(parts, texts, strict=True)
+        ]
 
     def show(self, features: TokenFeatures, width: int, context: EncodingContext) -> ShownRow:
         tokenizer, seq2seq = context.tokenizer, context.architecture == "encoder-decoder"
         kinds = [self.kind_of(features, index, context) for index in range(len(features.ids))]
         learned = [label for label in features.labels if label != IGNORED]
-        target = marked(tokenizer, learned, ["trained"] * len(learned)) if seq2seq else ()
-        return ShownRow(padded(tokenizer, features.ids, kinds, width), target, str(tokenizer.decode(learned)))
+        target = mark_tokens(tokenizer, learned, ["trained"] * len(learned)) if seq2seq else ()
+        return ShownRow(pad_tokens(tokenizer, features.ids, kinds, width), target, str(tokenizer.decode(learned)))
 
     def kind_of(self, features: TokenFeatures, index: int, context: EncodingContext) -> TokenKind:
         """How the token at this position is shown."""
@@ -124,15 +127,15 @@ def encode_text(tokenizer: Any, text: str, special: bool = False) -> list[int]:
     return list(tokenizer(text, add_special_tokens=special, truncation=False, verbose=False)["input_ids"])
 
 
-def marked(tokenizer: Any, ids: Sequence[int], kinds: Sequence[TokenKind]) -> MarkedTokens:
+def mark_tokens(tokenizer: Any, ids: Sequence[int], kinds: Sequence[TokenKind]) -> MarkedTokens:
     """Each token as text, with how it is shown."""
     return tuple((_piece(tokenizer, token), kind) for token, kind in zip(ids, kinds, strict=True))
 
 
-def padded(tokenizer: Any, ids: Sequence[int], kinds: Sequence[TokenKind], width: int) -> MarkedTokens:
+def pad_tokens(tokenizer: Any, ids: Sequence[int], kinds: Sequence[TokenKind], width: int) -> MarkedTokens:
     missing = width - len(ids)
     padding: list[TokenKind] = ["padded"] * missing
-    return marked(tokenizer, [*ids, *[tokenizer.pad_token_id] * missing], [*kinds, *padding])
+    return mark_tokens(tokenizer, [*ids, *[tokenizer.pad_token_id] * missing], [*kinds, *padding])
 
 
 def _piece(tokenizer: Any, token: int) -> str:

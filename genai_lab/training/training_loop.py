@@ -100,7 +100,7 @@ def train(inputs: TrainingInputs, folder: Path, out: Path, reporter: Reporter) -
         trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
     else:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
-    outcome = reached(trainer.state) | {
+    outcome = progress_reached(trainer.state) | {
         "seconds": time.perf_counter() - began,
         "tokens": trainer.tokens * trainer.args.world_size,
         "peak": peak.bytes(),
@@ -117,7 +117,7 @@ def train(inputs: TrainingInputs, folder: Path, out: Path, reporter: Reporter) -
     return outcome
 
 
-def reached(state: TrainerState) -> dict[str, Any]:
+def progress_reached(state: TrainerState) -> dict[str, Any]:
     """How far a run has come. `best_loss` is the figure by which its objective chooses the best checkpoint."""
     return {"steps": state.global_step, "best_step": state.best_global_step, "best_loss": state.best_metric}
 
@@ -168,7 +168,7 @@ def has_ended(checkpoint: Path) -> bool:
 def progress_of(out: Path) -> dict[str, Any]:
     """How far the run in `out` had come at its newest readable checkpoint (see `reached`)."""
     newest = next(checkpoint for checkpoint in checkpoints(out) if readable(checkpoint))
-    return reached(TrainerState.load_from_json(str(newest / TRAINER_STATE_NAME)))
+    return progress_reached(TrainerState.load_from_json(str(newest / TRAINER_STATE_NAME)))
 
 
 def best_checkpoint(out: Path) -> Path | None:

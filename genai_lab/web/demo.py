@@ -58,7 +58,7 @@ class DemoRoutes:
     def open_link(self, secret: str, request: Request) -> Response:
         if seconds := self._limits.request(client_network(request)):
             return message_page(wait_sentence(seconds), 429)
-        admission = demos.opened(self._lab, secret)
+        admission = demos.find_by_secret(self._lab, secret)
         if admission is None:
             return message_page(WRONG_LINK, 403)
         demo, _ = admission
@@ -70,7 +70,7 @@ class DemoRoutes:
         address = client_network(request)
         if seconds := self._limits.request(address):
             return message_page(wait_sentence(seconds), 429)
-        admission = demos.opened(self._lab, secret)
+        admission = demos.find_by_secret(self._lab, secret)
         if admission is None or admission[0] != demo:
             return message_page(WRONG_LINK, 403)
         response = RedirectResponse(f"{paths.DEMO}/{demo}/", 303)
@@ -101,7 +101,7 @@ class DemoRoutes:
                 "prompts": list(view.plan.prompts),
                 "longest": view.plan.longest,
                 "closed": view.closed,
-                "consented": visits.consented(self._lab, view, visitor, _consent(request, demo)),
+                "consented": visits.has_consented(self._lab, view, visitor, _consent(request, demo)),
             }
 
         return self._read(demo, request, fetch)

@@ -53,7 +53,7 @@ class RankingRoutes:
 
     def open_link(self, secret: str, request: Request) -> Response:
         """Exchanges a personal link for the cookie that opens the annotator's own page and nothing else."""
-        admission = links.opened(self._lab, secret)
+        admission = links.find_by_secret(self._lab, secret)
         if admission is None:
             return message_page(LINK_ENDED, 403)
         annotator, cookie = admission
@@ -78,7 +78,7 @@ class RankingRoutes:
         def submit(body: dict[str, Any]) -> "Future[dict[str, Any]]":
             count = body.get("want")
             held_keys = ranking.keys(body.get("have"))
-            return ranking.more(
+            return ranking.next_cards(
                 self._lab, annotator, held_keys, count if isinstance(count, int) else 3, _cookie(annotator, request)
             )
 
@@ -90,7 +90,7 @@ class RankingRoutes:
         )
 
     def _is_allowed(self, annotator: int, request: Request) -> bool:
-        return links.allowed(self._lab, annotator, _cookie(annotator, request))
+        return links.is_allowed(self._lab, annotator, _cookie(annotator, request))
 
     def _read(self, annotator: int, request: Request, fetch: Callable[[], dict[str, Any]]) -> Response:
         if not self._is_allowed(annotator, request):
@@ -106,7 +106,7 @@ class RankingRoutes:
         """The writer's answer; without a right cookie nothing of the body is read."""
         key = (annotator, _cookie(annotator, request))
         if key not in self._known_cookies:
-            if not await asyncio.to_thread(links.allowed, self._lab, *key):
+            if not await asyncio.to_thread(links.is_allowed, self._lab, *key):
                 return error_response(LINK_ENDED, 403)
             if len(self._known_cookies) >= MAX_KNOWN_COOKIES:
                 self._known_cookies.clear()

@@ -7,7 +7,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.data import ROLES, BadRows
-from genai_lab.data.hub import Place
+from genai_lab.data.hub import HubDataset
 from genai_lab.errors import LabError
 from genai_lab.services import datasets as service
 from genai_lab.starter.tasks import TASKS
@@ -193,7 +193,7 @@ def read_order(values: Values, drop_bad: bool) -> service.Order:
         return service.starter_order(source["task"], name, seed=int(fields["seed"] or 1))
     plan = read_split_plan(fields)
     if source["kind"] == "hub":
-        return service.hub_order(Place(*source["place"]), name, mapping=mapping, split=plan, drop_bad=drop_bad)
+        return service.hub_order(HubDataset(*source["place"]), name, mapping=mapping, split=plan, drop_bad=drop_bad)
     return service.file_order(
         Path(source["file"]),
         name,

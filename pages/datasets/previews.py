@@ -14,7 +14,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.data import ROLES
-from genai_lab.data.hub import Place
+from genai_lab.data.hub import HubDataset
 from genai_lab.errors import LabError
 from genai_lab.services import datasets as service
 from pages.components.forms import in_section
@@ -44,13 +44,13 @@ def preview_upload(lab: LabContext, values: Values) -> Updates:
 
 
 def preview_paste(lab: LabContext, values: Values) -> Updates:
-    path = service.pasted(lab, values["paste.text"] or "")
+    path = service.save_pasted_text(lab, values["paste.text"] or "")
     return _preview_file(lab, {"kind": "paste", "file": str(path), "filename": path.name})
 
 
 def preview_hub(lab: LabContext, values: Values) -> Updates:
     parts = [(values[f"hub.{name}"] or "").strip() for name in ("repo", "configuration", "split", "revision")]
-    dataset = Place(*parts)
+    dataset = HubDataset(*parts)
     by, column = ("none", "") if dataset.split else ("column", "split")
     source = {"kind": "hub", "place": parts}
     return _show(lab, source, service.preview_hub(dataset), dataset.repo.rpartition("/")[2], by, column)
@@ -97,7 +97,7 @@ def _preview_file(lab: LabContext, source: dict[str, Any]) -> Updates:
 def _show(
     lab: LabContext,
     source: dict[str, Any],
-    preview: service.Preview,
+    preview: service.ImportPreview,
     title: str,
     by: str = "",
     column: str = "",
@@ -130,7 +130,7 @@ def _show(
     }
 
 
-def _note(lab: LabContext, source: dict[str, Any], preview: service.Preview) -> str:
+def _note(lab: LabContext, source: dict[str, Any], preview: service.ImportPreview) -> str:
     sentences = [f"The first {len(preview.rows)} rows."]
     versions = service.versions_of_file(lab, Path(source["file"])) if "file" in source else ()
     if versions:

@@ -9,7 +9,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.evaluation.harness import MISSING, installed
+from genai_lab.evaluation.harness import MISSING, is_installed
 from genai_lab.metrics import METRICS
 from genai_lab.metrics.grouping import MOST_PER_ROW
 from genai_lab.services import datasets, evaluation, matrix, models, task_defaults, templates
@@ -68,7 +68,7 @@ def build(lab: LabContext, page: Form) -> None:
     form.on(dataset.input, propose, lab, inputs=["models.dataset"], outputs=PROPOSED, queue=False)
     form.on(form["upload.file"].change, read_columns, inputs=["upload.file"], outputs=COLUMNS)
     offered = ["kinds", *SUITE, "models.models", "models.dataset", *PROPOSED, "systems.systems"]
-    form.on_load(load_choices, lab, outputs=[*offered, *(["harness.models"] if installed() else [])])
+    form.on_load(load_choices, lab, outputs=[*offered, *(["harness.models"] if is_installed() else [])])
 
 
 def show_figures() -> Any:
@@ -192,7 +192,7 @@ def _upload(form: Form) -> None:
 
 def _harness(lab: LabContext, form: Form) -> None:
     """Tasks of lm-evaluation-harness, where it is installed; it measures by itself."""
-    if not installed():
+    if not is_installed():
         gr.Markdown(MISSING, elem_classes=["quiet"])
         return
     with gr.Row():
@@ -238,7 +238,7 @@ def load_choices(lab: LabContext, request: gr.Request) -> Updates:
         **propose(lab, {"models.dataset": dataset}),
         "systems.systems": gr.update(choices=systems),
     }
-    return updates | ({"harness.models": gr.update(choices=names, value=names[:1])} if installed() else {})
+    return updates | ({"harness.models": gr.update(choices=names, value=names[:1])} if is_installed() else {})
 
 
 def propose(lab: LabContext, values: Values) -> Updates:

@@ -9,7 +9,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.evaluation.figures import figure_of
-from genai_lab.metrics.tokenizing import spaced
+from genai_lab.metrics.tokenizing import separate_words
 from genai_lab.services import datasets
 from genai_lab.services import evaluation as service
 from genai_lab.services.evaluation import EvaluationView, Key, reading, report
@@ -281,7 +281,7 @@ def _against_length(lab: LabContext, view: EvaluationView, key: Key) -> Any:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "x": [len(spaced(line.source)) for line in lines],
+                "x": [len(separate_words(line.source)) for line in lines],
                 "y": [line.values[0] for line in lines],
                 "name": html.escape(system.label),
                 "marker": {"size": 5, "opacity": 0.6, "color": plots.PALETTE[number % len(plots.PALETTE)]},

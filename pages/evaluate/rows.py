@@ -105,7 +105,7 @@ def render(lab: LabContext, values: Values, page: int) -> Updates:
     view, key = service.show(lab, values["run_id"]), unpack_key(values["figure"])
     higher_is_better = figure_of(key[0], key[1]).higher_is_better
     every_line = reading.lines(lab, view, key, values["a"], values["b"])
-    lines = reading.ordered(every_line, values["order"], higher_is_better)
+    lines = reading.sort_lines(every_line, values["order"], higher_is_better)
     page = min(max(page, 0), max(0, (len(lines) - 1) // PAGE_SIZE))
     counts = reading.tally(every_line, higher_is_better)
     names = (view.system(values["a"]).label, view.system(values["b"]).label)
@@ -166,7 +166,7 @@ def _mark_differences(text: str, reference: str) -> str:
     return "".join([*parts, "</u>" if before[1] else "", "</mark>" if before[0] else ""])
 
 
-def _table(lines: Sequence[reading.Line], page: int, counts: dict[str, int], names: tuple[str, str]) -> str:
+def _table(lines: Sequence[reading.RowComparison], page: int, counts: dict[str, int], names: tuple[str, str]) -> str:
     tally = f"B wins {counts['wins']:,}, loses {counts['losses']:,}, ties {counts['ties']:,}"
     if not lines:
         return f'<p class="quiet" role="status">{tally}</p>' + empty_state_markup(
@@ -186,7 +186,7 @@ def _table(lines: Sequence[reading.Line], page: int, counts: dict[str, int], nam
     )
 
 
-def _line(line: reading.Line) -> str:
+def _line(line: reading.RowComparison) -> str:
     texts = (line.source, line.references[0] if line.references else "–", *line.shown)
     cells = "".join(f"<td><span>{html.escape(text[:300])}</span></td>" for text in texts)
     figures = "".join(f"<td class='num'>{report.number(value)}</td>" for value in (*line.values, line.difference))

@@ -135,7 +135,7 @@ def _item(item: dict[str, Any], named: bool) -> dict[str, Any]:
 
 
 def _remark_rows(lab: LabContext, campaign: int) -> dict[str, Any]:
-    answers, total = reading.noted(lab, campaign)
+    answers, total = reading.find_remarks(lab, campaign)
     count = "1 answer is" if total == 1 else f"{total:,} answers are"
     limit = f"; the newest {len(answers):,} are shown" if total > len(answers) else ""
     rows = [asdict(answer) for answer in answers]

@@ -200,7 +200,7 @@ def read_columns(values: Values) -> Updates:
     rows = datasets.preview(Path(file)).rows
     names = list(rows[0]) if rows else []
     try:
-        guess = sources.guess_systems(rows, sources.guessed(sources.Columns(), rows[0] if rows else {}))
+        guess = sources.guess_systems(rows, sources.guess_columns(sources.Columns(), rows[0] if rows else {}))
     except LabError:
         guess = sources.Columns()
     updates: Updates = {

@@ -206,7 +206,7 @@ def _next(view: service.CampaignView) -> str:
 
 
 def _people(lab: LabContext, view: service.CampaignView) -> dict[str, Any]:
-    links_by_annotator = {link.annotator: link for link in links.invited(lab, view.id)}
+    links_by_annotator = {link.annotator: link for link in links.find_links(lab, view.id)}
     rows = []
     for person in figures.progress(lab, view.id):
         link = links_by_annotator.get(person.id)

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from genai_lab.services.training import TrainingView
-from genai_lab.services.training.study_results import Line
+from genai_lab.services.training.study_results import SystemResult
 from pages.components.plots import GRID, PALETTE, figure, layout
 
 Points = Sequence[tuple[int, float]]
@@ -118,7 +118,7 @@ def _base_line(view: TrainingView, points: Points, colour: str, axis: str) -> di
 COSTS = (("Prompt tokens", "prompt_tokens", "%{x:,.0f} tokens"), ("Seconds a completion", "seconds", "%{x:.3g} s"))
 
 
-def scores(lines: Sequence[Line], name: str, *, costs: bool = False) -> go.Figure:
+def scores(lines: Sequence[SystemResult], name: str, *, costs: bool = False) -> go.Figure:
     """One point a system with its 95 % interval, from the first to the last; with `costs` what it takes beside it."""
     complete = [line for line in lines if line.value is not None and line.low is not None and line.high is not None]
     figure_layout = layout(height=90 + 34 * max(1, len(complete)), showlegend=False)

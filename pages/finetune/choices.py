@@ -67,7 +67,7 @@ def template_choices(lab: LabContext, dataset: str | None) -> tuple[list[tuple[s
     return choices, [fit.view.template for fit in fits[:1] if fit.suits]
 
 
-def _first_row(template: Any, rows: prompting.Rows) -> str:
+def _first_row(template: Any, rows: prompting.PromptRows) -> str:
     """The beginning of the filled prompt, in one line."""
     try:
         text = " ".join(prompting.preview(template, rows).rendered.text.split())

@@ -88,7 +88,7 @@ def _token_pairs(tokens: Sequence[tuple[str, str]]) -> list[list[str]]:
     return [[text.replace("\n", "↵"), kind] for text, kind in tokens[:400]]
 
 
-def memory_value(estimate: estimates.Estimate, gpu_name: str = "") -> dict[str, Any]:
+def memory_value(estimate: estimates.MemoryEstimate, gpu_name: str = "") -> dict[str, Any]:
     """Bars by kind; what fits."""
     memory = estimate.memory
     kinds = {

@@ -70,12 +70,12 @@ def differences_value(views: Sequence[TrainingView]) -> dict[str, Any]:
 def table_value(lab: LabContext, views: Sequence[TrainingView], run: int | None) -> dict[str, Any]:
     """The table: starts that are being checked, then every run with how far it is."""
     standings = progress.standings(lab, views)
-    checking = [asdict(start) for start in progress.being_checked(lab)]
+    checking = [asdict(start) for start in progress.find_starting(lab)]
     rows = [_row(view, standings[view.id], run) for view in views]
     return {"rows": rows, "checking": checking, "any": bool(rows or checking)}
 
 
-def _row(view: TrainingView, at: progress.Standing, run: int | None) -> dict[str, Any]:
+def _row(view: TrainingView, at: progress.RunProgress, run: int | None) -> dict[str, Any]:
     job = view.job
     strip = jobstrip.row(job) if job else {}
     live = view.status in ("running", "queued")

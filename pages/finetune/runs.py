@@ -148,7 +148,7 @@ def mark(lab: LabContext, run: int | None, beside: list[int] | None) -> str:
         (view.id, view.title, view.status, view.tags, view.job and (view.job.done, view.job.message))
         for view in training.find(lab)
     ]
-    state += [repr(start) for start in progress.being_checked(lab)]
+    state += [repr(start) for start in progress.find_starting(lab)]
     view = run_of(lab, run)
     if view is None:
         return repr((run, beside, state))

@@ -25,7 +25,7 @@ def render(lab: LabContext, view: StudyView) -> tuple[str, Any]:
         return _sweep_table(view), charts.sweep(view.runs, list(view.settings.get("grid", {})))
     if view.kind in ("forgetting", "gate"):
         changes = study_results.changes(lab, view)
-        matrix = _matrix(study_results.forgotten(lab, changes)) if view.kind == "forgetting" else ""
+        matrix = _matrix(study_results.find_forgotten(lab, changes)) if view.kind == "forgetting" else ""
         return matrix + _changes(changes, view.kind) + note, None
     lines = study_results.lines(lab, view)
     name = next(iter(evaluation.show(lab, view.evaluations["held out"]).choices)).metric if lines else ""
@@ -34,7 +34,7 @@ def render(lab: LabContext, view: StudyView) -> tuple[str, Any]:
     return _lines(lines, view) + note, figure
 
 
-def _lines(lines: Sequence[study_results.Line], view: StudyView) -> str:
+def _lines(lines: Sequence[study_results.SystemResult], view: StudyView) -> str:
     """One row a system: what it took and what it scored."""
     if not lines:
         return empty_state_markup("Nothing measured yet", "The runs are queued; scores come in when they have ended.")
@@ -43,7 +43,7 @@ def _lines(lines: Sequence[study_results.Line], view: StudyView) -> str:
     return _table(head, [_cells(line) for line in lines])
 
 
-def _cells(line: study_results.Line) -> list[str]:
+def _cells(line: study_results.SystemResult) -> list[str]:
     run = line.run
     out = run.outcome if run else {}
     score = NOTHING

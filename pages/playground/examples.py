@@ -20,7 +20,7 @@ STARTERS = ("starter-causal", "starter-seq2seq")
 
 
 @dataclass(frozen=True)
-class Message:
+class ExampleMessage:
     """A message for whatever model is chosen, in chat; its settings stay."""
 
     title: str
@@ -29,10 +29,12 @@ class Message:
 
 
 MESSAGES = (
-    Message("Explain a word", "Explain in two sentences what a language model is, so that a child understands it."),
-    Message("Rewrite politely", "Rewrite this politely: Send me the report now, I have waited long enough."),
-    Message("Sort a review", "Is this review positive or negative? The soup was cold, but the waiter was kind."),
-    Message("Name three ideas", "Name three ideas for a rainy afternoon, each in one line."),
+    ExampleMessage(
+        "Explain a word", "Explain in two sentences what a language model is, so that a child understands it."
+    ),
+    ExampleMessage("Rewrite politely", "Rewrite this politely: Send me the report now, I have waited long enough."),
+    ExampleMessage("Sort a review", "Is this review positive or negative? The soup was cold, but the waiter was kind."),
+    ExampleMessage("Name three ideas", "Name three ideas for a rainy afternoon, each in one line."),
 )
 
 
@@ -46,7 +48,7 @@ def draw() -> dict[str, gr.Button]:
     """A button for each example, by its title."""
     with gr.Row(elem_classes=["chips"], elem_id="pg-examples"):
         return {
-            title: gr.Button(title, size="sm", scale=0, min_width=80, visible=not isinstance(example, Message))
+            title: gr.Button(title, size="sm", scale=0, min_width=80, visible=not isinstance(example, ExampleMessage))
             for title, example in all_examples().items()
         }
 
@@ -76,15 +78,15 @@ def on_model_or_mode(values: Values) -> Updates:
 
 def _suits(example: Any, model: str | None, mode: str | None) -> bool:
     if mode != "chat":
-        return not isinstance(example, Message)
+        return not isinstance(example, ExampleMessage)
     if model in STARTERS:
-        return not isinstance(example, Message) and example.mode == "chat"
-    return isinstance(example, Message)
+        return not isinstance(example, ExampleMessage) and example.mode == "chat"
+    return isinstance(example, ExampleMessage)
 
 
 def use_example(lab: LabContext, example: Any) -> Updates:
     """Model, mode, prompt, system prompt, conversation and settings; a message changes the prompt alone."""
-    if isinstance(example, Message):
+    if isinstance(example, ExampleMessage):
         return {"prompt": example.prompt}
     fresh = {"system": "", "conversation": chat.empty_conversation()} if example.mode == "chat" else {}
     return {

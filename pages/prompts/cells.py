@@ -9,7 +9,7 @@ from genai_lab.evaluation.figures import figure_of, title_of
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key, ScoreView
 from genai_lab.services.matrix import CellView, MatrixView
-from genai_lab.services.matrix.reading import Prediction, RowCompletion
+from genai_lab.services.matrix.reading import Prediction, RatedCompletion
 from pages.components.head import html_part
 from pages.components.stats import seconds_text
 
@@ -122,7 +122,7 @@ def grid_value(view: MatrixView, key: Key | None, cell: int | None) -> dict[str,
         "status": view.status,
         "head": f"{view.title} ({view.status})",
         "about": about,
-        "remembered": service.remembered(view),
+        "remembered": service.count_remembered(view),
         "error": view.error or "",
         "figure": key_title(key),
         "columns": [shots_text(k) for k in counts],
@@ -258,7 +258,7 @@ def _completion(row: Prediction, number: int) -> dict[str, Any]:
     }
 
 
-def _meta(completions: Sequence[RowCompletion]) -> str:
+def _meta(completions: Sequence[RatedCompletion]) -> str:
     """Tokens read and written, and the time of all the completions."""
     read, written = completions[0].prompt_tokens, sum(completion.completion_tokens for completion in completions)
     return f"{read:,} + {written:,} tokens, {seconds_text(sum(completion.seconds for completion in completions))}"

@@ -175,7 +175,7 @@ def count(lab: LabContext, rows: prompting.KeptRows, values: Values) -> Updates:
         _, preview = preview_of(lab, rows, values)
         if not model:
             return {"figures": nothing}
-        fitted = prompting.measured(lab, preview, model, room, values["rendering"])
+        fitted = prompting.measure_prompts(lab, preview, model, room, values["rendering"])
         context = models.show(lab, model).card.context
     except LabError as problem:
         return {"figures": nothing, "filled": pieces.problem_value(str(problem))}
@@ -206,7 +206,7 @@ def on_selector(values: Values) -> Updates:
     return {"fixed": gr.update(visible=values["selector"] == "fixed")}
 
 
-def preview_of(lab: LabContext, rows: prompting.KeptRows, values: Values) -> tuple[Template, prompting.Preview]:
+def preview_of(lab: LabContext, rows: prompting.KeptRows, values: Values) -> tuple[Template, prompting.PromptPreview]:
     """The template and its preview that the inputs describe; raises LabError in one sentence."""
     template, source, model = read_template(values), values["source"], values["model"]
     if not source:
@@ -238,7 +238,7 @@ def _sample(lab: LabContext, name: str) -> str:
     return f"{prompting.SAMPLE}{SAMPLES.get(task, 'story')}"
 
 
-def _slots(template: Template, preview: prompting.Preview) -> str:
+def _slots(template: Template, preview: prompting.PromptPreview) -> str:
     binding = prompting.binding_of(template, preview.rows)
     slots = [f"{slot} from {' and '.join(binding.columns.get(slot, (slot,)))}" for slot in template.slots]
     text = f"Slots: {', '.join(slots) or 'none'}."

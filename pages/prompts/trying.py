@@ -98,7 +98,7 @@ def open_in_playground(lab: LabContext, rows: prompting.KeptRows, values: Values
     return {"playground_draft": single.draft_of(model, prompt, sampling)}
 
 
-def reference_of(previewed: prompting.Preview) -> str:
+def reference_of(previewed: prompting.PromptPreview) -> str:
     """What the row's answer should be."""
     references = previewed.example.references or ((previewed.example.label,) if previewed.example.label else ())
     return "\n— or —\n".join(references)
@@ -106,13 +106,13 @@ def reference_of(previewed: prompting.Preview) -> str:
 
 def _question(
     lab: LabContext, rows: prompting.KeptRows, values: Values
-) -> tuple[str, Prompt, Sampling, prompting.Preview]:
+) -> tuple[str, Prompt, Sampling, prompting.PromptPreview]:
     """What is asked of which model: the row filled in, with as many shots as fit."""
     model, rendering, room = values["model"], values["rendering"], int(values["answer_tokens"] or 1)
     if not model:
         raise LabError("No model is chosen; choose one under Preview.")
     template, previewed = preview.preview_of(lab, rows, values)
-    fitted = prompting.measured(lab, previewed, model, room, rendering)
+    fitted = prompting.measure_prompts(lab, previewed, model, room, rendering)
     mode = prompting.mode_of(models.show(lab, model).card, rendering)
     sampling = defaults.sampling_for(lab, model, {"greedy": True, "max_new_tokens": room}, mode)
     return model, fitted.rendered.prompt(mode), prompting.stops(template, mode, fitted.k, sampling), previewed

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from genai_lab import bootstrap
 from genai_lab.config import Config
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.models import Source
 from genai_lab.services import feedback, lineage, models
 from tests.browser.accessibility import assert_accessible
@@ -29,7 +29,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     models.add(lab, "tiny", Source("local", str(folder)))
     options = (Option("one", "first"), Option("two", "second"), Option("three", "third"))
     ways = (((0,), (1,), (2,)), ((1,), (0,), (2,)))
-    tasks = [Task(f"p{n} {HOSTILE}", options, votes=(("Cy", ways[0]), ("Di", ways[n % 2]))) for n in range(6)]
+    tasks = [RankingTask(f"p{n} {HOSTILE}", options, votes=(("Cy", ways[0]), ("Di", ways[n % 2]))) for n in range(6)]
     feedback.create(lab, CampaignPlan("voted", kind="ranking", overlap=2), tasks, ordered=True)
     lab.close()
     app = RunningApp(home, [folder.parent])

@@ -3,8 +3,8 @@
 import pytest
 
 from genai_lab.data import ROLES
-from genai_lab.data.aliases import ALIASES, role_named
-from genai_lab.data.guessing import checked, guess
+from genai_lab.data.aliases import ALIASES, role_of
+from genai_lab.data.guessing import check_roles, guess
 from genai_lab.errors import LabError
 
 
@@ -24,16 +24,16 @@ def test_every_alias_means_one_role() -> None:
     ],
 )  # fmt: skip
 def test_role_is_known_by_the_names_that_people_use(name: str, role: str) -> None:
-    assert role_named(name) == role
-    assert checked({name: ["column"]}, ["column"]) == {role: ("column",)}
+    assert role_of(name) == role
+    assert check_roles({name: ["column"]}, ["column"]) == {role: ("column",)}
 
 
 def test_two_names_of_one_role_take_two_columns_only_where_it_does() -> None:
-    assert checked({"answer": ["a"], "reference": ["b"]}, ["a", "b"]) == {"reference": ("a", "b")}
+    assert check_roles({"answer": ["a"], "reference": ["b"]}, ["a", "b"]) == {"reference": ("a", "b")}
     with pytest.raises(LabError, match="input takes one column, but 2 are given: a, b"):
-        checked({"prompt": ["a"], "question": ["b"]}, ["a", "b"])
+        check_roles({"prompt": ["a"], "question": ["b"]}, ["a", "b"])
     with pytest.raises(LabError, match=r"no role 'nonsense'. Known: input \(or prompt, text"):
-        checked({"nonsense": ["a"]}, ["a"])
+        check_roles({"nonsense": ["a"]}, ["a"])
 
 
 def test_guess_knows_them_too() -> None:

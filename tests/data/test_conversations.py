@@ -18,7 +18,7 @@ from genai_lab.data.conversations import (
     split_question,
     write_text,
 )
-from genai_lab.feedback.pairs import FORMS, formed
+from genai_lab.feedback.pairs import FORMS, format_pair
 
 PAIR = {"prompt": "Say hello to the guests.", "chosen": "Welcome, all of you!", "rejected": "What do you want?"}
 CALL = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
@@ -127,7 +127,7 @@ def told(found: Preference) -> tuple[str, str, str]:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_what_a_campaign_exports_is_read_as_it_was(form: str) -> None:
-    row = formed(PAIR | {"prompt": PAIR["prompt"] + " "} if form == "implicit" else PAIR, form)
+    row = format_pair(PAIR | {"prompt": PAIR["prompt"] + " "} if form == "implicit" else PAIR, form)
     asked = read_prompt(row, ["prompt"]) if "prompt" in row else None
     assert told(read_preference(row["chosen"], row["rejected"], asked)) == tuple(PAIR.values())
 

@@ -11,7 +11,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from genai_lab.decoding.fused_layers import fused
+from genai_lab.decoding.fused_layers import fuse_layers
 
 SIZE = {"vocab_size": 50, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
 HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1}
@@ -36,7 +36,7 @@ def test_the_numbers_stay_and_the_module_is_left_as_it_was(module: torch.nn.Modu
     module.eval()
     with torch.no_grad():
         plain = module(input_ids=ids, **more).logits
-        with fused(module):
+        with fuse_layers(module):
             changed = [part for part in module.modules() if "forward" in vars(part)]
             quick = module(input_ids=ids, **more).logits
     assert len(changed) > 4

@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from genai_lab.decoding import Sampling
-from genai_lab.decoding.logits_processors import draw, filtered
+from genai_lab.decoding.logits_processors import apply_processors, draw
 from genai_lab.decoding.numpy_processors import processor_stages
 
 ALL = Sampling(
@@ -67,7 +67,7 @@ def theirs(sampling: Sampling) -> LogitsProcessorList:
 @pytest.mark.parametrize("sampling", EACH, ids=range(len(EACH)))
 def test_each_filter_equals_that_of_transformers(sampling: Sampling) -> None:
     logits = some_logits(4)
-    ours = filtered(logits, [sampling] * 4, [HISTORY] * 4).softmax(-1)
+    ours = apply_processors(logits, [sampling] * 4, [HISTORY] * 4).softmax(-1)
     expected = theirs(sampling)(torch.tensor([HISTORY] * 4), logits.clone()).softmax(-1)
     torch.testing.assert_close(ours, expected, atol=1e-6, rtol=0)
 
@@ -76,16 +76,16 @@ def test_each_filter_equals_that_of_transformers(sampling: Sampling) -> None:
 def test_the_microscope_shows_what_decoding_does(sampling: Sampling) -> None:
     logits = some_logits(1).double()
     shown = processor_stages(logits[0].numpy(), HISTORY, sampling)[-1].log_probabilities
-    done = filtered(logits, [sampling], [HISTORY])[0].log_softmax(-1).numpy()
+    done = apply_processors(logits, [sampling], [HISTORY])[0].log_softmax(-1).numpy()
     assert np.array_equal(np.isneginf(shown), np.isneginf(done))
     np.testing.assert_allclose(np.exp(shown), np.exp(done), atol=1e-12)
 
 
 def test_rows_with_different_settings_do_not_touch_each_other() -> None:
     logits = some_logits(len(EACH))
-    together = filtered(logits, EACH, [HISTORY] * len(EACH))
+    together = apply_processors(logits, EACH, [HISTORY] * len(EACH))
     for place, sampling in enumerate(EACH):
-        alone = filtered(logits[place : place + 1], [sampling], [HISTORY])
+        alone = apply_processors(logits[place : place + 1], [sampling], [HISTORY])
         assert torch.equal(together[place], alone[0])
 
 
@@ -132,7 +132,7 @@ def test_greedy_uses_no_random_filter() -> None:
 
 def test_a_flat_distribution_needs_more_than_the_head() -> None:
     logits = torch.zeros(1, 2000)
-    kept = filtered(logits, [Sampling(temperature=1.0, top_p=0.5)], [[]]).isfinite().sum()
+    kept = apply_processors(logits, [Sampling(temperature=1.0, top_p=0.5)], [[]]).isfinite().sum()
     assert int(kept) == pytest.approx(1000, abs=1)
 
 

@@ -7,7 +7,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from genai_lab.decoding import Sampling, batch, traced_step
-from genai_lab.decoding.fused_layers import fused
+from genai_lab.decoding.fused_layers import fuse_layers
 from genai_lab.decoding.prefill import Network
 from genai_lab.memory import release, resident
 from genai_lab.models import Prompt, Request
@@ -68,7 +68,7 @@ def test_joined_siblings_share_the_memory_of_the_module() -> None:
     with torch.no_grad():
         before = module(ids).logits
         for _ in range(2):
-            with fused(module):
+            with fuse_layers(module):
                 module(ids)
         assert torch.equal(module(ids).logits, before)
     attention = module.model.layers[0].self_attn

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from genai_lab.evaluation.statistics import compare, corrected, interval, verdict, wilson
+from genai_lab.evaluation.statistics import compare, correct_p_values, interval, verdict, wilson
 from genai_lab.metrics import METRICS, Figure, Sample
 
 SHARE = (0.0, 1.0)
@@ -162,9 +162,9 @@ def test_corpus_metrics_are_compared_by_their_sums():
 
 
 def test_holm_by_hand():
-    assert corrected([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert corrected([0.9, 0.8]) == [1.0, 1.0]
-    assert corrected([]) == []
+    assert correct_p_values([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert correct_p_values([0.9, 0.8]) == [1.0, 1.0]
+    assert correct_p_values([]) == []
 
 
 def test_verdict_tells_a_difference():

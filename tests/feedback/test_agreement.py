@@ -13,9 +13,9 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 from genai_lab.feedback import verdicts
-from genai_lab.feedback.agreement import MISSING, Figure, against_the_rest, agreement, disputes
+from genai_lab.feedback.agreement import MISSING, AgreementValue, against_the_rest, agreement, disputes
 from genai_lab.feedback.bias import consistency, position
-from genai_lab.feedback.simulate import Person, labels, ranking
+from genai_lab.feedback.simulate import SimulatedAnnotator, labels, ranking
 
 PANDALM = Path(__file__).resolve().parents[2] / "../shared/data/preference/pandalm_human_dev.jsonl.gz"
 FORMS = {"nominal": "nominal", "ordinal": "ordinal"}
@@ -32,7 +32,7 @@ def as_reference(votes: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.where(votes == MISSING, np.nan, votes).T
 
 
-def ends(figure: Figure) -> tuple[float, float]:
+def ends(figure: AgreementValue) -> tuple[float, float]:
     assert figure.low is not None
     assert figure.high is not None
     return figure.low, figure.high
@@ -127,7 +127,7 @@ def test_the_one_who_guesses_stands_apart_and_disputed_items_come_first() -> Non
 
 def test_self_consistency_and_position_bias_of_simulated_annotators() -> None:
     draw = np.random.default_rng(2)
-    fair, leaning = Person(skill=1.0), Person(skill=1.0, side=1.5)
+    fair, leaning = SimulatedAnnotator(skill=1.0), SimulatedAnnotator(skill=1.0, side=1.5)
     for person, biased in ((fair, False), (leaning, True)):
         orders, groups = [], []
         for _ in range(500):

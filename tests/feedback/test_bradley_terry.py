@@ -6,8 +6,8 @@ import pytest
 
 from genai_lab.errors import LabError
 from genai_lab.feedback import bradley_terry as bt
-from genai_lab.feedback.bradley_terry import Ballot, between, fit, votes_needed, win_matrix
-from genai_lab.feedback.simulate import Person, ballot
+from genai_lab.feedback.bradley_terry import Ballot, compare_systems, fit, votes_needed, win_matrix
+from genai_lab.feedback.simulate import SimulatedAnnotator, ballot
 
 STRENGTHS = (1.2, 0.6, 0.0, -0.5, -1.3)
 NAMES = ("a", "b", "c", "d", "e")
@@ -20,7 +20,7 @@ def votes_of(first: list[int], second: list[int], outcome: list[int]) -> Ballot:
 
 def test_without_ties_the_strengths_equal_the_references(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bt, "PRIOR", 1e6)
-    votes = ballot(STRENGTHS, 3000, [Person(tie=0.0)], seed=1)
+    votes = ballot(STRENGTHS, 3000, [SimulatedAnnotator(tie=0.0)], seed=1)
     wins = [
         (a, b) if outcome > 0 else (b, a)
         for a, b, outcome in zip(votes.first, votes.second, votes.outcome, strict=True)
@@ -32,7 +32,7 @@ def test_without_ties_the_strengths_equal_the_references(monkeypatch: pytest.Mon
 
 
 def test_annotators_of_known_skill_give_back_the_true_order_within_the_intervals() -> None:
-    people = [Person(), Person(), Person()]
+    people = [SimulatedAnnotator(), SimulatedAnnotator(), SimulatedAnnotator()]
     inside = total = ordered = 0
     for seed in range(60):
         fitted = fit(NAMES, ballot(STRENGTHS, 900, people, seed), resamples=200, seed=seed)
@@ -53,16 +53,16 @@ def test_as_many_votes_as_are_said_to_be_needed_tell_two_systems_apart_in_four_o
     assert count is not None
     distinguished = 0
     for seed in range(400):
-        votes = ballot((gap, 0.0), count, [Person(tie=0.5)], seed=seed)
+        votes = ballot((gap, 0.0), count, [SimulatedAnnotator(tie=0.5)], seed=seed)
         fitted = fit(("a", "b"), votes, resamples=200, seed=seed)
-        _, low, _, _ = between(fitted, 0, 1)
+        _, low, _, _ = compare_systems(fitted, 0, 1)
         distinguished += low > 0
     assert 0.72 <= distinguished / 400 <= 0.88
 
 
 def agreeing(gap: float, items: int, seed: int) -> Ballot:
     """Two annotators an item who always say the same."""
-    item = ballot((gap, 0.0), items, [Person(tie=0.0)], seed=seed)
+    item = ballot((gap, 0.0), items, [SimulatedAnnotator(tie=0.0)], seed=seed)
     first, second, outcome = (np.repeat(part, 2) for part in (item.first, item.second, item.outcome))
     return Ballot(first, second, outcome, np.ones(2 * items), np.repeat(np.arange(items), 2))
 
@@ -75,15 +75,15 @@ def test_votes_needed_hold_where_two_annotators_of_an_item_always_agree() -> Non
     distinguished = 0
     for seed in range(300):
         fitted = fit(("a", "b"), agreeing(0.5, count // 2, seed=seed), resamples=200, seed=seed)
-        distinguished += between(fitted, 0, 1)[1] > 0
+        distinguished += compare_systems(fitted, 0, 1)[1] > 0
     assert 0.72 <= distinguished / 300 <= 0.88
 
 
 def test_the_design_effect_is_one_for_single_votes_and_between_for_votes_that_agree_in_part() -> None:
-    once = ballot((0.5, 0.0), 400, [Person(tie=0.3)], seed=1)
+    once = ballot((0.5, 0.0), 400, [SimulatedAnnotator(tie=0.3)], seed=1)
     single = Ballot(once.first, once.second, once.outcome, once.weight, np.arange(400))
     assert fit(("a", "b"), single, resamples=20).design_effect == 1.0
-    other = ballot((0.5, 0.0), 400, [Person(tie=0.3)], seed=2)
+    other = ballot((0.5, 0.0), 400, [SimulatedAnnotator(tie=0.3)], seed=2)
     both = [
         np.concatenate(pair)
         for pair in zip(
@@ -100,16 +100,16 @@ def test_equal_votes_on_an_item_ask_for_as_many_items_as_single_votes() -> None:
     zeros, ones = np.zeros(40, dtype=np.int64), np.ones(40, dtype=np.int64)
     single = fit(("a", "b"), Ballot(zeros, ones, outcome, np.ones(40), np.arange(40)))
     twice = Ballot(*(np.repeat(item, 2) for item in (zeros, ones, outcome)), np.ones(80), np.repeat(np.arange(40), 2))
-    votes_needed, equal = between(single, 0, 1)[3], between(fit(("a", "b"), twice), 0, 1)[3]
+    votes_needed, equal = compare_systems(single, 0, 1)[3], compare_systems(fit(("a", "b"), twice), 0, 1)[3]
     assert votes_needed is not None
     assert equal == pytest.approx(2 * votes_needed, rel=0.1)
 
 
 def test_more_votes_are_asked_for_only_where_the_interval_holds_no_difference() -> None:
-    clear = fit(NAMES, ballot(STRENGTHS, 5000, [Person()], seed=2), resamples=200)
-    assert between(clear, 0, 4)[3] == 0
-    close = fit(("a", "b"), ballot((0.05, 0.0), 40, [Person()], seed=1), resamples=200)
-    needed = between(close, 0, 1)[3]
+    clear = fit(NAMES, ballot(STRENGTHS, 5000, [SimulatedAnnotator()], seed=2), resamples=200)
+    assert compare_systems(clear, 0, 4)[3] == 0
+    close = fit(("a", "b"), ballot((0.05, 0.0), 40, [SimulatedAnnotator()], seed=1), resamples=200)
+    needed = compare_systems(close, 0, 1)[3]
     assert needed is None or needed > 0
 
 
@@ -140,7 +140,7 @@ def test_what_no_comparison_binds_together_is_told() -> None:
 
 
 def test_a_weight_of_zero_is_no_vote_and_clusters_are_drawn_whole() -> None:
-    votes = ballot(STRENGTHS, 400, [Person()], seed=3)
+    votes = ballot(STRENGTHS, 400, [SimulatedAnnotator()], seed=3)
     doubled = Ballot(
         *(np.concatenate([item, item]) for item in (votes.first, votes.second, votes.outcome)), np.ones(800)
     )

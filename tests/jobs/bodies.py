@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services.jobs.handlers import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers import HANDLERS, JobReporter
 from storage.tables import Job, Preset
 
 
@@ -23,7 +23,7 @@ class Count:
     name = "count"
     resource = "cpu"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         done = {item["number"] for item in report.earlier()}
         for number in range(settings["upto"]):
             if number == settings.get("die") and number not in done and len(done) < number:

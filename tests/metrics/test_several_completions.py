@@ -8,7 +8,7 @@ from scipy.special import comb
 
 from genai_lab.errors import LabError
 from genai_lab.evaluation.statistics import compare
-from genai_lab.evaluation.voting import Vote, answer_of, majority
+from genai_lab.evaluation.voting import MajorityVote, answer_of, majority
 from genai_lab.metrics import METRICS, measure, settings_of
 from genai_lab.metrics.grouping import expected_maximum
 from genai_lab.metrics.pass_at_k import pass_at_k
@@ -75,9 +75,9 @@ def test_best_of_k_is_the_best_by_another_metric() -> None:
 
 
 def test_the_vote_goes_to_the_most_frequent_answer_and_ties_to_the_first() -> None:
-    assert majority(["b", "a", "a", "b", "c"]) == Vote("b", 0, 0.4)
-    assert majority(["", "", "a"]) == Vote("a", 2, 1 / 3)
-    assert majority(["", ""]) == Vote("", 0, 1.0)
+    assert majority(["b", "a", "a", "b", "c"]) == MajorityVote("b", 0, 0.4)
+    assert majority(["", "", "a"]) == MajorityVote("a", 2, 1 / 3)
+    assert majority(["", ""]) == MajorityVote("", 0, 1.0)
     assert answer_of("3 + 4 = 7, so it is 1,007.", "last number") == "1007"
     assert answer_of("a\nb\n", "last line") == "b"
 

@@ -16,7 +16,7 @@ from genai_lab.errors import BadSetting, ModelError, PromptTooLong
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, bottleneck
 from genai_lab.models.adapter import INJECTED, SOFT
 from genai_lab.models.cache import ModelCache
-from genai_lab.models.variants import shared
+from genai_lab.models.variants import share_module
 from tests.models.adapters import TASKS, adapter, card, reference, tiny_folder, whole
 from tests.products import representatives
 
@@ -279,7 +279,7 @@ def test_keys_of_another_shape_fail_before_any_row_stands_behind_them(bench: Ben
 def test_what_an_adapter_brings_for_a_parameter_of_the_base_is_its_own() -> None:
     module = torch.nn.ModuleDict({"a": torch.nn.Linear(2, 2), "b": torch.nn.Linear(2, 2)})
     module["b"].weight = module["a"].weight
-    again = shared(module, {"b.weight", "a.bias"})
+    again = share_module(module, {"b.weight", "a.bias"})
     assert again["a"].weight is again["b"].weight
     assert again["a"].weight.data_ptr() != module["a"].weight.data_ptr()
     assert again["b"].bias.data_ptr() == module["b"].bias.data_ptr()

@@ -211,7 +211,7 @@ def test_annotators_are_invited_and_their_links_renewed_and_ended(lab: LabContex
     assert next(row["path"] for row in renewed if row["name"] == "Cy") != people["Cy"]["path"]
     ended = progress.end_link(lab, values, event(id=people["Di"]["id"]))["progress.people"]["rows"]
     assert next(row["path"] for row in ended if row["name"] == "Di") == ""
-    assert {link.name for link in links.invited(lab, campaign)} >= {"Cy", "Di"}
+    assert {link.name for link in links.find_links(lab, campaign)} >= {"Cy", "Di"}
     with pytest.raises(LabError, match="No name is given"):
         progress.invite(lab, {**values, "progress.names": " , "})
 

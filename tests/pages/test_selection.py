@@ -14,7 +14,7 @@ import pages  # noqa: F401 - turns Gradio's analytics off before it is imported
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.services import feedback
 from genai_lab.services.feedback import figures as service
 from pages.components.selection import Selection
@@ -87,7 +87,7 @@ def test_the_feedback_page_drops_the_figures_of_the_campaign_that_was_left(
     selection = Selection(key=lambda arguments: arguments[0]["campaign"])
     fill = selection.for_choice(page.render_figures, lab)
     ways = (("Cy", ((0,), (1,))), ("Di", ((0,), (1,))))
-    tasks = [Task(f"prompt {n}", (Option("one", f"a{n}"), Option("two", f"b{n}")), votes=ways) for n in range(3)]
+    tasks = [RankingTask(f"prompt {n}", (Option("one", f"a{n}"), Option("two", f"b{n}")), votes=ways) for n in range(3)]
     first, second = (feedback.create(lab, CampaignPlan(name, overlap=2), tasks).campaign for name in ("old", "new"))
     inside, go, agreement = threading.Event(), threading.Event(), service.agreement
 

@@ -25,7 +25,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup with the secret, a dataset's file and a model's."""
     place = tmp_path_factory.mktemp("whole")
     lab = open_lab(place / "home")
-    links.signed(lab, "makes the secret")
+    links.sign(lab, "makes the secret")
     for name in ("datasets/1/data.parquet", "models/made/model.safetensors"):
         (lab.config.home / name).parent.mkdir(parents=True)
         (lab.config.home / name).write_bytes(b"content of " + name.encode() * 300)

@@ -9,7 +9,7 @@ import pytest
 from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.errors import LabError
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.services import feedback
 from genai_lab.services.feedback import figures, fresh, sources, systems
 from storage import feedback as queries
@@ -87,13 +87,13 @@ def test_one_column_that_joins_the_systems_is_found_and_split(
     tmp_path: Path, lab: LabContext, separator: str, joined: str
 ) -> None:
     rows = compared(cmp_key=joined)
-    guess = sources.guess_systems(rows, sources.guessed(sources.Columns(), rows[0]))
+    guess = sources.guess_systems(rows, sources.guess_columns(sources.Columns(), rows[0]))
     assert (guess.systems, guess.separator) == (("cmp_key",), separator)
     path = written(tmp_path / "v.jsonl", rows)
     made = sources.from_file(
         lab, CampaignPlan("voted"), path, sources.Columns(systems=("cmp_key",), separator=separator)
     )
-    assert systems.of(lab, made.campaign) == systems.Compared(("llama", "opt"), True)
+    assert systems.of(lab, made.campaign) == systems.CampaignSystems(("llama", "opt"), True)
     with pytest.raises(BadRows, match="names 1 systems for 2 completions when it is split at ';'"):
         sources.from_file(lab, CampaignPlan("b"), path, sources.Columns(systems=("cmp_key",), separator=";"))
 
@@ -103,11 +103,11 @@ def test_a_column_of_other_words_is_not_taken_for_systems() -> None:
     for n, row in enumerate(rows):
         row |= {"cmp_key": f"id_{n}", "note": "one, two and three, four"}
     rows = [{**row, "cmp_key": f"{n}a_{n}b"} for n, row in enumerate(rows)]
-    assert sources.guess_systems(rows, sources.guessed(sources.Columns(), rows[0])).systems == ()
+    assert sources.guess_systems(rows, sources.guess_columns(sources.Columns(), rows[0])).systems == ()
 
 
 def test_one_system_alone_is_told_at_once_and_has_no_leaderboard_for_ever(lab: LabContext) -> None:
-    tasks = [Task(f"p{n}", (Option("one", f"a{n}"), Option("one", f"b{n}"))) for n in range(2)]
+    tasks = [RankingTask(f"p{n}", (Option("one", f"a{n}"), Option("one", f"b{n}"))) for n in range(2)]
     feedback.create(lab, CampaignPlan("alone"), tasks)
     assert "from one system, one" in systems.of(lab, "alone").problem
     with pytest.raises(LabError, match="compare two models or two temperatures"):

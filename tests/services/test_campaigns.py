@@ -15,7 +15,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, feedback, generation, jobs, models
 from genai_lab.services.feedback import exporting, fresh, links, ranking, reading, sources
@@ -36,7 +36,8 @@ def lab(tmp_path: Path) -> Any:
 
 def campaign(lab: LabContext, name: str = "c", items: int = 6, size: int = 2, **plan: Any) -> int:
     tasks = [
-        Task(f"prompt {n}", tuple(Option(f"s{k}", f"completion {n} {k}") for k in range(size))) for n in range(items)
+        RankingTask(f"prompt {n}", tuple(Option(f"s{k}", f"completion {n} {k}") for k in range(size)))
+        for n in range(items)
     ]
     made = feedback.create(lab, CampaignPlan(name, **{"repeats": 0.0} | plan), tasks)
     feedback.move(lab, made.campaign, "open")
@@ -44,7 +45,7 @@ def campaign(lab: LabContext, name: str = "c", items: int = 6, size: int = 2, **
 
 
 def dealt(lab: LabContext, annotator: int, want: int = 1, have: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    return list(ranking.more(lab, annotator, have, want).result(20)["cards"])
+    return list(ranking.next_cards(lab, annotator, have, want).result(20)["cards"])
 
 
 def answer(
@@ -156,7 +157,7 @@ def test_the_lead_reads_what_was_flagged_skipped_or_commented(lab: LabContext) -
     answer(lab, ann, cards[1]["key"], flag=True)
     answer(lab, ann, cards[2]["key"], comment="Both are odd.")
     answer(lab, ann, cards[3]["key"])
-    found, total = reading.noted(lab, number)
+    found, total = reading.find_remarks(lab, number)
     assert [(one.annotator, one.what, one.comment) for one in found] == [
         ("ann", "", "Both are odd."),
         ("ann", "flagged", ""),
@@ -180,7 +181,9 @@ def test_repeats_come_with_swapped_sides_and_count_for_nobody_else(lab: LabConte
 
 
 def test_what_a_card_says_names_neither_system_nor_item(lab: LabContext) -> None:
-    tasks = [Task("Who are you?", (Option("gpt-x", "I am GPT-X, a model."), Option("llama-9", "A llama-9 speaks.")))]
+    tasks = [
+        RankingTask("Who are you?", (Option("gpt-x", "I am GPT-X, a model."), Option("llama-9", "A llama-9 speaks.")))
+    ]
     made = feedback.create(lab, CampaignPlan("GPT-X against llama-9"), tasks)
     assert made.masked == 2
     feedback.move(lab, made.campaign, "open")
@@ -239,7 +242,7 @@ def test_a_file_with_votes_is_imported_with_its_annotators(tmp_path: Path, lab: 
 
 def test_overlap_is_met_exactly_where_an_import_had_more_votes(lab: LabContext) -> None:
     votes = tuple((f"u{n}", ((0,), (1,))) for n in range(3))
-    feedback.create(lab, CampaignPlan("wide"), [Task("p", (Option("a", "1"), Option("b", "2")), votes=votes)])
+    feedback.create(lab, CampaignPlan("wide"), [RankingTask("p", (Option("a", "1"), Option("b", "2")), votes=votes)])
     feedback.change(lab, "wide", overlap=4)
     feedback.move(lab, "wide", "open")
     people = [links.invite(lab, "wide", f"new {n}").annotator for n in range(3)]
@@ -282,7 +285,7 @@ def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answer
     feedback.move(lab, number, "closed")
     with pytest.raises(LabError, match="close it instead"):
         feedback.discard(lab, number)
-    other = feedback.create(lab, CampaignPlan("other"), [Task("p", (Option("a", "1"), Option("b", "2")))])
+    other = feedback.create(lab, CampaignPlan("other"), [RankingTask("p", (Option("a", "1"), Option("b", "2")))])
     feedback.discard(lab, other.campaign)
     assert [view.id for view in feedback.find(lab)] == [number]
 
@@ -305,12 +308,12 @@ def test_a_campaign_whose_drawing_was_cancelled_says_so_and_what_to_do(lab: LabC
 
 def test_a_renewed_link_ends_the_old_one(lab: LabContext) -> None:
     made = links.invite(lab, campaign(lab), "ann")
-    found = links.opened(lab, made.path.rpartition("/")[2])
+    found = links.find_by_secret(lab, made.path.rpartition("/")[2])
     assert found is not None
-    assert links.allowed(lab, *found)
+    assert links.is_allowed(lab, *found)
     links.renew(lab, made.annotator)
-    assert not links.allowed(lab, *found)
-    assert links.opened(lab, made.path.rpartition("/")[2]) is None
+    assert not links.is_allowed(lab, *found)
+    assert links.find_by_secret(lab, made.path.rpartition("/")[2]) is None
 
 
 def test_links_that_stood_in_the_database_still_open_and_are_read_there_no_more(lab: LabContext) -> None:
@@ -324,14 +327,14 @@ def test_links_that_stood_in_the_database_still_open_and_are_read_there_no_more(
     with lab.database.reading() as session:
         kept = session.get_one(Annotator, made.annotator).secret
     assert "older" not in kept
-    found = links.opened(lab, "kRx0-an_older-link")
+    found = links.find_by_secret(lab, "kRx0-an_older-link")
     assert found is not None
     assert found[0] == made.annotator
-    shown = next(one for one in links.invited(lab, number) if one.name == "ann")
-    again = links.opened(lab, shown.path.rpartition("/")[2])
+    shown = next(one for one in links.find_links(lab, number) if one.name == "ann")
+    again = links.find_by_secret(lab, shown.path.rpartition("/")[2])
     assert again == found
     for wrong in (kept, f"{made.annotator}.{kept[:40]}", f"{made.annotator}.", "0.x", f"{'9' * 30}.x", "é.x"):
-        assert links.opened(lab, wrong) is None
+        assert links.find_by_secret(lab, wrong) is None
 
 
 def system_run(lab: LabContext, texts: list[str], dataset: int | None = None, **settings: Any) -> int:

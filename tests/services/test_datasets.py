@@ -9,7 +9,7 @@ import pytest
 
 from genai_lab.context import LabContext
 from genai_lab.data import BadRows, SplitPlan, guarded, hub
-from genai_lab.data.hub import Place
+from genai_lab.data.hub import HubDataset
 from genai_lab.errors import LabError
 from genai_lab.services import datasets
 from tests.services.conftest import Call
@@ -203,12 +203,12 @@ def test_pasted_text_is_read_by_its_look(lab: LabContext) -> None:
         "one line\nanother": [{"text": "one line"}, {"text": "another"}],
     }
     for text, rows in shown.items():
-        assert datasets.preview(datasets.pasted(lab, text)).rows == rows
+        assert datasets.preview(datasets.save_pasted_text(lab, text)).rows == rows
     with pytest.raises(datasets.NeedsChoice):
-        datasets.preview(datasets.pasted(lab, '{\n"a": 1}'))
+        datasets.preview(datasets.save_pasted_text(lab, '{\n"a": 1}'))
     for text in ("", "  \n", "a\ud800"):
         with pytest.raises(LabError):
-            datasets.pasted(lab, text)
+            datasets.save_pasted_text(lab, text)
 
 
 def test_an_import_and_a_profile_run_as_jobs(lab: LabContext, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_hub_dataset_comes_with_its_splits(lab: LabContext, monkeypatch: pytes
     fake = Library({"train": reviews(12), "validation": reviews(4, 12)})
     monkeypatch.setattr(hub, "_library", lambda: fake)
     monkeypatch.setattr(guarded, "read_hub", hub.rows)  # the library of another process is the real one
-    place = Place("owner/reviews", "plain", revision="abc")
+    place = HubDataset("owner/reviews", "plain", revision="abc")
     assert datasets.preview_hub(place, limit=2).rows[0] == {"text": "review 0", "label": "good", "split": "train"}
     order = datasets.hub_order(place, "from hub", split=SplitPlan("column", column="split"))
     assert datasets.long(order)
@@ -283,7 +283,7 @@ def test_a_hub_dataset_comes_with_its_splits(lab: LabContext, monkeypatch: pytes
     assert view.source["repo"] == "owner/reviews"
     more = {"split": "train", "revision": "abc", "streaming": True}
     assert fake.asked[0] == ("owner/reviews", "plain", more)
-    one = datasets.make(lab, datasets.hub_order(Place("owner/reviews", split="train"), "one split"))
+    one = datasets.make(lab, datasets.hub_order(HubDataset("owner/reviews", split="train"), "one split"))
     assert (one.rows, one.column_names) == (12, ("text", "label"))
 
 
@@ -303,7 +303,7 @@ def test_what_the_hub_refuses_is_one_sentence(problem: Exception, said: str, mon
 
     monkeypatch.setattr(hub, "_library", library)
     with pytest.raises(LabError, match=said) as told:
-        list(hub.rows(Place("owner/reviews")))
+        list(hub.rows(HubDataset("owner/reviews")))
     assert "\n" not in str(told.value)
     assert str(told.value).endswith((".", ")."))
 
@@ -311,7 +311,7 @@ def test_what_the_hub_refuses_is_one_sentence(problem: Exception, said: str, mon
 @pytest.mark.parametrize("repo", ["", "../etc", "a/b/c", "https://x/y", "/etc/passwd", "owner/.."])
 def test_only_hub_ids_name_a_place(repo: str) -> None:
     with pytest.raises(LabError, match="is no Hub id"):
-        Place(repo)
+        HubDataset(repo)
 
 
 def test_the_command_line_imports_lists_shows_and_exports(call: Call, tmp_path: Path) -> None:

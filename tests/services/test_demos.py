@@ -15,7 +15,7 @@ import app as program
 from genai_lab.cli import main
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.feedback.masking import MASK, Streamed, masked, pattern
+from genai_lab.feedback.masking import MASK, Streamed, mask_names, pattern
 from genai_lab.services import feedback, lineage, models
 from genai_lab.services.feedback import demos, exporting, figures, visits, warming
 from genai_lab.services.feedback.demos import DemoPlan
@@ -205,7 +205,7 @@ def test_names_are_hidden_while_text_streams(size: int) -> None:
     for place in range(0, len(whole), size):
         given.append(stream.push(whole[place : place + size]))
         assert not any(name in "".join(given).lower() for name in ("llama-9b", "my great model", "llama."))
-    assert "".join(given) + stream.rest() == masked(whole, pattern(systems))
+    assert "".join(given) + stream.rest() == mask_names(whole, pattern(systems))
     assert (Streamed(systems).push("a" * 50), MASK) == ("a" * 35, "[model]")
 
 
@@ -249,8 +249,8 @@ def test_the_command_sets_settings_and_limits_and_renews_a_link(
     assert (plan.drawing.greedy, plan.drawing.temperature) == (False, 0.5)
     assert main(["demo", "link", str(made["demo"]), "--renew", "--json"]) == 0
     link = json.loads(capsys.readouterr().out)["link"]
-    assert demos.opened(lab, made["link"].rpartition("/")[2]) is None
-    assert demos.opened(lab, link.rpartition("/")[2]) is not None
+    assert demos.find_by_secret(lab, made["link"].rpartition("/")[2]) is None
+    assert demos.find_by_secret(lab, link.rpartition("/")[2]) is not None
     assert main([*words, "--a-minute", "0"]) == 2
     assert "Prompts of a visitor a minute is 0, but it must be a whole number" in capsys.readouterr().err
 

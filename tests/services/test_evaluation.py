@@ -80,7 +80,7 @@ def test_rows_are_read_by_wins_losses_and_ties(lab: LabContext, evaluated: Evalu
     fair, good, _ = (one.id for one in evaluated.systems)
     found = reading.lines(lab, evaluated, key_of(evaluated, "exact_match"), fair, good)
     assert reading.tally(found) == {"wins": ROWS // 3, "losses": 0, "ties": ROWS - ROWS // 3}
-    wins = reading.ordered(found, "wins")
+    wins = reading.sort_lines(found, "wins")
     assert {line.example % 3 for line in wins} == {0}
     assert wins[0].texts[0] == "no idea"
     assert wins[0].references == (f"the answer number {wins[0].example} is here",)

@@ -15,9 +15,9 @@ from genai_lab.cli import main
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.feedback.pairs import FORMS
-from genai_lab.feedback.simulate import Person, ranking
+from genai_lab.feedback.simulate import SimulatedAnnotator, ranking
 from genai_lab.services import backup, datasets, feedback, lineage, models
 from genai_lab.services.feedback import exporting, figures, links, reading
 from genai_lab.services.feedback import ranking as annotation_service
@@ -37,7 +37,7 @@ def lab(tmp_path: Path) -> Any:
     made.close()
 
 
-def simulated(lab: LabContext, people: dict[str, Person], items: int = 60) -> int:
+def simulated(lab: LabContext, people: dict[str, SimulatedAnnotator], items: int = 60) -> int:
     """A campaign of rankings of four, answered by annotators of known skill through the desk."""
     number = campaign(lab, "simulated", items=items, size=4, kind="ranking", overlap=len(people), repeats=0.1)
     with lab.database.reading() as session:
@@ -56,11 +56,16 @@ def simulated(lab: LabContext, people: dict[str, Person], items: int = 60) -> in
 def _held(session: Any, who: int) -> Any:
     from storage import answering
 
-    return answering.known(session, who)[1]
+    return answering.find_annotator(session, who)[1]
 
 
 def test_simulated_annotators_give_back_the_true_order_and_the_guesser_stands_apart(lab: LabContext) -> None:
-    people = {"ann": Person(), "bob": Person(), "cid": Person(), "guess": Person(skill=0.0)}
+    people = {
+        "ann": SimulatedAnnotator(),
+        "bob": SimulatedAnnotator(),
+        "cid": SimulatedAnnotator(),
+        "guess": SimulatedAnnotator(skill=0.0),
+    }
     number = simulated(lab, people)
     board = figures.leaderboard(lab, number)
     assert [row.system for row in board.rows] == list(STRENGTHS)
@@ -101,7 +106,7 @@ def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: LabContex
 
 def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: LabContext) -> None:
     options = (Option("a", "good"), Option("b", "bad"))
-    tasks = [Task(f"p{n}", options, gold=((0,), (1,))) for n in range(3)] + [Task("q", options)]
+    tasks = [RankingTask(f"p{n}", options, gold=((0,), (1,))) for n in range(3)] + [RankingTask("q", options)]
     made = feedback.create(lab, CampaignPlan("gold", repeats=0.0), tasks)
     feedback.move(lab, made.campaign, "open")
     for name, right in (("ann", True), ("bob", False)):
@@ -119,7 +124,7 @@ def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: LabContext) 
 
 def test_gold_that_names_the_best_of_three_judges_nothing_else(lab: LabContext) -> None:
     options = tuple(Option(system, text) for system, text in (("a", "good"), ("b", "x"), ("c", "y")))
-    tasks = [Task(f"p{n}", options, gold=((0,), (1, 2))) for n in range(2)]
+    tasks = [RankingTask(f"p{n}", options, gold=((0,), (1, 2))) for n in range(2)]
     feedback.create(lab, CampaignPlan("pairs"), tasks)
     with lab.database.reading() as session:
         assert len(queries.golds(session, 1)) == 4  # of six pairs, two are of those behind the best
@@ -147,7 +152,7 @@ def test_trl_reads_every_form_of_the_export(lab: LabContext, tmp_path: Path, for
     from trl.data_utils import is_conversational, maybe_extract_prompt, unpair_preference_dataset
 
     ways = (("ann", ((0,), (1,))),)
-    tasks = [Task(f"Say {n}", (Option("x", f"yes {n}"), Option("y", f"no {n}")), votes=ways) for n in range(4)]
+    tasks = [RankingTask(f"Say {n}", (Option("x", f"yes {n}"), Option("y", f"no {n}")), votes=ways) for n in range(4)]
     feedback.create(lab, CampaignPlan("c"), tasks, ordered=True)
     path = tmp_path / "pairs.jsonl"
     exporting.export(lab, "c", path, form=form)
@@ -164,7 +169,7 @@ def test_trl_reads_every_form_of_the_export(lab: LabContext, tmp_path: Path, for
 
 
 def test_a_backup_is_the_whole_lab_elsewhere(lab: LabContext, tmp_path: Path) -> None:
-    number = simulated(lab, {"ann": Person()}, items=5)
+    number = simulated(lab, {"ann": SimulatedAnnotator()}, items=5)
     exporting.to_dataset(lab, number)
     made = backup.backup(lab, tmp_path / "lab.tar")
     with pytest.raises(LabError, match="is there already"):
@@ -263,14 +268,16 @@ def test_a_majority_weighs_those_who_call_it_a_tie(lab: LabContext) -> None:
     answers = (((0,), (1,)), ((0,), (1,)), ((1,), (0,)), ((0, 1),), ((0, 1),))
     votes = tuple((f"u{n}", groups) for n, groups in enumerate(answers))
     options = (Option("a", "1"), Option("b", "2"))
-    feedback.create(lab, CampaignPlan("tied"), [Task("p", options, votes=votes)], ordered=True)
+    feedback.create(lab, CampaignPlan("tied"), [RankingTask("p", options, votes=votes)], ordered=True)
     (pair,) = exporting.pairs(lab, "tied", "majority")
     assert (pair.chosen, pair.weight) == ("1", pytest.approx(1 / 5))
 
 
 def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: LabContext, tmp_path: Path) -> None:
     options = (Option("a", "1"), Option("b", "2"))
-    made = feedback.create(lab, CampaignPlan("c", overlap=2, repeats=0.0), [Task(f"p{n}", options) for n in range(4)])
+    made = feedback.create(
+        lab, CampaignPlan("c", overlap=2, repeats=0.0), [RankingTask(f"p{n}", options) for n in range(4)]
+    )
     feedback.move(lab, "c", "open")
     ann, late = (links.invite(lab, "c", name).annotator for name in ("ann", "late"))
     while cards := dealt(lab, ann):

@@ -14,7 +14,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import Source
 from genai_lab.services import datasets, evaluation, jobs, matrix, models, presets, templates
 from genai_lab.services.evaluation import MetricSpec
-from genai_lab.services.jobs.handlers.matrix import Matrix
+from genai_lab.services.jobs.handlers.matrix import MatrixHandler
 from genai_lab.services.matrix import estimating, promoting, reading
 from genai_lab.services.matrix.estimating import Estimating, estimate
 from storage import jobs as job_queries
@@ -73,15 +73,15 @@ def plan(reviews: str, **more: Any) -> matrix.MatrixPlan:
     return matrix.MatrixPlan(**fields | more)
 
 
-def worked(lab: LabContext, begun: matrix.Started, earlier: list[dict[str, Any]] | None = None) -> Kept:
+def worked(lab: LabContext, begun: matrix.StartedMatrix, earlier: list[dict[str, Any]] | None = None) -> Kept:
     """The job's body and what the app does with its records, in this process."""
     report, settings = Kept(earlier), jobs.show(lab, begun.job_id).settings
-    result = Matrix().run(lab, settings, report)
+    result = MatrixHandler().run(lab, settings, report)
     with lab.database.session() as session:
         job = session.get_one(Job, begun.job_id)
-        Matrix().ingest(session, job, [*(earlier or []), *report.records])
+        MatrixHandler().ingest(session, job, [*(earlier or []), *report.records])
         job.result = result
-        Matrix().complete(session, job, result)
+        MatrixHandler().complete(session, job, result)
         job_queries.end_run(session, begun.run_id, "finished", None)
     return report
 
@@ -146,10 +146,10 @@ def test_a_second_run_costs_nothing_and_says_so(lab: LabContext, reviews: str) -
     again = matrix.rerun(lab, first.run_id)
     worked(lab, again)
     one, two = matrix.show(lab, first.run_id), matrix.show(lab, again.run_id)
-    assert matrix.remembered(one) == ""
+    assert matrix.count_remembered(one) == ""
     errors = sum(row.error is not None for row in reading.predictions(lab, two, again.cells[0], None))
     assert two.cells[0].cached == 6 - errors
-    assert "remembered" in matrix.remembered(two)
+    assert "remembered" in matrix.count_remembered(two)
     assert texts(lab, again.cells[0], two) == texts(lab, first.cells[0], one)
 
 
@@ -176,7 +176,7 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_texts(
 ) -> None:
     begun = matrix.start(lab, plan(reviews, use_cache=False))
     whole = Kept()
-    Matrix().run(lab, jobs.show(lab, begun.job_id).settings, whole)
+    MatrixHandler().run(lab, jobs.show(lab, begun.job_id).settings, whole)
     half = whole.records[:7]
     rest = worked(lab, begun, half)
     view = matrix.show(lab, begun.run_id)

@@ -79,8 +79,8 @@ def test_a_typed_row_goes_on_over_lines(lab: LabContext) -> None:
 
 def test_the_shots_that_fit_are_counted_in_the_models_tokens(lab: LabContext, dataset: str) -> None:
     made = prompting.preview(REVIEW, prompting.rows_of(lab, dataset), shots=ShotSettings(k=30))
-    few = prompting.measured(lab, made, "tiny", max_new_tokens=400)
-    many = prompting.measured(lab, made, "tiny", max_new_tokens=100)
+    few = prompting.measure_prompts(lab, made, "tiny", max_new_tokens=400)
+    many = prompting.measure_prompts(lab, made, "tiny", max_new_tokens=100)
     assert few.k < many.k < 30
     assert few.tokens is not None
     assert few.tokens <= 112

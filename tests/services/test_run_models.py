@@ -104,7 +104,9 @@ def test_a_failure_half_way_leaves_no_job_and_no_run(
 def test_a_suite_with_an_unknown_metric_setting_leaves_nothing(
     lab: LabContext, reviews: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suites, "planned", lambda *_: plan(reviews, seeds=tuple(range(SEVEN)), samplings=(Sampling(),)))
+    monkeypatch.setattr(
+        suites, "suite_plan", lambda *_: plan(reviews, seeds=tuple(range(SEVEN)), samplings=(Sampling(),))
+    )
     before = counts(lab)
     with pytest.raises(LabError, match="7 systems are chosen"):
         suites.run(lab, "summary", ["tiny"])

@@ -103,12 +103,12 @@ def test_the_first_completion_is_that_of_one_a_row_and_more_are_remembered(
 
 
 def test_a_stopped_job_goes_on_with_the_missing_completions(lab: LabContext, several: matrix.MatrixView) -> None:
-    from genai_lab.services.jobs.handlers.matrix import Matrix
+    from genai_lab.services.jobs.handlers.matrix import MatrixHandler
     from tests.services.test_matrix import Kept
 
     started = matrix.rerun(lab, several.id)
     whole = Kept()
-    Matrix().run(lab, jobs.show(lab, started.job_id).settings, whole)
+    MatrixHandler().run(lab, jobs.show(lab, started.job_id).settings, whole)
     resumed = worked(lab, started, whole.records[: ROWS + 1])
     assert sum("generation" in record for record in resumed.records) == ROWS * K - ROWS - 1
     assert texts(lab, matrix.show(lab, started.run_id)) == texts(lab, several)

@@ -12,7 +12,7 @@ import torch
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services.training import resolve
-from genai_lab.services.training.resolution import excluded
+from genai_lab.services.training.resolution import exclusion_reason
 from genai_lab.training import ARCHITECTURES, Architecture, DatasetSpec, Training, TrainingPlan
 from genai_lab.training.artefacts import export_best
 from genai_lab.training.inputs import TrainingInputs
@@ -169,7 +169,7 @@ def supported() -> list[tuple[str, str, Architecture]]:
         for objective in OBJECTIVES
         for method, architecture in PAIRS
         if architecture in OBJECTIVES.get(objective).architectures
-        and not excluded(objective, method)
+        and not exclusion_reason(objective, method)
         and method != "full"
         and objective != OWN[architecture]
     ]
@@ -198,7 +198,7 @@ def unsupported() -> list[tuple[str, str, Architecture]]:
         for one in ARCHITECTURES
         if one not in METHODS.get(method).architectures
         or one not in OBJECTIVES.get(objective).architectures
-        or excluded(objective, method)
+        or exclusion_reason(objective, method)
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.services import feedback, jobs, lineage, rewards, training
 from genai_lab.services.feedback import campaign_models, exporting
 from genai_lab.services.training import reward_studies
@@ -24,7 +24,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     made = open_lab(tmp_path_factory.mktemp("home"), llama=tiny(tmp_path_factory.mktemp("models") / "llama", "llama"))
     ways = (("ann", ((0,), (1,))), ("bob", ((0,), (1,))))
     tasks = [
-        Task(f"Say {a} {n}", (Option("good", f"{b} please"), Option("bad", f"{b} no")), votes=ways)
+        RankingTask(f"Say {a} {n}", (Option("good", f"{b} please"), Option("bad", f"{b} no")), votes=ways)
         for n, (a, b) in enumerate(zip(WORDS * 4, WORDS[3:] * 4, strict=False))
     ][:40]
     feedback.create(made, CampaignPlan("polite", overlap=2), tasks, ordered=True)

@@ -14,7 +14,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, ModelError
-from genai_lab.feedback.pairs import formed
+from genai_lab.feedback.pairs import format_pair
 from genai_lab.metrics import measure, settings_of
 from genai_lab.models import Prompt
 from genai_lab.services import datasets, generation, models, rewards, training
@@ -169,7 +169,7 @@ def test_rows_without_pairs_are_refused(lab: LabContext) -> None:
 def test_pairs_in_every_published_form_are_the_same_votes(lab: LabContext, form: str) -> None:
     names = ("prompt", "chosen", "rejected")
     spaced = [{name: f"{one[name]} " if name == "prompt" else one[name] for name in names} for one in rows()]
-    made = [formed(one, form) for one in spaced]
+    made = [format_pair(one, form) for one in spaced]
     kept = datasets.import_rows(lab, made, "formed", {"kind": "test"}, split=SplitPlan(by="none", only="train"))
     check_pairs(source(lab, kept.name))
     found = read_votes(source(lab, kept.name), source(lab, kept.name).examples("train", 1000))
@@ -268,11 +268,11 @@ def held_out(n: int = 120) -> list[Vote]:
 def test_the_report_tells_chance_and_what_simple_baselines_do() -> None:
     held, rng = held_out(), np.random.default_rng(0)
     noise = rng.normal(size=len(held))
-    poor = reward_report.measured(held, held, noise, rng.permutation(noise))
+    poor = reward_report.measure_scorer(held, held, noise, rng.permutation(noise))
     assert any("not told from chance" in one for one in poor["sentences"])
     assert any("bag of words, is better" in one and "is told" in one for one in poor["sentences"])
     assert poor["baselines"]["bag of words"]["value"] == 1.0
-    good = reward_report.measured(held, held, noise + 9, noise)
+    good = reward_report.measure_scorer(held, held, noise + 9, noise)
     assert (good["accuracy"]["value"], good["sentences"], good["worst"]) == (1.0, [], [])
     assert good["accuracy"]["low"] < 1
     json.dumps(good, allow_nan=False)
@@ -334,7 +334,7 @@ def test_the_page_s_form_and_charts_take_pairs(lab: LabContext, objective: str) 
     curves: dict[str, list[tuple[int, float]]] = {name: [(0, 0.5), (1, 0.6)] for name in names}
     drawn = charts.curves([(view, curves)])
     assert len(drawn.data) == len(names) + 1  # the accuracy of the base is a line
-    measured = reward_report.measured(held_out(), held_out(), np.ones(120), np.zeros(120))
+    measured = reward_report.measure_scorer(held_out(), held_out(), np.ones(120), np.zeros(120))
     panels = report.updates(measured)
     table, plot = panels["report"], panels["report_plot"]
     assert (table["rows"][0]["value"], table["rows"][0]["n"]) == ("1.000", "120")

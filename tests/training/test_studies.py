@@ -152,9 +152,9 @@ def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: LabCo
 def change(suite: str, model: str, figure: str = "ROUGE-L", main: bool = True, verdict: str = "worse") -> Any:
     """A change of -0.2 as a test has found it."""
     from genai_lab.evaluation.statistics import Comparison
-    from genai_lab.services.evaluation.comparing import Compared
+    from genai_lab.services.evaluation.comparing import BaselineComparison
 
-    found = Compared(1, model, Comparison(-0.2, -0.3, -0.1, 0.01, 0.01, 1.0, 10, None), 0.01, verdict)
+    found = BaselineComparison(1, model, Comparison(-0.2, -0.3, -0.1, 0.01, 0.01, 1.0, 10, None), 0.01, verdict)
     return study_results.Change(suite, model, figure, main, 0.5, 0.3, found, -0.2, 0.01, verdict)
 
 
@@ -175,7 +175,7 @@ def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_
     kinds = {"small": "PEFT", "many": "multi-task", "one": "single-task"}
     monkeypatch.setattr(study_results, "tuned_how", lambda lab, name: kinds[name])
     found = [change("qa", "small"), change("qa", "many"), change("qa", "one"), change("chat", "one")]
-    made = study_results.forgotten(lab, [*found, change("qa", "one", "ROUGE-1", main=False)])
+    made = study_results.find_forgotten(lab, [*found, change("qa", "one", "ROUGE-1", main=False)])
     assert made.columns == (("single-task", "one"), ("multi-task", "many"), ("PEFT", "small"))
     assert [(suite, [one and one.model for one in row]) for suite, _, row in made.rows] == [
         ("qa", ["one", "many", "small"]), ("chat", ["one", None, None]),
@@ -216,7 +216,7 @@ def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
     [measured] = study_results.changes(lab, studies.show(lab, study))
     assert (measured.figure, measured.main) == ("token F1", True)
     assert measured.compared is not None
-    assert study_results.forgotten(lab, [measured]).columns == (("PEFT", "forgetful"),)
+    assert study_results.find_forgotten(lab, [measured]).columns == (("PEFT", "forgetful"),)
 
 
 def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Done) -> None:

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.data import SPLIT, BadRow, SplitPlan, guarded, hub, readers, tables
-from genai_lab.data.guessing import Roles, checked, guess
-from genai_lab.data.hub import Place
+from genai_lab.data.guessing import Roles, check_roles, guess
+from genai_lab.data.hub import HubDataset
 from genai_lab.data.sniffing import SEPARATORS, FileOptions
 from genai_lab.data.splits import split_column
 from genai_lab.errors import LabError
@@ -25,7 +25,7 @@ from genai_lab.files import atomic_write
 from genai_lab.provenance import Provenance, provenance
 from genai_lab.services import runs
 from genai_lab.services.datasets.checking import Mapped, empty_columns, first_rows, with_turns
-from genai_lab.services.datasets.views import VersionView, file_of, folder, restored, view_of
+from genai_lab.services.datasets.views import VersionView, file_of, folder, restore_row, view_of
 from genai_lab.views import View
 from storage import datasets as queries
 from storage.tables import DatasetVersion, Run, RunInput
@@ -58,7 +58,7 @@ class Order(View):
         return cls(**{**fields, "split": SplitPlan(**{**split, "ratios": tuple(split["ratios"])})})
 
 
-class Preview(NamedTuple):
+class ImportPreview(NamedTuple):
     """The first rows, the bad ones among them, a guess at the roles, notes on how the file was read, and the column
     that names each row's split ("" for none).
     """
@@ -91,14 +91,19 @@ def file_order(
     source: dict[str, Any] = {"kind": kind, "name": filename, "sha256": file_hash(path)}
     if options is not None and options != FileOptions():
         source["options"] = asdict(options)
-    return Order(named(name), source, split or SplitPlan(), _plain(mapping), str(path), drop_bad)
+    return Order(name_from_file(name), source, split or SplitPlan(), _plain(mapping), str(path), drop_bad)
 
 
 def hub_order(
-    dataset: Place, name: str, *, mapping: Mapped | None = None, split: SplitPlan | None = None, drop_bad: bool = False
+    dataset: HubDataset,
+    name: str,
+    *,
+    mapping: Mapped | None = None,
+    split: SplitPlan | None = None,
+    drop_bad: bool = False,
 ) -> Order:
     source = {"kind": "hub", **asdict(dataset)}
-    return Order(named(name), source, split or SplitPlan(), _plain(mapping), drop_bad=drop_bad)
+    return Order(name_from_file(name), source, split or SplitPlan(), _plain(mapping), drop_bad=drop_bad)
 
 
 def starter_order(task: str, name: str = "", *, seed: int = 1, rows: Mapping[str, int] | None = None) -> Order:
@@ -110,7 +115,7 @@ def starter_order(task: str, name: str = "", *, seed: int = 1, rows: Mapping[str
     if task == "sentiment":
         roles["label"] = ["sentiment"]
     source = {"kind": "starter", "task": task, "seed": seed, "rows": dict(rows or STARTER_ROWS)}
-    return Order(named(name or task), source, SplitPlan(by="column", column="split"), roles)
+    return Order(name_from_file(name or task), source, SplitPlan(by="column", column="split"), roles)
 
 
 def split_order(view: VersionView, split: SplitPlan) -> Order:
@@ -121,7 +126,7 @@ def split_order(view: VersionView, split: SplitPlan) -> Order:
 
 def make(lab: LabContext, order: Order, progress: Progress | None = None) -> VersionView:
     """Carries the order out here and now; raises LabError, and BadRows where rows cannot be read."""
-    record = written(lab, order, progress, guard=not long(order))
+    record = write_version(lab, order, progress, guard=not long(order))
     with lab.database.session() as session:
         row, again = adopt(session, record)
     bad = tuple(BadRow(**bad_row) for bad_row in record["left_out"])
@@ -139,13 +144,15 @@ def import_rows(
     inputs: Sequence[RunInput] = (),
 ) -> VersionView:
     """A version from rows in memory; `inputs` are what its run read, added in the same transaction."""
-    record = written_rows(lab, rows, Order(named(name), source, split or SplitPlan(), _plain(mapping)))
+    record = written_rows(lab, rows, Order(name_from_file(name), source, split or SplitPlan(), _plain(mapping)))
     with lab.database.session() as session:
         row, again = adopt(session, record, inputs)
     return view_of(row, again=again)
 
 
-def written(lab: LabContext, order: Order, progress: Progress | None = None, *, guard: bool = False) -> dict[str, Any]:
+def write_version(
+    lab: LabContext, order: Order, progress: Progress | None = None, *, guard: bool = False
+) -> dict[str, Any]:
     """The version's file, and everything that its row will hold, as JSON; with `guard` the file is read in a process
     of little memory and time.
     """
@@ -183,18 +190,20 @@ def long(order: Order) -> bool:
     return order.source["kind"] == "hub" or bool(order.file and Path(order.file).stat().st_size > AT_ONCE)
 
 
-def preview(path: Path, filename: str = "", limit: int = PREVIEWED, options: FileOptions | None = None) -> Preview:
+def preview(
+    path: Path, filename: str = "", limit: int = PREVIEWED, options: FileOptions | None = None
+) -> ImportPreview:
     """What a file holds, read no further than needed; raises LabError where the whole file cannot be read, and
     NeedsChoice where it can after a word.
     """
     return _preview(guarded.read(path, filename, options), limit)
 
 
-def preview_hub(dataset: Place, limit: int = PREVIEWED) -> Preview:
+def preview_hub(dataset: HubDataset, limit: int = PREVIEWED) -> ImportPreview:
     return _preview(guarded.read_hub(dataset), limit)
 
 
-def preview_starter(task: str, limit: int = PREVIEWED) -> Preview:
+def preview_starter(task: str, limit: int = PREVIEWED) -> ImportPreview:
     order = starter_order(task, rows={"train": limit})
     preview = _preview(_items(order)[0](), limit)
     return preview._replace(roles={role: tuple(names) for role, names in (order.mapping or {}).items()})
@@ -207,7 +216,7 @@ def versions_of_file(lab: LabContext, path: Path) -> tuple[str, ...]:
         return tuple(f"{row.dataset.name}@{row.number}" for row in queries.versions_by_source(session, sha256))
 
 
-def pasted(lab: LabContext, text: str) -> Path:
+def save_pasted_text(lab: LabContext, text: str) -> Path:
     """The pasted text as a file whose name tells its format."""
     if not text.strip():
         raise LabError("Nothing is pasted; paste rows as CSV, TSV, JSON or JSON Lines.")
@@ -236,7 +245,7 @@ def file_hash(path: Path) -> str:
         raise LabError(f"The file {path.name} cannot be read ({problem.strerror}).") from None
 
 
-def named(name: str) -> str:
+def name_from_file(name: str) -> str:
     name = (name or "").strip()
     if not name or len(name) > 80 or not all(letter.isalnum() or letter in " ._-:" for letter in name):
         rule = "a name of up to 80 letters, digits, spaces and . _ - : without @"
@@ -244,10 +253,10 @@ def named(name: str) -> str:
     return name
 
 
-def _preview(items: Iterable[readers.Item], limit: int) -> Preview:
+def _preview(items: Iterable[readers.Item], limit: int) -> ImportPreview:
     rows, bad, notes = first_rows(items, max(limit, tables.GUESSED_FROM))
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    return Preview(rows[:limit], bad, guess(columns, rows), notes, split_column(columns, rows))
+    return ImportPreview(rows[:limit], bad, guess(columns, rows), notes, split_column(columns, rows))
 
 
 def _items(order: Order, guard: bool = False) -> tuple[Callable[[], Iterable[readers.Item]], bool]:
@@ -256,7 +265,7 @@ def _items(order: Order, guard: bool = False) -> tuple[Callable[[], Iterable[rea
     if source["kind"] == "starter":
         return cache(partial(_drawn, source)), False
     if source["kind"] == "hub":
-        dataset = Place(**{name: source[name] for name in ("repo", "configuration", "split", "revision")})
+        dataset = HubDataset(**{name: source[name] for name in ("repo", "configuration", "split", "revision")})
         return lambda: hub.rows(dataset), False
     path, filename = Path(order.file), source["name"]
     if not path.is_file():
@@ -274,7 +283,7 @@ def _rows_of_version(lab: LabContext, version_id: int) -> Iterator[dict[str, Any
     for block in tables.blocks(file_of(lab, view)):
         for cells in block:
             cells.pop(SPLIT)
-            yield restored(view, cells)
+            yield restore_row(view, cells)
 
 
 def _drawn(source: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -307,7 +316,7 @@ def _written(
     progress: Progress | None,
 ) -> dict[str, Any]:
     def roles(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Roles:
-        return checked(order.mapping, columns) if order.mapping is not None else guess(columns, rows)
+        return check_roles(order.mapping, columns) if order.mapping is not None else guess(columns, rows)
 
     table = tables.write(
         with_turns(items, order.mapping),

@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import SPLIT, tables
 from genai_lab.data import profile as engine
 from genai_lab.errors import LabError
-from genai_lab.services.datasets.views import VersionView, file_of, restored, text_of, view_of
+from genai_lab.services.datasets.views import VersionView, file_of, restore_row, text_of, view_of
 from storage import datasets as queries
 
 SMALL = 30_000
@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 
 def profile(lab: LabContext, version_id: int, model: str = "") -> dict[str, Any]:
     """The profile, from memory where it is known; with `model` also lengths in its tokens. Raises LabError."""
-    findings = computed(lab, version_id, model)
+    findings = compute_profile(lab, version_id, model)
     with lab.database.session() as session:
         return ingest(session, version_id, findings)
 
@@ -34,7 +34,9 @@ def start_profile(lab: LabContext, version_id: int, model: str = "") -> int:
     return jobs.enqueue(lab, "profile", {"version": version_id, "model": model}, title=title)
 
 
-def computed(lab: LabContext, version_id: int, model: str = "", progress: Progress | None = None) -> dict[str, Any]:
+def compute_profile(
+    lab: LabContext, version_id: int, model: str = "", progress: Progress | None = None
+) -> dict[str, Any]:
     """What is not known yet of the profile; writes nothing."""
     view = _version(lab, version_id)
     findings: dict[str, Any] = {}
@@ -78,7 +80,7 @@ def _texts(lab: LabContext, view: VersionView, progress: Progress | None) -> Ite
 
 
 def _texts_of(view: VersionView, row: dict[str, Any]) -> dict[str, str]:
-    cells = restored(view, row)
+    cells = restore_row(view, row)
     return {name: text_of(cells.get(name)) for name in (*view.column_names, SPLIT)}
 
 
@@ -92,7 +94,7 @@ def _lengths(lab: LabContext, view: VersionView, model: str) -> dict[str, Any]:
     if view.rows > engine.SAMPLED:
         keys = sorted(random.Random("lengths").sample(keys, engine.SAMPLED))  # type: ignore[assignment]
     rows = tables.read_rows(file_of(lab, view), keys, names)
-    texts = {name: [text_of(restored(view, row).get(name)) for row in rows] for name in names}
+    texts = {name: [text_of(restore_row(view, row).get(name)) for row in rows] for name in names}
     return {name: engine.lengths(_affordable(texts[name]), count, view.rows) for name in names}
 
 

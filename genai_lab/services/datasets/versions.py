@@ -17,13 +17,13 @@ from genai_lab.errors import LabError
 from genai_lab.files import atomic_write
 from genai_lab.services.datasets import importing
 from genai_lab.services.datasets.importing import (
-    Preview,
+    ImportPreview,
     file_order,
     make,
     split_order,
     starter_order,
 )
-from genai_lab.services.datasets.views import VersionView, example_of, file_of, restored, text_of, view_of
+from genai_lab.services.datasets.views import VersionView, example_of, file_of, restore_row, text_of, view_of
 from storage import datasets as queries
 
 MOST_LABELS = 200
@@ -60,7 +60,7 @@ def import_starter(
 
 def preview(
     path: Path, filename: str = "", limit: int = importing.PREVIEWED, options: FileOptions | None = None
-) -> Preview:
+) -> ImportPreview:
     """The first rows of a file, the bad ones among them, and a guess at the roles; raises LabError, and NeedsChoice
     where it can be read after a word.
     """
@@ -112,7 +112,7 @@ def page(lab: LabContext, version_id: int, offset: int, limit: int, split: str |
     else:
         keys = tables.keys_of(path, split, offset, limit)
     rows = tables.read_rows(path, keys)
-    return [{"_row": key + 1, **restored(view, row)} for key, row in zip(keys, rows, strict=True)]
+    return [{"_row": key + 1, **restore_row(view, row)} for key, row in zip(keys, rows, strict=True)]
 
 
 def pick(lab: LabContext, version_id: int, keys: Sequence[int]) -> list[Example]:
@@ -152,7 +152,7 @@ def labels(lab: LabContext, version_id: int) -> tuple[str, ...]:
         cells |= {cell for cell in pc.unique(block[name]).to_pylist() if cell}
         if len(cells) > MOST_LABELS:
             return ()
-    return tuple(sorted({text_of(restored(view, {name: cell})[name]) for cell in cells} - {""}))
+    return tuple(sorted({text_of(restore_row(view, {name: cell})[name]) for cell in cells} - {""}))
 
 
 def export(lab: LabContext, version_id: int, path: Path, form: str, split: str | None = None) -> int:
@@ -197,7 +197,7 @@ def _exported(lab: LabContext, view: VersionView, path: Path, form: str, split: 
                 if split is not None and row[SPLIT] != split:
                     continue
                 count += 1
-                cells = restored(view, {name: row[name] for name in names})
+                cells = restore_row(view, {name: row[name] for name in names})
                 if form == "jsonl":
                     stream.write(json.dumps(cells, ensure_ascii=False) + "\n")
                 else:

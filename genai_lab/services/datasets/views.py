@@ -87,7 +87,7 @@ def file_of(lab: LabContext, view: VersionView) -> Path:
     return path
 
 
-def restored(view: VersionView, row: Mapping[str, Any]) -> dict[str, Any]:
+def restore_row(view: VersionView, row: Mapping[str, Any]) -> dict[str, Any]:
     """Cells as they were in their source; columns that the row did not have are left out."""
     columns = {column.name: column for column in view.columns}
     cells = {}
@@ -101,7 +101,7 @@ def restored(view: VersionView, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def example_of(view: VersionView, key: int, row: Mapping[str, Any]) -> Example:
     """Raises LabError, naming the row, where it is to be a conversation and cannot be read as one."""
-    cells = restored(view, row)
+    cells = restore_row(view, row)
     texts = {name: _shown(cells.get(name)) for name in view.column_names}
     references: list[str] = []
     for name in view.roles.get("reference", ()):

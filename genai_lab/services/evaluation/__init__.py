@@ -4,7 +4,7 @@ from genai_lab.metrics import MetricSpec
 from genai_lab.services.evaluation.evaluations import (
     MOST_SYSTEMS,
     EvaluationView,
-    Started,
+    StartedEvaluation,
     find,
     show,
     start,
@@ -20,7 +20,7 @@ __all__ = [
     "MetricSpec",
     "ModelsStarted",
     "ScoreView",
-    "Started",
+    "StartedEvaluation",
     "SystemView",
     "find",
     "run_cells",

@@ -19,7 +19,7 @@ from storage import evaluation as queries
 
 
 @dataclass(frozen=True)
-class Compared(View):
+class BaselineComparison(View):
     """One system against the baseline; `p` is Holm's over the systems that are compared."""
 
     system: int
@@ -29,15 +29,17 @@ class Compared(View):
     verdict: str
 
 
-def compare(lab: LabContext, view: EvaluationView, key: Key, baseline: int | None = None) -> list[Compared]:
+def compare(lab: LabContext, view: EvaluationView, key: Key, baseline: int | None = None) -> list[BaselineComparison]:
     """Every other system against the baseline, in the order of the columns; empty for a single system."""
     base = view.system(baseline or view.baseline)
     others = [item for item in view.systems if item.id != base.id]
     comparisons = [_pair(lab, view.id, key, base.id, item.id) for item in others]
-    corrected = statistics.corrected([item.p_randomisation for item in comparisons])
+    corrected = statistics.correct_p_values([item.p_randomisation for item in comparisons])
     figure = figure_of(key[0], key[1])
     return [
-        Compared(item.id, item.label, comparison, p, statistics.verdict(base.label, item.label, figure, comparison, p))
+        BaselineComparison(
+            item.id, item.label, comparison, p, statistics.verdict(base.label, item.label, figure, comparison, p)
+        )
         for item, comparison, p in zip(others, comparisons, corrected, strict=True)
     ]
 

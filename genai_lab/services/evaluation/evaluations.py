@@ -61,7 +61,7 @@ class EvaluationView(View):
 
 
 @dataclass(frozen=True)
-class Started(View):
+class StartedEvaluation(View):
     run_id: int
     job_id: int
 
@@ -86,7 +86,7 @@ def start(
     after: Sequence[int] = (),
     most: int = MOST_SYSTEMS,
     session: Session | None = None,
-) -> Started:
+) -> StartedEvaluation:
     """Queues an evaluation of these systems; raises LabError where they cannot be set side by side.
 
     It fails with the job `depends_on`, and begins when those of `after` have ended; systems that fail meanwhile are
@@ -115,7 +115,7 @@ def start(
             after=after,
             session=transaction,
         )
-    return Started(run_id, job)
+    return StartedEvaluation(run_id, job)
 
 
 def _add_run(lab: LabContext, session: Session, systems: Sequence[Run], settings: dict[str, Any], seed: int) -> int:

@@ -33,7 +33,7 @@ def start(
     """
     from genai_lab.services import jobs
 
-    harness.required()
+    harness.require()
     model_names, task_names = (
         list(dict.fromkeys(names)),
         list(dict.fromkeys(task.strip() for task in tasks if task.strip())),
@@ -62,7 +62,7 @@ def start(
     return jobs.enqueue(lab, HARNESS, settings, title=f"Harness: {', '.join(task_names)} on {', '.join(model_names)}")
 
 
-def measured(lab: LabContext, model: str, settings: dict[str, Any]) -> list[harness.HarnessResult]:
+def run_tasks(lab: LabContext, model: str, settings: dict[str, Any]) -> list[harness.HarnessResult]:
     """The tasks on one model, which is loaded for it."""
     generator: Any = models.load_apart(lab, model)
     try:
@@ -85,7 +85,9 @@ def record_of(
     """What several models made of one task, as JSON: the dataset's file is written, nothing is in the database."""
     task = results[0][1].task
     rows = [{"input": row.prompt, "reference": row.target} for row in results[0][1].rows]
-    name = importing.named("".join(item if item.isalnum() or item in "._-" else "-" for item in f"harness-{task}")[:80])
+    name = importing.name_from_file(
+        "".join(item if item.isalnum() or item in "._-" else "-" for item in f"harness-{task}")[:80]
+    )
     source = {"kind": "harness", "task": task, "signature": results[0][1].signature}
     mapping = {"input": ["input"], "reference": ["reference"]}
     dataset = importing.written_rows(lab, rows, importing.Order(name, source, SplitPlan(only="test"), mapping))

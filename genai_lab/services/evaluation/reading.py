@@ -7,7 +7,7 @@ from typing import Any, Literal
 from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import LabError
-from genai_lab.metrics.tokenizing import spaced
+from genai_lab.metrics.tokenizing import separate_words
 from genai_lab.services import datasets
 from genai_lab.services.evaluation.evaluations import EvaluationView
 from genai_lab.services.predictions import Key
@@ -21,7 +21,7 @@ MOST_BUCKETS = 12
 
 
 @dataclass(frozen=True)
-class Line(View):
+class RowComparison(View):
     """One dataset row with what two systems answered; `difference` is b - a, None where either is undefined.
 
     `texts` are the first completions of the two, `completions` all of them.
@@ -40,7 +40,7 @@ class Line(View):
     @property
     def shown(self) -> tuple[str, str]:
         """All completions of the two for reading: numbered where there are several."""
-        a, b = (numbered(texts) for texts in self.completions)
+        a, b = (number_texts(texts) for texts in self.completions)
         return a, b
 
     @property
@@ -49,7 +49,7 @@ class Line(View):
         return None if a is None or b is None else b - a
 
 
-def numbered(texts: Sequence[str]) -> str:
+def number_texts(texts: Sequence[str]) -> str:
     """The text alone, or several with their numbers, each from a line of its own."""
     if len(texts) == 1:
         return texts[0]
@@ -65,7 +65,7 @@ class Bucket(View):
     means: tuple[Any, ...]
 
 
-def lines(lab: LabContext, view: EvaluationView, key: Key, a: int, b: int) -> list[Line]:
+def lines(lab: LabContext, view: EvaluationView, key: Key, a: int, b: int) -> list[RowComparison]:
     """The rows that both systems answered, in the dataset's order."""
     first, second = _answers(lab, view, key, a), _answers(lab, view, key, b)
     common = [example for example in first if example in second]
@@ -74,7 +74,7 @@ def lines(lab: LabContext, view: EvaluationView, key: Key, a: int, b: int) -> li
     for example in common:
         row, (left_outputs, left_value), (right_outputs, right_value) = rows[example], first[example], second[example]
         rows_compared.append(
-            Line(
+            RowComparison(
                 example=example,
                 source=source_text(row),
                 references=references_of(row),
@@ -92,10 +92,10 @@ def lines(lab: LabContext, view: EvaluationView, key: Key, a: int, b: int) -> li
     return rows_compared
 
 
-def ordered(lines: Sequence[Line], order: Order, higher_is_better: bool = True) -> list[Line]:
+def sort_lines(lines: Sequence[RowComparison], order: Order, higher_is_better: bool = True) -> list[RowComparison]:
     """Sorted for reading: the largest differences first, or only wins, losses or ties of b against a."""
     sign = 1 if higher_is_better else -1
-    gain: Callable[[Line], float] = lambda line: sign * (line.difference or 0.0)  # noqa: E731
+    gain: Callable[[RowComparison], float] = lambda line: sign * (line.difference or 0.0)  # noqa: E731
     if order == "wins":
         return sorted((line for line in lines if gain(line) > 0), key=gain, reverse=True)
     if order == "losses":
@@ -109,7 +109,7 @@ def ordered(lines: Sequence[Line], order: Order, higher_is_better: bool = True) 
     return sorted(lines, key=lambda line: abs(gain(line)), reverse=True)
 
 
-def tally(lines: Sequence[Line], higher_is_better: bool = True) -> dict[str, int]:
+def tally(lines: Sequence[RowComparison], higher_is_better: bool = True) -> dict[str, int]:
     """How many rows b wins, loses and ties against a."""
     sign = 1 if higher_is_better else -1
     gains = [sign * line.difference for line in lines if line.difference is not None]
@@ -174,12 +174,12 @@ def _naming(by: str, rows: Sequence[Example]) -> Callable[[Example], str]:
         return lambda row: row.label if row.label is not None else "no label"
     if by != "length":
         return lambda row: row.fields.get(by, "") or "empty"
-    lengths = sorted(len(spaced(source_text(row))) for row in rows)
+    lengths = sorted(len(separate_words(source_text(row))) for row in rows)
     edges = sorted({lengths[min(len(lengths) - 1, len(lengths) * cut // BUCKETS)] for cut in range(1, BUCKETS)})
     spans = list(zip([lengths[0], *(edge + 1 for edge in edges)], [*edges, lengths[-1]], strict=True))
 
     def name(row: Example) -> str:
-        count = len(spaced(source_text(row)))
+        count = len(separate_words(source_text(row)))
         low, high = next((span for span in spans if count <= span[1]), spans[-1])
         return f"{low} to {high} words"
 

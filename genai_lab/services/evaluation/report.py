@@ -11,9 +11,9 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.evaluation.figures import figure_of, title_of
 from genai_lab.metrics import Figure
-from genai_lab.services.evaluation.comparing import Compared, compare
+from genai_lab.services.evaluation.comparing import BaselineComparison, compare
 from genai_lab.services.evaluation.evaluations import EvaluationView
-from genai_lab.services.evaluation.reading import Line, lines, ordered, tally
+from genai_lab.services.evaluation.reading import RowComparison, lines, sort_lines, tally
 from genai_lab.services.history import harmless
 from genai_lab.services.predictions import Key, ScoreView, SystemView
 from genai_lab.views import View
@@ -43,7 +43,7 @@ class Chart(View):
     low: float
     high: float
     bars: tuple[Bar, ...]
-    compared: tuple[Compared, ...] = ()
+    compared: tuple[BaselineComparison, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ def _rows(view: EvaluationView) -> list[dict[str, Any]]:
 
 def _readings(
     lab: LabContext, view: EvaluationView, charts: list[Chart]
-) -> list[tuple[Chart, SystemView, dict, list[Line]]]:
+) -> list[tuple[Chart, SystemView, dict, list[RowComparison]]]:
     """For the first figure that is measured row by row: each system's largest differences from the baseline."""
     for item in charts:
         if len(item.bars) > 1 and all(bar.score.per_example for bar in item.bars):
@@ -177,6 +177,6 @@ def _readings(
             for system in others:
                 rows = lines(lab, view, item.key, base, system.id)
                 better = item.figure.higher_is_better
-                readings.append((item, system, tally(rows, better), ordered(rows, "difference", better)[:READ]))
+                readings.append((item, system, tally(rows, better), sort_lines(rows, "difference", better)[:READ]))
             return readings
     return []

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from genai_lab.context import LabContext
 from genai_lab.services import matrix
-from genai_lab.services.evaluation.evaluations import MOST_SYSTEMS, Started, start
+from genai_lab.services.evaluation.evaluations import MOST_SYSTEMS, StartedEvaluation, start
 from genai_lab.services.matrix import promoting
 
 
 @dataclass(frozen=True)
-class ModelsStarted(Started):
+class ModelsStarted(StartedEvaluation):
     """A queued evaluation with the matrix that makes its predictions."""
 
-    matrix: matrix.Started
+    matrix: matrix.StartedMatrix
 
 
 def run_models(
@@ -51,7 +51,7 @@ def run_models(
     return ModelsStarted(evaluation.run_id, evaluation.job_id, queued)
 
 
-def run_cells(lab: LabContext, matrix_id: int, cell_ids: Sequence[int | None]) -> Started:
+def run_cells(lab: LabContext, matrix_id: int, cell_ids: Sequence[int | None]) -> StartedEvaluation:
     """Queues an evaluation of these cells with the metrics of their matrix; the first one is the baseline."""
     view = matrix.show(lab, matrix_id)
     systems = [promoting.cell_of(view, cell_id).system.id for cell_id in cell_ids]

@@ -86,11 +86,11 @@ def run(lab: LabContext, name: str, models: Sequence[str], *, after: Sequence[in
 
     It begins when the jobs of `after` have ended.
     """
-    plan = planned(lab, name, models)
+    plan = suite_plan(lab, name, models)
     return run_models(lab, plan, title=f"Suite {name}", matrix_title=f"suite {name}", seed=0, after=after)
 
 
-def planned(lab: LabContext, name: str, models: Sequence[str]) -> matrix.MatrixPlan:
+def suite_plan(lab: LabContext, name: str, models: Sequence[str]) -> matrix.MatrixPlan:
     """What the suite asks of these models; a starter's dataset is imported where it is not there."""
     suite = show(name)
     if not models:

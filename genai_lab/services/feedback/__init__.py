@@ -15,7 +15,7 @@ from genai_lab.services.feedback.campaigns import (
     fill,
     find,
     move,
-    reserved,
+    reserve_name,
     show,
 )
 
@@ -34,6 +34,6 @@ __all__ = [
     "fill",
     "find",
     "move",
-    "reserved",
+    "reserve_name",
     "show",
 ]

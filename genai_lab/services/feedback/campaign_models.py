@@ -10,7 +10,7 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan
 from genai_lab.services import datasets, feedback, models, training
 from genai_lab.services.feedback import exporting, fresh
-from genai_lab.services.training import Started, TrainingView, reward_studies, studies
+from genai_lab.services.training import StartedRun, TrainingView, reward_studies, studies
 from genai_lab.views import View
 
 CURVE = "learning curve"
@@ -66,7 +66,7 @@ def train(
     steps: int = 0,
     seed: int = 0,
     name: str = "",
-) -> Started:
+) -> StartedRun:
     """Queues a run that learns from the campaign's pairs, which become a dataset version first."""
     pairs = exporting.to_dataset(lab, campaign, votes=votes)
     return reward_studies.start_default(

@@ -15,8 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from genai_lab.context import LabContext
 from genai_lab.errors import BadSetting, DuplicateName, LabError
-from genai_lab.feedback import MOST, CampaignPlan, Task
-from genai_lab.feedback.masking import masked, pattern
+from genai_lab.feedback import MOST, CampaignPlan, RankingTask
+from genai_lab.feedback.masking import mask_names, pattern
 from genai_lab.services import runs
 from genai_lab.services.feedback import vote_import
 from genai_lab.views import View
@@ -85,7 +85,12 @@ class Sources(View):
 
 
 def create(
-    lab: LabContext, plan: CampaignPlan, tasks: Iterable[Task], sources: Sources = Sources(), *, ordered: bool = False
+    lab: LabContext,
+    plan: CampaignPlan,
+    tasks: Iterable[RankingTask],
+    sources: Sources = Sources(),
+    *,
+    ordered: bool = False,
 ) -> NewCampaign:
     """A draft with these items in random order; equal candidates of an item are one.
 
@@ -105,7 +110,7 @@ def create(
     names = pattern({option.system for task in unique_tasks for option in task.options})
     try:
         with lab.database.session() as session:
-            campaign = reserved(lab, session, plan, sources, "draft")
+            campaign = reserve_name(lab, session, plan, sources, "draft")
             order = list(range(len(unique_tasks)))
             random.Random(f"{plan.seed} order").shuffle(order)
             hidden = fill(session, campaign, plan, unique_tasks, names, order)
@@ -114,7 +119,7 @@ def create(
         raise DuplicateName("campaign", plan.name.strip()) from None
 
 
-def reserved(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources, status: str) -> Campaign:
+def reserve_name(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources, status: str) -> Campaign:
     """The campaign's row and its run, without items."""
     run = runs.begin(
         session,
@@ -131,9 +136,9 @@ def reserved(lab: LabContext, session: Any, plan: CampaignPlan, sources: Sources
     return row
 
 
-def distinct(tasks: Iterable[Task], plan: CampaignPlan, ordered: bool = False) -> tuple[list[Task], int]:
+def distinct(tasks: Iterable[RankingTask], plan: CampaignPlan, ordered: bool = False) -> tuple[list[RankingTask], int]:
     """Items as the campaign asks them, and how many had no choice in them. Pairwise ones are cut into pairs."""
-    result: list[Task] = []
+    result: list[RankingTask] = []
     left_out = 0
     for number, task in enumerate(tasks):
         unique = _unique(task if ordered else _shuffled(task, f"{plan.seed} candidates {number}"))
@@ -146,13 +151,13 @@ def distinct(tasks: Iterable[Task], plan: CampaignPlan, ordered: bool = False) -
     return result, left_out
 
 
-def _shuffled(task: Task, seed: str) -> Task:
+def _shuffled(task: RankingTask, seed: str) -> RankingTask:
     indices = list(range(len(task.options)))
     random.Random(seed).shuffle(indices)
     return _part(task, indices)
 
 
-def _unique(task: Task) -> Task | None:
+def _unique(task: RankingTask) -> RankingTask | None:
     texts: dict[str, int] = {}
     for index, option in enumerate(task.options):
         texts.setdefault(option.text.strip(), index)
@@ -163,11 +168,11 @@ def _unique(task: Task) -> Task | None:
     return _part(task, sorted(texts.values()))
 
 
-def _pair(task: Task, a: int, b: int) -> Task:
+def _pair(task: RankingTask, a: int, b: int) -> RankingTask:
     return _part(task, [a, b])
 
 
-def _part(task: Task, indices: Sequence[int]) -> Task:
+def _part(task: RankingTask, indices: Sequence[int]) -> RankingTask:
     """The item with these candidates alone; what is known of their order stays."""
     new_index = {index: n for n, index in enumerate(indices)}
 
@@ -183,13 +188,13 @@ def _part(task: Task, indices: Sequence[int]) -> Task:
 
 
 def fill(
-    session: Any, campaign: Campaign, plan: CampaignPlan, tasks: Sequence[Task], names: Any, order: Sequence[int]
+    session: Any, campaign: Campaign, plan: CampaignPlan, tasks: Sequence[RankingTask], names: Any, order: Sequence[int]
 ) -> int:
     """Writes the items at their places in the order given out; how many candidates named a model."""
     hidden = 0
     rows = []
     for position, task in zip(order, tasks, strict=True):
-        masked_texts = [masked(option.text, names) for option in task.options]
+        masked_texts = [mask_names(option.text, names) for option in task.options]
         hidden += sum(masked_text is not None for masked_text in masked_texts)
         rows.append(
             {
@@ -214,7 +219,7 @@ def fill(
     return hidden
 
 
-def _add_gold(session: Any, campaign: Campaign, tasks: Sequence[Task], ids: Sequence[Sequence[int]]) -> None:
+def _add_gold(session: Any, campaign: Campaign, tasks: Sequence[RankingTask], ids: Sequence[Sequence[int]]) -> None:
     if not any(task.gold is not None or task.votes for task in tasks):
         return
     items = queries.item_ids(session, campaign.id)[-len(tasks) :]

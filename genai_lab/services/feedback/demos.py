@@ -141,7 +141,7 @@ def create(lab: LabContext, plan: DemoPlan) -> DemoView:
     campaign_plan = CampaignPlan(name, "helpful", "", "pairwise", repeats=0.0)
     try:
         with lab.database.session() as session:
-            row = feedback.reserved(
+            row = feedback.reserve_name(
                 lab, session, campaign_plan, feedback.Sources(inputs, {"demo": plan.title}), "draft"
             )
             row.status, row.opened_at = "open", records.now()
@@ -227,11 +227,11 @@ def link(lab: LabContext, demo: int, *, renew: bool = False) -> str:
     return path
 
 
-def opened(lab: LabContext, secret: str) -> tuple[int, str] | None:
+def find_by_secret(lab: LabContext, secret: str) -> tuple[int, str] | None:
     """(demo, cookie of a new visitor) for a link's secret, None where it opens nothing."""
     number = links.number_of(secret)
     with lab.database.reading() as session:
-        row = queries.demo_by(session, links.hashed(secret)) if number is None else session.get(Demo, number)
+        row = queries.demo_by(session, links.hash_secret(secret)) if number is None else session.get(Demo, number)
     if row is None or not (number is None or links.fits(_token(lab, row), secret)):
         return None
     name = secrets.token_hex(8)
@@ -249,11 +249,11 @@ def visitor(lab: LabContext, demo: int, cookie: str) -> str | None:
 
 
 def _mark(lab: LabContext, row: Demo, visitor: str) -> str:
-    return links.signed(lab, f"demo {row.id} {row.secret} {visitor}")
+    return links.sign(lab, f"demo {row.id} {row.secret} {visitor}")
 
 
 @dataclass(frozen=True)
-class Standing(View):
+class DemoStanding(View):
     """How one model did in the votes so far; a tie is half a win."""
 
     model: str
@@ -266,7 +266,7 @@ class Standing(View):
         return (self.wins + self.ties / 2) / self.votes if self.votes else 0.0
 
 
-def standings(lab: LabContext, view: DemoView) -> list[Standing]:
+def standings(lab: LabContext, view: DemoView) -> list[DemoStanding]:
     """Every model of the demo, the best first; answers that were both bad count for none."""
     with lab.database.reading() as session:
         votes = records.votes(session, view.campaign)
@@ -284,7 +284,7 @@ def standings(lab: LabContext, view: DemoView) -> list[Standing]:
                     tally[0] += 1
                     tally[1] += len(vote.groups) > 1 and rank == 0
                     tally[2] += len(vote.groups) == 1
-    result = [Standing(model, *tally) for model, tally in counts.items()]
+    result = [DemoStanding(model, *tally) for model, tally in counts.items()]
     return sorted(result, key=lambda candidate_id: (-candidate_id.share, -candidate_id.votes, candidate_id.model))
 
 
@@ -292,7 +292,7 @@ def _kept(plan: DemoPlan) -> dict[str, Any]:
     return {**asdict(plan), "models": list(dict.fromkeys(plan.models)), "prompts": list(plan.prompts)}
 
 
-def told(views: Sequence[DemoView]) -> list[dict[str, Any]]:
+def rows_as_dicts(views: Sequence[DemoView]) -> list[dict[str, Any]]:
     """Demos as JSON, for the command line."""
     return [
         {

@@ -13,7 +13,7 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.feedback.pairs import FORMS, VOTES, Pair, aggregated, formed, pairs_of
+from genai_lab.feedback.pairs import FORMS, VOTES, Pair, aggregate_pairs, format_pair, pairs_of
 from genai_lab.files import atomic_write
 from genai_lab.services import datasets, feedback
 from genai_lab.services.history import harmless
@@ -39,7 +39,7 @@ class Exported(View):
 class _Votes:
     """What counts of a campaign up to the ranking `through`: answers, and the lead's decisions as groups by item."""
 
-    answers: list[queries.Vote]
+    answers: list[queries.CurrentAnswer]
     decided: dict[int, list[list[int]]]
     items: dict[int, Item]
     people: dict[int, str]
@@ -61,7 +61,7 @@ def _counted(lab: LabContext, view: feedback.CampaignView) -> _Votes:
         cast_votes = queries.votes(session, view.id, through)
         golds = queries.golds(session, view.id)
         people = {annotator.id: annotator.name for annotator in queries.annotators(session, view.id)}
-        decided = {item.id: item for item in queries.decided(session, view.id)}
+        decided = {item.id: item for item in queries.find_decided(session, view.id)}
         items = queries.items_with(session, {vote.item for vote in cast_votes}) | decided
     answers = [
         vote
@@ -93,7 +93,9 @@ def _pairs(view: feedback.CampaignView, counted: _Votes, votes: str) -> list[Pai
             for a, b, weight, margin in pairs_of(groups)
         ]  # fmt: skip
     if votes == "majority":
-        return aggregated(pairs, Counter(vote.item for vote in counted.answers) | dict.fromkeys(counted.decided, 1))
+        return aggregate_pairs(
+            pairs, Counter(vote.item for vote in counted.answers) | dict.fromkeys(counted.decided, 1)
+        )
     return pairs
 
 
@@ -160,7 +162,7 @@ def export(
         rows = list(rankings(lab, campaign))
     else:
         version, pair_rows = _kept(lab, campaign, votes, name)
-        dataset, rows = version.name, [formed(row, form) for row in pair_rows]
+        dataset, rows = version.name, [format_pair(row, form) for row in pair_rows]
     try:
         with atomic_write(path) as draft:
             _write(rows, draft, kind)

@@ -16,13 +16,13 @@ from genai_lab.services import feedback
 from genai_lab.services.feedback import systems
 from genai_lab.views import View
 from storage import feedback as queries
-from storage.feedback import Vote
+from storage.feedback import CurrentAnswer
 
 CATEGORY = {1: 0, 0: 1, -1: 2}
 
 
 @dataclass(frozen=True)
-class Person(View):
+class AnnotatorFigures(View):
     """One annotator's work. `gold` is the share of gold items answered right, None where there were none; `repeats` are
     items answered a second time.
     """
@@ -46,7 +46,7 @@ class AgreementView(View):
     campaign: str
     annotators: int
     votes: int
-    figures: dict[str, statistics.Figure]
+    figures: dict[str, statistics.AgreementValue]
     consistency: bias.Share
     position: bias.Share
     apart: tuple[tuple[str, statistics.Apart], ...]
@@ -85,8 +85,8 @@ class Board(View):
     """
 
     campaign: str
-    rows: tuple[bradley_terry.Line, ...]
-    matrix: tuple[tuple[bradley_terry.Cell | None, ...], ...]
+    rows: tuple[bradley_terry.LeaderboardRow, ...]
+    matrix: tuple[tuple[bradley_terry.WinShare | None, ...], ...]
     needed: tuple[Needed, ...]
     votes: int
     notes: tuple[str, ...]
@@ -119,7 +119,7 @@ class Dispute(View):
     masked: tuple[str, ...]
 
 
-def progress(lab: LabContext, which: int | str) -> list[Person]:
+def progress(lab: LabContext, which: int | str) -> list[AnnotatorFigures]:
     """Everybody who was invited or came, with what they did."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
@@ -135,7 +135,7 @@ def progress(lab: LabContext, which: int | str) -> list[Person]:
         if vote.item in golds and not vote.skip and not vote.repeat:
             right[vote.annotator].append(_right(vote.groups, golds[vote.item]))
     return [
-        Person(
+        AnnotatorFigures(
             annotator.id,
             annotator.name,
             annotator.done,
@@ -189,7 +189,7 @@ def agreement(lab: LabContext, which: int | str, seed: int = 0) -> AgreementView
     )
 
 
-def _table(votes: Sequence[Vote]) -> tuple[list[int], Any, list[int]]:
+def _table(votes: Sequence[CurrentAnswer]) -> tuple[list[int], Any, list[int]]:
     """(annotators, votes (pairs of candidates, annotators), the item of each pair)."""
     people = sorted({vote.annotator for vote in votes})
     column = {person: index for index, person in enumerate(people)}
@@ -233,7 +233,7 @@ def leaderboard(lab: LabContext, which: int | str, *, length_control: bool = Fal
     cells = bradley_terry.win_matrix(len(names), ballot)
     needed = []
     for a, b in pairwise(order):
-        points, low, high, more_votes = bradley_terry.between(fitted, a, b)
+        points, low, high, more_votes = bradley_terry.compare_systems(fitted, a, b)
         needed.append(Needed(names[a], names[b], points, low, high, more_votes))
     return Board(
         view.name,
@@ -247,7 +247,7 @@ def leaderboard(lab: LabContext, which: int | str, *, length_control: bool = Fal
 
 
 def _ballot(
-    votes: Sequence[Vote], candidate_systems: dict[int, tuple[int, str, int]], names: Sequence[str]
+    votes: Sequence[CurrentAnswer], candidate_systems: dict[int, tuple[int, str, int]], names: Sequence[str]
 ) -> bradley_terry.Ballot:
     """Every pair of every ranking, weighted so that a long ranking counts no more than a short one."""
     system_index = {name: n for n, name in enumerate(names)}

@@ -13,9 +13,9 @@ from genai_lab.data.conversations import (
     with_system,
     write_text,
 )
-from genai_lab.data.json_files import parsed
+from genai_lab.data.json_files import parse_json
 from genai_lab.errors import LabError
-from genai_lab.feedback import LONGEST_TEXT, Option, Task
+from genai_lab.feedback import LONGEST_TEXT, Option, RankingTask
 from genai_lab.services import datasets
 from genai_lab.views import View
 
@@ -43,7 +43,7 @@ class BadCell(Exception):
         self.column, self.reason = column, reason
 
 
-def task_of(row: dict[str, Any], columns: Columns) -> Task:
+def task_of(row: dict[str, Any], columns: Columns) -> RankingTask:
     prompt, texts = _asked_and_answered(row, columns)
     size = len(texts)
     names = _systems(row, columns, size)
@@ -56,7 +56,7 @@ def task_of(row: dict[str, Any], columns: Columns) -> Task:
     if set(columns.completions) == PAIR and not columns.votes:
         votes = ((IMPORTED, ((0,), (1,)) if columns.completions[0] == "chosen" else ((1,), (0,))),)
     options = tuple(Option(name, text) for name, text in zip(names, texts, strict=True))
-    return Task(prompt, options, gold, votes)
+    return RankingTask(prompt, options, gold, votes)
 
 
 def _asked_and_answered(row: dict[str, Any], columns: Columns) -> tuple[str, list[str]]:
@@ -165,7 +165,7 @@ def _parsed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return parsed(value)
+        return parse_json(value)
     except (LabError, ValueError, RecursionError):
         return value
 

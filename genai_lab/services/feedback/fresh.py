@@ -89,7 +89,7 @@ def start(
         with lab.database.session() as session:
             queued = matrix.queue(lab, session, prepared, title=f"Candidates for {plan.name}")
             inputs = tuple(RunInput(role=f"source {n}", source_run_id=cell) for n, cell in enumerate(queued.cells, 1))
-            row = feedback.reserved(lab, session, plan, Sources(inputs, {"runs": list(queued.cells)}), "making")
+            row = feedback.reserve_name(lab, session, plan, Sources(inputs, {"runs": list(queued.cells)}), "making")
             job = jobs.enqueue(
                 lab,
                 COLLECT,

@@ -49,7 +49,7 @@ def invite(lab: LabContext, campaign: int | str, name: str, *, visitor: bool = F
         return invite(lab, campaign, name)  # two leads at once
 
 
-def invited(lab: LabContext, campaign: int | str) -> list[Link]:
+def find_links(lab: LabContext, campaign: int | str) -> list[Link]:
     """Everybody who was invited; visitors of a demo come by themselves and have no link."""
     view = feedback.show(lab, campaign)
     with lab.database.reading() as session:
@@ -67,17 +67,19 @@ def renew(lab: LabContext, annotator_id: int, revoke: bool = False) -> Link:
         return _link(lab, row)
 
 
-def opened(lab: LabContext, secret: str) -> tuple[int, str] | None:
+def find_by_secret(lab: LabContext, secret: str) -> tuple[int, str] | None:
     """(annotator id, cookie) for a link's secret, None where it opens nothing."""
     with lab.database.reading() as session:
         number = number_of(secret)
-        row = queries.annotator_by(session, hashed(secret)) if number is None else queries.annotator(session, number)
+        row = (
+            queries.annotator_by(session, hash_secret(secret)) if number is None else queries.annotator(session, number)
+        )
         if row is None or row.revoked_at is not None or not (number is None or fits(_token(lab, row), secret)):
             return None
         return row.id, signature(lab, row.id, row.secret)
 
 
-def allowed(lab: LabContext, annotator_id: int, cookie: str) -> bool:
+def is_allowed(lab: LabContext, annotator_id: int, cookie: str) -> bool:
     """Whether a cookie is this annotator's."""
     with lab.database.reading() as session:
         row = queries.annotator(session, annotator_id)
@@ -90,7 +92,7 @@ def token(lab: LabContext, what: str, number: int, seed: str) -> str:
     """What the link of an annotator or a demo ends with: made of the row's seed and the home's own key, so that it can
     be shown again and the database alone opens nothing.
     """
-    return f"{number}.{signed(lab, f'{what} link {number} {seed}')[:40]}"
+    return f"{number}.{sign(lab, f'{what} link {number} {seed}')[:40]}"
 
 
 def number_of(secret: str) -> int | None:
@@ -101,7 +103,7 @@ def number_of(secret: str) -> int | None:
     return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
 
 
-def hashed(secret: str) -> str:
+def hash_secret(secret: str) -> str:
     """What is kept of an older link's secret."""
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
@@ -111,10 +113,10 @@ def fits(expected: str, secret: str) -> bool:
 
 
 def signature(lab: LabContext, annotator_id: int, secret: str) -> str:
-    return signed(lab, f"annotator {annotator_id} {secret}")
+    return sign(lab, f"annotator {annotator_id} {secret}")
 
 
-def signed(lab: LabContext, text: str) -> str:
+def sign(lab: LabContext, text: str) -> str:
     """A keyed hash (HMAC-SHA-256) of a text, with the secret that lies in the data home."""
     return hmac.new(_secret(lab.config.home), text.encode(), hashlib.sha256).hexdigest()
 

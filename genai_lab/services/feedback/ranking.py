@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import Answer, CampaignPlan, is_encodable
-from genai_lab.feedback.masking import masked, pattern
+from genai_lab.feedback.masking import mask_names, pattern
 from genai_lab.services.feedback import links
 from genai_lab.services.feedback.writer import Writer
 from storage import answering as queries
 from storage import feedback as records
-from storage.answering import Found
+from storage.answering import QueryRow
 from storage.feedback_tables import Assignment, Ranking
 
 APART = 5
@@ -109,7 +109,7 @@ def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:
     }
 
 
-def more(
+def next_cards(
     lab: LabContext, annotator_id: int, shown_keys: Sequence[str], want: int, cookie: str | None = None
 ) -> "Future[dict[str, Any]]":
     """The next cards beside those that the browser has; with `cookie`, only to whom it belongs."""
@@ -156,7 +156,7 @@ def answer(
 def answers(lab: LabContext, annotator_id: int, count: int) -> list[dict[str, Any]]:
     """What the annotator has answered, newest first, ready to be shown and changed."""
     with lab.database.reading() as session:
-        answered = records.answered(session, annotator_id, max(1, min(count, 200)))
+        answered = records.find_answered(session, annotator_id, max(1, min(count, 200)))
         texts = queries.texts(session, {row.item_id for row, _ in answered})
     return [
         {**_card(row.key, row.shown, texts[row.item_id], row.revision), **_answered(row, ranking)}
@@ -187,9 +187,9 @@ def _known(
     key: str | None = None,
     lab: LabContext | None = None,
     cookie: str | None = None,
-) -> tuple[Found, Sequence[Found]]:
+) -> tuple[QueryRow, Sequence[QueryRow]]:
     """Who asks, and what they hold; raises LinkEnded."""
-    annotator, assignments = queries.known(session, annotator_id, key)
+    annotator, assignments = queries.find_annotator(session, annotator_id, key)
     if annotator is None or annotator.revoked_at is not None:
         raise LinkEnded
     if (
@@ -201,7 +201,7 @@ def _known(
     return annotator, assignments
 
 
-def _title(service: AnnotationService, session: Session, annotator: Found) -> str:
+def _title(service: AnnotationService, session: Session, annotator: QueryRow) -> str:
     """The campaign's name without those of its systems, which would tell who is compared."""
     key = (annotator.campaign_id, annotator.campaign, annotator.items)
     if key not in service.titles:
@@ -209,11 +209,11 @@ def _title(service: AnnotationService, session: Session, annotator: Found) -> st
         service.titles = {
             cached_key: title for cached_key, title in service.titles.items() if cached_key[0] != annotator.campaign_id
         }
-        service.titles[key] = masked(annotator.campaign, names) or annotator.campaign
+        service.titles[key] = mask_names(annotator.campaign, names) or annotator.campaign
     return service.titles[key]
 
 
-def _status(annotator: Found) -> str:
+def _status(annotator: QueryRow) -> str:
     return "draft" if annotator.status == "making" else str(annotator.status)
 
 
@@ -230,8 +230,8 @@ def _card(key: str, candidate_order: Sequence[int], texts: Texts, revision: int 
 def _next_cards(
     service: AnnotationService,
     session: Session,
-    annotator: Found,
-    rows: Sequence[Found],
+    annotator: QueryRow,
+    rows: Sequence[QueryRow],
     shown_keys: Sequence[str],
     want: int,
     counted: dict[str, Any],
@@ -268,7 +268,7 @@ def _next_cards(
 
 
 def _new(
-    service: AnnotationService, session: Session, annotator: Found, plan: CampaignPlan, until: Any, count: int
+    service: AnnotationService, session: Session, annotator: QueryRow, plan: CampaignPlan, until: Any, count: int
 ) -> tuple[list[tuple[str, list[int], int]], dict[str, Any]]:
     """(key, shown, item) of new cards in the campaign's order, now and then an answered one with its sides swapped;
     and what is to be noted of the annotator."""
@@ -284,7 +284,7 @@ def _new(
     texts = service.read(session, [item.id for item in next_items])
     cards: list[tuple[str, list[int], int]] = []
     rows: list[dict[str, Any]] = []
-    used_items: list[Found] = []
+    used_items: list[QueryRow] = []
     assigned_count = annotator.given
     common = {"campaign_id": annotator.campaign_id, "annotator_id": annotator.id, "status": "held", "held_until": until}
     for item in next_items:
@@ -336,7 +336,7 @@ def _items(cards: Sequence[tuple[str, list[int], int]]) -> set[int]:
 
 
 def _keep(
-    session: Session, annotator: Found, row: Found | None, revision: int, sent: Mapping[str, Any]
+    session: Session, annotator: QueryRow, row: QueryRow | None, revision: int, sent: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Writes the answer down; what is to be noted of the annotator. It raises before it writes."""
     if row is None:
@@ -364,7 +364,7 @@ def _keep(
     return _counted(annotator, before, new_answer)
 
 
-def _settled(session: Session, row: Found, new_answer: Answer) -> str:
+def _settled(session: Session, row: QueryRow, new_answer: Answer) -> str:
     """What becomes of the assignment, and of the item's room: an answer takes it, a skip gives it back."""
     counted_before = row.status in ("held", "done")
     if new_answer.skip:
@@ -376,7 +376,7 @@ def _settled(session: Session, row: Found, new_answer: Answer) -> str:
     return "surplus"
 
 
-def _counted(annotator: Found, before: Found | None, new_answer: Answer) -> dict[str, Any]:
+def _counted(annotator: QueryRow, before: QueryRow | None, new_answer: Answer) -> dict[str, Any]:
     """The annotator's counts with this answer instead of the one before it."""
     answered, skipped, seconds = annotator.done, annotator.skipped, annotator.seconds
     if before is not None:
@@ -397,7 +397,7 @@ def _pace(skip: str | None, seconds: float) -> float:
 def _left(
     service: AnnotationService,
     session: Session,
-    annotator: Found,
+    annotator: QueryRow,
     finished: int | None = None,
     assigned_count: int | None = None,
 ) -> int:

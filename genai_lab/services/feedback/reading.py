@@ -45,7 +45,7 @@ def page(lab: LabContext, campaign: int, offset: int, limit: int) -> list[dict[s
     ]
 
 
-def noted(lab: LabContext, campaign: int, limit: int = 200) -> tuple[list[Noted], int]:
+def find_remarks(lab: LabContext, campaign: int, limit: int = 200) -> tuple[list[Noted], int]:
     """What annotators flagged, skipped or said something about, the newest first; at most `limit`, and how many in all.
 
     An answer that was changed counts as it is now.

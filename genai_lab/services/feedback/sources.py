@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import BadRow, BadRows, guarded, readers
 from genai_lab.decoding import NO_ANSWER, Sampling
 from genai_lab.errors import LabError
-from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, Task
+from genai_lab.feedback import LONGEST_TEXT, MOST, CampaignPlan, Option, RankingTask
 from genai_lab.services import datasets, feedback, generation
 from genai_lab.services.feedback import NewCampaign, Sources
 from genai_lab.services.feedback.file_rows import IMPORTED, PAIR, BadCell, Columns, split_names, task_of
@@ -59,7 +59,7 @@ def from_group(lab: LabContext, plan: CampaignPlan, group: str) -> NewCampaign:
     return from_runs(lab, plan, [view.id for view in generation.group_runs(lab, group)])
 
 
-def tasks_of(lab: LabContext, run_ids: Sequence[int]) -> list[Task]:
+def tasks_of(lab: LabContext, run_ids: Sequence[int]) -> list[RankingTask]:
     """The items that these runs' completions make."""
     return _tasks(lab, _opened(lab, run_ids))[0]
 
@@ -85,7 +85,7 @@ def _opened(lab: LabContext, run_ids: Sequence[int]) -> list[Run]:
     return list(opened.values())
 
 
-def _tasks(lab: LabContext, source_runs: Sequence[Run]) -> tuple[list[Task], int]:
+def _tasks(lab: LabContext, source_runs: Sequence[Run]) -> tuple[list[RankingTask], int]:
     """Items, and how many different candidates had no place in theirs."""
     grouped: dict[Any, list[tuple[str, Option]]] = {}
     names = _names(source_runs)
@@ -110,7 +110,7 @@ def _tasks(lab: LabContext, source_runs: Sequence[Run]) -> tuple[list[Task], int
         same = next(iter(prompts)) if len(prompts) == 1 else texts.get(key, members[0][0])
         options = _in_turn(_different([option for _, option in members]))
         if len(options) > 1:
-            tasks.append(Task(same[:LONGEST_TEXT], tuple(options[:MOST])))
+            tasks.append(RankingTask(same[:LONGEST_TEXT], tuple(options[:MOST])))
             cut += len(options[MOST:])
     return tasks, cut
 
@@ -195,7 +195,7 @@ def from_dataset(lab: LabContext, plan: CampaignPlan, name: str, columns: Column
     return _imported(lab, plan, tasks, Sources(inputs, {"dataset": view.name, "unnamed": not has_systems}))
 
 
-def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[Task], sources: Sources) -> NewCampaign:
+def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[RankingTask], sources: Sources) -> NewCampaign:
     """Candidates stay as the file has them, so that its figures are those that others count; but where the first of
     every pair is the chosen one, order by the seed, since agreement by chance would look large. The overlap is that of
     the votes in the file, and a campaign whose items have all of them asks for no more.
@@ -208,18 +208,18 @@ def _imported(lab: LabContext, plan: CampaignPlan, tasks: Sequence[Task], source
     return replace(campaign, unnamed=bool((sources.told or {}).get("unnamed")))
 
 
-def read(path: Path, columns: Columns, filename: str = "") -> tuple[list[Task], bool]:
+def read(path: Path, columns: Columns, filename: str = "") -> tuple[list[RankingTask], bool]:
     """The items of a file, and whether a column names their systems; raises BadRows or LabError."""
     return _read(enumerate(readers.only_rows(guarded.read(path, filename or path.name)), 1), columns)
 
 
-def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> tuple[list[Task], bool]:
+def _read(rows: Iterable[tuple[int, dict[str, Any]]], columns: Columns) -> tuple[list[RankingTask], bool]:
     """The items of these rows, and whether a column names their systems; raises BadRows or LabError."""
     all_columns: Columns | None = None
     tasks = []
     for number, row in rows:
         if all_columns is None:
-            all_columns = guessed(columns, row)
+            all_columns = guess_columns(columns, row)
         try:
             tasks.append(task_of(row, all_columns))
         except BadCell as problem:
@@ -249,7 +249,7 @@ def guess_systems(rows: Sequence[dict[str, Any]], columns: Columns) -> Columns:
     return columns
 
 
-def guessed(columns: Columns, row: dict[str, Any]) -> Columns:
+def guess_columns(columns: Columns, row: dict[str, Any]) -> Columns:
     """What was not said is guessed from the names; raises LabError where prompt or completions cannot be found."""
     names = list(row)
     prompt = columns.prompt or tuple(name for name in PROMPTS[:1] if name in names) or _prompts(names)

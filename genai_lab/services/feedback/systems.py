@@ -8,7 +8,7 @@ from sqlalchemy.orm.attributes import flag_modified
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.feedback.masking import masked, pattern
+from genai_lab.feedback.masking import mask_names, pattern
 from genai_lab.services import feedback
 from genai_lab.services.feedback.ranking import AnnotationService
 from genai_lab.views import View
@@ -20,7 +20,7 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
-class Compared(View):
+class CampaignSystems(View):
     """The systems of a campaign by name; not `named` where they are no more than places in a file."""
 
     names: tuple[str, ...]
@@ -43,16 +43,16 @@ class Compared(View):
         return ""
 
 
-def of(lab: LabContext, which: int | str) -> Compared:
+def of(lab: LabContext, which: int | str) -> CampaignSystems:
     """Raises LabError where there is no such campaign."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
         names = tuple(sorted(queries.system_names(session, view.id)))
         source = session.get_one(Run, view.run).settings.get("source") or {}
-    return Compared(names, not source.get("unnamed"))
+    return CampaignSystems(names, not source.get("unnamed"))
 
 
-def name_systems(lab: LabContext, which: int | str, names: Mapping[str, str]) -> Compared:
+def name_systems(lab: LabContext, which: int | str, names: Mapping[str, str]) -> CampaignSystems:
     """Gives the places of an import the names of the systems that wrote them. Raises LabError."""
     view, compared = feedback.show(lab, which), of(lab, which)
     if compared.named:
@@ -70,7 +70,7 @@ def name_systems(lab: LabContext, which: int | str, names: Mapping[str, str]) ->
         statement = select(Candidate).join(Item, Item.id == Candidate.item_id).where(Item.campaign_id == view.id)
         for candidate in session.scalars(statement):
             candidate.system = new_names[candidate.system]
-            candidate.shown = masked(candidate.text, hidden)
+            candidate.shown = mask_names(candidate.text, hidden)
         run = session.get_one(Run, view.run)
         run.settings["source"] = {**run.settings["source"], "unnamed": False}
         flag_modified(run, "settings")

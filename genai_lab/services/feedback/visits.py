@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.decoding import NO_ANSWER, Completion, Delta, Sampling
 from genai_lab.errors import BadSetting, LabError, PromptTooLong
-from genai_lab.feedback.masking import Streamed, masked, pattern
+from genai_lab.feedback.masking import Streamed, mask_names, pattern
 from genai_lab.models import Prompt, Request
 from genai_lab.services import generation, models, packing
 from genai_lab.services.feedback import links
@@ -223,7 +223,7 @@ def _cancel(visit: Visit) -> None:
         stream.cancel()
 
 
-def consented(lab: LabContext, view: DemoView, visitor: str, consent: str = "") -> bool:
+def has_consented(lab: LabContext, view: DemoView, visitor: str, consent: str = "") -> bool:
     """Whether the visitor has agreed that prompts and votes are kept, by this mark or with an earlier vote."""
     if consent and hmac.compare_digest(consent.encode(), agree(lab, view.id, visitor).encode()):
         return True
@@ -233,7 +233,7 @@ def consented(lab: LabContext, view: DemoView, visitor: str, consent: str = "") 
 
 def agree(lab: LabContext, demo: int, visitor: str) -> str:
     """The mark of a visitor who has agreed, for a cookie; the first vote writes the visitor down under a number."""
-    return links.signed(lab, f"consent {demo} {visitor}")
+    return links.sign(lab, f"consent {demo} {visitor}")
 
 
 def _person(session: Session, lab: LabContext, view: DemoView, visitor: str) -> Annotator | None:
@@ -242,7 +242,7 @@ def _person(session: Session, lab: LabContext, view: DemoView, visitor: str) -> 
 
 def _secret(lab: LabContext, view: DemoView, visitor: str) -> str:
     """What the visitor does not know, so that the cookie opens nothing of an annotator's."""
-    return links.signed(lab, f"visitor {view.id} {visitor}")
+    return links.sign(lab, f"visitor {view.id} {visitor}")
 
 
 def wrote(key: str) -> tuple[str, str] | None:
@@ -262,7 +262,7 @@ def vote(lab: LabContext, demo: int, visitor: str, key: str, verdict: str, conse
         raise LabError("These answers are gone; try the prompt again, then vote.")
     view = show(lab, demo)
     groups, bad = VERDICTS[verdict]
-    agreed = consented(lab, view, visitor, consent)
+    agreed = has_consented(lab, view, visitor, consent)
 
     def save_vote(session: Session) -> None:
         person = _person(session, lab, view, visitor)
@@ -299,5 +299,5 @@ def _candidate(session: Session, lab: LabContext, visit: Visit, position: int) -
     row = packing.row_of(completion, rendered)
     run.generations.append(row)
     session.flush()
-    masked_text = masked(completion.text, pattern(visit.names))
+    masked_text = mask_names(completion.text, pattern(visit.names))
     return {"system": side.card.name, "text": completion.text, "shown": masked_text, "generation_id": row.id}

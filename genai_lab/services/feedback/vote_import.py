@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from genai_lab.feedback import Task
+from genai_lab.feedback import RankingTask
 from storage import feedback as queries
 from storage.feedback_tables import Annotator, Campaign, Item
 
 
-def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, Task, Sequence[int]]]) -> None:
+def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, RankingTask, Sequence[int]]]) -> None:
     """The votes of imported items: (item id, task, ids of its candidates) each. They take the items' room, and
     more than there is where they are more than the overlap: room below 0 keeps a wider overlap exact.
     """

@@ -14,7 +14,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import models
 from genai_lab.services.datasets import VersionView
-from genai_lab.services.matrix.matrices import checked
+from genai_lab.services.matrix.matrices import check_plan
 from genai_lab.services.matrix.plan import Cell, MatrixPlan, cell_settings
 from genai_lab.services.matrix.predicting import CellPlan, RowPrompt, completions, row_prompts
 from genai_lab.views import View
@@ -26,7 +26,7 @@ STOPPED = "stopped before the time was known"
 
 
 @dataclass(frozen=True)
-class Estimate(View):
+class MatrixEstimate(View):
     """`prompt_tokens` are exact on a few rows and scaled up; `completion_tokens` what models wrote before or in the
     probe. `minutes` is None where the speed of a model is not known; `source` says where speeds come from, `pending`
     what is still being found out.
@@ -78,7 +78,7 @@ class Estimating:
     """
 
     def __init__(self, lab: LabContext, plan: MatrixPlan) -> None:
-        cells, version = checked(lab, plan)
+        cells, version = check_plan(lab, plan)
         self.latest = _counted(plan, cells, version)
         self.problem: LabError | None = None
         self._news, self._stopped, self._done = threading.Event(), threading.Event(), threading.Event()
@@ -96,7 +96,7 @@ class Estimating:
         self._done.set()
         self._news.set()
 
-    def wait(self, seconds: float) -> Estimate:
+    def wait(self, seconds: float) -> MatrixEstimate:
         self._news.wait(seconds)
         self._news.clear()
         return self.latest
@@ -114,7 +114,7 @@ class Estimating:
         self._done.set()
         self._news.set()
 
-    def _tell(self, latest: Estimate) -> None:
+    def _tell(self, latest: MatrixEstimate) -> None:
         if not self._stopped.is_set():
             self.latest = latest
             self._news.set()
@@ -127,15 +127,15 @@ class _Stopped(Exception):
 def estimate(
     lab: LabContext,
     plan: MatrixPlan,
-    tell: Callable[[Estimate], None] | None = None,
+    tell: Callable[[MatrixEstimate], None] | None = None,
     stopped: threading.Event | None = None,
-) -> Estimate:
+) -> MatrixEstimate:
     """Raises LabError where the matrix could not start. Models without recorded speed are tried on a few rows.
 
     `tell` gets what is known on the way; once `stopped` is set, it ends with an exception of its own.
     """
     tell, stopped = tell or (lambda _: None), stopped or threading.Event()
-    cells, version = checked(lab, plan)
+    cells, version = check_plan(lab, plan)
     counts = _counted(plan, cells, version)
     prompts: dict[tuple[str, str, int], list[RowPrompt]] = {}
     for cell in cells:
@@ -157,11 +157,13 @@ def _end_where(stopped: threading.Event) -> None:
         raise _Stopped
 
 
-def _counted(plan: MatrixPlan, cells: Sequence[Cell], version: VersionView) -> Estimate:
+def _counted(plan: MatrixPlan, cells: Sequence[Cell], version: VersionView) -> MatrixEstimate:
     """Without a look at any model."""
     rows, pending = min(plan.rows, version.splits[plan.split]), "counting tokens"
     requests = len(cells) * rows * plan.num_return_sequences
-    return Estimate(len(cells), rows, requests, None, 0, None, "not known yet", (), pending, plan.num_return_sequences)
+    return MatrixEstimate(
+        len(cells), rows, requests, None, 0, None, "not known yet", (), pending, plan.num_return_sequences
+    )
 
 
 def _summed(
@@ -170,7 +172,7 @@ def _summed(
     version: VersionView,
     prompts: dict[tuple[str, str, int], list[RowPrompt]],
     paces: dict[str, "_Pace"],
-) -> Estimate:
+) -> MatrixEstimate:
     """All cells together; the time is None where `paces` lacks a model."""
     rows, k = min(plan.rows, version.splits[plan.split]), plan.num_return_sequences
     read, written, seconds, counted = 0.0, 0.0, 0.0, True
@@ -183,7 +185,7 @@ def _summed(
         read, written = read + k * rows * mean, written + k * rows * length
         seconds += k * rows * (mean + length) * (pace.seconds or 0.0)
     timed = bool(paces) and all(pace.seconds is not None for pace in paces.values())
-    return Estimate(
+    return MatrixEstimate(
         cells=len(cells),
         rows=rows,
         requests=len(cells) * rows * k,

@@ -57,7 +57,7 @@ class MatrixView(View):
 
 
 @dataclass(frozen=True)
-class Started(View):
+class StartedMatrix(View):
     run_id: int
     job_id: int
     cells: tuple[int, ...]
@@ -76,7 +76,7 @@ class PreparedMatrix:
 
 def start(
     lab: LabContext, plan: MatrixPlan, *, title: str = "", priority: int = 0, after: Sequence[int] = ()
-) -> Started:
+) -> StartedMatrix:
     """Queues the matrix; its runs exist at once. Raises LabError for whatever cannot work.
 
     It begins when the jobs of `after` have ended, such as those that train its models.
@@ -88,7 +88,7 @@ def start(
 
 def prepare(lab: LabContext, plan: MatrixPlan) -> PreparedMatrix:
     """Checks the plan as `checked` does and reads what its runs record."""
-    cells, version = checked(lab, plan)
+    cells, version = check_plan(lab, plan)
     return PreparedMatrix(
         plan,
         tuple(cells),
@@ -106,7 +106,7 @@ def queue(
     title: str = "",
     priority: int = 0,
     after: Sequence[int] = (),
-) -> Started:
+) -> StartedMatrix:
     """Adds the matrix, its cells and its job within the caller's transaction."""
     plan, cells, version = prepared.plan, prepared.cells, prepared.version
     title = title.strip()[:200] or f"{version.name}: {len(cells)} cell{'s' if len(cells) != 1 else ''}"
@@ -124,7 +124,7 @@ def queue(
         run_id=parent.id,
         session=session,
     )
-    return Started(parent.id, job, tuple(cell_ids))
+    return StartedMatrix(parent.id, job, tuple(cell_ids))
 
 
 def _add_cell(lab: LabContext, session: Session, prepared: PreparedMatrix, cell: Cell, parent_id: int) -> int:
@@ -139,7 +139,7 @@ def _add_cell(lab: LabContext, session: Session, prepared: PreparedMatrix, cell:
     return runs.begin(session, queries.SYSTEM, inputs, settings, cell.seed, device=device, parent_id=parent_id).id
 
 
-def checked(lab: LabContext, plan: MatrixPlan) -> tuple[list[Cell], datasets.VersionView]:
+def check_plan(lab: LabContext, plan: MatrixPlan) -> tuple[list[Cell], datasets.VersionView]:
     """The cells and the dataset version; raises LabError where a part does not exist or does not fit another."""
     version = datasets.show(lab, plan.dataset)
     labels = datasets.labels(lab, version.id)
@@ -182,7 +182,7 @@ def show(lab: LabContext, run_id: int) -> MatrixView:
     return _view(run, cells, job)
 
 
-def rerun(lab: LabContext, run_id: int) -> Started:
+def rerun(lab: LabContext, run_id: int) -> StartedMatrix:
     """The same plan again; what is remembered costs nothing."""
     view = show(lab, run_id)
     return start(lab, view.plan, title=view.title)
@@ -195,7 +195,7 @@ def cancel(lab: LabContext, run_id: int) -> None:
         jobs.cancel(lab, view.job_id)
 
 
-def remembered(view: MatrixView) -> str:
+def count_remembered(view: MatrixView) -> str:
     """How much of it cost nothing, in a sentence; empty where all was computed."""
     cached, n = sum(cell.cached for cell in view.cells), sum(cell.system.n for cell in view.cells)
     if not cached:

@@ -29,7 +29,7 @@ LONGEST_COMMENT = 2000
 
 
 @dataclass(frozen=True)
-class RowCompletion(View):
+class RatedCompletion(View):
     """One of a row's completions with a reader's thumb (-1, 0, 1) and comment."""
 
     generation: int
@@ -56,7 +56,7 @@ class Prediction(View):
     references: tuple[str, ...]
     prompt: str
     shots: tuple[int, ...]
-    completions: tuple[RowCompletion, ...]
+    completions: tuple[RatedCompletion, ...]
     value: float | None
     other: tuple[str, ...] | None
     other_value: float | None
@@ -113,9 +113,9 @@ def predictions(
     return _filtered(every, kind, key)
 
 
-def _completion(output: queries.Output, rating: Rating | None) -> RowCompletion:
+def _completion(output: queries.Output, rating: Rating | None) -> RatedCompletion:
     detail = output.detail or {}
-    return RowCompletion(
+    return RatedCompletion(
         generation=output.id,
         text=output.text,
         prompt_tokens=output.prompt_tokens,

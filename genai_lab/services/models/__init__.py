@@ -15,7 +15,7 @@ from genai_lab.services.models.catalogue import (
     show,
 )
 from genai_lab.services.models.downloading import cancel_download, download, downloads, start_download
-from genai_lab.services.models.hashing import hash_in_background, hashed
+from genai_lab.services.models.hashing import hash_in_background, with_hash
 from genai_lab.services.models.loading import Budget, budget, check_ready, load, load_apart, prompt_for, unload
 from genai_lab.services.models.records import ModelView, Status, card_of, checked_name, options, update_row
 
@@ -39,7 +39,6 @@ __all__ = [
     "downloads",
     "folders",
     "hash_in_background",
-    "hashed",
     "hub_size",
     "load",
     "load_apart",
@@ -53,4 +52,5 @@ __all__ = [
     "start_download",
     "unload",
     "update_row",
+    "with_hash",
 ]

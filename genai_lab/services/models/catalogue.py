@@ -67,7 +67,7 @@ def catalogue(
 
 def show(lab: "LabContext", name: str) -> ModelView:
     """One model, archived or not; raises UnknownName."""
-    row = records.row_named(lab, name)
+    row = records.get_row(lab, name)
     with lab.database.reading() as session:
         run_statuses = queries.making(session, [row])
     return records.view_of(row, downloads_of(lab, [row]), lab.models.loaded(), run_statuses)
@@ -128,7 +128,7 @@ def restore(lab: "LabContext", name: str) -> None:
 
 def remove(lab: "LabContext", name: str) -> None:
     """Forgets a model that nothing refers to, with what was downloaded for it; a user's own folder is never touched."""
-    row = records.row_named(lab, name)
+    row = records.get_row(lab, name)
     if backend_of(row).shipped:
         raise ModelError(f"{name} is shipped with the lab and cannot be removed; archive it instead.")
     with lab.database.session() as session:

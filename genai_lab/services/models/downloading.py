@@ -28,7 +28,7 @@ def start_download(lab: "LabContext", name: str, source: Source) -> Download:
     again = row is not None and backend_of(row).downloads and row.source["location"] == source.location
     name = name if again else records.checked_name(lab, name)
     card = BACKENDS.get(source.backend).inspect(source, name, records.options(lab))
-    order = fetching.planned(lab, name, card.source)
+    order = fetching.plan_download(lab, name, card.source)
     if not again:
         records.insert(lab, card)
     else:
@@ -57,7 +57,7 @@ def cancel_download(lab: "LabContext", download_id: int) -> None:
 
 def download(lab: "LabContext", source: Source, progress: Callable[[str], None] | None = None) -> None:
     """Downloads and waits; an interrupt from the keyboard ends the download. Raises ModelError."""
-    started = fetching.begin(lab, fetching.planned(lab, source.location, source))
+    started = fetching.begin(lab, fetching.plan_download(lab, source.location, source))
     if progress:
         progress(f"{started.repo} at {started.revision[:10]}: {size_text(started.total_bytes)}")
     last_line = time.monotonic()
@@ -69,7 +69,7 @@ def download(lab: "LabContext", source: Source, progress: Callable[[str], None] 
             progress(f"{started.repo}: {size_text(int(view.done))} of {size_text(started.total_bytes)}")
 
     try:
-        fetching.checked(jobs.wait(lab, started.id, on_poll=report))
+        fetching.require_download(jobs.wait(lab, started.id, on_poll=report))
     except KeyboardInterrupt:
         fetching.cancel(lab, started.id)
         jobs.wait(lab, started.id, timeout=15)

@@ -25,7 +25,7 @@ def hash_in_background(lab: "LabContext") -> None:
         threading.Thread(target=_hash_all, args=(lab, waiting), name="hashing", daemon=True).start()
 
 
-def hashed(lab: "LabContext", card: Card) -> Card:
+def with_hash(lab: "LabContext", card: Card) -> Card:
     """The card with the hash of its content, computed now if it is not known yet; raises LabError."""
     if card.content_hash is not None or card.path is None:
         return card
@@ -42,6 +42,6 @@ def hashed(lab: "LabContext", card: Card) -> Card:
 def _hash_all(lab: "LabContext", cards: Sequence[Card]) -> None:
     for card in cards:
         try:
-            hashed(lab, card)
+            with_hash(lab, card)
         except Exception:
             log.warning("the content of %s cannot be hashed", card.name, exc_info=True)

@@ -8,7 +8,7 @@ from genai_lab.memory import resident
 from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt
 from genai_lab.models.cache import LoadedState
 from genai_lab.services.models.catalogue import show
-from genai_lab.services.models.hashing import hashed
+from genai_lab.services.models.hashing import with_hash
 from genai_lab.services.models.records import ModelView
 from genai_lab.views import View
 
@@ -34,9 +34,9 @@ def load(lab: "LabContext", name: str) -> Generator:
     check_ready(view)
     if view.card.role != "generate":
         raise ModelError(f"{name} classifies texts and cannot generate; choose a model that generates.")
-    card = hashed(lab, view.card)
+    card = with_hash(lab, view.card)
     base = _base(lab, card)
-    return lab.models.acquire(card, None if base is None else hashed(lab, base))
+    return lab.models.acquire(card, None if base is None else with_hash(lab, base))
 
 
 def load_apart(lab: "LabContext", name: str) -> Generator:

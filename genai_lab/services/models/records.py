@@ -124,7 +124,7 @@ def find_row(lab: "LabContext", name: str) -> Model | None:
         return queries.model_named(session, name)
 
 
-def row_named(lab: "LabContext", name: str) -> Model:
+def get_row(lab: "LabContext", name: str) -> Model:
     """The model's row; a hidden model is added when it is first asked for. Raises UnknownName."""
     row = find_row(lab, name)
     if row is None and (card := _hidden_card(lab, name)) is not None:

@@ -17,7 +17,7 @@ from genai_lab.errors import LabError
 from genai_lab.models.checks import size_text
 from genai_lab.services import models
 from genai_lab.services.training.preparation import prepare
-from genai_lab.services.training.resolution import ResolvedPlan, excluded
+from genai_lab.services.training.resolution import ResolvedPlan, exclusion_reason
 from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
@@ -52,7 +52,7 @@ class Duration(View):
 
 
 @dataclass(frozen=True)
-class Estimate(View):
+class MemoryEstimate(View):
     """Bytes. `free` is what the machine has left, `length` and `target` the tokens of the longest rows looked at.
 
     `memory` is what one process takes; `processes` of them share the machine's memory.
@@ -90,7 +90,7 @@ class Estimate(View):
         return int(getattr(self.memory, "needed", self.memory.peak))
 
 
-def estimate(lab: LabContext, resolved: ResolvedPlan) -> Estimate:
+def estimate(lab: LabContext, resolved: ResolvedPlan) -> MemoryEstimate:
     """From the longest of some rows; raises LabError where nothing can be learned from the data."""
     plan, device = resolved.plan, resolved.device
     length, target = _longest_and_usual(resolved)[0]
@@ -100,7 +100,7 @@ def estimate(lab: LabContext, resolved: ResolvedPlan) -> Estimate:
     )  # fmt: skip
     free_disk = shutil.disk_usage(lab.config.home).free
     processes = plan.training.processes if device == "cpu" else 1  # each has a GPU of its own
-    return Estimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target, processes)
+    return MemoryEstimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target, processes)
 
 
 def check(lab: LabContext, resolved: ResolvedPlan) -> dict[str, Any]:
@@ -246,7 +246,7 @@ def trained_share(lab: LabContext, model: str, objective: str, method: str) -> t
         architecture = architecture_of(card)
         learned, trained = OBJECTIVES.get(objective), METHODS.get(method)
         suits = architecture in learned.architectures and architecture in trained.architectures
-        if card.path is None or not suits or excluded(objective, method) or trained.refusal():
+        if card.path is None or not suits or exclusion_reason(objective, method) or trained.refusal():
             return None
         plan = TrainingPlan(model, (DatasetSpec("none"),), objective, method)
         memory = _memory(plan.to_yaml(), str(card.path), architecture, learned.sample_labels, 16, 8)

@@ -18,7 +18,7 @@ LOSS, SPEED = "validation loss", "tokens per second"
 
 
 @dataclass(frozen=True)
-class Standing(View):
+class RunProgress(View):
     """Where a run is or ended. `last` and `best` are validation losses, `best_step` where the lowest was measured;
     `speed` in tokens per second; None for what has not been measured yet.
     """
@@ -32,7 +32,7 @@ class Standing(View):
     seconds: float | None = None
 
 
-def standings(lab: LabContext, views: Sequence[TrainingView]) -> dict[int, Standing]:
+def standings(lab: LabContext, views: Sequence[TrainingView]) -> dict[int, RunProgress]:
     """The standing of each run, by its id."""
     ids = [view.job.id for view in views if view.job is not None]
     with lab.database.reading() as session:
@@ -45,15 +45,15 @@ def _standing(
     view: TrainingView,
     losses: dict[int, tuple[queries.MetricPoint, queries.MetricPoint]],
     speeds: dict[int, queries.MetricPoint],
-) -> Standing:
+) -> RunProgress:
     job, out = view.job, view.outcome
     if job is None:
-        return Standing()
+        return RunProgress()
     last, best = losses.get(job.id, ((None, None), (None, None)))
     steps = int(job.total) if job.total else None
     step = int(job.done) if job.total else None
     speed = out["tokens"] / out["seconds"] if out.get("tokens") and out.get("seconds") else None
-    return Standing(
+    return RunProgress(
         step=out.get("steps", step),
         steps=steps,
         last=last[1],
@@ -103,7 +103,7 @@ def starting(lab: LabContext, plan: TrainingPlan, title: str) -> Iterator[None]:
             _STARTING.pop(key, None)
 
 
-def being_checked(lab: LabContext) -> list[Starting]:
+def find_starting(lab: LabContext) -> list[Starting]:
     """Starts whose plan is being checked, the newest first."""
     with _LOCK:
         return [start for (home, _), start in reversed(_STARTING.items()) if home == str(lab.config.home)]

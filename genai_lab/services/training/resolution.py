@@ -276,7 +276,7 @@ def _check_splits(plan: TrainingPlan, source: VersionSource) -> None:
         )
 
 
-def excluded(objective: str, method: str) -> str | None:
+def exclusion_reason(objective: str, method: str) -> str | None:
     """Why the two do not go together, in one sentence; None where they do."""
     return OBJECTIVES.get(objective).excludes(METHODS.get(method))
 

@@ -9,7 +9,7 @@ import numpy as np
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, training
-from genai_lab.services.training import ResolvedPlan, Started, TrainingView, studies
+from genai_lab.services.training import ResolvedPlan, StartedRun, TrainingView, studies
 from genai_lab.services.training.resolution import sources_of
 from genai_lab.training import DatasetSpec, Training, TrainingPlan, architecture_of, reward_report
 from genai_lab.training.objectives import OBJECTIVES
@@ -92,7 +92,7 @@ def start_default(
     steps: int = 0,
     seed: int = 0,
     name: str = "",
-) -> Started:
+) -> StartedRun:
     """Queues a run on pairs with the plan that suits the base (`resolve_default`)."""
     resolved = resolve_default(lab, dataset, base, method, steps, objective)
     seeded = replace(resolved.plan, training=replace(resolved.plan.training, seed=seed))
@@ -158,7 +158,7 @@ def influences(lab: LabContext, study_id: int) -> list[Influence]:
         if [pair[:2] for pair in run.report["pairs"]] != [pair[:2] for pair in baseline.report["pairs"]]:
             raise LabError(f"Run {run.id} was measured on other pairs than run {baseline.id}; they cannot be compared.")
         a, b = (reward_report.right(np.array([pair[2] for pair in each.report["pairs"]])) for each in (baseline, run))
-        (how, name), comparison = _changed(run), reward_report.paired(held_out, a, b)
+        (how, name), comparison = _changed(run), reward_report.compare_accuracies(held_out, a, b)
         results.append(Influence(name, how, float(a.mean()), float(b.mean()), **comparison, run=run))
     return results
 

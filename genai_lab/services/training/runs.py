@@ -32,7 +32,7 @@ ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
-class Started(View):
+class StartedRun(View):
     run_id: int
     job_id: int
     model: str
@@ -68,14 +68,14 @@ def start(
     parent: int | None = None,
     priority: int = 0,
     after: Sequence[int] = (),
-) -> Started:
+) -> StartedRun:
     """Queues the run; the name of its model is taken at once. Raises LabError for what cannot work.
 
     `name` is the model's; without it one is made of base and method.
     """
     checked = plan if isinstance(plan, CheckedPlan) else check(lab, plan)
 
-    def queue(model: str) -> Started:
+    def queue(model: str) -> StartedRun:
         return _queue(lab, checked, model, title, tags, parent, priority, after)
 
     return _with_name(lab, name, f"{checked.plan.model}-{checked.plan.method}", queue)
@@ -90,7 +90,7 @@ def _queue(
     parent: int | None,
     priority: int,
     after: Sequence[int],
-) -> Started:
+) -> StartedRun:
     plan, resolved = checked.plan, checked.resolved
     with lab.database.session() as session:
         run = runs.begin(
@@ -101,7 +101,7 @@ def _queue(
             title=title.strip()[:200] or name,
             tags=[tag.strip()[:40] for tag in tags if tag.strip()],
             settings={
-                "plan": versioned(resolved).as_dict(),
+                "plan": pin_versions(resolved).as_dict(),
                 "predicted": checked.predicted,
                 "model": name,
                 "rate": resolved.learning_rate,
@@ -120,7 +120,7 @@ def _queue(
             run_id=run.id,
             session=session,
         )
-    return Started(run.id, job, name)
+    return StartedRun(run.id, job, name)
 
 
 def run_inputs(resolved: ResolvedPlan) -> list[RunInput]:
@@ -142,7 +142,7 @@ def run_inputs(resolved: ResolvedPlan) -> list[RunInput]:
     return inputs
 
 
-def versioned(resolved: ResolvedPlan) -> TrainingPlan:
+def pin_versions(resolved: ResolvedPlan) -> TrainingPlan:
     """The plan with every version by its number, so that it means the same tomorrow."""
     data = tuple(
         replace(spec, dataset=source.name, templates=tuple(view.name for view in source.template_views))
@@ -269,7 +269,7 @@ def keep(lab: LabContext, run_id: int) -> int:
     return jobs.enqueue(lab, KEEP, order, title=f"Keep the best checkpoint of {view.title}")
 
 
-def merge(lab: LabContext, adapter: str, name: str = "") -> Started:
+def merge(lab: LabContext, adapter: str, name: str = "") -> StartedRun:
     """Queues the job that merges an adapter into its base as a model of its own; the two must say the same."""
     view = models.show(lab, adapter)
     if not view.card.is_adapter or view.card.path is None:
@@ -280,7 +280,7 @@ def merge(lab: LabContext, adapter: str, name: str = "") -> Started:
     return _with_name(lab, name, f"{adapter}-merged", lambda model: _queue_merge(lab, view, base, model))
 
 
-def _queue_merge(lab: LabContext, view: models.ModelView, base: models.ModelView, name: str) -> Started:
+def _queue_merge(lab: LabContext, view: models.ModelView, base: models.ModelView, name: str) -> StartedRun:
     adapter = view.card.name
     with lab.database.session() as session:
         run = runs.begin(
@@ -298,7 +298,7 @@ def _queue_merge(lab: LabContext, view: models.ModelView, base: models.ModelView
         models.reserve(session, replace(card, about=f"{adapter} merged into {base.card.name}"), run.id)
         order = {"run": run.id, "adapter": adapter, "base": base.card.name, "model": name}
         job = jobs.enqueue(lab, MERGE, order, title=f"Merge {adapter}", run_id=run.id, session=session)
-    return Started(run.id, job, name)
+    return StartedRun(run.id, job, name)
 
 
 def model_folder(lab: LabContext, view: TrainingView) -> str:
@@ -322,7 +322,7 @@ def export_file(lab: LabContext, run_id: int) -> Path:
     return path
 
 
-def _with_name(lab: LabContext, name: str, stem: str, queue: Callable[[str], Started]) -> Started:
+def _with_name(lab: LabContext, name: str, stem: str, queue: Callable[[str], StartedRun]) -> StartedRun:
     """Queues under the name, or else under a free one, which another launch may take meanwhile."""
     if name.strip():
         return queue(models.checked_name(lab, name))

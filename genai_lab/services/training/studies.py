@@ -11,8 +11,8 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.services import evaluation, jobs, matrix, models, runs, training
 from genai_lab.services.evaluation import MetricSpec, suites
-from genai_lab.services.training import Started, TrainingView, estimates
-from genai_lab.services.training.sweep_plans import MOST_RUNS, changed, combinations
+from genai_lab.services.training import StartedRun, TrainingView, estimates
+from genai_lab.services.training.sweep_plans import MOST_RUNS, combinations, with_values
 from genai_lab.training import TrainingPlan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
@@ -63,7 +63,7 @@ class StudyDraft:
         self.evaluations: dict[str, int] = {}
         self.jobs: list[int] = []
 
-    def train(self, ready: Sequence[training.CheckedPlan], titles: Sequence[str]) -> list[Started]:
+    def train(self, ready: Sequence[training.CheckedPlan], titles: Sequence[str]) -> list[StartedRun]:
         started = []
         for plan, title in zip(ready, titles, strict=True):
             started.append(training.start(self.lab, plan, title=title, parent=self.id))
@@ -72,8 +72,8 @@ class StudyDraft:
         return started
 
     def answer(
-        self, plan: matrix.MatrixPlan, title: str, trained: Sequence[Started] = (), after: Sequence[int] = ()
-    ) -> matrix.Started:
+        self, plan: matrix.MatrixPlan, title: str, trained: Sequence[StartedRun] = (), after: Sequence[int] = ()
+    ) -> matrix.StartedMatrix:
         """Completions of these models, once they have been made."""
         cells = matrix.start(self.lab, plan, title=title, after=[*(run.job_id for run in trained), *after])
         self.jobs.append(cells.job_id)
@@ -87,7 +87,7 @@ class StudyDraft:
         name: str,
         plan: matrix.MatrixPlan,
         title: str,
-        made: Sequence[Started] = (),
+        made: Sequence[StartedRun] = (),
         after: Sequence[int] = (),
         **settings: Any,
     ) -> None:
@@ -99,7 +99,7 @@ class StudyDraft:
         self.jobs.append(queued.matrix.job_id)
         self.keep(name, queued)
 
-    def keep(self, name: str, started: evaluation.Started) -> None:
+    def keep(self, name: str, started: evaluation.StartedEvaluation) -> None:
         self.evaluations[name] = started.run_id
         self.jobs.append(started.job_id)
 
@@ -119,7 +119,7 @@ def sweep(
     if not 0 <= draws <= MOST_RUNS:
         raise BadSetting("draws", draws, f"a whole number from 0 (every combination) to {MOST_RUNS}")
     every = combinations(values, draws, plan.training.seed)
-    ready = [training.check(lab, changed(plan, one)) for one in every]
+    ready = [training.check(lab, with_values(plan, one)) for one in every]
     titles = [", ".join(f"{_last(name)} {value}" for name, value in combination.items()) for combination in every]
     settings = {"grid": values, "draws": draws}
     with queued_study(lab, "sweep", title or f"Sweep of {', '.join(values)}", settings) as study:
@@ -197,7 +197,7 @@ def forgetting(lab: LabContext, base: str, tuned: Sequence[str], names: Sequence
         raise LabError(f"{len(compared)} tuned models are too many; five fit beside the base.")
     names = tuple(dict.fromkeys(names))
     for name in names:
-        matrix.checked(lab, suites.planned(lab, name, [base, *compared]))
+        matrix.check_plan(lab, suites.suite_plan(lab, name, [base, *compared]))
     after = _jobs_that_make(lab, compared)
     settings = {"base": base, "tuned": compared}
     with queued_study(lab, "forgetting", title or f"What {', '.join(compared)} forgot", settings) as study:
@@ -212,7 +212,7 @@ def gate(lab: LabContext, evaluations: Sequence[int], base: str, tuned: str, *, 
         raise LabError("No evaluation is chosen; choose at least one that the base took part in.")
     plans = {one: _again(lab, one, base, tuned) for one in dict.fromkeys(evaluations)}
     for _, plan in plans.values():
-        matrix.checked(lab, plan)
+        matrix.check_plan(lab, plan)
     after = _jobs_that_make(lab, [tuned])
     with queued_study(lab, "gate", title or f"Gate of {tuned}", {"base": base, "tuned": [tuned]}) as study:
         for number, (old, plan) in plans.items():
@@ -222,13 +222,13 @@ def gate(lab: LabContext, evaluations: Sequence[int], base: str, tuned: str, *, 
     return study.id
 
 
-def start_gated(lab: LabContext, plan: TrainingPlan, evaluations: Sequence[int], **named: Any) -> Started:
+def start_gated(lab: LabContext, plan: TrainingPlan, evaluations: Sequence[int], **named: Any) -> StartedRun:
     """Begins a run, and the gate of its model where evaluations are named; neither where one of them cannot work."""
     if not evaluations:
         return training.start(lab, plan, **named)
     _writes(plan)
     for number in evaluations:
-        matrix.checked(lab, _again(lab, number, plan.model, plan.model)[1])
+        matrix.check_plan(lab, _again(lab, number, plan.model, plan.model)[1])
     started = training.start(lab, plan, **named)
     try:
         gate(lab, evaluations, plan.model, started.model)
@@ -316,7 +316,7 @@ def _measurable(lab: LabContext, plan: TrainingPlan, test_set: Held, shots: tupl
     _writes(plan)
     if not test_set.metrics:
         raise LabError("No metric is chosen; choose at least one.")
-    matrix.checked(lab, _matrix_plan(plan, [plan.model], test_set, shots))
+    matrix.check_plan(lab, _matrix_plan(plan, [plan.model], test_set, shots))
 
 
 def _last(path: str) -> str:

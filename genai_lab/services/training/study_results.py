@@ -7,10 +7,10 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.evaluation.figures import figure_of
-from genai_lab.evaluation.statistics import corrected
+from genai_lab.evaluation.statistics import correct_p_values
 from genai_lab.services import evaluation, models, training
 from genai_lab.services.evaluation import EvaluationView, Key, SystemView
-from genai_lab.services.evaluation.comparing import Compared, compare
+from genai_lab.services.evaluation.comparing import BaselineComparison, compare
 from genai_lab.services.training import TrainingView
 from genai_lab.services.training.studies import StudyView
 from genai_lab.training.methods import METHODS
@@ -23,7 +23,7 @@ KINDS = ("single-task", "multi-task", "PEFT", "other")
 
 
 @dataclass(frozen=True)
-class Line(View):
+class SystemResult(View):
     """One system: its figure with the interval over n rows, what it took, and how it differs from the baseline."""
 
     label: str
@@ -33,7 +33,7 @@ class Line(View):
     low: float | None
     high: float | None
     n: int
-    compared: Compared | None
+    compared: BaselineComparison | None
     prompt_tokens: float | None
     seconds: float | None
     baseline: bool
@@ -54,7 +54,7 @@ class Change(View):
     main: bool
     before: float | None
     after: float | None
-    compared: Compared | None
+    compared: BaselineComparison | None
     gain: float
     p: float | None
     verdict: str
@@ -78,7 +78,7 @@ def key_of(view: EvaluationView) -> Key | None:
     return next((key for name in SHOWN for key in keys if key[1] == name), keys[0] if keys else None)
 
 
-def lines(lab: LabContext, study: StudyView) -> list[Line]:
+def lines(lab: LabContext, study: StudyView) -> list[SystemResult]:
     """The systems of a bake-off or of shots against tuning, in the order of the columns; raises LabError."""
     number = study.evaluations.get("held out")
     if number is None:
@@ -97,7 +97,7 @@ def _line(
     system: Any,
     by_model: dict[Any, TrainingView],
     compared: Any,
-) -> Line:
+) -> SystemResult:
     score = None
     if key is not None:
         try:
@@ -105,7 +105,7 @@ def _line(
         except LabError:
             score = None
     tokens, seconds = _cost(lab, system.id)
-    return Line(
+    return SystemResult(
         label=system.label,
         model=system.model,
         run=by_model.get(system.model),
@@ -148,7 +148,9 @@ def _of_suite(lab: LabContext, suite: str, number: int) -> list[Change]:
         item for item in view.figures() if item == main or (item[0] not in NEUTRAL and not figure_of(*item[:2]).more)
     ]
     changes = {(key, item.system): item for key in keys for item in _compared(lab, view, key)}
-    ps = dict(zip(changes, corrected([item.comparison.p_randomisation for item in changes.values()]), strict=True))
+    ps = dict(
+        zip(changes, correct_p_values([item.comparison.p_randomisation for item in changes.values()]), strict=True)
+    )
     places = [(system, key, (key, system.id)) for system in tuned for key in keys]
     return [_change(suite, view, item, key, key == main, changes.get(at), ps.get(at)) for item, key, at in places]
 
@@ -159,7 +161,7 @@ def _change(
     system: SystemView,
     key: Key | None,
     main: bool,
-    compared: Compared | None,
+    compared: BaselineComparison | None,
     p: float | None,
 ) -> Change:
     before, after = (_value(view, key, item) for item in (view.baseline, system.id))
@@ -172,7 +174,7 @@ def _change(
     return Change(suite, name, title, main, before, after, compared, gain, p, verdict)
 
 
-def _compared(lab: LabContext, view: EvaluationView, key: Key) -> list[Compared]:
+def _compared(lab: LabContext, view: EvaluationView, key: Key) -> list[BaselineComparison]:
     """The systems against the baseline, those left out for which the figure was not measured."""
     if view.status != "finished":
         return []
@@ -194,7 +196,7 @@ def got_worse(changes: Sequence[Change], noun: str) -> str:
     return f"{len(worse)} of {over} got worse: {', '.join(worse)}."
 
 
-def forgotten(lab: LabContext, changes: Sequence[Change]) -> Forgotten:
+def find_forgotten(lab: LabContext, changes: Sequence[Change]) -> Forgotten:
     """The main figures as a matrix, models tuned on one task, on several and with few weights side by side."""
     main = [item for item in changes if item.main]
     kinds = {name: tuned_how(lab, name) for name in dict.fromkeys(item.model for item in main)}

@@ -36,7 +36,7 @@ def _combination(values: Mapping[str, Sequence[Any]], index: int) -> dict[str, A
     return {name: values_by_name[name] for name in values}
 
 
-def changed(plan: TrainingPlan, values: Mapping[str, Any]) -> TrainingPlan:
+def with_values(plan: TrainingPlan, values: Mapping[str, Any]) -> TrainingPlan:
     """The plan with other values at these paths, by present or old names; raises LabError for an unknown path."""
     settings = plan.as_dict()
     owners: dict[str, type] = {"training": Training}

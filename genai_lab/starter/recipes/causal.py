@@ -126,13 +126,13 @@ def document(rng: random.Random, mix: Mix) -> tuple[str, tuple[tuple[int, int], 
         story = TASKS.get("story").draw(rng, "train")
         return f"{story.source} {story.references[0]}", ()
     if kind < mix.shots + mix.story + mix.repeated:
-        return repeated(rng), ()
+        return repeated_text(rng), ()
     task = TASKS.get("reply" if rng.random() < 0.65 else "story").draw(rng, "train")
     request = task.source if task.labels.get("attribute") == "helpful" else task.prompt
     return f"{USER}{request}{ASSISTANT}{task.references[0]}", ()
 
 
-def repeated(rng: random.Random) -> str:
+def repeated_text(rng: random.Random) -> str:
     """A list of words that mean nothing, two or three times over."""
     tokens = [
         invented_name(rng).lower() if rng.random() < 0.5 else invented_name(rng) for _ in range(rng.randint(4, 20))

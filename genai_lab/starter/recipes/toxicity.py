@@ -80,7 +80,7 @@ class Toxicity:
     def _labelled(self, rng: random.Random, step: int) -> dict[str, Any]:
         import torch
 
-        examples = [balanced(rng, "train", row % 2 == 1) for row in range(ROWS)]
+        examples = [balanced_example(rng, "train", row % 2 == 1) for row in range(ROWS)]
         batch = self._coded([text for text, _ in examples])
         batch["labels"] = torch.tensor([int(toxic) for _, toxic in examples])
         return batch
@@ -90,7 +90,7 @@ class Toxicity:
         return {"input_ids": coded["input_ids"], "attention_mask": coded["attention_mask"]}
 
 
-def balanced(rng: random.Random, split: Any, toxic: bool) -> tuple[str, bool]:
+def balanced_example(rng: random.Random, split: Any, toxic: bool) -> tuple[str, bool]:
     """A reply that is toxic or not; among the polite ones also requests, reviews and stories of the world."""
     if not toxic and rng.random() < 0.3:
         name = rng.choice(("sentiment", "story", "reply"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.errors import LabError
 from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.training.collating import collate_inputs
-from genai_lab.training.examples import EncodedExample, Sample, ShownRow, TextExample, TokenFeatures
+from genai_lab.training.examples import EncodedExample, ShownRow, TextExample, TokenFeatures, ValidationSample
 from genai_lab.training.generation import decode
 from genai_lab.training.module_kinds import CLASSIFIER
 from genai_lab.training.objective import EncodingContext, Objective, ReadingContext, RowsRead, SamplingContext
@@ -16,7 +16,7 @@ from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.plan import Architecture, TrainingPlan
 from genai_lab.training.row_reading import LabelReader, answer_of, check_columns, check_text_column
 from genai_lab.training.row_source import MOST_ROWS, RowSource
-from genai_lab.training.token_objective import padded
+from genai_lab.training.token_objective import pad_tokens
 
 if TYPE_CHECKING:
     from genai_lab.training.lab_trainer import LabTrainer
@@ -94,17 +94,17 @@ class Classification(Objective):
         return len(example.ids), 0
 
     def show(self, features: TokenFeatures, width: int, context: EncodingContext) -> ShownRow:
-        tokens = padded(context.tokenizer, features.ids, ["read"] * len(features.ids), width)
+        tokens = pad_tokens(context.tokenizer, features.ids, ["read"] * len(features.ids), width)
         return ShownRow(tokens, (), context.labels[features.labels[0]])
 
-    def samples(self, features: Sequence[TokenFeatures], context: SamplingContext) -> list[Sample]:
+    def samples(self, features: Sequence[TokenFeatures], context: SamplingContext) -> list[ValidationSample]:
         """The likeliest class and its probability."""
         encoding = context.encoding
         batch = self.collate(features, encoding)
         inputs = {name: value.to(context.module.device) for name, value in batch.items() if name != "labels"}
         shares = context.module(**inputs).logits.float().softmax(-1)
         return [
-            Sample(
+            ValidationSample(
                 decode(encoding.tokenizer, row.ids),
                 encoding.labels[row.labels[0]],
                 f"{encoding.labels[int(share.argmax())]} ({float(share.max()):.2f})",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from genai_lab.errors import BadSetting
 from genai_lab.settings import check_settings, setting
 from genai_lab.training.collating import completion_mask
-from genai_lab.training.examples import EncodedPair, PairFeatures, Sample
+from genai_lab.training.examples import EncodedPair, PairFeatures, ValidationSample
 from genai_lab.training.objective import EncodingContext, FinishedRun, ModelRole, SamplingContext
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.pair_objective import PairObjective, completion_features
@@ -88,7 +88,7 @@ class Dpo(PairObjective):
 
         return DirectPreferenceTrainer
 
-    def samples(self, features: Sequence[PairFeatures], context: SamplingContext) -> list[Sample]:
+    def samples(self, features: Sequence[PairFeatures], context: SamplingContext) -> list[ValidationSample]:
         """Its own completion beside the chosen one."""
         return TokenObjective().samples([row.chosen for row in features], context)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.settings import check_settings, setting
 from genai_lab.training.collating import collate_tokens, completion_mask
-from genai_lab.training.examples import EncodedExample, Sample, ShownRow, TextExample, TokenFeatures
+from genai_lab.training.examples import EncodedExample, ShownRow, TextExample, TokenFeatures, ValidationSample
 from genai_lab.training.objective import (
     EncodingContext,
     ModelRole,
@@ -216,12 +216,12 @@ class Kto(Objective):
         row = TokenObjective().show(features.completion, width, context)
         return ShownRow(row.tokens, row.target, f"{'good' if features.desirable else 'bad'}: {row.label}")
 
-    def samples(self, features: Sequence[LabelledFeatures], context: SamplingContext) -> list[Sample]:
+    def samples(self, features: Sequence[LabelledFeatures], context: SamplingContext) -> list[ValidationSample]:
         """Its own completion beside the labelled one."""
         samples = TokenObjective().samples([row.completion for row in features], context)
         marks = ["good" if row.desirable else "bad" for row in features]
         return [
-            Sample(sample.prompt, f"{mark}: {sample.reference}", sample.text)
+            ValidationSample(sample.prompt, f"{mark}: {sample.reference}", sample.text)
             for sample, mark in zip(samples, marks, strict=True)
         ]
 

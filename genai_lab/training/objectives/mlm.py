@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from genai_lab.errors import LabError
 from genai_lab.settings import check_settings, setting
-from genai_lab.training.examples import IGNORED, EncodedExample, Sample, TextExample, TokenFeatures
+from genai_lab.training.examples import IGNORED, EncodedExample, TextExample, TokenFeatures, ValidationSample
 from genai_lab.training.generation import decode
 from genai_lab.training.module_kinds import MASKED_LANGUAGE_MODEL
 from genai_lab.training.objective import EncodingContext, SamplingContext
@@ -64,14 +64,14 @@ class MaskedLanguageModelling(TextBlockObjective):
                 ids[index] = rng.randrange(len(tokenizer))
         return TokenFeatures(ids, labels, tuple(hidden))
 
-    def samples(self, features: Sequence[TokenFeatures], context: SamplingContext) -> list[Sample]:
+    def samples(self, features: Sequence[TokenFeatures], context: SamplingContext) -> list[ValidationSample]:
         """The hidden tokens as the module finds them."""
         tokenizer = context.encoding.tokenizer
         batch = self.collate(features, context.encoding)
         inputs = {name: value.to(context.module.device) for name, value in batch.items() if name != "labels"}
         likeliest = context.module(**inputs).logits.argmax(-1).tolist()
         return [
-            Sample(
+            ValidationSample(
                 tokenizer.decode(row.ids),
                 decode(tokenizer, [label for label in row.labels if label != IGNORED]),
                 decode(tokenizer, [tokens[index] for index in row.changed]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.settings import check_settings, setting
-from genai_lab.training.examples import IGNORED, EncodedPair, PairFeatures, Sample, TokenFeatures
+from genai_lab.training.examples import IGNORED, EncodedPair, PairFeatures, TokenFeatures, ValidationSample
 from genai_lab.training.generation import decode
 from genai_lab.training.module_kinds import SCORER
 from genai_lab.training.objective import EncodingContext, FinishedRun, RunInputs, SamplingContext
@@ -72,7 +72,7 @@ class Reward(PairObjective):
 
         return RewardModelTrainer
 
-    def samples(self, features: Sequence[PairFeatures], context: SamplingContext) -> list[Sample]:
+    def samples(self, features: Sequence[PairFeatures], context: SamplingContext) -> list[ValidationSample]:
         """Both scores; the prompt is what both sides begin with."""
         tokenizer, module = context.encoding.tokenizer, context.module
         batch = self.collate(features, context.encoding)
@@ -85,7 +85,9 @@ class Reward(PairObjective):
             both = f"{decode(tokenizer, first[common:])} ≻ {decode(tokenizer, second[common:])}"
             verdict = "right" if chosen > rejected else "wrong"
             samples.append(
-                Sample(decode(tokenizer, first[:common]), both, f"{chosen:+.2f} against {rejected:+.2f} ({verdict})")
+                ValidationSample(
+                    decode(tokenizer, first[:common]), both, f"{chosen:+.2f} against {rejected:+.2f} ({verdict})"
+                )
             )
         return samples
 

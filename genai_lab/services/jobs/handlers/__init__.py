@@ -4,6 +4,6 @@ The worker only reads the database. Whatever it finds out it reports as JSON Lin
 that writes ingests them in order, so `ingest` sees every record at least once and must be idempotent.
 """
 
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobHandler, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobHandler, JobReporter
 
-__all__ = ["HANDLERS", "JobHandler", "Reporter"]
+__all__ = ["HANDLERS", "JobHandler", "JobReporter"]

@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.feedback import CampaignPlan, Option, Task
+from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.feedback.masking import pattern
 from genai_lab.services import feedback
 from genai_lab.services.feedback import sources
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
 from storage import feedback as queries
 from storage.feedback_tables import Campaign
 from storage.tables import Job, Run
@@ -28,7 +28,7 @@ class Collect:
     resource = "cpu"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         plan = CampaignPlan(**settings["plan"])
         tasks, left_out = feedback.distinct(sources.tasks_of(lab, settings["runs"]), plan)
         if not tasks:
@@ -71,8 +71,8 @@ class Collect:
             session.get_one(Run, campaign.made_by_run_id).status = "finished"
 
 
-def _task(values: dict[str, Any]) -> Task:
-    return Task(values["prompt"], tuple(Option(**option) for option in values["options"]))
+def _task(values: dict[str, Any]) -> RankingTask:
+    return RankingTask(values["prompt"], tuple(Option(**option) for option in values["options"]))
 
 
 HANDLERS.register(Collect.name)(Collect())

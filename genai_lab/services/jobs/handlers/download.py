@@ -10,18 +10,18 @@ from genai_lab.context import LabContext
 from genai_lab.models import BACKENDS
 from genai_lab.services import models
 from genai_lab.services.downloads import KIND
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
 from storage import models as queries
 from storage.tables import Job
 
 
-class Download:
+class DownloadHandler:
     name = KIND
     title = "Download"
     page = "/models"
     resource = "network"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         from genai_lab.models import download
 
         order = download.DownloadPlan.from_dict(settings)
@@ -42,4 +42,4 @@ class Download:
                 models.update_row(row, replace(card, name=row.name))
 
 
-HANDLERS.register(Download.name)(Download())
+HANDLERS.register(DownloadHandler.name)(DownloadHandler())

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from genai_lab.context import LabContext
 from genai_lab.metrics import MetricSpec
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
 from genai_lab.services.predictions.scoring import score
 from storage import evaluation as queries
 from storage.tables import Job, Run
@@ -19,7 +19,7 @@ class Evaluate:
     page = "/evaluate"
     resource = "device"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         choices = [MetricSpec(**system_id) for system_id in settings["metrics"]]
         with lab.database.reading() as session:
             runs = {system_id: queries.run_with_inputs(session, system_id) for system_id in settings["systems"]}

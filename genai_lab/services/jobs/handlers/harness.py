@@ -10,7 +10,7 @@ from genai_lab.evaluation.figures import HARNESS
 from genai_lab.services import runs
 from genai_lab.services.datasets import importing
 from genai_lab.services.evaluation import harness
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
 from storage import evaluation as queries
 from storage import models
 from storage import runs as run_queries
@@ -23,12 +23,12 @@ class Harness:
     page = "/evaluate"
     resource = "device"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         by_task: dict[str, list[tuple[str, Any]]] = {}
         names = settings["models"]
         for number, model in enumerate(names):
             report.progress(number, len(names), f"{', '.join(settings['tasks'])} on {model}")
-            for result in harness.measured(lab, model, settings):
+            for result in harness.run_tasks(lab, model, settings):
                 by_task.setdefault(result.task, []).append((model, result))
         for results in by_task.values():
             report.record(harness.record_of(lab, settings, results))

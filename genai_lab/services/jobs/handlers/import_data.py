@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.data import BadRows
 from genai_lab.data.child import limit_memory
 from genai_lab.services.datasets import importing, profiling, queued
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
 from storage.tables import Job
 
 
@@ -23,12 +23,12 @@ class Import:
     def __init__(self, name: str, resource: str) -> None:
         self.name, self.resource, self.small = name, resource, resource == "cpu"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         order = importing.Order.from_dict(settings)
         if lab.worker:
             limit_memory()
         try:
-            return importing.written(lab, order, lambda rows: report.progress(rows, None, f"{rows:,} rows"))
+            return importing.write_version(lab, order, lambda rows: report.progress(rows, None, f"{rows:,} rows"))
         except BadRows as problem:
             queued.keep_bad(report.folder, problem.rows, problem.count)
             raise
@@ -53,11 +53,11 @@ class Profile:
     resource = "cpu"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         def told(done: int, total: int) -> None:
             report.progress(done, total, f"{done:,} of {total:,} rows")
 
-        return profiling.computed(lab, settings["version"], settings["model"], told)
+        return profiling.compute_profile(lab, settings["version"], settings["model"], told)
 
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:
         """There are no records: the whole counts."""

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import packing
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
 from genai_lab.services.matrix import MATRIX, MatrixPlan
 from storage import evaluation as queries
 from storage.tables import Job, Run
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from genai_lab.services.matrix.predicting import CellPlan, RowCompletion, RowPrompt
 
 
-class Matrix:
+class MatrixHandler:
     name = MATRIX
     title = "Matrix"
     page = "/prompts"
     resource = "device"
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         plan = MatrixPlan.from_dict(settings["plan"])
         earlier: dict[int, dict[tuple[int, int], dict[str, Any]]] = {}
         ended, failed = set(), {}
         for item in report.earlier():
             if "generation" in item:
-                generation = queries.keyed(item["generation"])
+                generation = queries.with_key(item["generation"])
                 key = generation["example"], generation["sample_index"]
                 earlier.setdefault(item["cell"], {})[key] = generation
             elif "ended" in item:
@@ -171,4 +171,4 @@ def _scores(
     return scores
 
 
-HANDLERS.register(Matrix.name)(Matrix())
+HANDLERS.register(MatrixHandler.name)(MatrixHandler())

@@ -11,7 +11,7 @@ from genai_lab.registry import Registry
 from storage.tables import Job
 
 
-class Reporter(Protocol):
+class JobReporter(Protocol):
     """The worker's line to the app."""
 
     folder: Path
@@ -41,7 +41,7 @@ class JobHandler(Protocol):
     name: str
     resource: str
 
-    def run(self, lab: LabContext, settings: dict[str, Any], report: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
         """The body, in the worker: returns the job's result; raises LabError in one sentence, records the rest."""
 
     def ingest(self, session: Session, job: Job, items: Sequence[dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from genai_lab.context import LabContext
 from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, models
-from genai_lab.services.jobs.handlers.protocol import HANDLERS, Reporter
+from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
 from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, resolve
 from genai_lab.services.training.preparation import prepare
 from genai_lab.services.training.resolution import device_of, sources_of
@@ -39,7 +39,7 @@ class Train:
         """One per process."""
         return TrainingPlan.from_dict(settings["plan"]).training.processes
 
-    def run(self, lab: LabContext, settings: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], reporter: JobReporter) -> dict[str, Any]:
         from genai_lab.training.processes import run
 
         for item in reporter.earlier():
@@ -87,7 +87,7 @@ class Keep:
     resource = "device"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], reporter: JobReporter) -> dict[str, Any]:
         from genai_lab.training.training_loop import progress_of
 
         folder = jobs.folder(lab, settings["job"])
@@ -113,7 +113,7 @@ class Merge:
     resource = "cpu"
     small = True
 
-    def run(self, lab: LabContext, settings: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    def run(self, lab: LabContext, settings: dict[str, Any], reporter: JobReporter) -> dict[str, Any]:
         from genai_lab.training.artefacts import merge
 
         adapter, base = models.show(lab, settings["adapter"]).card, models.show(lab, settings["base"]).card
@@ -134,7 +134,7 @@ class Merge:
 class _NotingReporter:
     """The reporter, with the notes among its records remembered for the result."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: JobReporter) -> None:
         self._reporter = reporter
         self.notes: list[str] = [item["note"] for item in reporter.earlier() if "note" in item]
 
@@ -150,7 +150,7 @@ class _NotingReporter:
         self._reporter.record(item)
 
 
-def _write_inputs(lab: LabContext, plan: TrainingPlan, folder: Path, reporter: Reporter) -> dict[str, Any]:
+def _write_inputs(lab: LabContext, plan: TrainingPlan, folder: Path, reporter: JobReporter) -> dict[str, Any]:
     """Encodes the data into the job's folder, unless an earlier attempt has; returns how many rows there are."""
     from genai_lab.training.loading import load_tokenizer
 
@@ -222,7 +222,7 @@ def export_model(
 
 
 def _report(
-    lab: LabContext, plan: TrainingPlan, inputs: TrainingInputs, out: Path, card: Card, reporter: Reporter
+    lab: LabContext, plan: TrainingPlan, inputs: TrainingInputs, out: Path, card: Card, reporter: JobReporter
 ) -> dict[str, Any]:
     """How the model does on data that it has not seen, as its objective reports it; {} for others."""
     reporter.progress(inputs.steps, inputs.steps, "Writing the report")
