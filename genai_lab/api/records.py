@@ -1,6 +1,5 @@
 """The catalogue of models, jobs, the history and presets."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,17 +51,14 @@ class Models:
         `source` as a text is a folder, a Hub id or its page, or the address of an endpoint.
         """
         from genai_lab.models import BACKENDS
-        from genai_lab.services import endpoints, models
+        from genai_lab.services import models
 
         if isinstance(source, str):
             source = models.detect_source(self.context, source)
-        backend = BACKENDS.get(source.backend)
-        if backend.served and not source.remote_name:
-            endpoints.check_key_host(self.context, source, new_host)
-            source = replace(source, remote_name=endpoints.remote_name(self.context, source))
-        name = name or _name_for(source)
+        source = models.complete_source(self.context, source, new_host=new_host)
+        name = name or source.default_name
         models.checked_name(self.context, name)
-        if backend.downloads:
+        if BACKENDS.get(source.backend).downloads:
             models.download(self.context, source, progress=on_progress)
         return models.add(self.context, name, source, new_host=new_host)
 
@@ -226,12 +222,6 @@ class Presets:
         from genai_lab.services import presets
 
         presets.delete_preset(self.context, name)
-
-
-def _name_for(source: "Source") -> str:
-    """The last part of the source, in letters that a name may have."""
-    location = source.remote_name or source.location
-    return re.sub(r"[^\w.:@+-]+", "-", location.rstrip("/").rsplit("/", 1)[-1]).strip("-._:@+")[:100]
 
 
 def _model_summary(view: "ModelView") -> dict[str, Any]:

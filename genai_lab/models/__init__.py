@@ -4,7 +4,7 @@ A `Card` says what a model is, before it is loaded; a `Generator` is a loaded on
 `BACKENDS`) read a card from a `Source` and load it: starter, local folder, Hub snapshot, PEFT adapter, endpoint, fake.
 """
 
-from genai_lab.models.backend import BACKENDS, Backend, Options, detect_source
+from genai_lab.models.backend import BACKENDS, Backend, Options, SourceCheck, SourceField, detect_source
 from genai_lab.models.card import CACHED, Card, Family, Mode, Role, Source
 from genai_lab.models.request import LONGEST_PROMPT, Generator, Prompt, Request, Stream
 
@@ -22,6 +22,8 @@ __all__ = [
     "Request",
     "Role",
     "Source",
+    "SourceCheck",
+    "SourceField",
     "Stream",
     "detect_source",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Card, Generator, Options, Source
+from genai_lab.models import BACKENDS, Card, Generator, Options, Source, SourceField
 from genai_lab.models.adapter_types import BOTTLENECK
 from genai_lab.models.checks import (
     Tensor,
@@ -20,6 +20,7 @@ from genai_lab.models.checks import (
     safetensors_header,
     weight_files,
 )
+from genai_lab.models.folders import model_folders
 from genai_lab.models.inspect import count, hash_of, hashed_files, inspect_folder, joined_hash
 from genai_lab.models.local import FolderBackend, clear_errors
 from genai_lab.models.sizing import SIZES, packed_bytes
@@ -46,8 +47,18 @@ WIDTH = 4
 
 class Adapter(FolderBackend):
     name = "adapter"
-    title = "PEFT adapter"
+    title = "Adapter"
     precedence = 30
+    fields = (
+        SourceField(
+            "location", "PEFT folder", help="With adapter_config.json; choose one or type its path", required=True,
+            kind="path",
+        ),
+        SourceField("base", "Base model", required=True, kind="model"),
+    )  # fmt: skip
+
+    def suggestions(self, options: Options) -> list[str]:
+        return [str(path) for path in model_folders(options.roots, "adapter_config.json")]
 
     def detect(self, text: str, options: Options) -> Source | None:
         """A folder with adapter_config.json; its base is chosen by whoever knows the catalogue."""

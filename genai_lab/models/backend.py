@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from genai_lab.errors import ModelError
 from genai_lab.models.card import Card, Source
@@ -36,11 +36,34 @@ class Options:
     show_hidden: bool = False
 
 
+@dataclass(frozen=True)
+class SourceField:
+    """A part of `Source` that a user gives to add a model. Pages draw it, and errors name it by its label.
+
+    A path is a place on this machine, with `Backend.suggestions` as its choices; a model is one of the catalogue.
+    """
+
+    name: Literal["location", "revision", "base", "remote_name", "key_env"]
+    label: str
+    placeholder: str = ""
+    help: str = ""
+    required: bool = False
+    kind: Literal["text", "path", "model"] = "text"
+
+
+@dataclass(frozen=True)
+class SourceCheck:
+    """What a place says before anything of it is taken: the source, with the commit that it means now, and facts."""
+
+    source: Source
+    facts: tuple[str, ...]
+
+
 class Backend:
     """One kind of place that models come from.
 
     A new backend is one module of this package with a subclass, registered under its name. Its class attributes answer
-    what services and pages would otherwise ask by name.
+    what services and pages would otherwise ask by name; `title` and `fields` make its tab on the Models page.
     """
 
     name: ClassVar[str]
@@ -57,6 +80,8 @@ class Backend:
     served: ClassVar[bool] = False
     # Where several backends could mean the same text, the lowest one has it.
     precedence: ClassVar[int] = 50
+    # What a user says to add one of its models; () where nobody adds them by hand.
+    fields: ClassVar[tuple[SourceField, ...]] = ()
 
     def inspect(self, source: Source, name: str, options: Options) -> Card:
         """What the place says of the model; raises ModelError in one sentence for everything that can be wrong."""
@@ -73,6 +98,15 @@ class Backend:
     def detect(self, text: str, options: Options) -> Source | None:
         """The source that a user's text names (a path, a name, an address), None where it is not of this kind."""
         return None
+
+    def check(self, source: Source, options: Options) -> SourceCheck:
+        """What adding the source would bring, for people; raises ModelError for one that cannot be added."""
+        card = self.inspect(source, source.remote_name or source.location, options)
+        return SourceCheck(card.source, card.facts())
+
+    def suggestions(self, options: Options) -> list[str]:
+        """Places on this machine that the field of kind path could name."""
+        return []
 
     def pretrained_arguments(self, card: Card) -> tuple[str, str | None] | None:
         """(location, revision) for transformers' from_pretrained in a snippet; None where it cannot read the model."""

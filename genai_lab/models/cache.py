@@ -16,6 +16,7 @@ from genai_lab.errors import LabError, ModelError
 from genai_lab.memory import import_engine, release, resident
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.checks import size_text
+from genai_lab.models.loading import LoadProgress, progress_to
 from genai_lab.models.scorer import Scorer
 from genai_lab.models.sizing import scorer_bytes
 
@@ -46,6 +47,7 @@ class _Entry:
     error: LabError | None = None
     last_used: float = field(default_factory=time.time)
     seconds: float = 0.0
+    progress: LoadProgress | None = None
     users: int = 0
     streams: list["weakref.ref[_Watched]"] = field(default_factory=list)
 
@@ -105,6 +107,11 @@ class ModelCache:
                 for name, e in self._entries.items()
                 if e.generator is not None
             }
+
+    def loading(self) -> dict[str, LoadProgress | None]:
+        """The models that are being read, and how far each is; None where that is not known."""
+        with self._changed:
+            return {name: entry.progress for name, entry in self._entries.items() if entry.loading}
 
     @property
     def used_bytes(self) -> int:
@@ -190,7 +197,8 @@ class ModelCache:
         began = time.perf_counter()
         try:
             before = _engine_memory() if entry.card.path is not None else 0
-            generator = load(entry.card, self.options, entry.below.generator if entry.below else None)
+            with progress_to(lambda progress: setattr(entry, "progress", progress)):
+                generator = load(entry.card, self.options, entry.below.generator if entry.below else None)
         except BaseException as problem:
             with self._changed:
                 message = f"{entry.card.name} could not be loaded."

@@ -1,8 +1,11 @@
 """What is known of a model before it is loaded: where it comes from, its family, its sizes."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from genai_lab.models.checks import size_text
 
 # Tokens of a text whose keys and values are counted into the memory that a model takes.
 CACHED = 8192
@@ -25,6 +28,12 @@ class Source:
     base: str | None = None
     remote_name: str | None = None
     key_env: str | None = None
+
+    @property
+    def default_name(self) -> str:
+        """The last part of where it comes from, in letters that a model's name may have."""
+        last = (self.remote_name or self.location).rstrip("/").rsplit("/", 1)[-1]
+        return re.sub(r"[^\w.:@+-]+", "-", last).strip("-._:@+")[:100]
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,15 @@ class Card:
         if not self.chat:
             return ("completion",)
         return ("completion", "chat") if self.completes else ("chat", "completion")
+
+    def facts(self) -> tuple[str, ...]:
+        """What it is in a few words each, as far as it is known."""
+        sizes = [f"{self.parameters:,} parameters"] if self.parameters else []
+        sizes += [f"{size_text(self.disk_bytes)} on disk"] if self.disk_bytes else []
+        sizes += [f"about {size_text(self.memory_bytes)} in memory"] if self.memory_bytes else []
+        context = [f"{self.context:,} tokens of context"] if self.context else []
+        modes = ["first in " + self.modes[0]] if self.modes else []
+        return (f"{self.architecture} ({self.family})", *sizes, *context, *modes)
 
     @property
     def is_adapter(self) -> bool:

@@ -12,7 +12,18 @@ from urllib.parse import urlsplit
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, ModelError
-from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Prompt, Request, Source, Stream
+from genai_lab.models import (
+    BACKENDS,
+    Backend,
+    Card,
+    Generator,
+    Options,
+    Prompt,
+    Request,
+    Source,
+    SourceField,
+    Stream,
+)
 from genai_lab.models.checks import bearer
 from genai_lab.models.connections import async_client, clear_errors, client, refuse_encoded, refuse_link_local
 from genai_lab.models.endpoint_events import UNREADABLE, count, json_value
@@ -26,10 +37,15 @@ LONGEST_LIST = 4 * 2**20
 
 class Endpoint(Backend):
     name = "endpoint"
-    title = "OpenAI-compatible endpoint"
+    title = "Endpoint"
     has_files = False
     served = True
     precedence = 20
+    fields = (
+        SourceField("location", "Address", "http://127.0.0.1:11434/v1", "Of vLLM, Ollama, llama.cpp ...", True),
+        SourceField("remote_name", "Model name at the endpoint", "llama3.2", "Empty takes the only one that it lists."),
+        SourceField("key_env", "Key variable", "none", "The variable's name, not the key."),
+    )
 
     def detect(self, text: str, options: Options) -> Source | None:
         return Source(self.name, text) if text.lower().startswith(("http://", "https://")) else None

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 
 from genai_lab.errors import ModelError
-from genai_lab.models import BACKENDS, Card, Options, Source, connections
-from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, existing_folder, parse_object
+from genai_lab.models import BACKENDS, Card, Options, Source, SourceCheck, SourceField, connections
+from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, existing_folder, parse_object, size_text
 from genai_lab.models.inspect import (
     TOKENIZER_FILES,
     classify,
@@ -68,12 +68,24 @@ class Hub(FolderBackend):
     title = "Hub"
     downloads = True
     precedence = 15
+    fields = (
+        SourceField("location", "Hub id", "owner/name", required=True),
+        SourceField("revision", "Revision", "main", "A branch, tag or commit; empty is main."),
+        SourceField("key_env", "Token variable", "HF_TOKEN", "For gated models: the variable's name, not the token."),
+    )
 
     def detect(self, text: str, options: Options) -> Source | None:
         """OWNER/NAME, where no folder is called so, or a model's page on the Hub."""
         if page := PAGE.fullmatch(text):
             return Source(self.name, page["repo"], revision=page["revision"])
         return Source(self.name, text) if "/" in text and ID.fullmatch(text) and not existing_folder(text) else None
+
+    def check(self, source: Source, options: Options) -> SourceCheck:
+        """What a download would fetch, and the commit that the revision names now; only descriptions are fetched."""
+        model = describe(source.location, source.revision, source.key_env, options.timeout)
+        facts = [f"{len(model.files)} files", size_text(model.bytes), f"revision {model.revision[:10]}"]
+        facts += [f"licence {model.licence or 'not stated'}"] + (["gated"] if model.gated else [])
+        return SourceCheck(replace(source, revision=model.revision), tuple(facts))
 
     def pretrained_arguments(self, card: Card) -> tuple[str, str | None] | None:
         return card.source.location, card.source.revision

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import cast
 
 from genai_lab.errors import LabError, ModelError
-from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source
+from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source, SourceField
 from genai_lab.models.checks import check_links, existing_folder, folder_within
-from genai_lab.models.folders import MARKS, names_below
+from genai_lab.models.folders import MARKS, model_folders, names_below
 from genai_lab.models.inspect import inspect_folder, quick_check
 from genai_lab.models.scorer import Scorer
 from genai_lab.models.tokenizer_panics import clear_panics
@@ -34,6 +34,15 @@ class LocalFolder(FolderBackend):
     name = "local"
     title = "Local folder"
     precedence = 40
+    fields = (
+        SourceField(
+            "location", "Folder", help="With config.json and safetensors; choose one or type its path", required=True,
+            kind="path",
+        ),
+    )  # fmt: skip
+
+    def suggestions(self, options: Options) -> list[str]:
+        return [str(path) for path in model_folders(options.roots, "config.json")]
 
     def detect(self, text: str, options: Options) -> Source | None:
         folder = existing_folder(text)

@@ -11,7 +11,7 @@ from genai_lab.data.conversations import Message, write_text
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
 from genai_lab.models.chat_tokens import chat_pair
-from genai_lab.models.loading import READING
+from genai_lab.models.loading import reading_weights
 from genai_lab.models.scorer import PromptLike, Scorer
 from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.models.transformers import bytes_of
@@ -93,7 +93,7 @@ class RewardModel(Scorer):
         options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
         super().__init__(card)
         self.tokenizer = AutoTokenizer.from_pretrained(card.path, **options)
-        with READING:
+        with reading_weights():
             module = AutoModelForSequenceClassification.from_pretrained(
                 card.path, use_safetensors=True, dtype=torch.float32, **options
             )

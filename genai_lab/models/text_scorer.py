@@ -5,7 +5,7 @@ from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
-from genai_lab.models.loading import READING
+from genai_lab.models.loading import reading_weights
 from genai_lab.models.scorer import LogProbability, Scorer
 from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.models.transformers import bytes_of
@@ -45,7 +45,7 @@ class TextScorer(Scorer):
         super().__init__(card)
         self._tokenizer = AutoTokenizer.from_pretrained(card.path, **options)
         kind = kinds[card.family]
-        with READING:
+        with reading_weights():
             self._module = kind.from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **options)
         self._module.eval()
         self.tensor_bytes = bytes_of(self._module)

@@ -14,7 +14,7 @@ from genai_lab.decoding.detokenizer import Detokenizer
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.chat import check_length, render_messages
-from genai_lab.models.loading import READING
+from genai_lab.models.loading import reading_weights
 from genai_lab.models.tokenizer_panics import clear_panics
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
         config = AutoConfig.from_pretrained(path, **options_kept)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         torch_dtype = getattr(torch, dtype) if dtype != "auto" else (torch.float32 if device == "cpu" else "auto")
-        with READING:
+        with reading_weights():
             loaded: Any = kind.from_pretrained(
                 path, use_safetensors=True, dtype=torch_dtype, output_loading_info=True, **options_kept
             )

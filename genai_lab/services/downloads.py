@@ -16,17 +16,6 @@ KIND = "download"
 
 
 @dataclass(frozen=True)
-class HubPlan(View):
-    """What a download would fetch: number of files, bytes, and the commit that the revision names now."""
-
-    files: int
-    bytes: int
-    revision: str
-    licence: str | None
-    gated: bool
-
-
-@dataclass(frozen=True)
 class Download(View):
     """`error` is a sentence for the user; `id` is the job's."""
 
@@ -99,11 +88,3 @@ def require_download(view: jobs.JobView) -> None:
     """Raises ModelError where the download did not finish."""
     if view.status != "finished":
         raise ModelError(view.error or f"{view.title} was cancelled.")
-
-
-def hub_size(lab: "LabContext", repo_id: str, revision: str | None = None, key_env: str | None = None) -> HubPlan:
-    """What a download would fetch; nothing is fetched but descriptions. Raises ModelError."""
-    from genai_lab.models.hub import describe
-
-    model = describe(repo_id, revision, key_env, lab.options.timeout)
-    return HubPlan(len(model.files), model.bytes, model.revision, model.licence, model.gated)

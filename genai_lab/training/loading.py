@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.errors import LabError, ModelError
-from genai_lab.models.loading import READING
+from genai_lab.models.loading import reading_weights
 from genai_lab.training.module_kinds import LANGUAGE_MODEL, LanguageModel
 from genai_lab.training.plan import Architecture
 
@@ -26,7 +26,7 @@ def load_module(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with READING:
+        with reading_weights():
             module = kind.auto_class(architecture).from_pretrained(
                 folder, use_safetensors=True, dtype=torch.float32, **SAFE, **kind.loading(labels), **settings
             )

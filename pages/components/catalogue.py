@@ -25,7 +25,7 @@ _TABLE = """
 <td data-label="Hash"><code>{{this.hash}}</code></td>
 <td data-label="Status"><span class="state {{this.status}}">{{this.status}}</span></td></tr>{{/each}}</tbody></table>
 {{else}}<div class="empty-state" data-ready="yes"><b>No models here</b><p>Add one below: by its Hub
-id, from a local folder, as an adapter, or at an endpoint.</p></div>{{/if}}
+id, its folder or the address of a server.</p></div>{{/if}}
 """
 _TABLE_SCRIPT = """
 let pressed = null;
@@ -57,6 +57,9 @@ _BUDGET = """
 <span>{{value.note}}</span></div>
 <div class="bar" role="progressbar" aria-label="Memory used by loaded models" aria-valuemin="0" aria-valuemax="100"
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div>
+{{#each value.loading}}<div class="row"><b>Loading {{this.name}}</b><span>{{this.text}}</span></div>
+<div class="bar" role="progressbar" aria-label="Loading {{this.name}}" aria-valuemin="0" aria-valuemax="100"
+aria-valuenow="{{this.percent}}"><i style="width:{{this.percent}}%"></i></div>{{/each}}
 <div class="row">{{#if value.loaded}}<span>{{value.loaded}}</span>{{else}}<span>No model is loaded; the first use of one
 loads it.</span>{{/if}}</div></div>
 """
@@ -91,9 +94,12 @@ def model_detail(elem_id: str) -> gr.HTML:
 
 
 def budget_bar(elem_id: str) -> gr.HTML:
-    """The memory bar: {used, budget, percent, loaded, note}."""
+    """The memory bar: {used, budget, percent, loaded, note, loading: [{name, text, percent}]}."""
     return html_part(
-        {"used": "0 B", "budget": "–", "percent": 0, "loaded": "", "note": ""}, _BUDGET, elem_id, sheet="catalogue.css"
+        {"used": "0 B", "budget": "–", "percent": 0, "loaded": "", "note": "", "loading": []},
+        _BUDGET,
+        elem_id,
+        sheet="catalogue.css",
     )
 
 

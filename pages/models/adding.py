@@ -1,223 +1,199 @@
-"""Adding a model: one tab for each kind of source, and what its button does."""
+"""Adding a model: one tab for each backend, drawn from what it declares; another backend brings its tab with it."""
 
-import re
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from typing import Any
 
 import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.models import Source
+from genai_lab.models import BACKENDS, Backend, Source, SourceField
 from genai_lab.services import models as service
 from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, section
 from pages.components.head import escaped_html
 from pages.components.settings_inputs import Updates, Values
-from pages.components.stats import size_text
 
 CHECK_FIRST = "Check the size first; nothing is fetched before you press Download."
-HUB_SOURCE = ["hub.repo", "hub.revision", "hub.key"]
-HUB_PLAN = ["hub.plan", "hub.start", "hub.commit"]
+UNCHECKED = "Check says what would be added, without adding it."
+
+
+def backends() -> list[Backend]:
+    """Those that a user can add models of, in the order of their tabs."""
+    every = [BACKENDS.get(name) for name in BACKENDS]
+    return sorted((backend for backend in every if backend.fields), key=lambda backend: backend.precedence)
+
+
+def inputs_of(backend: Backend) -> list[str]:
+    """The names of a tab's inputs in the form."""
+    fields = [field.name for field in backend.fields] + ["name"] + (["new_host"] if backend.served else [])
+    return [f"{backend.name}.{name}" for name in fields]
+
+
+def model_inputs() -> list[str]:
+    """The inputs that choose a model of the catalogue, and so change with it."""
+    return [f"{b.name}.{field.name}" for b in backends() for field in b.fields if field.kind == "model"]
 
 
 def build(lab: LabContext, form: Form) -> None:
-    """Draws the tabs here and adds their fields to the form, in a section for each tab."""
-    roots = " or ".join(str(root) for root in lab.options.roots)
+    """Draws the tabs here and adds their inputs to the form, in a section for each backend."""
+    anything = gr.Textbox(
+        label="Path, Hub id or address",
+        placeholder="/models/tiny, owner/name or http://127.0.0.1:8000/v1",
+        info="Finds out by itself what it is given, and fills the tab below.",
+        elem_id="models-source",
+        submit_btn="Find out",
+        max_lines=1,
+        max_length=1000,
+    )
+    form.add(source=anything)
     with gr.Tabs(elem_id="models-add") as tabs:
-        with gr.Tab("Hub", id="hub"):
-            _hub(form)
-        with gr.Tab("Local folder", id="local") as local_tab:
-            _local(form, roots)
-        with gr.Tab("Adapter", id="adapter") as adapter_tab:
-            _adapter(lab, form, roots)
-        with gr.Tab("Endpoint", id="endpoint"):
-            _endpoint(form)
+        for backend in backends():
+            with gr.Tab(backend.title, id=backend.name) as tab:
+                _draw_tab(lab, form, backend)
+            if paths := [f"{backend.name}.{field.name}" for field in backend.fields if field.kind == "path"]:
+                form.on(tab.select, suggest_paths, lab, backend.name, paths, outputs=paths, queue=False)
     form.add(add_tabs=tabs)
-    form.on(local_tab.select, list_folders, lab, "config.json", "local.path", outputs=["local.path"], queue=False)
-    form.on(
-        adapter_tab.select, list_folders, lab, "adapter_config.json", "adapter.path", outputs=["adapter.path"],
-        queue=False,
-    )  # fmt: skip
 
 
 def wire(lab: LabContext, form: Form) -> list[Any]:
     """Wires the buttons; the dependencies after which a model has been added and is the selected one."""
-    form.on(form["hub.check"].click, check_size, lab, inputs=HUB_SOURCE, outputs=HUB_PLAN)
-    gr.on(
-        [component.input for component in form.pick(HUB_SOURCE)],
-        form.handler(forget_size),
-        None,
-        form.pick(HUB_PLAN),
-        queue=False,
-        **INTERNAL,
-    )
-    fields = {
-        "local": (add_local, ["local.name", "local.path"]),
-        "adapter": (add_adapter, ["adapter.name", "adapter.path", "adapter.base"]),
-        "endpoint": (
-            add_endpoint,
-            ["endpoint.name", "endpoint.address", "endpoint.remote", "endpoint.key", "endpoint.new_host"],
-        ),
-    }
-    added = [
-        form.on(form[f"{tab}.add"].click, fn, lab, inputs=inputs, outputs=["model"], concurrency_id="models")
-        for tab, (fn, inputs) in fields.items()
-    ]
-    download_inputs = ["hub.name", *HUB_SOURCE, "hub.commit"]
-    started = form.on(form["hub.start"].click, start_download, lab, inputs=download_inputs, outputs=["model"])
-    return [*added, started]
+    added = []
+    for backend in backends():
+        name, inputs = backend.name, inputs_of(backend)
+        plan = [f"{name}.plan", f"{name}.add", f"{name}.checked"]
+        form.on(form[f"{name}.check"].click, check, lab, name, inputs=inputs, outputs=plan)
+        sources = form.pick(f"{name}.{field.name}" for field in backend.fields)
+        gr.on(
+            [component.input for component in sources], form.handler(forget_check, name), None, form.pick(plan),
+            queue=False, **INTERNAL,
+        )  # fmt: skip
+        added.append(
+            form.on(
+                form[f"{name}.add"].click, add, lab, name, inputs=[*inputs, f"{name}.checked"], outputs=["model"],
+                concurrency_id="models",
+            )
+        )  # fmt: skip
+    every = [f"{b.name}.{name}" for b in backends() for name in (*(f.name for f in b.fields), "plan", "add", "checked")]
+    form.on(form["source"].submit, find_source, lab, inputs=["source"], outputs=["add_tabs", *every])
+    return added
 
 
-def _hub(form: Form) -> None:
+def _draw_tab(lab: LabContext, form: Form, backend: Backend) -> None:
+    name = backend.name
     with gr.Group():
-        fields = {
-            "hub.repo": _text("Hub id", "owner/name", "hub-repo"),
-            "hub.revision": _text("Revision", "main", "hub-revision", "A branch, tag or commit; empty is main."),
-            "hub.key": _text(
-                "Token variable", "HF_TOKEN", "hub-key", "For gated models: the variable's name, not the token."
-            ),
-            "hub.name": _text("Name here", "as on the Hub", "hub-name"),
-        }
+        inputs: dict[str, Any] = {f"{name}.{field.name}": _input(lab, name, field) for field in backend.fields}
+        inputs[f"{name}.name"] = gr.Textbox(
+            label="Name here", placeholder="the last part of the source", elem_id=f"{name}-name", max_lines=1,
+            max_length=1000,
+        )  # fmt: skip
+        if backend.served:
+            inputs[f"{name}.new_host"] = gr.Checkbox(
+                False, label="The key may be sent to a host for the first time", elem_id=f"{name}-new-host"
+            )
     with gr.Row():
-        check = gr.Button("Check size", scale=0, min_width=100, elem_id="hub-check")
-        start = gr.Button("Download", variant="primary", scale=0, min_width=100, interactive=False, elem_id="hub-start")
-    plan = escaped_html(
-        CHECK_FIRST,
+        inputs[f"{name}.check"] = gr.Button("Check", scale=0, min_width=90, elem_id=f"{name}-check")
+        inputs[f"{name}.add"] = gr.Button(
+            "Download" if backend.downloads else "Add", variant="primary", scale=0, min_width=100,
+            interactive=not backend.downloads, elem_id=f"{name}-add",
+        )  # fmt: skip
+    inputs[f"{name}.plan"] = escaped_html(
+        _unchecked(backend),
         html_template="<p class='hint' role='status'>{{value}}</p>",
         elem_classes=["plain"],
         js_on_load=None,
-        elem_id="hub-plan",
+        elem_id=f"{name}-plan",
     )
-    form.add({**fields, "hub.check": check, "hub.start": start, "hub.plan": plan, "hub.commit": gr.State(None)})
+    form.add({**inputs, f"{name}.checked": gr.State(None)})
 
 
-def _local(form: Form, roots: str) -> None:
-    info = f"With config.json and safetensors; choose one or type its path, inside {roots}."
-    with gr.Group():
-        path = _folder("Folder", "local-path", info)
-        name = _text("Name here", "the folder's name", "local-name")
-    add = gr.Button("Add folder", variant="primary", scale=0, min_width=110, elem_id="local-add")
-    form.add({"local.path": path, "local.name": name, "local.add": add})
+def _input(lab: LabContext, backend: str, field: SourceField) -> gr.components.Component:
+    options: dict[str, Any] = {
+        "label": field.label,
+        "info": field.help or None,
+        "elem_id": f"{backend}-{field.name.replace('_', '-')}",
+        "interactive": True,
+    }
+    if field.kind == "model":
+        return gr.Dropdown(base_models(lab), **options)
+    if field.kind == "path":
+        roots = " or ".join(str(root) for root in lab.options.roots)
+        options["info"] = f"{field.help or 'Choose one or type its path'}, inside {roots}."
+        return gr.Dropdown([], allow_custom_value=True, **options)
+    return gr.Textbox(placeholder=field.placeholder, max_lines=1, max_length=1000, **options)
 
 
-def _adapter(lab: LabContext, form: Form, roots: str) -> None:
-    info = f"With adapter_config.json; choose one or type its path, inside {roots}."
-    with gr.Group():
-        path = _folder("PEFT folder", "adapter-path", info)
-        base = gr.Dropdown(bases(lab), label="Base model", interactive=True, elem_id="adapter-base")
-        name = _text("Name here", "the folder's name", "adapter-name")
-    add = gr.Button("Add adapter", variant="primary", scale=0, min_width=110, elem_id="adapter-add")
-    form.add({"adapter.path": path, "adapter.base": base, "adapter.name": name, "adapter.add": add})
+def base_models(lab: LabContext) -> list[str]:
+    """The models that another one can stand on."""
+    return [view.card.name for view in service.catalogue(lab, role="generate") if view.card.has_weights]
 
 
-def _endpoint(form: Form) -> None:
-    with gr.Group():
-        fields = {
-            "endpoint.address": _text(
-                "Address", "http://127.0.0.1:11434/v1", "endpoint-address", "Of vLLM, Ollama, llama.cpp ..."
-            ),
-            "endpoint.remote": _text("Model name at the endpoint", "llama3.2", "endpoint-remote"),
-            "endpoint.key": _text("Key variable", "none", "endpoint-key", "The variable's name, not the key."),
-            "endpoint.name": _text("Name here", "as at the endpoint", "endpoint-name"),
-            "endpoint.new_host": gr.Checkbox(
-                False,
-                label="The key may be sent to a host for the first time",
-                elem_id="endpoint-new-host",
-                interactive=True,
-            ),
-        }
-    add = gr.Button("Add endpoint", variant="primary", scale=0, min_width=110, elem_id="endpoint-add")
-    form.add({**fields, "endpoint.add": add})
+def suggest_paths(lab: LabContext, backend: str, fields: Iterable[str]) -> Updates:
+    """The places that these fields could name; searched when their tab is opened."""
+    choices = BACKENDS.get(backend).suggestions(service.options(lab))
+    return {field: gr.update(choices=choices) for field in fields}
 
 
-def _folder(label: str, elem_id: str, info: str) -> gr.Dropdown:
-    return gr.Dropdown([], label=label, info=info, allow_custom_value=True, elem_id=elem_id, interactive=True)
+def find_source(lab: LabContext, values: Values) -> Updates:
+    """Opens the tab of the backend that knows what was typed, with its fields filled."""
+    text = (values["source"] or "").strip()
+    if not text:
+        raise LabError("Path, Hub id or address is empty; fill it in first.")
+    source = service.detect_source(lab, text)
+    backend = BACKENDS.get(source.backend)
+    if not backend.fields:
+        raise LabError(f"{text[:100]} is {backend.describe(source)} and needs no adding.")
+    filled = {f"{backend.name}.{field.name}": getattr(source, field.name) or "" for field in backend.fields}
+    return {"add_tabs": gr.update(selected=backend.name), **filled, **forget_check(backend.name)}
 
 
-def _text(label: str, placeholder: str, elem_id: str, info: str | None = None) -> gr.Textbox:
-    return gr.Textbox(
-        label=label, placeholder=placeholder, info=info, elem_id=elem_id, interactive=True, max_lines=1, max_length=1000
-    )
+def check(lab: LabContext, backend: str, values: Values) -> Updates:
+    """Says what would be added, and allows a download."""
+    fields = section(values, backend)
+    result = service.check_source(lab, source_of(BACKENDS.get(backend), fields), new_host=bool(fields.get("new_host")))
+    return {
+        f"{backend}.plan": f"{result.source.remote_name or result.source.location}: {', '.join(result.facts)}.",
+        f"{backend}.add": gr.update(interactive=True),
+        f"{backend}.checked": asdict(result.source),
+    }
 
 
-def list_folders(lab: LabContext, config_file: str, field: str) -> Updates:
-    """The folders that hold this file, for the field; searched when its tab is opened."""
-    return {field: gr.update(choices=service.folders(lab, config_file))}
+def forget_check(backend: str) -> Updates:
+    """After a change of what was checked."""
+    kind = BACKENDS.get(backend)
+    return {
+        f"{backend}.plan": _unchecked(kind),
+        f"{backend}.add": gr.update(interactive=not kind.downloads),
+        f"{backend}.checked": None,
+    }
 
 
-def bases(lab: LabContext) -> list[str]:
-    return [view.card.name for view in service.catalogue(lab, role="generate") if view.card.family != "endpoint"]
-
-
-def add_local(lab: LabContext, values: Values) -> Updates:
-    fields = section(values, "local")
-    return _add(lab, fields["name"], Source("local", _required(fields["path"], "Folder")))
-
-
-def add_adapter(lab: LabContext, values: Values) -> Updates:
-    fields = section(values, "adapter")
-    path, base = _required(fields["path"], "PEFT folder"), _required(fields["base"], "Base model")
-    return _add(lab, fields["name"], Source("adapter", path, base=base))
-
-
-def add_endpoint(lab: LabContext, values: Values) -> Updates:
-    fields = section(values, "endpoint")
-    source = Source(
-        "endpoint",
-        _required(fields["address"], "Address"),
-        remote_name=_required(fields["remote"], "Model name at the endpoint"),
-        key_env=_optional(fields["key"]),
-    )
-    return _add(lab, fields["name"], source, bool(fields["new_host"]))
-
-
-def _add(lab: LabContext, name: str | None, source: Source, new_host: bool = False) -> Updates:
-    view = service.add(lab, _name_or_default(name, source), source, new_host=new_host)
-    notice(f"{view.card.name} is in the catalogue.")
-    return {"model": view.card.name}
-
-
-def check_size(lab: LabContext, values: Values) -> Updates:
-    """Says what a download would fetch, and allows it."""
-    fields = section(values, "hub")
-    repo = _required(fields["repo"], "Hub id")
-    size = service.hub_size(lab, repo, (fields["revision"] or "").strip() or None, _optional(fields["key"]))
-    facts = [f"{size.files} files", size_text(size.bytes), f"revision {size.revision[:10]}"]
-    facts += [f"licence {size.licence or 'not stated'}"] + (["gated"] if size.gated else [])
-    sentence = f"{repo}: {', '.join(facts)}."
-    return {"hub.plan": sentence, "hub.start": gr.update(interactive=True), "hub.commit": size.revision}
-
-
-def forget_size() -> Updates:
-    return {"hub.plan": CHECK_FIRST, "hub.start": gr.update(interactive=False), "hub.commit": None}
-
-
-def start_download(lab: LabContext, values: Values) -> Updates:
-    """Fetches the commit whose size was checked, even if the branch has moved since."""
-    fields = section(values, "hub")
-    source = Source(
-        "hub",
-        _required(fields["repo"], "Hub id"),
-        revision=fields["commit"] or _optional(fields["revision"]),
-        key_env=_optional(fields["key"]),
-    )
-    name = _name_or_default(fields["name"], source)
-    service.start_download(lab, name, source)
-    notice(f"{name} is being downloaded; you may leave this page.")
+def add(lab: LabContext, backend: str, values: Values) -> Updates:
+    """Adds the model, or begins its download: of the commit that was checked, even if the branch has moved since."""
+    fields, kind = section(values, backend), BACKENDS.get(backend)
+    source, checked = source_of(kind, fields), fields.get("checked")
+    if checked:
+        source = replace(source, **{name: value for name, value in checked.items() if value})
+    new_host = bool(fields.get("new_host"))
+    source = service.complete_source(lab, source, new_host=new_host)
+    name = (fields["name"] or "").strip() or source.default_name
+    if kind.downloads:
+        service.start_download(lab, name, source)
+        notice(f"{name} is being downloaded; you may leave this page.")
+    else:
+        name = service.add(lab, name, source, new_host=new_host).card.name
+        notice(f"{name} is in the catalogue.")
     return {"model": name}
 
 
-def _required(text: str | None, label: str) -> str:
-    if not (text or "").strip():
-        raise LabError(f"{label} is empty; fill it in first.")
-    return str(text).strip()
+def source_of(backend: Backend, fields: Values) -> Source:
+    """The source that a tab's inputs name; raises LabError for an empty one that is needed."""
+    given = {field: str(fields.get(field.name) or "").strip() for field in backend.fields}
+    if missing := [field.label for field, text in given.items() if field.required and not text]:
+        raise LabError(f"{missing[0]} is empty; fill it in first.")
+    return Source(backend.name, **{field.name: text or None for field, text in given.items()})  # type: ignore[arg-type]
 
 
-def _optional(text: str | None) -> str | None:
-    return (text or "").strip() or None
-
-
-def _name_or_default(name: str | None, source: Source) -> str:
-    """The name, or one made of the last part of the source's address."""
-    last = (source.remote_name or source.location).rstrip("/").split("/")[-1]
-    return (name or "").strip() or re.sub(r"[^\w.:@+-]+", "-", last).strip("-._:@+")
+def _unchecked(backend: Backend) -> str:
+    return CHECK_FIRST if backend.downloads else UNCHECKED

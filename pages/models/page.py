@@ -25,9 +25,9 @@ README_LIMIT = 60_000
 
 # What depends on the catalogue and the selected model.
 BUTTONS = ["load", "unload", "open_playground", "archive", "restore"]
-CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads", "adapter.base"]
+CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads"]
 SELECTED = ["model", "show_archived"]
-ADD_TABS = ("hub", "local", "adapter", "endpoint")
+LOADING_PAUSE = 0.25  # seconds between two updates while a model is being read
 
 
 def build(lab: LabContext) -> None:
@@ -70,12 +70,12 @@ def _selected_model(form: Form) -> tuple[Confirm, Confirm]:
 
 
 def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload: Confirm) -> None:
-    model = form["model"]
+    model, changed = form["model"], [*CHANGED, *adding.model_inputs()]
 
     def on(event: Any, fn: Any, *bound: Any, inputs: Sequence[str] = SELECTED, **options: Any) -> Any:
-        return form.on(event, fn, *bound, inputs=inputs, outputs=[*CHANGED, "model"], **options)
+        return form.on(event, fn, *bound, inputs=inputs, outputs=[*changed, "model"], **options)
 
-    form.on_load(load_page, lab, outputs=["add_tabs", *CHANGED, "model"])
+    form.on_load(load_page, lab, outputs=["add_tabs", *changed, "model"])
     on(form["table"].select, select_model, lab)
     on(form["show_archived"].input, render, lab)
     on(form["load"].click, load_model, lab, concurrency_id="models", concurrency_limit=2)
@@ -95,16 +95,16 @@ def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload:
     on(form["downloads"].resume, resume_download, lab)
     # A late tick must not undo a selection, so it never says which model is selected.
     tick = gr.Timer(2).tick
-    form.on(tick, refresh, lab, inputs=[*SELECTED, "drawn_state"], outputs=[*CHANGED, "drawn_state"], queue=False)
+    form.on(tick, refresh, lab, inputs=[*SELECTED, "drawn_state"], outputs=[*changed, "drawn_state"], queue=False)
 
 
 # Drawing
 
 
 def load_page(lab: LabContext, request: gr.Request) -> Updates:
-    """The page as its address asks for it: ?model=NAME, and ?add=local (hub, adapter, endpoint) for a way to add."""
+    """The page as its address asks for it: ?model=NAME, and ?add=local (hub, adapter, endpoint...) for a way to add."""
     tab = request.query_params.get("add", "")
-    selected = {"add_tabs": gr.update(selected=tab)} if tab in ADD_TABS else {}
+    selected = {"add_tabs": gr.update(selected=tab)} if tab in [b.name for b in adding.backends()] else {}
     return selected | render(lab, {"model": request.query_params.get("model", ""), "show_archived": False})
 
 
@@ -130,7 +130,7 @@ def render(lab: LabContext, values: Values) -> Updates:
         "readme": text,
         **_buttons(view),
         "downloads": [_download(item) for item in service.downloads(lab)],
-        "adapter.base": gr.update(choices=adding.bases(lab)),
+        **{name: gr.update(choices=adding.base_models(lab)) for name in adding.model_inputs()},
         "model": selected,
     }
 
@@ -139,7 +139,8 @@ def refresh(lab: LabContext, values: Values) -> Updates:
     """Draws the page again where something changed: a download moved, a model was loaded elsewhere."""
     models = [(view.card.name, view.status, view.detail) for view in _views(lab, values["show_archived"])]
     downloads = [_download(item) for item in service.downloads(lab)]
-    state = repr((values["model"], models, service.budget(lab).used_bytes, downloads))
+    budget = service.budget(lab)
+    state = repr((values["model"], models, budget.used_bytes, budget.loading, downloads))
     if state == values["drawn_state"]:
         return {}
     updates = render(lab, values)
@@ -243,9 +244,20 @@ def _budget(lab: LabContext) -> dict[str, Any]:
         "budget": size_text(state.budget_bytes),
         "percent": round(100 * share, 1),
         "loaded": " · ".join(f"{name} {size_text(model.memory_bytes)}" for name, model in state.loaded.items()),
+        "loading": [_loading(name, progress) for name, progress in state.loading.items()],
         "note": f"device {lab.config.device}, dtype {lab.config.dtype}; the least recently used model is unloaded "
         f"first; the whole process takes {size_text(state.process_bytes)}",
     }
+
+
+def _loading(name: str, progress: service.LoadProgress | None) -> dict[str, Any]:
+    """A model that is being read, for the memory bar."""
+    if progress is None:
+        return {"name": name, "text": "getting ready", "percent": 0}
+    percent, amount = round(100 * progress.share), f"{progress.done:,} of {progress.total:,} tensors"
+    if progress.unit == "bytes":
+        amount = f"{size_text(progress.done)} of {size_text(progress.total)}"
+    return {"name": name, "text": f"{percent} %, {amount}", "percent": percent}
 
 
 def _download(item: service.Download) -> dict[str, Any]:
@@ -279,11 +291,13 @@ def _readme(view: service.ModelView) -> str:
 
 def load_model(lab: LabContext, values: Values) -> Iterator[Updates]:
     """Loads the model while its button says so; a model that does not fit is refused in one sentence."""
-    updates = render(lab, values)
-    updates["load"] = gr.update(value="Loading…", interactive=False)
-    yield updates
+    first = render(lab, values)
+    first["load"] = gr.update(value="Loading…", interactive=False)
+    yield first
     try:
-        service.load(lab, values["model"])
+        for progress in service.load_watched(lab, values["model"], LOADING_PAUSE):
+            text = "Loading…" if progress is None else f"Loading… {100 * progress.share:.0f} %"
+            yield {"budget": _budget(lab), "load": gr.update(value=text, interactive=False)}
     except Exception:
         yield _after_loading(lab, values)
         raise

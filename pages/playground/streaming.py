@@ -1,6 +1,5 @@
 """From a run under way to what the page shows, at most 20 times a second; less often where many run at once."""
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -69,32 +68,21 @@ def load_with_updates(lab: LabContext, model: str) -> Iterator[Updates]:
     view = models.show(lab, model)
     if view.status != "ready":
         return
-    problem: list[BaseException] = []
-
-    def load() -> None:
-        try:
-            models.load(lab, model)
-        except BaseException as error:
-            problem.append(error)
-
-    thread, start = threading.Thread(target=load, name="loading", daemon=True), time.monotonic()
-    thread.start()
-    while True:
-        yield loading(model, view.card.disk_bytes, time.monotonic() - start)
-        thread.join(LOADING_PAUSE)
-        if not thread.is_alive():
-            break
-    if problem:
-        raise problem[0]
+    start = time.monotonic()
+    for progress in models.load_watched(lab, model, LOADING_PAUSE):
+        yield loading(model, view.card.disk_bytes, time.monotonic() - start, progress)
 
 
-def loading(model: str, size: int | None = None, seconds: float = 0.0) -> Updates:
+def loading(
+    model: str, size: int | None = None, seconds: float = 0.0, progress: models.LoadProgress | None = None
+) -> Updates:
     """What the page shows while a model is being read into memory."""
     stats = stat_values({**dict.fromkeys(FIGURES, NOTHING), "status": "loading"})
+    share = f", {100 * progress.share:.0f} % read" if progress is not None else ""
     weights = f" ({size_text(size)} of weights)" if size else ""
     text = f"Loading {model}{weights} into memory, which happens once."
     if seconds >= QUIET:
-        text = f"Loading {model}{weights} into memory: {seconds:.0f} s so far. The answer then streams here."
+        text = f"Loading {model}{weights} into memory: {seconds:.0f} s so far{share}. The answer then streams here."
     return {"tokens": {**full_value(()), "placeholder": text}, "stats": stats, "note": NO_NOTE}
 
 

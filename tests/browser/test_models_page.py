@@ -14,7 +14,7 @@ from tests.models.test_folders import BAD
 
 def add_folder(page: Page, path: str, name: str) -> None:
     page.get_by_role("tab", name="Local folder").click()
-    page.locator("#local-path textarea, #local-path input").fill(path)
+    page.locator("#local-location textarea, #local-location input").fill(path)
     page.locator("#local-name textarea, #local-name input").fill(name)
     page.locator("#local-add").click()
 
@@ -52,15 +52,15 @@ def test_a_local_folder_is_added_loaded_and_put_away(open_page: Opener, model_fo
 @pytest.mark.parametrize(
     ("tab", "fields", "button", "message"),
     [
-        ("Local folder", {"local-path": "/etc"}, "local-add", "outside|not inside|allowed"),
-        ("Local folder", {"local-path": ""}, "local-add", "Folder is empty"),
+        ("Local folder", {"local-location": "/etc"}, "local-add", "outside|not inside|allowed"),
+        ("Local folder", {"local-location": ""}, "local-add", "Folder is empty"),
         (
             "Endpoint",
-            {"endpoint-address": "ftp://nowhere", "endpoint-remote": "m<b>x</b>"},
+            {"endpoint-location": "ftp://nowhere", "endpoint-remote-name": "m<b>x</b>"},
             "endpoint-add",
             "http",
         ),
-        ("Hub", {"hub-repo": "not a hub id"}, "hub-check", "Hub id|not a hub id"),
+        ("Hub", {"hub-location": "not a hub id"}, "hub-check", "Hub id|not a hub id"),
     ],
 )
 def test_bad_input_is_one_sentence_and_breaks_nothing(
@@ -91,7 +91,7 @@ def test_every_kind_of_bad_folder_and_endpoint_is_one_sentence_in_one_page(open_
         folder = small_llama(app_home / "models" / case.replace(" ", "-"))
         spoil, message = BAD[case]
         spoil(folder)
-        refused(page, {"local-path": str(folder), "local-name": "bad"}, "local-add", message)
+        refused(page, {"local-location": str(folder), "local-name": "bad"}, "local-add", message)
     page.get_by_role("tab", name="Endpoint").click()
     endpoint = SmallEndpoint()
     with serving(endpoint.handler()) as address:
@@ -100,8 +100,12 @@ def test_every_kind_of_bad_folder_and_endpoint_is_one_sentence_in_one_page(open_
             (200, b"<html>", "not JSON|JSON|answer"),
         ):
             endpoint.status, endpoint.models = status, answer
-            refused(page, {"endpoint-address": f"{address}/v1", "endpoint-remote": "tiny"}, "endpoint-add", message)
-    refused(page, {"endpoint-address": f"{address}/v1", "endpoint-remote": "tiny"}, "endpoint-add", "answer|reach")
+            refused(
+                page, {"endpoint-location": f"{address}/v1", "endpoint-remote-name": "tiny"}, "endpoint-add", message
+            )
+    refused(
+        page, {"endpoint-location": f"{address}/v1", "endpoint-remote-name": "tiny"}, "endpoint-add", "answer|reach"
+    )
     assert page.locator("#models-table tr[data-name]").count() == count
 
 

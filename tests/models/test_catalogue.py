@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,8 +217,9 @@ HUB = Source("hub", "owner/small")
 def test_hub_model_is_planned_downloaded_survives_the_app_and_generates(
     lab: LabContext, small_hub: SmallHub, tmp_path: Path
 ) -> None:
-    plan = models.hub_size(lab, "owner/small", None, None)
-    assert (plan.files, plan.revision, plan.licence, plan.gated) == (5, SHA, "mit", False)
+    plan = models.check_source(lab, HUB)
+    assert plan.source == replace(HUB, revision=SHA)
+    assert (plan.facts[0], plan.facts[2:]) == ("5 files", (f"revision {SHA[:10]}", "licence mit"))
     with pytest.raises(ModelError, match="download it first"):
         models.add(lab, "small", HUB)
     made = models.start_download(lab, "small", HUB)

@@ -13,6 +13,7 @@ MOST = 7
 # The buttons that start something new, by elem_id.
 STARTS = (
     "mx-run", "ev-suite-run", "ev-run", "ev-systems-run", "ev-file-run", "local-add", "adapter-add", "endpoint-add",
+    "hub-add",
     "grid-run", "best-run",   "ft-start", "fb-draw", "fb-from-runs", "fb-import", "fb-demo-make",
     "ds-import",  "st-bake",  "st-start-shots", "st-sweep", "st-forgot", "st-gate",
 )  # fmt: skip

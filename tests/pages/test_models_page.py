@@ -1,6 +1,7 @@
 """The models page without a browser: the catalogue, loading and archiving, and the forms that add a model."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,8 @@ import pytest
 import pages  # noqa: F401  (turns Gradio's analytics off)
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.models import BACKENDS, Backend, Card, Options, Source, SourceCheck, SourceField
+from genai_lab.models.loading import LoadProgress
 from genai_lab.services import models as service
 from pages.models import adding
 from pages.models import page as models
@@ -27,7 +30,7 @@ def selected(name: str, show_archived: bool = False) -> dict[str, Any]:
 
 def test_the_address_selects_a_model_and_a_way_to_add(lab: LabContext) -> None:
     updates = models.load_page(lab, request(model="tiny", add="local"))
-    assert set(updates) == {"add_tabs", *models.CHANGED, "model"}
+    assert set(updates) == {"add_tabs", *models.CHANGED, "adapter.base", "model"}
     assert (updates["model"], updates["detail"]["name"]) == ("tiny", "tiny")
     assert updates["add_tabs"]["selected"] == "local"
     assert "add_tabs" not in models.load_page(lab, request(add="elsewhere"))
@@ -36,7 +39,7 @@ def test_the_address_selects_a_model_and_a_way_to_add(lab: LabContext) -> None:
 
 def test_a_model_is_loaded_and_unloaded(lab: LabContext) -> None:
     service.unload(lab, "tiny")
-    busy, after = models.load_model(lab, selected("tiny"))
+    busy, *_, after = models.load_model(lab, selected("tiny"))
     assert (busy["load"]["value"], busy["load"]["interactive"]) == ("Loading…", False)
     assert (after["load"]["value"], after["unload"]["visible"]) == ("Load", True)
     assert models.unload_model(lab, selected("tiny"))["unload"]["visible"] is False
@@ -51,7 +54,10 @@ def test_a_tick_draws_only_what_has_changed_and_selects_nothing(lab: LabContext)
 
 def test_a_local_folder_is_added_under_its_own_name_and_archived(lab: LabContext, tiny_folder: Path) -> None:
     again = shutil.copytree(tiny_folder, tiny_folder.parent / "tiny again")
-    added = adding.add_local(lab, {"local.name": "", "local.path": f" {again} "})
+    checked = adding.check(lab, "local", {"local.name": "", "local.location": f" {again} "})
+    assert "decoder-only" in checked["local.plan"]
+    assert "parameters" in checked["local.plan"]
+    added = adding.add(lab, "local", {"local.name": "", "local.location": f" {again} "})
     assert added == {"model": "tiny-again"}
     assert models.archive_model(lab, selected("tiny-again"))["model"] != "tiny-again"
     assert models.render(lab, selected("tiny-again", True))["restore"]["visible"] is True
@@ -60,49 +66,98 @@ def test_a_local_folder_is_added_under_its_own_name_and_archived(lab: LabContext
 
 
 def test_folders_are_those_of_the_roots(lab: LabContext) -> None:
-    folders = adding.list_folders(lab, "config.json", "local.path")["local.path"]["choices"]
+    folders = adding.suggest_paths(lab, "local", ["local.location"])["local.location"]["choices"]
     assert service.show(lab, "tiny").card.source.location in folders
     assert all(any(path.startswith(str(root)) for root in lab.options.roots) for path in folders)
 
 
 @pytest.mark.parametrize(
-    ("add", "values", "label"),
+    ("backend", "values", "label"),
     [
-        (adding.add_local, {"local.name": "x", "local.path": " "}, "Folder"),
-        (adding.add_adapter, {"adapter.name": "", "adapter.path": "x", "adapter.base": None}, "Base model"),
-        (
-            adding.add_endpoint,
-            {
-                "endpoint.name": "",
-                "endpoint.address": "http://127.0.0.1:1/v1",
-                "endpoint.remote": "",
-                "endpoint.key": "",
-                "endpoint.new_host": False,
-            },
-            "Model name at the endpoint",
-        ),
-        (adding.check_size, {"hub.repo": None, "hub.revision": "", "hub.key": ""}, "Hub id"),
+        ("local", {"local.name": "x", "local.location": " "}, "Folder"),
+        ("adapter", {"adapter.name": "", "adapter.location": "x", "adapter.base": None}, "Base model"),
+        ("endpoint", {"endpoint.name": "", "endpoint.location": "", "endpoint.new_host": False}, "Address"),
+        ("hub", {"hub.location": None, "hub.revision": "", "hub.key_env": ""}, "Hub id"),
     ],
 )
-def test_an_empty_field_is_named(lab: LabContext, add: Any, values: dict[str, Any], label: str) -> None:
+@pytest.mark.parametrize("action", [adding.add, adding.check])
+def test_an_empty_field_is_named(
+    lab: LabContext, action: Any, backend: str, values: dict[str, Any], label: str
+) -> None:
     with pytest.raises(LabError, match=f"{label} is empty; fill it in first"):
-        add(lab, values)
+        action(lab, backend, values)
 
 
 def test_a_download_fetches_the_commit_whose_size_was_checked(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = "0123456789abcdef"
     started: list[Any] = []
-    size = SimpleNamespace(files=3, bytes=2_000_000, revision=commit, licence=None, gated=True)
-    monkeypatch.setattr(service, "hub_size", lambda *_: size)
+    found = SourceCheck(Source("hub", "owner/small-model", commit, key_env="HF_TOKEN"), ("3 files", "gated"))
+    monkeypatch.setattr(service, "check_source", lambda *_, **__: found)
     monkeypatch.setattr(service, "start_download", lambda _, name, source: started.append((name, source)))
-    hub = {"hub.repo": "owner/small-model", "hub.revision": "", "hub.key": "HF_TOKEN", "hub.name": ""}
-    plan = adding.check_size(lab, hub)
-    assert plan["hub.plan"] == "owner/small-model: 3 files, 2.0 MB, revision 0123456789, licence not stated, gated."
-    updates = adding.start_download(lab, {**hub, "hub.commit": plan["hub.commit"]})
-    [(name, source)] = started
-    assert (updates, name) == ({"model": "small-model"}, "small-model")
-    assert source == replace(source, location="owner/small-model", revision=commit, key_env="HF_TOKEN")
-    assert adding.forget_size()["hub.commit"] is None
+    hub = {"hub.location": "owner/small-model", "hub.revision": "", "hub.key_env": "HF_TOKEN", "hub.name": ""}
+    plan = adding.check(lab, "hub", hub)
+    assert plan["hub.plan"] == "owner/small-model: 3 files, gated."
+    updates = adding.add(lab, "hub", {**hub, "hub.checked": plan["hub.checked"]})
+    assert (updates, started) == ({"model": "small-model"}, [("small-model", found.source)])
+    assert adding.forget_check("hub")["hub.checked"] is None
+
+
+def test_what_is_typed_opens_the_tab_that_knows_it(lab: LabContext, tiny_folder: Path) -> None:
+    found = adding.find_source(lab, {"source": str(tiny_folder)})
+    assert (found["add_tabs"]["selected"], found["local.location"]) == ("local", str(tiny_folder))
+    found = adding.find_source(lab, {"source": "https://huggingface.co/owner/small/tree/main"})
+    assert (found["add_tabs"]["selected"], found["hub.location"], found["hub.revision"]) == (
+        "hub", "owner/small", "main",
+    )  # fmt: skip
+    assert found["hub.add"]["interactive"] is False
+    with pytest.raises(LabError, match="starter-causal is shipped with the lab and needs no adding"):
+        adding.find_source(lab, {"source": "starter-causal"})
+
+
+class Shelf(Backend):
+    """A backend that no page knows."""
+
+    name, title, precedence = "shelf", "Shelf", 60
+    fields = (SourceField("location", "Name on the shelf", required=True), SourceField("base", "Base", kind="model"))
+
+    def inspect(self, source: Source, name: str, options: Options) -> Card:
+        return replace(BACKENDS.get("fake").inspect(Source("fake", "fake"), name, options), source=source)
+
+
+def test_another_backend_brings_its_tab(lab: LabContext) -> None:
+    BACKENDS.register("shelf")(Shelf())
+    try:
+        with gr.Blocks() as page:
+            models.build(lab)
+        labels = {block.label for block in page.blocks.values() if isinstance(block, gr.Tab | gr.Textbox)}
+        assert {"Shelf", "Name on the shelf"} <= labels
+        assert "shelf.base" in models.render(lab, selected("tiny"))
+        checked = adding.check(lab, "shelf", {"shelf.location": "first", "shelf.name": ""})
+        assert checked["shelf.plan"].startswith("first: Fake (decoder-only)")
+        with pytest.raises(LabError, match="Name on the shelf is empty"):
+            adding.add(lab, "shelf", {"shelf.location": "", "shelf.name": ""})
+    finally:
+        BACKENDS.drop("shelf")
+
+
+def test_a_model_that_is_being_read_shows_how_far_it_is(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.unload(lab, "tiny")
+    watched = [LoadProgress(1, 4), LoadProgress(3_000_000, 4_000_000, "bytes"), None]
+
+    def load_watched(*_: Any) -> Iterator[LoadProgress | None]:
+        for progress in watched:
+            monkeypatch.setattr(lab.models, "loading", lambda progress=progress: {"tiny": progress})
+            yield progress
+
+    monkeypatch.setattr(service, "load_watched", load_watched)
+    first, *updates, last = models.load_model(lab, selected("tiny"))
+    seen = [(update["load"]["value"], update["budget"]["loading"][0]["text"]) for update in updates]
+    assert seen == [
+        ("Loading… 25 %", "25 %, 1 of 4 tensors"),
+        ("Loading… 75 %", "75 %, 3.0 MB of 4.0 MB"),
+        ("Loading…", "getting ready"),
+    ]
+    assert (first["load"]["value"], last["load"]["value"]) == ("Loading…", "Load")
 
 
 def test_every_name_of_the_page_is_a_component(lab: LabContext) -> None:

@@ -1,13 +1,15 @@
 """The catalogue: what can be used, where it came from, what is loaded; adding, downloading, archiving."""
 
 from genai_lab.models.cache import LoadedState
-from genai_lab.services.downloads import Download, HubPlan, hub_size
+from genai_lab.models.loading import LoadProgress
+from genai_lab.services.downloads import Download
 from genai_lab.services.models.catalogue import (
     add,
     archive,
     catalogue,
+    check_source,
+    complete_source,
     detect_source,
-    folders,
     register_starters,
     remove,
     reserve,
@@ -16,13 +18,22 @@ from genai_lab.services.models.catalogue import (
 )
 from genai_lab.services.models.downloading import cancel_download, download, downloads, start_download
 from genai_lab.services.models.hashing import hash_in_background, with_hash
-from genai_lab.services.models.loading import Budget, budget, check_ready, load, load_apart, prompt_for, unload
+from genai_lab.services.models.loading import (
+    Budget,
+    budget,
+    check_ready,
+    load,
+    load_apart,
+    load_watched,
+    prompt_for,
+    unload,
+)
 from genai_lab.services.models.records import ModelView, Status, card_of, checked_name, options, update_row
 
 __all__ = [
     "Budget",
     "Download",
-    "HubPlan",
+    "LoadProgress",
     "LoadedState",
     "ModelView",
     "Status",
@@ -33,15 +44,16 @@ __all__ = [
     "card_of",
     "catalogue",
     "check_ready",
+    "check_source",
     "checked_name",
+    "complete_source",
     "detect_source",
     "download",
     "downloads",
-    "folders",
     "hash_in_background",
-    "hub_size",
     "load",
     "load_apart",
+    "load_watched",
     "options",
     "prompt_for",
     "register_starters",

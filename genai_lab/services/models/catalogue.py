@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from genai_lab.errors import DuplicateName, ModelError
-from genai_lab.models import BACKENDS, Card, Source
+from genai_lab.models import BACKENDS, Card, Source, SourceCheck
 from genai_lab.models import detect_source as detect
-from genai_lab.services.endpoints import check_key_host
+from genai_lab.services.endpoints import check_key_host, remote_name
 from genai_lab.services.models import hashing, records
 from genai_lab.services.models.downloading import delete_files, downloads_of
 from genai_lab.services.models.records import ModelView, backend_of, columns_of
@@ -88,6 +88,20 @@ def detect_source(lab: "LabContext", text: str, base: str | None = None) -> Sour
     return source
 
 
+def check_source(lab: "LabContext", source: Source, *, new_host: bool = False) -> SourceCheck:
+    """What adding the source would bring; nothing is added or downloaded. Raises LabError where it cannot be added."""
+    source = complete_source(lab, source, new_host=new_host)
+    return BACKENDS.get(source.backend).check(source, records.options(lab))
+
+
+def complete_source(lab: "LabContext", source: Source, *, new_host: bool = False) -> Source:
+    """The source with the name of the only model that a server lists, where none is given; raises ModelError."""
+    check_key_host(lab, source, new_host)
+    if BACKENDS.get(source.backend).served and not source.remote_name:
+        return replace(source, remote_name=remote_name(lab, source))
+    return source
+
+
 def add(
     lab: "LabContext", name: str, source: Source, *, made_by_run: int | None = None, new_host: bool = False
 ) -> ModelView:
@@ -148,13 +162,6 @@ def remove(lab: "LabContext", name: str) -> None:
     trained = lab.config.home / "models"
     if row.made_by_run_id and row.path and Path(row.path).is_relative_to(trained) and Path(row.path) != trained:
         shutil.rmtree(row.path, ignore_errors=True)
-
-
-def folders(lab: "LabContext", mark: str = "config.json") -> list[str]:
-    """Folders with `mark` not far below the places that models may come from, for a choice."""
-    from genai_lab.models.folders import model_folders
-
-    return [str(path) for path in model_folders(lab.options.roots, mark)]
 
 
 def _base_of(lab: "LabContext", folder: Path) -> str | None:

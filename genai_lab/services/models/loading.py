@@ -1,12 +1,15 @@
 """Loading models of the catalogue into memory, and what is loaded."""
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from genai_lab.errors import BadSetting, ModelError
 from genai_lab.memory import resident
 from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt
 from genai_lab.models.cache import LoadedState
+from genai_lab.models.loading import LoadProgress
 from genai_lab.services.models.catalogue import show
 from genai_lab.services.models.hashing import with_hash
 from genai_lab.services.models.records import ModelView
@@ -18,14 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Budget(View):
-    """Memory of the loaded models in bytes; `loaded` maps their names to their states, `process_bytes` is the whole
-    process: its own part (Python, torch, the app) and its models.
+    """Memory of the loaded models in bytes; `loaded` maps their names to their states, `loading` those under way to how
+    far they are, where that is known. `process_bytes` is the whole process: its own part (Python, torch, the app) and
+    its models.
     """
 
     used_bytes: int
     budget_bytes: int
     loaded: dict[str, LoadedState]
     process_bytes: int = 0
+    loading: dict[str, LoadProgress | None] = field(default_factory=dict)
 
 
 def load(lab: "LabContext", name: str) -> Generator:
@@ -37,6 +42,29 @@ def load(lab: "LabContext", name: str) -> Generator:
     card = with_hash(lab, view.card)
     base = _base(lab, card)
     return lab.models.acquire(card, None if base is None else with_hash(lab, base))
+
+
+def load_watched(lab: "LabContext", name: str, pause: float) -> Iterator[LoadProgress | None]:
+    """Loads as `load` does, in a thread of its own; every `pause` seconds gives how far it is, None where that is not
+    known. Raises what the loading raises.
+    """
+    problems: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            load(lab, name)
+        except BaseException as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=read, name="loading", daemon=True)
+    thread.start()
+    while True:
+        yield lab.models.loading().get(name)
+        thread.join(pause)
+        if not thread.is_alive():
+            break
+    if problems:
+        raise problems[0]
 
 
 def load_apart(lab: "LabContext", name: str) -> Generator:
@@ -61,7 +89,7 @@ def unload(lab: "LabContext", name: str) -> None:
 
 
 def budget(lab: "LabContext") -> Budget:
-    return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded(), resident())
+    return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded(), resident(), lab.models.loading())
 
 
 def check_ready(view: ModelView) -> None:
