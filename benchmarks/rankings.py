@@ -115,7 +115,7 @@ class App:
             )
             over = session.scalar(select(func.count()).select_from(done).where(done.c.n > overlap))
             left = session.scalar(
-                select(func.count()).select_from(Item).where(Item.campaign_id == number, Item.room > 0)
+                select(func.count()).select_from(Item).where(Item.campaign_id == number, Item.capacity > 0)
             )
         kept = {row.key: [[row.shown.index(one) for one in group] for group in row.groups] for row in rows}
         told = []

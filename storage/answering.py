@@ -27,7 +27,7 @@ CANDIDATES, ASSIGNMENTS, RANKINGS = _table(Candidate), _table(Assignment), _tabl
 _PEOPLE, _CAMPAIGNS, _ITEMS = ANNOTATORS.c, CAMPAIGNS.c, ITEMS.c
 _CANDIDATES, _GIVEN, _RANKINGS = CANDIDATES.c, ASSIGNMENTS.c, RANKINGS.c
 CLOCK_SLACK = 60  # seconds by which clocks may differ
-_NAMES = ("id", "name", "secret", "revoked_at", "cursor", "given", "done", "skipped", "seconds", "campaign_id")
+_NAMES = ("id", "name", "secret", "revoked_at", "last_place", "assigned", "done", "skipped", "seconds", "campaign_id")
 _ID: Any = bindparam("one")
 _IDS: Any = bindparam("ids", expanding=True)
 _COUNT: Any = bindparam("many")
@@ -72,16 +72,16 @@ _NEXT = (
     select(_ITEMS.id, _ITEMS.place, _GIVEN_BEFORE.label("expired"))
     .where(
         _ITEMS.campaign_id == bindparam("campaign"),
-        _ITEMS.room + 0 > 0,  # not by the index of rooms: it is the order of places that is wanted
+        _ITEMS.capacity + 0 > 0,  # not by the index of capacities, but in the order of places
         func.coalesce(_STATE, "expired") == "expired",
     )
     .order_by(_ITEMS.place)
     .limit(_COUNT)
 )
-_AFTER = _NEXT.where(_ITEMS.place > bindparam("cursor"))
-_BEFORE = _NEXT.where(_ITEMS.place <= bindparam("cursor"))
-_TAKE = update(ITEMS).where(_ITEMS.id == _ID, _ITEMS.room > 0).values(room=_ITEMS.room - 1)
-_GIVE_BACK = update(ITEMS).where(_ITEMS.id == _ID).values(room=_ITEMS.room + 1)
+_AFTER = _NEXT.where(_ITEMS.place > bindparam("last_place"))
+_BEFORE = _NEXT.where(_ITEMS.place <= bindparam("last_place"))
+_TAKE = update(ITEMS).where(_ITEMS.id == _ID, _ITEMS.capacity > 0).values(capacity=_ITEMS.capacity - 1)
+_GIVE_BACK = update(ITEMS).where(_ITEMS.id == _ID).values(capacity=_ITEMS.capacity + 1)
 _LATE = select(_GIVEN.id, _GIVEN.item_id, _GIVEN.repeat).where(
     _GIVEN.campaign_id == _ID,
     _GIVEN.status == "held",
@@ -93,7 +93,7 @@ _TEXTS = (
     .where(_ITEMS.id.in_(bindparam("ids", expanding=True)))
     .order_by(_ITEMS.id, _CANDIDATES.place)
 )
-_OPEN = select(func.count()).select_from(ITEMS).where(_ITEMS.campaign_id == _ID, _ITEMS.room > 0)
+_OPEN = select(func.count()).select_from(ITEMS).where(_ITEMS.campaign_id == _ID, _ITEMS.capacity > 0)
 _NOTES: dict[tuple[str, ...], Any] = {}
 
 
@@ -158,18 +158,19 @@ def hold(session: Session, ids: Sequence[int], until: datetime) -> None:
 
 
 def next_items(session: Session, who: QueryRow, count: int) -> list[QueryRow]:
-    """(id, place, expired) of items with room that the annotator does not have; `expired` is the assignment that was
-    theirs before, None for a new one.
+    """(id, place, expired) of items with capacity that the annotator does not have.
+
+    `expired` is the assignment that was theirs before, None for a new one.
     """
     connection = session.connection()
-    parameters = {"one": who.id, "campaign": who.campaign_id, "cursor": who.cursor}
+    parameters = {"one": who.id, "campaign": who.campaign_id, "last_place": who.last_place}
     items = list(connection.execute(_AFTER, {**parameters, "many": count}))
     if len(items) < count:
         items += list(connection.execute(_BEFORE, {**parameters, "many": count - len(items)}))
     return items
 
 
-def give(session: Session, rows: Sequence[dict[str, Any]], again: Sequence[int], until: datetime) -> None:
+def assign(session: Session, rows: Sequence[dict[str, Any]], again: Sequence[int], until: datetime) -> None:
     """The items are the annotator's from now on: new assignments, and expired ones that are theirs again."""
     for row in rows:
         _later(session, _GIVEN_OUT, row)
@@ -186,24 +187,25 @@ def keys(session: Session, ids: Sequence[int]) -> dict[int, QueryRow]:
     return {row.id: row for row in session.connection().execute(statement)}
 
 
-def fill(session: Session, items: Sequence[int]) -> None:
+def take_capacities(session: Session, items: Sequence[int]) -> None:
     """One more annotator has each of these."""
     if items:
         session.connection().execute(_TAKE, [{"one": item} for item in items])
 
 
-def take_room(session: Session, item_id: int) -> bool:
-    """Whether there was room for one more annotator, who has it now."""
+def take_capacity(session: Session, item_id: int) -> bool:
+    """Whether the item could take one more annotator, and has taken them now."""
     return bool(session.connection().execute(_TAKE, {"one": item_id}).rowcount)
 
 
-def give_room(session: Session, item_id: int) -> None:
+def return_capacity(session: Session, item_id: int) -> None:
     session.connection().execute(_GIVE_BACK, {"one": item_id})
 
 
 def expire(session: Session, campaign_id: int, now: datetime, lease: int) -> int:
-    """Items whose holders have left get their room back; how many. What is held for longer than a lease can last was
-    held before the clock was set back.
+    """Returns how many items got capacity back from holders who have left.
+
+    What is held for longer than a lease can last was held before the clock was set back.
     """
     flush(session)
     session.info.pop("ahead", None)
@@ -214,7 +216,7 @@ def expire(session: Session, campaign_id: int, now: datetime, lease: int) -> int
         session.connection().execute(statement.values(status="expired"))
     for assignment in late:
         if not assignment.repeat:
-            give_room(session, assignment.item_id)
+            return_capacity(session, assignment.item_id)
     return len(late)
 
 
@@ -231,7 +233,7 @@ def repeatable(session: Session, annotator_id: int, distance: int) -> list[Query
     return list(rows)[distance:][::-1]
 
 
-def note(session: Session, annotator_id: int, **fields: Any) -> None:
+def update_annotator(session: Session, annotator_id: int, **fields: Any) -> None:
     """Sets some of the annotator's fields."""
     names = tuple(sorted(fields))
     if names not in _NOTES:
@@ -250,5 +252,5 @@ def texts(session: Session, items: Iterable[int]) -> dict[int, tuple[str, dict[i
 
 
 def open_items(session: Session, campaign_id: int) -> int:
-    """How many items have room."""
+    """How many items can take more annotators."""
     return session.connection().execute(_OPEN, {"one": campaign_id}).scalar() or 0

@@ -43,7 +43,7 @@ def add_visitor(session: Session, campaign_id: int, secret: str) -> Annotator:
     while annotator_named(session, campaign_id, f"visitor {number}") is not None:
         number += 1
     annotator = Annotator(
-        campaign_id=campaign_id, name=f"visitor {number}", secret=secret, visitor=True, given=0, done=0
+        campaign_id=campaign_id, name=f"visitor {number}", secret=secret, visitor=True, assigned=0, done=0
     )
     session.add(annotator)
     session.flush()
@@ -77,7 +77,7 @@ def add_vote(
     moment = now()
     rows = [{**candidate, "created_at": moment} for candidate in candidates]
     [ids] = add_items(
-        session, campaign_id, [{"place": campaign.items, "prompt": prompt, "room": 0, "candidates": rows}]
+        session, campaign_id, [{"place": campaign.items, "prompt": prompt, "capacity": 0, "candidates": rows}]
     )
     campaign.items += 1
     row = Assignment(
@@ -103,5 +103,5 @@ def add_vote(
         "created_at": moment,
     }
     session.execute(insert(Ranking), [answer])
-    annotator.given, annotator.done = annotator.given + 1, annotator.done + 1
+    annotator.assigned, annotator.done = annotator.assigned + 1, annotator.done + 1
     annotator.seconds, annotator.seen_at = annotator.seconds + min(seconds, 600.0), moment

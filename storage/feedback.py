@@ -60,19 +60,23 @@ def add_answers(session: Session, assignments: Sequence[dict[str, Any]], groups:
 
 
 def add_annotator(session: Session, campaign_id: int, name: str, secret: str) -> Annotator:
-    annotator = Annotator(campaign_id=campaign_id, name=name, secret=secret, given=0, done=0)
+    annotator = Annotator(campaign_id=campaign_id, name=name, secret=secret, assigned=0, done=0)
     session.add(annotator)
     session.flush()
     return annotator
 
 
 def add_items(session: Session, campaign_id: int, rows: Sequence[dict[str, Any]]) -> list[list[int]]:
-    """Items with their candidates; each row is {"place", "prompt", "room", "candidates": [...]}; candidates' ids."""
+    """The ids of the candidates of new items; each row is {"place", "prompt", "capacity", "candidates": [...]}."""
     ids: list[list[int]] = []
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
         heads = [
-            {"campaign_id": campaign_id, "decided": False, **{name: row[name] for name in ("place", "prompt", "room")}}
+            {
+                "campaign_id": campaign_id,
+                "decided": False,
+                **{name: row[name] for name in ("place", "prompt", "capacity")},
+            }
             for row in block
         ]
         item_ids = list(session.scalars(insert(Item).returning(Item.id, sort_by_parameter_order=True), heads))
@@ -109,8 +113,8 @@ def tell_planner(session: Session) -> None:
 def widen(session: Session, campaign_id: int, count: int) -> None:
     """Every item takes so many annotators more (or fewer, before there are answers)."""
     if count:
-        statement = update(Item).where(Item.campaign_id == campaign_id, Item.room < ENDLESS // 2)
-        session.execute(statement.values(room=Item.room + count))
+        statement = update(Item).where(Item.campaign_id == campaign_id, Item.capacity < ENDLESS // 2)
+        session.execute(statement.values(capacity=Item.capacity + count))
 
 
 def find_answered(session: Session, annotator_id: int, count: int) -> list[tuple[Assignment, Ranking]]:
@@ -203,7 +207,7 @@ def system_names(session: Session, campaign_id: int) -> set[str]:
 
 def golds(session: Session, campaign_id: int) -> dict[int, list[list[int]]]:
     """item id -> the known order, of items that have one."""
-    statement = select(Item.id, Item.gold).where(Item.campaign_id == campaign_id, Item.room >= ENDLESS // 2)
+    statement = select(Item.id, Item.gold).where(Item.campaign_id == campaign_id, Item.capacity >= ENDLESS // 2)
     return {row[0]: row[1] for row in session.execute(statement) if row[1]}
 
 

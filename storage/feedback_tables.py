@@ -26,8 +26,8 @@ class Campaign(Row):
 
 
 class Item(Row):
-    """A prompt with its candidates. `place` is the order in which items are given out; `room` is how many more
-    annotators may have it; `gold` is the known order as groups of candidate ids, and such an item has room for all.
+    """A prompt with its candidates. `place` is the order in which items are given out; `capacity` is how
+    many more annotators may have it; `gold` is the known order as groups of candidate ids, and such an item is for all.
     `verdict` is what a lead has `decided` where annotators differ.
     """
 
@@ -36,7 +36,7 @@ class Item(Row):
     campaign_id: Mapped[int] = mapped_column(ForeignKey("campaigns.id", ondelete="CASCADE"))
     place: Mapped[int]
     prompt: Mapped[str]
-    room: Mapped[int]
+    capacity: Mapped[int]
     gold: Mapped[list[Any] | None]
     verdict: Mapped[dict[str, Any] | None]
     decided: Mapped[bool] = mapped_column(default=False)
@@ -44,7 +44,7 @@ class Item(Row):
 
     __table_args__ = (
         Index("ix_items_campaign_id_place", "campaign_id", "place"),
-        Index("ix_items_campaign_id_room", "campaign_id", "room"),
+        Index("ix_items_campaign_id_capacity", "campaign_id", "capacity"),
     )
 
 
@@ -63,7 +63,7 @@ class Candidate(Row):
 
 class Annotator(Row):
     """Who ranks, in one campaign. `secret` is what the personal link is made of, together with a key that is not in
-    the database (of an older link, its hash); `cursor` is the place up to which all items were looked at for them;
+    the database (of an older link, its hash); `last_place` is the place up to which all items were assigned or passed;
     `done`, `skipped` and `seconds` are kept with every answer.
     """
 
@@ -74,8 +74,8 @@ class Annotator(Row):
     secret: Mapped[str] = mapped_column(unique=True)
     revoked_at: Mapped[datetime | None]
     visitor: Mapped[bool] = mapped_column(default=False)
-    cursor: Mapped[int] = mapped_column(default=-1)
-    given: Mapped[int] = mapped_column(default=0)
+    last_place: Mapped[int] = mapped_column(default=-1)
+    assigned: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
     skipped: Mapped[int] = mapped_column(default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)

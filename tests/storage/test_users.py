@@ -39,7 +39,7 @@ def test_runs_jobs_and_rankings_belong_to_the_owner(session: Session) -> None:
     session.add(campaign)
     session.flush()
     item, annotator = (
-        Item(campaign_id=campaign.id, place=0, prompt="Hi", room=1),
+        Item(campaign_id=campaign.id, place=0, prompt="Hi", capacity=1),
         Annotator(campaign_id=campaign.id, name="ann", secret="s"),
     )
     session.add_all([item, annotator])

@@ -200,7 +200,7 @@ def fill(
             {
                 "place": position,
                 "prompt": task.prompt,
-                "room": queries.ENDLESS if task.gold is not None else plan.overlap,
+                "capacity": queries.ENDLESS if task.gold is not None else plan.overlap,
                 "candidates": [
                     {
                         "system": option.system,
@@ -329,7 +329,7 @@ def change(
     guidelines: str | None = None,
     overlap: int | None = None,
 ) -> CampaignView:
-    """Name, guidelines and overlap may change at any time; a higher overlap gives every item more room."""
+    """Name, guidelines and overlap may change at any time; a higher overlap raises the capacity of every item."""
     view = show(lab, which)
     plan = replace(
         view.plan,

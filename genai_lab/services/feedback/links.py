@@ -40,7 +40,12 @@ def invite(lab: LabContext, campaign: int | str, name: str, *, visitor: bool = F
             row = queries.annotator_named(session, view.id, name)
             if row is None:
                 row = Annotator(
-                    campaign_id=view.id, name=name, secret=secrets.token_urlsafe(24), visitor=visitor, given=0, done=0
+                    campaign_id=view.id,
+                    name=name,
+                    secret=secrets.token_urlsafe(24),
+                    visitor=visitor,
+                    assigned=0,
+                    done=0,
                 )
                 session.add(row)
                 session.flush()

@@ -5,13 +5,9 @@ card is a key and texts in the order shown.
 """
 
 import hmac
-import random
 import time
-import uuid
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -22,19 +18,16 @@ from genai_lab.errors import LabError
 from genai_lab.feedback import Answer, CampaignPlan, is_encodable
 from genai_lab.feedback.masking import mask_names, pattern
 from genai_lab.services.feedback import links
-from genai_lab.services.feedback.writer import Writer
+from genai_lab.services.feedback.annotation_service import AnnotationService, Texts, annotation_service
+from genai_lab.services.feedback.card_assignment import assign_cards
 from storage import answering as queries
 from storage import feedback as records
 from storage.answering import QueryRow
 from storage.feedback_tables import Assignment, Ranking
 
-APART = 5
 MOST_AT_ONCE = 10
-COUNTED_FOR = 2.0  # seconds for which the number of items with room is believed
-LOOKED_FOR = 1.0  # seconds between two looks for items whose holders have left
-REMEMBERED = 20_000
+COUNTED_FOR = 2.0  # seconds for which the number of items with capacity is believed
 LAST_REVISION = 1_000_000
-Texts = tuple[str, dict[int, str]]
 
 
 class Changed(LabError):
@@ -56,39 +49,10 @@ class LinkEnded(LabError):
         super().__init__("This link is no longer valid; ask whoever sent it for a new one.")
 
 
-@dataclass
-class AnnotationService:
-    """What all answers share: the writer, counts that need not be made every time, and texts, which never change."""
-
-    lab: LabContext
-    writer: Writer
-    counts: dict[int, tuple[float, int]] = field(default_factory=dict)
-    looked: dict[int, float] = field(default_factory=dict)
-    texts: OrderedDict[int, Texts] = field(default_factory=OrderedDict)
-    titles: dict[tuple[int, str, int], str] = field(default_factory=dict)
-
-    def close(self) -> None:
-        self.writer.close()
-
-    def read(self, session: Session, items: Sequence[int]) -> dict[int, Texts]:
-        lacking = [item for item in items if item not in self.texts]
-        if lacking:
-            self.texts |= queries.texts(session, lacking)
-        texts = {item: self.texts[item] for item in items}
-        while len(self.texts) > REMEMBERED:
-            self.texts.popitem(last=False)
-        return texts
-
-
-def annotation_service(lab: LabContext) -> AnnotationService:
-    """The lab's one desk, opened when it is first needed."""
-    return lab.service(AnnotationService, lambda: AnnotationService(lab, Writer(lab.database)))
-
-
 def state(lab: LabContext, annotator_id: int) -> dict[str, Any]:
     """What the page shows around its cards."""
     with lab.database.reading() as session:
-        annotator, _ = _known(session, annotator_id)
+        annotator, _ = _identify(session, annotator_id)
         plan = CampaignPlan(**annotator.plan)
         left = _left(annotation_service(lab), session, annotator)
         title = _title(annotation_service(lab), session, annotator)
@@ -115,11 +79,11 @@ def next_cards(
     """The next cards beside those that the browser has; with `cookie`, only to whom it belongs."""
     service = annotation_service(lab)
 
-    def assign_cards(session: Session) -> dict[str, Any]:
-        annotator, assignments = _known(session, annotator_id, None, lab, cookie)
+    def find_cards(session: Session) -> dict[str, Any]:
+        annotator, assignments = _identify(session, annotator_id, None, lab, cookie)
         return _next_cards(service, session, annotator, assignments, shown_keys, want, {})
 
-    return service.writer.submit(assign_cards, (annotator_id, None))
+    return service.writer.submit(find_cards, (annotator_id, None))
 
 
 def answer(
@@ -136,7 +100,7 @@ def answer(
     want = sent.get("want")
 
     def save_answer(session: Session) -> dict[str, Any]:
-        annotator, assignments = _known(session, annotator_id, key, lab, cookie)
+        annotator, assignments = _identify(session, annotator_id, key, lab, cookie)
         if isinstance(revision, bool) or not isinstance(revision, int) or not 0 <= revision <= LAST_REVISION or not key:
             raise LabError(f"An answer names its card by key and a revision from 0 to {LAST_REVISION:,}.")
         row = next((other for other in assignments if other.key == key), None)
@@ -181,7 +145,7 @@ def _answered(row: Assignment, ranking: Ranking) -> dict[str, Any]:
     }
 
 
-def _known(
+def _identify(
     session: Session,
     annotator_id: int,
     key: str | None = None,
@@ -250,89 +214,22 @@ def _next_cards(
         missing_cards = [(row.key, row.shown, row.item_id) for row in rows if row.key not in shown_keys]
         card_limit = min(want, MOST_AT_ONCE)
         if (new_count := min(card_limit - len(missing_cards), MOST_AT_ONCE - len(rows))) > 0:
-            new, counts = _new(service, session, annotator, plan, until, new_count)
+            new, counts = assign_cards(service, session, annotator, plan, until, new_count)
             missing_cards += new
             updates |= counts
         texts = service.read(session, [item for _, _, item in missing_cards[:card_limit]])
         cards = [_card(key, candidate_order, texts[item]) for key, candidate_order, item in missing_cards[:card_limit]]
     if updates:
-        queries.note(session, annotator.id, seen_at=records.now(), **updates)
+        queries.update_annotator(session, annotator.id, seen_at=records.now(), **updates)
     finished = updates.get("done", annotator.done) + updates.get("skipped", annotator.skipped)
+    assigned_count = updates.get("assigned", annotator.assigned)
     nothing = want > 0 and not cards and not shown_keys
     return {
         "cards": cards,
         "done": finished,
-        "left": 0 if nothing else _left(service, session, annotator, finished, updates.get("given", annotator.given)),
+        "left": 0 if nothing else _left(service, session, annotator, finished, assigned_count),
         "status": _status(annotator),
     }
-
-
-def _new(
-    service: AnnotationService, session: Session, annotator: QueryRow, plan: CampaignPlan, until: Any, count: int
-) -> tuple[list[tuple[str, list[int], int]], dict[str, Any]]:
-    """(key, shown, item) of new cards in the campaign's order, now and then an answered one with its sides swapped;
-    and what is to be noted of the annotator."""
-    if time.monotonic() - service.looked.get(annotator.campaign_id, 0.0) > LOOKED_FOR:
-        service.looked[annotator.campaign_id] = time.monotonic()
-        queries.expire(session, annotator.campaign_id, records.now(), plan.lease)
-    next_items = queries.next_items(session, annotator, count)
-    if not next_items and queries.expire(session, annotator.campaign_id, records.now(), plan.lease):
-        next_items = queries.next_items(session, annotator, count)
-    if not next_items:
-        return [], {}
-    earlier = queries.keys(session, [item.expired for item in next_items if item.expired is not None])
-    texts = service.read(session, [item.id for item in next_items])
-    cards: list[tuple[str, list[int], int]] = []
-    rows: list[dict[str, Any]] = []
-    used_items: list[QueryRow] = []
-    assigned_count = annotator.given
-    common = {"campaign_id": annotator.campaign_id, "annotator_id": annotator.id, "status": "held", "held_until": until}
-    for item in next_items:
-        if (
-            plan.repeats
-            and random.Random(f"{plan.seed} repeat {annotator.id} {assigned_count}").random() < plan.repeats
-        ):
-            again = [
-                row for row in queries.repeatable(session, annotator.id, APART) if row.item_id not in _items(cards)
-            ]
-            if again:
-                candidate_order = again[0].shown[::-1]
-                cards.append((uuid.uuid4().hex, candidate_order, again[0].item_id))
-                rows.append(
-                    {
-                        **common,
-                        "key": cards[-1][0],
-                        "item_id": again[0].item_id,
-                        "shown": candidate_order,
-                        "repeat": True,
-                    }
-                )
-                assigned_count += 1
-        if len(cards) < count:
-            used_items.append(item)
-            if item.expired is not None:
-                cards.append((earlier[item.expired].key, earlier[item.expired].shown, item.id))
-            else:
-                candidate_order = list(texts[item.id][1])
-                random.Random(f"{plan.seed} sides {item.id} {annotator.id}").shuffle(candidate_order)
-                cards.append((uuid.uuid4().hex, candidate_order, item.id))
-                rows.append(
-                    {**common, "key": cards[-1][0], "item_id": item.id, "shown": candidate_order, "repeat": False}
-                )
-                assigned_count += 1
-        if len(cards) >= count:
-            break
-    now = records.now()
-    blank = {"revision": -1, "created_at": now}
-    queries.give(
-        session, [{**row, **blank} for row in rows], [item.expired for item in used_items if item.expired], until
-    )
-    queries.fill(session, [item.id for item in used_items])
-    return cards, {"given": assigned_count, "cursor": max([annotator.cursor, *(item.place for item in used_items)])}
-
-
-def _items(cards: Sequence[tuple[str, list[int], int]]) -> set[int]:
-    return {item for _, _, item in cards}
 
 
 def _keep(
@@ -365,13 +262,13 @@ def _keep(
 
 
 def _settled(session: Session, row: QueryRow, new_answer: Answer) -> str:
-    """What becomes of the assignment, and of the item's room: an answer takes it, a skip gives it back."""
+    """What becomes of the assignment, and of the item's capacity: an answer takes it, a skip returns it."""
     counted_before = row.status in ("held", "done")
     if new_answer.skip:
         if counted_before and not row.repeat:
-            queries.give_room(session, row.item_id)
+            queries.return_capacity(session, row.item_id)
         return "skipped"
-    if counted_before or row.repeat or queries.take_room(session, row.item_id):
+    if counted_before or row.repeat or queries.take_capacity(session, row.item_id):
         return "done"
     return "surplus"
 
@@ -407,5 +304,5 @@ def _left(
         cached = (time.monotonic(), queries.open_items(session, annotator.campaign_id))
         service.counts[annotator.campaign_id] = cached
     finished_count = annotator.done + annotator.skipped if finished is None else finished
-    holding = max(0, (annotator.given if assigned_count is None else assigned_count) - finished_count)
+    holding = max(0, (annotator.assigned if assigned_count is None else assigned_count) - finished_count)
     return max(0, min(annotator.items - finished_count, cached[1] + holding))

@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback.masking import mask_names, pattern
 from genai_lab.services import feedback
-from genai_lab.services.feedback.ranking import AnnotationService
+from genai_lab.services.feedback.annotation_service import AnnotationService
 from genai_lab.views import View
 from storage import feedback as queries
 from storage.feedback_tables import Candidate, Item

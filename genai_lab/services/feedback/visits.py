@@ -24,8 +24,8 @@ from genai_lab.feedback.masking import Streamed, mask_names, pattern
 from genai_lab.models import Prompt, Request
 from genai_lab.services import generation, models, packing
 from genai_lab.services.feedback import links
+from genai_lab.services.feedback.annotation_service import annotation_service
 from genai_lab.services.feedback.demos import DemoView, show
-from genai_lab.services.feedback.ranking import annotation_service
 from storage import demos as queries
 from storage.feedback_tables import Annotator
 

@@ -11,8 +11,8 @@ from storage.feedback_tables import Annotator, Campaign, Item
 
 
 def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, RankingTask, Sequence[int]]]) -> None:
-    """The votes of imported items: (item id, task, ids of its candidates) each. They take the items' room, and
-    more than there is where they are more than the overlap: room below 0 keeps a wider overlap exact.
+    """The votes of imported items: (item id, task, ids of its candidates) each. They take capacity, and more
+    than there is where they are more than the overlap: a capacity below 0 keeps a wider overlap exact.
     """
     voted = [(item, task, candidate_ids) for item, task, candidate_ids in rows if task.votes]
     if not voted:
@@ -24,7 +24,7 @@ def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, RankingTask,
         for name, groups in task.votes:
             person = people[name]
             person.done += 1
-            person.given += 1
+            person.assigned += 1
             assignments.append(
                 {
                     "campaign_id": campaign.id,
@@ -40,7 +40,7 @@ def add(session: Any, campaign: Campaign, rows: Sequence[tuple[int, RankingTask,
             )
             answers.append([[candidate_ids[index] for index in group] for group in groups])
         row = session.get_one(Item, item)
-        row.room -= len(task.votes)
+        row.capacity -= len(task.votes)
     queries.add_answers(session, assignments, answers)
 
 
