@@ -1,5 +1,6 @@
 """One open database: migrations, and `session()` as one transaction."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from sqlalchemy.pool import StaticPool
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+REVISION = re.compile(r"^revision\b.*?['\"](\w+)['\"]", re.MULTILINE)
+FOLLOWED = re.compile(r"^down_revision\b.*?['\"](\w+)['\"]", re.MULTILINE)
 
 
 class OtherVersion(Exception):
@@ -58,7 +61,7 @@ class Database:
 
         Alembic, whose import takes longer than most commands, is left alone where there is nothing to do.
         """
-        if self._revision() == max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")):
+        if self._revision() == newest_revision():
             return
         from alembic import command
         from alembic.config import Config
@@ -106,6 +109,13 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def newest_revision() -> str:
+    """The migration that no other one follows, read from the files without importing Alembic."""
+    texts = [path.read_text(encoding="utf-8") for path in (MIGRATIONS / "versions").glob("[0-9]*.py")]
+    revisions, followed = ({name for text in texts for name in kind.findall(text)} for kind in (REVISION, FOLLOWED))
+    return max(revisions - followed)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ class Model(Row):
     made_by_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
     archived_at: Mapped[datetime | None]
 
-    __table_args__ = (CheckConstraint("role IN ('generate', 'reward', 'classify')", name="role"),)
+    __table_args__ = (CheckConstraint("role IN ('generate', 'reward', 'classify', 'embed')", name="role"),)
 
 
 class Run(OwnedRow):

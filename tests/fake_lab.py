@@ -17,7 +17,7 @@ from genai_lab.context import LabContext
 from genai_lab.services import models
 
 # One model of each kind, by the names under which they are known without being added.
-FAKES = ("fake", "fake-completion", "fake-seq2seq", "fake-classifier", "fake-reward")
+FAKES = ("fake", "fake-completion", "fake-seq2seq", "fake-classifier", "fake-reward", "fake-embedder")
 
 
 def open_fake_lab(home: Path, **settings: Any) -> LabContext:

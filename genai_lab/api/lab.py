@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from genai_lab.api.training import Runs, Studies, TrainingRun
     from genai_lab.models import Prompt
     from genai_lab.services.backup import Backup
+    from genai_lab.services.embedding import Embedded
     from genai_lab.services.lineage import Lineage
     from genai_lab.training import TrainingPlan
 
@@ -295,6 +296,17 @@ class Lab:
             self.context, preferences, base, objective=objective, method=method, max_steps=max_steps, votes=votes,
             name=name, **settings,
         )  # fmt: skip
+
+    def embed(self, texts: "str | Sequence[str]", model: Any = "") -> "Embedded":
+        """A vector of each text, `.vectors` (n, d) in float32, by an encoder of the catalogue.
+
+        Without a model the first embedder of the catalogue. Vectors are stored by text and model hash.
+        """
+        from genai_lab.api.base import name_of
+        from genai_lab.services import embedding
+
+        several = [texts] if isinstance(texts, str) else list(texts)
+        return embedding.embed(self.context, several, name_of(model))
 
     def score(self, model: Any, prompts: Sequence[str], completions: Sequence[str]) -> list[float]:
         """The reward of each completion of its prompt."""

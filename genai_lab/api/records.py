@@ -33,7 +33,7 @@ class Models:
         return models.show(self.context, name)
 
     def list(self, *, archived: bool = False, role: str | None = None) -> "Table[ModelView]":
-        """Models in use, or the archived ones; `role` is generate, classify or reward."""
+        """Models in use, or the archived ones; `role` is generate, classify, reward or embed."""
         from genai_lab.services import models
 
         return Table(models.catalogue(self.context, archived=archived, role=role), _model_summary)

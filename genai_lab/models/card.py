@@ -11,7 +11,7 @@ from genai_lab.models.checks import size_text
 CACHED = 8192
 Family = Literal["decoder-only", "encoder-decoder", "classifier", "encoder", "endpoint"]
 Mode = Literal["completion", "chat", "text-to-text"]
-Role = Literal["generate", "reward", "classify"]
+Role = Literal["generate", "reward", "classify", "embed"]
 
 
 @dataclass(frozen=True)

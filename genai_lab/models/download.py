@@ -92,6 +92,7 @@ class _Fetching:
     def file(self, client: httpx.Client, file: HubFile, folder: Path) -> None:
         """One file, going on at what is there; a broken connection is tried again, from where it broke."""
         part, retries = folder / f"{file.name}.part", RETRIES
+        part.parent.mkdir(exist_ok=True)
         while True:
             before = _size(part)
             try:

@@ -2,7 +2,7 @@
 
 It keeps the whole contract of a real one: tokens that make up the text again, probabilities before and after every
 logits processor, logits, stop strings, several completions, continuing from tokens, cancelling. It is not listed in the
-catalogue; whoever names it (`fake`, `fake-completion`, `fake-seq2seq`, `fake-classifier`, `fake-reward`) gets it. A
+catalogue; whoever names it (`fake`, `fake-completion`, `fake-seq2seq`, `fake-classifier`, `fake-reward`, `fake-embedder`) gets it. A
 script decides what it answers: `fake:{"answers": {"capital of France": "Paris"}}`.
 """
 
@@ -13,19 +13,23 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
+import numpy as np
+
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import BACKENDS, Backend, Card, Family, Generator, Options, Prompt, Request, Role, Source, Stream
 from genai_lab.models.fake_stream import FakeStream, Script, rendered
 from genai_lab.models.fake_tokens import VOCABULARY, token_text, tokenize
-from genai_lab.models.scorer import LogProbability, PromptLike, Scorer
+from genai_lab.models.scorer import LogProbability, PromptLike, Scorer, Vectors
 from genai_lab.settings import check_settings, read_settings, setting
 
+DIMENSIONS = 64
 FAMILIES: dict[str, tuple[Role, Family, bool]] = {
     "chat": ("generate", "decoder-only", True),
     "completion": ("generate", "decoder-only", False),
     "seq2seq": ("generate", "encoder-decoder", False),
     "classifier": ("classify", "classifier", False),
     "reward": ("reward", "classifier", False),
+    "embedder": ("embed", "encoder", False),
 }
 
 
@@ -174,6 +178,20 @@ class FakeScorer(Scorer):
         if self.card.role != "reward":
             return super().rewards(prompts, completions)
         return [self._number(f"{prompt}|{text}", text) for prompt, text in zip(prompts, completions, strict=True)]
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Words counted at 64 places that follow from the words, normalised: texts that share words are near."""
+        if self.card.role != "embed":
+            return super().embed(texts)
+        vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
+            for word in text.lower().split() or [""]:
+                vector[crc32(word.encode("utf-8", "replace")) % DIMENSIONS] += 1.0
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    @property
+    def vector_signature(self) -> str:
+        return "counted words" if self.card.role == "embed" else ""
 
     def _number(self, key: str, text: str) -> float:
         """From 0 to 1."""

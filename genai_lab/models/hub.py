@@ -25,6 +25,7 @@ from genai_lab.models.inspect import (
     role_of,
 )
 from genai_lab.models.local import FolderBackend
+from genai_lab.models.pooling import MODULES, POOLING_FILES
 from genai_lab.models.sizing import estimate_memory, load_dtype
 
 ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
@@ -32,6 +33,7 @@ PAGE = re.compile(rf"https?://(?:huggingface\.co|hf\.co)/(?P<repo>{ID.pattern})(
 REVISION = re.compile(r"[\w./-]{1,120}")
 SHA = re.compile(r"[0-9a-f]{40}")
 TEXTS = re.compile(r"(README\.md|LICEN[SC]E.*|config\.json|model.*\.safetensors|model.*\.safetensors\.index\.json)")
+PART = re.compile(r"\d{1,2}_[A-Za-z]{1,30}/config\.json")  # of a sentence-transformers folder
 SAFE = re.compile(r"[\w][\w.-]{0,200}")
 
 
@@ -219,8 +221,11 @@ def _wanted(siblings: list[Any], repo: str) -> tuple[HubFile, ...]:
         raise ModelError(f"{repo} has no safetensors weights of a transformers model; choose another.")
     if "model.safetensors" in weights and "model.safetensors.index.json" not in by_name:
         weights = ["model.safetensors"]
-    names = {n for n in by_name if SAFE.fullmatch(n) and (n in TOKENIZER_FILES or TEXTS.fullmatch(n))}
+    texts = TOKENIZER_FILES | set(POOLING_FILES)
+    names = {n for n in by_name if SAFE.fullmatch(n) and (n in texts or TEXTS.fullmatch(n))}
     names = {n for n in names if n not in safetensors} | set(weights)
+    if MODULES in names:
+        names |= {n for n in by_name if PART.fullmatch(n)}
     return tuple(_file(by_name[name], repo) for name in sorted(names))
 
 

@@ -7,13 +7,14 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.hashing import AT_ONCE, digests
-from genai_lab.models import Card, Family, Options, Source, sizing
+from genai_lab.models import Card, Family, Options, Role, Source, sizing
 from genai_lab.models.chat import check_template, stored_template
 from genai_lab.models.checks import DTYPES, Tensor, read_json, safetensors_header, weight_files
+from genai_lab.models.pooling import is_sentence_model, pooling_files, read_pooling
 from genai_lab.models.sizing import SIZES, load_dtype
 from genai_lab.provenance import content_hash
 
@@ -22,7 +23,9 @@ FAMILIES: dict[str, Family] = {
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": "encoder-decoder",
     "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES": "classifier",
     "MODEL_FOR_MASKED_LM_MAPPING_NAMES": "encoder",
+    "MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES": "encoder",
 }
+SEEN_ENCODERS = ("clip_text_model", "emu3", "mllama", "molmo2_text", "tipsv2_text_model", "llama4")  # of images
 SENSES = ("vision_config", "audio_config", "image_size", "num_mel_bins", "audio_encoder_config", "thinker_config")
 TOKENIZERS = (
     {"tokenizer.json"}, {"tokenizer.model"}, {"spiece.model"}, {"sentencepiece.bpe.model"}, {"source.spm"},
@@ -58,6 +61,8 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
     # A starter's template is the lab's own and needs no look, nor the process that takes it.
     if template and not completes and (unreadable := check_template(template, folder)):
         template, about = "", f"Completion only: its chat template {unreadable}. {about}".strip()
+    if is_sentence_model(folder):
+        _check_sentence_model(folder, family, name)
     size = sizing.estimate_memory(
         config, family, parameters, room, load_dtype(options, stored, family), options, folder
     )
@@ -83,6 +88,16 @@ def inspect_folder(folder: Path, name: str, source: Source, options: Options) ->
     )
 
 
+def _check_sentence_model(folder: Path, family: Family, name: str) -> None:
+    """Raises ModelError for a folder of sentence-transformers whose vectors the lab does not compute."""
+    if family != "encoder":
+        raise ModelError(
+            f"{name} embeds texts with a model that is {family}; the lab computes vectors of encoders alone, such as "
+            "MiniLM."
+        )
+    read_pooling(folder)
+
+
 def hash_of(files: list[Path], folder: Path, options: Options) -> str | None:
     """The content's hash; None where counting it would keep a user waiting, unless `hash_all` is set."""
     store = digests(options.hashes)
@@ -91,11 +106,13 @@ def hash_of(files: list[Path], folder: Path, options: Options) -> str | None:
     return content_hash(files, folder, store)
 
 
-def role_of(family: Family, config: dict[str, Any]) -> Literal["generate", "reward", "classify"]:
-    """A classifier with one output gives a reward: a share of one class would always be 1."""
+def role_of(family: Family, config: dict[str, Any]) -> Role:
+    """A classifier with one output gives a reward: a share of one class would always be 1. An encoder embeds."""
     if family not in ("classifier", "encoder"):
         return "generate"
-    return "reward" if family == "classifier" and len(config.get("id2label") or "ab") == 1 else "classify"
+    if family == "encoder":
+        return "embed"
+    return "reward" if len(config.get("id2label") or "ab") == 1 else "classify"
 
 
 def quick_check(folder: Path) -> None:
@@ -151,6 +168,8 @@ def known_classes() -> tuple[dict[str, Family], dict[str, str]]:
     # In this order: some that generate are listed as masked language models too.
     for table, family in FAMILIES.items():
         for kind, classes in tables[table]:
+            if kind in SEEN_ENCODERS and table == "MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES":
+                continue
             for name in [classes] if isinstance(classes, str) else classes:
                 families.setdefault(name, family)
                 by_type.setdefault(kind, name)
@@ -230,7 +249,8 @@ def _starter_template() -> bytes:
 
 def hashed_files(folder: Path, weights: tuple[Path, ...]) -> list[Path]:
     names = TOKENIZER_FILES | {"config.json", "adapter_config.json", f"{weights[0].stem}.safetensors.index.json"}
-    return [*weights, *(path for path in folder.iterdir() if path.name in names and path not in weights)]
+    others = (path for path in folder.iterdir() if path.name in names and path not in weights)
+    return [*weights, *others, *pooling_files(folder)]
 
 
 def _readme(folder: Path) -> tuple[str, str | None]:

@@ -23,10 +23,13 @@ class FolderBackend(Backend):
         return load_folder(card, options)
 
     def load_scorer(self, card: Card, options: Options) -> Scorer:
+        from genai_lab.models.embedder import Embedder
         from genai_lab.models.reward_model import RewardModel
         from genai_lab.models.text_scorer import TextScorer
         from genai_lab.models.transformers import choose_device
 
+        if card.family == "encoder":
+            return Embedder(card, choose_device(options.device))
         return RewardModel(card, choose_device(options.device)) if card.role == "reward" else TextScorer(card)
 
 

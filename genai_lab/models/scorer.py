@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from genai_lab.errors import ModelError
 from genai_lab.models.card import Card
 
+Vectors = NDArray[np.float32]
 PromptLike = str | Sequence[Mapping[str, Any]]  # a prompt, or the messages of one
 
 
@@ -43,6 +47,15 @@ class Scorer:
     def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
         """The reward of each completion of its prompt, in order, without unit."""
         raise ModelError(f"{self.card.name} is no reward model; choose one, or train one on preferences.")
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """A vector of each text in order, (n, d)."""
+        raise ModelError(f"{self.card.name} gives no vectors of texts; choose an encoder, such as MiniLM.")
+
+    @property
+    def vector_signature(self) -> str:
+        """What decides a vector beside the weights, in words."""
+        return ""
 
     def close(self) -> None:
         """Frees the memory."""

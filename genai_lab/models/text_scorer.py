@@ -5,13 +5,16 @@ from typing import Any
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
+from genai_lab.models.embedder import pooled_vectors
 from genai_lab.models.loading import reading_weights
-from genai_lab.models.scorer import LogProbability, Scorer
+from genai_lab.models.pooling import Pooling
+from genai_lab.models.scorer import LogProbability, Scorer, Vectors
 from genai_lab.models.tokenizer_panics import clear_panics
 from genai_lab.models.transformers import bytes_of
 
 BATCH = 32
 LOGITS = 2**26
+MEAN = Pooling()
 WRONG = ("toxic", "toxicity", "offensive", "hate", "abusive", "label_1", "1")
 
 
@@ -94,6 +97,16 @@ class TextScorer(Scorer):
             for index, value in zip(places, self._batch(texts, inputs, places), strict=True):
                 results[index] = value
         return results
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """The mean of a classifier's token vectors before its head, normalised."""
+        if self.card.family != "classifier":
+            return super().embed(texts)
+        return pooled_vectors(self._module.base_model, self._tokenizer, texts, MEAN, self._longest)
+
+    @property
+    def vector_signature(self) -> str:
+        return MEAN.signature
 
     def close(self) -> None:
         self._module = None

@@ -1,11 +1,10 @@
 """What a base is loaded as: which class, with which settings, and how the catalogue calls the tuned model."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
+from genai_lab.models import Role
 from genai_lab.training.plan import Architecture
-
-Role = Literal["generate", "reward", "classify"]
 
 
 class LanguageModel:
@@ -34,7 +33,8 @@ class LanguageModel:
         return base
 
     def role(self, base: str) -> Role:
-        return "classify" if self.family(base) in ("classifier", "encoder") else "generate"
+        roles: dict[str, Role] = {"classifier": "classify", "encoder": "embed"}
+        return roles.get(self.family(base), "generate")
 
     def memory_family(self, architecture: Architecture) -> str:
         """Which batches the memory plan feeds it with (`memory.batch_of`)."""

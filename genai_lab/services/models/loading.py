@@ -38,7 +38,8 @@ def load(lab: "LabContext", name: str) -> Generator:
     view = show(lab, name)
     check_ready(view)
     if view.card.role != "generate":
-        raise ModelError(f"{name} classifies texts and cannot generate; choose a model that generates.")
+        does = "embeds" if view.card.role == "embed" else "classifies"
+        raise ModelError(f"{name} {does} texts and cannot generate; choose a model that generates.")
     card = with_hash(lab, view.card)
     base = _base(lab, card)
     return lab.models.acquire(card, None if base is None else with_hash(lab, base))
