@@ -32,22 +32,22 @@ class VectorStore:
 
     def find(self, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The vectors that are there, by text."""
-        found: dict[str, NDArray[np.float32]] = {}
+        vectors: dict[str, NDArray[np.float32]] = {}
         if not self._path.is_file():
-            return found
+            return vectors
         by_digest = {_digest(text): text for text in texts}
         digests = list(by_digest)
-        with self._open() as connection:
+        with self._warning(), self._open() as connection:
             for start in range(0, len(digests), AT_ONCE):
                 part = digests[start : start + AT_ONCE]
                 query = f"SELECT text, vector FROM vectors WHERE model = ? AND text IN ({', '.join('?' * len(part))})"
                 for digest, vector in connection.execute(query, (self._model, *part)):
-                    found[by_digest[digest]] = np.frombuffer(vector, np.float32)
-        return found
+                    vectors[by_digest[digest]] = np.frombuffer(vector, np.float32)
+        return vectors
 
     def add(self, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         rows = [(self._model, _digest(text), vector.astype(np.float32).tobytes()) for text, vector in vectors.items()]
-        with self._open() as connection, connection:
+        with self._warning(), self._open() as connection, connection:
             connection.executemany("INSERT OR IGNORE INTO vectors (model, text, vector) VALUES (?, ?, ?)", rows)
             [count] = connection.execute("SELECT count(*) FROM vectors").fetchone()
             if count > MOST_ROWS:
@@ -56,11 +56,15 @@ class VectorStore:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, timeout=10)) as connection:
+            self._path.chmod(0o600)
+            connection.execute(TABLE)
+            yield connection
+
+    @contextmanager
+    def _warning(self) -> Iterator[None]:
         try:
-            with closing(sqlite3.connect(self._path, timeout=10)) as connection:
-                self._path.chmod(0o600)
-                connection.execute(TABLE)
-                yield connection
+            yield
         except (sqlite3.Error, OSError) as problem:
             log.warning("vectors are neither read from nor kept in %s: %s", self._path, problem)
 

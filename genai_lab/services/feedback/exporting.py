@@ -1,4 +1,4 @@
-"""What leaves a campaign: preference pairs as a dataset version with lineage, or as files; rankings as they are."""
+"""What leaves a campaign: pairs or labels as a dataset version with lineage, or as files; rankings as they are."""
 
 import csv
 import json
@@ -13,6 +13,7 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError
+from genai_lab.feedback.labels import Label, labels_of, majority_labels
 from genai_lab.feedback.pairs import FORMS, VOTES, Pair, aggregate_pairs, format_pair, pairs_of
 from genai_lab.files import atomic_write
 from genai_lab.services import datasets, feedback
@@ -24,11 +25,16 @@ from storage.tables import RunInput
 
 RATIOS = (0.7, 0.1, 0.2)
 FILES = ("jsonl", "csv")
+CONTENTS = ("pairs", "labels", "rankings")
+MAPPINGS = {
+    "pairs": {"input": ["prompt"], "chosen": ["chosen"], "rejected": ["rejected"]},
+    "labels": {"input": ["prompt"], "reference": ["completion"], "label": ["label"]},
+}
 
 
 @dataclass(frozen=True)
 class Exported(View):
-    """A file of so many lines; pairs are kept under `dataset` (NAME@VERSION) too, which has the lineage."""
+    """A file of so many lines; pairs and labels are kept under `dataset` (NAME@VERSION) too, which has the lineage."""
 
     path: Path
     rows: int
@@ -73,8 +79,7 @@ def _counted(lab: LabContext, view: feedback.CampaignView) -> _Votes:
 
 
 def _pairs(view: feedback.CampaignView, counted: _Votes, votes: str) -> list[Pair]:
-    if votes not in VOTES:
-        raise BadSetting("votes", votes, f"one of {', '.join(VOTES)}")
+    check_choice("votes", votes, VOTES)
     rows = [
         (vote.item, vote.groups, counted.people[vote.annotator], vote.ranking)
         for vote in counted.answers
@@ -99,41 +104,89 @@ def _pairs(view: feedback.CampaignView, counted: _Votes, votes: str) -> list[Pai
     return pairs
 
 
-def to_dataset(
-    lab: LabContext, campaign: int | str, *, votes: str = "kept", name: str = "", seed: int = 0
-) -> datasets.VersionView:
-    """The pairs as a new dataset version, split by prompt; its run reads the campaign's, so that a walk leads back.
+def labels(lab: LabContext, campaign: int | str, votes: str = "kept") -> list[Label]:
+    """Every completion that an answer calls good or bad by itself, without pairing it with another.
 
-    The same votes give the same version again.
+    "Both bad" labels both; a tie says nothing about either and gives none. With `votes` "majority" annotators of a
+    completion are aggregated. Where the lead has decided, that counts alone.
     """
-    return _kept(lab, campaign, votes, name, seed)[0]
+    view = feedback.show(lab, campaign)
+    return _labels(view, _counted(lab, view), votes)
 
 
-def _kept(
-    lab: LabContext, campaign: int | str, votes: str, name: str = "", seed: int = 0
+def _labels(view: feedback.CampaignView, counted: _Votes, votes: str) -> list[Label]:
+    check_choice("votes", votes, VOTES)
+    rows = [
+        (vote.item, vote.groups, vote.both_bad, counted.people[vote.annotator], vote.ranking)
+        for vote in counted.answers
+    ]
+    rows += [(item, groups, False, "lead", 0) for item, groups in counted.decided.items()]
+    result = []
+    for number, groups, both_bad, annotator, ranking in rows:
+        item = counted.items[number]
+        candidates = {candidate.id: candidate for candidate in item.candidates}
+        result += [
+            Label(
+                item.prompt, candidates[place].text, good, item.id, annotator, view.plan.criterion,
+                candidates[place].system, ranking,
+            )
+            for place, good in labels_of(groups, both_bad)
+        ]  # fmt: skip
+    return majority_labels(result) if votes == "majority" else result
+
+
+def to_dataset(
+    lab: LabContext,
+    campaign: int | str,
+    *,
+    votes: str = "kept",
+    content: str = "pairs",
+    name: str = "",
+    seed: int = 0,
+) -> datasets.VersionView:
+    """The pairs, or with `content` "labels" the labelled completions, as a new dataset version, split by prompt.
+
+    Its run reads the campaign's, so that a walk leads back: version, run and what it read are one transaction. The same
+    votes give the same version again.
+    """
+    return _version(lab, campaign, votes, content, name, seed)[0]
+
+
+def _version(
+    lab: LabContext, campaign: int | str, votes: str, content: str = "pairs", name: str = "", seed: int = 0
 ) -> tuple[datasets.VersionView, list[dict[str, Any]]]:
     """The version, and its rows."""
+    check_choice("content", content, tuple(MAPPINGS))
     view = feedback.show(lab, campaign)
     counted = _counted(lab, view)
-    rows = [asdict(pair) for pair in _pairs(view, counted, votes)]
-    if not rows:
-        raise LabError(f"{view.name} has no pairs yet: nobody has put one candidate before another.")
     source = {"kind": "campaign", "campaign": view.id, "name": view.name, "votes": votes, "through": counted.through}
+    if content == "labels":
+        rows = [asdict(label) for label in _labels(view, counted, votes)]
+        source["content"] = content
+    else:
+        rows = [asdict(pair) for pair in _pairs(view, counted, votes)]
+    if not rows:
+        raise LabError(f"{view.name} has no {content} yet: nobody has put one candidate before another.")
     version = datasets.import_rows(
         lab,
         rows,
-        name or _name(view.name),
+        name or _name(view.name, content),
         source | {"decided": {str(item): groups for item, groups in counted.decided.items()}},
-        mapping={"input": ["prompt"], "chosen": ["chosen"], "rejected": ["rejected"]},
+        mapping=MAPPINGS[content],
         split=SplitPlan("group", RATIOS, "prompt", seed),
         inputs=[RunInput(role="campaign", source_run_id=view.run)],
     )
     return version, rows
 
 
-def _name(campaign: str) -> str:
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise BadSetting(name, value, f"one of {', '.join(choices)}")
+
+
+def _name(campaign: str, content: str) -> str:
     stem = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in campaign).strip("-.")
-    return f"{stem or 'campaign'}-pairs"[:100]
+    return f"{stem or 'campaign'}-{content}"[:100]
 
 
 def export(
@@ -146,23 +199,23 @@ def export(
     what: str = "pairs",
     name: str = "",
 ) -> Exported:
-    """Writes pairs in one of TRL's forms, or rankings as they were given, as .jsonl or .csv.
+    """Writes pairs in one of TRL's forms, labels as {prompt, completion, label}, or rankings as given: .jsonl or .csv.
 
-    Pairs become a dataset version first (called `name`), so that what learns from them can be walked back.
+    Pairs and labels become a dataset version first (called `name`), so that what learns from them can be walked back.
     """
     kind = path.suffix.lstrip(".").lower()
     if kind not in FILES:
         raise LabError(f"{path.name} must end in .jsonl or .csv, so that its form is known.")
-    if what not in ("pairs", "rankings"):
-        raise BadSetting("what", what, "pairs or rankings")
-    if form not in FORMS:
-        raise BadSetting("form", form, f"one of {', '.join(FORMS)}")
+    check_choice("what", what, CONTENTS)
+    check_choice("form", form, FORMS)
     dataset = ""
     if what == "rankings":
         rows = list(rankings(lab, campaign))
     else:
-        version, pair_rows = _kept(lab, campaign, votes, name)
-        dataset, rows = version.name, [format_pair(row, form) for row in pair_rows]
+        version, rows = _version(lab, campaign, votes, what, name)
+        dataset = version.name
+        if what == "pairs":
+            rows = [format_pair(row, form) for row in rows]
     try:
         with atomic_write(path) as draft:
             _write(rows, draft, kind)
@@ -183,7 +236,7 @@ def export_file(
                 file.unlink(missing_ok=True)
     folder = root / uuid.uuid4().hex
     folder.mkdir(parents=True)
-    path = folder / f"{_name(view.name).removesuffix('-pairs')}-{what}.{kind}"
+    path = folder / f"{_name(view.name, what)}.{kind}"
     return export(lab, view.id, path, form=form, votes=votes, what=what)
 
 
