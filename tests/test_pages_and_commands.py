@@ -50,7 +50,7 @@ ACTIONS = {
     "training.studies.shots_against_tuning": "study shots",
     "training.studies.forgetting": "study forgetting",
     "training.studies.gate": "study gate",
-    "training.reward_studies.resolve_default": "reward train",
+    "feedback.campaign_models.train": "reward train",
     "feedback.campaign_models.before_and_after": "feedback blind-compare",
     "feedback.sources.from_runs": "feedback create",
     "feedback.sources.from_file": "feedback import",
@@ -95,7 +95,7 @@ VERBS = {
     "generate", "give_up", "invite", "keep", "make", "merge", "move", "name_systems", "promote", "rank", "rate",
     "rename", "renew", "replay", "rerun", "restore", "resume", "retry", "run", "run_cells", "run_models", "save",
     "save_preset", "shots_against_tuning", "split_again", "start", "start_download", "start_gated", "start_many",
-    "start_profile", "study", "sweep", "tag", "undecide", "undelete_runs", "unload", "untag", "without_bad",
+    "start_profile", "study", "sweep", "tag", "train", "undecide", "undelete_runs", "unload", "untag", "without_bad",
     "cancel_download",
 }  # fmt: skip
 

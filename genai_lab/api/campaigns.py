@@ -1,7 +1,6 @@
 """Human feedback: campaigns, annotators, rankings, preferences; demos whose votes land in a campaign."""
 
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from genai_lab.api.base import Future, Table, name_of, names_of
 from genai_lab.api.datasets import Dataset, Datasets
 from genai_lab.api.templates import Templates
-from genai_lab.api.training import Runs, Study, TrainingRun, preference_plan
+from genai_lab.api.training import Runs, Study, TrainingRun
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CRITERIA, CampaignPlan
-from genai_lab.services import feedback, jobs, models
+from genai_lab.services import feedback, jobs
 from genai_lab.services.feedback import (
     campaign_models,
     demos,
@@ -25,6 +24,7 @@ from genai_lab.services.feedback import (
     sources,
     systems,
 )
+from genai_lab.services.training import reward_studies
 
 if TYPE_CHECKING:
     from genai_lab.services.feedback import CampaignView
@@ -107,6 +107,11 @@ class Campaign(Future):
         """Its pairs as a dataset version: a pair for each vote ("kept") or aggregated by item ("majority")."""
         return Dataset(self.context, exporting.to_dataset(self.context, self.id, votes=votes, name=name))
 
+    def labels(self, votes: str = "kept", name: str = "") -> Dataset:
+        """Its votes as labels of single completions, as KTO reads them: a tie gives none, "both bad" one for each."""
+        version = exporting.to_dataset(self.context, self.id, votes=votes, content="labels", name=name)
+        return Dataset(self.context, version)
+
     def rankings(self) -> Table[dict[str, Any]]:
         """Every answer as it was given."""
         return Table(exporting.rankings(self.context, self.id))
@@ -114,7 +119,7 @@ class Campaign(Future):
     def export(
         self, path: str | Path, *, form: str = "explicit", votes: str = "kept", what: str = "pairs", name: str = ""
     ) -> "Exported":
-        """Writes pairs in one of TRL's forms, or rankings, as .jsonl or .csv."""
+        """Writes `what` (pairs in one of TRL's forms, labels or rankings) as .jsonl or .csv."""
         return exporting.export(self.context, self.id, Path(path), form=form, votes=votes, what=what, name=name)
 
     def name_systems(self, names: Mapping[str, str]) -> "Campaign":
@@ -127,7 +132,7 @@ class Campaign(Future):
         return train_reward(self.context, self, base, **settings)
 
     def tune_policy(self, base: Any, **settings: Any) -> TrainingRun:
-        """A policy tuned on its pairs by DPO."""
+        """A policy tuned on its pairs by DPO, or on its labels with objective="kto"."""
         return tune_policy(self.context, self, base, **settings)
 
     def learning_curve(self) -> Study:
@@ -325,7 +330,7 @@ def tune_policy(
     name: str = "",
     **settings: Any,
 ) -> TrainingRun:
-    """A policy tuned on the pairs of a campaign, a dataset or rows."""
+    """A policy tuned on the votes of a campaign, a dataset or rows, as the objective reads them."""
     return _train(context, preferences, base, objective, method, max_steps, votes, name, settings)
 
 
@@ -340,20 +345,15 @@ def _train(
     name: str,
     settings: Mapping[str, Any],
 ) -> TrainingRun:
+    chosen: dict[str, Any] = {
+        "objective": objective, "method": method, "steps": max_steps, "name": name, "settings": settings
+    }  # fmt: skip
     if isinstance(preferences, Campaign):
-        name = name or _free_name(context, preferences.name, "reward" if objective == "reward" else objective)
-        preferences = preferences.preferences(votes)
-    dataset = Datasets(context).load(preferences).name
-    plan = preference_plan(context, dataset, base, objective=objective, method=method, max_steps=max_steps, **settings)
-    return Runs(context).start(plan, name=name)
-
-
-def _free_name(context: LabContext, campaign: str, suffix: str) -> str:
-    """A free name that tells what a model learned from."""
-    stem = re.sub(r"[^\w.-]+", "-", campaign).strip("-._")[:80] or "campaign"
-    used = {view.card.name for archived in (False, True) for view in models.catalogue(context, archived=archived)}
-    names = itertools.chain([f"{stem}-{suffix}"], (f"{stem}-{suffix}-{number}" for number in itertools.count(2)))
-    return next(name for name in names if name not in used)
+        started = campaign_models.train(context, preferences.id, name_of(base), votes=votes, **chosen)
+    else:
+        dataset = Datasets(context).load(preferences).name
+        started = reward_studies.start_default(context, dataset, name_of(base), **chosen)
+    return Runs(context).get(started.run_id)
 
 
 def _default_name(question: str, runs: Sequence[Any], file: str | Path, dataset: Any) -> str:

@@ -289,7 +289,7 @@ class Lab:
         name: str = "",
         **settings: Any,
     ) -> "TrainingRun":
-        """A policy tuned on the same pairs by DPO."""
+        """A policy tuned on the same pairs by DPO, or on labels of single completions with objective="kto"."""
         from genai_lab.api.campaigns import tune_policy
 
         return tune_policy(

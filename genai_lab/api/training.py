@@ -1,7 +1,6 @@
 """Fine-tuning: plans from keywords, runs to follow, studies of several runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
 from genai_lab.api.base import Future, Handle, Table, name_of, names_of, wait_for_job
@@ -12,10 +11,8 @@ from genai_lab.context import LabContext
 from genai_lab.services import lineage, training
 from genai_lab.services.training import batch_preview as previewing
 from genai_lab.services.training import reward_studies, studies, study_results
-from genai_lab.settings import fields_of
-from genai_lab.training import DatasetSpec, Training, TrainingPlan
-from genai_lab.training.methods import METHODS
-from genai_lab.training.objectives import OBJECTIVES
+from genai_lab.services.training.plan_settings import by_owner
+from genai_lab.training import DatasetSpec, TrainingPlan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -277,46 +274,10 @@ def plan_of(
         else {"dataset": Datasets(context).load(part).name, "templates": list(templates)}
         for part in datasets
     ]
-    values = _by_owner(settings, objective, method)
+    values = by_owner(settings, objective, method)
     return TrainingPlan.from_dict(
         {"model": name_of(model), "data": parts, "objective": objective, "method": method, **values}
     )
-
-
-def _by_owner(settings: Mapping[str, Any], objective: str, method: str) -> dict[str, Any]:
-    """Settings below the part of the plan that has them: the plan itself, the training, the method, the objective."""
-    owners = {"method_settings": METHODS.get(method).settings, "objective_settings": OBJECTIVES.get(objective).settings}
-    values: dict[str, Any] = {"training": {}, "method_settings": {}, "objective_settings": {}}
-    own_names = {item.name for item in fields(TrainingPlan)} - set(values)
-    for name, value in settings.items():
-        owner = next((owner for owner, kind in owners.items() if name in _names(kind)), "training")
-        if name in values:
-            values[name].update(value)
-        elif name in own_names:
-            values[name] = value
-        else:
-            values["training" if name in _names(Training) else owner][name] = value
-    return values
-
-
-def _names(kind: type) -> set[str]:
-    """Every name that is read as a field of a settings dataclass."""
-    return {name for item in fields_of(kind) for name in item.names}
-
-
-def preference_plan(
-    context: LabContext, dataset: str, base: Any, *, objective: str, method: str, max_steps: int, **settings: Any
-) -> TrainingPlan:
-    """A plan that suits a base and pairs, with the given settings in place of its own."""
-    resolved = reward_studies.resolve_default(context, dataset, name_of(base), method, max_steps, objective)
-    values = resolved.plan.as_dict()
-    chosen = _by_owner(settings, objective, method)
-    for owner in ("training", "method_settings", "objective_settings"):
-        names = (
-            {alias: item.name for item in fields_of(Training) for alias in item.names} if owner == "training" else {}
-        )
-        values[owner] = {**values[owner], **{names.get(name, name): value for name, value in chosen.pop(owner).items()}}
-    return TrainingPlan.from_dict(values | chosen)
 
 
 def _is_rows(data: Sequence[Any]) -> bool:

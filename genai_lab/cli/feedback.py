@@ -59,22 +59,27 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     export = commands.add_parser(
         "export",
         parents=[shared],
-        help="preference pairs or rankings as a file or a dataset",
+        help="preference pairs, labels or rankings as a file or a dataset",
         description="In a .csv a cell that begins with = + - @ or a control character gets an apostrophe before it, so "
         "that no spreadsheet runs it; a .jsonl holds every text as it is.",
     )
     export.add_argument("campaign")
     export.add_argument(
-        "--out", type=Path, metavar="FILE", help=".jsonl or .csv beside the dataset version that pairs become"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help=".jsonl or .csv beside the dataset version that they become",
     )
     export.add_argument("--form", default="explicit", help="explicit, implicit, chat or 'implicit chat' (TRL's)")
-    export.add_argument("--votes", default="kept", help="kept: a pair for each vote; majority: aggregated by item")
-    export.add_argument("--rankings", action="store_true", help="every answer as it was given, instead of pairs")
+    export.add_argument("--votes", default="kept", help="kept: each vote by itself; majority: aggregated by item")
+    what = export.add_mutually_exclusive_group()
+    what.add_argument("--rankings", action="store_true", help="every answer as it was given, instead of pairs")
+    what.add_argument("--labels", action="store_true", help="good or bad of each completion by itself, as KTO reads it")
     export.add_argument("--name", default="", help="of the dataset")
     export.set_defaults(command=_export)
     train_options(commands.add_parser("train-reward", parents=[shared], help="as `reward train`"))
     train_options(
-        commands.add_parser("tune-policy", parents=[shared], help="a policy tuned by DPO on its pairs"), "dpo"
+        commands.add_parser("tune-policy", parents=[shared], help="a policy tuned on its votes by DPO or KTO"), "dpo"
     )
     compare = commands.add_parser(
         "blind-compare", parents=[shared], help="a campaign of a tuned policy against its base, on held-out prompts"
@@ -254,11 +259,12 @@ def _leaderboard(lab: "Lab", options: argparse.Namespace) -> None:
 @with_lab
 def _export(lab: "Lab", options: argparse.Namespace) -> None:
     campaign = lab.campaigns.get(options.campaign)
+    what = "rankings" if options.rankings else "labels" if options.labels else "pairs"
     if options.out is None:
-        dataset = campaign.preferences(options.votes, options.name)
+        create = campaign.labels if options.labels else campaign.preferences
+        dataset = create(options.votes, options.name)
         fields = {"dataset": dataset.name, "rows": len(dataset), "splits": dataset.splits}
-        return print_json(fields) if options.json else print(f"{dataset.name}: {len(dataset):,} pairs.")
-    what = "rankings" if options.rankings else "pairs"
+        return print_json(fields) if options.json else print(f"{dataset.name}: {len(dataset):,} {what}.")
     export = campaign.export(options.out, form=options.form, votes=options.votes, what=what, name=options.name)
     source = {"dataset": export.dataset} if export.dataset else {}
     if options.json:

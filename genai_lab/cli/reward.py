@@ -34,7 +34,7 @@ def train_options(parser: Parser, objective: str = "reward") -> None:
     """The options of `reward train`, `feedback train-reward` and `feedback tune-policy`."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--campaign")
-    source.add_argument("--dataset", metavar="NAME@V", help="pairs of chosen and rejected completions")
+    source.add_argument("--dataset", metavar="NAME@V", help="pairs of completions, or labels of single ones")
     base = "starter-toxicity" if objective == "reward" else None
     parser.add_argument("--base", default=base, required=base is None, help="the model that it starts from")
     method = "full" if objective == "reward" else "lora"
@@ -42,6 +42,8 @@ def train_options(parser: Parser, objective: str = "reward") -> None:
     parser.add_argument(
         "--max-steps", "--steps", type=integer, default=0, help="0: six passes over the pairs, 100 to 1,200 steps"
     )
+    if objective != "reward":
+        parser.add_argument("--objective", default=objective, help="dpo reads pairs, kto labels of completions")
     parser.add_argument("--learning-rate", type=float, help="default: what suits the method and the base")
     parser.add_argument("--seed", type=integer, default=0, help="of held-out pairs, order and the new head")
     parser.add_argument("--votes", default="kept", help="of a campaign: kept or majority")
@@ -53,9 +55,11 @@ def train_options(parser: Parser, objective: str = "reward") -> None:
 @with_lab
 def _train(lab: "Lab", options: argparse.Namespace) -> None:
     source = lab.campaigns.get(options.campaign) if options.campaign is not None else options.dataset
-    settings = {"seed": options.seed}
+    settings: dict[str, Any] = {"seed": options.seed}
     if options.learning_rate is not None:
         settings["learning_rate"] = options.learning_rate
+    if "objective" in options:
+        settings["objective"] = options.objective
     train: Any = getattr(lab, options.maker)
     run = train(
         source,
@@ -80,6 +84,9 @@ def _train(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 def _print_report(model: str | None, report: dict[str, Any]) -> None:
+    if "accuracy" not in report:
+        print(f"{model} is ready; `tuning show` has its curves.")
+        return
     figures = {str(model): report["accuracy"], **report["baselines"]}
     print(f"{report['n']:,} held-out pairs of {report['prompts']:,} prompts, 95 % intervals:")
     for name, figure in figures.items():

@@ -72,8 +72,8 @@ def pooled_vectors(encoder: Any, tokenizer: Any, texts: Sequence[str], pooling: 
         with torch.inference_mode():
             states = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
             pooled = pool(states.float(), mask, pooling).cpu().numpy()
-        for row, vector in zip(batch, pooled, strict=True):
-            vectors[places[row]] = vector
+        for tokens, vector in zip(batch, pooled, strict=True):
+            vectors[places[tokens]] = vector
     return vectors
 
 

@@ -2,8 +2,8 @@
 
 It keeps the whole contract of a real one: tokens that make up the text again, probabilities before and after every
 logits processor, logits, stop strings, several completions, continuing from tokens, cancelling. It is not listed in the
-catalogue; whoever names it (`fake`, `fake-completion`, `fake-seq2seq`, `fake-classifier`, `fake-reward`, `fake-embedder`) gets it. A
-script decides what it answers: `fake:{"answers": {"capital of France": "Paris"}}`.
+catalogue; whoever names it (`fake`, or `fake-KIND` for a kind below) gets it. A script decides what it answers:
+`fake:{"answers": {"capital of France": "Paris"}}`.
 """
 
 import hashlib

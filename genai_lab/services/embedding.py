@@ -44,9 +44,8 @@ def show(lab: LabContext, model: str = "") -> ModelView:
     view = models.show(lab, model or default_name(lab))
     models.check_ready(view)
     if view.card.family not in ("encoder", "classifier") or view.card.role == "reward":
-        raise LabError(
-            f"{view.card.name} is no encoder, so it gives no vectors; choose one: {', '.join(names(lab)) or 'none yet'}."
-        )
+        embedders = ", ".join(names(lab)) or "there is none yet"
+        raise LabError(f"{view.card.name} is no encoder, so it gives no vectors; choose one: {embedders}.")
     return view
 
 

@@ -137,6 +137,7 @@ class Objective:
     sequences_per_row: int = 1
     scores_completions: bool = False
     learns_reward: bool = False  # makes a reward model, whose accuracy by labels and annotators can be studied
+    reads_votes_as: str = "pairs"  # how a campaign's votes reach it: "pairs", or "labels" of single completions
     learns_policy: bool = False  # makes a model that people are to prefer to its base
     sample_labels: tuple[str, ...] = ()  # labels that stand for any, where sizes are estimated without data
     preview_tokens: ClassVar[int] = 48

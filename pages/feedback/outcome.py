@@ -12,6 +12,7 @@ from genai_lab.services import feedback as service
 from genai_lab.services import models
 from genai_lab.services.feedback import campaign_models, exporting
 from genai_lab.services.training import reward_studies
+from genai_lab.training.objectives import OBJECTIVES
 from pages.components import plots
 from pages.components.errors import notice
 from pages.components.forms import Form, in_section
@@ -53,9 +54,10 @@ PANELS = [
     for name in ("counts", "base", "annotator", "models", "more_labels", "label_study", "compare", "plot")
 ]
 RESULTS = ["outcome.file", "outcome.started"]
-EXPORTS = {"pairs_jsonl": ("jsonl", "pairs"), "pairs_csv": ("csv", "pairs"),
+EXPORTS = {"pairs_jsonl": ("jsonl", "pairs"), "pairs_csv": ("csv", "pairs"), "labels_jsonl": ("jsonl", "labels"),
            "rankings_jsonl": ("jsonl", "rankings"), "rankings_csv": ("csv", "rankings")}  # fmt: skip
 CAMPAIGN = ["campaign"]
+POLICIES = tuple(name for name in OBJECTIVES if OBJECTIVES.get(name).learns_policy)
 TRAINING = ["campaign", "outcome.votes", "outcome.base", "outcome.method"]
 
 
@@ -74,7 +76,8 @@ def build(lab: LabContext, form: Form, selection: Selection) -> None:
         on(button, export, lab, file_format, content, inputs=inputs, outputs=["outcome.file"])
     on("dataset", create_dataset, lab, inputs=["campaign", "outcome.votes"])
     on("train_reward", train, lab, "reward", inputs=TRAINING, outputs=["outcome.started"])
-    on("tune_policy", train, lab, "dpo", inputs=TRAINING, outputs=["outcome.started"])
+    for objective in POLICIES:
+        on(f"tune_{objective}", train, lab, objective, inputs=TRAINING, outputs=["outcome.started"])
     on("more_labels", study_learning_curve, lab)
     on("study_labels", study_labels, lab, inputs=["campaign", "outcome.annotator", "outcome.labels"])
     form.on(form["outcome.compare"].click, compare_blind, lab, inputs=["campaign"], outputs=["campaign"])
@@ -97,6 +100,7 @@ def _export() -> dict[str, Any]:
         components |= {
             "pairs_jsonl": gr.Button("Pairs as JSONL", elem_id="fb-jsonl", **button),
             "pairs_csv": gr.Button("Pairs as CSV", elem_id="fb-csv", **button),
+            "labels_jsonl": gr.Button("Labels as JSONL", elem_id="fb-labels-jsonl", **button),
             "rankings_jsonl": gr.Button("Rankings as JSONL", elem_id="fb-raw", **button),
             "rankings_csv": gr.Button("Rankings as CSV", elem_id="fb-rawcsv", **button),
             "dataset": gr.Button("Create a dataset", elem_id="fb-dataset", **button),
@@ -111,7 +115,11 @@ def _export() -> dict[str, Any]:
 
 
 def _training() -> dict[str, Any]:
-    section("Reward model and policy", "Learn from the pairs what annotators prefer; tested on held-out prompts.")
+    section(
+        "Reward model and policy",
+        "Learn from the votes what annotators prefer; tested on held-out prompts. KTO reads them as labels of single "
+        "completions: a tie gives none, and both of “both bad” are bad.",
+    )
     with gr.Row():
         components: dict[str, Any] = {
             "base": gr.Dropdown([], label="Base", info="A decoder or an encoder.", elem_id="fb-base"),
@@ -123,7 +131,9 @@ def _training() -> dict[str, Any]:
         components["train_reward"] = gr.Button(
             "Train reward model", variant="primary", scale=0, min_width=150, elem_id="fb-train"
         )
-        components["tune_policy"] = gr.Button("Tune a policy (DPO)", scale=0, min_width=150, elem_id="fb-dpo")
+        for objective in POLICIES:
+            label = f"Tune a policy ({objective.upper()})"
+            components[f"tune_{objective}"] = gr.Button(label, scale=0, min_width=150, elem_id=f"fb-{objective}")
     components["started"] = html_part({}, STARTED, "fb-begun", sheet="feedback.css")
     components["models"] = html_part({"rows": []}, MODELS, "fb-learned", sheet="feedback.css")
     with gr.Row(elem_classes=["actions"]):
@@ -289,7 +299,7 @@ def export(lab: LabContext, file_format: str, content: str, values: Values) -> U
     form, votes = values["outcome.form"], values["outcome.votes"]
     file = exporting.export_file(lab, selected_campaign(values), file_format, form=form, votes=votes, what=content)
     if file.dataset:
-        notice(f"The pairs are saved as the dataset {file.dataset} too.")
+        notice(f"The {content} are saved as the dataset {file.dataset} too.")
     return {"outcome.file": gr.update(value=str(file.path), visible=True)}
 
 
@@ -299,10 +309,10 @@ def create_dataset(lab: LabContext, values: Values) -> None:
 
 
 def train(lab: LabContext, objective: str, values: Values) -> Updates:
-    """Exports the pairs and starts the run; the Fine-tune page shows its curves."""
+    """Exports the votes as the objective reads them and starts the run; the Fine-tune page shows its curves."""
     base = values["outcome.base"]
     if not base:
-        raise LabError("No base is chosen; choose the model that learns from the pairs.")
+        raise LabError("No base is chosen; choose the model that learns from the votes.")
     method, votes = values["outcome.method"], values["outcome.votes"]
     run = campaign_models.train(lab, selected_campaign(values), base, objective=objective, method=method, votes=votes)
     notice(f"Run {run.run_id} trains {run.model}.")

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from genai_lab.api import Lab
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.feedback import CampaignPlan, Option, RankingTask
-from genai_lab.services import feedback, jobs, lineage, rewards, training
+from genai_lab.services import datasets, feedback, jobs, lineage, rewards, training
 from genai_lab.services.feedback import campaign_models, exporting
 from genai_lab.services.training import reward_studies
 from tests.tiny import open_lab
@@ -83,3 +84,21 @@ def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, done: Do
     assert jobs.show(lab, made.job).status == "finished"
     with pytest.raises(LabError, match="made no policy"):
         campaign_models.before_and_after(lab, campaign_models.of(lab, "polite").runs[-1].id)
+
+
+def test_kto_reads_the_votes_as_labels_and_pages_and_api_begin_it_alike(lab: LabContext, done: Done) -> None:
+    settings = {"max_steps": 2, "per_device_batch_size": 4, "max_length": 32, "beta": 0.2}
+    started = campaign_models.train(lab, "polite", "llama", objective="kto", settings=settings)
+    assert started.model == "polite-kto"
+    done(started.job_id)
+    view = training.show(lab, started.run_id)
+    assert view.plan.objective_settings["beta"] == 0.2
+    version = datasets.show(lab, view.plan.data[0].dataset)
+    assert version.source["content"] == "labels"
+    assert (version.rows, view.outcome["rows"]) == (160, version.splits["train"])
+    (campaign,) = lineage.walk(lab, started.model).of("campaign")
+    assert campaign.detail["annotators"] == ["ann", "bob"]
+    again = Lab(lab).campaigns.get("polite").tune_policy("llama", objective="kto", method="full", **settings)
+    assert again.model == "polite-kto-2"
+    assert again.view.plan == view.plan
+    training.cancel(lab, again.id)

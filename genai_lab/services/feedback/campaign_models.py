@@ -1,8 +1,10 @@
 """What has been learned from a campaign: reward models, accuracy by number of labels, what one annotator changes."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
+from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
@@ -11,6 +13,8 @@ from genai_lab.feedback import CampaignPlan
 from genai_lab.services import datasets, feedback, models, training
 from genai_lab.services.feedback import exporting, fresh
 from genai_lab.services.training import StartedRun, TrainingView, reward_studies, studies
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.views import View
 
 CURVE = "learning curve"
@@ -19,7 +23,7 @@ LABELS = "label to curve"
 
 @dataclass(frozen=True)
 class Learned(View):
-    """`runs` are those that read the campaign's pairs, newest first; a study is None until one was begun."""
+    """`runs` are those that read the campaign's votes, newest first; a study is None until one was begun."""
 
     runs: tuple[TrainingView, ...]
     curve: tuple[reward_studies.Point, ...]
@@ -64,18 +68,42 @@ def train(
     method: str = "full",
     votes: str = "kept",
     steps: int = 0,
-    seed: int = 0,
     name: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> StartedRun:
-    """Queues a run that learns from the campaign's pairs, which become a dataset version first."""
-    pairs = exporting.to_dataset(lab, campaign, votes=votes)
+    """Queues a run that learns from the campaign's votes, which become a dataset version first.
+
+    The objective says whether it reads pairs or labels of single completions. `settings` are those of the plan, by
+    their names; without a name the model is called after the campaign. Raises LabError, before a version is made, for
+    an objective, a method or a base that there is not.
+    """
+    content = OBJECTIVES.get(objective).reads_votes_as
+    METHODS.get(method)
+    models.check_ready(models.show(lab, base))
+    view = feedback.show(lab, campaign)
+    version = exporting.to_dataset(lab, view.id, votes=votes, content=content)
     return reward_studies.start_default(
-        lab, pairs.name, base, objective=objective, method=method, steps=steps, seed=seed, name=name
+        lab,
+        version.name,
+        base,
+        objective=objective,
+        method=method,
+        steps=steps,
+        name=name or _free_name(lab, view.name, objective),
+        settings=settings,
     )
 
 
+def _free_name(lab: LabContext, campaign: str, objective: str) -> str:
+    """A free name that tells what a model learned from."""
+    stem = re.sub(r"[^\w.-]+", "-", campaign).strip("-._")[:80] or "campaign"
+    used = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
+    candidates = chain([f"{stem}-{objective}"], (f"{stem}-{objective}-{number}" for number in count(2)))
+    return next(candidate for candidate in candidates if candidate not in used)
+
+
 def versions(lab: LabContext, campaign: int) -> list[str]:
-    """The dataset versions that hold its pairs."""
+    """The dataset versions that hold its pairs or labels."""
     version_views, _ = datasets.find(lab, "", 1000)
     return [
         version.name

@@ -1,6 +1,6 @@
 """Reward models: the plan that suits a base, how accuracy grows with pairs, and what one annotator's votes change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import datasets, models, training
 from genai_lab.services.training import ResolvedPlan, StartedRun, TrainingView, studies
+from genai_lab.services.training.plan_settings import with_settings
 from genai_lab.services.training.resolution import sources_of
 from genai_lab.training import DatasetSpec, Training, TrainingPlan, architecture_of, reward_report
 from genai_lab.training.objectives import OBJECTIVES
@@ -90,13 +91,16 @@ def start_default(
     objective: str = "reward",
     method: str = "full",
     steps: int = 0,
-    seed: int = 0,
     name: str = "",
+    settings: Mapping[str, Any] | None = None,
 ) -> StartedRun:
-    """Queues a run on pairs with the plan that suits the base (`resolve_default`)."""
-    resolved = resolve_default(lab, dataset, base, method, steps, objective)
-    seeded = replace(resolved.plan, training=replace(resolved.plan.training, seed=seed))
-    return training.start(lab, replace(resolved, plan=seeded), name=name)
+    """Queues a run on pairs or labels with the plan that suits the base (`resolve_default`).
+
+    `settings` stand in place of the plan's own, by their names. The one way in which pages, API and command line begin
+    such a run.
+    """
+    plan = resolve_default(lab, dataset, base, method, steps, objective).plan
+    return training.start(lab, with_settings(plan, settings or {}), name=name)
 
 
 def learning_curve(lab: LabContext, plan: TrainingPlan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:

@@ -118,6 +118,7 @@ class Kto(Objective):
     needs_whole_weights = True
     sequences_per_row = 2
     learns_policy = True
+    reads_votes_as = "labels"
 
     def check(self, source: RowSource, plan: TrainingPlan) -> None:
         if source.templates:
