@@ -137,13 +137,13 @@ def _measured(
     from genai_lab import bootstrap
     from genai_lab.config import Config
     from genai_lab.evaluation.files import predictions_of
-    from genai_lab.services.judges import judge_of
+    from genai_lab.services.scorers import scorer_for
 
     inputs = predictions_of(Path(options.data), options.input, [])[0] if options.input else []
     sources = [texts[0] for texts, row in zip(inputs, predictions, strict=False) for _ in row]
     context = bootstrap.open_lab(Config.from_environment(home=options.home))
     try:
-        model = judge_of(context, options.metric, settings, sources)
+        model = scorer_for(context, options.metric, settings, sources)
         return measure(options.metric, predictions, references, settings, model=model, seed=options.seed)
     finally:
         context.close()

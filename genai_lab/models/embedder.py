@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card
-from genai_lab.models.loading import READING
+from genai_lab.models.loading import reading_weights
 from genai_lab.models.pooling import Pooling, read_pooling
 from genai_lab.models.scorer import Scorer, Vectors
 from genai_lab.models.tokenizer_panics import clear_panics
@@ -31,7 +31,7 @@ class Embedder(Scorer):
         super().__init__(card)
         self.pooling = read_pooling(card.path)
         self._tokenizer = AutoTokenizer.from_pretrained(card.path, **options)
-        with READING:
+        with reading_weights():
             module = AutoModel.from_pretrained(card.path, use_safetensors=True, dtype=torch.float32, **options)
         self._module = module.to(device).eval()
         self.tensor_bytes = bytes_of(module)

@@ -4,6 +4,7 @@ While transformers reads a model it replaces methods of the class that all model
 threads at it together lose tied weights, and can leave the replacement in place for as long as the process lives.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import Any, Literal
 
+# PEFT asks a model by the name that transformers has replaced, each time an adapter is put on it.
+warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
 READING = RLock()
 Unit = Literal["tensors", "bytes"]
 

@@ -123,7 +123,7 @@ def plan(
             model = build()
         model.train()
         if gradient_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            model.activation_checkpointing_enable({"use_reentrant": False})
         given = batch()
         fields = {name: value for name, value in given.items() if name != "labels"}
         ledger = _Ledger()

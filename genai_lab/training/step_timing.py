@@ -76,7 +76,7 @@ def time_steps(request: TimingRequest) -> StepTime:
     settings: Any = read_settings(method.settings, plan.method_settings, method.title)
     module = method.apply(module, request.architecture, settings, training.max_steps).to(request.device).train()
     if training.gradient_checkpointing:
-        module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        module.activation_checkpointing_enable({"use_reentrant": False})
     optimiser = torch.optim.AdamW([weight for weight in module.parameters() if weight.requires_grad], lr=1e-6)
     family = kind.memory_family(request.architecture)
     rows = training.per_device_batch_size * objective.sequences_per_row

@@ -110,3 +110,11 @@ def test_predictions_that_are_numbers_are_read_as_references_are(score, tmp_path
     code, printed, _ = score(*options)
     assert code == 0
     assert "1.0000" in printed
+
+
+def test_a_metric_that_asks_a_model_opens_the_lab(score, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
+    options = ["--data", data, "--prediction", "made", "--set", "model=fake-classifier", "--json"]
+    code, printed, _ = score("--metric", "toxicity", *options)
+    assert code == 0
+    assert 0 < json.loads(printed)["figures"]["toxicity"]["value"] < 1

@@ -269,6 +269,32 @@ def test_small_jobs_pass_long_ones_and_others_say_what_they_wait_for(
     assert (jobs.cancel(lab, first).state, jobs.show(lab, second).state) == ("cancelling", "running")
 
 
+def test_what_a_queued_job_waits_for_counts_the_slots_of_its_supervisor(lab: LabContext, still: Still) -> None:
+    executor = MemoryExecutor(cpu_slots=lab.config.cpu_jobs + 1)
+    supervisor = still(lab, executor)
+    running = [count(lab, name=str(number)) for number in range(lab.config.cpu_jobs)]
+    supervisor._start_next()
+    assert list(executor.orders) == [jobs.folder(lab, job) for job in running]
+    assert jobs.show(lab, count(lab, name="last")).waiting == "waits to be started"
+
+
+class Leaving:
+    """A worker that has given its lock back, as a process does while it ends, and cannot be reaped yet."""
+
+    def poll(self) -> None:
+        return None
+
+    def wait(self, timeout: float) -> int:
+        return 4
+
+
+def test_the_code_of_a_worker_that_is_about_to_end_is_not_lost(tmp_path: Path) -> None:
+    executor = local.LocalProcesses()
+    executor._children[tmp_path] = Leaving()  # type: ignore[assignment]
+    assert not executor.alive(tmp_path)
+    assert executor.wait(tmp_path).code == 4
+
+
 def test_a_job_tells_its_attempts_and_why_they_ended(lab: LabContext) -> None:
     job = count(lab)
     assert jobs.show(lab, job).attempts == ""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import genai_lab as gl
+from genai_lab import cli
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError, ModelError
 from genai_lab.models import Card, Options, Source
@@ -226,3 +228,21 @@ def test_minilm_gives_its_published_vectors() -> None:
     assert near == pytest.approx(cosines(*plain), abs=1e-5)
     # As the model's page shows for these sentences.
     assert near == pytest.approx([0.9429, 0.6945, 0.2568], abs=2e-3)
+
+
+def test_the_command_and_the_api_embed_alike(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, out = tmp_path / "home", tmp_path / "vectors.npy"
+    monkeypatch.setenv("GENAI_LAB_HOME", str(home))
+    with gl.open(home) as lab:
+        vectors = lab.embed(["a red dog", "a red cat"], "fake-embedder").vectors
+        assert np.array_equal(lab.embed("a red dog", lab.models.get("fake-embedder")).vectors, vectors[:1])
+    texts = ["--text", "a red dog", "--text", "a red cat"]
+    assert cli.main(["embed", "--model", "fake-embedder", *texts, "--out", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert np.allclose(printed["vectors"], vectors)
+    assert np.array_equal(np.load(out), vectors)
+    assert printed["cosines"] == pytest.approx([1.0, 2 / 3])
+    assert cli.main(["embed", "--model", "fake-embedder", *texts, "--out", "vectors.txt"]) == 2
+    assert "must end in .npy" in capsys.readouterr().err

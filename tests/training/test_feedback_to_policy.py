@@ -95,7 +95,7 @@ def test_kto_reads_the_votes_as_labels_and_pages_and_api_begin_it_alike(lab: Lab
     assert view.plan.objective_settings["beta"] == 0.2
     version = datasets.show(lab, view.plan.data[0].dataset)
     assert version.source["content"] == "labels"
-    assert (version.rows, view.outcome["rows"]) == (160, version.splits["train"])
+    assert (version.rows, view.outcome["rows"]) == (160, 8)  # two candidates, two annotators, forty prompts
     (campaign,) = lineage.walk(lab, started.model).of("campaign")
     assert campaign.detail["annotators"] == ["ann", "bob"]
     again = Lab(lab).campaigns.get("polite").tune_policy("llama", objective="kto", method="full", **settings)

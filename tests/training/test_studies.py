@@ -23,6 +23,17 @@ LORA = TrainingPlan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
 
+def test_an_old_run_and_a_new_one_differ_by_present_names_alone(lab: LabContext) -> None:
+    view = studies.show(lab, studies.sweep(lab, LORA, {"training.seed": [1]})).runs[0]
+    old, new, other = (
+        replace(view, plan=replace(LORA, objective="dpo", objective_settings=settings))
+        for settings in ({"loss": "sigmoid", "beta": 0.1}, {}, {"loss_type": "hinge"})
+    )
+    assert plan_diff.differences([old, new]) == []
+    assert plan_diff.differences([old, other]) == [("objective_settings loss_type", ["sigmoid", "hinge"])]
+    training.cancel(lab, view.id)
+
+
 def test_a_sweep_changes_what_it_names_and_nothing_else(lab: LabContext) -> None:
     study = studies.sweep(lab, LORA, {"training.learning_rate": [1e-3, 1e-2], "method_settings.rank": [2, 4]})
     view = studies.show(lab, study)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 LOCK, WORKER, EXIT, REPORT, LOG, ORDER = "lock", "worker.json", "exit.json", "report.jsonl", "log.txt", "job.json"
+RESOURCES = "resources.json"  # what the workers of a home can occupy, beside the folders of its jobs
 BLOCK = 4_000_000
 # Exit codes of a worker that has ended by itself.
 FAILED, NO_MEMORY, DISK_FULL = 1, 3, 4

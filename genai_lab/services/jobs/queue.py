@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services.jobs import job_files, resources
-from genai_lab.services.jobs.executors import LocalProcesses
+from genai_lab.services.jobs.executors import LocalProcesses, Resources
 from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.services.jobs.views import LIVE, STATUSES, JobView, view_of
 from storage import jobs as queries
@@ -148,12 +148,20 @@ def _waiting(lab: LabContext, view: JobView, live: dict[int, Job]) -> str:
     if blocking:
         return f"waits for {_titles(blocking)}"
     handler = HANDLERS.get(view.kind) if view.kind in HANDLERS else None
-    available = LocalProcesses(lab.config.cpu_jobs).resources()
+    available = available_resources(lab)
     resource = resources.resource_of(handler, lab.config.device, available) if handler is not None else view.resource
     running = [job for job in live.values() if job.status == "running" and job.resource == resource]
     if len(running) >= available.slots(resource):
         return f"waits for its turn behind {_titles(running)}"
     return "waits to be started"
+
+
+def available_resources(lab: LabContext) -> Resources:
+    """What the workers of this home can occupy, as its supervisor last wrote it; else what this machine has."""
+    stored = job_files.read(lab.config.jobs / job_files.RESOURCES)
+    if stored is None:
+        return LocalProcesses(lab.config.cpu_jobs).resources()
+    return Resources(tuple(stored["gpus"]), stored["cpu_slots"], stored["network_slots"])
 
 
 def _titles(others: Sequence[Job]) -> str:

@@ -12,6 +12,7 @@ import itertools
 import logging
 import threading
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.files import write_json
 from genai_lab.services.jobs import ingestion, job_files, resources
 from genai_lab.services.jobs.executors import Executor, LocalProcesses, WorkerExit
 from genai_lab.services.jobs.handlers import HANDLERS
@@ -53,6 +55,7 @@ class Supervisor:
         except LabError:
             self._lock.close()
             raise
+        write_json(lab.config.jobs / job_files.RESOURCES, asdict(self._executor.resources()))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._stop_requests: dict[int, float] = {}  # when a job's worker was first asked to end, by the job's id

@@ -2,18 +2,54 @@
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from genai_lab.context import LabContext
+from genai_lab.errors import LabError
 from genai_lab.services.training import TrainingView
+from genai_lab.settings import present_names
+from genai_lab.training import TrainingPlan
+from genai_lab.training.methods import METHODS
+from genai_lab.training.objectives import OBJECTIVES
 
 
 def differences(views: Sequence[TrainingView]) -> list[tuple[str, list[str]]]:
-    """(setting, value of each run) where the runs differ."""
-    flat = [_flat(view.plan.as_dict()) for view in views]
+    """(setting, value of each run) where the runs differ; a setting that a run leaves out has its default there.
+
+    Settings that were stored under a former name stand under their present one.
+    """
+    plans = [_with_present_names(view.plan) for view in views]
+    flat, defaults = [_flat(plan) for plan in plans], [_flat(_defaults(view.plan)) for view in views]
     names = list(dict.fromkeys(name for values_by_name in flat for name in values_by_name))
-    rows = [(name, [str(values_by_name.get(name, "")) for values_by_name in flat]) for name in names]
+    rows = [
+        (name, [str(own.get(name, usual.get(name, ""))) for own, usual in zip(flat, defaults, strict=True)])
+        for name in names
+    ]
     return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _with_present_names(plan: TrainingPlan) -> dict[str, Any]:
+    values = plan.as_dict()
+    for part, kind in _settings_kinds(plan).items():
+        with suppress(LabError):  # of a version that had a setting which is gone
+            values[part] = present_names(kind, values[part])
+    return values
+
+
+def _defaults(plan: TrainingPlan) -> dict[str, Any]:
+    return {part: asdict(kind()) for part, kind in _settings_kinds(plan).items()}
+
+
+def _settings_kinds(plan: TrainingPlan) -> dict[str, type]:
+    """The settings of the plan's method and objective; without those of a plugin that is gone."""
+    kinds: dict[str, type] = {}
+    with suppress(LabError):
+        kinds["method_settings"] = METHODS.get(plan.method).settings
+    with suppress(LabError):
+        kinds["objective_settings"] = OBJECTIVES.get(plan.objective).settings
+    return kinds
 
 
 def _flat(values: Any, before: str = "") -> dict[str, Any]:

@@ -24,6 +24,7 @@ from genai_lab.services.jobs.executors.protocol import Resources, WorkerExit, Wo
 COMMAND = (sys.executable, "-m", "genai_lab.worker")
 ROOT = Path(__file__).resolve().parents[4]
 NETWORK_SLOTS = 4
+REAPING = 5.0  # seconds
 
 
 class LocalProcesses:
@@ -77,7 +78,7 @@ class LocalProcesses:
 
     def wait(self, folder: Path) -> WorkerExit:
         child = self._children.pop(folder, None)
-        code = None if child is None else child.poll()
+        code = None if child is None else _exit_code(child)
         _end_group(folder)
         order = job_files.read(folder / job_files.ORDER) or {}
         killed = code in (None, -signal.SIGKILL)
@@ -85,6 +86,13 @@ class LocalProcesses:
 
     def resources(self) -> Resources:
         return self._resources
+
+
+def _exit_code(child: "subprocess.Popen[bytes]") -> int | None:
+    """The code of a worker that has ended or is about to: the lock is free a moment before its parent can reap it."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return child.wait(REAPING)
+    return None
 
 
 def visible_gpus() -> tuple[str, ...]:
