@@ -23,7 +23,7 @@ def roles(database: Database) -> list[tuple[str, str]]:
 
 def test_encoders_of_older_homes_embed_and_back(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'lab.db'}")
-    migrate(database, "upgrade", "0008")
+    migrate(database, "upgrade", "0009")
     cards = [("a", "classify", "encoder"), ("b", "classify", "classifier"), ("c", "generate", "decoder-only")]
     with database.writer.begin() as connection:
         for number, (name, role, family) in enumerate(cards, 1):
@@ -32,7 +32,7 @@ def test_encoders_of_older_homes_embed_and_back(tmp_path: Path) -> None:
     database.upgrade()
     assert differences(database) == []
     assert roles(database) == [("embed", "embed"), ("classify", "classify"), ("generate", "generate")]
-    migrate(database, "downgrade", "0008")
+    migrate(database, "downgrade", "0009")
     assert roles(database) == [("classify", "classify"), ("classify", "classify"), ("generate", "generate")]
 
 
