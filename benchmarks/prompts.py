@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    items, pool = drawn("test", ROWS, POOL), drawn("train", POOL, 0)
+    items, pool = draw_examples("test", ROWS, POOL), draw_examples("train", POOL, 0)
     shots = select("random", pool, items, SHOTS, 1)
     own = select("similar", pool, items, SHOTS, 1)
     rows: list[tuple[str, float, str, str]] = [
@@ -62,7 +62,7 @@ def main() -> int:
     return 0
 
 
-def drawn(split: str, count: int, first: int) -> list[Example]:
+def draw_examples(split: str, count: int, first: int) -> list[Example]:
     """Examples of the sentiment task, with keys from `first` on."""
     rng, task = random.Random(split), TASKS.get("sentiment")
     made = [task.draw(rng, split) for _ in range(count)]  # type: ignore[arg-type]

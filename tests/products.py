@@ -10,10 +10,10 @@ Aspect = Callable[[tuple[Any, ...]], Hashable]
 
 def representatives(rows: Iterable[tuple[Any, ...]], *aspects: Aspect) -> list[Any]:
     """The rows as parameters; a row that shows no aspect in a new value is marked `full`."""
-    seen: set[tuple[int, Hashable]] = set()
+    observed: set[tuple[int, Hashable]] = set()
     parameters = []
     for row in rows:
         values = {(index, aspect(row)) for index, aspect in enumerate(aspects)}
-        parameters.append(pytest.param(*row, marks=[pytest.mark.full] if values <= seen else []))
-        seen |= values
+        parameters.append(pytest.param(*row, marks=[pytest.mark.full] if values <= observed else []))
+        observed |= values
     return parameters

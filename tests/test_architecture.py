@@ -34,8 +34,8 @@ VAGUE_SHARE = 0.01
 
 
 def modules(room: str) -> list[Path]:
-    place = ROOT / room
-    return sorted(place.rglob("*.py")) if place.is_dir() else [place]
+    folder = ROOT / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder]
 
 
 def imported(nodes: list[ast.AST]) -> Iterator[str]:
@@ -69,8 +69,8 @@ print(sorted(set(sys.modules) & {HEAVY | {"pandas"}!r}))
 import app
 print(sorted(set(sys.modules) & {HEAVY!r}))
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "No jobs.", "[]", "[]"]
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines() == ["[]", "No jobs.", "[]", "[]"]
 
 
 def test_files_stay_short_enough_to_read() -> None:
@@ -89,7 +89,7 @@ def product() -> dict[str, Path]:
     return {module_name(path): path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))}
 
 
-def imports_of(tree: ast.Module, known: dict[str, Path]) -> set[str]:
+def imports_of(tree: ast.Module, modules_by_name: dict[str, Path]) -> set[str]:
     """The modules of the product that are imported anywhere in the file: within functions and for types too."""
     names = set()
     for node in ast.walk(tree):
@@ -98,8 +98,8 @@ def imports_of(tree: ast.Module, known: dict[str, Path]) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                names.add(inner if inner in known else str(node.module))
-    return names & known.keys()
+                names.add(inner if inner in modules_by_name else str(node.module))
+    return names & modules_by_name.keys()
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
@@ -136,8 +136,11 @@ def test_circles_are_found() -> None:
 
 
 def test_there_are_no_import_circles() -> None:
-    known = product()
-    graph = {name: imports_of(ast.parse(path.read_text()), known) - {name} for name, path in known.items()}
+    modules_by_name = product()
+    graph = {
+        name: imports_of(ast.parse(path.read_text()), modules_by_name) - {name}
+        for name, path in modules_by_name.items()
+    }
     assert sum(map(len, graph.values())) > 500
     assert not circles(graph)
 

@@ -43,12 +43,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LabConte
 
 def paths(app: Any, before: str = "") -> set[str]:
     """Every path of an application, and of what is mounted and included in it, with x for what a path leaves open."""
-    found = set()
+    names = set()
     for route in getattr(app, "routes", ()):
         path = before + re.sub(r"\{[^}]*\}", "x", getattr(route, "path", ""))
         inner = route.app if isinstance(route, Mount) else getattr(route, "original_router", None)
-        found |= {path or "/"} if inner is None else paths(inner, path.rstrip("/"))
-    return found
+        names |= {path or "/"} if inner is None else paths(inner, path.rstrip("/"))
+    return names
 
 
 def browser(web: FastAPI) -> TestClient:
@@ -63,20 +63,20 @@ def annotator(lab: LabContext, web: FastAPI, name: str = "ann") -> tuple[TestCli
 
 
 def test_a_personal_link_opens_the_card_and_its_routes(guarded: tuple[LabContext, FastAPI]) -> None:
-    client, place = annotator(*guarded)
-    cards = client.post(f"{place}next", json={"have": [], "want": 2}).json()["cards"]
+    client, address = annotator(*guarded)
+    cards = client.post(f"{address}next", json={"have": [], "want": 2}).json()["cards"]
     sent = {"key": cards[0]["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0, "have": [], "want": 2}
-    first = client.post(f"{place}answer", json=sent)
+    first = client.post(f"{address}answer", json=sent)
     assert first.status_code == 200
     assert first.json()["saved"] is True
-    assert client.post(f"{place}answer", json=sent).json()["done"] == 1
-    changed = client.post(f"{place}answer", json=sent | {"groups": [[1], [0]]})
+    assert client.post(f"{address}answer", json=sent).json()["done"] == 1
+    changed = client.post(f"{address}answer", json=sent | {"groups": [[1], [0]]})
     assert (changed.status_code, changed.json()["revision"]) == (409, 0)
-    assert client.post(f"{place}answer", json=sent | {"groups": []}).status_code == 422
-    assert client.post(f"{place}answer", json=sent | {"key": "none"}).status_code == 404
-    assert client.post(f"{place}answer", content=b"[" * 100_000).status_code == 422
-    assert client.get(f"{place}answers").json()["answers"][0]["groups"] == [[0], [1]]
-    assert "script-src 'self';" in client.get(f"{place}state").headers["content-security-policy"]
+    assert client.post(f"{address}answer", json=sent | {"groups": []}).status_code == 422
+    assert client.post(f"{address}answer", json=sent | {"key": "none"}).status_code == 404
+    assert client.post(f"{address}answer", content=b"[" * 100_000).status_code == 422
+    assert client.get(f"{address}answers").json()["answers"][0]["groups"] == [[0], [1]]
+    assert "script-src 'self';" in client.get(f"{address}state").headers["content-security-policy"]
 
 
 def test_an_answer_that_can_never_be_kept_is_refused_for_good(guarded: tuple[LabContext, FastAPI]) -> None:
@@ -84,15 +84,15 @@ def test_an_answer_that_can_never_be_kept_is_refused_for_good(guarded: tuple[Lab
     feedback.create(lab, CampaignPlan("odd"), [RankingTask("p", (Option("a", "x"), Option("b", "y")))])
     feedback.move(lab, "odd", "open")
     client = browser(web)
-    place = client.get(links.invite(lab, "odd", "ann").path).headers["location"]
-    card = client.post(f"{place}next", json={"have": [], "want": 1}).json()["cards"][0]
+    address = client.get(links.invite(lab, "odd", "ann").path).headers["location"]
+    card = client.post(f"{address}next", json={"have": [], "want": 1}).json()["cards"][0]
     sent = {"key": card["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0}
     half = "half \ud83d"
-    for more in ({"comment": half}, {"skip": half}, {"key": half}, {"revision": 10**30}, {"groups": 0}):
-        got = client.post(f"{place}answer", content=json.dumps(sent | more))
+    for options in ({"comment": half}, {"skip": half}, {"key": half}, {"revision": 10**30}, {"groups": 0}):
+        got = client.post(f"{address}answer", content=json.dumps(sent | options))
         assert got.status_code == 422
         assert got.json()["error"].endswith(".")
-    assert client.post(f"{place}answer", json=sent | {"want": 10**30}).json()["saved"] is True
+    assert client.post(f"{address}answer", json=sent | {"want": 10**30}).json()["saved"] is True
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999"])
@@ -122,9 +122,9 @@ def visitor(lab: LabContext, web: FastAPI) -> tuple[TestClient, str]:
 @pytest.mark.parametrize("come", [annotator, visitor])
 def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[LabContext, FastAPI], come: Any) -> None:
     lab, web = guarded
-    client, place = come(lab, web)
+    client, address = come(lab, web)
     _, other = annotator(lab, web, "bob")
-    mine = {"cookie": "; ".join(f"{one.name}={one.value}" for one in client.cookies.jar)}
+    mine = {"cookie": "; ".join(f"{item.name}={item.value}" for item in client.cookies.jar)}
     every = {path for path in paths(web) if not path.startswith(PUBLIC)}
     assert every >= {*NAMED, "/", *(f"/{page}" for page in PAGES[1:])}
     for path in sorted(every):
@@ -142,7 +142,7 @@ def test_an_annotators_or_visitors_cookie_opens_nothing_else(guarded: tuple[LabC
     with pytest.raises(WebSocketDisconnect) as closed, browser(web).websocket_connect("/queue/join", headers=mine):
         pass
     assert closed.value.code == 1008
-    assert place != other
+    assert address != other
 
 
 def test_the_owner_signs_in_and_out(guarded: tuple[LabContext, FastAPI]) -> None:
@@ -151,8 +151,8 @@ def test_the_owner_signs_in_and_out(guarded: tuple[LabContext, FastAPI]) -> None
     sent = client.get("/jobs", headers={"accept": "text/html"})
     assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in?next=/jobs")
     assert client.post("/sign-in", data={"password": "guess", "next": "/jobs"}).status_code == 403
-    done = client.post("/sign-in", data={"password": PASSWORD, "next": "//elsewhere.example"})
-    assert (done.status_code, done.headers["location"]) == (303, "/")
+    response = client.post("/sign-in", data={"password": PASSWORD, "next": "//elsewhere.example"})
+    assert (response.status_code, response.headers["location"]) == (303, "/")
     assert client.get("/config").status_code == 200
     forged = f"1.{9_999_999_999}.x.{'0' * 64}"
     assert browser(web).get("/config", headers={"cookie": f"{SESSION_COOKIE}={forged}"}).status_code == 403
@@ -164,9 +164,9 @@ def test_the_owner_signs_in_and_out(guarded: tuple[LabContext, FastAPI]) -> None
 
 def test_a_link_that_was_ended_is_one_sentence(guarded: tuple[LabContext, FastAPI]) -> None:
     lab, web = guarded
-    client, place = annotator(lab, web, "gone")
+    client, address = annotator(lab, web, "gone")
     links.renew(lab, links.invite(lab, "guarded", "gone").annotator, revoke=True)
-    assert client.post(f"{place}next", json={}).json() == {
+    assert client.post(f"{address}next", json={}).json() == {
         "error": "This link is no longer valid; ask whoever sent it for a new one."
     }
     assert browser(web).get("/rank/with/nothing").status_code == 403
@@ -177,8 +177,8 @@ def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple
     feedback.create(lab, CampaignPlan("only read"), [RankingTask("p", (Option("a", "x"), Option("b", "y")))])
     feedback.move(lab, "only read", "open")
     client = browser(web)
-    place = client.get(links.invite(lab, "only read", "ann").path).headers["location"]
-    card = client.post(f"{place}next", json={"have": [], "want": 1}).json()["cards"][0]
+    address = client.get(links.invite(lab, "only read", "ann").path).headers["location"]
+    card = client.post(f"{address}next", json={"have": [], "want": 1}).json()["cards"][0]
     sent = {"key": card["key"], "revision": 0, "groups": [[0], [1]], "seconds": 1.0}
 
     def only_read(connection: Any, *_: object) -> None:
@@ -186,25 +186,25 @@ def test_a_database_that_is_only_read_takes_no_answer_and_says_so(guarded: tuple
 
     event.listen(lab.database.writer, "checkout", only_read)
     try:
-        refused = client.post(f"{place}answer", json=sent)
-        assert client.get(f"{place}state").status_code == 200
+        refused = client.post(f"{address}answer", json=sent)
+        assert client.get(f"{address}state").status_code == 200
     finally:
         event.remove(lab.database.writer, "checkout", only_read)
         lab.database.writer.dispose()
     assert (refused.status_code, "can only be read" in refused.json()["error"]) == (503, True)
-    assert client.post(f"{place}answer", json=sent).json()["saved"] is True
+    assert client.post(f"{address}answer", json=sent).json()["saved"] is True
 
 
 def test_a_database_that_is_away_is_one_sentence(
     guarded: tuple[LabContext, FastAPI], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, place = annotator(*guarded, "steady")
+    client, address = annotator(*guarded, "steady")
 
     def away(*_: object) -> None:
         raise OperationalError("SELECT 1", {}, psycopg.OperationalError("connection refused, port 5432"))
 
     monkeypatch.setattr(links, "is_allowed", away)
-    for got in (client.get(place), client.get(f"{place}state"), client.post(f"{place}next", json={})):
+    for got in (client.get(address), client.get(f"{address}state"), client.post(f"{address}next", json={})):
         assert (got.status_code, got.json()["error"]) == (503, databases.UNREACHABLE)
 
 

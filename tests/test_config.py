@@ -53,10 +53,10 @@ def test_a_database_that_cannot_be_opened_is_one_sentence_without_the_password(t
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "lab.db") as made:
-        made.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
-        made.execute("INSERT INTO alembic_version VALUES ('9999')")
-    made.close()
+    with sqlite3.connect(tmp_path / "lab.db") as result:
+        result.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        result.execute("INSERT INTO alembic_version VALUES ('9999')")
+    result.close()
     with pytest.raises(LabError, match="made by another version of the lab"):
         bootstrap.open_lab(Config(home=tmp_path))
 

@@ -13,7 +13,7 @@ from genai_lab.files import MARK, atomic_folder, atomic_write, write_json
 
 
 def test_many_threads_write_one_file_and_readers_see_one_of_their_values(tmp_path: Path) -> None:
-    path, values, seen = tmp_path / "job.json", list(range(8)), set()
+    path, values, observed = tmp_path / "job.json", list(range(8)), set()
     write_json(path, {"value": 0})
     problems: list[BaseException] = []
 
@@ -21,7 +21,7 @@ def test_many_threads_write_one_file_and_readers_see_one_of_their_values(tmp_pat
         try:
             for _ in range(25):
                 write_json(path, {"value": value, "padding": "x" * 5000})
-                seen.add(json.loads(path.read_text())["value"])
+                observed.add(json.loads(path.read_text())["value"])
         except BaseException as problem:
             problems.append(problem)
 
@@ -31,8 +31,8 @@ def test_many_threads_write_one_file_and_readers_see_one_of_their_values(tmp_pat
     for thread in threads:
         thread.join()
     assert problems == []
-    assert seen <= set(values)
-    assert [one.name for one in tmp_path.iterdir()] == ["job.json"]
+    assert observed <= set(values)
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         fail(atomic_folder(folder), "file")
     assert (path.read_text(), (folder / "file").read_text()) == ("before", "before")
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.txt", "b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b"]
 
 
 def test_a_folder_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_folder_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     for name in ("first", "second"):
         with atomic_folder(folder) as draft:
             (draft / name).write_text(name)
-    assert [one.name for one in folder.iterdir()] == ["second"]
+    assert [path.name for path in folder.iterdir()] == ["second"]
 
 
 def test_drafts_of_dead_processes_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_drafts_of_dead_processes_are_removed_and_those_of_living_ones_stay(tmp_
     file.write_text("")
     folder.mkdir()
     write_json(tmp_path / "d.json", 1)
-    assert sorted(one.name for one in tmp_path.iterdir()) == sorted([mine.name, "d.json"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mine.name, "d.json"])

@@ -25,11 +25,11 @@ def test_a_file_is_read_once_and_again_where_it_has_changed(
     read, count = [], hashlib.file_digest
     monkeypatch.setattr(hashing.hashlib, "file_digest", lambda stream, name: (read.append(1), count(stream, name))[1])
     store = tmp_path / "hashes.json"
-    known = Digests(store)
-    assert known.unread([weights]) == 100
-    first = known.digest(weights)
+    digests = Digests(store)
+    assert digests.unread([weights]) == 100
+    first = digests.digest(weights)
     assert first == hashlib.sha256(b"a" * 100).digest()
-    assert (known.digest(weights), known.unread([weights])) == (first, 0)
+    assert (digests.digest(weights), digests.unread([weights])) == (first, 0)
     assert (Digests(store).digest(weights), len(read)) == (first, 1)
     weights.write_bytes(b"b" * 100)
     os.utime(weights, ns=(1, 1))
@@ -42,9 +42,9 @@ def test_a_file_that_was_just_written_is_not_remembered(tmp_path: Path, monkeypa
     monkeypatch.setattr(hashing, "SETTLED", 3600.0)
     path = tmp_path / "fresh"
     path.write_bytes(b"a" * 100)
-    known = Digests(None)
-    known.digest(path)
-    assert known.unread([path]) == 100
+    digests = Digests(None)
+    digests.digest(path)
+    assert digests.unread([path]) == 100
 
 
 def test_a_damaged_store_is_passed_over(weights: Path, tmp_path: Path) -> None:

@@ -123,17 +123,17 @@ def calls(*folders: str) -> frozenset[str]:
 @cache
 def commands() -> frozenset[str]:
     """Every command of the parser, such as `feedback create`."""
-    found: set[str] = set()
+    names: set[str] = set()
 
     def walk(part: argparse.ArgumentParser, path: str) -> None:
         for action in part._actions:
             if isinstance(action, argparse._SubParsersAction):
                 for name, inner in action.choices.items():
-                    found.add(f"{path} {name}".strip())
+                    names.add(f"{path} {name}".strip())
                     walk(inner, f"{path} {name}".strip())
 
     walk(parser(), "")
-    return frozenset(found)
+    return frozenset(names)
 
 
 @pytest.mark.parametrize("function", ACTIONS)
@@ -149,5 +149,5 @@ def test_the_command_line_calls_what_does_the_same(function: str) -> None:
 
 def test_no_page_starts_what_the_table_does_not_know() -> None:
     started = {name for name in calls("pages") if "." in name and name.rpartition(".")[2] in VERBS}
-    known = ACTIONS.keys() | SAME_AS.keys() | PAGES_ALONE | {"generation.run"}
-    assert not started - known, "add a command, and a line to the table"
+    existing = ACTIONS.keys() | SAME_AS.keys() | PAGES_ALONE | {"generation.run"}
+    assert not started - existing, "add a command, and a line to the table"

@@ -44,10 +44,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Cli
 
 def call(client: httpx.Client, name: str, value: Any) -> str:
     """The event stream's text for one API call."""
-    asked = client.post(f"/gradio_api/call/{name}", json={"data": [value]})
-    if asked.status_code != 200:
+    request = client.post(f"/gradio_api/call/{name}", json={"data": [value]})
+    if request.status_code != 200:
         return ""
-    return client.get(f"/gradio_api/call/{name}/{asked.json()['event_id']}").text
+    return client.get(f"/gradio_api/call/{name}/{request.json()['event_id']}").text
 
 
 def test_the_pages_and_health_are_served(served: tuple[httpx.Client, Path]) -> None:
@@ -92,9 +92,9 @@ def test_a_hostile_name_of_an_upload_stays_in_the_folder_of_uploads(
         assert 400 <= answer.status_code < 500
         return
     [path] = answer.json()
-    place = Path(path)
-    assert place.resolve().is_relative_to(secret.parent / "home" / "uploads")
-    assert (place.is_symlink(), place.read_bytes()) == (False, b"mine")
+    folder = Path(path)
+    assert folder.resolve().is_relative_to(secret.parent / "home" / "uploads")
+    assert (folder.is_symlink(), folder.read_bytes()) == (False, b"mine")
 
 
 def test_a_link_in_the_folder_of_uploads_gives_no_file_away(served: tuple[httpx.Client, Path]) -> None:
@@ -107,7 +107,7 @@ def test_a_link_in_the_folder_of_uploads_gives_no_file_away(served: tuple[httpx.
 
 
 @pytest.mark.parametrize(
-    ("path", "sent", "status", "words"),
+    ("path", "sent", "status", "message"),
     [
         ("v2/echo_file", {"data": [None]}, 422, "`data` is not a valid"),
         ("v2/echo_file", {"nothing": 1}, 422, "by name"),
@@ -116,11 +116,11 @@ def test_a_link_in_the_folder_of_uploads_gives_no_file_away(served: tuple[httpx.
     ],
 )
 def test_a_call_that_names_no_function_or_value_is_one_sentence(
-    served: tuple[httpx.Client, Path], path: str, sent: dict[str, Any], status: int, words: str
+    served: tuple[httpx.Client, Path], path: str, sent: dict[str, Any], status: int, message: str
 ) -> None:
     answer = served[0].post(f"/gradio_api/call/{path}", json=sent)
     assert answer.status_code == status
-    assert words in answer.json()["error"]
+    assert message in answer.json()["error"]
 
 
 def test_an_upload_of_ones_own_comes_back(served: tuple[httpx.Client, Path]) -> None:
@@ -222,9 +222,9 @@ def test_an_open_door_needs_a_password_and_the_names_it_is_reached_by(
 
 
 def test_a_taken_port_is_one_sentence_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
+        port = occupied.getsockname()[1]
         assert program.main([f"--home={tmp_path}", f"--port={port}"]) == 2
     assert f"Port {port} on 127.0.0.1 cannot be used" in capsys.readouterr().err

@@ -35,17 +35,17 @@ WAIT = 120.0
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
-    made = open_lab(tmp_path_factory.mktemp("home"))
-    made.config = replace(made.config, owner_password=PASSWORD)
-    yield made
-    made.close()
+    opened_lab = open_lab(tmp_path_factory.mktemp("home"))
+    opened_lab.config = replace(opened_lab.config, owner_password=PASSWORD)
+    yield opened_lab
+    opened_lab.close()
 
 
 def login(address: str, password: str, cookies: dict[str, str] | None = None, **headers: str) -> httpx.Response:
-    more = {name.replace("_", "-"): value for name, value in headers.items()}
+    options = {name.replace("_", "-"): value for name, value in headers.items()}
     if cookies:
-        more["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    return httpx.post(f"{address}/sign-in", data={"password": password}, headers=more, timeout=WAIT)
+        options["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return httpx.post(f"{address}/sign-in", data={"password": password}, headers=options, timeout=WAIT)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +55,9 @@ def web(lab: LabContext) -> Any:
     from pages.mount import mount
 
     def build(_: LabContext) -> gr.Blocks:
-        with gr.Blocks() as drawn:
+        with gr.Blocks() as blocks:
             gr.Markdown("the lab")
-        return drawn
+        return blocks
 
     return mount(lab, build)
 
@@ -73,16 +73,19 @@ def test_a_forged_address_does_not_pass_the_throttle_which_keeps_no_known_browse
     lab: LabContext, web: Any
 ) -> None:
     with serving(web, lab.config) as address:
-        own = [dict(login(address, PASSWORD).cookies) for _ in range(12)][-1]  # no failed tries
-        assert set(own) == {SESSION_COOKIE, BROWSER_COOKIE}
+        own_result = [dict(login(address, PASSWORD).cookies) for _ in range(12)][-1]  # no failed tries
+        assert set(own_result) == {SESSION_COOKIE, BROWSER_COOKIE}
         for n in range(10):
             assert login(address, f"wrong{n}", x_forwarded_for=f"10.9.0.{n}").status_code == 403
         for password in ("wrong", PASSWORD):
             assert login(address, password, x_forwarded_for="10.9.1.1").status_code == 429
-        assert login(address, PASSWORD, own).status_code == 303
-        assert login(address, PASSWORD, {BROWSER_COOKIE: own[BROWSER_COOKIE]}).status_code == 303
-        assert login(address, PASSWORD, {BROWSER_COOKIE: own[BROWSER_COOKIE][:-1] + "x"}).status_code == 429
-        assert "secure" not in login(address, PASSWORD, own, x_forwarded_proto="https").headers["set-cookie"].lower()
+        assert login(address, PASSWORD, own_result).status_code == 303
+        assert login(address, PASSWORD, {BROWSER_COOKIE: own_result[BROWSER_COOKIE]}).status_code == 303
+        assert login(address, PASSWORD, {BROWSER_COOKIE: own_result[BROWSER_COOKIE][:-1] + "x"}).status_code == 429
+        assert (
+            "secure"
+            not in login(address, PASSWORD, own_result, x_forwarded_proto="https").headers["set-cookie"].lower()
+        )
 
 
 def test_a_listed_proxy_is_believed(behind_proxy: str) -> None:
@@ -103,22 +106,22 @@ def test_a_copy_of_a_cookie_opens_nothing_after_sign_out(lab: LabContext, behind
         return httpx.get(f"{behind_proxy}/config", cookies=session, timeout=WAIT).status_code
 
     first, second, third = (signed_in() for _ in range(3))
-    assert [opens(one) for one in (first, second)] == [200, 200]
+    assert [opens(item) for item in (first, second)] == [200, 200]
     assert httpx.post(f"{behind_proxy}/sign-out", cookies=first, timeout=WAIT).status_code == 303
-    assert [opens(one) for one in (first, second)] == [403, 200]
+    assert [opens(item) for item in (first, second)] == [403, 200]
     assert httpx.post(f"{behind_proxy}/sign-out/everywhere", cookies=first, timeout=WAIT).status_code == 403
     assert "Sign out everywhere" in httpx.get(f"{behind_proxy}/sign-in", cookies=second, timeout=WAIT).text
     assert httpx.post(f"{behind_proxy}/sign-out/everywhere", cookies=second, timeout=WAIT).status_code == 303
     lab.drop_service(sessions._State)  # another process
-    assert [opens(one) for one in (first, second, third)] == [403, 403, 403]
+    assert [opens(item) for item in (first, second, third)] == [403, 403, 403]
     assert opens(signed_in()) == 200
 
 
 def test_a_stranger_is_refused_before_a_body_is_read(behind_proxy: str) -> None:
     for path in ("/rank/1/next", "/rank/1/answer", "/demo/1/answer", "/demo/1/vote"):
         head = f"POST {path} HTTP/1.1\r\nHost: {behind_proxy[7:]}\r\nContent-Length: "
-        assert asked(behind_proxy, head + "150000\r\n\r\n").startswith(b"HTTP/1.1 403")
-        assert asked(behind_proxy, head + "15000000\r\n\r\n").startswith(b"HTTP/1.1 413")
+        assert send_request(behind_proxy, head + "150000\r\n\r\n").startswith(b"HTTP/1.1 403")
+        assert send_request(behind_proxy, head + "15000000\r\n\r\n").startswith(b"HTTP/1.1 413")
 
 
 def opened(address: str, sent: str) -> socket.socket:
@@ -128,12 +131,12 @@ def opened(address: str, sent: str) -> socket.socket:
     return line
 
 
-def asked(address: str, sent: str) -> bytes:
+def send_request(address: str, sent: str) -> bytes:
     with opened(address, sent) as line:
         return line.recv(1000)
 
 
-def rest(line: socket.socket) -> bytes:
+def read_rest(line: socket.socket) -> bytes:
     """What comes until the server closes."""
     got = b""
     try:
@@ -184,7 +187,7 @@ def test_what_is_only_half_sent_is_closed(tmp_path: Path) -> None:
     with serving(WEB, Config(home=tmp_path), limits) as address, ExitStack() as stack:
         lines = [(stack.enter_context(opened(address, sent)), answer) for sent, answer in HALVES.items()]
         for line, answer in lines:
-            got = rest(line)
+            got = read_rest(line)
             assert got.startswith(answer)
             assert bool(got) == bool(answer)
 
@@ -326,8 +329,8 @@ def test_half_sent_requests_make_room_for_whole_ones(tmp_path: Path) -> None:
         assert going.recv(15) == b"HTTP/1.1 200 OK"
         lines = [stack.enter_context(opened(bounded, "GET /ok HTTP/1.1\r\n")) for _ in range(60)]
         assert httpx.get(f"{bounded}/ok", timeout=WAIT).text == "0"
-        assert rest(going).endswith(b"0\r\n\r\n")
-        assert rest(lines[0]) == b""
+        assert read_rest(going).endswith(b"0\r\n\r\n")
+        assert read_rest(lines[0]) == b""
 
 
 def test_an_address_is_a_host_or_the_network_of_one() -> None:

@@ -101,11 +101,11 @@ def test_text_of_a_command_line_becomes_the_fields_type() -> None:
 
 
 def test_fields_tell_forms_and_options_what_they_need() -> None:
-    known = {item.name: item for item in fields_of(Sampling)}
-    assert (known["num_beams"].label, known["top_k"].label) == ("Beams", "Top-k")
-    assert known["num_beams"].rule == "a whole number from 1 to 16"
-    assert known["seed"].optional
-    assert (known["stop"].base, known["stop"].items) == (tuple, str)
+    existing = {item.name: item for item in fields_of(Sampling)}
+    assert (existing["num_beams"].label, existing["top_k"].label) == ("Beams", "Top-k")
+    assert existing["num_beams"].rule == "a whole number from 1 to 16"
+    assert existing["seed"].optional
+    assert (existing["stop"].base, existing["stop"].items) == (tuple, str)
     assert fields_of(Run)[4].choices == ("cosine", "linear")
 
 

@@ -26,8 +26,8 @@ def test_importing_the_package_stays_quick() -> None:
     code = (
         "import sys, genai_lab; print(sorted({'numpy', 'pandas', 'sqlalchemy', 'torch', 'gradio'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
 def test_public_names_are_found_and_others_are_not() -> None:

@@ -63,8 +63,8 @@ def test_the_module_that_workers_import_brings_what_the_function_uses(registered
     (tmp_path / "vowels_module.py").write_text(text)
     code = "import vowels_module; from genai_lab.metrics import METRICS; print(METRICS.get('vowels').title)"
     environment = {"PYTHONPATH": f"{tmp_path}:{Path(gl.__file__).parents[1]}"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "Vowels"
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "Vowels"
 
 
 def test_a_lab_finds_the_metrics_that_an_earlier_session_wrote(registered: str, tmp_path: Path) -> None:

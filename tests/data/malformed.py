@@ -77,9 +77,9 @@ def _json_lines() -> Files:
 
 
 def _packed() -> Files:
-    whole = gzip.compress(b"a,b\n" + b"1,2\n" * 10_000)
+    full_stage = gzip.compress(b"a,b\n" + b"1,2\n" * 10_000)
     return {
-        "cut.csv.gz": whole[: len(whole) // 2],
+        "cut.csv.gz": full_stage[: len(full_stage) // 2],
         "no-gzip.csv.gz": b"a,b\n1,2\n",
         "spoilt.jsonl.gz": gzip.compress(b'{"a": 1}\n')[:-4] + b"abcd",
         "empty.json.gz": b"",

@@ -32,24 +32,24 @@ def unpack_key(name: str) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
-    made = open_new(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
-    yield made
-    made.close()
+    opened_lab = open_new(Config(home=tmp_path_factory.mktemp("home"), device="cpu"))
+    yield opened_lab
+    opened_lab.close()
 
 
 def check(problem: LabError) -> None:
-    told = str(problem)
-    assert told.endswith(".")
-    assert "\n" not in told
-    assert len(told) < 500
-    told.encode()
+    message = str(problem)
+    assert message.endswith(".")
+    assert "\n" not in message
+    assert len(message) < 500
+    message.encode()
 
 
 def test_json_test_suite_loads_or_is_refused(lab: LabContext, tmp_path: Path) -> None:
-    found = {name: data for name, data in unpack_key("jsontestsuite.tar.gz").items() if name.endswith(".json")}
-    assert len(found) > 300
+    files = {name: data for name, data in unpack_key("jsontestsuite.tar.gz").items() if name.endswith(".json")}
+    assert len(files) > 300
     loaded, refused = [], []
-    for number, (name, data) in enumerate(found.items()):
+    for number, (name, data) in enumerate(files.items()):
         for suffix in (".json", ".jsonl"):
             path = tmp_path / f"{number}{suffix}"
             path.write_bytes(data)
@@ -66,9 +66,9 @@ def test_json_test_suite_loads_or_is_refused(lab: LabContext, tmp_path: Path) ->
 
 
 def test_csv_spectrum_is_read_as_its_truth_says(tmp_path: Path) -> None:
-    found = unpack_key("csv-spectrum.tar.gz")
-    tables = {Path(name).stem: data for name, data in found.items() if name.endswith(".csv")}
-    truths = {Path(name).stem: data for name, data in found.items() if name.endswith(".json")}
+    files = unpack_key("csv-spectrum.tar.gz")
+    tables = {Path(name).stem: data for name, data in files.items() if name.endswith(".csv")}
+    truths = {Path(name).stem: data for name, data in files.items() if name.endswith(".json")}
     assert len(tables) == 12
     for name, data in tables.items():
         path = tmp_path / f"{name}.csv"
@@ -102,7 +102,7 @@ def test_naughty_strings_come_back_identical(suffix: str, lab: LabContext, tmp_p
     assert datasets.preview(path, limit=1000).rows == rows
     view = datasets.import_file(lab, path, f"naughty {suffix[1:]}", mapping={"input": ["text"]})
     assert [row["text"] for row in datasets.page(lab, view.id, 0, 1000)] == strings
-    assert [one.input for one in datasets.examples(lab, view.id)] == strings
+    assert [example.input for example in datasets.examples(lab, view.id)] == strings
     datasets.export(lab, view.id, tmp_path / "out.jsonl", "jsonl")
     assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().split("\n") if line] == rows
     datasets.export(lab, view.id, tmp_path / "out.csv", "csv")
@@ -122,10 +122,8 @@ def test_every_shared_set_loads_and_its_rows_come_back(path: Path, lab: LabConte
         check(problem)
         return
     first = [row for row, _ in zip(read(path), range(50), strict=False)]
-    shown = [
-        {k: v for k, v in row.items() if k not in ("_row", "_split")} for row in datasets.page(lab, view.id, 0, 50)
-    ]
-    assert shown == first
+    rows = [{k: v for k, v in row.items() if k not in ("_row", "_split")} for row in datasets.page(lab, view.id, 0, 50)]
+    assert rows == first
     assert "input" in view.roles or "messages" in view.roles
 
 

@@ -17,9 +17,9 @@ from genai_lab.errors import LabError
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[guarded.Pool]:
-    made = guarded.Pool()
-    yield made
-    made.close()
+    reader_pool = guarded.Pool()
+    yield reader_pool
+    reader_pool.close()
 
 
 def request(path: Path, options: dict[str, object] | None = None) -> dict[str, object]:
@@ -29,11 +29,11 @@ def request(path: Path, options: dict[str, object] | None = None) -> dict[str, o
 def test_every_kind_of_item_comes_through(pool: guarded.Pool, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": "é", "n": NaN}\n[1]\n' + "".join(f'{{"a": "x", "n": {n}}}\n' for n in range(1_000)))
-    found = list(pool.read(request(path)))
-    assert found[0] == {"a": "é", "n": None}
-    assert isinstance(found[1], BadRow)
-    assert found[-2] == {"a": "x", "n": 999}
-    assert found[-1] == Note("1 cell holds NaN, the first in row 1, read as null.")
+    items = list(pool.read(request(path)))
+    assert items[0] == {"a": "é", "n": None}
+    assert isinstance(items[1], BadRow)
+    assert items[-2] == {"a": "x", "n": 999}
+    assert items[-1] == Note("1 cell holds NaN, the first in row 1, read as null.")
 
 
 def test_one_process_reads_one_file_after_another(pool: guarded.Pool, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_one_process_reads_one_file_after_another(pool: guarded.Pool, tmp_path: 
     stream.close()
     (process,) = pool._idle
     assert sum(1 for _ in pool.read(request(path))) == 5_000
-    assert [one.pid for one in pool._idle] == [process.pid]
+    assert [item.pid for item in pool._idle] == [process.pid]
     short = tmp_path / "short.csv"
     short.write_text("a,b\n1,2\n3,4\n")
     stream = pool.read(request(short))
@@ -52,11 +52,11 @@ def test_one_process_reads_one_file_after_another(pool: guarded.Pool, tmp_path: 
     stream.close()
     column = tmp_path / "one.csv"
     column.write_text("a\n1\n")
-    with pytest.raises(NeedsChoice) as asked:
+    with pytest.raises(NeedsChoice) as raised:
         list(pool.read(request(column)))
-    assert (asked.value.option, asked.value.value) == ("as_is", True)
+    assert (raised.value.option, raised.value.value) == ("as_is", True)
     assert list(pool.read(request(column, {"as_is": True}))) == [{"a": "1"}]
-    assert [one.pid for one in pool._idle] == [process.pid]
+    assert [item.pid for item in pool._idle] == [process.pid]
 
 
 def test_a_dictionary_of_long_texts_does_not_fill_the_memory(pool: guarded.Pool, tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_a_file_that_takes_too_much_memory_is_one_sentence(
     path = tmp_path / "wide.parquet"
     cells = pa.DictionaryArray.from_arrays(pa.array([0] * 64), pa.array(["x" * 9_000_000]))
     pq.write_table(pa.table(dict.fromkeys("abcd", cells)), path, compression="zstd", store_schema=False)
-    with pytest.raises(LabError) as told:
+    with pytest.raises(LabError) as raised:
         list(pool.read(request(path)))
-    assert str(told.value) == child.NO_MEMORY
+    assert str(raised.value) == child.NO_MEMORY
     path = tmp_path / "fine.jsonl"
     path.write_text(json.dumps({"a": "x"}))
     assert list(pool.read(request(path))) == [{"a": "x"}]

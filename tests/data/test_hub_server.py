@@ -61,25 +61,25 @@ def handler(folder: Path) -> type[BaseHTTPRequestHandler]:
             if "owner/reviews" not in path:
                 return self.give(b"", 401, {"X-Error-Code": "RepoNotFound"})
             if path in (REPO, f"{REPO}/revision/main", f"{REPO}/revision/{SHA}"):
-                return self.told({"id": "owner/reviews", "sha": SHA, "siblings": [], "private": False, "tags": []})
+                return self.send_json({"id": "owner/reviews", "sha": SHA, "siblings": [], "private": False, "tags": []})
             if path == f"{REPO}/tree/{SHA}/data":
-                return self.told([self.entry(file) for file in sorted((folder / "data").iterdir())])
+                return self.send_json([self.entry(file) for file in sorted((folder / "data").iterdir())])
             file = folder / path.removeprefix(RESOLVE).partition("/")[2]
             if not path.startswith(RESOLVE) or not file.is_file():
                 return self.give(b"", 404, {"X-Error-Code": "EntryNotFound"})
-            body, wanted = file.read_bytes(), self.headers.get("Range")
-            more = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": SHA}
-            if wanted is None:
-                return self.give(body, 200, more)
-            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            body, expected = file.read_bytes(), self.headers.get("Range")
+            options = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": SHA}
+            if expected is None:
+                return self.give(body, 200, options)
+            first, _, last = expected.removeprefix("bytes=").partition("-")
             part = body[int(first) : int(last) + 1 if last else None]
             ends = f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}"
-            return self.give(part, 206, more | {"Content-Range": ends})
+            return self.give(part, 206, options | {"Content-Range": ends})
 
         def entry(self, file: Path) -> dict[str, Any]:
             return {"type": "file", "path": f"data/{file.name}", "size": file.stat().st_size, "oid": SHA}
 
-        def told(self, value: Any) -> None:
+        def send_json(self, value: Any) -> None:
             self.give(json.dumps(value).encode(), 200, {"Content-Type": "application/json"})
 
         def give(self, body: bytes, status: int, headers: dict[str, str]) -> None:
@@ -106,15 +106,15 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 def test_rows_come_with_their_split_and_refusals_are_one_sentence(address: str, tmp_path: Path) -> None:
     env = {**os.environ, "HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True)
-    configurations, splits, rows, said, apart = json.loads(done.stdout)
+    process = subprocess.run([sys.executable, "-c", PROGRAM], env=env, capture_output=True, text=True, check=True)
+    configurations, splits, rows, answer, separate = json.loads(process.stdout)
     assert (configurations, splits) == (["default"], ["train", "test"])
     assert rows == [
         {"text": f"{split} {n}", "label": n % 2, "split": split}
         for split, count in (("train", 6), ("test", 3))
         for n in range(count)
     ]
-    assert apart == rows  # in the process under limits
-    assert said[2] == said[0]
-    assert "owner/none was not found on the Hub" in said[0]
-    assert "Available splits: ['train', 'test']" in said[1]
+    assert separate == rows  # in the process under limits
+    assert answer[2] == answer[0]
+    assert "owner/none was not found on the Hub" in answer[0]
+    assert "Available splits: ['train', 'test']" in answer[1]

@@ -79,11 +79,11 @@ def test_every_format_gives_the_same_rows(name: str, packed: bool, tmp_path: Pat
 def test_a_malformed_file_is_one_sentence_and_leaves_nothing(name: str, tmp_path: Path) -> None:
     path, home = tmp_path / name, tmp_path / "datasets"
     path.write_bytes(files()[name])
-    with pytest.raises(LabError) as told:
+    with pytest.raises(LabError) as raised:
         tables.write(
             lambda: read(path), home, SplitPlan(), roles=lambda names, rows: guess(names, rows), text_only="sv" in name
         )
-    sentence = str(told.value)
+    sentence = str(raised.value)
     assert 20 < len(sentence) < 400
     assert sentence[0].isupper() or sentence[0] == "'"
     assert sentence.endswith(".")
@@ -99,14 +99,14 @@ def test_there_are_at_least_fifty_malformed_files() -> None:
 def test_a_bad_row_is_named_by_number_and_column(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('text,label\nfine,1\nshort\nfine,2\nlong,2,3\n"open" x,3\nfine,4\n')
-    found = list(read(path))
-    bad = {item.number: item for item in found if isinstance(item, BadRow)}
+    items = list(read(path))
+    bad = {item.number: item for item in items if isinstance(item, BadRow)}
     assert sorted(bad) == [2, 4, 5]
     assert bad[2].column == "label"
     assert "missing" in bad[2].reason
     assert "3 cells" in bad[4].reason
     assert str(bad[2]).startswith("Row 2, column 'label': ")
-    assert [item for item in found if isinstance(item, dict)] == [{"text": "fine", "label": n} for n in "124"]
+    assert [item for item in items if isinstance(item, dict)] == [{"text": "fine", "label": n} for n in "124"]
 
 
 def test_a_bad_cell_of_json_lines_is_named_too(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_a_bad_cell_of_json_lines_is_named_too(tmp_path: Path) -> None:
 
 def plain(path: Path, options: FileOptions | None = None) -> tuple[list[dict[str, Any]], list[str]]:
     """(rows, notes) of a file without bad rows."""
-    found = list(read(path, "", options))
-    assert not [item for item in found if isinstance(item, BadRow)]
-    return [item for item in found if isinstance(item, dict)], [item.text for item in found if isinstance(item, Note)]
+    items = list(read(path, "", options))
+    assert not [item for item in items if isinstance(item, BadRow)]
+    return [item for item in items if isinstance(item, dict)], [item.text for item in items if isinstance(item, Note)]
 
 
 TWO = [{"input": "Say 0, please", "output": "done 0"}, {"input": "Say 1, please", "output": "done 1"}]
@@ -209,10 +209,10 @@ def test_what_may_be_meant_otherwise_is_asked_first(
 ) -> None:
     path = tmp_path / name
     path.write_bytes(data)
-    with pytest.raises(NeedsChoice) as asked:
+    with pytest.raises(NeedsChoice) as raised:
         list(read(path))
-    assert (asked.value.option, asked.value.value) == (option, value)
-    assert str(asked.value).endswith((".", "?"))
+    assert (raised.value.option, raised.value.value) == (option, value)
+    assert str(raised.value).endswith((".", "?"))
     rows, _ = plain(path, FileOptions(**{option: value}))
     assert rows
     assert "fa\xe7ade" in {row.get("text") for row in rows} or option == "as_is"
@@ -228,9 +228,9 @@ def test_one_conversation_on_a_line_is_a_row(tmp_path: Path) -> None:
 def test_a_comma_file_with_bad_rows_stays_one(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text;note,label\na;b,1\nc\nd;e,2\n")
-    found = list(read(path))
-    assert next(item for item in found if isinstance(item, dict)) == {"text;note": "a;b", "label": "1"}
-    assert [item.number for item in found if isinstance(item, BadRow)] == [2]
+    items = list(read(path))
+    assert next(item for item in items if isinstance(item, dict)) == {"text;note": "a;b", "label": "1"}
+    assert [item.number for item in items if isinstance(item, BadRow)] == [2]
 
 
 def test_values_that_json_lacks_become_text_or_are_refused(tmp_path: Path) -> None:

@@ -20,37 +20,37 @@ from genai_lab.errors import BadSetting, LabError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def write(rows: list[Any], folder: Path, plan: SplitPlan | None = None, **more: Any) -> Written:
+def write(rows: list[Any], folder: Path, plan: SplitPlan | None = None, **options: Any) -> Written:
     def roles(names: Any, first: Any) -> dict[str, tuple[str, ...]]:
         return guess(names, first)
 
-    return tables.write(lambda: rows, folder, plan or SplitPlan(), roles=roles, text_only=False, **more)
+    return tables.write(lambda: rows, folder, plan or SplitPlan(), roles=roles, text_only=False, **options)
 
 
-def split_of(made: Written) -> list[str]:
-    return [row["_split"] for row in read_rows(made.path, range(made.rows))]
+def split_of(result: Written) -> list[str]:
+    return [row["_split"] for row in read_rows(result.path, range(result.rows))]
 
 
 def test_shares_are_exact_drawn_with_the_seed_and_part_of_the_hash(tmp_path: Path) -> None:
     rows = [{"text": str(n)} for n in range(1000)]
-    made = write(rows, tmp_path, SplitPlan("ratio", (0.8, 0.15, 0.05), seed=3))
+    written = write(rows, tmp_path, SplitPlan("ratio", (0.8, 0.15, 0.05), seed=3))
     again = write(rows, tmp_path, SplitPlan("ratio", (0.8, 0.15, 0.05), seed=3))
     other = write(rows, tmp_path, SplitPlan("ratio", (0.8, 0.15, 0.05), seed=4))
-    assert made.splits == {"train": 800, "validation": 150, "test": 50}
-    assert made.content_hash == again.content_hash != other.content_hash
-    assert split_of(made)[:800] != ["train"] * 800
-    assert keys_of(made.path, "test") == [n for n, split in enumerate(split_of(made)) if split == "test"]
-    assert keys_of(made.path, "train", 790, 20) == keys_of(made.path, "train")[790:]
+    assert written.splits == {"train": 800, "validation": 150, "test": 50}
+    assert written.content_hash == again.content_hash != other.content_hash
+    assert split_of(written)[:800] != ["train"] * 800
+    assert keys_of(written.path, "test") == [n for n, split in enumerate(split_of(written)) if split == "test"]
+    assert keys_of(written.path, "train", 790, 20) == keys_of(written.path, "train")[790:]
 
 
 def test_a_group_is_never_torn_apart(tmp_path: Path) -> None:
     rows = [{"text": str(n), "author": f"w{n % 37}"} for n in range(600)]
-    made = write(rows, tmp_path, SplitPlan("group", (0.6, 0.2, 0.2), "author"))
-    found: dict[str, set[str]] = {}
-    for row in read_rows(made.path, range(600)):
-        found.setdefault(row["author"], set()).add(row["_split"])
-    assert {len(splits) for splits in found.values()} == {1}
-    assert set(made.splits) == {"train", "validation", "test"}
+    written = write(rows, tmp_path, SplitPlan("group", (0.6, 0.2, 0.2), "author"))
+    by_key: dict[str, set[str]] = {}
+    for row in read_rows(written.path, range(600)):
+        by_key.setdefault(row["author"], set()).add(row["_split"])
+    assert {len(splits) for splits in by_key.values()} == {1}
+    assert set(written.splits) == {"train", "validation", "test"}
 
 
 def test_a_column_tells_the_split_or_the_row_that_does_not(tmp_path: Path) -> None:
@@ -66,27 +66,27 @@ def test_a_column_tells_the_split_or_the_row_that_does_not(tmp_path: Path) -> No
 
 def test_bad_rows_stop_the_import_or_are_dropped_and_counted(tmp_path: Path) -> None:
     rows = [{"text": "a"}, *(BadRow(n, "text", "it is bad") for n in range(2, 202)), {"text": "b"}]
-    with pytest.raises(BadRows, match=r"Row 2, column 'text': it is bad and 199 more") as told:
+    with pytest.raises(BadRows, match=r"Row 2, column 'text': it is bad and 199 more") as raised:
         write(rows, tmp_path)
-    assert (len(told.value.rows), told.value.count) == (50, 200)
+    assert (len(raised.value.rows), raised.value.count) == (50, 200)
     assert list(tmp_path.iterdir()) == []
-    made = write(rows, tmp_path, drop_bad=True)
-    assert (made.rows, made.left_out_count) == (2, 200)
+    written = write(rows, tmp_path, drop_bad=True)
+    assert (written.rows, written.left_out_count) == (2, 200)
 
 
 def test_rows_are_found_across_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "BLOCK", 7)
     monkeypatch.setattr(tables, "BLOCK_CHARACTERS", 500)
     rows = [{"text": f"{n} " + "x" * (n % 5 * 90)} for n in range(100)]
-    made = write(rows, tmp_path)
+    written = write(rows, tmp_path)
     keys = [99, 0, 6, 7, 8, 50, 13]
-    assert [row["text"].split()[0] for row in read_rows(made.path, keys)] == [str(key) for key in keys]
+    assert [row["text"].split()[0] for row in read_rows(written.path, keys)] == [str(key) for key in keys]
 
 
 def test_null_absent_and_other_values_are_told_apart(tmp_path: Path) -> None:
     rows = [{"a": "x", "b": None, "c": 1}, {"a": None, "c": [2]}, {"a": "z", "b": "y", "c": None}]
-    made = write(rows, tmp_path)
-    assert [(one.name, one.kind, one.sparse) for one in made.columns] == [
+    written = write(rows, tmp_path)
+    assert [(column.name, column.kind, column.sparse) for column in written.columns] == [
         ("a", "text", False),
         ("b", "json", True),
         ("c", "json", False),
@@ -106,26 +106,26 @@ tables.write(lambda: ({{"text": "x" * 200}} for _ in itertools.count()), Path({s
     worker.stdout.readline()
     worker.send_signal(signal.SIGKILL)
     worker.wait(10)
-    left = [path.name for path in tmp_path.iterdir()]
-    assert len(left) == 1
-    assert left[0].endswith(".draft")
-    made = write([{"text": "a"}], tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [made.path.name]
+    remaining = [path.name for path in tmp_path.iterdir()]
+    assert len(remaining) == 1
+    assert remaining[0].endswith(".draft")
+    written = write([{"text": "a"}], tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [written.path.name]
 
 
 def test_the_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     import psutil
 
-    own, seen = psutil.Process(), []
+    process, observed = psutil.Process(), []
 
     def rows() -> Iterator[dict[str, str]]:
         for n in range(60_000):
             if n % 10_000 == 0:
-                seen.append(own.memory_info().rss)
+                observed.append(process.memory_info().rss)
             yield {"text": f"{n} " + "word " * 200}
 
     tables.write(rows, tmp_path, SplitPlan(), roles=lambda *_: {}, text_only=True)
-    assert max(seen) - seen[1] < 150_000_000
+    assert max(observed) - observed[1] < 150_000_000
 
 
 def test_roles_are_guessed_from_names_and_contents() -> None:
@@ -154,19 +154,19 @@ def test_a_profile_counts_what_is_there() -> None:
         {"text": "a CAT ", "label": "x", "_split": "test"},
         {"text": " ", "label": "", "_split": "test"},
     ]
-    found = profile([rows[:2], rows[2:]], ["text", "label"], {"input": ["text"], "label": ["label"]})
-    assert found["rows"] == 5
-    assert found["columns"]["text"] == {"empty": 1, "mean_characters": 4.6, "longest": 6}
-    assert found["duplicates"] == {"rows": 1, "shown": [[2, 3]]}
-    assert found["overlap"] == [{"first": "train", "second": "test", "rows": 1, "of": 2, "shown": [[1, 4]]}]
-    assert found["labels"]["shown"] == {"x": {"train": 1, "test": 1}, "y": {"train": 2}, "": {"test": 1}}
-    json.dumps(found)
+    profiled = profile([rows[:2], rows[2:]], ["text", "label"], {"input": ["text"], "label": ["label"]})
+    assert profiled["rows"] == 5
+    assert profiled["columns"]["text"] == {"empty": 1, "mean_characters": 4.6, "longest": 6}
+    assert profiled["duplicates"] == {"rows": 1, "shown": [[2, 3]]}
+    assert profiled["overlap"] == [{"first": "train", "second": "test", "rows": 1, "of": 2, "shown": [[1, 4]]}]
+    assert profiled["labels"]["shown"] == {"x": {"train": 1, "test": 1}, "y": {"train": 2}, "": {"test": 1}}
+    json.dumps(profiled)
 
 
 def test_lengths_are_binned_with_all_of_them() -> None:
-    found = lengths(["a b c", "a", ""], lambda texts: [len(text.split()) for text in texts], 3)
-    assert (found["n"], found["max"], found["width"], found["counts"]) == (3, 3, 1, [1, 1, 0, 1])
-    assert found["p50"] == 1
+    result = lengths(["a b c", "a", ""], lambda texts: [len(text.split()) for text in texts], 3)
+    assert (result["n"], result["max"], result["width"], result["counts"]) == (3, 3, 1, [1, 1, 0, 1])
+    assert result["p50"] == 1
 
 
 def test_a_dead_process_is_told_from_a_living_one(tmp_path: Path) -> None:

@@ -21,14 +21,14 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     """One token a byte: id 4 + byte; 0 pads, 1 ends."""
     marks = sorted(pre_tokenizers.ByteLevel.alphabet(), key=_byte_of)
     names = ["<pad>", "</s>", "<a>", "<b>", *marks]
-    raw = Tokenizer(models.BPE(vocab={name: place for place, name in enumerate(names)}, merges=[]))
+    raw = Tokenizer(models.BPE(vocab={name: index for index, name in enumerate(names)}, merges=[]))
     raw.pre_tokenizer, raw.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     return PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="</s>", chat_template=CHAT)
 
 
 def _byte_of(mark: str) -> int:
-    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return ord(mark) if ord(mark) in kept else [b for b in range(256) if b not in kept][ord(mark) - 256]
+    stored = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return ord(mark) if ord(mark) in stored else [b for b in range(256) if b not in stored][ord(mark) - 256]
 
 
 def generator_of(module: Any, context: int = 256) -> LocalGenerator:
@@ -53,19 +53,19 @@ def tiny_t5() -> Any:
 
 @pytest.fixture(scope="session")
 def llama() -> Iterator[LocalGenerator]:
-    made = generator_of(tiny_llama())
-    yield made
-    made.close()
+    generator = generator_of(tiny_llama())
+    yield generator
+    generator.close()
 
 
 @pytest.fixture(scope="session")
 def t5() -> Iterator[LocalGenerator]:
-    made = generator_of(tiny_t5())
-    yield made
-    made.close()
+    generator = generator_of(tiny_t5())
+    yield generator
+    generator.close()
 
 
 @pytest.fixture(params=["llama", "t5"])
 def either(request: pytest.FixtureRequest) -> LocalGenerator:
-    found: LocalGenerator = request.getfixturevalue(request.param)
-    return found
+    result: LocalGenerator = request.getfixturevalue(request.param)
+    return result

@@ -42,18 +42,20 @@ def texts(streams: list[Stream]) -> list[str]:
 
 
 def cached_bytes(batches: Any) -> int:
-    return sum(layer.keys.nbytes + layer.values.nbytes for one in batches for layer in one._own().layers)
+    return sum(layer.keys.nbytes + layer.values.nbytes for batch in batches for layer in batch._own().layers)
 
 
 def most_cached(generator: LocalGenerator, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    seen, step = [], Batch.step
+    observed, step = [], Batch.step
 
     def counted(self: Batch) -> torch.Tensor:
-        seen.append(cached_bytes([one for one in generator.scheduler._batches.values() if one._cache is not None]))
+        observed.append(
+            cached_bytes([batch for batch in generator.scheduler._batches.values() if batch._cache is not None])
+        )
         return step(self)
 
     monkeypatch.setattr(Batch, "step", counted)
-    return seen
+    return observed
 
 
 def test_a_token_of_the_cache_is_known_from_the_configuration(generator: LocalGenerator) -> None:
@@ -66,15 +68,15 @@ def test_a_token_of_the_cache_is_known_from_the_configuration(generator: LocalGe
 def test_a_long_row_does_not_make_short_ones_as_long(
     generator: LocalGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = [texts(generator.submit([one]))[0] for one in requests()]
-    seen = most_cached(generator, monkeypatch)
+    alone = [texts(generator.submit([request]))[0] for request in requests()]
+    observed = most_cached(generator, monkeypatch)
     token = generator.scheduler.network.token_bytes
     assert texts(generator.submit(requests())) == alone
-    assert max(seen) > 60 * LONG * token, "small enough to be padded"
-    seen.clear()
+    assert max(observed) > 60 * LONG * token, "small enough to be padded"
+    observed.clear()
     monkeypatch.setattr(scheduler, "SHARED", 0)
     assert texts(generator.submit(requests())) == alone
-    assert max(seen) < token * (2 * LONG + 63 * 2 * (SHORT + 100))
+    assert max(observed) < token * (2 * LONG + 63 * 2 * (SHORT + 100))
 
 
 def test_rows_that_come_later_join_the_batch_of_their_length(
@@ -86,14 +88,14 @@ def test_rows_that_come_later_join_the_batch_of_their_length(
     first = generator.submit([long])
     generator.scheduler.call(lambda: (entered.set(), go.wait(60)))
     assert entered.wait(60)
-    rest = generator.submit(short[:10]) + generator.submit(short[10:20])
-    seen: list[list[int]] = []
+    remainder = generator.submit(short[:10]) + generator.submit(short[10:20])
+    observed: list[list[int]] = []
     generator.scheduler.call(
-        lambda: seen.append(sorted(len(one.rows) for one in generator.scheduler._batches.values()))
+        lambda: observed.append(sorted(len(batch.rows) for batch in generator.scheduler._batches.values()))
     )
     go.set()
-    texts(first + rest)
-    assert seen == [[1, 20]]
+    texts(first + remainder)
+    assert observed == [[1, 20]]
 
 
 def test_a_text_that_memory_cannot_hold_is_refused_and_others_go_on(
@@ -115,8 +117,8 @@ def test_the_longest_row_ends_with_what_it_has_before_memory_runs_out(
     monkeypatch.setattr(scheduler, "UNNOTICED", 0)
     free = itertools.chain([10**6], itertools.repeat(10**5))
     monkeypatch.setattr(generator.scheduler.network, "free_bytes", lambda: next(free))
-    asked = [Request(Prompt("x" * n), Sampling(max_new_tokens=room, seed=0)) for n, room in ((900, 1000), (20, 60))]
-    long, short = generator.submit(asked)
+    requests = [Request(Prompt("x" * n), Sampling(max_new_tokens=room, seed=0)) for n, room in ((900, 1000), (20, 60))]
+    long, short = generator.submit(requests)
     with pytest.raises(ModelError, match=r"Memory ran short after \d+ tokens: .*ask for fewer tokens"):
         list(long)
     assert long.completions[0].finish_reason == "error"

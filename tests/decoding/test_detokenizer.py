@@ -32,21 +32,21 @@ def fallback_tokenizer() -> Tokenizer:
     for letter in ["▁", *LETTERS.replace(" ", "")]:
         vocabulary[letter] = len(vocabulary)
     merges = [("▁", "t"), ("▁t", "e"), ("▁", "a"), ("n", "o")]
-    for left, right in merges:
-        vocabulary[left + right] = len(vocabulary)
-    made = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    made.decoder = decoders.Sequence(
+    for remaining, right in merges:
+        vocabulary[remaining + right] = len(vocabulary)
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    return made
+    return tokenizer
 
 
 def byte_level_tokenizer() -> Tokenizer:
     marks = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE(vocab={mark: n for n, mark in enumerate(marks)}, merges=[]))
-    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    return made
+    tokenizer = Tokenizer(models.BPE(vocab={mark: n for n, mark in enumerate(marks)}, merges=[]))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    return tokenizer
 
 
 KINDS: dict[str, Callable[[], Tokenizer]] = {"byte fallback": fallback_tokenizer, "byte level": byte_level_tokenizer}
@@ -56,25 +56,29 @@ KINDS: dict[str, Callable[[], Tokenizer]] = {"byte fallback": fallback_tokenizer
 def of_kind(kind: str) -> tuple[Tokenizer, dict[int, int]]:
     from transformers import PreTrainedTokenizerFast
 
-    made = KINDS[kind]()
-    return made, byte_tokens(PreTrainedTokenizerFast(tokenizer_object=made))
+    tokenizer = KINDS[kind]()
+    return tokenizer, byte_tokens(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
 
 
 def pieces(
-    tokenizer: Tokenizer, values: dict[int, int], before: Sequence[int], then: Sequence[int], rest: bool = True
+    tokenizer: Tokenizer,
+    values: dict[int, int],
+    before: Sequence[int],
+    then: Sequence[int],
+    remaining_text: bool = True,
 ) -> list[str]:
     detokenizer = Detokenizer(lambda ids: str(tokenizer.decode(ids)), before, values)
-    return [*map(detokenizer.push, then), *([detokenizer.rest()] if rest else [])]
+    return [*map(detokenizer.push, then), *([detokenizer.rest()] if remaining_text else [])]
 
 
-def wanted(tokenizer: Tokenizer, ids: Sequence[int], cut: int) -> str:
+def expected_text(tokenizer: Tokenizer, ids: Sequence[int], cut: int) -> str:
     """The whole text without the characters that are complete at the cut; found without decoding a broken run."""
-    whole = tokenizer.decode(list(ids))
+    full_text = tokenizer.decode(list(ids))
     for complete in range(cut, -1, -1):
-        begun = tokenizer.decode(list(ids[:complete]))
-        if not begun.endswith("\ufffd"):
-            assert whole.startswith(begun)
-            return whole[len(begun) :]
+        start_text = tokenizer.decode(list(ids[:complete]))
+        if not start_text.endswith("\ufffd"):
+            assert full_text.startswith(start_text)
+            return full_text[len(start_text) :]
     raise AssertionError
 
 
@@ -85,9 +89,9 @@ def test_wherever_the_prompt_ends_the_stream_is_what_comes_after_it(kind: str, t
     assert bool(values) == (kind == "byte fallback")
     ids = tokenizer.encode(text).ids
     for cut in range(len(ids) + 1):
-        made = pieces(tokenizer, values, ids[:cut], ids[cut:])
-        assert "".join(made) == wanted(tokenizer, ids, cut)
-        assert not any("\ufffd" in piece for piece in made)
+        decoded = pieces(tokenizer, values, ids[:cut], ids[cut:])
+        assert "".join(decoded) == expected_text(tokenizer, ids, cut)
+        assert not any("\ufffd" in piece for piece in decoded)
 
 
 def test_random_texts_cut_at_random_places() -> None:
@@ -98,7 +102,7 @@ def test_random_texts_cut_at_random_places() -> None:
         tokenizer, values = of_kind(kind)
         ids = tokenizer.encode("".join(rng.choices(alphabet, k=rng.randrange(1, 40)))).ids
         cut = rng.randrange(len(ids) + 1)
-        assert "".join(pieces(tokenizer, values, ids[:cut], ids[cut:])) == wanted(tokenizer, ids, cut)
+        assert "".join(pieces(tokenizer, values, ids[:cut], ids[cut:])) == expected_text(tokenizer, ids, cut)
 
 
 def test_what_was_said_before_and_what_comes_are_the_whole_text() -> None:
@@ -108,14 +112,14 @@ def test_what_was_said_before_and_what_comes_are_the_whole_text() -> None:
         for text in TEXTS:
             ids = tokenizer.encode(text).ids
             for cut in range(1, len(ids)):
-                begun = "".join(pieces(tokenizer, values, ids[:1], ids[1:cut], rest=False))
-                rest = "".join(pieces(tokenizer, values, ids[:cut], ids[cut:]))
-                assert begun + rest == wanted(tokenizer, ids, 1)
+                start_text = "".join(pieces(tokenizer, values, ids[:1], ids[1:cut], remaining_text=False))
+                remaining_text = "".join(pieces(tokenizer, values, ids[:cut], ids[cut:]))
+                assert start_text + remaining_text == expected_text(tokenizer, ids, 1)
 
 
 def test_bytes_that_are_no_character_are_shown_and_end_no_stream() -> None:
     tokenizer, values = of_kind("byte fallback")
-    token = {value: one for one, value in values.items()}
+    token = {value: item for item, value in values.items()}
     plain = tokenizer.token_to_id("a")
     lone = [token[0xE6], token[0x88]]
     assert pieces(tokenizer, values, [1], [*lone, plain]) == ["", "", "\ufffd\ufffda", ""]
@@ -139,9 +143,9 @@ def test_a_skipped_token_takes_no_space_with_it() -> None:
     tokenizer.add_special_tokens(["<s>"])
     ids = [*tokenizer.encode("a").ids, 1, *tokenizer.encode("no").ids, 1, 1, *tokenizer.encode(" a").ids]
     for cut in range(1, len(ids)):
-        made = "".join(pieces(tokenizer, {}, ids[:cut], ids[cut:]))
-        assert tokenizer.decode(ids).endswith(made)
-        assert len(made) == len(tokenizer.decode(ids)) - len(tokenizer.decode(ids[:cut]))
+        text = "".join(pieces(tokenizer, {}, ids[:cut], ids[cut:]))
+        assert tokenizer.decode(ids).endswith(text)
+        assert len(text) == len(tokenizer.decode(ids)) - len(tokenizer.decode(ids[:cut]))
 
 
 @pytest.mark.skipif(not STORIES.is_dir(), reason="needs ../shared/data/models/stories260K-hf")
@@ -158,8 +162,8 @@ def test_a_published_byte_fallback_tokenizer() -> None:
     rng = random.Random(3)
     for text in naughty:
         ids = loaded(text)["input_ids"]
-        whole = tokenizer.decode(ids)
+        full_text = tokenizer.decode(ids)
         for cut in {1, rng.randrange(1, len(ids) + 1), rng.randrange(1, len(ids) + 1)}:
-            made = "".join(pieces(tokenizer, values, ids[:cut], ids[cut:]))
-            assert whole.endswith(made)
-            assert ("\ufffd" in made) <= ("\ufffd" in text)
+            decoded = "".join(pieces(tokenizer, values, ids[:cut], ids[cut:]))
+            assert full_text.endswith(decoded)
+            assert ("\ufffd" in decoded) <= ("\ufffd" in text)

@@ -29,16 +29,16 @@ def modules() -> list[torch.nn.Module]:
     ]
 
 
-@pytest.mark.parametrize("module", modules(), ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("module", modules(), ids=lambda item: type(item).__name__)
 def test_the_numbers_stay_and_the_module_is_left_as_it_was(module: torch.nn.Module) -> None:
     ids = torch.tensor([[3, 7, 9, 1]])
-    more = {"decoder_input_ids": ids} if "T5" in type(module).__name__ else {}
+    options = {"decoder_input_ids": ids} if "T5" in type(module).__name__ else {}
     module.eval()
     with torch.no_grad():
-        plain = module(input_ids=ids, **more).logits
+        plain = module(input_ids=ids, **options).logits
         with fuse_layers(module):
             changed = [part for part in module.modules() if "forward" in vars(part)]
-            quick = module(input_ids=ids, **more).logits
+            quick = module(input_ids=ids, **options).logits
     assert len(changed) > 4
     assert torch.allclose(plain, quick, atol=1e-5)
     assert not any("forward" in vars(part) for part in module.modules())

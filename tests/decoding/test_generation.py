@@ -19,49 +19,53 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT / "../shared/data/models/stories260K-hf", *sorted((ROOT / "genai_lab/starter/weights").glob("*"))]
 
 
-def run(generator: LocalGenerator, requests: list[Request], **more: Any) -> list[tuple[Completion, ...]]:
-    streams = generator.submit(requests, **more)
+def run(generator: LocalGenerator, requests: list[Request], **options: Any) -> list[tuple[Completion, ...]]:
+    streams = generator.submit(requests, **options)
     for stream in streams:
-        told = {}
+        figures_by_name = {}
         for delta in stream:
-            told[delta.completion] = told.get(delta.completion, "") + delta.text
-        assert all(told.get(done.index, "") == done.text for done in stream.completions)
+            figures_by_name[delta.completion] = figures_by_name.get(delta.completion, "") + delta.text
+        assert all(figures_by_name.get(completion.index, "") == completion.text for completion in stream.completions)
     return [stream.completions for stream in streams]
 
 
-def texts(generator: LocalGenerator, requests: list[Request], **more: Any) -> list[list[str]]:
-    return [[done.text for done in completions] for completions in run(generator, requests, **more)]
+def texts(generator: LocalGenerator, requests: list[Request], **options: Any) -> list[list[str]]:
+    return [[completion.text for completion in completions] for completions in run(generator, requests, **options)]
 
 
 def ids_of(completion: Completion) -> list[int]:
     return [token.id for token in completion.tokens if token.id is not None]
 
 
-def expected_ids(generator: LocalGenerator, prompt: str, count: int, **more: Any) -> list[int]:
+def expected_ids(generator: LocalGenerator, prompt: str, count: int, **options: Any) -> list[int]:
     """What transformers' `generate` says, without the end token."""
     read = torch.tensor([generator.tokenizer(prompt)["input_ids"]])
     skip = 1 if generator.seq2seq else read.shape[1]
     out = generator.module.generate(
-        input_ids=read, attention_mask=torch.ones_like(read), do_sample=False, max_new_tokens=count, **more
+        input_ids=read, attention_mask=torch.ones_like(read), do_sample=False, max_new_tokens=count, **options
     )
     return [token for token in out[0, skip:].tolist() if token not in generator._ends]
 
 
 def varied(count: int, length: int = 24) -> list[Request]:
     """Requests that differ in prompt, settings and seed."""
-    made = []
+    results = []
     for i in range(count):
-        own = {"temperature": 0.5 + i % 5 / 4, "top_k": (0, 20, 5)[i % 3], "top_p": (1.0, 0.9)[i % 2]}
-        more = {"min_p": 0.02 * (i % 7 == 0), "repetition_penalty": 1.2 if i % 4 == 0 else 1.0, "greedy": i % 11 == 0}
+        settings = {"temperature": 0.5 + i % 5 / 4, "top_k": (0, 20, 5)[i % 3], "top_p": (1.0, 0.9)[i % 2]}
+        options = {
+            "min_p": 0.02 * (i % 7 == 0),
+            "repetition_penalty": 1.2 if i % 4 == 0 else 1.0,
+            "greedy": i % 11 == 0,
+        }
         prompt = Prompt(PROMPTS[i % len(PROMPTS)] + " x" * (i % 6))
-        made.append(Request(prompt, Sampling(max_new_tokens=3 + i % length, seed=i, **own, **more)))
-    return made
+        results.append(Request(prompt, Sampling(max_new_tokens=3 + i % length, seed=i, **settings, **options)))
+    return results
 
 
 def test_greedy_equals_generate(either: LocalGenerator) -> None:
-    found = run(either, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=40, seed=0)) for p in PROMPTS])
-    for prompt, [done] in zip(PROMPTS, found, strict=True):
-        assert ids_of(done) == expected_ids(either, prompt, 40)
+    results = run(either, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=40, seed=0)) for p in PROMPTS])
+    for prompt, [completion] in zip(PROMPTS, results, strict=True):
+        assert ids_of(completion) == expected_ids(either, prompt, 40)
 
 
 def test_a_decoder_of_absolute_positions_may_be_deeper_than_its_encoder() -> None:
@@ -70,8 +74,10 @@ def test_a_decoder_of_absolute_positions_may_be_deeper_than_its_encoder() -> Non
     heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 64, "init_std": 0.3}
     config = BartConfig(**SMALL, **sizes, **heads, decoder_start_token_id=0, forced_eos_token_id=None)
     generator = generator_of(BartForConditionalGeneration(config), 64)
-    found = run(generator, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=12, seed=0)) for p in PROMPTS])
-    assert [ids_of(done) for [done] in found] == [expected_ids(generator, prompt, 12) for prompt in PROMPTS]
+    results = run(generator, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=12, seed=0)) for p in PROMPTS])
+    assert [ids_of(completion) for [completion] in results] == [
+        expected_ids(generator, prompt, 12) for prompt in PROMPTS
+    ]
     generator.close()
 
 
@@ -96,9 +102,9 @@ def test_greedy_equals_generate_on_trained_models(folder: Path) -> None:
     card = Card(folder.name, Source("local", str(folder)), "generate", "decoder-only", "any")
     generator = load_local(folder, card, Options(device="cpu"))
     prompts = ["Once upon a time", "Review: I liked the soup.\nSentiment:", "summarize: Tom: Hi! Ann: Hello."]
-    found = run(generator, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=48, seed=0)) for p in prompts])
-    for prompt, [done] in zip(prompts, found, strict=True):
-        assert ids_of(done) == expected_ids(generator, prompt, 48)
+    results = run(generator, [Request(Prompt(p), Sampling(greedy=True, max_new_tokens=48, seed=0)) for p in prompts])
+    for prompt, [completion] in zip(prompts, results, strict=True):
+        assert ids_of(completion) == expected_ids(generator, prompt, 48)
     generator.close()
 
 
@@ -120,7 +126,7 @@ def test_rows_join_and_leave_between_steps(either: LocalGenerator) -> None:
     for stream in streams:
         for _ in stream:
             continue
-    assert [[done.text for done in stream.completions] for stream in streams] == alone
+    assert [[completion.text for completion in stream.completions] for stream in streams] == alone
 
 
 def test_completions_count_their_seeds_up(either: LocalGenerator) -> None:
@@ -134,7 +140,9 @@ def test_completions_count_their_seeds_up(either: LocalGenerator) -> None:
 def test_a_shared_prefix_gives_the_same_texts(llama: LocalGenerator) -> None:
     shots = "one two; three four; five six; "
     rests = ["seven", "a", "some more words here", "b c"]
-    plain = [Request(Prompt(shots + rest), Sampling(seed=i, max_new_tokens=20)) for i, rest in enumerate(rests)]
+    plain = [
+        Request(Prompt(shots + remainder), Sampling(seed=i, max_new_tokens=20)) for i, remainder in enumerate(rests)
+    ]
     shared = [Request(Prompt(r.prompt.text, shared=len(shots)), r.sampling) for r in plain]
     read = sum(len(ids) for _, ids in llama.scheduler.network._prefixes)
     assert texts(llama, shared) == texts(llama, plain)
@@ -148,8 +156,8 @@ def test_a_soft_prompt_comes_before_the_prompt(either: LocalGenerator) -> None:
     embedded = either.module.get_input_embeddings()(torch.tensor(ids)).detach()
     sampling = Sampling(seed=3, max_new_tokens=16)
     plain = texts(either, [Request(Prompt(beginning + p), sampling) for p in prompts])
-    given = texts(either, [Request(Prompt(p), sampling) for p in prompts], soft=SoftPrompt(len(ids), embedded))
-    assert given == plain
+    supplied = texts(either, [Request(Prompt(p), sampling) for p in prompts], soft=SoftPrompt(len(ids), embedded))
+    assert supplied == plain
 
 
 def test_rows_of_soft_prompts_and_plain_rows_share_a_batch(either: LocalGenerator) -> None:
@@ -163,9 +171,9 @@ def test_rows_of_soft_prompts_and_plain_rows_share_a_batch(either: LocalGenerato
     for row in rows:
         for _ in row.stream:
             continue
-    found = [[done.text for done in row.stream.completions] for row in rows]
-    assert found == [text for own in alone for text in own]
-    assert len({str(own) for own in alone}) == len(softs)
+    result = [[completion.text for completion in row.stream.completions] for row in rows]
+    assert result == [text for soft in alone for text in soft]
+    assert len({str(soft) for soft in alone}) == len(softs)
 
 
 def _keys(generator: LocalGenerator, size: int) -> SoftPrompt:
@@ -181,9 +189,9 @@ def _keys(generator: LocalGenerator, size: int) -> SoftPrompt:
 
 def test_beam_search_equals_generate(either: LocalGenerator) -> None:
     sampling = Sampling(num_beams=4, num_return_sequences=3, max_new_tokens=12, seed=0)
-    [found] = run(either, [Request(Prompt("Once upon"), sampling)])
-    assert ids_of(found[0]) == expected_ids(either, "Once upon", 12, num_beams=4)
-    assert len(found) == 3
+    [results] = run(either, [Request(Prompt("Once upon"), sampling)])
+    assert ids_of(results[0]) == expected_ids(either, "Once upon", 12, num_beams=4)
+    assert len(results) == 3
 
 
 def test_a_batch_keeps_stepping_during_beam_search(llama: LocalGenerator) -> None:

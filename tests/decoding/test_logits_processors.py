@@ -75,18 +75,18 @@ def test_each_filter_equals_that_of_transformers(sampling: Sampling) -> None:
 @pytest.mark.parametrize("sampling", EACH, ids=range(len(EACH)))
 def test_the_microscope_shows_what_decoding_does(sampling: Sampling) -> None:
     logits = some_logits(1).double()
-    shown = processor_stages(logits[0].numpy(), HISTORY, sampling)[-1].log_probabilities
-    done = apply_processors(logits, [sampling], [HISTORY])[0].log_softmax(-1).numpy()
-    assert np.array_equal(np.isneginf(shown), np.isneginf(done))
-    np.testing.assert_allclose(np.exp(shown), np.exp(done), atol=1e-12)
+    displayed = processor_stages(logits[0].numpy(), HISTORY, sampling)[-1].log_probabilities
+    decoded = apply_processors(logits, [sampling], [HISTORY])[0].log_softmax(-1).numpy()
+    assert np.array_equal(np.isneginf(displayed), np.isneginf(decoded))
+    np.testing.assert_allclose(np.exp(displayed), np.exp(decoded), atol=1e-12)
 
 
 def test_rows_with_different_settings_do_not_touch_each_other() -> None:
     logits = some_logits(len(EACH))
     together = apply_processors(logits, EACH, [HISTORY] * len(EACH))
-    for place, sampling in enumerate(EACH):
-        alone = apply_processors(logits[place : place + 1], [sampling], [HISTORY])
-        assert torch.equal(together[place], alone[0])
+    for index, sampling in enumerate(EACH):
+        alone = apply_processors(logits[index : index + 1], [sampling], [HISTORY])
+        assert torch.equal(together[index], alone[0])
 
 
 def test_temperature_top_k_top_p_and_min_p_equal_numpy() -> None:
@@ -132,8 +132,8 @@ def test_greedy_uses_no_random_filter() -> None:
 
 def test_a_flat_distribution_needs_more_than_the_head() -> None:
     logits = torch.zeros(1, 2000)
-    kept = apply_processors(logits, [Sampling(temperature=1.0, top_p=0.5)], [[]]).isfinite().sum()
-    assert int(kept) == pytest.approx(1000, abs=1)
+    stored = apply_processors(logits, [Sampling(temperature=1.0, top_p=0.5)], [[]]).isfinite().sum()
+    assert int(stored) == pytest.approx(1000, abs=1)
 
 
 def test_draws_follow_the_distribution() -> None:
@@ -161,6 +161,6 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 
 def keep(p: np.ndarray, places: np.ndarray) -> np.ndarray:
-    kept = np.zeros_like(p)
-    kept[places] = p[places]
-    return kept / kept.sum()
+    stored = np.zeros_like(p)
+    stored[places] = p[places]
+    return stored / stored.sum()

@@ -35,7 +35,7 @@ def row_of(sampling: Sampling, ends: frozenset[int] = frozenset({1})) -> Decodin
     )
 
 
-def told(sampling: Sampling, text: str) -> tuple[list[str], Any]:
+def stream_text(sampling: Sampling, text: str) -> tuple[list[str], Any]:
     """What the stream says after each byte of the text, and the completion."""
     row = row_of(sampling)
     row._told = -math.inf
@@ -48,13 +48,13 @@ def told(sampling: Sampling, text: str) -> tuple[list[str], Any]:
 
 def test_characters_of_several_tokens_come_whole() -> None:
     text = "né 👩‍👩‍👧 日本 🎉"
-    deltas, done = told(Sampling(), text)
-    assert "".join(deltas) == done.text == text
+    deltas, completion = stream_text(Sampling(), text)
+    assert "".join(deltas) == completion.text == text
     assert not any("\ufffd" in delta for delta in deltas)
 
 
 @pytest.mark.parametrize(
-    ("text", "reason", "words"),
+    ("text", "reason", "message"),
     [
         ("", "end of text", "the model ended it at once"),
         (" \n", "end of text", "only white space or special tokens before it ended"),
@@ -64,13 +64,13 @@ def test_characters_of_several_tokens_come_whole() -> None:
         ("a", "end of text", None),
     ],
 )
-def test_an_empty_completion_says_why(text: str, reason: Any, words: str | None) -> None:
+def test_an_empty_completion_says_why(text: str, reason: Any, message: str | None) -> None:
     row = row_of(Sampling(stop=("###",)))
     for byte in text.encode():
         row.push(Token(4 + byte, "?"))
     row.close(reason)
     notes = row.stream.completions[0].notes
-    assert words in notes[0] if words else notes == ()
+    assert message in notes[0] if message else notes == ()
 
 
 def test_a_coarse_dtype_says_that_a_replay_may_differ() -> None:
@@ -110,7 +110,7 @@ def test_decoding_looks_back_on_few_tokens() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "text", "left"),
+    ("stop", "text", "remaining"),
     [
         (("STOP",), "go on STOP here", "go on "),
         (("ab", "b"), "xxab", "xx"),
@@ -120,19 +120,21 @@ def test_decoding_looks_back_on_few_tokens() -> None:
         (("zz",), "az", "az"),
     ],
 )
-def test_text_ends_before_a_stop_string(stop: tuple[str, ...], text: str, left: str) -> None:
-    deltas, done = told(Sampling(stop=stop), text)
-    assert done.text == "".join(deltas) == left
-    assert done.finish_reason == ("length" if left == text else "stop string")
+def test_text_ends_before_a_stop_string(stop: tuple[str, ...], text: str, remaining: str) -> None:
+    deltas, completion = stream_text(Sampling(stop=stop), text)
+    assert completion.text == "".join(deltas) == remaining
+    assert completion.finish_reason == ("length" if remaining == text else "stop string")
 
 
 def test_generation_ends_at_a_stop_string(llama: LocalGenerator) -> None:
     sampling = Sampling(seed=1, max_new_tokens=60, temperature=1.5)
     [[free]] = run(llama, [Request(Prompt("Once"), sampling)])
     stop = free.text[10:12]
-    [[done]] = run(llama, [Request(Prompt("Once"), Sampling(seed=1, max_new_tokens=60, temperature=1.5, stop=(stop,)))])
-    assert done.text == free.text[: free.text.index(stop)]
-    assert done.finish_reason == "stop string"
+    [[completion]] = run(
+        llama, [Request(Prompt("Once"), Sampling(seed=1, max_new_tokens=60, temperature=1.5, stop=(stop,)))]
+    )
+    assert completion.text == free.text[: free.text.index(stop)]
+    assert completion.finish_reason == "stop string"
 
 
 def test_the_trace_holds_the_distribution_of_every_stage(either: LocalGenerator) -> None:
@@ -141,21 +143,21 @@ def test_the_trace_holds_the_distribution_of_every_stage(either: LocalGenerator)
     [stream] = either.submit([request])
     for _ in stream:
         continue
-    done = stream.completions[0]
+    completion = stream.completions[0]
     history = list(either.context_ids(request.prompt))
-    for step, token in enumerate(done.tokens):
+    for step, token in enumerate(completion.tokens):
         stages = processor_stages(stream.logits(0, step), history, sampling)
         assert [s.filter for s in token.stages] == [s.filter for s in stages]
         assert token.logprob == pytest.approx(stages[0].log_probabilities[token.id], abs=1e-4)
         assert token.probability == pytest.approx(math.exp(stages[-1].log_probabilities[token.id]), abs=1e-5)
-        for mine, whole in zip(token.stages, stages, strict=True):
-            assert mine.removed == whole.removed
+        for mine, full_stage in zip(token.stages, stages, strict=True):
+            assert mine.removed == full_stage.removed
             assert len(mine.alternatives) <= 5
-            for one in mine.alternatives:
-                assert one.probability == pytest.approx(math.exp(whole.log_probabilities[one.id]), abs=1e-5)
-            shares = [one.probability for one in mine.alternatives]
+            for item in mine.alternatives:
+                assert item.probability == pytest.approx(math.exp(full_stage.log_probabilities[item.id]), abs=1e-5)
+            shares = [alternative.probability for alternative in mine.alternatives]
             assert shares == sorted(shares, reverse=True)
-            assert shares[0] == pytest.approx(math.exp(max(whole.log_probabilities)), abs=1e-5)
+            assert shares[0] == pytest.approx(math.exp(max(full_stage.log_probabilities)), abs=1e-5)
         history.append(token.id or 0)
 
 
@@ -168,11 +170,11 @@ def test_a_trace_changes_no_text(either: LocalGenerator) -> None:
 
 def test_a_prefix_goes_on_where_a_completion_stood(either: LocalGenerator) -> None:
     sampling = Sampling(greedy=True, max_new_tokens=20, seed=0)
-    [[whole]] = run(either, [Request(Prompt("Once upon"), sampling)])
-    prefix = tuple(ids_of(whole)[:8])
-    rest = Sampling(greedy=True, max_new_tokens=12, seed=0)
-    [[done]] = run(either, [Request(Prompt("Once upon", prefix=prefix), rest)])
-    assert ids_of(done) == ids_of(whole)[8:]
+    [[full]] = run(either, [Request(Prompt("Once upon"), sampling)])
+    prefix = tuple(ids_of(full)[:8])
+    rest_sampling = Sampling(greedy=True, max_new_tokens=12, seed=0)
+    [[completion]] = run(either, [Request(Prompt("Once upon", prefix=prefix), rest_sampling)])
+    assert ids_of(completion) == ids_of(full)[8:]
 
 
 def test_cancelling_ends_a_stream_at_once(either: LocalGenerator) -> None:
@@ -188,12 +190,12 @@ def test_cancelling_ends_a_stream_at_once(either: LocalGenerator) -> None:
         stream.cancel()
         for _ in stream:
             continue
-        [done] = stream.completions
+        [completion] = stream.completions
     finally:
         cancelled.set()
         either._ends = ends
-    assert done.finish_reason == "cancelled"
-    assert 0 < len(done.tokens) < 240
+    assert completion.finish_reason == "cancelled"
+    assert 0 < len(completion.tokens) < 240
 
 
 def test_cancelling_beam_search_frees_the_scheduler(llama: LocalGenerator) -> None:
@@ -206,11 +208,11 @@ def test_cancelling_beam_search_frees_the_scheduler(llama: LocalGenerator) -> No
 def test_what_fills_the_context_ends_with_length(llama: LocalGenerator) -> None:
     llama._ends, ends = frozenset(), llama._ends
     try:
-        [[done]] = run(llama, [Request(Prompt("x" * 250), Sampling(max_new_tokens=50, seed=0))])
+        [[completion]] = run(llama, [Request(Prompt("x" * 250), Sampling(max_new_tokens=50, seed=0))])
     finally:
         llama._ends = ends
-    assert done.finish_reason == "length"
-    assert done.prompt_tokens + done.completion_tokens == 256
+    assert completion.finish_reason == "length"
+    assert completion.prompt_tokens + completion.completion_tokens == 256
 
 
 def test_bad_requests_are_refused_before_anything_runs(either: LocalGenerator) -> None:
@@ -227,7 +229,7 @@ def test_a_failure_reaches_its_stream_and_nothing_else(llama: LocalGenerator) ->
     network = llama.scheduler.network
     step, module = network.quick, network.module
 
-    def broken(*args: Any, **more: Any) -> Any:
+    def broken(*args: Any, **options: Any) -> Any:
         raise ValueError("a bug")
 
     [stream] = llama.submit([Request(Prompt("Once"), Sampling(max_new_tokens=200, seed=0, temperature=0.01))])

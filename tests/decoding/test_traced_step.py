@@ -17,7 +17,7 @@ from tests.decoding.conftest import generator_of, tiny_llama
 
 def texts(generator: LocalGenerator, count: int, **settings: Any) -> list[str]:
     sampling = [Sampling(max_new_tokens=12, seed=seed, **settings) for seed in range(count)]
-    streams = generator.submit([Request(Prompt("Once upon" + " a" * n), one) for n, one in enumerate(sampling)])
+    streams = generator.submit([Request(Prompt("Once upon" + " a" * n), item) for n, item in enumerate(sampling)])
     for stream in streams:
         list(stream)
     return [stream.completions[0].text for stream in streams]
@@ -25,9 +25,9 @@ def texts(generator: LocalGenerator, count: int, **settings: Any) -> list[str]:
 
 def test_logits_are_compared_by_their_size_and_their_choice() -> None:
     plain = [torch.tensor([[31.0, 2.0, -30.0]]), torch.tensor([[1.0, 3.0, 2.0]])]
-    near = [one + 0.02 for one in plain]
+    near = [item + 0.02 for item in plain]
     assert traced_step.same_logits(plain, near)
-    assert not traced_step.same_logits(plain, [one + 0.04 for one in plain])
+    assert not traced_step.same_logits(plain, [item + 0.04 for item in plain])
     assert not traced_step.same_logits([torch.tensor([[31.0, 30.99]])], [torch.tensor([[30.99, 31.0]])])
 
 

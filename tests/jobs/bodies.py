@@ -24,11 +24,11 @@ class Count:
     resource = "cpu"
 
     def run(self, lab: LabContext, settings: dict[str, Any], report: JobReporter) -> dict[str, Any]:
-        done = {item["number"] for item in report.earlier()}
+        numbers = {item["number"] for item in report.earlier()}
         for number in range(settings["upto"]):
-            if number == settings.get("die") and number not in done and len(done) < number:
+            if number == settings.get("die") and number not in numbers and len(numbers) < number:
                 os.kill(os.getpid(), signal.SIGKILL)
-            if number == settings.get("die_once") and not done:
+            if number == settings.get("die_once") and not numbers:
                 os.kill(os.getpid(), signal.SIGKILL)
             if number == settings.get("fail"):
                 raise LabError(f"Row {number + 1} cannot be counted; leave it out.")
@@ -36,7 +36,7 @@ class Count:
                 raise MemoryError
             if number == settings.get("disk"):
                 raise OSError(errno.ENOSPC, "No space left on device")
-            if number == settings.get("fork") and not done:
+            if number == settings.get("fork") and not numbers:
                 if os.fork() == 0:  # inherits the lock and outlives its parent
                     time.sleep(600)
                 report.record({"key": "0", "number": 0, "job": settings["name"]})
@@ -49,7 +49,7 @@ class Count:
                 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
                 (report.folder / "child").write_text(str(child.pid))
                 time.sleep(600)
-            if number in done:
+            if number in numbers:
                 continue
             report.record({"key": str(number), "number": number, "job": settings["name"]})
             report.metric("squares", number, float(number * number))

@@ -20,33 +20,35 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabContext:
     return open_new(Config.from_environment())
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    code = main(["jobs", *words])
+def call_jobs(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = main(["jobs", *arguments])
     return code, capsys.readouterr().out
 
 
 def test_a_job_is_listed_waited_for_and_shown(lab: LabContext, capsys: pytest.CaptureFixture[str]) -> None:
     job = jobs.enqueue(lab, "count", {"upto": 2, "name": "a"}, title="Count to 2")
-    code, text = said(capsys, "list", "--json", "--status", "queued")
-    assert (code, [one["title"] for one in json.loads(text)["jobs"]]) == (0, ["Count to 2"])
-    code, text = said(capsys, "wait", str(job), "--json")
+    code, text = call_jobs(capsys, "list", "--json", "--status", "queued")
+    assert (code, [item["title"] for item in json.loads(text)["jobs"]]) == (0, ["Count to 2"])
+    code, text = call_jobs(capsys, "wait", str(job), "--json")
     assert (code, json.loads(text)["result"]) == (0, {"sum": 1})
-    assert "finished" in said(capsys, "show", str(job))[1]
-    assert said(capsys, "list", "--status", "queued") == (0, "No jobs.\n")
+    assert "finished" in call_jobs(capsys, "show", str(job))[1]
+    assert call_jobs(capsys, "list", "--status", "queued") == (0, "No jobs.\n")
 
 
 def test_a_failed_job_is_an_exit_code_and_its_log_can_be_read(
     lab: LabContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = jobs.enqueue(lab, "count", {"upto": 2, "name": "a", "disk": 1}, title="Count to 2")
-    code, text = said(capsys, "wait", str(job), "--json")
+    code, text = call_jobs(capsys, "wait", str(job), "--json")
     assert (code, json.loads(text)["exit_reason"]) == (1, "disk full")
-    assert "OSError" in said(capsys, "logs", str(job))[1]
-    assert json.loads(said(capsys, "retry", str(job), "--json")[1])["status"] == "queued"
-    assert json.loads(said(capsys, "cancel", str(job), "--json")[1])["status"] == "cancelled"
+    assert "OSError" in call_jobs(capsys, "logs", str(job))[1]
+    assert json.loads(call_jobs(capsys, "retry", str(job), "--json")[1])["status"] == "queued"
+    assert json.loads(call_jobs(capsys, "cancel", str(job), "--json")[1])["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("words", [("show", "9"), ("cancel", "9"), ("logs", "9")])
-def test_bad_input_is_one_sentence(lab: LabContext, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
-    assert main(["jobs", *words]) == 2
+@pytest.mark.parametrize("arguments", [("show", "9"), ("cancel", "9"), ("logs", "9")])
+def test_bad_input_is_one_sentence(
+    lab: LabContext, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert main(["jobs", *arguments]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

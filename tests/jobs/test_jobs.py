@@ -51,7 +51,7 @@ def count(lab: LabContext, **settings: Any) -> int:
     return jobs.enqueue(lab, "count", settings, title=f"Count to {settings['upto']}")
 
 
-def kept(lab: LabContext) -> list[str]:
+def stored_records(lab: LabContext) -> list[str]:
     with lab.database.reading() as session:
         return sorted(session.scalars(select(Preset.name)))
 
@@ -123,34 +123,39 @@ def test_a_run_gets_a_gpu_for_each_of_its_processes_and_later_runs_wait(lab: Lab
 
 def test_a_job_is_done_by_a_worker_and_written_down_once(lab: LabContext) -> None:
     job = count(lab)
-    done = until_ended(lab, job)
-    assert (done.status, done.exit_reason, done.result, done.share) == ("finished", "finished", {"sum": 3}, 1.0)
-    assert (done.peak_memory or 0) > 10_000_000
-    assert kept(lab) == ["a 0", "a 1", "a 2", "a finished"]
+    ended_job = until_ended(lab, job)
+    assert (ended_job.status, ended_job.exit_reason, ended_job.result, ended_job.share) == (
+        "finished",
+        "finished",
+        {"sum": 3},
+        1.0,
+    )
+    assert (ended_job.peak_memory or 0) > 10_000_000
+    assert stored_records(lab) == ["a 0", "a 1", "a 2", "a finished"]
     assert jobs.metrics(lab, job) == {"squares": [(0, 0.0), (1, 1.0), (2, 4.0)]}
 
 
 def test_a_killed_worker_is_followed_by_one_that_goes_on(lab: LabContext) -> None:
-    done = until_ended(lab, count(lab, upto=6, die=4))
-    assert (done.status, done.attempt) == ("finished", 2)
-    assert kept(lab) == [*(f"a {number}" for number in range(6)), "a finished"]
+    ended_job = until_ended(lab, count(lab, upto=6, die=4))
+    assert (ended_job.status, ended_job.attempt) == ("finished", 2)
+    assert stored_records(lab) == [*(f"a {number}" for number in range(6)), "a finished"]
 
 
 def test_a_job_whose_worker_always_dies_is_killed_in_the_end(lab: LabContext) -> None:
-    done = until_ended(lab, count(lab, die_once=0))
-    assert (done.status, done.exit_reason, done.attempt) == ("failed", "killed", 3)
-    assert [(one["attempt"], one["reason"], one["records"]) for one in done.failed_attempts or ()] == [
+    ended_job = until_ended(lab, count(lab, die_once=0))
+    assert (ended_job.status, ended_job.exit_reason, ended_job.attempt) == ("failed", "killed", 3)
+    assert [(item["attempt"], item["reason"], item["records"]) for item in ended_job.failed_attempts or ()] == [
         (1, "killed", False), (2, "killed", False), (3, "killed", False),
     ]  # fmt: skip
-    assert kept(lab) == []
-    assert jobs.retry(lab, done.id).failed_attempts is None
+    assert stored_records(lab) == []
+    assert jobs.retry(lab, ended_job.id).failed_attempts is None
 
 
 def test_a_failure_is_one_sentence_and_can_be_tried_again(lab: LabContext) -> None:
     job = count(lab, fail=2)
-    done = until_ended(lab, job)
-    assert (done.status, done.exit_reason) == ("failed", "failed")
-    assert done.error == "Row 3 cannot be counted; leave it out."
+    ended_job = until_ended(lab, job)
+    assert (ended_job.status, ended_job.exit_reason) == ("failed", "failed")
+    assert ended_job.error == "Row 3 cannot be counted; leave it out."
     assert jobs.retry(lab, job).status == "queued"
     with pytest.raises(LabError, match="only a failed or cancelled job"):
         jobs.retry(lab, job)
@@ -165,16 +170,16 @@ def test_a_full_disk_is_named(lab: LabContext) -> None:
 
 
 def test_a_child_that_outlives_its_worker_neither_stops_the_job_nor_stays(lab: LabContext) -> None:
-    done = until_ended(lab, count(lab, fork=0))
-    assert (done.status, done.attempt) == ("finished", 2)
+    ended_job = until_ended(lab, count(lab, fork=0))
+    assert (ended_job.status, ended_job.attempt) == ("finished", 2)
 
 
 def test_findings_that_cannot_be_kept_end_their_own_job_only(lab: LabContext) -> None:
     bad, good = count(lab, poison=1), count(lab, name="b")
     assert until_ended(lab, good).status == "finished"
-    done = until_ended(lab, bad)
-    assert done.status == "failed"
-    assert "results of the job could not be saved (KeyError" in str(done.error)
+    ended_job = until_ended(lab, bad)
+    assert ended_job.status == "failed"
+    assert "results of the job could not be saved (KeyError" in str(ended_job.error)
     assert not local.LocalProcesses().alive(jobs.folder(lab, bad))
 
 
@@ -194,8 +199,8 @@ def test_cancel_ends_the_whole_group_even_if_it_does_not_listen(lab: LabContext)
     until(lambda: child.exists() and child.read_text() != "")
     pid = int(child.read_text())
     jobs.cancel(lab, job)
-    done = until_ended(lab, job)
-    assert (done.status, done.exit_reason) == ("cancelled", "cancelled")
+    ended_job = until_ended(lab, job)
+    assert (ended_job.status, ended_job.exit_reason) == ("cancelled", "cancelled")
     until(lambda: local.process_started(pid) is None or _zombie(pid))
 
 
@@ -203,7 +208,7 @@ def test_a_queued_job_is_cancelled_without_being_started(lab: LabContext) -> Non
     job = count(lab)
     jobs.cancel(lab, job)
     assert until_ended(lab, job).status == "cancelled"
-    assert kept(lab) == []
+    assert stored_records(lab) == []
 
 
 def test_the_next_supervisor_takes_over_a_living_worker(lab: LabContext, config: Config) -> None:
@@ -214,10 +219,10 @@ def test_the_next_supervisor_takes_over_a_living_worker(lab: LabContext, config:
     before = worker.read_text()
     supervisor.stop()
     other = open_new(config)
-    done = until_ended(other, job)
-    assert (done.status, done.attempt) == ("finished", 1)
+    ended_job = until_ended(other, job)
+    assert (ended_job.status, ended_job.attempt) == ("finished", 1)
     assert worker.read_text() == before
-    assert kept(other) == [*(f"a {number}" for number in range(10)), "a finished"]
+    assert stored_records(other) == [*(f"a {number}" for number in range(10)), "a finished"]
     other.close()
 
 
@@ -232,17 +237,17 @@ def test_a_kind_that_is_gone_ends_its_own_job_only(lab: LabContext) -> None:
         fields = {"kind": "gone", "title": "Of a plugin", "settings": {}, "resource": "cpu", "priority": 9}
         gone = queries.add_job(session, **fields).id
     assert until_ended(lab, count(lab)).status == "finished"
-    done = jobs.show(lab, gone)
-    assert done.status == "failed"
-    assert "No kind of job is called 'gone'" in str(done.error)
+    ended_job = jobs.show(lab, gone)
+    assert ended_job.status == "failed"
+    assert "No kind of job is called 'gone'" in str(ended_job.error)
 
 
 def test_what_depends_on_a_failed_job_fails_with_it(lab: LabContext) -> None:
     first = count(lab, fail=0)
     then = jobs.enqueue(lab, "count", {"upto": 1, "name": "b"}, title="After it", depends_on=first)
-    done = until_ended(lab, then)
-    assert done.status == "failed"
-    assert "which this one needs, failed; try that one again" in str(done.error)
+    ended_job = until_ended(lab, then)
+    assert ended_job.status == "failed"
+    assert "which this one needs, failed; try that one again" in str(ended_job.error)
 
 
 class Brief:
@@ -317,8 +322,8 @@ def test_the_urgent_go_first_and_only_so_many_at_once(tmp_path: Path) -> None:
         jobs.enqueue(lab, "count", {"upto": 1, "name": name}, title=name, priority=priority)
         for name, priority in (("late", 0), ("soon", 5))
     )
-    begun = [until_ended(lab, one).started_at for one in (soon, late)]
-    assert begun[0] < begun[1]  # type: ignore[operator]
+    started = [until_ended(lab, item).started_at for item in (soon, late)]
+    assert started[0] < started[1]  # type: ignore[operator]
     lab.close()
 
 

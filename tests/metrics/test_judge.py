@@ -22,16 +22,16 @@ def card(folder, name="tiny") -> Card:
 
 def test_perplexity_is_the_exponent_of_the_loss_of_all_tokens(tmp_path):
     judge = TextScorer(card(random_model(tmp_path / "tiny")))
-    found = measure("perplexity", TEXTS, [[]] * len(TEXTS), model=judge)
+    measured = measure("perplexity", TEXTS, [[]] * len(TEXTS), model=judge)
     total, tokens = 0.0, 0
     for text in TEXTS:
         ids = judge._tokenizer(text, return_tensors="pt")["input_ids"].long()
         if ids.shape[1] > 1:
             loss = float(judge._module(input_ids=ids, labels=ids).loss.detach())
             total, tokens = total + loss * (ids.shape[1] - 1), tokens + ids.shape[1] - 1
-    assert found.figures["perplexity"].value == pytest.approx(math.exp(total / tokens), rel=1e-4)
-    assert found.figures["perplexity"].sample.values[2] is None
-    assert "of:predictions|alone|weighted by tokens" in found.signature
+    assert measured.figures["perplexity"].value == pytest.approx(math.exp(total / tokens), rel=1e-4)
+    assert measured.figures["perplexity"].sample.values[2] is None
+    assert "of:predictions|alone|weighted by tokens" in measured.signature
 
 
 def test_perplexity_of_references(tmp_path):
@@ -55,12 +55,12 @@ def test_an_encoder_decoder_judges_a_text_given_its_input():
         ["translate English to French: The cat sleeps.", "summarize: A: Hi. B: Bye."],
         ["Le chat dort.", "Hi."],
     )
-    for source, text, one in zip(sources, texts, judge.log_probabilities(texts, sources), strict=True):
+    for source, text, actual in zip(sources, texts, judge.log_probabilities(texts, sources), strict=True):
         read = judge._tokenizer(source, return_tensors="pt")["input_ids"]
         ids = judge._tokenizer(text, return_tensors="pt")["input_ids"]
         loss = float(judge._module(input_ids=read, labels=ids).loss.detach())
-        assert one.tokens == ids.shape[1]
-        assert one.total == pytest.approx(-loss * one.tokens, rel=1e-3)
+        assert actual.tokens == ids.shape[1]
+        assert actual.total == pytest.approx(-loss * actual.tokens, rel=1e-3)
 
 
 def test_a_model_of_the_wrong_family_is_one_sentence(tmp_path):
@@ -74,9 +74,9 @@ def test_the_shipped_classifier_tells_rude_from_friendly():
     if not folder.is_dir():
         pytest.skip("the starter's weights are not here")
     judge = TextScorer(card(folder, "starter-toxicity"))
-    found = measure("toxicity", ["You are a stupid idiot.", "Thank you, that was kind."], [[], []], model=judge)
-    rude, kind = found.figures["toxicity"].sample.values
+    measured = measure("toxicity", ["You are a stupid idiot.", "Thank you, that was kind."], [[], []], model=judge)
+    rude, kind = measured.figures["toxicity"].sample.values
     assert rude > kind
-    assert found.figures["toxic_share"].n == 2
+    assert measured.figures["toxic_share"].n == 2
     with pytest.raises(LabError, match="has no label"):
         measure("toxicity", ["a"], [[]], METRICS.get("toxicity").settings(label="nothing"), model=judge)

@@ -64,8 +64,8 @@ def test_rouge_equals_rouge_score_on_real_summaries():
         rows = [json.loads(line) for line in lines][:60]
     with gzip.open(SHARED / "squality_dev.jsonl.gz", "rt", encoding="utf-8") as lines:
         long = [json.loads(line)["summaries"] for line in lines][:2]
-    predictions = [row["dialogue"] for row in rows] + [one[0][:900] for one in long]
-    references = [[row["summary"]] for row in rows] + [[text[:900] for text in one[1:]] for one in long]
+    predictions = [row["dialogue"] for row in rows] + [item[0][:900] for item in long]
+    references = [[row["summary"]] for row in rows] + [[text[:900] for text in item[1:]] for item in long]
     same_as_rouge_score(predictions, references, True)
 
 

@@ -21,7 +21,7 @@ NORMS = {"llama": ["input_layernorm"], "t5": ["layer_norm"]}
 def settings(kind: str, family: str) -> dict[str, Any]:
     """PEFT's settings for a kind, small enough for the tiny models; `DORA` and others are LoRA with an option."""
     layers = {"target_modules": ATTENTION[family]}
-    own: dict[str, dict[str, Any]] = {
+    values_given: dict[str, dict[str, Any]] = {
         "DORA": layers | {"use_dora": True},
         "RSLORA": layers | {"use_rslora": True, "rank_pattern": {ATTENTION[family][0]: 2}},
         "LORA WITH HEAD": layers | {"modules_to_save": ["lm_head"]},
@@ -40,7 +40,7 @@ def settings(kind: str, family: str) -> dict[str, Any]:
         "PROMPT_TUNING": {"num_virtual_tokens": 5},
         "CARTRIDGE": {"num_virtual_tokens": 2},
     }
-    return own.get(kind, layers)
+    return values_given.get(kind, layers)
 
 
 def adapter(folder: Path, kind: str, family: str, base: Path, seed: int = 0) -> Path:
@@ -48,16 +48,16 @@ def adapter(folder: Path, kind: str, family: str, base: Path, seed: int = 0) -> 
     method = "LORA" if "LORA" in kind.split("_")[0] and kind not in CONFIGS else kind
     torch.manual_seed(seed)
     config = CONFIGS["LORA" if method == "DORA" else method](task_type=TASKS[family], **settings(kind, family))
-    made = get_peft_model(whole(base), config)
+    model = get_peft_model(load_model(base), config)
     with torch.no_grad():
-        for weight in made.parameters():
+        for weight in model.parameters():
             if weight.requires_grad:
                 weight.add_(torch.randn_like(weight) * 0.3)
-    made.save_pretrained(str(folder))
+    model.save_pretrained(str(folder))
     return folder
 
 
-def whole(folder: Path) -> Any:
+def load_model(folder: Path) -> Any:
     """The model of a folder, loaded by transformers."""
     kind = AutoModelForSeq2SeqLM if "t5" in folder.name else AutoModelForCausalLM
     return kind.from_pretrained(folder).eval()
@@ -65,19 +65,19 @@ def whole(folder: Path) -> Any:
 
 def reference(base: Path, folder: Path) -> Any:
     """The adapter as PEFT loads it."""
-    return PeftModel.from_pretrained(whole(base), folder).eval()
+    return PeftModel.from_pretrained(load_model(base), folder).eval()
 
 
-def tiny_folder(place: Path, family: str) -> Path:
-    made = MAKERS[family]()
-    made.generation_config.bos_token_id = None
-    made.save_pretrained(place / family)
-    byte_tokenizer().save_pretrained(place / family)
-    return place / family
+def tiny_folder(folder: Path, family: str) -> Path:
+    model = MAKERS[family]()
+    model.generation_config.bos_token_id = None
+    model.save_pretrained(folder / family)
+    byte_tokenizer().save_pretrained(folder / family)
+    return folder / family
 
 
-def card(name: str, folder: Path, base: Path | None = None, **more: Any) -> Card:
+def card(name: str, folder: Path, base: Path | None = None, **settings: Any) -> Card:
     """The card of a model, or of an adapter on the folder `base`, whose name is the base's."""
-    options = Options(device="cpu", roots=(folder.parent,), base_paths=((base.name, base),) if base else (), **more)
+    options = Options(device="cpu", roots=(folder.parent,), base_paths=((base.name, base),) if base else (), **settings)
     source = Source("adapter" if base else "local", str(folder), base=base.name if base else None)
     return BACKENDS.get(source.backend).inspect(source, name, options)

@@ -27,11 +27,11 @@ def tensors(size: int = SIZE, seed: int = 0) -> dict[str, np.ndarray]:
         f"{layer}.mlp.up_proj.weight": (INNER, size),
         f"{layer}.mlp.down_proj.weight": (size, INNER),
     } | {f"{layer}.self_attn.{part}_proj.weight": (size, size) for part in "qkvo"}
-    made = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
-    return {name: np.ones_like(value) if "norm" in name else value for name, value in made.items()}
+    result = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
+    return {name: np.ones_like(value) if "norm" in name else value for name, value in result.items()}
 
 
-def config(size: int = SIZE, **more: Any) -> dict[str, Any]:
+def config(size: int = SIZE, **options: Any) -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -45,14 +45,14 @@ def config(size: int = SIZE, **more: Any) -> dict[str, Any]:
         "tie_word_embeddings": False,
         "eos_token_id": 257,
         "pad_token_id": 256,
-        **more,
+        **options,
     }
 
 
-def small_llama(folder: Path, *, size: int = SIZE, seed: int = 0, shards: int = 1, **more: Any) -> Path:
+def small_llama(folder: Path, *, size: int = SIZE, seed: int = 0, shards: int = 1, **options: Any) -> Path:
     """Writes the folder and gives it back; `more` goes into config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config(size, **more)))
+    (folder / "config.json").write_text(json.dumps(config(size, **options)))
     (folder / "README.md").write_text(README)
     write_tokenizer(folder)
     weights = tensors(size, seed)
@@ -71,16 +71,16 @@ def small_llama(folder: Path, *, size: int = SIZE, seed: int = 0, shards: int = 
 
 def write_tokenizer(folder: Path) -> None:
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    made = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(letters)}, merges=[]))
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    made.decoder = decoders.ByteLevel()
-    made.add_special_tokens(["<pad>", "<end>"])
-    made.save(str(folder / "tokenizer.json"))
+    tokenizer = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(letters)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<pad>", "<end>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>", "pad_token": "<pad>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def lora(folder: Path, *, size: int = SIZE, scale: float = 1.0, **more: Any) -> Path:
+def lora(folder: Path, *, size: int = SIZE, scale: float = 1.0, **options: Any) -> Path:
     """A LoRA adapter of rank 2 on the small Llama's q and v projections."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = {
@@ -91,7 +91,7 @@ def lora(folder: Path, *, size: int = SIZE, scale: float = 1.0, **more: Any) -> 
         "lora_alpha": 4,
         "target_modules": ["q_proj", "v_proj"],
         "inference_mode": True,
-        **more,
+        **options,
     }
     (folder / "adapter_config.json").write_text(json.dumps(settings))
     rng, weights = np.random.default_rng(1), {}

@@ -119,9 +119,9 @@ def _type_of(value: Any) -> Any:
     return GGUFValueType.get_type(value)
 
 
-def header_bytes(version: int = 3, tensors: int = 1, entries: int = 1, rest: bytes = b"") -> bytes:
+def header_bytes(version: int = 3, tensors: int = 1, entries: int = 1, remainder: bytes = b"") -> bytes:
     """The first bytes of a file that says what it is told to, true or not."""
-    return b"GGUF" + struct.pack("<IQQ", version, tensors, entries) + rest
+    return b"GGUF" + struct.pack("<IQQ", version, tensors, entries) + remainder
 
 
 def text_bytes(text: str) -> bytes:

@@ -68,8 +68,8 @@ class SmallHub:
                 if "owner/small/" not in f"{path}/":
                     return self.refuse(401, "RepoNotFound")
                 if path.startswith("/api/models/"):
-                    known = path.endswith(("/revision/main", f"/revision/{SHA}"))
-                    return self.describe() if known else self.refuse(404, "RevisionNotFound")
+                    existing = path.endswith(("/revision/main", f"/revision/{SHA}"))
+                    return self.describe() if existing else self.refuse(404, "RevisionNotFound")
                 if hub.gated and self.headers.get("Authorization") != f"Bearer {hub.token}":
                     return self.refuse(401, "GatedRepo")
                 file = hub.folder / path.rsplit("/", 1)[-1]
@@ -100,20 +100,20 @@ class SmallHub:
 
             def give(self, file: Path) -> None:
                 body, first = file.read_bytes(), 0
-                if (wanted := self.headers.get("Range")) is not None:
-                    first = int(wanted.removeprefix("bytes=").rstrip("-"))
-                self.send_response(206 if wanted else 200)
+                if (expected := self.headers.get("Range")) is not None:
+                    first = int(expected.removeprefix("bytes=").rstrip("-"))
+                self.send_response(206 if expected else 200)
                 self.send_header("Content-Length", str(len(body) - first))
                 self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
                 self.send_header("X-Repo-Commit", SHA)
                 self.end_headers()
                 large = file.suffix == ".safetensors"
-                rest = bytes(len(body)) if hub.spoil and large else body
+                remainder = bytes(len(body)) if hub.spoil and large else body
                 for start in range(first, len(body), 4096):
                     if large and hub.break_after is not None and start - first >= hub.break_after:
                         self.close_connection = True
                         return
-                    self.wfile.write(rest[start : start + 4096])
+                    self.wfile.write(remainder[start : start + 4096])
                     if large and hub.bytes_per_second:
                         time.sleep(4096 / hub.bytes_per_second)
 
@@ -141,24 +141,24 @@ class SmallEndpoint:
 
     def handler(endpoint) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *words: Any) -> None:
+            def log_message(self, *arguments: Any) -> None:
                 return
 
             def do_GET(self) -> None:
                 endpoint.accepted.append(self.headers.get("Accept-Encoding"))
-                self.whole(endpoint.status, endpoint.models)
+                self.send_json(endpoint.status, endpoint.models)
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 endpoint.received.append((self.path, body))
                 if endpoint.key and self.headers.get("Authorization") != f"Bearer {endpoint.key}":
-                    return self.whole(401, {"error": {"message": "no such key"}})
+                    return self.send_json(401, {"error": {"message": "no such key"}})
                 try:
                     (endpoint.answer or stream_words)(self, body)
                 except OSError:
                     endpoint.hung_up.set()
 
-            def whole(self, status: int, value: Any) -> None:
+            def send_json(self, status: int, value: Any) -> None:
                 if endpoint.key and self.headers.get("Authorization") != f"Bearer {endpoint.key}":
                     status, value = 401, {"error": {"message": "no such key"}}
                 body = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -174,13 +174,13 @@ class SmallEndpoint:
                 endpoint.together.wait(60)
             begin_events(handler)
             chat = "messages" in body
-            words = [*endpoint.words, f" {body['seed']}"]
-            for index, word in enumerate(words):
-                last = index == len(words) - 1
+            arguments = [*endpoint.words, f" {body['seed']}"]
+            for index, word in enumerate(arguments):
+                last = index == len(arguments) - 1
                 send_event(handler, chunk(word, chat, "stop" if last else None, bool(body.get("logprobs"))))
                 time.sleep(endpoint.delay)
             if body.get("stream_options", {}).get("include_usage"):
-                send_event(handler, {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": len(words)}})
+                send_event(handler, {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": len(arguments)}})
             handler.wfile.write(b"data: [DONE]\n\n")
 
         return Handler
@@ -200,9 +200,9 @@ def send_event(handler: BaseHTTPRequestHandler, value: Any) -> None:
 def chunk(word: str, chat: bool, reason: str | None, logprobs: bool) -> dict[str, Any]:
     if chat:
         top = [{"token": word, "logprob": -0.5}, {"token": " else", "logprob": -1.5}]
-        told = {"content": [{"token": word, "logprob": -0.5, "top_logprobs": top}]}
+        report = {"content": [{"token": word, "logprob": -0.5, "top_logprobs": top}]}
         inner: dict[str, Any] = {"delta": {"content": word}}
     else:
-        told = {"tokens": [word], "token_logprobs": [-0.5], "top_logprobs": [{word: -0.5, " else": -1.5}]}
+        report = {"tokens": [word], "token_logprobs": [-0.5], "top_logprobs": [{word: -0.5, " else": -1.5}]}
         inner = {"text": word}
-    return {"choices": [{"index": 0, **inner, "finish_reason": reason, "logprobs": told if logprobs else None}]}
+    return {"choices": [{"index": 0, **inner, "finish_reason": reason, "logprobs": report if logprobs else None}]}

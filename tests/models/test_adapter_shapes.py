@@ -12,7 +12,7 @@ from tests.models.folders import lora, small_llama
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "words"),
+    ("name", "shape", "message"),
     [
         ("lm_head.weight", (260, 16), "embeddings of 260 words, and the base has 258, so it was trained after"),
         ("model.embed_tokens.weight", (300, 16), r"Resize the base to 300 \(resize_token_embeddings\)"),
@@ -25,7 +25,7 @@ from tests.models.folders import lora, small_llama
     ],
 )
 def test_whole_weights_of_an_adapter_must_have_the_bases_shape(
-    name: str, shape: tuple[int, ...], words: str, tmp_path: Path
+    name: str, shape: tuple[int, ...], message: str, tmp_path: Path
 ) -> None:
     adapter = lora(tmp_path / "lora")
     path = adapter / "adapter_model.safetensors"
@@ -33,8 +33,8 @@ def test_whole_weights_of_an_adapter_must_have_the_bases_shape(
     base = small_llama(tmp_path / "small")
     source = Source("adapter", str(adapter), base="small")
     options = Options(device="cpu", roots=(tmp_path,), base_paths=(("small", base),))
-    if not words:
+    if not message:
         assert BACKENDS.get("adapter").inspect(source, "tuned", options).parameters
         return
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match=message):
         BACKENDS.get("adapter").inspect(source, "tuned", options)

@@ -43,9 +43,9 @@ class FakeGenerator:
 
     def submit(self, requests: Sequence[Request]) -> list[Stream]:
         assert not self.closed
-        made = [FakeStream() for _ in requests]
-        self.streams += made
-        return list(made)
+        streams = [FakeStream() for _ in requests]
+        self.streams += streams
+        return list(streams)
 
     def count_tokens(self, prompt: Prompt) -> int | None:
         return len(prompt.text)
@@ -83,8 +83,8 @@ class Loader:
         return self.made[-1]
 
 
-def card(name: str, memory: int | None = 40, role: Any = "generate", **more: Any) -> Card:
-    return Card(name, Source("local", name), role, "decoder-only", "Fake", memory_bytes=memory, **more)
+def card(name: str, memory: int | None = 40, role: Any = "generate", **options: Any) -> Card:
+    return Card(name, Source("local", name), role, "decoder-only", "Fake", memory_bytes=memory, **options)
 
 
 @pytest.fixture
@@ -94,9 +94,9 @@ def loader() -> Loader:
 
 @pytest.fixture
 def cache(loader: Loader) -> Iterator[ModelCache]:
-    made = ModelCache(100, Options(), loader)
-    yield made
-    made.close()
+    new_cache = ModelCache(100, Options(), loader)
+    yield new_cache
+    new_cache.close()
 
 
 def test_least_recently_used_makes_room(cache: ModelCache, loader: Loader) -> None:
@@ -136,12 +136,12 @@ def test_stream_that_nobody_holds_or_that_has_ended_unwatched_does_not_keep_its_
 ) -> None:
     cache.acquire(card("a")).submit([Request(Prompt("a"))])
     assert not cache.loaded()["a"].busy
-    [held] = cache.acquire(card("a")).submit([Request(Prompt("a"))])
+    [generators] = cache.acquire(card("a")).submit([Request(Prompt("a"))])
     assert cache.loaded()["a"].busy
     inner = loader.made[0].streams[-1]
     inner.go.set()
     list(inner)
-    assert len(held.completions) == 1
+    assert len(generators.completions) == 1
     assert not cache.loaded()["a"].busy
 
 
@@ -200,9 +200,9 @@ def test_unload_ends_streams_and_another_content_under_the_name_is_loaded_anew(
     cache.unload("nothing")
 
 
-def above(name: str, memory: int = 5, base: str = "a", **more: Any) -> Card:
+def above(name: str, memory: int = 5, base: str = "a", **options: Any) -> Card:
     return Card(
-        name, Source("adapter", name, base=base), "generate", "decoder-only", "Fake", memory_bytes=memory, **more
+        name, Source("adapter", name, base=base), "generate", "decoder-only", "Fake", memory_bytes=memory, **options
     )
 
 
@@ -234,15 +234,15 @@ def test_base_of_a_busy_adapter_stays(cache: ModelCache, loader: Loader) -> None
 
 def test_adapters_make_room_before_their_base_and_end_with_it(cache: ModelCache, loader: Loader) -> None:
     ended: list[str] = []
-    held = [cache.acquire(above(name, 30), card("a")) for name in ("x", "y")]
-    for made in loader.made:
-        made.close = lambda name=made.card.name: ended.append(name)  # type: ignore[method-assign,misc]
+    generators = [cache.acquire(above(name, 30), card("a")) for name in ("x", "y")]
+    for result in loader.made:
+        result.close = lambda name=result.card.name: ended.append(name)  # type: ignore[method-assign,misc]
     cache.acquire(card("b", 30))
     assert ended == ["x"]
     cache.unload("a")
     assert ended == ["x", "y", "a"]
     assert set(cache.loaded()) == {"b"}
-    assert held[1].count_tokens(Prompt("abc")) == 3
+    assert generators[1].count_tokens(Prompt("abc")) == 3
     assert loader.loads == ["a", "x", "y", "b", "a", "y"]
 
 
@@ -272,19 +272,19 @@ def test_many_callers_of_many_adapters_load_the_base_once_and_survive_unloading(
         assert Counter(loader.loads) == {"a": 1, "x": 1, "y": 1, "z": 1}
         work = [pool.submit(cache.acquire, above("xyz"[i % 3]), card("a")) for i in range(24)]
         work += [pool.submit(cache.unload, "a") for _ in range(4)]  # type: ignore[arg-type]
-        assert [one.exception() for one in work] == [None] * 28
+        assert [item.exception() for item in work] == [None] * 28
     cache.close()
     assert all(generator.closed for generator in loader.made)
 
 
 def test_endpoints_take_no_memory_and_closing_frees_everything(cache: ModelCache, loader: Loader) -> None:
     cache.acquire(card("a", 100))
-    held = cache.acquire(card("far", 0))
+    generators = cache.acquire(card("far", 0))
     assert set(cache.loaded()) == {"a", "far"}
     cache.close()
     assert all(generator.closed for generator in loader.made)
     with pytest.raises(ModelError, match="closing"):
-        held.token_text(1)
+        generators.token_text(1)
 
 
 class Measured(FakeGenerator):

@@ -31,9 +31,9 @@ def open_lab(tmp_path: Path) -> LabContext:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabContext]:
     monkeypatch.setattr(starter, "WEIGHTS", tmp_path / "weights")
     small_llama(tmp_path / "weights" / "starter-causal")
-    made = open_lab(tmp_path)
-    yield made
-    made.close()
+    opened_lab = open_lab(tmp_path)
+    yield opened_lab
+    opened_lab.close()
 
 
 @pytest.fixture
@@ -63,9 +63,9 @@ def test_added_model_generates_is_counted_and_survives_reopening(
 ) -> None:
     view = models.add(lab, "small", local)
     assert (view.status, view.card.source) == ("ready", local)
-    made = generation.generate(lab, "small", Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=4))
-    assert made.completions[0].completion_tokens >= 1
-    assert made.model_hash == view.card.content_hash
+    generated = generation.generate(lab, "small", Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=4))
+    assert generated.completions[0].completion_tokens >= 1
+    assert generated.model_hash == view.card.content_hash
     assert models.show(lab, "small").status == "loaded"
     state = models.budget(lab)
     assert state.loaded["small"].measured
@@ -107,11 +107,11 @@ def test_base_of_an_adapter_stays_while_the_adapter_is_there(lab: LabContext, lo
     models.add(lab, "small", local)
     tuned = Source("adapter", str(lora(tmp_path / "models" / "lora")), base="small")
     models.add(lab, "tuned", tuned)
-    made = [
+    generated = [
         generation.generate(lab, name, Prompt(text="ab"), Sampling(greedy=True, max_new_tokens=6)).completions[0].tokens
         for name in ("small", "tuned")
     ]
-    assert made[0] != made[1]
+    assert generated[0] != generated[1]
     with pytest.raises(ModelError, match="refer"):
         models.remove(lab, "small")
     with pytest.raises(ModelError, match="not in the catalogue"):
@@ -130,10 +130,10 @@ def test_adapters_decode_on_their_base_even_when_it_is_archived(lab: LabContext,
     assert [loaded[name].measured for name in ("small", "tuned", "soft")] == [True, False, False]
     assert loaded["soft"].memory_bytes < loaded["tuned"].memory_bytes < 5 * (card.parameters or 0)
     for name in ("tuned", "soft"):
-        apart: Any = models.load_apart(lab, name)
-        assert say(apart) == texts[name]
-        assert apart.module.config.vocab_size == 258
-        apart.close()
+        separate: Any = models.load_apart(lab, name)
+        assert say(separate) == texts[name]
+        assert separate.module.config.vocab_size == 258
+        separate.close()
     shutil.rmtree(local.location)
     models.restore(lab, "small")
     models.unload(lab, "small")
@@ -196,8 +196,8 @@ def test_endpoint_is_added_and_used_like_any_other(lab: LabContext) -> None:
     with serving(endpoint.handler()) as address:
         models.add(lab, "remote", Source("endpoint", address, remote_name="tiny"))
         prompt = models.prompt_for(lab, "remote", "Hi")
-        made = generation.generate(lab, "remote", prompt, Sampling(seed=3, max_new_tokens=9))
-        assert made.completions[0].text == "Hello there, friend 3"
+        generated = generation.generate(lab, "remote", prompt, Sampling(seed=3, max_new_tokens=9))
+        assert generated.completions[0].text == "Hello there, friend 3"
         models.unload(lab, "remote")
     made_later = models.show(lab, "remote")
     assert made_later.status == "ready"
@@ -205,10 +205,10 @@ def test_endpoint_is_added_and_used_like_any_other(lab: LabContext) -> None:
 
 @pytest.fixture
 def small_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
-    made = SmallHub(small_llama(tmp_path / "served"))
-    with serving(made.handler()) as address:
+    hub = SmallHub(small_llama(tmp_path / "served"))
+    with serving(hub.handler()) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
-        yield made
+        yield hub
 
 
 HUB = Source("hub", "owner/small")
@@ -222,15 +222,15 @@ def test_hub_model_is_planned_downloaded_survives_the_app_and_generates(
     assert (plan.facts[0], plan.facts[2:]) == ("5 files", (f"revision {SHA[:10]}", "licence mit"))
     with pytest.raises(ModelError, match="download it first"):
         models.add(lab, "small", HUB)
-    made = models.start_download(lab, "small", HUB)
-    assert models.start_download(lab, "small", HUB).id == made.id
+    download = models.start_download(lab, "small", HUB)
+    assert models.start_download(lab, "small", HUB).id == download.id
     assert models.show(lab, "small").status == "downloading"
     assert [(item.name, item.status) for item in models.downloads(lab)] == [("small", "queued")]
     with pytest.raises(ModelError, match="small is downloading"):
         models.load(lab, "small")
     lab.close()
     again = open_lab(tmp_path)
-    assert until_ended(again, made.id).status == "finished"
+    assert until_ended(again, download.id).status == "finished"
     view = models.show(again, "small")
     assert view.status == "ready"
     assert view.card.source.revision == SHA
@@ -244,13 +244,13 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
     lab: LabContext, small_hub: SmallHub
 ) -> None:
     small_hub.bytes_per_second = 5_000
-    made = models.start_download(lab, "small", HUB)
-    own = stand_in(lab)
-    assert own is not None
+    download = models.start_download(lab, "small", HUB)
+    original = stand_in(lab)
+    assert original is not None
     until(lambda: models.downloads(lab)[0].done_bytes)
-    models.cancel_download(lab, made.id)
-    until_ended(lab, made.id)
-    own.stop()
+    models.cancel_download(lab, download.id)
+    until_ended(lab, download.id)
+    original.stop()
     assert list(lab.config.hub_cache.rglob("*.part"))
     view = models.show(lab, "small")
     assert view.status == "failed"
@@ -259,7 +259,7 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
         models.start_download(lab, "starter-causal", HUB)
     small_hub.bytes_per_second = None
     again = models.start_download(lab, "small", view.card.source)
-    assert again.id == made.id
+    assert again.id == download.id
     until_ended(lab, again.id)
     folder = models.show(lab, "small").card.path
     assert folder is not None
@@ -270,8 +270,8 @@ def test_cancelled_download_goes_on_under_the_same_name_and_can_be_removed_with_
 
 def test_what_was_fetched_of_a_model_goes_with_it(lab: LabContext, small_hub: SmallHub) -> None:
     small_hub.spoil = True
-    made = models.start_download(lab, "small", HUB)
-    assert "arrived damaged" in str(until_ended(lab, made.id).error)
+    download = models.start_download(lab, "small", HUB)
+    assert "arrived damaged" in str(until_ended(lab, download.id).error)
     assert [(item.status, item.error) for item in models.downloads(lab)] == [
         ("failed", models.show(lab, "small").detail)
     ]
@@ -281,9 +281,9 @@ def test_what_was_fetched_of_a_model_goes_with_it(lab: LabContext, small_hub: Sm
 
 
 def test_command_line_downloads_and_waits(lab: LabContext, small_hub: SmallHub) -> None:
-    told: list[str] = []
-    models.download(lab, HUB, progress=told.append)
-    assert "owner/small at 0123456789" in told[0]
+    messages: list[str] = []
+    models.download(lab, HUB, progress=messages.append)
+    assert "owner/small at 0123456789" in messages[0]
     assert models.add(lab, "small", HUB).status == "ready"
     assert models.downloads(lab) == []
 
@@ -294,8 +294,8 @@ def test_a_large_model_is_hashed_beside_other_work_and_before_it_is_used(
     expected = models.add(lab, "known", local).card.content_hash
     monkeypatch.setattr("genai_lab.models.inspect.AT_ONCE", 0)
     go = threading.Event()
-    own = hashing._hash_all
-    monkeypatch.setattr(hashing, "_hash_all", lambda lab, cards: (go.wait(60), own(lab, cards)))
+    original = hashing._hash_all
+    monkeypatch.setattr(hashing, "_hash_all", lambda lab, cards: (go.wait(60), original(lab, cards)))
     assert models.add(lab, "large", local).card.content_hash is None
     go.set()
     until(lambda: models.show(lab, "large").card.content_hash == expected)

@@ -35,7 +35,7 @@ def test_this_machine_is_asked_without_a_proxy(name: str, proxy: str, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("proxy", "words"),
+    ("proxy", "message"),
     [
         (DEAD, "Nothing answers at the proxy http://127.0.0.1:9, through which http://model.test/v1 is asked"),
         ("http://user:word@127.0.0.1:9", "proxy http://127.0.0.1:9,"),
@@ -44,11 +44,11 @@ def test_this_machine_is_asked_without_a_proxy(name: str, proxy: str, monkeypatc
         ("http://[bad", "the proxy http://[bad"),
     ],
 )
-def test_failing_proxy_is_named(proxy: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_proxy_is_named(proxy: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(ModelError) as caught:
         inspect("http://model.test")
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert "word@" not in str(caught.value)
 
 

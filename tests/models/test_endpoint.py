@@ -21,9 +21,9 @@ TEXT = Prompt(text="Hi")
 
 @pytest.fixture
 def server() -> Iterator[tuple[SmallEndpoint, Source]]:
-    made = SmallEndpoint()
-    with serving(made.handler()) as address:
-        yield made, Source("endpoint", address, remote_name="tiny")
+    endpoint = SmallEndpoint()
+    with serving(endpoint.handler()) as address:
+        yield endpoint, Source("endpoint", address, remote_name="tiny")
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ def test_stream_gives_tokens_with_probabilities(
     [stream] = generator.submit([Request(prompt, sampling, trace=2)])
     deltas = list(stream)
     assert "".join(delta.text for delta in deltas) == "Hello there, friend 4"
-    [made] = stream.completions
-    assert (made.text, made.finish_reason, made.seed, made.prompt_tokens) == (
+    [completion] = stream.completions
+    assert (completion.text, completion.finish_reason, completion.seed, completion.prompt_tokens) == (
         "Hello there, friend 4", "end of text", 4, 7,
     )  # fmt: skip
-    assert made.tokens[0].logprob == -0.5
-    [stage] = made.tokens[0].stages
+    assert completion.tokens[0].logprob == -0.5
+    [stage] = completion.tokens[0].stages
     assert stage.filter == "model"
     assert [(a.text, a.probability) for a in stage.alternatives] == [
         ("Hello", math.exp(-0.5)),
@@ -84,7 +84,7 @@ def test_several_completions_are_several_calls_with_seeds_counting_up(
     endpoint.together = threading.Barrier(4)
     [stream] = generator.submit([Request(CHAT, Sampling(num_return_sequences=4, seed=10))])
     list(stream)
-    assert [made.text[-3:] for made in stream.completions] == [" 10", " 11", " 12", " 13"]
+    assert [completion.text[-3:] for completion in stream.completions] == [" 10", " 11", " 12", " 13"]
 
 
 def test_greedy_is_temperature_zero_and_nothing_unknown_is_sent(endpoint: SmallEndpoint, generator: Generator) -> None:
@@ -122,27 +122,27 @@ def test_cancel_ends_at_once_keeps_the_text_and_hangs_up(endpoint: SmallEndpoint
 
     endpoint.answer = endless
     [stream] = generator.submit([Request(CHAT, Sampling(max_new_tokens=500))])
-    seen = [delta.text for _, delta in zip(range(3), stream, strict=False)]
+    observed = [delta.text for _, delta in zip(range(3), stream, strict=False)]
     stream.cancel()
-    seen += [delta.text for delta in stream]
+    observed += [delta.text for delta in stream]
     ended.set()
-    [made] = stream.completions
-    assert made.finish_reason == "cancelled"
-    assert made.text == "".join(seen)
-    assert "word 4" not in made.text
+    [completion] = stream.completions
+    assert completion.finish_reason == "cancelled"
+    assert completion.text == "".join(observed)
+    assert "word 4" not in completion.text
     assert endpoint.hung_up.wait(60)
 
 
 def test_cancel_works_before_anything_was_answered(endpoint: SmallEndpoint, generator: Generator) -> None:
-    waiting, asked = threading.Event(), threading.Event()
-    endpoint.answer = lambda handler, body: (asked.set(), waiting.wait(60), None)[2]
+    waiting, request = threading.Event(), threading.Event()
+    endpoint.answer = lambda handler, body: (request.set(), waiting.wait(60), None)[2]
     for until_asked in (False, True):
-        asked.clear()
+        request.clear()
         [stream] = generator.submit([Request(CHAT)])
-        assert not until_asked or asked.wait(60)
+        assert not until_asked or request.wait(60)
         stream.cancel()
         assert list(stream) == []
-        assert [made.finish_reason for made in stream.completions] == ["cancelled"]
+        assert [completion.finish_reason for completion in stream.completions] == ["cancelled"]
     waiting.set()
 
 
@@ -201,12 +201,12 @@ def test_bad_answer_gives_one_clear_sentence_and_breaks_nothing(
 ) -> None:
     endpoint, source = server
     generator = open_model(source, timeout=0.4 if case == "slow" else 60.0)
-    endpoint.answer, words = BAD[case]
+    endpoint.answer, message = BAD[case]
     [stream] = generator.submit([Request(CHAT, Sampling(num_return_sequences=2))])
-    with pytest.raises(ModelError, match=words) as caught:
+    with pytest.raises(ModelError, match=message) as caught:
         list(stream)
     assert str(caught.value).endswith(".")
-    assert [made.finish_reason for made in stream.completions] == ["error", "error"]
+    assert [completion.finish_reason for completion in stream.completions] == ["error", "error"]
     endpoint.answer = None
     [stream] = generator.submit([Request(CHAT)])
     list(stream)
@@ -249,7 +249,7 @@ def test_key_is_read_from_its_variable_and_stays_out_of_the_card(
 
 
 @pytest.mark.parametrize(
-    ("address", "remote", "key", "words"),
+    ("address", "remote", "key", "message"),
     [
         ("file:///etc/passwd", "tiny", None, "must begin with http"),
         ("http://user:word@host", "tiny", None, "user name or password"),
@@ -261,10 +261,10 @@ def test_key_is_read_from_its_variable_and_stays_out_of_the_card(
     ],
 )
 def test_bad_address_name_or_key_gives_one_clear_sentence(
-    address: str | None, remote: str | None, key: str | None, words: str, server: tuple[SmallEndpoint, Source]
+    address: str | None, remote: str | None, key: str | None, message: str, server: tuple[SmallEndpoint, Source]
 ) -> None:
     source = Source("endpoint", address or server[1].location, remote_name=remote, key_env=key)
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match=message):
         open_model(source)
 
 

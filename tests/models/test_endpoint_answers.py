@@ -44,14 +44,14 @@ def generator(served: tuple[SmallEndpoint, EndpointGenerator]) -> EndpointGenera
 
 
 def pieces(body: str | bytes, kind: str = "text/event-stream", status: int = 200) -> Any:
-    whole = body.encode() if isinstance(body, str) else body
+    full = body.encode() if isinstance(body, str) else body
 
     def answer(handler: BaseHTTPRequestHandler, received: dict[str, Any]) -> None:
         handler.send_response(status)
         handler.send_header("Content-Type", kind)
         handler.end_headers()
-        for start in range(0, len(whole), 7):
-            handler.wfile.write(whole[start : start + 7])
+        for start in range(0, len(full), 7):
+            handler.wfile.write(full[start : start + 7])
             handler.wfile.flush()
 
     return answer
@@ -62,9 +62,9 @@ def data(*values: Any, done: bool = True) -> str:
     return "".join(lines) + ("data: [DONE]\n\n" if done else "")
 
 
-def says(content: Any = None, reason: str | None = None, **more: Any) -> dict[str, Any]:
+def says(content: Any = None, reason: str | None = None, **options: Any) -> dict[str, Any]:
     delta = {} if content is None else {"content": content}
-    return {"choices": [{"index": 0, "delta": delta | more.pop("delta", {}), "finish_reason": reason, **more}]}
+    return {"choices": [{"index": 0, "delta": delta | options.pop("delta", {}), "finish_reason": reason, **options}]}
 
 
 def completed(generator: EndpointGenerator, trace: int = 0, **sampling: Any) -> tuple[Completion, str | None]:
@@ -72,11 +72,11 @@ def completed(generator: EndpointGenerator, trace: int = 0, **sampling: Any) -> 
     [stream] = generator.submit([Request(CHAT, Sampling(**sampling), trace)])
     error = None
     try:
-        shown = "".join(delta.text for delta in stream)
+        streamed = "".join(delta.text for delta in stream)
     except ModelError as problem:
         error = str(problem)
     else:
-        assert shown == stream.completions[0].text
+        assert streamed == stream.completions[0].text
     return stream.completions[0], error
 
 
@@ -123,9 +123,9 @@ GOOD: dict[str, tuple[str, str]] = {
 def test_answer_is_read_whole(case: str, endpoint: SmallEndpoint, generator: EndpointGenerator) -> None:
     body, reason = GOOD[case]
     endpoint.answer = pieces(body)
-    done, error = completed(generator, trace=2, stop=("x",))
-    assert (done.text, done.finish_reason, error) == ("Hello", reason, None)
-    assert "".join(token.text for token in done.tokens) == "Hello"
+    text_read, error = completed(generator, trace=2, stop=("x",))
+    assert (text_read.text, text_read.finish_reason, error) == ("Hello", reason, None)
+    assert "".join(token.text for token in text_read.tokens) == "Hello"
 
 
 @pytest.mark.parametrize(
@@ -140,16 +140,16 @@ def test_reasoning_is_counted_and_named(
     thinking: dict[str, Any], endpoint: SmallEndpoint, generator: EndpointGenerator
 ) -> None:
     endpoint.answer = pieces(data(says(delta=thinking), says(delta=thinking), says(reason="length")))
-    done, error = completed(generator)
-    assert (done.text, done.finish_reason, done.reasoning_tokens, error) == ("", "length", 2, None)
-    assert done.first_token_seconds is not None
-    [note] = done.notes
+    text_read, error = completed(generator)
+    assert (text_read.text, text_read.finish_reason, text_read.reasoning_tokens, error) == ("", "length", 2, None)
+    assert text_read.first_token_seconds is not None
+    [note] = text_read.notes
     assert note.startswith("All 2 tokens went into reasoning")
     usage = {"usage": {"completion_tokens_details": {"reasoning_tokens": 40}}}
     endpoint.answer = pieces(data(says(delta=thinking), says("Hello"), STOP, usage))
-    done, _ = completed(generator)
-    assert (done.text, done.reasoning_tokens) == ("Hello", 40)
-    assert done.notes == ("40 tokens of reasoning came before the answer.",)
+    text_read, _ = completed(generator)
+    assert (text_read.text, text_read.reasoning_tokens) == ("Hello", 40)
+    assert text_read.notes == ("40 tokens of reasoning came before the answer.",)
 
 
 def test_filtered_answer_says_so(endpoint: SmallEndpoint, generator: EndpointGenerator) -> None:
@@ -177,29 +177,29 @@ BROKEN: dict[str, tuple[str, str]] = {
 def test_text_that_came_is_kept_where_the_end_is_odd(
     case: str, endpoint: SmallEndpoint, generator: EndpointGenerator
 ) -> None:
-    body, words = BROKEN[case]
+    body, message = BROKEN[case]
     endpoint.answer = pieces(body)
-    done, error = completed(generator)
-    assert (done.text, done.finish_reason) == ("Hel", "error")
+    text_read, error = completed(generator)
+    assert (text_read.text, text_read.finish_reason) == ("Hel", "error")
     assert error is not None
-    assert words in error
+    assert message in error
 
 
 def test_answers_without_choices_say_what_they_hold(endpoint: SmallEndpoint, generator: EndpointGenerator) -> None:
-    for body, words in ((b'{"message": "try later"}', "no choices: try later"), (b"<h1>Welcome</h1>", "Welcome")):
+    for body, message in ((b'{"message": "try later"}', "no choices: try later"), (b"<h1>Welcome</h1>", "Welcome")):
         endpoint.answer = pieces(body)
-        done, error = completed(generator)
-        assert done.text == ""
+        text_read, error = completed(generator)
+        assert text_read.text == ""
         assert error is not None
-        assert words in error
+        assert message in error
 
 
 @pytest.mark.parametrize("number", ["99999999999999999999", "9" * 4500, "-1", "true", '"7"', "7.5", "null", "1e400"])
 def test_counts_that_are_none_are_left_out(number: str, endpoint: SmallEndpoint, generator: EndpointGenerator) -> None:
     usage = f'{{"choices": [], "usage": {{"prompt_tokens": {number}, "completion_tokens_details": 4}}}}'
     endpoint.answer = pieces(data(says("Hello"), STOP, usage))
-    done, error = completed(generator)
-    assert (done.text, done.prompt_tokens, done.reasoning_tokens, error) == ("Hello", 0, 0, None)
+    text_read, error = completed(generator)
+    assert (text_read.text, text_read.prompt_tokens, text_read.reasoning_tokens, error) == ("Hello", 0, 0, None)
 
 
 def test_count_is_a_whole_number_that_everything_can_keep() -> None:
@@ -220,11 +220,11 @@ def endless(event: bytes, pause: float = 0.0) -> Callable[[BaseHTTPRequestHandle
 
 def test_endless_words_end_at_a_number_of_characters(endpoint: SmallEndpoint, generator: EndpointGenerator) -> None:
     endpoint.answer = endless(data(says("word "), done=False).encode())
-    done, error = completed(generator)
-    assert (done.finish_reason, error) == ("length", None)
-    assert done.text.startswith("word word")
-    assert len(done.text) <= SMALL.characters + 5
-    assert "beyond 200 characters" in done.notes[0]
+    text_read, error = completed(generator)
+    assert (text_read.finish_reason, error) == ("length", None)
+    assert text_read.text.startswith("word word")
+    assert len(text_read.text) <= SMALL.characters + 5
+    assert "beyond 200 characters" in text_read.notes[0]
 
 
 def test_trickling_answers_end_in_time_and_keep_what_came(
@@ -232,14 +232,14 @@ def test_trickling_answers_end_in_time_and_keep_what_came(
 ) -> None:
     monkeypatch.setattr(generator, "limits", replace(SMALL, first_token=0.6))
     endpoint.answer = endless(b": keep-alive\n\n", 0.05)
-    done, error = completed(generator)
-    assert (done.text, done.finish_reason) == ("", "error")
+    text_read, error = completed(generator)
+    assert (text_read.text, text_read.finish_reason) == ("", "error")
     assert error is not None
     assert "sent no text for 0.6 s" in error
     monkeypatch.setattr(generator, "limits", replace(SMALL, whole=3))
     endpoint.answer = endless(data(says("a"), done=False).encode(), 0.05)
-    done, error = completed(generator)
-    assert done.text.startswith("aaa")
+    text_read, error = completed(generator)
+    assert text_read.text.startswith("aaa")
     assert error is not None
     assert "still sending after 3 s" in error
 
@@ -271,8 +271,8 @@ WORDS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("case", WORDS)
 def test_servers_own_words_are_shown(case: str) -> None:
-    value, words = WORDS[case]
-    assert words_of_body(value if isinstance(value, bytes) else json.dumps(value).encode()) == words
+    value, message = WORDS[case]
+    assert words_of_body(value if isinstance(value, bytes) else json.dumps(value).encode()) == message
 
 
 def test_words_of_deep_or_strange_errors_end() -> None:
@@ -289,8 +289,8 @@ def picky(refused: tuple[str, ...], body: Any = None, status: int = 422) -> Any:
     def answer(handler: BaseHTTPRequestHandler, received: dict[str, Any]) -> None:
         if unknown := [name for name in refused if name in received]:
             rows = [{"loc": ["body", name], "msg": "Extra inputs are not permitted"} for name in unknown]
-            said = json.dumps({"detail": rows} if body is None else body)
-            return pieces(said, "application/json", status)(handler, received)
+            output = json.dumps({"detail": rows} if body is None else body)
+            return pieces(output, "application/json", status)(handler, received)
         return pieces(data(says("Hello"), STOP))(handler, received)
 
     return answer
@@ -300,21 +300,25 @@ def test_optional_fields_are_left_out_once_and_the_run_is_told(
     endpoint: SmallEndpoint, generator: EndpointGenerator
 ) -> None:
     endpoint.answer = picky(("seed", "stream_options"))
-    done, error = completed(generator, trace=2)
-    assert (done.text, error) == ("Hello", None)
-    assert done.notes == ("The server takes no seed, so that a replay may give another text.",)
+    text_read, error = completed(generator, trace=2)
+    assert (text_read.text, error) == ("Hello", None)
+    assert text_read.notes == ("The server takes no seed, so that a replay may give another text.",)
     [first, again] = [body for _, body in endpoint.received]
     assert set(first) - set(again) == {"seed", "stream_options"}
     assert again["top_logprobs"] == 2
-    done, _ = completed(generator)
+    text_read, _ = completed(generator)
     assert len(endpoint.received) == 3, "what is known of the server is not asked again"
-    assert done.notes == ("The server takes no seed, so that a replay may give another text.",)
+    assert text_read.notes == ("The server takes no seed, so that a replay may give another text.",)
 
 
 def test_log_probabilities_are_left_out_together(endpoint: SmallEndpoint, generator: EndpointGenerator) -> None:
     endpoint.answer = picky(("logprobs",), {"error": {"message": "logprobs are not supported"}}, 400)
-    done, error = completed(generator, trace=2)
-    assert (done.text, error, done.notes) == ("Hello", None, ("The server gives no probabilities of tokens.",))
+    text_read, error = completed(generator, trace=2)
+    assert (text_read.text, error, text_read.notes) == (
+        "Hello",
+        None,
+        ("The server gives no probabilities of tokens.",),
+    )
     assert {"logprobs", "top_logprobs"} & set(endpoint.received[-1][1]) == set()
     assert "seed" in endpoint.received[-1][1]
 
@@ -331,8 +335,8 @@ def test_what_is_refused_twice_is_told_in_the_servers_words(
     endpoint: SmallEndpoint, generator: EndpointGenerator
 ) -> None:
     endpoint.answer = pieces(json.dumps(EXTRA), "application/json", 422)
-    done, error = completed(generator)
-    assert done.finish_reason == "error"
+    text_read, error = completed(generator)
+    assert text_read.finish_reason == "error"
     assert error is not None
     assert error.endswith("answered with error 422: seed: Extra inputs are not permitted.")
     assert len(endpoint.received) == 2

@@ -40,12 +40,12 @@ def text_of(prompt: Prompt, sampling: Sampling, generator: FakeGenerator | None 
 
 def test_the_same_request_gives_the_same_text() -> None:
     request = Request(Prompt("Hello"), Sampling(seed=3, max_new_tokens=6, num_return_sequences=2))
-    one, two = FakeGenerator().submit([request, request])
-    texts = [delta.text for delta in one if delta.completion == 1]
+    first_result, two = FakeGenerator().submit([request, request])
+    texts = [delta.text for delta in first_result if delta.completion == 1]
     assert list(two)
-    assert "".join(texts) == one.completions[1].text == two.completions[1].text
-    assert [completion.seed for completion in one.completions] == [3, 4]
-    assert one.completions[0].text != one.completions[1].text
+    assert "".join(texts) == first_result.completions[1].text == two.completions[1].text
+    assert [completion.seed for completion in first_result.completions] == [3, 4]
+    assert first_result.completions[0].text != first_result.completions[1].text
     assert text_of(Prompt("Hello"), Sampling(seed=9)) != text_of(Prompt("Hullo"), Sampling(seed=9))
 
 
@@ -54,8 +54,8 @@ def test_a_text_goes_on_from_tokens_stops_and_is_cancelled() -> None:
     [stream] = generator.submit([Request(Prompt("Hello"), sampling)])
     list(stream)
     ids = tuple(token.id for token in stream.completions[0].tokens if token.id is not None)
-    [rest] = text_of(Prompt("Hello", prefix=ids[:2]), Sampling(seed=3, max_new_tokens=4))
-    assert stream.completions[0].text.endswith(rest)
+    [rest_sampling] = text_of(Prompt("Hello", prefix=ids[:2]), Sampling(seed=3, max_new_tokens=4))
+    assert stream.completions[0].text.endswith(rest_sampling)
     stop = stream.completions[0].tokens[3].text.strip()
     [stopped] = generator.submit([Request(Prompt("Hello"), Sampling(seed=3, max_new_tokens=6, stop=(stop,)))])
     assert stop not in "".join(delta.text for delta in stopped)
@@ -175,5 +175,5 @@ from genai_lab.models.fake import FakeGenerator
 [stream] = FakeGenerator().submit([Request(Prompt("Once"), Sampling(seed=1, top_p=0.9), trace=5)])
 print(len(list(stream)) > 3, "torch" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "False"]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["True", "False"]

@@ -67,8 +67,8 @@ def test_card_tells_everything_without_torch(folder: Path) -> None:
     assert (card.parameters, card.dtype, card.context) == (count, "float32", 64)
     assert card.cache_bytes == 4 * 2 * 64 * SIZE, "keys and values of 64 tokens"
     assert card.loaded_dtype == "float32"
-    rest = (card.memory_bytes or 0) - card.cache_bytes - 8 * count
-    assert 0 < rest < 60e6, "weights, the packed copy that a small model's step reads, code and tokenizer"
+    remainder = (card.memory_bytes or 0) - card.cache_bytes - 8 * count
+    assert 0 < remainder < 60e6, "weights, the packed copy that a small model's step reads, code and tokenizer"
     assert card.disk_bytes == sum(path.stat().st_size for path in folder.iterdir())
     assert (card.licence, card.about, card.chat) == ("cc-by-4.0", "A random model for tests.", False)
 
@@ -100,13 +100,13 @@ def test_seq2seq_keeps_the_encoders_keys_beside_its_own() -> None:
 
 
 def test_half_a_character_in_json_becomes_one_that_can_be_stored() -> None:
-    found = parse_object(rb'{"half": "a\ud83d", "both": "\ud83d\ude00", "\udc00": 1.5}', "It")
-    assert found == {"half": "a\ufffd", "both": "\U0001f600", "\ufffd": 1.5}
+    result = parse_object(rb'{"half": "a\ud83d", "both": "\ud83d\ude00", "\udc00": 1.5}', "It")
+    assert result == {"half": "a\ufffd", "both": "\U0001f600", "\ufffd": 1.5}
 
 
 def test_a_checkpoint_that_lacks_weights_is_refused(folder: Path) -> None:
-    kept = {name: value for name, value in tensors().items() if "up_proj" not in name}
-    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    stored = {name: value for name, value in tensors().items() if "up_proj" not in name}
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
     card = inspect(folder)
     with pytest.raises(ModelError, match=r"its weights lack model.layers.0.mlp.up_proj.weight, so the files"):
         BACKENDS.get("local").load(card, Options(device="cpu", roots=(folder.parent,)))
@@ -123,8 +123,8 @@ def test_content_hash_follows_content_and_neither_place_nor_readme(folder: Path,
 
 
 def test_shards_count_as_one_model(tmp_path: Path) -> None:
-    whole, parts = inspect(small_llama(tmp_path / "one")), inspect(small_llama(tmp_path / "two", shards=3))
-    assert parts.parameters == whole.parameters
+    full, parts = inspect(small_llama(tmp_path / "one")), inspect(small_llama(tmp_path / "two", shards=3))
+    assert parts.parameters == full.parameters
 
 
 def test_chat_template_makes_a_chat_model(folder: Path) -> None:
@@ -177,8 +177,8 @@ def test_families_are_those_of_transformers(architecture: str, family: str) -> N
 
 
 def test_code_of_its_own_does_not_matter_where_transformers_has_the_class() -> None:
-    own = {"AutoModelForCausalLM": "modeling.Mine"}
-    assert classify({"architectures": ["Phi3ForCausalLM"], "auto_map": own}, "here")[0] == "decoder-only"
+    settings = {"AutoModelForCausalLM": "modeling.Mine"}
+    assert classify({"architectures": ["Phi3ForCausalLM"], "auto_map": settings}, "here")[0] == "decoder-only"
 
 
 def pickle_only(folder: Path) -> None:
@@ -267,21 +267,21 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_bad_folder_gives_one_clear_sentence(case: str, tmp_path: Path) -> None:
     allowed = tmp_path / "allowed"
     folder = small_llama(allowed / "small")
-    spoil, words = BAD[case]
+    spoil, message = BAD[case]
     spoil(folder)
-    with pytest.raises(ModelError, match=words) as caught:
+    with pytest.raises(ModelError, match=message) as caught:
         inspect(folder, roots=(allowed,))
     assert str(caught.value).endswith(".")
     assert "\n" not in str(caught.value)
 
 
 def test_unfinished_hub_snapshot_is_recognised(tmp_path: Path) -> None:
-    place = small_llama(tmp_path / "models--a--b" / "snapshots" / "0123")
-    (place / "model.safetensors").unlink()
+    folder = small_llama(tmp_path / "models--a--b" / "snapshots" / "0123")
+    (folder / "model.safetensors").unlink()
     (tmp_path / "models--a--b" / "blobs").mkdir()
     (tmp_path / "models--a--b" / "blobs" / "0f.incomplete").write_bytes(b"x")
     with pytest.raises(ModelError, match="finish the download"):
-        inspect(place)
+        inspect(folder)
 
 
 def test_folder_must_lie_in_an_allowed_place_whatever_links_and_dots_say(tmp_path: Path) -> None:
@@ -400,10 +400,10 @@ BAD_ADAPTERS: dict[str, tuple[Callable[[Path], object], str]] = {
 @pytest.mark.parametrize("case", BAD_ADAPTERS)
 def test_bad_adapter_gives_one_clear_sentence(case: str, folder: Path, tmp_path: Path) -> None:
     adapter = lora(tmp_path / "lora")
-    spoil, words = BAD_ADAPTERS[case]
+    spoil, message = BAD_ADAPTERS[case]
     spoil(adapter)
     source, options = on_base(adapter, None if case == "no base" else folder)
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match=message):
         BACKENDS.get("adapter").inspect(source, "tuned", options)
 
 

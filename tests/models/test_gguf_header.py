@@ -18,42 +18,48 @@ DAMAGED = {
     "nothing": b"",
     "text": b"a text, and no weights at all",
     "magic alone": b"GGUF",
-    "version 1": header_bytes(1, rest=ARCHITECTURE),
+    "version 1": header_bytes(1, remainder=ARCHITECTURE),
     "big endian": b"GGUF" + struct.pack(">IQQ", 3, 1, 1) + ARCHITECTURE,
-    "endless tensors": header_bytes(tensors=2**60, rest=ARCHITECTURE),
-    "endless entries": header_bytes(entries=2**63, rest=ARCHITECTURE),
-    "endless key": header_bytes(rest=ENDLESS + bytes(100)),
-    "endless text": header_bytes(rest=text_bytes("key") + struct.pack("<I", 8) + ENDLESS + bytes(100)),
-    "endless array": header_bytes(rest=text_bytes("key") + struct.pack("<II", 9, 4) + ENDLESS + bytes(100)),
-    "endless texts": header_bytes(rest=text_bytes("key") + struct.pack("<II", 9, 8) + ENDLESS + bytes(100)),
-    "nested arrays": header_bytes(rest=text_bytes("key") + struct.pack("<IIQ", 9, 9, 1) + bytes(100)),
-    "unknown value": header_bytes(rest=text_bytes("key") + struct.pack("<I", 77) + bytes(100)),
-    "cut in an entry": header_bytes(rest=ARCHITECTURE[:-2]),
-    "no architecture": header_bytes(rest=entry_bytes("general.name", "x") + tensor_bytes() + bytes(256)),
-    "no tensors": header_bytes(tensors=0, rest=ARCHITECTURE + bytes(64)),
-    "many dimensions": header_bytes(rest=ARCHITECTURE + tensor_bytes(shape=(1,) * 9) + bytes(256)),
-    "empty dimension": header_bytes(rest=ARCHITECTURE + tensor_bytes(shape=(0,)) + bytes(256)),
-    "half a block": header_bytes(rest=ARCHITECTURE + tensor_bytes(shape=(33,), kind=8) + bytes(256)),
-    "unknown type": header_bytes(rest=ARCHITECTURE + tensor_bytes(kind=999) + bytes(256)),
-    "endless tensor": header_bytes(rest=ARCHITECTURE + tensor_bytes(shape=(2**40, 2**22)) + bytes(256)),
-    "outside": header_bytes(rest=ARCHITECTURE + tensor_bytes(offset=2**40) + bytes(256)),
-    "in one another": header_bytes(tensors=2, rest=ARCHITECTURE + tensor_bytes() + tensor_bytes("b") + bytes(512)),
-    "one name": header_bytes(tensors=2, rest=ARCHITECTURE + tensor_bytes() + tensor_bytes(offset=128) + bytes(512)),
+    "endless tensors": header_bytes(tensors=2**60, remainder=ARCHITECTURE),
+    "endless entries": header_bytes(entries=2**63, remainder=ARCHITECTURE),
+    "endless key": header_bytes(remainder=ENDLESS + bytes(100)),
+    "endless text": header_bytes(remainder=text_bytes("key") + struct.pack("<I", 8) + ENDLESS + bytes(100)),
+    "endless array": header_bytes(remainder=text_bytes("key") + struct.pack("<II", 9, 4) + ENDLESS + bytes(100)),
+    "endless texts": header_bytes(remainder=text_bytes("key") + struct.pack("<II", 9, 8) + ENDLESS + bytes(100)),
+    "nested arrays": header_bytes(remainder=text_bytes("key") + struct.pack("<IIQ", 9, 9, 1) + bytes(100)),
+    "unknown value": header_bytes(remainder=text_bytes("key") + struct.pack("<I", 77) + bytes(100)),
+    "cut in an entry": header_bytes(remainder=ARCHITECTURE[:-2]),
+    "no architecture": header_bytes(remainder=entry_bytes("general.name", "x") + tensor_bytes() + bytes(256)),
+    "no tensors": header_bytes(tensors=0, remainder=ARCHITECTURE + bytes(64)),
+    "many dimensions": header_bytes(remainder=ARCHITECTURE + tensor_bytes(shape=(1,) * 9) + bytes(256)),
+    "empty dimension": header_bytes(remainder=ARCHITECTURE + tensor_bytes(shape=(0,)) + bytes(256)),
+    "half a block": header_bytes(remainder=ARCHITECTURE + tensor_bytes(shape=(33,), kind=8) + bytes(256)),
+    "unknown type": header_bytes(remainder=ARCHITECTURE + tensor_bytes(kind=999) + bytes(256)),
+    "endless tensor": header_bytes(remainder=ARCHITECTURE + tensor_bytes(shape=(2**40, 2**22)) + bytes(256)),
+    "outside": header_bytes(remainder=ARCHITECTURE + tensor_bytes(offset=2**40) + bytes(256)),
+    "in one another": header_bytes(tensors=2, remainder=ARCHITECTURE + tensor_bytes() + tensor_bytes("b") + bytes(512)),
+    "one name": header_bytes(
+        tensors=2, remainder=ARCHITECTURE + tensor_bytes() + tensor_bytes(offset=128) + bytes(512)
+    ),
     "no alignment": header_bytes(
         entries=2,
-        rest=ARCHITECTURE + text_bytes("general.alignment") + struct.pack("<II", 4, 0) + tensor_bytes() + bytes(256),
+        remainder=ARCHITECTURE
+        + text_bytes("general.alignment")
+        + struct.pack("<II", 4, 0)
+        + tensor_bytes()
+        + bytes(256),
     ),
 }
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gguf")
     return write_gguf(random_model(folder / "tiny", chat=True), folder / "tiny.gguf", "Q8_0")
 
 
-def test_a_header_tells_what_the_file_holds(whole: Path) -> None:
-    header = read_header(whole)
+def test_a_header_tells_what_the_file_holds(full_file: Path) -> None:
+    header = read_header(full_file)
     assert (header.architecture, header.context, header.licence) == ("llama", 512, "apache-2.0")
     assert (header.quantisation, header.types) == ("Q8_0", ("F32", "Q8_0"))
     assert "<assistant>" in (header.chat_template or "")
@@ -74,17 +80,17 @@ def test_a_damaged_or_hostile_header_is_refused_in_one_sentence(case: str, tmp_p
     assert str(problem.value).count(". ") == 0
 
 
-def test_a_file_that_is_cut_off_anywhere_is_refused(whole: Path, tmp_path: Path) -> None:
-    content, path = whole.read_bytes(), tmp_path / "cut.gguf"
+def test_a_file_that_is_cut_off_anywhere_is_refused(full_file: Path, tmp_path: Path) -> None:
+    content, path = full_file.read_bytes(), tmp_path / "cut.gguf"
     for length in [*range(0, 4000, 97), len(content) // 2, len(content) - 64]:
         path.write_bytes(content[:length])
         with pytest.raises(ModelError):
             read_header(path)
 
 
-def test_a_header_is_read_without_torch(whole: Path) -> None:
+def test_a_header_is_read_without_torch(full_file: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from genai_lab.models.gguf_header import read_header; "
-        f"read_header(Path({str(whole)!r})); assert 'torch' not in sys.modules"
+        f"read_header(Path({str(full_file)!r})); assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -18,13 +18,13 @@ SOURCE = Source("hub", "owner/small")
 
 @pytest.fixture
 def small_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallHub]:
-    made = SmallHub(small_llama(tmp_path / "served"))
+    hub = SmallHub(small_llama(tmp_path / "served"))
     # A tensor that the model does not use makes the download long enough to be interrupted.
     weights = tensors() | {"extra": np.arange(100_000, dtype=np.float32)}
-    save_file(weights, made.folder / "model.safetensors", metadata={"format": "pt"})
-    with serving(made.handler()) as address:
+    save_file(weights, hub.folder / "model.safetensors", metadata={"format": "pt"})
+    with serving(hub.handler()) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
-        yield made
+        yield hub
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def options(tmp_path: Path) -> Options:
 def fetch(options: Options, stop_at: int | None = None) -> Card:
     """Downloads in this process; with `stop_at` it breaks off after that many bytes, as a killed one does."""
 
-    def told(done: int, name: str) -> None:
-        if stop_at is not None and done >= stop_at:
+    def told(completion: int, name: str) -> None:
+        if stop_at is not None and completion >= stop_at:
             raise KeyboardInterrupt
 
     return download.fetch(download.plan("small", SOURCE, options), options, told)
@@ -44,15 +44,15 @@ def fetch(options: Options, stop_at: int | None = None) -> Card:
 
 def fetched(small_hub: SmallHub) -> list[str | None]:
     """The Range of every request for the weights."""
-    return [wanted for path, wanted in small_hub.asked if path.endswith("model.safetensors")]
+    return [expected for path, expected in small_hub.asked if path.endswith("model.safetensors")]
 
 
 def test_plan_tells_size_commit_and_licence_and_fetches_no_weights(small_hub: SmallHub, options: Options) -> None:
-    found = hub.describe("owner/small", None, None, 5)
-    names = {file.name for file in found.files}
+    result = hub.describe("owner/small", None, None, 5)
+    names = {file.name for file in result.files}
     assert names == {"README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
-    assert found.bytes == sum((small_hub.folder / name).stat().st_size for name in names)
-    assert (found.revision, found.licence, found.gated) == (SHA, "mit", False)
+    assert result.bytes == sum((small_hub.folder / name).stat().st_size for name in names)
+    assert (result.revision, result.licence, result.gated) == (SHA, "mit", False)
     assert fetched(small_hub) == []
     card = BACKENDS.get("hub").inspect(SOURCE, "small", options)
     assert (card.source.revision, card.path, card.family) == (SHA, None, "decoder-only")
@@ -68,13 +68,13 @@ def test_download_goes_on_where_a_killed_one_stopped(
     order = download.plan("small", SOURCE, options)
     assert 100_000 <= download.present(order) < order.bytes
     small_hub.bytes_per_second = None
-    made = fetch(options)
+    result = fetch(options)
     first, second = fetched(small_hub)
     assert first is None
     assert int((second or "0").strip("bytes=-")) > 90_000
     card = BACKENDS.get("hub").inspect(Source("hub", "owner/small", revision=SHA), "small", options)
     assert card.path is not None
-    assert card.path == made.path
+    assert card.path == result.path
     assert (card.path / "model.safetensors").read_bytes() == (small_hub.folder / "model.safetensors").read_bytes()
     assert not list(card.path.parent.glob("*.partial"))
     assert not (card.path.parent.parent / "escape.json").exists()
@@ -112,15 +112,15 @@ def test_gated_model_names_the_variable_and_opens_with_its_token(
     small_hub.gated, small_hub.token = True, "hf_right"
     monkeypatch.setenv("LAB_WRONG_TOKEN", "hf_wrong")
     monkeypatch.setenv("LAB_RIGHT_TOKEN", "hf_right")
-    for name, words in ((None, "environment variable such as HF_TOKEN"), ("LAB_WRONG_TOKEN", "has no access yet")):
-        with pytest.raises(ModelError, match=words) as caught:
+    for name, message in ((None, "environment variable such as HF_TOKEN"), ("LAB_WRONG_TOKEN", "has no access yet")):
+        with pytest.raises(ModelError, match=message) as caught:
             hub.describe("owner/small", None, name, 5)
         assert "hf_wrong" not in str(caught.value)
     assert hub.describe("owner/small", None, "LAB_RIGHT_TOKEN", 5).gated
 
 
 @pytest.mark.parametrize(
-    ("repo", "revision", "key", "words"),
+    ("repo", "revision", "key", "message"),
     [
         ("owner/nothing", None, None, "no model called"),
         ("owner/small", "elsewhere", None, "no revision 'elsewhere'"),
@@ -132,20 +132,20 @@ def test_gated_model_names_the_variable_and_opens_with_its_token(
     ],
 )
 def test_bad_hub_input_gives_one_clear_sentence(
-    small_hub: SmallHub, repo: str, revision: str | None, key: str | None, words: str
+    small_hub: SmallHub, repo: str, revision: str | None, key: str | None, message: str
 ) -> None:
-    with pytest.raises(ModelError, match=words):
+    with pytest.raises(ModelError, match=message):
         hub.describe(repo, revision, key, 5)
 
 
 def test_pickled_weights_and_foreign_code_are_refused_before_the_download(small_hub: SmallHub) -> None:
-    own = small_llama(small_hub.folder, architectures=["MineForCausalLM"], auto_map={"AutoModel": "mine.Mine"})
+    own_result = small_llama(small_hub.folder, architectures=["MineForCausalLM"], auto_map={"AutoModel": "mine.Mine"})
     with pytest.raises(ModelError, match="trust_remote_code"):
         hub.describe("owner/small", None, None, 5)
-    (own / "model.safetensors").rename(own / "pytorch_model.bin")
+    (own_result / "model.safetensors").rename(own_result / "pytorch_model.bin")
     with pytest.raises(ModelError, match="pickle"):
         hub.describe("owner/small", None, None, 5)
-    (own / "pytorch_model.bin").unlink()
+    (own_result / "pytorch_model.bin").unlink()
     with pytest.raises(ModelError, match="no safetensors weights"):
         hub.describe("owner/small", None, None, 5)
 
@@ -155,7 +155,7 @@ def test_no_network_and_no_space_are_said_plainly(
 ) -> None:
     free = type("Usage", (), {"free": 1000})
     with monkeypatch.context() as patch:
-        patch.setattr("shutil.disk_usage", lambda place: free)
+        patch.setattr("shutil.disk_usage", lambda index: free)
         with pytest.raises(ModelError, match=r"only 1\.0 kB are free"):
             download.plan("small", SOURCE, options)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")

@@ -25,16 +25,16 @@ def test_threads_that_read_tied_models_together_lose_no_weight(tmp_path: Path, m
     module.tie_weights()
     module.save_pretrained(folder)
     card = Card("tied", Source("local", str(folder)), "generate", "decoder-only", "LlamaForCausalLM", path=folder)
-    own = transformers.PreTrainedModel.tie_weights
+    original = transformers.PreTrainedModel.tie_weights
     inside: list[int] = []
     most: list[int] = []
     read = AutoModelForCausalLM.from_pretrained
 
-    def counted(*args: Any, **more: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         inside.append(1)
         most.append(len(inside))
         try:
-            return read(*args, **more)
+            return read(*args, **options)
         finally:
             inside.pop()
 
@@ -53,7 +53,7 @@ def test_threads_that_read_tied_models_together_lose_no_weight(tmp_path: Path, m
         thread.join()
     assert len(loaded) == 4
     assert max(most) == 1
-    assert transformers.PreTrainedModel.tie_weights is own
+    assert transformers.PreTrainedModel.tie_weights is original
     for generator in loaded:
         assert torch.equal(generator.module.lm_head.weight, generator.module.model.embed_tokens.weight)
         generator.close()
@@ -62,16 +62,16 @@ def test_threads_that_read_tied_models_together_lose_no_weight(tmp_path: Path, m
 def test_a_model_counts_its_tensors_while_it_is_read(tmp_path: Path) -> None:
     folder = random_model(tmp_path / "counted")
     card = Card("counted", Source("local", str(folder)), "generate", "decoder-only", "LlamaForCausalLM", path=folder)
-    seen: list[LoadProgress] = []
+    observed: list[LoadProgress] = []
     hook = set_tqdm_hook(None)
-    with progress_to(seen.append):
+    with progress_to(observed.append):
         load_folder(card, Options(device="cpu", roots=(tmp_path,))).close()
     assert set_tqdm_hook(hook) is None, "the hook of transformers' progress bars is as before"
-    assert [progress.done for progress in seen] == list(range(seen[-1].total + 1))
-    assert (seen[0].share, seen[-1].share, seen[-1].unit) == (0.0, 1.0, "tensors")
-    count = len(seen)
+    assert [progress.done for progress in observed] == list(range(observed[-1].total + 1))
+    assert (observed[0].share, observed[-1].share, observed[-1].unit) == (0.0, 1.0, "tensors")
+    count = len(observed)
     load_folder(card, Options(device="cpu", roots=(tmp_path,))).close()
-    assert len(seen) == count, "nobody listens any more"
+    assert len(observed) == count, "nobody listens any more"
 
 
 def test_the_cache_tells_how_far_a_model_is(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def test_pickles_and_code_beside_good_weights_never_run(tmp_path: Path) -> None:
     plain = generated(inspect(folder), Options(device="cpu", roots=(folder.parent,)))
     source, options = on_base(adapter, folder)
     tuned = generated(BACKENDS.get("adapter").inspect(source, "tuned", options), options)
-    for place in (folder, adapter):
-        plant(place, canary)
+    for index in (folder, adapter):
+        plant(index, canary)
     mine = {"AutoConfig": "configuration_mine.Mine", "AutoModelForCausalLM": "modeling_mine.Mine"}
     edit(folder / "config.json", auto_map=mine)
     edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_mine.Mine", None]})

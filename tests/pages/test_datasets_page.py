@@ -33,15 +33,15 @@ def reviews(lab: LabContext) -> str:
     return datasets.import_rows(lab, examples, "reviews", {"kind": "typed"}).name
 
 
-def selected(name: str, **more: Any) -> dict[str, Any]:
-    return {"dataset": name, "search": "", "show_archived": False, **more}
+def selected(name: str, **options: Any) -> dict[str, Any]:
+    return {"dataset": name, "search": "", "show_archived": False, **options}
 
 
 def filled(updates: dict[str, Any], names: list[str]) -> dict[str, Any]:
     """The form's values once these updates have been applied; fields without a value have the one drawn."""
     with gr.Blocks():
-        drawn = in_section({name: field.value for name, field in splitting.draw_split_fields("x").items()}, "split")
-    values = {name: drawn.get(name) for name in names}
+        sampled = in_section({name: field.value for name, field in splitting.draw_split_fields("x").items()}, "split")
+    values = {name: sampled.get(name) for name in names}
     for name, update in updates.items():
         is_update = isinstance(update, dict) and "__type__" in update
         values[name] = update.get("value", values.get(name)) if is_update else update
@@ -68,9 +68,9 @@ def test_a_preview_fills_the_form_and_the_form_imports_the_rows(lab: LabContext,
 def test_bad_rows_are_asked_about_and_then_dropped(lab: LabContext) -> None:
     updates = previews.preview_paste(lab, {"paste.text": "text,label\nfine,a\nshort\ngood,b\n"})
     values = filled(updates, importing.VALUES) | {"name": "pasted"}
-    asked = importing.import_rows(lab, False, values)
-    assert "1 row cannot be read" in asked["bad_rows"]
-    assert (asked["bad_buttons"]["visible"], "dataset" in asked) == (True, False)
+    request = importing.import_rows(lab, False, values)
+    assert "1 row cannot be read" in request["bad_rows"]
+    assert (request["bad_buttons"]["visible"], "dataset" in request) == (True, False)
     assert importing.stop_import() == previews.NO_BAD_ROWS
     done = importing.import_rows(lab, True, values)
     assert datasets.show(lab, done["dataset"]).rows == 2
@@ -133,16 +133,18 @@ def test_the_address_selects_a_version_and_everything_about_it_is_drawn(lab: Lab
 
 
 def test_rows_are_read_page_by_page(lab: LabContext, reviews: str) -> None:
-    place = {"dataset": reviews, "rows.split": rows.ALL_ROWS, "rows.first": 0}
-    assert rows.turn_page(lab, 1, place)["rows.first"] == 20
-    assert rows.turn_page(lab, -1, place)["rows.first"] == 0
-    assert rows.turn_page(lab, 1, {**place, "rows.first": 40})["rows.first"] == 40
-    assert rows.go_to_row(lab, {**place, "rows.row": 50.0})["rows.first"] == 49
-    assert "Rows 60 to 60 of 60" in rows.go_to_row(lab, {**place, "rows.row": 9999})["rows.table"]
-    assert "Rows 1 to 20 of 60" in rows.first_page(lab, {**place, "rows.split": "test", "rows.first": 20})["rows.table"]
-    assert "No rows here" in rows.first_page(lab, {**place, "rows.split": "train"})["rows.table"]
+    values = {"dataset": reviews, "rows.split": rows.ALL_ROWS, "rows.first": 0}
+    assert rows.turn_page(lab, 1, values)["rows.first"] == 20
+    assert rows.turn_page(lab, -1, values)["rows.first"] == 0
+    assert rows.turn_page(lab, 1, {**values, "rows.first": 40})["rows.first"] == 40
+    assert rows.go_to_row(lab, {**values, "rows.row": 50.0})["rows.first"] == 49
+    assert "Rows 60 to 60 of 60" in rows.go_to_row(lab, {**values, "rows.row": 9999})["rows.table"]
+    assert (
+        "Rows 1 to 20 of 60" in rows.first_page(lab, {**values, "rows.split": "test", "rows.first": 20})["rows.table"]
+    )
+    assert "No rows here" in rows.first_page(lab, {**values, "rows.split": "train"})["rows.table"]
     with pytest.raises(LabError, match="No dataset is selected"):
-        rows.first_page(lab, {**place, "dataset": ""})
+        rows.first_page(lab, {**values, "dataset": ""})
 
 
 def test_a_version_is_split_again_archived_and_brought_back(lab: LabContext, reviews: str) -> None:

@@ -16,7 +16,7 @@ from pages.playground import examples, welcome
 from tests.waiting import until_ended
 
 
-def asked(**params: str) -> Any:
+def request_with(**params: str) -> Any:
     return SimpleNamespace(query_params=params)
 
 
@@ -27,8 +27,8 @@ def spam(lab: LabContext) -> str:
 
 
 def test_a_link_from_a_dataset_opens_new_with_what_suits_it(lab: LabContext, spam: str) -> None:
-    assert page.load_page(lab, asked(dataset=spam))["tabs"]["selected"] == "new"
-    updates = new.load_choices(lab, asked(dataset=spam))
+    assert page.load_page(lab, request_with(dataset=spam))["tabs"]["selected"] == "new"
+    updates = new.load_choices(lab, request_with(dataset=spam))
     assert (updates["kinds"]["selected"], updates["models.dataset"]["value"]) == ("models", spam)
     assert updates["models.template"]["value"].startswith("classify-labels")
     assert (updates["models.metrics"], updates["models.max_new_tokens"]) == (["classification"], 16)
@@ -38,7 +38,7 @@ def test_a_link_from_a_dataset_opens_new_with_what_suits_it(lab: LabContext, spa
 
 def test_evaluate_opens_new_while_there_is_nothing_to_see(lab: LabContext) -> None:
     tab = "figures" if evaluation.find(lab, 1) else "new"
-    assert page.load_page(lab, asked())["tabs"]["selected"] == tab
+    assert page.load_page(lab, request_with())["tabs"]["selected"] == tab
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +77,8 @@ def test_the_overview_of_an_evaluation_fills_everything_and_none_leaves_nothing(
 def selected(lab: LabContext, scored: int) -> dict[str, Any]:
     """The inputs as an opened evaluation fills them."""
     updates = page.render(lab, scored)
-    chosen = {name: updates[name]["value"] for name in ("figure", "baseline", "a", "b")}
-    return {"run_id": scored, "chart": "intervals", "order": "difference", "row_page": 0, **chosen}
+    selection = {name: updates[name]["value"] for name in ("figure", "baseline", "a", "b")}
+    return {"run_id": scored, "chart": "intervals", "order": "difference", "row_page": 0, **selection}
 
 
 @pytest.mark.parametrize("chart", [name for _, name in results.VIEWS])
@@ -155,7 +155,7 @@ def test_every_name_of_the_page_is_a_component(lab: LabContext) -> None:
 
 
 def test_every_way_in_on_the_first_screen_leads_somewhere() -> None:
-    titles = {one.title for one in examples.examples()}
+    titles = {example.title for example in examples.examples()}
     assert "Continue a story" in titles
     routes = {f"/{route}" for route in ("", "prompts", "models")}
     assert {address.partition("?")[0] for *_, address in welcome.WAYS_IN} <= routes

@@ -79,10 +79,10 @@ def test_a_change_while_the_page_is_drawn_is_drawn_at_the_next_tick(
         return table(*arguments)
 
     monkeypatch.setattr(jobs, "_table", end_meanwhile)
-    drawn = jobs.render(lab, values)
+    rendered = jobs.render(lab, values)
     monkeypatch.undo()
-    changed = jobs.refresh(lab, {**values, "drawn_state": drawn["drawn_state"]})
-    assert (drawn["detail"]["status"], changed["detail"]["status"]) == ("queued", "failed")
+    changed = jobs.refresh(lab, {**values, "drawn_state": rendered["drawn_state"]})
+    assert (rendered["detail"]["status"], changed["detail"]["status"]) == ("queued", "failed")
 
 
 def test_a_job_is_cancelled_and_tried_again(queue: tuple[LabContext, list[int]]) -> None:

@@ -91,25 +91,25 @@ def test_an_empty_field_is_named(
 def test_a_download_fetches_the_commit_whose_size_was_checked(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = "0123456789abcdef"
     started: list[Any] = []
-    found = SourceCheck(Source("hub", "owner/small-model", commit, key_env="HF_TOKEN"), ("3 files", "gated"))
-    monkeypatch.setattr(service, "check_source", lambda *_, **__: found)
+    source_check = SourceCheck(Source("hub", "owner/small-model", commit, key_env="HF_TOKEN"), ("3 files", "gated"))
+    monkeypatch.setattr(service, "check_source", lambda *_, **__: source_check)
     monkeypatch.setattr(service, "start_download", lambda _, name, source: started.append((name, source)))
     hub = {"hub.location": "owner/small-model", "hub.revision": "", "hub.key_env": "HF_TOKEN", "hub.name": ""}
     plan = adding.check(lab, "hub", hub)
     assert plan["hub.plan"] == "owner/small-model: 3 files, gated."
     updates = adding.add(lab, "hub", {**hub, "hub.checked": plan["hub.checked"]})
-    assert (updates, started) == ({"model": "small-model"}, [("small-model", found.source)])
+    assert (updates, started) == ({"model": "small-model"}, [("small-model", source_check.source)])
     assert adding.forget_check("hub")["hub.checked"] is None
 
 
 def test_what_is_typed_opens_the_tab_that_knows_it(lab: LabContext, tiny_folder: Path) -> None:
-    found = adding.find_source(lab, {"source": str(tiny_folder)})
-    assert (found["add_tabs"]["selected"], found["local.location"]) == ("local", str(tiny_folder))
-    found = adding.find_source(lab, {"source": "https://huggingface.co/owner/small/tree/main"})
-    assert (found["add_tabs"]["selected"], found["hub.location"], found["hub.revision"]) == (
+    source_check = adding.find_source(lab, {"source": str(tiny_folder)})
+    assert (source_check["add_tabs"]["selected"], source_check["local.location"]) == ("local", str(tiny_folder))
+    source_check = adding.find_source(lab, {"source": "https://huggingface.co/owner/small/tree/main"})
+    assert (source_check["add_tabs"]["selected"], source_check["hub.location"], source_check["hub.revision"]) == (
         "hub", "owner/small", "main",
     )  # fmt: skip
-    assert found["hub.add"]["interactive"] is False
+    assert source_check["hub.add"]["interactive"] is False
     with pytest.raises(LabError, match="starter-causal is shipped with the lab and needs no adding"):
         adding.find_source(lab, {"source": "starter-causal"})
 
@@ -151,8 +151,8 @@ def test_a_model_that_is_being_read_shows_how_far_it_is(lab: LabContext, monkeyp
 
     monkeypatch.setattr(service, "load_watched", load_watched)
     first, *updates, last = models.load_model(lab, selected("tiny"))
-    seen = [(update["load"]["value"], update["budget"]["loading"][0]["text"]) for update in updates]
-    assert seen == [
+    observed = [(update["load"]["value"], update["budget"]["loading"][0]["text"]) for update in updates]
+    assert observed == [
         ("Loading… 25 %", "25 %, 1 of 4 tensors"),
         ("Loading… 75 %", "75 %, 3.0 MB of 4.0 MB"),
         ("Loading…", "getting ready"),

@@ -133,17 +133,17 @@ def tokenizer() -> Any:
 def test_a_template_gives_what_transformers_makes_of_it(name: str, tokenizer: Any) -> None:
     tokenizer.chat_template = TEMPLATES[name]
     for messages in CONVERSATIONS.values():
-        for asked in (True, False):
+        for request in (True, False):
             try:
-                wanted = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asked)
+                expected = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=request)
             except Exception:
                 # Jinja2's errors, and those of the template's own arithmetic.
-                wanted = None
-            if wanted is None:
+                expected = None
+            if expected is None:
                 with pytest.raises(ModelError, match="refuses these messages: "):
-                    render_messages(tokenizer, messages, "m", add_generation_prompt=asked)
+                    render_messages(tokenizer, messages, "m", add_generation_prompt=request)
             else:
-                assert render_messages(tokenizer, messages, "m", add_generation_prompt=asked) == wanted
+                assert render_messages(tokenizer, messages, "m", add_generation_prompt=request) == expected
 
 
 def test_a_refusal_is_told_in_the_templates_own_words(tokenizer: Any) -> None:
@@ -163,7 +163,7 @@ def test_the_default_one_of_several_templates_is_taken(tokenizer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "words"),
+    ("template", "message"),
     [
         (NESTED, "took longer than 1.4 s and was stopped"),
         ("{{ ('x'*10**9)*6 }}", "needs more than 384 MB of memory"),
@@ -175,9 +175,9 @@ def test_the_default_one_of_several_templates_is_taken(tokenizer: Any) -> None:
         ("{% include 'a' %}", "no loader"),
     ],
 )
-def test_a_hostile_template_is_stopped_in_one_sentence(template: str, words: str, tokenizer: Any) -> None:
+def test_a_hostile_template_is_stopped_in_one_sentence(template: str, message: str, tokenizer: Any) -> None:
     tokenizer.chat_template = template
-    with pytest.raises(ModelError, match=words) as caught:
+    with pytest.raises(ModelError, match=message) as caught:
         render_messages(tokenizer, [SAY], "m")
     assert re.fullmatch(r"The chat template of m [^\n]{,300}\.", str(caught.value))
     tokenizer.chat_template = "{{ messages[0].content }}"
@@ -201,7 +201,7 @@ def test_an_honest_template_is_filled_while_hostile_ones_run() -> None:
         answered += 1
     assert answered
     assert len(ended) == 5
-    assert all("longer than" in words for words in ended)
+    assert all("longer than" in arguments for arguments in ended)
 
 
 def test_a_prompt_that_grew_too_long_reaches_no_tokenizer(tokenizer: Any) -> None:

@@ -50,9 +50,9 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_template_is_stopped_with_one_sentence(name: str) -> None:
-    text, words = HOSTILE[name]
+    text, message = HOSTILE[name]
     render(Template(instruction="{{ text }}"), ROWS, chat=False)
-    with pytest.raises(TemplateError, match=words) as caught:
+    with pytest.raises(TemplateError, match=message) as caught:
         render(Template(instruction=text), ROWS, chat=False)
     sentence = str(caught.value)
     assert sentence.startswith(("The template ", "The instruction "))
@@ -90,11 +90,11 @@ def test_nothing_is_left_running_after_a_hostile_one() -> None:
 
     from genai_lab.prompts.sandbox import Sandbox
 
-    own, parts = Sandbox(), {"system": "", "shot": "", "instruction": NESTED}
+    sandbox, parts = Sandbox(), {"system": "", "shot": "", "instruction": NESTED}
     with pytest.raises(TemplateError):
-        own.ask({"op": "fill", "parts": parts, "chat": False, "rows": [{}], "shots": []}, seconds=0.2)
+        sandbox.ask({"op": "fill", "parts": parts, "chat": False, "rows": [{}], "shots": []}, seconds=0.2)
     before = [child.pid for child in psutil.Process().children()]
-    own.ask({"op": "slots", "parts": {"shot": "{{ a }}"}})
+    sandbox.ask({"op": "slots", "parts": {"shot": "{{ a }}"}})
     assert len(psutil.Process().children()) == len(before) + 1
-    own.close()
+    sandbox.close()
     assert [child.pid for child in psutil.Process().children()] == before

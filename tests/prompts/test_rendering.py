@@ -21,30 +21,30 @@ ITEM = row(90, {"text": "Fine {{ 7 * 7 }}"})
 
 def test_a_plain_prompt_is_system_shots_and_instruction_joined() -> None:
     shots = Reviews(2).rows
-    made = render(REVIEW, [ITEM], [shots], chat=False, binding=BINDING)[0]
-    assert made.text == (
+    rendered = render(REVIEW, [ITEM], [shots], chat=False, binding=BINDING)[0]
+    assert rendered.text == (
         "Answer with bad or good.\nReview: Review of thing0\nLabel: good\nReview: Review of thing1\nLabel: bad\n"
         "Review: Fine {{ 7 * 7 }}\nLabel:"
     )
-    assert made.messages == ()
+    assert rendered.messages == ()
     assert REVIEW.stop == ("\n",)
 
 
 def test_a_chat_makes_a_turn_of_every_shot_that_begins_with_the_instruction() -> None:
-    made = render(REVIEW, [ITEM], [Reviews(1).rows], chat=True, binding=BINDING)[0]
-    assert [(one["role"], one["content"]) for one in made.messages] == [
+    rendered = render(REVIEW, [ITEM], [Reviews(1).rows], chat=True, binding=BINDING)[0]
+    assert [(message["role"], message["content"]) for message in rendered.messages] == [
         ("system", "Answer with bad or good."),
         ("user", "Review: Review of thing0\nLabel:"),
         ("assistant", "good"),
         ("user", "Review: Fine {{ 7 * 7 }}\nLabel:"),
     ]
-    assert made.prompt() == Prompt(messages=made.messages, mode="chat")
+    assert rendered.prompt() == Prompt(messages=rendered.messages, mode="chat")
 
 
 def test_other_shots_stand_as_text_in_the_chat() -> None:
     template = Template(instruction="Now {{ text }}", shot="{{ text }} was {{ label }}", separator=" | ")
-    made = render(template, [row(3, {"text": "this"})], [Reviews(1).rows], chat=True)[0]
-    assert made.messages == ({"role": "user", "content": "Review of thing0 was good | Now this"},)
+    rendered = render(template, [row(3, {"text": "this"})], [Reviews(1).rows], chat=True)[0]
+    assert rendered.messages == ({"role": "user", "content": "Review of thing0 was good | Now this"},)
 
 
 def test_an_empty_shot_is_the_instruction_with_its_reference() -> None:
@@ -60,9 +60,9 @@ def test_white_space_is_kept_and_lines_of_statements_leave_none() -> None:
 def test_what_all_rows_begin_with_is_counted() -> None:
     shots = Reviews(3).rows
     items = [row(50 + i, {"text": f"{i} words"}) for i in range(3)]
-    made = render(REVIEW, items, [shots] * 3, chat=False, binding=BINDING)
-    assert {one.shared for one in made} == {made[0].text.index("0 words")}
-    assert made[0].prompt().shared == made[0].shared
+    rendered = render(REVIEW, items, [shots] * 3, chat=False, binding=BINDING)
+    assert {item.shared for item in rendered} == {rendered[0].text.index("0 words")}
+    assert rendered[0].prompt().shared == rendered[0].shared
 
 
 def test_slots_are_found_and_bound_to_columns_and_roles() -> None:
@@ -70,8 +70,10 @@ def test_slots_are_found_and_bound_to_columns_and_roles() -> None:
         system="{% set n = 2 %}{{ n }} {{ tone }}", instruction="{{ input }} {% for l in labels %}{{ l }}{% endfor %}"
     )
     assert template.slots == ("input", "tone")
-    made = bind(template, ["Tone", "head", "body"], {"input": ["head", "body"]}, ("a", "b"))
-    text = render(template, [row(1, {"Tone": "warm", "head": "H", "body": "B"})], chat=False, binding=made)[0].text
+    binding_found = bind(template, ["Tone", "head", "body"], {"input": ["head", "body"]}, ("a", "b"))
+    text = render(template, [row(1, {"Tone": "warm", "head": "H", "body": "B"})], chat=False, binding=binding_found)[
+        0
+    ].text
     assert text == "2 warm\n\nH\nB ab"
     assert render(Template(instruction="{{ input }}"), [Example(0, {}, input="I")], chat=False)[0].text == "I"
     with pytest.raises(LabError, match=r"asks for 'tone', which the dataset does not have\. It has: head, input"):
@@ -80,11 +82,11 @@ def test_slots_are_found_and_bound_to_columns_and_roles() -> None:
 
 def test_a_role_wins_over_a_column_of_its_name() -> None:
     columns, roles = ["instruction", "input", "output"], {"input": ("instruction",), "context": ("input",)}
-    template = next(one.template for one in LIBRARY if one.name == "instruction-context")
+    template = next(item.template for item in LIBRARY if item.name == "instruction-context")
     binding = bind(template, columns, roles)
     assert binding.columns == {"input": ("instruction",), "context": ("input",)}
     rows = [row(n, {"instruction": "Add", "input": text, "output": "3"}) for n, text in enumerate(("1 and 2", ""))]
-    assert [one.text for one in render(template, rows, chat=False, binding=binding)] == ["Add\n\n1 and 2", "Add"]
+    assert [item.text for item in render(template, rows, chat=False, binding=binding)] == ["Add\n\n1 and 2", "Add"]
 
 
 @pytest.mark.parametrize("instruction", ["{{ summary }}", "{{ reference }}", "{{ label }}"])
@@ -99,7 +101,7 @@ def test_a_missing_column_names_the_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parts", "words"),
+    ("parts", "message"),
     [
         ({"instruction": " "}, "The instruction is empty"),
         ({"instruction": "\ud800"}, "half a character"),
@@ -107,24 +109,24 @@ def test_a_missing_column_names_the_row() -> None:
         ({"instruction": "a", "colour": "red"}, "one of system, instruction, shot, separator"),
     ],
 )
-def test_bad_parts_are_refused(parts: dict[str, str], words: str) -> None:
-    with pytest.raises(LabError, match=words):
+def test_bad_parts_are_refused(parts: dict[str, str], message: str) -> None:
+    with pytest.raises(LabError, match=message):
         Template.from_dict(parts)
 
 
-def words(prompt: Prompt) -> int:
+def word_count(prompt: Prompt) -> int:
     return len(prompt.text.split())
 
 
 def test_fitting_says_how_many_shots_the_context_holds() -> None:
     filled = fill(REVIEW, [ITEM, row(91, {"text": "x " * 20})], [Reviews(8).rows] * 2, chat=False, binding=BINDING)
-    own = fitting(filled, words, room=44)
-    assert [(one.k, one.wanted) for one in own] == [(5, 8), (2, 8)]
-    assert all(one.tokens is not None and one.tokens <= 44 for one in own)
-    assert [one.tokens + 6 > 44 for one in own if one.tokens is not None] == [True, True]
-    assert [one.k for one in fitting(filled, words, room=44, same=True)] == [2, 2]
-    assert [one.k for one in fitting(filled, words, room=None)] == [8, 8]
-    assert [(one.k, one.tokens) for one in fitting(filled, words, room=5)] == [(0, 13), (0, 27)]
+    fitted = fitting(filled, word_count, room=44)
+    assert [(item.k, item.wanted) for item in fitted] == [(5, 8), (2, 8)]
+    assert all(item.tokens is not None and item.tokens <= 44 for item in fitted)
+    assert [item.tokens + 6 > 44 for item in fitted if item.tokens is not None] == [True, True]
+    assert [item.k for item in fitting(filled, word_count, room=44, same=True)] == [2, 2]
+    assert [item.k for item in fitting(filled, word_count, room=None)] == [8, 8]
+    assert [(item.k, item.tokens) for item in fitting(filled, word_count, room=5)] == [(0, 13), (0, 27)]
 
 
 def test_a_whole_dataset_is_rendered_by_the_process_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,13 +22,13 @@ def test_a_way_keeps_to_the_rules(name: str) -> None:
     twin = row(77, dict(ITEMS[0].fields), ITEMS[0].references, ITEMS[0].label, "train")
     leak = Reviews(5, "test", 200).rows
     pool = [twin, *POOL, *leak]
-    made = select(name, pool, ITEMS, 4, seed=3, fixed=(77, *FIXED))
-    assert made == select(name, pool, ITEMS, 4, seed=3, fixed=(77, *FIXED))
-    for item, shots in zip(ITEMS, made, strict=True):
+    selected = select(name, pool, ITEMS, 4, seed=3, fixed=(77, *FIXED))
+    assert selected == select(name, pool, ITEMS, 4, seed=3, fixed=(77, *FIXED))
+    for item, shots in zip(ITEMS, selected, strict=True):
         assert len({shot.key for shot in shots}) == 4
         assert all(shot.split == "train" for shot in shots)
         assert all(shot.fields["text"] != item.fields["text"] for shot in shots)
-    assert member.per_item or made[1] == made[2]
+    assert member.per_item or selected[1] == selected[2]
     assert select(name, POOL, ITEMS, 0) == [()] * 5
 
 
@@ -65,9 +65,9 @@ def test_similar_ones_share_words_with_the_item() -> None:
         for i, text in enumerate(["red apples", "a fast car", "blue sky", "same", "same"])
     ]
     items = [row(9, {"text": "the car was fast"}), row(10, {"text": "ripe apples"}), row(11, {"text": "Same"})]
-    found = select("similar", pool, items, 1)
-    assert [shots[0].key for shots in found[:2]] == [1, 0]
-    assert pool[found[2][0].key].fields["text"] != "same"
+    result = select("similar", pool, items, 1)
+    assert [shots[0].key for shots in result[:2]] == [1, 0]
+    assert pool[result[2][0].key].fields["text"] != "same"
 
 
 def test_diverse_ones_are_unlike() -> None:

@@ -21,28 +21,28 @@ from tests.tiny import open_lab
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup with the secret, a dataset's file and a model's."""
-    place = tmp_path_factory.mktemp("whole")
-    lab = open_lab(place / "home")
+    folder = tmp_path_factory.mktemp("whole")
+    lab = open_lab(folder / "home")
     links.sign(lab, "makes the secret")
     for name in ("datasets/1/data.parquet", "models/made/model.safetensors"):
         (lab.config.home / name).parent.mkdir(parents=True)
         (lab.config.home / name).write_bytes(b"content of " + name.encode() * 300)
-    backup.backup(lab, place / "lab.tar")
+    backup.backup(lab, folder / "lab.tar")
     lab.close()
-    return place / "lab.tar"
+    return folder / "lab.tar"
 
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_homes_databases_and_backups_are_their_owners_alone(whole: Path, tmp_path: Path) -> None:
-    home = whole.parent / "home"
-    assert [mode(home), mode(home / "lab.db"), mode(home / "secret"), mode(whole)] == [0o700, 0o600, 0o600, 0o600]
+def test_homes_databases_and_backups_are_their_owners_alone(full_file: Path, tmp_path: Path) -> None:
+    home = full_file.parent / "home"
+    assert [mode(home), mode(home / "lab.db"), mode(home / "secret"), mode(full_file)] == [0o700, 0o600, 0o600, 0o600]
     older = tmp_path / "older"
-    backup.restore(Config(home=older), whole)
+    backup.restore(Config(home=older), full_file)
     assert {mode(path) for path in (older, older / "datasets", older / "models")} == {0o700}
     assert {mode(path) for path in older.rglob("*") if path.is_file()} == {0o600}
     for path in (older, older / "jobs", older / "models"):
@@ -53,11 +53,11 @@ def test_homes_databases_and_backups_are_their_owners_alone(whole: Path, tmp_pat
     assert [mode(older / name) for name in ("lab.db", "jobs", "models")] == [0o600, 0o700, 0o700]
 
 
-def test_a_restored_lab_has_the_same_files(whole: Path, tmp_path: Path) -> None:
-    made = backup.restore(Config(home=tmp_path / "again"), whole)
-    assert made.files == 3
+def test_a_restored_lab_has_the_same_files(full_file: Path, tmp_path: Path) -> None:
+    restored = backup.restore(Config(home=tmp_path / "again"), full_file)
+    assert restored.files == 3
     for name in ("secret", "datasets/1/data.parquet", "models/made/model.safetensors"):
-        assert (tmp_path / "again" / name).read_bytes() == (whole.parent / "home" / name).read_bytes()
+        assert (tmp_path / "again" / name).read_bytes() == (full_file.parent / "home" / name).read_bytes()
     assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["datasets", "lab.db", "models", "secret"]
 
 
@@ -83,7 +83,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Added:
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("options", "message"),
     [
         (link("home/artefacts/l", "../../victim.txt"), "no regular file"),
         (link("home/extra", ".."), "no regular file"),
@@ -105,31 +105,31 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Added:
     ],
 )
 def test_what_no_backup_holds_is_refused_and_nothing_is_left(
-    whole: Path, tmp_path: Path, more: Added, words: str
+    full_file: Path, tmp_path: Path, options: Added, message: str
 ) -> None:
-    hostile = Path(shutil.copy(whole, tmp_path / "hostile.tar"))
+    hostile = Path(shutil.copy(full_file, tmp_path / "hostile.tar"))
     with tarfile.open(hostile, "a") as tar:
-        more(tar)
-    refused(tmp_path, hostile, words)
+        options(tar)
+    refused(tmp_path, hostile, message)
 
 
-def refused(tmp_path: Path, path: Path, words: str) -> None:
+def refused(tmp_path: Path, path: Path, message: str) -> None:
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(LabError, match=words):
+    with pytest.raises(LabError, match=message):
         backup.restore(Config(home=tmp_path / "new"), path)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_backup_cut_anywhere_is_refused_and_nothing_is_left(whole: Path, tmp_path: Path) -> None:
-    data = whole.read_bytes()
-    with tarfile.open(whole) as tar:
-        edges = {place for one in tar for place in (one.offset, one.offset_data, one.offset_data + one.size // 2)}
-    for place in sorted({*edges, 100, len(data) // 3, len(data) // 2}):
-        (tmp_path / "cut.tar").write_bytes(data[:place])
+def test_a_backup_cut_anywhere_is_refused_and_nothing_is_left(full_file: Path, tmp_path: Path) -> None:
+    data = full_file.read_bytes()
+    with tarfile.open(full_file) as tar:
+        edges = {index for item in tar for index in (item.offset, item.offset_data, item.offset_data + item.size // 2)}
+    for index in sorted({*edges, 100, len(data) // 3, len(data) // 2}):
+        (tmp_path / "cut.tar").write_bytes(data[:index])
         refused(tmp_path, tmp_path / "cut.tar", r"no whole backup|no \.tar")
 
 
-def test_a_compressed_or_swollen_backup_is_refused_before_it_is_written(whole: Path, tmp_path: Path) -> None:
+def test_a_compressed_or_swollen_backup_is_refused_before_it_is_written(full_file: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "bomb.tar", "w:gz") as tar:
         info = tarfile.TarInfo("lab.db")
         info.size = 2**26
@@ -154,10 +154,10 @@ class Zeros(io.RawIOBase):
 
 
 def remade(
-    whole: Path, path: Path, change: Callable[[dict[str, Any]], Any] = lambda told: told, **other: bytes
+    full_file: Path, path: Path, change: Callable[[dict[str, Any]], Any] = lambda manifest: manifest, **other: bytes
 ) -> Path:
     """The backup with another manifest, or another content of a member."""
-    with tarfile.open(whole) as source, tarfile.open(path, "w") as target:
+    with tarfile.open(full_file) as source, tarfile.open(path, "w") as target:
         for member in source:
             content = source.extractfile(member).read()  # type: ignore[union-attr]
             if member.name == "backup.json":
@@ -170,40 +170,40 @@ def remade(
 @pytest.mark.parametrize(
     "change",
     [
-        lambda told: [],
-        lambda told: told | {"home": 3},
-        lambda told: told | {"rows": {"models": "many"}},
-        lambda told: told | {"rows": told["rows"] | {"models": 99}},
-        lambda told: told | {"contents": told["contents"] | {"home/models/missing": 3}},
-        lambda told: {key: told[key] for key in ("home", "rows")},
-        lambda told: {key: told[key] for key in ("home", "rows")} | {"files": 1},
+        lambda manifest: [],
+        lambda manifest: manifest | {"home": 3},
+        lambda manifest: manifest | {"rows": {"models": "many"}},
+        lambda manifest: manifest | {"rows": manifest["rows"] | {"models": 99}},
+        lambda manifest: manifest | {"contents": manifest["contents"] | {"home/models/missing": 3}},
+        lambda manifest: {key: manifest[key] for key in ("home", "rows")},
+        lambda manifest: {key: manifest[key] for key in ("home", "rows")} | {"files": 1},
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(whole: Path, tmp_path: Path, change: Any) -> None:
-    refused(tmp_path, remade(whole, tmp_path / "odd.tar", change), "no whole|other rows|more files")
+def test_a_manifest_that_does_not_fit_is_refused(full_file: Path, tmp_path: Path, change: Any) -> None:
+    refused(tmp_path, remade(full_file, tmp_path / "odd.tar", change), "no whole|other rows|more files")
 
 
-def test_a_database_that_is_none_or_has_triggers_is_refused(whole: Path, tmp_path: Path) -> None:
-    def without_sizes(told: dict[str, Any]) -> dict[str, Any]:
-        return {key: told[key] for key in ("home", "rows", "files")}
+def test_a_database_that_is_none_or_has_triggers_is_refused(full_file: Path, tmp_path: Path) -> None:
+    def without_sizes(manifest: dict[str, Any]) -> dict[str, Any]:
+        return {key: manifest[key] for key in ("home", "rows", "files")}
 
-    refused(tmp_path, remade(whole, tmp_path / "garbage.tar", without_sizes, lab_db=b"garbage" * 999), "no whole")
-    with tarfile.open(whole) as tar:
+    refused(tmp_path, remade(full_file, tmp_path / "garbage.tar", without_sizes, lab_db=b"garbage" * 999), "no whole")
+    with tarfile.open(full_file) as tar:
         (tmp_path / "lab.db").write_bytes(tar.extractfile("lab.db").read())  # type: ignore[union-attr]
     connection = sqlite3.connect(tmp_path / "lab.db")
     connection.execute("CREATE TRIGGER t AFTER UPDATE ON models BEGIN DELETE FROM runs; END")
     connection.commit()
     connection.close()
     changed = (tmp_path / "lab.db").read_bytes()
-    refused(tmp_path, remade(whole, tmp_path / "trigger.tar", without_sizes, lab_db=changed), "triggers")
+    refused(tmp_path, remade(full_file, tmp_path / "trigger.tar", without_sizes, lab_db=changed), "triggers")
 
 
-def test_a_backup_of_an_earlier_version_is_restored(whole: Path, tmp_path: Path) -> None:
+def test_a_backup_of_an_earlier_version_is_restored(full_file: Path, tmp_path: Path) -> None:
     """Its manifest came first and told no sizes."""
-    with tarfile.open(whole) as source, tarfile.open(tmp_path / "earlier.tar", "w") as target:
-        told = json.loads(source.extractfile("backup.json").read())  # type: ignore[union-attr]
-        del told["contents"]
-        file("backup.json", json.dumps(told).encode())(target)
+    with tarfile.open(full_file) as source, tarfile.open(tmp_path / "earlier.tar", "w") as target:
+        content = json.loads(source.extractfile("backup.json").read())  # type: ignore[union-attr]
+        del content["contents"]
+        file("backup.json", json.dumps(content).encode())(target)
         for member in source:
             if member.name != "backup.json":
                 target.addfile(member, source.extractfile(member))

@@ -20,9 +20,9 @@ VOTES = {"annotator1": 1, "annotator2": 2, "annotator3": 1}
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Any:
-    made = open_lab(tmp_path / "home")
-    yield made
-    made.close()
+    opened_lab = open_lab(tmp_path / "home")
+    yield opened_lab
+    opened_lab.close()
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -30,7 +30,7 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def compared(count: int = 6, **more: Any) -> list[dict[str, Any]]:
+def compared(count: int = 6, **options: Any) -> list[dict[str, Any]]:
     names = ("llama-7b_opt-7b", "opt-7b_bloom-7b", "bloom-7b_llama-7b")
     return [
         {
@@ -39,7 +39,7 @@ def compared(count: int = 6, **more: Any) -> list[dict[str, Any]]:
             "response2": f"I am llama-7b {n}",
             **VOTES,
             "cmp_key": names[n % 3],
-            **more,
+            **options,
         }
         for n in range(count)
     ]
@@ -49,8 +49,8 @@ def test_an_import_takes_the_overlap_of_its_votes_and_is_closed_when_it_has_all(
     tmp_path: Path, lab: LabContext
 ) -> None:
     path = written(tmp_path / "v.jsonl", compared())
-    made = sources.from_file(lab, CampaignPlan("voted", overlap=2), path, sources.Columns())
-    view = feedback.show(lab, made.campaign)
+    new_campaign = sources.from_file(lab, CampaignPlan("voted", overlap=2), path, sources.Columns())
+    view = feedback.show(lab, new_campaign.campaign)
     assert (view.got, view.wanted, view.plan.overlap, view.status) == (18, 18, 3, "closed")
     rows: list[dict[str, Any]] = compared()
     rows[0]["annotator3"] = None
@@ -61,9 +61,9 @@ def test_an_import_takes_the_overlap_of_its_votes_and_is_closed_when_it_has_all(
 
 def test_places_of_a_file_have_no_leaderboard_until_they_are_named(tmp_path: Path, lab: LabContext) -> None:
     path = written(tmp_path / "v.jsonl", compared())
-    made = sources.from_file(lab, CampaignPlan("voted"), path, sources.Columns())
-    assert made.unnamed
-    assert "no leaderboard until they are named" in made.told
+    new_campaign = sources.from_file(lab, CampaignPlan("voted"), path, sources.Columns())
+    assert new_campaign.unnamed
+    assert "no leaderboard until they are named" in new_campaign.told
     with pytest.raises(LabError, match="response1, response2 are places in it"):
         figures.leaderboard(lab, "voted")
     for names, problem in (
@@ -75,9 +75,11 @@ def test_places_of_a_file_have_no_leaderboard_until_they_are_named(tmp_path: Pat
     systems.name_systems(lab, "voted", {"response1": "opt-7b", "response2": "llama-7b"})
     assert {line.system for line in figures.leaderboard(lab, "voted").rows} == {"opt-7b", "llama-7b"}
     with lab.database.reading() as session:
-        item = queries.page(session, made.campaign, 0, 1)[0]
-    assert all("llama-7b" not in (one.shown or "") for one in item.candidates)
-    assert sum(one.shown is not None for one in item.candidates) == 1  # a text that names a system is masked now
+        item = queries.page(session, new_campaign.campaign, 0, 1)[0]
+    assert all("llama-7b" not in (candidate.shown or "") for candidate in item.candidates)
+    assert (
+        sum(candidate.shown is not None for candidate in item.candidates) == 1
+    )  # a text that names a system is masked now
     with pytest.raises(LabError, match="have names already"):
         systems.name_systems(lab, "voted", {})
 
@@ -90,10 +92,10 @@ def test_one_column_that_joins_the_systems_is_found_and_split(
     guess = sources.guess_systems(rows, sources.guess_columns(sources.Columns(), rows[0]))
     assert (guess.systems, guess.separator) == (("cmp_key",), separator)
     path = written(tmp_path / "v.jsonl", rows)
-    made = sources.from_file(
+    new_campaign = sources.from_file(
         lab, CampaignPlan("voted"), path, sources.Columns(systems=("cmp_key",), separator=separator)
     )
-    assert systems.of(lab, made.campaign) == systems.CampaignSystems(("llama", "opt"), True)
+    assert systems.of(lab, new_campaign.campaign) == systems.CampaignSystems(("llama", "opt"), True)
     with pytest.raises(BadRows, match="names 1 systems for 2 completions when it is split at ';'"):
         sources.from_file(lab, CampaignPlan("b"), path, sources.Columns(systems=("cmp_key",), separator=";"))
 

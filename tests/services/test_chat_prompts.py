@@ -18,7 +18,7 @@ def test_a_message_stands_alone_and_a_conversation_with_its_roles() -> None:
     system = Prompt(messages=({"role": "system", "content": "Be kind."}, *HI.messages), mode="chat")
     assert system.as_text == "Be kind.\n\nHi"
     turns = Prompt(messages=(*HI.messages, {"role": "assistant", "content": "Hello"}, *HI.messages), mode="chat")
-    assert read_cell(turns.as_text) == tuple(Message(one["role"], one["content"]) for one in turns.messages)
+    assert read_cell(turns.as_text) == tuple(Message(message["role"], message["content"]) for message in turns.messages)
     assert asked_of({}, "rendered") == asked_of({"prompt": {"mode": "completion", "messages": []}}, "rendered")
 
 
@@ -31,6 +31,6 @@ def test_models_of_different_templates_answer_one_item(lab: LabContext) -> None:
         live.wait()
     assert len({live.rendered for live in lives}) == 2
     with lab.database.reading() as session:
-        found = [run for live in lives if (run := runs.run_with_all(session, live.run_id))]
-    tasks, _ = sources._tasks(lab, found)
+        stored_runs = [run for live in lives if (run := runs.run_with_all(session, live.run_id))]
+    tasks, _ = sources._tasks(lab, stored_runs)
     assert [(task.prompt, len(task.options)) for task in tasks] == [("Hi", 2)]

@@ -17,14 +17,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_json_alone_with_a_trace_of_every_filter(lab: LabContext) -> None:
-    words = ["generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "3", "--top-k", "5", "--seed", "4"]
+    arguments = [
+        "generate",
+        "--model",
+        "tiny",
+        "--prompt",
+        "Once",
+        "--max-new-tokens",
+        "3",
+        "--top-k",
+        "5",
+        "--seed",
+        "4",
+    ]
     env = {**os.environ, "OMP_NUM_THREADS": "1", **lab.config.environment()}
-    command = [sys.executable, "-m", "genai_lab", *words, "--json", "--trace"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout)
-    assert (made["seed"], made["sampling"]["top_k"]) == (4, 5)
-    [completion] = made["completions"]
+    command = [sys.executable, "-m", "genai_lab", *arguments, "--json", "--trace"]
+    process = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    output = json.loads(process.stdout)
+    assert (output["seed"], output["sampling"]["top_k"]) == (4, 5)
+    [completion] = output["completions"]
     assert completion["completion_tokens"] == len(completion["tokens"]) == 3
     token = completion["tokens"][0]
     assert {"id", "text", "logprob", "probability", "stages"} <= token.keys()
@@ -39,8 +51,8 @@ def test_a_model_is_put_away_and_brought_back(
     for name, value in lab.config.environment().items():
         monkeypatch.setenv(name, value)
 
-    def said(*words: str) -> Any:
-        assert main(["models", *words, "--json"]) == 0
+    def said(*arguments: str) -> Any:
+        assert main(["models", *arguments, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     assert said("archive", "tiny")["status"] == "archived"
@@ -52,7 +64,7 @@ def test_a_model_is_put_away_and_brought_back(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["--model", "tiny", "--prompt", "a", "--temperature", "9"], "Temperature is 9.0"),
         (["--model", "none", "--prompt", "a"], "'none'"),
@@ -65,10 +77,10 @@ def test_a_model_is_put_away_and_brought_back(
         (["--model", "tiny", "--prompt", "a", "--home", ""], "--home"),
     ],
 )
-def test_bad_input_is_one_sentence_and_code_2(call: Call, words: list[str], said: str) -> None:
-    code, out, err = call("generate", *words, "--json")
+def test_bad_input_is_one_sentence_and_code_2(call: Call, arguments: list[str], message: str) -> None:
+    code, out, err = call("generate", *arguments, "--json")
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1
 
 

@@ -24,13 +24,13 @@ TALK = [
     {"role": "assistant", "content": "5"},
 ]
 SHAREGPT = [
-    {"from": {"user": "human", "assistant": "gpt"}.get(one["role"], one["role"]), "value": one["content"]}
-    for one in TALK
+    {"from": {"user": "human", "assistant": "gpt"}.get(item["role"], item["role"]), "value": item["content"]}
+    for item in TALK
 ]
 
 
-def imported(lab: LabContext, rows: list[dict[str, Any]], name: str, **more: Any) -> datasets.VersionView:
-    return datasets.import_rows(lab, rows, name, {"kind": "rows"}, **more)
+def imported(lab: LabContext, rows: list[dict[str, Any]], name: str, **options: Any) -> datasets.VersionView:
+    return datasets.import_rows(lab, rows, name, {"kind": "rows"}, **options)
 
 
 @pytest.mark.parametrize("row", [{"messages": TALK}, {"conversations": SHAREGPT}], ids=["OpenAI", "ShareGPT"])
@@ -61,12 +61,12 @@ def test_a_system_column_comes_before_the_prompt(lab: LabContext) -> None:
     template = Template(instruction="{{ input }}")
     binding = bind(template, view.column_names, view.roles)
     assert render(template, [example], chat=False, binding=binding)[0].text == "One word.\n\nTown 1?"
-    assert [one["role"] for one in render(template, [example], chat=True, binding=binding)[0].messages] == [
+    assert [message["role"] for message in render(template, [example], chat=True, binding=binding)[0].messages] == [
         "system",
         "user",
     ]
-    own = Template(system="Speak up.", instruction="{{ input }}")
-    assert render(own, [example], chat=False, binding=binding)[0].text == "Speak up.\n\nTown 1?"
+    own_template = Template(system="Speak up.", instruction="{{ input }}")
+    assert render(own_template, [example], chat=False, binding=binding)[0].text == "Speak up.\n\nTown 1?"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_pairs_keep_their_system_text(lab: LabContext, row: dict[str, Any]) -> N
     vote = read_votes(VersionSource(lab, view), datasets.examples(lab, view.id))[0]
     assert (vote.prompt, vote.chosen, vote.rejected) == ("Be brief.\n\nTea?", "Yes.", "No.")
     assert vote.turns is not None
-    assert [one.role for one in vote.turns.prompt] == ["system", "user"]
+    assert [item.role for item in vote.turns.prompt] == ["system", "user"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_annotators_see_texts_of_every_form(row: dict[str, Any], tmp_path: Path)
     path = tmp_path / "pairs.jsonl"
     path.write_text("\n".join([json.dumps(row)] * 2))
     for task in sources.read(path, sources.Columns())[0]:
-        assert (task.prompt, [one.text for one in task.options]) == ("Tea?", ["Yes.", "No."])
+        assert (task.prompt, [option.text for option in task.options]) == ("Tea?", ["Yes.", "No."])
 
 
 def test_what_annotators_cannot_be_shown_is_a_bad_row(tmp_path: Path) -> None:

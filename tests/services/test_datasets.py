@@ -69,12 +69,12 @@ def test_examples_are_drawn_without_replacement_in_row_order(lab: LabContext, tm
     path = written(tmp_path / "a.jsonl", reviews(200, 1000))
     view = datasets.import_file(lab, path, "drawn", split=SplitPlan("ratio", (0.5, 0.0, 0.5), seed=1))
     some = datasets.examples(lab, view.id, split="test", count=20, seed=7)
-    keys = [one.key for one in some]
+    keys = [item.key for item in some]
     assert keys == sorted(set(keys))
     assert len(keys) == 20
-    assert {one.split for one in some} == {"test"}
-    assert keys == [one.key for one in datasets.examples(lab, view.id, split="test", count=20, seed=7)]
-    assert keys != [one.key for one in datasets.examples(lab, view.id, split="test", count=20, seed=8)]
+    assert {item.split for item in some} == {"test"}
+    assert keys == [example.key for example in datasets.examples(lab, view.id, split="test", count=20, seed=7)]
+    assert keys != [example.key for example in datasets.examples(lab, view.id, split="test", count=20, seed=8)]
     assert some[0].input == f"review {1000 + some[0].key}"
     assert datasets.labels(lab, view.id) == ("bad", "good")
     with pytest.raises(LabError, match="no rows for validation"):
@@ -89,7 +89,7 @@ def test_exports_are_lossless_or_harmless(lab: LabContext, tmp_path: Path) -> No
     ]
     path = written(tmp_path / "a.jsonl", rows)
     view = datasets.import_file(lab, path, "mixed", mapping={"input": ["text"], "reference": ["refs"]})
-    assert [one.references for one in datasets.examples(lab, view.id)] == [("a", "b"), (), ("c",)]
+    assert [example.references for example in datasets.examples(lab, view.id)] == [("a", "b"), (), ("c",)]
     assert datasets.export(lab, view.id, tmp_path / "out.jsonl", "jsonl") == 3
     assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == rows
     datasets.export(lab, view.id, tmp_path / "out.csv", "csv")
@@ -108,7 +108,7 @@ def test_a_csv_export_comes_back_as_what_it_was(lab: LabContext, tmp_path: Path)
         cells = [row["text"] for row in csv.DictReader(stream)]
     assert cells[:7] == ["-1", "0", "+1", "-0.5e3", "'=1", "''=1", "'-x"]
     again = datasets.import_file(lab, tmp_path / "signs.csv", "signs again", mapping={"input": ["text"]})
-    assert [one.input for one in datasets.examples(lab, again.id)] == texts
+    assert [example.input for example in datasets.examples(lab, again.id)] == texts
     if not again.again:
         assert again.notes == ("5 cells begin with an apostrophe that guards a formula; it is taken off.",)
 
@@ -122,7 +122,9 @@ def test_rows_without_splits_are_split_by_ratio_or_by_their_column(lab: LabConte
     assert view.splits == {"train": 5, "validation": 5}
     pairs = [{"prompt": f"p{n % 5}", "chosen": f"c{n}", "rejected": "r"} for n in range(20)]
     view = datasets.import_file(lab, written(tmp_path / "c.jsonl", pairs), "auto-pairs", split=auto)
-    parts = {split: {one.input for one in datasets.examples(lab, view.id, split=split)} for split in view.splits}
+    parts = {
+        split: {example.input for example in datasets.examples(lab, view.id, split=split)} for split in view.splits
+    }
     assert len(parts) == 3
     assert sum(map(len, parts.values())) == 5
     view = datasets.import_file(lab, written(tmp_path / "d.jsonl", reviews(3)), "auto-few", split=auto)
@@ -135,15 +137,21 @@ def test_a_version_is_split_again_as_a_new_one(lab: LabContext, tmp_path: Path) 
     rows = [row | {"refs": ["a", n], "note": None} if n % 2 else row for n, row in enumerate(reviews(20))]
     path = written(tmp_path / "a.jsonl", rows)
     first = datasets.import_file(lab, path, "parted", mapping={"input": ["text"]}, split=SplitPlan(only="test"))
-    made = datasets.split_again(lab, "parted@1", SplitPlan("ratio", seed=3))
-    assert (made.name, made.roles, made.splits) == ("parted@2", first.roles, {"train": 16, "validation": 2, "test": 2})
-    shown = [{name: cell for name, cell in row.items() if name[0] != "_"} for row in datasets.page(lab, made.id, 0, 20)]
-    assert shown == rows
+    version = datasets.split_again(lab, "parted@1", SplitPlan("ratio", seed=3))
+    assert (version.name, version.roles, version.splits) == (
+        "parted@2",
+        first.roles,
+        {"train": 16, "validation": 2, "test": 2},
+    )
+    page_rows = [
+        {name: cell for name, cell in row.items() if name[0] != "_"} for row in datasets.page(lab, version.id, 0, 20)
+    ]
+    assert page_rows == rows
     assert datasets.split_again(lab, "parted", SplitPlan("ratio", seed=3)).again
     with lab.database.reading() as session:
-        run = run_with_all(session, made.made_by_run_id or 0)
+        run = run_with_all(session, version.made_by_run_id or 0)
         assert run is not None
-        assert [one.dataset_version_id for one in run.inputs] == [first.id]
+        assert [item.dataset_version_id for item in run.inputs] == [first.id]
 
 
 def test_empty_cells_are_counted(lab: LabContext, tmp_path: Path) -> None:
@@ -176,9 +184,9 @@ def test_a_profile_is_kept_and_grows_by_models(lab: LabContext, tmp_path: Path) 
     view = datasets.import_file(lab, written(tmp_path / "a.jsonl", reviews(40, 500)), "profiled")
     assert datasets.show(lab, view.id).profile is None
     assert datasets.profile(lab, view.id)["labels"]["shown"]["bad"] == {"test": 20}
-    made = datasets.profile(lab, view.id, "tiny")
-    assert made["lengths"]["tiny"]["text"]["n"] == 40
-    assert datasets.show(lab, view.id).profile == made
+    version = datasets.profile(lab, view.id, "tiny")
+    assert version["lengths"]["tiny"]["text"]["n"] == 40
+    assert datasets.show(lab, view.id).profile == version
     with pytest.raises(LabError, match="'none'"):
         datasets.profile(lab, view.id, "none")
 
@@ -194,7 +202,7 @@ def test_archive_hides_and_brings_back(lab: LabContext, tmp_path: Path) -> None:
 
 
 def test_pasted_text_is_read_by_its_look(lab: LabContext) -> None:
-    shown = {
+    displayed = {
         'text,label\n"a, b",x\n': [{"text": "a, b", "label": "x"}],
         "text\tlabel\na\tx\n": [{"text": "a", "label": "x"}],
         '{"a": 1}\n{"a": 2}\n': [{"a": 1}, {"a": 2}],
@@ -202,7 +210,7 @@ def test_pasted_text_is_read_by_its_look(lab: LabContext) -> None:
         "text;label\na, b;x\n": [{"text": "a, b", "label": "x"}],
         "one line\nanother": [{"text": "one line"}, {"text": "another"}],
     }
-    for text, rows in shown.items():
+    for text, rows in displayed.items():
         assert datasets.preview(datasets.save_pasted_text(lab, text)).rows == rows
     with pytest.raises(datasets.NeedsChoice):
         datasets.preview(datasets.save_pasted_text(lab, '{\n"a": 1}'))
@@ -227,8 +235,8 @@ def test_an_import_and_a_profile_run_as_jobs(lab: LabContext, tmp_path: Path) ->
         "left_out_count": 0,
     }
     assert not list((lab.config.home / "incoming").glob("*a.jsonl"))
-    done = until_ended(lab, datasets.start_profile(lab, view.id, "tiny"))
-    assert done.status == "finished", done.error
+    ended_job = until_ended(lab, datasets.start_profile(lab, view.id, "tiny"))
+    assert ended_job.status == "finished", ended_job.error
     assert datasets.show(lab, view.id).profile["lengths"]["tiny"]["text"]["of"] == 3000  # type: ignore[index]
 
 
@@ -241,12 +249,17 @@ def test_a_job_stuck_at_bad_rows_goes_on_without_them_or_stops(lab: LabContext, 
     ended = until_ended(lab, datasets.start(lab, order))
     assert (ended.status, ended.exit_reason) == ("failed", "failed")
     assert "Row 2" in (ended.error or "")
-    held = datasets.stuck(lab)
-    assert held is not None
-    assert (held.job_id, held.name, held.count, held.rows[0].number) == (ended.id, "stuck", 1, 2)
-    done = until_ended(lab, datasets.without_bad(lab, held.job_id))
-    assert done.result is not None
-    assert (done.result["rows"], done.result["left_out_count"]) == (2, 1)
+    stuck_import = datasets.stuck(lab)
+    assert stuck_import is not None
+    assert (stuck_import.job_id, stuck_import.name, stuck_import.count, stuck_import.rows[0].number) == (
+        ended.id,
+        "stuck",
+        1,
+        2,
+    )
+    ended_job = until_ended(lab, datasets.without_bad(lab, stuck_import.job_id))
+    assert ended_job.result is not None
+    assert (ended_job.result["rows"], ended_job.result["left_out_count"]) == (2, 1)
     assert datasets.stuck(lab) is None
     failed = until_ended(lab, datasets.start(lab, order))
     datasets.give_up(lab, failed.id)
@@ -263,32 +276,32 @@ class Library:
     def get_dataset_split_names(self, repo: str, configuration: str | None, revision: str | None) -> list[str]:
         return list(self.splits)
 
-    def load_dataset(self, repo: str, configuration: str | None, **more: Any) -> Any:
+    def load_dataset(self, repo: str, configuration: str | None, **options: Any) -> Any:
         import datasets as library
 
-        self.asked.append((repo, configuration, more))
-        return library.Dataset.from_list(self.splits[more["split"]]).to_iterable_dataset()
+        self.asked.append((repo, configuration, options))
+        return library.Dataset.from_list(self.splits[options["split"]]).to_iterable_dataset()
 
 
 def test_a_hub_dataset_comes_with_its_splits(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Library({"train": reviews(12), "validation": reviews(4, 12)})
     monkeypatch.setattr(hub, "_library", lambda: fake)
     monkeypatch.setattr(guarded, "read_hub", hub.rows)  # the library of another process is the real one
-    place = HubDataset("owner/reviews", "plain", revision="abc")
-    assert datasets.preview_hub(place, limit=2).rows[0] == {"text": "review 0", "label": "good", "split": "train"}
-    order = datasets.hub_order(place, "from hub", split=SplitPlan("column", column="split"))
+    hub_dataset = HubDataset("owner/reviews", "plain", revision="abc")
+    assert datasets.preview_hub(hub_dataset, limit=2).rows[0] == {"text": "review 0", "label": "good", "split": "train"}
+    order = datasets.hub_order(hub_dataset, "from hub", split=SplitPlan("column", column="split"))
     assert datasets.long(order)
     view = datasets.make(lab, order)
     assert view.splits == {"train": 12, "validation": 4}
     assert view.source["repo"] == "owner/reviews"
-    more = {"split": "train", "revision": "abc", "streaming": True}
-    assert fake.asked[0] == ("owner/reviews", "plain", more)
-    one = datasets.make(lab, datasets.hub_order(HubDataset("owner/reviews", split="train"), "one split"))
-    assert (one.rows, one.column_names) == (12, ("text", "label"))
+    options = {"split": "train", "revision": "abc", "streaming": True}
+    assert fake.asked[0] == ("owner/reviews", "plain", options)
+    item = datasets.make(lab, datasets.hub_order(HubDataset("owner/reviews", split="train"), "one split"))
+    assert (item.rows, item.column_names) == (12, ("text", "label"))
 
 
 @pytest.mark.parametrize(
-    ("problem", "said"),
+    ("problem", "message"),
     [
         (ConnectionError("no route"), "cannot be reached"),
         (FileNotFoundError("Couldn't find"), "cannot be reached"),
@@ -297,15 +310,17 @@ def test_a_hub_dataset_comes_with_its_splits(lab: LabContext, monkeypatch: pytes
         (KeyError("odd"), "cannot be read"),
     ],
 )
-def test_what_the_hub_refuses_is_one_sentence(problem: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_hub_refuses_is_one_sentence(
+    problem: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def library() -> Any:
         raise problem
 
     monkeypatch.setattr(hub, "_library", library)
-    with pytest.raises(LabError, match=said) as told:
+    with pytest.raises(LabError, match=message) as raised:
         list(hub.rows(HubDataset("owner/reviews")))
-    assert "\n" not in str(told.value)
-    assert str(told.value).endswith((".", ")."))
+    assert "\n" not in str(raised.value)
+    assert str(raised.value).endswith((".", ")."))
 
 
 @pytest.mark.parametrize("repo", ["", "../etc", "a/b/c", "https://x/y", "/etc/passwd", "owner/.."])
@@ -317,23 +332,23 @@ def test_only_hub_ids_name_a_place(repo: str) -> None:
 def test_the_command_line_imports_lists_shows_and_exports(call: Call, tmp_path: Path) -> None:
     rows = [{"dialogue": f"A: {n}", "summary": str(n), "id": n} for n in range(20)]
     path = written(tmp_path / "talk.jsonl", rows)
-    words = ["import", str(path), "--name", "small-talk", "--map", "input=dialogue", "--map", "reference=summary"]
-    code, out, err = call("datasets", *words, "--split", "ratio", "--seed", "3", "--json")
+    arguments = ["import", str(path), "--name", "small-talk", "--map", "input=dialogue", "--map", "reference=summary"]
+    code, out, err = call("datasets", *arguments, "--split", "ratio", "--seed", "3", "--json")
     assert code == 0, err
-    made = json.loads(out)
-    assert (made["name"], made["rows"], made["roles"]["input"]) == ("small-talk@1", 20, ["dialogue"])
-    assert made["splits"] == {"train": 16, "validation": 2, "test": 2}
+    output = json.loads(out)
+    assert (output["name"], output["rows"], output["roles"]["input"]) == ("small-talk@1", 20, ["dialogue"])
+    assert output["splits"] == {"train": 16, "validation": 2, "test": 2}
     listed = json.loads(call("datasets", "list", "--search", "small-talk", "--json")[1])
-    assert [one["name"] for one in listed["versions"]] == ["small-talk@1"]
-    shown = json.loads(call("datasets", "show", "small-talk", "--profile", "--json")[1])
-    assert shown["profile"]["rows"] == 20
+    assert [item["name"] for item in listed["versions"]] == ["small-talk@1"]
+    displayed = json.loads(call("datasets", "show", "small-talk", "--profile", "--json")[1])
+    assert displayed["profile"]["rows"] == 20
     file = tmp_path / "out.jsonl"
     assert call("datasets", "export", "small-talk", str(file))[0] == 0
     assert len(file.read_text().splitlines()) == 20
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["import", "missing.csv"], "There is no file"),
         (["import", "starter:none"], "'none'"),
@@ -343,8 +358,8 @@ def test_the_command_line_imports_lists_shows_and_exports(call: Call, tmp_path: 
         (["export", "nothing", "x.csv"], "There is no dataset 'nothing'"),
     ],
 )
-def test_bad_commands_are_one_sentence_and_code_2(call: Call, words: list[str], said: str) -> None:
-    code, out, err = call("datasets", *words, "--json")
+def test_bad_commands_are_one_sentence_and_code_2(call: Call, arguments: list[str], message: str) -> None:
+    code, out, err = call("datasets", *arguments, "--json")
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1

@@ -15,7 +15,7 @@ from tests.services.conftest import Call
 
 
 @pytest.mark.parametrize(
-    ("stated", "wanted"),
+    ("stated", "expected"),
     [
         ({"bos_token_id": 1, "eos_token_id": [1, 2], "use_cache": True}, {}),
         (
@@ -46,11 +46,11 @@ from tests.services.conftest import Call
     ],
 )
 def test_what_a_file_states_is_read_and_what_no_setting_can_be_is_passed_over(
-    stated: dict[str, Any], wanted: dict[str, Any], tmp_path: Path
+    stated: dict[str, Any], expected: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "generation_config.json").write_text(json.dumps(stated))
-    assert generation_settings(tmp_path) == wanted
-    Sampling(**wanted)
+    assert generation_settings(tmp_path) == expected
+    Sampling(**expected)
 
 
 def test_an_encoder_decoders_length_is_that_of_its_completion(tmp_path: Path) -> None:
@@ -82,11 +82,11 @@ def stated(tiny_folder: Path) -> Any:
 
 
 def test_the_models_own_settings_are_marked(lab: LabContext, stated: None) -> None:
-    found = defaults.defaults(lab, "tiny")
-    assert (found.sampling.temperature, found.sampling.top_k) == (0.3, 7)
-    assert found.own == {"greedy", "temperature", "top_k"}
-    assert found.origin("top_k") == "the model's own"
-    assert found.origin("top_p") == "the lab's default"
+    result = defaults.defaults(lab, "tiny")
+    assert (result.sampling.temperature, result.sampling.top_k) == (0.3, 7)
+    assert result.own == {"greedy", "temperature", "top_k"}
+    assert result.origin("top_k") == "the model's own"
+    assert result.origin("top_p") == "the lab's default"
 
 
 def test_a_chat_may_be_long_and_leaves_half_of_the_context_to_the_prompt(lab: LabContext) -> None:
@@ -96,8 +96,8 @@ def test_a_chat_may_be_long_and_leaves_half_of_the_context_to_the_prompt(lab: La
 
 
 def test_what_is_chosen_wins_over_what_the_model_states(lab: LabContext, stated: None, tiny_folder: Path) -> None:
-    made = defaults.sampling_for(lab, "tiny", {"top_k": 3, "seed": 5})
-    assert (made.temperature, made.top_k, made.seed) == (0.3, 3, 5)
+    result = defaults.sampling_for(lab, "tiny", {"top_k": 3, "seed": 5})
+    assert (result.temperature, result.top_k, result.seed) == (0.3, 3, 5)
     (tiny_folder / "generation_config.json").write_text('{"do_sample": false}')
     assert defaults.sampling_for(lab, "tiny", {"seed": 5}).greedy
     assert not defaults.sampling_for(lab, "tiny", {"temperature": 0.5}).greedy
@@ -108,8 +108,8 @@ def test_what_is_chosen_wins_over_what_the_model_states(lab: LabContext, stated:
 
 
 def test_the_command_line_starts_from_the_models_own_settings(lab: LabContext, stated: None, call: Call) -> None:
-    words = ("generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "2", "--json")
-    assert {**json.loads(call(*words)[1])["sampling"], "seed": 0} == {
+    message = ("generate", "--model", "tiny", "--prompt", "Once", "--max-new-tokens", "2", "--json")
+    assert {**json.loads(call(*message)[1])["sampling"], "seed": 0} == {
         **Sampling(max_new_tokens=2, temperature=0.3, top_k=7, seed=0).as_dict()
     }
-    assert json.loads(call(*words, "--greedy", "--top-k", "0", "--stop", "x")[1])["sampling"]["stop"] == ["x"]
+    assert json.loads(call(*message, "--greedy", "--top-k", "0", "--stop", "x")[1])["sampling"]["stop"] == ["x"]

@@ -40,9 +40,9 @@ def evaluated(lab: LabContext, tmp_path_factory: pytest.TempPathFactory) -> Eval
                 [f"what is {row}?" + " please" * (row % 7), answer, answer, answer if row % 3 else "no idea", ATTACK]
             )
     ids = uploads.systems(lab, file, ["fair", "good", "bad"], ["answer"], "question")
-    begun = evaluation.start(lab, ids, [MetricSpec("exact_match"), MetricSpec("bleu")], title="three")
-    assert until_ended(lab, begun.job_id).status == "finished"
-    return evaluation.show(lab, begun.run_id)
+    started = evaluation.start(lab, ids, [MetricSpec("exact_match"), MetricSpec("bleu")], title="three")
+    assert until_ended(lab, started.job_id).status == "finished"
+    return evaluation.show(lab, started.run_id)
 
 
 def key_of(view: EvaluationView, figure: str) -> evaluation.Key:
@@ -51,15 +51,15 @@ def key_of(view: EvaluationView, figure: str) -> evaluation.Key:
 
 def test_every_system_gets_every_figure_with_its_interval(evaluated: EvaluationView) -> None:
     assert evaluated.status == "finished"
-    assert [one.label for one in evaluated.systems] == ["fair", "good", "bad"]
+    assert [system.label for system in evaluated.systems] == ["fair", "good", "bad"]
     assert len(evaluated.scores) == 6
-    for one in evaluated.scores:
-        assert one.n == ROWS
-        assert one.low is not None
-        assert one.high is not None
-        assert one.low < one.high
-        assert one.low - 1e-9 <= (one.value or 0.0) <= one.high + 1e-9
-        assert one.signature
+    for score in evaluated.scores:
+        assert score.n == ROWS
+        assert score.low is not None
+        assert score.high is not None
+        assert score.low < score.high
+        assert score.low - 1e-9 <= (score.value or 0.0) <= score.high + 1e-9
+        assert score.signature
 
 
 def test_verdicts_say_who_is_better_and_by_how_much(lab: LabContext, evaluated: EvaluationView) -> None:
@@ -77,19 +77,19 @@ def test_a_figure_of_the_whole_set_is_compared_by_its_sums(lab: LabContext, eval
 
 
 def test_rows_are_read_by_wins_losses_and_ties(lab: LabContext, evaluated: EvaluationView) -> None:
-    fair, good, _ = (one.id for one in evaluated.systems)
-    found = reading.lines(lab, evaluated, key_of(evaluated, "exact_match"), fair, good)
-    assert reading.tally(found) == {"wins": ROWS // 3, "losses": 0, "ties": ROWS - ROWS // 3}
-    wins = reading.sort_lines(found, "wins")
+    fair, good, _ = (system.id for system in evaluated.systems)
+    result = reading.lines(lab, evaluated, key_of(evaluated, "exact_match"), fair, good)
+    assert reading.tally(result) == {"wins": ROWS // 3, "losses": 0, "ties": ROWS - ROWS // 3}
+    wins = reading.sort_lines(result, "wins")
     assert {line.example % 3 for line in wins} == {0}
     assert wins[0].texts[0] == "no idea"
     assert wins[0].references == (f"the answer number {wins[0].example} is here",)
 
 
 def test_buckets_hold_every_row_once(lab: LabContext, evaluated: EvaluationView) -> None:
-    found = reading.buckets(lab, evaluated, key_of(evaluated, "exact_match"), "length")
-    assert sum(bucket.n for bucket in found) == ROWS
-    assert all(bucket.means[1].value == 1.0 for bucket in found)
+    result = reading.buckets(lab, evaluated, key_of(evaluated, "exact_match"), "length")
+    assert sum(bucket.n for bucket in result) == ROWS
+    assert all(bucket.means[1].value == 1.0 for bucket in result)
 
 
 def test_the_report_stands_alone_and_shows_hostile_text_as_text(lab: LabContext, evaluated: EvaluationView) -> None:
@@ -152,11 +152,11 @@ def test_every_shipped_suite_names_what_there_is(lab: LabContext) -> None:
     from genai_lab.services import templates
     from genai_lab.starter.tasks import TASKS
 
-    found = suites.load_all()
-    assert {one.dataset["starter"] for one in found} == set(TASKS)
-    for one in found:
-        assert templates.show(lab, one.template)
-        for choice in one.metrics:
+    result = suites.load_all()
+    assert {item.dataset["starter"] for item in result} == set(TASKS)
+    for entry in result:
+        assert templates.show(lab, entry.template)
+        for choice in entry.metrics:
             assert METRICS.get(choice.metric)
 
 

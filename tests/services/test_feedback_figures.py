@@ -32,24 +32,24 @@ STRENGTHS = {"s0": 2.0, "s1": 0.7, "s2": -0.7, "s3": -2.0}
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Any:
-    made = open_lab(tmp_path / "home")
-    yield made
-    made.close()
+    opened_lab = open_lab(tmp_path / "home")
+    yield opened_lab
+    opened_lab.close()
 
 
 def simulated(lab: LabContext, people: dict[str, SimulatedAnnotator], items: int = 60) -> int:
     """A campaign of rankings of four, answered by annotators of known skill through the desk."""
     number = campaign(lab, "simulated", items=items, size=4, kind="ranking", overlap=len(people), repeats=0.1)
     with lab.database.reading() as session:
-        systems = {one: system for one, (_, system, _) in queries.systems(session, number).items()}
+        systems = {item: system for item, (_, system, _) in queries.systems(session, number).items()}
     for seed, (name, person) in enumerate(people.items()):
         draw = np.random.default_rng(seed)
         who = links.invite(lab, number, name).annotator
         while cards := dealt(lab, who):
             with lab.database.reading() as session:
-                row = next(one for one in _held(session, who) if one.key == cards[0]["key"])
-            order = ranking([STRENGTHS[systems[one]] for one in row.shown], person, draw)
-            answer(lab, who, cards[0]["key"], [[place] for place in order])
+                row = next(item for item in _held(session, who) if item.key == cards[0]["key"])
+            order = ranking([STRENGTHS[systems[item]] for item in row.shown], person, draw)
+            answer(lab, who, cards[0]["key"], [[index] for index in order])
     return number
 
 
@@ -71,15 +71,15 @@ def test_simulated_annotators_give_back_the_true_order_and_the_guesser_stands_ap
     assert [row.system for row in board.rows] == list(STRENGTHS)
     assert all(row.low < row.score < row.high for row in board.rows)
     assert board.needed[0].votes == 0
-    found = figures.agreement(lab, number)
-    assert [name for name, one in found.apart if one.differs] == ["guess"]
-    alpha = found.figures["Krippendorff's alpha, nominal"]
+    result = figures.agreement(lab, number)
+    assert [name for name, item in result.apart if item.differs] == ["guess"]
+    alpha = result.figures["Krippendorff's alpha, nominal"]
     assert alpha.value is not None
     assert 0.1 < alpha.value < 0.9
-    assert found.consistency.n > 0
-    assert found.position.p is not None
-    assert found.position.p > 0.001
-    assert {one.name: one.done for one in figures.progress(lab, number)}.keys() == people.keys()
+    assert result.consistency.n > 0
+    assert result.position.p is not None
+    assert result.position.p > 0.001
+    assert {item.name: item.done for item in figures.progress(lab, number)}.keys() == people.keys()
 
 
 def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: LabContext) -> None:
@@ -88,17 +88,17 @@ def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: LabContex
         who = links.invite(lab, number, name).annotator
         while cards := dealt(lab, who):
             best = 0 if "0" in cards[0]["candidates"][0]["text"][-1] else 1
-            wanted = best if name == "ann" else 1 - best
-            answer(lab, who, cards[0]["key"], [[wanted], [1 - wanted]] if groups else [])
+            expected = best if name == "ann" else 1 - best
+            answer(lab, who, cards[0]["key"], [[expected], [1 - expected]] if groups else [])
     disputed = figures.disputes(lab, number)
-    assert [one.share for one in disputed] == [1.0, 1.0]
+    assert [item.share for item in disputed] == [1.0, 1.0]
     item = disputed[0]
     ids = [candidate for candidate, _, _ in item.candidates]
     with pytest.raises(LabError, match="names each candidate"):
         figures.adjudicate(lab, item.item, [[ids[0]]])
     figures.adjudicate(lab, item.item, [[ids[1]], [ids[0]]])
-    own = [pair for pair in exporting.pairs(lab, number) if pair.item == item.item]
-    assert [(pair.annotator, pair.chosen) for pair in own] == [("lead", item.candidates[1][2])]
+    own_result = [pair for pair in exporting.pairs(lab, number) if pair.item == item.item]
+    assert [(pair.annotator, pair.chosen) for pair in own_result] == [("lead", item.candidates[1][2])]
     figures.undecide(lab, item.item)
     assert len([pair for pair in exporting.pairs(lab, number) if pair.item == item.item]) == 2
     assert exporting.pairs(lab, number, "majority") == []
@@ -107,18 +107,18 @@ def test_what_is_in_dispute_is_decided_by_the_lead_and_taken_back(lab: LabContex
 def test_gold_items_go_to_everybody_and_tell_who_answers_right(lab: LabContext) -> None:
     options = (Option("a", "good"), Option("b", "bad"))
     tasks = [RankingTask(f"p{n}", options, gold=((0,), (1,))) for n in range(3)] + [RankingTask("q", options)]
-    made = feedback.create(lab, CampaignPlan("gold", repeats=0.0), tasks)
-    feedback.move(lab, made.campaign, "open")
+    new_campaign = feedback.create(lab, CampaignPlan("gold", repeats=0.0), tasks)
+    feedback.move(lab, new_campaign.campaign, "open")
     for name, right in (("ann", True), ("bob", False)):
         who = links.invite(lab, "gold", name).annotator
         while cards := dealt(lab, who):
-            good = next(n for n, one in enumerate(cards[0]["candidates"]) if one["text"] == "good")
+            good = next(n for n, card in enumerate(cards[0]["candidates"]) if card["text"] == "good")
             order = [[good], [1 - good]] if right else [[1 - good], [good]]
             answer(lab, who, cards[0]["key"], order)
-    found = {one.name: (one.done, one.gold) for one in figures.progress(lab, "gold")}
-    assert found["ann"][1] == 1.0
-    assert found["bob"][1] == 0.0
-    assert sorted(done for done, _ in found.values()) == [3, 4]
+    result = {item.name: (item.done, item.gold) for item in figures.progress(lab, "gold")}
+    assert result["ann"][1] == 1.0
+    assert result["bob"][1] == 0.0
+    assert sorted(completion for completion, _ in result.values()) == [3, 4]
     assert len(exporting.pairs(lab, "gold")) == 1
 
 
@@ -132,9 +132,9 @@ def test_gold_that_names_the_best_of_three_judges_nothing_else(lab: LabContext) 
     feedback.move(lab, "best", "open")
     who = links.invite(lab, "best", "ann").annotator
     while cards := dealt(lab, who):
-        good = next(n for n, one in enumerate(cards[0]["candidates"]) if one["text"] == "good")
-        answer(lab, who, cards[0]["key"], [[good], *([one] for one in range(3) if one != good)])
-    assert [one.gold for one in figures.progress(lab, "best")] == [1.0]
+        good = next(n for n, card in enumerate(cards[0]["candidates"]) if card["text"] == "good")
+        answer(lab, who, cards[0]["key"], [[good], *([n] for n in range(3) if n != good)])
+    assert [item.gold for item in figures.progress(lab, "best")] == [1.0]
 
 
 def test_what_cannot_be_said_yet_is_one_sentence(lab: LabContext) -> None:
@@ -143,7 +143,7 @@ def test_what_cannot_be_said_yet_is_one_sentence(lab: LabContext) -> None:
         figures.leaderboard(lab, number)
     with pytest.raises(LabError, match="has no pairs yet"):
         exporting.to_dataset(lab, number)
-    assert all(one.value is None and one.why for one in figures.agreement(lab, number).figures.values())
+    assert all(figure.value is None and figure.why for figure in figures.agreement(lab, number).figures.values())
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -158,27 +158,27 @@ def test_trl_reads_every_form_of_the_export(lab: LabContext, tmp_path: Path, for
     exporting.export(lab, "c", path, form=form)
     rows = load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
     assert is_conversational(rows[0]) == ("chat" in form)
-    whole = rows.map(maybe_extract_prompt).select_columns(["prompt", "chosen", "rejected"])
+    full_text = rows.map(maybe_extract_prompt).select_columns(["prompt", "chosen", "rejected"])
 
     def text(side: Any) -> str:
         return side.strip() if isinstance(side, str) else side[-1]["content"].strip()
 
-    read = {tuple(text(row[name]) for name in ("prompt", "chosen", "rejected")) for row in whole}
+    read = {tuple(text(row[name]) for name in ("prompt", "chosen", "rejected")) for row in full_text}
     assert read == {(f"Say {n}", f"yes {n}", f"no {n}") for n in range(4)}
-    assert sum(unpair_preference_dataset(whole)["label"]) == 4
+    assert sum(unpair_preference_dataset(full_text)["label"]) == 4
 
 
 def test_a_backup_is_the_whole_lab_elsewhere(lab: LabContext, tmp_path: Path) -> None:
     number = simulated(lab, {"ann": SimulatedAnnotator()}, items=5)
     exporting.to_dataset(lab, number)
-    made = backup.backup(lab, tmp_path / "lab.tar")
+    archive = backup.backup(lab, tmp_path / "lab.tar")
     with pytest.raises(LabError, match="is there already"):
         backup.backup(lab, tmp_path / "lab.tar")
     with pytest.raises(LabError, match="holds a lab already"):
         backup.restore(lab.config, tmp_path / "lab.tar")
     elsewhere = Config(home=tmp_path / "elsewhere")
     again = backup.restore(elsewhere, tmp_path / "lab.tar")
-    assert again.rows == made.rows
+    assert again.rows == archive.rows
     other = bootstrap.open_lab(elsewhere)
     assert list(exporting.rankings(other, number)) == list(exporting.rankings(lab, number))
     assert links.invite(other, number, "ann") == links.invite(lab, number, "ann")
@@ -187,12 +187,12 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: LabContext, tmp_path: Path) ->
     with tarfile.open(tmp_path / "other.tar", "w") as other_tar:
         other_tar.add(__file__, "notes.txt")
     (tmp_path / "text.tar").write_text("no archive")
-    for name, words in (
+    for name, message in (
         ("broken", "no whole backup"),
         ("other", "no backup of a lab does"),
         ("text", "text.tar is no .tar"),
     ):
-        with pytest.raises(LabError, match=words):
+        with pytest.raises(LabError, match=message):
             backup.restore(Config(home=tmp_path / "third"), tmp_path / f"{name}.tar")
 
 
@@ -208,8 +208,8 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(
     pages = connection.execute("PRAGMA page_count").fetchone()[0]  # type: ignore[attr-defined]
     connection.close()
 
-    def small(one: sqlite3.Connection, *_: object) -> None:
-        one.execute(f"PRAGMA max_page_count = {pages}")
+    def small(item: sqlite3.Connection, *_: object) -> None:
+        item.execute(f"PRAGMA max_page_count = {pages}")
 
     from sqlalchemy import event
 
@@ -223,10 +223,10 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_acknowledged(
         connection.execute("PRAGMA max_page_count = 1000000")  # type: ignore[attr-defined]
         connection.close()
     with lab.database.reading() as session:
-        (kept,) = queries.votes(session, number)
+        (vote,) = queries.votes(session, number)
     assert annotation_service.answers(lab, ann, 1)[0]["revision"] >= 0
     assert answer(lab, ann, key, revision=5000)["saved"] is True
-    assert kept.ranking > 0
+    assert vote.ranking > 0
 
 
 def test_the_command_line_makes_follows_and_exports_a_campaign(
@@ -240,8 +240,8 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    def said(*words: str) -> Any:
-        assert main(["feedback", *words, "--json"]) == 0
+    def said(*arguments: str) -> Any:
+        assert main(["feedback", *arguments, "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     assert said("import", str(file), "--name", "c")["items"] == 8
@@ -258,9 +258,13 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     for name in ("nothing", "²", "99999999999999999999"):
         assert main(["feedback", "open", name]) == 2
         assert f"There is no campaign '{name}'" in capsys.readouterr().err
-    for words in (["feedback", "create", "--from-run", "9" * 20], ["demo", "link", "9" * 20], ["jobs", "show", "²"]):
+    for arguments in (
+        ["feedback", "create", "--from-run", "9" * 20],
+        ["demo", "link", "9" * 20],
+        ["jobs", "show", "²"],
+    ):
         with pytest.raises(SystemExit):
-            main(words)
+            main(arguments)
         assert "is no number from 0 to 999,999,999" in capsys.readouterr().err
 
 
@@ -275,7 +279,7 @@ def test_a_majority_weighs_those_who_call_it_a_tie(lab: LabContext) -> None:
 
 def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: LabContext, tmp_path: Path) -> None:
     options = (Option("a", "1"), Option("b", "2"))
-    made = feedback.create(
+    new_campaign = feedback.create(
         lab, CampaignPlan("c", overlap=2, repeats=0.0), [RankingTask(f"p{n}", options) for n in range(4)]
     )
     feedback.move(lab, "c", "open")
@@ -283,8 +287,8 @@ def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: La
     while cards := dealt(lab, ann):
         answer(lab, ann, cards[0]["key"])
     with lab.database.reading() as session:
-        item = queries.page(session, made.campaign, 0, 1)[0]
-    order = [[one.id] for one in item.candidates]
+        item = queries.page(session, new_campaign.campaign, 0, 1)[0]
+    order = [[candidate.id] for candidate in item.candidates]
     figures.adjudicate(lab, item.id, order)
     exported = exporting.export(lab, "c", tmp_path / "pairs.jsonl")
     assert exported.dataset == "c-pairs@1"
@@ -295,7 +299,7 @@ def test_a_walk_shows_the_votes_that_were_learned_from_and_none_of_later(lab: La
     answer(lab, late, dealt(lab, late)[0]["key"])
     figures.undecide(lab, item.id)
     (node,) = lineage.walk(lab, "starter-causal").of("campaign")
-    assert [one["annotator"] for one in node.detail["rankings"]] == ["ann"] * 4
+    assert [item["annotator"] for item in node.detail["rankings"]] == ["ann"] * 4
     assert node.detail["decisions"] == [{"item": item.id, "prompt": item.prompt, "groups": order}]
 
 
@@ -310,17 +314,17 @@ def test_agreement_and_leaderboard_say_the_same_in_words(
     file.write_text("".join(json.dumps({k: v for k, v in row.items() if v is not None}) + "\n" for row in rows))
     assert main(["feedback", "import", str(file), "--name", "c"]) == 0
 
-    def said(*words: str) -> str:
+    def said(*arguments: str) -> str:
         capsys.readouterr()
-        assert main(["feedback", *words]) == 0
+        assert main(["feedback", *arguments]) == 0
         return capsys.readouterr().out
 
     board = said("leaderboard", "c")
     assert "none: it won every vote" in board
     assert "x to y:" in board
-    told = said("agreement", "c")
-    assert "self-consistency: no item was answered twice yet" in told
-    assert "annotator2: 1.000" in told.partition("against the majority of the others")[2]
+    report = said("agreement", "c")
+    assert "self-consistency: no item was answered twice yet" in report
+    assert "annotator2: 1.000" in report.partition("against the majority of the others")[2]
     assert "of gold items right" in said("status", "c")
     assert said("link", "c", "ann", "--revoke") == "The link of ann has ended; --renew gives a new one.\n"
 
@@ -331,19 +335,29 @@ def test_fresh_completions_of_models_and_temperatures_are_drawn_from_the_command
     monkeypatch.setenv("GENAI_LAB_HOME", str(tmp_path / "home"))
     file = tmp_path / "prompts.txt"
     file.write_text("The cat\n\nA boy\n")
-    words = ["feedback", "draw", "--prompts", str(file), "--model", "starter-causal", "--max-new-tokens", "6", "--json"]
+    arguments = [
+        "feedback",
+        "draw",
+        "--prompts",
+        str(file),
+        "--model",
+        "starter-causal",
+        "--max-new-tokens",
+        "6",
+        "--json",
+    ]
     several = ["--temperature", "0.7", "--temperature", "1.4", "--samples", "2"]
-    assert main([*words, *several, "--kind", "ranking", "--open", "--wait"]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert (made["items"], made["status"]) == (2, "open")
+    assert main([*arguments, *several, "--kind", "ranking", "--open", "--wait"]) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["items"], output["status"]) == (2, "open")
     lab = bootstrap.open_lab(Config(home=tmp_path / "home"))
-    shown = reading.page(lab, made["campaign"], 0, 9)
-    assert sorted(one["prompt"] for one in shown) == ["A boy", "The cat"]
-    assert {one["system"].partition("temperature ")[2] for row in shown for one in row["candidates"]} == {"0.7", "1.4"}
+    rows = reading.page(lab, output["campaign"], 0, 9)
+    assert sorted(item["prompt"] for item in rows) == ["A boy", "The cat"]
+    assert {item["system"].partition("temperature ")[2] for row in rows for item in row["candidates"]} == {"0.7", "1.4"}
     lab.close()
-    assert main(words) == 2
+    assert main(arguments) == 2
     assert "make 1 candidate an item" in capsys.readouterr().err
-    assert main([*words[:3], str(tmp_path / "none"), *words[4:]]) == 2
+    assert main([*arguments[:3], str(tmp_path / "none"), *arguments[4:]]) == 2
     assert "There is no file" in capsys.readouterr().err
 
 

@@ -25,9 +25,9 @@ def test_a_run_records_what_it_takes_to_repeat_it(lab: LabContext) -> None:
     assert view.model_hash == models.show(lab, "tiny").card.content_hash
     assert view.code_revision
     assert {"torch", "transformers"} <= view.packages.keys()
-    done = view.completions[0]
-    assert done.completion_tokens == len(done.tokens) == 6
-    assert done.finish_reason == "length"
+    completion = view.completions[0]
+    assert completion.completion_tokens == len(completion.tokens) == 6
+    assert completion.finish_reason == "length"
 
 
 def test_replay_gives_the_same_text(lab: LabContext) -> None:
@@ -40,10 +40,12 @@ def test_replay_gives_the_same_text(lab: LabContext) -> None:
 
 
 def test_a_run_goes_on_from_where_another_ended(lab: LabContext) -> None:
-    whole = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=8, greedy=True)).completions[0]
-    prefix = tuple(token.id for token in whole.tokens[:3] if token.id is not None)
-    rest = generation.generate(lab, "tiny", Prompt("Once", prefix=prefix), Sampling(max_new_tokens=5, greedy=True))
-    assert [t.id for t in rest.completions[0].tokens] == [t.id for t in whole.tokens[3:]]
+    full_text = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=8, greedy=True)).completions[0]
+    prefix = tuple(token.id for token in full_text.tokens[:3] if token.id is not None)
+    rest_sampling = generation.generate(
+        lab, "tiny", Prompt("Once", prefix=prefix), Sampling(max_new_tokens=5, greedy=True)
+    )
+    assert [t.id for t in rest_sampling.completions[0].tokens] == [t.id for t in full_text.tokens[3:]]
 
 
 def test_stop_keeps_what_was_there(lab: LabContext) -> None:
@@ -89,11 +91,11 @@ def test_what_the_last_process_left_is_marked(lab: LabContext) -> None:
 def test_two_watchers_share_a_batch_and_nothing_changes(lab: LabContext) -> None:
     """As two browsers do: each from a thread of its own."""
     settings = [Sampling(max_new_tokens=60, temperature=1.2, seed=seed) for seed in (11, 12)]
-    alone = [generation.generate(lab, "tiny", Prompt("Once"), one).completions[0].text for one in settings]
+    alone = [generation.generate(lab, "tiny", Prompt("Once"), setting).completions[0].text for setting in settings]
     generator: Any = lab.models._entries["tiny"].generator
     scheduler = generator.scheduler
     scheduler.largest = 0
-    lives = [generation.start(lab, "tiny", Prompt("Once"), one) for one in settings]
+    lives = [generation.start(lab, "tiny", Prompt("Once"), setting) for setting in settings]
     threads = [threading.Thread(target=live.wait) for live in lives]
     for thread in threads:
         thread.start()
@@ -114,11 +116,11 @@ def test_nothing_begins_unless_every_job_can(lab: LabContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [("", "empty"), ("a\ud800b", "position 1"), ("x" * 1_000_001, "1,000,001 characters")],
 )
-def test_a_prompt_that_cannot_be_read_is_refused(lab: LabContext, text: str, words: str) -> None:
-    with pytest.raises(LabError, match=words):
+def test_a_prompt_that_cannot_be_read_is_refused(lab: LabContext, text: str, message: str) -> None:
+    with pytest.raises(LabError, match=message):
         generation.start(lab, "tiny", Prompt(text), Sampling(max_new_tokens=1))
 
 
@@ -131,23 +133,23 @@ def test_every_naughty_string_is_a_prompt(lab: LabContext) -> None:
     if not NAUGHTY.is_file():
         pytest.skip("needs ../shared/corpora/blns.json, the big list of naughty strings")
     strings = json.loads(NAUGHTY.read_text())
-    begun: list[tuple[str, generation.Live]] = []
+    started: list[tuple[str, generation.Live]] = []
     refused: list[str] = []
-    for place, text in enumerate(strings):
+    for index, text in enumerate(strings):
         try:
-            begun.append(
+            started.append(
                 (text, generation.start(lab, "tiny", Prompt(text), Sampling(max_new_tokens=2, seed=1), trace=0))
             )
         except LabError as problem:
             refused.append(str(problem))
-        if place % 32 == 31:
-            [live.wait() for _, live in begun[-32:]]
-    made = [(text, live, live.wait()) for text, live in begun]
-    for text, live, done in made:
+        if index % 32 == 31:
+            [live.wait() for _, live in started[-32:]]
+    result = [(text, live, live.wait()) for text, live in started]
+    for text, live, completion in result:
         view = generation.run(lab, live.run_id)
         assert view.prompt.text == text
-        assert [c.text for c in view.completions] == [c.text for c in done]
-    assert len(made) > 400
+        assert [c.text for c in view.completions] == [c.text for c in completion]
+    assert len(result) > 400
     assert len(refused) <= 5
     assert not any("\n" in sentence for sentence in refused)
 
@@ -157,6 +159,6 @@ def test_seeds_count_up_and_wrap_at_what_a_database_holds(lab: LabContext) -> No
     view = generation.generate(
         lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=last, num_return_sequences=2)
     )
-    assert [one.seed for one in view.completions] == [last, 0]
+    assert [completion.seed for completion in view.completions] == [last, 0]
     alone = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=2, seed=0))
     assert alone.completions[0].text == view.completions[1].text

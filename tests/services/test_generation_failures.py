@@ -31,7 +31,7 @@ class OddStream(FakeStream):
 
     @property
     def completions(self) -> tuple[Completion, ...]:
-        return tuple(replace(one, **self.change) for one in super().completions)
+        return tuple(replace(completion, **self.change) for completion in super().completions)
 
 
 @pytest.fixture
@@ -72,10 +72,10 @@ def test_run_that_cannot_be_saved_whole_fails_and_keeps_its_text(
     assert view.status == "failed"
     assert view.error is not None
     assert "could not be saved whole" in view.error
-    [kept] = view.completions
-    assert kept.finish_reason == "error"
-    assert kept.text == live.completions[0].text.replace("\ud83d", "\ufffd")
-    assert len(kept.text) > 4
+    [completion] = view.completions
+    assert completion.finish_reason == "error"
+    assert completion.text == live.completions[0].text.replace("\ud83d", "\ufffd")
+    assert len(completion.text) > 4
 
 
 def test_model_that_fails_in_its_own_way_ends_its_run(lab: LabContext, odd: type[OddStream]) -> None:
@@ -121,18 +121,18 @@ def test_database_that_takes_nothing_at_first_gets_the_text_at_the_second_try(
 def test_notes_and_reasoning_are_kept_with_the_run(lab: LabContext, odd: type[OddStream]) -> None:
     odd.change = {"notes": ("The server takes no seed.",), "reasoning_tokens": 7, "finish_reason": "content filter"}
     view = generation.generate(lab, "tiny", Prompt("Once"), Sampling(max_new_tokens=4, seed=1))
-    [kept] = view.completions
-    assert (kept.notes, kept.reasoning_tokens) == (("The server takes no seed.",), 7)
-    assert kept.finish_reason == "content filter"
+    [completion] = view.completions
+    assert (completion.notes, completion.reasoning_tokens) == (("The server takes no seed.",), 7)
+    assert completion.finish_reason == "content filter"
     stats = generation.stats_of(lab, view)
     assert stats.completion_tokens == 4
 
 
 @pytest.fixture
 def rows(lab: LabContext) -> str:
-    given = [{"text": f"review {n}", "sentiment": "good"} for n in range(4)]
+    supplied = [{"text": f"review {n}", "sentiment": "good"} for n in range(4)]
     roles = {"input": ["text"], "label": ["sentiment"]}
-    return datasets.import_rows(lab, given, "odd-reviews", {"kind": "test"}, mapping=roles).name
+    return datasets.import_rows(lab, supplied, "odd-reviews", {"kind": "test"}, mapping=roles).name
 
 
 @pytest.mark.parametrize(
@@ -160,11 +160,11 @@ def test_cell_keeps_what_came_and_scores_whole_answers_alone(
         dataset=rows, models=("tiny",), templates=("classify-review",), shots=(0,), samplings=settings, rows=4,
         metrics=(MetricSpec("exact_match"),), use_cache=False,
     )  # fmt: skip
-    begun = matrix.start(lab, plan)
-    worked(lab, begun)
-    view = matrix.show(lab, begun.run_id)
+    started_matrix = matrix.start(lab, plan)
+    worked(lab, started_matrix)
+    view = matrix.show(lab, started_matrix.run_id)
     assert view.cells[0].system.status == "finished"
-    found = reading.predictions(lab, view, view.cells[0].system.id, reading.figures(view)[0])
-    assert [one.text for one in found] == [change["text"].replace("\ud83d", "\ufffd")] * 4
-    assert [one.value for one in found] == [score] * 4
-    assert all((one.error is None) if error is None else (error in (one.error or "")) for one in found)
+    predictions = reading.predictions(lab, view, view.cells[0].system.id, reading.figures(view)[0])
+    assert [item.text for item in predictions] == [change["text"].replace("\ud83d", "\ufffd")] * 4
+    assert [item.value for item in predictions] == [score] * 4
+    assert all((item.error is None) if error is None else (error in (item.error or "")) for item in predictions)

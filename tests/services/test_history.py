@@ -20,32 +20,32 @@ from tests.tiny import open_lab
 SHORT = Sampling(max_new_tokens=2, seed=1)
 
 
-def made(lab: LabContext, *prompts: str) -> list[int]:
+def generate_runs(lab: LabContext, *prompts: str) -> list[int]:
     return [generation.generate(lab, "tiny", Prompt(text), SHORT).id for text in prompts]
 
 
-def found(lab: LabContext, search: str) -> set[int]:
+def find_ids(lab: LabContext, search: str) -> set[int]:
     return {row.id for row in history.history(lab, search).rows}
 
 
 def test_search_wants_every_word_and_takes_them_literally(lab: LabContext) -> None:
-    both, one, percent, under = made(lab, "green Apples zq", "green pears zq", "100% zq", "snake_case zq")
-    assert found(lab, "green zq") == {both, one}
-    assert found(lab, "apples GREEN tiny") == {both}
-    assert found(lab, "% zq") == {percent}
-    assert found(lab, "snake_ zq") == {under}
-    assert found(lab, "absent zq") == set()
+    both, item, percent, under = generate_runs(lab, "green Apples zq", "green pears zq", "100% zq", "snake_case zq")
+    assert find_ids(lab, "green zq") == {both, item}
+    assert find_ids(lab, "apples GREEN tiny") == {both}
+    assert find_ids(lab, "% zq") == {percent}
+    assert find_ids(lab, "snake_ zq") == {under}
+    assert find_ids(lab, "absent zq") == set()
 
 
 def test_pages_are_newest_first(lab: LabContext) -> None:
-    ids = made(lab, "paged 1", "paged 2", "paged 3")
+    ids = generate_runs(lab, "paged 1", "paged 2", "paged 3")
     first, second = (history.history(lab, "paged", 2, offset) for offset in (0, 2))
     assert first.total == second.total == 3
     assert [row.id for row in first.rows + second.rows] == ids[::-1]
 
 
 def test_every_kind_of_run_is_found_with_what_it_made_or_read(lab: LabContext) -> None:
-    (single,) = made(lab, "one of all kinds")
+    (single,) = generate_runs(lab, "one of all kinds")
     rows = [{"input": "a", "reference": "b"}, {"input": "c", "reference": "d"}]
     name = datasets.import_rows(lab, rows, "kinds", {"kind": "typed"}).name
     plan = matrix.MatrixPlan(dataset=name, models=("tiny",), templates=("plain",), shots=(0,), rows=1, split="train")
@@ -76,11 +76,11 @@ def test_a_lab_is_new_until_something_is_done_in_it(lab: LabContext, tmp_path: P
 
 
 def test_deleted_runs_come_back(lab: LabContext) -> None:
-    ids = made(lab, "gone 1", "gone 2")
+    ids = generate_runs(lab, "gone 1", "gone 2")
     assert history.delete_runs(lab, ids[:1]) == 1
-    assert found(lab, "gone") == {ids[1]}
+    assert find_ids(lab, "gone") == {ids[1]}
     assert history.undelete_runs(lab, ids[:1]) == 1
-    assert found(lab, "gone") == set(ids)
+    assert find_ids(lab, "gone") == set(ids)
 
 
 def test_jsonl_loses_nothing(lab: LabContext) -> None:
@@ -98,13 +98,13 @@ def test_jsonl_loses_nothing(lab: LabContext) -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+1 x", "-x", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1"])
 def test_no_csv_cell_is_a_formula(lab: LabContext, text: str) -> None:
-    [row] = csv.DictReader(io.StringIO(history.to_csv(lab, made(lab, text)), newline=""))
+    [row] = csv.DictReader(io.StringIO(history.to_csv(lab, generate_runs(lab, text)), newline=""))
     assert row["prompt"] == f"'{text}"
     assert not any((cell or "").startswith(FORMULA_STARTS) for cell in row.values())
 
 
 def test_a_run_is_replayed_by_its_kind(lab: LabContext, call: Call) -> None:
-    [run_id] = made(lab, "replayed by kind")
+    [run_id] = generate_runs(lab, "replayed by kind")
     new_id = runs.replay(lab, run_id)
     texts = [[completion.text for completion in generation.run(lab, each).completions] for each in (run_id, new_id)]
     assert texts[0] == texts[1]

@@ -36,12 +36,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator
 
 
 def leaves(
-    whole: argparse.ArgumentParser, path: tuple[str, ...] = ()
+    full: argparse.ArgumentParser, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], list[argparse.Action]]]:
     """Every command with its arguments."""
-    below = [action for action in whole._actions if isinstance(action, argparse._SubParsersAction)]
+    below = [action for action in full._actions if isinstance(action, argparse._SubParsersAction)]
     if not below:
-        yield path, [one for one in whole._actions if not set(one.option_strings) & set(LEFT_OUT)]
+        yield path, [action for action in full._actions if not set(action.option_strings) & set(LEFT_OUT)]
     for action in below:
         for name, child in action.choices.items():
             yield from leaves(child, (*path, name))
@@ -50,21 +50,21 @@ def leaves(
 COMMANDS = {" ".join(path): actions for path, actions in leaves(parser())}
 
 
-def drawn(actions: list[argparse.Action], draw: random.Random) -> list[str]:
-    words: list[str] = []
+def random_arguments(actions: list[argparse.Action], draw: random.Random) -> list[str]:
+    arguments: list[str] = []
     for action in actions:
         needed = action.required or not action.option_strings
         if not needed and draw.random() > 0.35:
             continue
-        own = [] if action.nargs == 0 else [draw.choice(HOSTILE)]
+        settings = [] if action.nargs == 0 else [draw.choice(HOSTILE)]
         if action.choices and draw.random() < 0.8:
-            own = [str(draw.choice(sorted(action.choices)))]
-        words += (
-            [f"{action.option_strings[-1]}={own[0]}" if own else action.option_strings[-1]]
+            settings = [str(draw.choice(sorted(action.choices)))]
+        arguments += (
+            [f"{action.option_strings[-1]}={settings[0]}" if settings else action.option_strings[-1]]
             if action.option_strings
-            else own
+            else settings
         )
-    return words
+    return arguments
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -76,23 +76,23 @@ def test_no_argument_ends_in_a_traceback(
     monkeypatch.setenv("GENAI_LAB_TRACEBACK", "1")
     draw = random.Random(name)
     for _ in range(6):
-        words = drawn(COMMANDS[name], draw)
+        arguments = random_arguments(COMMANDS[name], draw)
         if name in NOT_RUN:
-            words = [*words, "--no-such-option"]
-        code, _, err = call(*name.split(), *words)
-        assert code in (0, 1, 2), words
-        assert UNFORESEEN not in err, words
-        assert "Traceback" not in err, words
+            arguments = [*arguments, "--no-such-option"]
+        code, _, err = call(*name.split(), *arguments)
+        assert code in (0, 1, 2), arguments
+        assert UNFORESEEN not in err, arguments
+        assert "Traceback" not in err, arguments
         if code == 2:
-            assert err.strip(), words
-            assert len([line for line in err.strip().splitlines() if ": " in line]) >= 1, words
+            assert err.strip(), arguments
+            assert len([line for line in err.strip().splitlines() if ": " in line]) >= 1, arguments
 
 
 @pytest.mark.parametrize(
-    "words", [("jobs", "list", "--search=--"), ("train", "--config=--"), ("prompts", "run", "--title=--")]
+    "arguments", [("jobs", "list", "--search=--"), ("train", "--config=--"), ("prompts", "run", "--title=--")]
 )
-def test_value_that_argparse_takes_for_the_end_of_options_is_refused(words: tuple[str, ...], call: Call) -> None:
-    code, _, err = call(*words)
+def test_value_that_argparse_takes_for_the_end_of_options_is_refused(arguments: tuple[str, ...], call: Call) -> None:
+    code, _, err = call(*arguments)
     assert code == 2
     assert "has no value; write one after the equals sign." in err
 

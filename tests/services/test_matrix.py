@@ -61,7 +61,7 @@ def reviews(lab: LabContext) -> str:
     return datasets.import_rows(lab, rows, "matrix-reviews", {"kind": "test"}, mapping=roles, split=plan).name
 
 
-def plan(reviews: str, **more: Any) -> matrix.MatrixPlan:
+def plan(reviews: str, **options: Any) -> matrix.MatrixPlan:
     fields: dict[str, Any] = {
         "dataset": reviews,
         "models": ("tiny",),
@@ -70,31 +70,31 @@ def plan(reviews: str, **more: Any) -> matrix.MatrixPlan:
         "samplings": (Sampling(greedy=True, max_new_tokens=4),),
         "rows": ROWS,
     }
-    return matrix.MatrixPlan(**fields | more)
+    return matrix.MatrixPlan(**fields | options)
 
 
-def worked(lab: LabContext, begun: matrix.StartedMatrix, earlier: list[dict[str, Any]] | None = None) -> Kept:
+def worked(lab: LabContext, started_matrix: matrix.StartedMatrix, earlier: list[dict[str, Any]] | None = None) -> Kept:
     """The job's body and what the app does with its records, in this process."""
-    report, settings = Kept(earlier), jobs.show(lab, begun.job_id).settings
+    report, settings = Kept(earlier), jobs.show(lab, started_matrix.job_id).settings
     result = MatrixHandler().run(lab, settings, report)
     with lab.database.session() as session:
-        job = session.get_one(Job, begun.job_id)
+        job = session.get_one(Job, started_matrix.job_id)
         MatrixHandler().ingest(session, job, [*(earlier or []), *report.records])
         job.result = result
         MatrixHandler().complete(session, job, result)
-        job_queries.end_run(session, begun.run_id, "finished", None)
+        job_queries.end_run(session, started_matrix.run_id, "finished", None)
     return report
 
 
 def texts(lab: LabContext, cell: int, view: matrix.MatrixView) -> dict[int, str]:
-    return {one.example: one.text for one in reading.predictions(lab, view, cell, None)}
+    return {prediction.example: prediction.text for prediction in reading.predictions(lab, view, cell, None)}
 
 
 @pytest.fixture(scope="module")
-def done(lab: LabContext, reviews: str) -> matrix.MatrixView:
-    begun = matrix.start(lab, plan(reviews, use_cache=False))
-    worked(lab, begun)
-    return matrix.show(lab, begun.run_id)
+def finished_matrix(lab: LabContext, reviews: str) -> matrix.MatrixView:
+    started_matrix = matrix.start(lab, plan(reviews, use_cache=False))
+    worked(lab, started_matrix)
+    return matrix.show(lab, started_matrix.run_id)
 
 
 def test_every_combination_is_one_cell() -> None:
@@ -106,60 +106,66 @@ def test_every_combination_is_one_cell() -> None:
 
 
 def test_a_cell_holds_every_row_with_scores_intervals_and_what_it_read(
-    lab: LabContext, done: matrix.MatrixView
+    lab: LabContext, finished_matrix: matrix.MatrixView
 ) -> None:
-    assert (done.status, done.rows, [cell.k for cell in done.cells]) == ("finished", ROWS, [0, 2])
-    for cell in done.cells:
+    assert (finished_matrix.status, finished_matrix.rows, [cell.k for cell in finished_matrix.cells]) == (
+        "finished",
+        ROWS,
+        [0, 2],
+    )
+    for cell in finished_matrix.cells:
         assert cell.system.n == ROWS
         assert cell.system.template == "classify-review@1"
-        [exact] = [one for one in cell.scores if one.metric == "exact_match"][:1]
+        [exact] = [score for score in cell.scores if score.metric == "exact_match"][:1]
         assert exact.n == ROWS
         assert exact.low is not None
         assert exact.high is not None
         assert exact.low <= (exact.value or 0.0) <= exact.high
-    found = reading.predictions(lab, done, done.cells[1].system.id, None)
-    assert all(key < ROWS for one in found for key in one.shots), "shots come from the rows of train"
-    assert {len(one.shots) for one in found if one.error is None} == {2}
+    predictions = reading.predictions(lab, finished_matrix, finished_matrix.cells[1].system.id, None)
+    assert all(key < ROWS for item in predictions for key in item.shots), "shots come from the rows of train"
+    assert {len(item.shots) for item in predictions if item.error is None} == {2}
 
 
-def test_a_row_that_the_model_refuses_ends_nothing_else(lab: LabContext, done: matrix.MatrixView) -> None:
-    found = reading.predictions(lab, done, done.cells[0].system.id, reading.figures(done)[0])
-    failed = [one for one in found if one.error]
-    assert [one.example for one in failed] == [ROWS + LONG]
+def test_a_row_that_the_model_refuses_ends_nothing_else(lab: LabContext, finished_matrix: matrix.MatrixView) -> None:
+    predictions = reading.predictions(
+        lab, finished_matrix, finished_matrix.cells[0].system.id, reading.figures(finished_matrix)[0]
+    )
+    failed = [item for item in predictions if item.error]
+    assert [item.example for item in failed] == [ROWS + LONG]
     assert "context" in (failed[0].error or "")
     assert len((failed[0].error or "").splitlines()) == 1
-    assert all(one.text for one in found if not one.error)
+    assert all(item.text for item in predictions if not item.error)
 
 
 def test_shots_that_do_not_fit_are_left_out_and_told(lab: LabContext, reviews: str) -> None:
-    begun = matrix.start(lab, plan(reviews, shots=(11,), use_cache=False))
-    worked(lab, begun)
-    notes = matrix.fewer_shots(matrix.show(lab, begun.run_id).cells[0])
+    started_matrix = matrix.start(lab, plan(reviews, shots=(11,), use_cache=False))
+    worked(lab, started_matrix)
+    notes = matrix.fewer_shots(matrix.show(lab, started_matrix.run_id).cells[0])
     assert notes
     assert all(note.endswith("rows") and "of 11 shots fit" in note for note in notes)
 
 
 def test_a_second_run_costs_nothing_and_says_so(lab: LabContext, reviews: str) -> None:
-    wanted = plan(reviews, shots=(1,), rows=6, sample_seed=3)
-    first = matrix.start(lab, wanted)
+    expected = plan(reviews, shots=(1,), rows=6, sample_seed=3)
+    first = matrix.start(lab, expected)
     worked(lab, first)
     again = matrix.rerun(lab, first.run_id)
     worked(lab, again)
-    one, two = matrix.show(lab, first.run_id), matrix.show(lab, again.run_id)
-    assert matrix.count_remembered(one) == ""
+    first_result, two = matrix.show(lab, first.run_id), matrix.show(lab, again.run_id)
+    assert matrix.count_remembered(first_result) == ""
     errors = sum(row.error is not None for row in reading.predictions(lab, two, again.cells[0], None))
     assert two.cells[0].cached == 6 - errors
     assert "remembered" in matrix.count_remembered(two)
-    assert texts(lab, again.cells[0], two) == texts(lab, first.cells[0], one)
+    assert texts(lab, again.cells[0], two) == texts(lab, first.cells[0], first_result)
 
 
 def test_a_model_that_does_not_load_fails_its_own_cells_only(lab: LabContext, reviews: str) -> None:
     broken = random_model(lab.config.model_roots[0] / "broken")
     models.add(lab, "broken", Source("local", str(broken)))
-    begun = matrix.start(lab, plan(reviews, models=("broken", "tiny"), shots=(0,), use_cache=False))
+    started_matrix = matrix.start(lab, plan(reviews, models=("broken", "tiny"), shots=(0,), use_cache=False))
     (broken / "model.safetensors").unlink()
-    result = worked(lab, begun)
-    view = matrix.show(lab, begun.run_id)
+    result = worked(lab, started_matrix)
+    view = matrix.show(lab, started_matrix.run_id)
     bad, good = view.cells
     assert (bad.system.status, good.system.status) == ("failed", "finished")
     assert bad.error
@@ -172,57 +178,62 @@ def test_a_model_that_does_not_load_fails_its_own_cells_only(lab: LabContext, re
 
 
 def test_a_killed_job_goes_on_and_ends_with_the_same_texts(
-    lab: LabContext, reviews: str, done: matrix.MatrixView
+    lab: LabContext, reviews: str, finished_matrix: matrix.MatrixView
 ) -> None:
-    begun = matrix.start(lab, plan(reviews, use_cache=False))
-    whole = Kept()
-    MatrixHandler().run(lab, jobs.show(lab, begun.job_id).settings, whole)
-    half = whole.records[:7]
-    rest = worked(lab, begun, half)
-    view = matrix.show(lab, begun.run_id)
-    assert len([one for one in rest.records if "generation" in one]) == 2 * ROWS - 7
-    for cell, other in zip(view.cells, done.cells, strict=True):
-        assert texts(lab, cell.system.id, view) == texts(lab, other.system.id, done)
+    started_matrix = matrix.start(lab, plan(reviews, use_cache=False))
+    uninterrupted = Kept()
+    MatrixHandler().run(lab, jobs.show(lab, started_matrix.job_id).settings, uninterrupted)
+    half = uninterrupted.records[:7]
+    resumed = worked(lab, started_matrix, half)
+    view = matrix.show(lab, started_matrix.run_id)
+    assert len([record for record in resumed.records if "generation" in record]) == 2 * ROWS - 7
+    for cell, other in zip(view.cells, finished_matrix.cells, strict=True):
+        assert texts(lab, cell.system.id, view) == texts(lab, other.system.id, finished_matrix)
 
 
-def test_filters_thumbs_and_comments(lab: LabContext, done: matrix.MatrixView) -> None:
-    first, second = (cell.system.id for cell in done.cells)
-    key = reading.figures(done)[0]
-    every = reading.predictions(lab, done, first, key, other=second)
-    different = reading.predictions(lab, done, first, key, other=second, kind="different")
-    assert {one.example for one in different} == {
-        one.example for one in every if one.text.strip() != (one.other or ("",))[0].strip()
+def test_filters_thumbs_and_comments(lab: LabContext, finished_matrix: matrix.MatrixView) -> None:
+    first, second = (cell.system.id for cell in finished_matrix.cells)
+    key = reading.figures(finished_matrix)[0]
+    every = reading.predictions(lab, finished_matrix, first, key, other=second)
+    different = reading.predictions(lab, finished_matrix, first, key, other=second, kind="different")
+    assert {item.example for item in different} == {
+        item.example for item in every if item.text.strip() != (item.other or ("",))[0].strip()
     }
-    longest = reading.predictions(lab, done, first, key, kind="longest")
+    longest = reading.predictions(lab, finished_matrix, first, key, kind="longest")
     tokens = [row.completions[0].completion_tokens for row in every]
     assert longest[0].completions[0].completion_tokens == max(tokens)
-    assert all(one.error or one.value == 0 for one in reading.predictions(lab, done, first, key, kind="failures"))
+    assert all(
+        prediction.error or prediction.value == 0
+        for prediction in reading.predictions(lab, finished_matrix, first, key, kind="failures")
+    )
     reading.rate(lab, every[2].generation, thumb=1)
     reading.rate(lab, every[2].generation, comment="<b>fine</b>")
-    [rated] = reading.predictions(lab, done, first, key, kind="rated")
+    [rated] = reading.predictions(lab, finished_matrix, first, key, kind="rated")
     mark = rated.completions[0]
     assert (rated.example, mark.thumb, mark.comment) == (every[2].example, 1, "<b>fine</b>")
     with pytest.raises(LabError, match="no prediction"):
         reading.rate(lab, 10**9, thumb=1)
     with pytest.raises(LabError, match="Cell 1000000 is not in matrix"):
-        reading.predictions(lab, done, 10**6, key)
+        reading.predictions(lab, finished_matrix, 10**6, key)
 
 
-def test_a_promoted_cell_is_the_default_prompt_and_a_preset(lab: LabContext, done: matrix.MatrixView) -> None:
-    made = promoting.promote(lab, done.id, done.cells[0].system.id)
-    assert templates.show(lab, "classify-review@default").name == made.template == "classify-review@1"
-    assert presets.presets(lab)[made.preset].sampling == Sampling(greedy=True, max_new_tokens=4)
-    begun = evaluation.run_cells(lab, done.id, [cell.system.id for cell in done.cells])
-    assert jobs.show(lab, begun.job_id).kind == "evaluate"
+def test_a_promoted_cell_is_the_default_prompt_and_a_preset(
+    lab: LabContext, finished_matrix: matrix.MatrixView
+) -> None:
+    promoted = promoting.promote(lab, finished_matrix.id, finished_matrix.cells[0].system.id)
+    assert templates.show(lab, "classify-review@default").name == promoted.template == "classify-review@1"
+    assert presets.presets(lab)[promoted.preset].sampling == Sampling(greedy=True, max_new_tokens=4)
+    started = evaluation.run_cells(lab, finished_matrix.id, [cell.system.id for cell in finished_matrix.cells])
+    assert jobs.show(lab, started.job_id).kind == "evaluate"
 
 
 def test_the_cost_is_told_before(lab: LabContext, reviews: str) -> None:
-    found = estimate(lab, plan(reviews))
-    assert (found.cells, found.rows, found.requests) == (2, ROWS, 2 * ROWS)
-    assert found.prompt_tokens is not None
-    assert found.minutes is not None
-    assert found.sentence.startswith(f"2 cells x {ROWS} rows = {2 * ROWS} requests, about ")
-    assert any(word in found.source for word in ("earlier runs", "measured now"))
+    estimated = estimate(lab, plan(reviews))
+    assert (estimated.cells, estimated.rows, estimated.requests) == (2, ROWS, 2 * ROWS)
+    assert estimated.prompt_tokens is not None
+    assert estimated.minutes is not None
+    assert estimated.sentence.startswith(f"2 cells x {ROWS} rows = {2 * ROWS} requests, about ")
+    assert any(word in estimated.source for word in ("earlier runs", "measured now"))
 
 
 def test_requests_are_counted_at_once_and_the_rest_can_be_stopped(
@@ -230,33 +241,36 @@ def test_requests_are_counted_at_once_and_the_rest_can_be_stopped(
 ) -> None:
     go = threading.Event()
 
-    def slow(*args: Any, **more: Any) -> Iterator[Any]:
+    def slow(*args: Any, **options: Any) -> Iterator[Any]:
         go.wait(60)
         yield from ()
 
     monkeypatch.setattr(estimating, "completions", slow)
     monkeypatch.setattr(estimating.queries, "speed", lambda *args: None)
-    begun = Estimating(lab, plan(reviews))
-    assert begun.latest.sentence.startswith(f"2 cells x {ROWS} rows = {2 * ROWS} requests")
-    until(lambda: "tokens to read; timing" in begun.latest.sentence)
-    assert not begun.done
-    begun.stop()
-    assert begun.done
-    assert begun.wait(0).sentence.endswith("tokens to read; stopped before the time was known.")
+    background = Estimating(lab, plan(reviews))
+    assert background.latest.sentence.startswith(f"2 cells x {ROWS} rows = {2 * ROWS} requests")
+    until(lambda: "tokens to read; timing" in background.latest.sentence)
+    assert not background.done
+    background.stop()
+    assert background.done
+    assert background.wait(0).sentence.endswith("tokens to read; stopped before the time was known.")
     go.set()
 
 
 def test_an_estimate_in_the_background_ends_with_the_same_figures(lab: LabContext, reviews: str) -> None:
-    begun = Estimating(lab, plan(reviews))
-    until(lambda: begun.done)
-    found = estimate(lab, plan(reviews))
-    assert begun.latest.pending == ""
-    assert (begun.latest.requests, begun.latest.prompt_tokens) == (found.requests, found.prompt_tokens)
-    assert begun.problem is None
+    estimating = Estimating(lab, plan(reviews))
+    until(lambda: estimating.done)
+    estimated = estimate(lab, plan(reviews))
+    assert estimating.latest.pending == ""
+    assert (estimating.latest.requests, estimating.latest.prompt_tokens) == (
+        estimated.requests,
+        estimated.prompt_tokens,
+    )
+    assert estimating.problem is None
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("options", "message"),
     [
         ({"models": ()}, "has no models"),
         ({"models": ("nobody",)}, "no model called 'nobody'"),
@@ -273,10 +287,10 @@ def test_an_estimate_in_the_background_ends_with_the_same_figures(lab: LabContex
     ],
 )
 def test_what_cannot_run_is_one_sentence_and_leaves_nothing(
-    lab: LabContext, reviews: str, more: dict[str, Any], said: str
+    lab: LabContext, reviews: str, options: dict[str, Any], message: str
 ) -> None:
     before = len(matrix.find(lab, 1000))
-    with pytest.raises(LabError, match=said) as problem:
-        matrix.start(lab, plan(reviews, **more))
+    with pytest.raises(LabError, match=message) as problem:
+        matrix.start(lab, plan(reviews, **options))
     assert len(str(problem.value).splitlines()) == 1
     assert len(matrix.find(lab, 1000)) == before

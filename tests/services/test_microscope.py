@@ -13,45 +13,47 @@ NARROW = Sampling(temperature=0.5, top_k=12, top_p=0.8, repetition_penalty=1.2)
 
 
 @pytest.fixture(scope="module")
-def shown(lab: LabContext) -> generation.Live:
+def live_run(lab: LabContext) -> generation.Live:
     live = generation.start(lab, "tiny", Prompt("Once upon"), Sampling(max_new_tokens=6, seed=2))
     live.wait()
     return live
 
 
 @pytest.mark.parametrize("step", [0, 3, 5, 6])
-def test_kept_logits_show_what_a_new_pass_shows(lab: LabContext, shown: generation.Live, step: int) -> None:
-    kept = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
+def test_kept_logits_show_what_a_new_pass_shows(lab: LabContext, live_run: generation.Live, step: int) -> None:
+    stored = microscope.microscope(lab, live_run.run_id, 0, step, NARROW)
     lab.drop_service(LogitsCache)
-    computed = microscope.microscope(lab, shown.run_id, 0, step, NARROW)
-    assert sorted(kept.ids) == sorted(computed.ids)
-    for one, two in zip(kept.stages, computed.stages, strict=True):
-        assert (one.filter, one.removed) == (two.filter, two.removed)
+    computed = microscope.microscope(lab, live_run.run_id, 0, step, NARROW)
+    assert sorted(stored.ids) == sorted(computed.ids)
+    for actual, two in zip(stored.stages, computed.stages, strict=True):
+        assert (actual.filter, actual.removed) == (two.filter, two.removed)
         bars = dict(zip(computed.ids, two.probabilities, strict=True))
-        assert one.probabilities == pytest.approx([bars[token] for token in kept.ids], abs=1e-5)
+        assert actual.probabilities == pytest.approx([bars[token] for token in stored.ids], abs=1e-5)
 
 
-def test_each_stage_narrows_the_one_before(lab: LabContext, shown: generation.Live) -> None:
-    view = microscope.microscope(lab, shown.run_id, 0, 2, NARROW)
+def test_each_stage_narrows_the_one_before(lab: LabContext, live_run: generation.Live) -> None:
+    view = microscope.microscope(lab, live_run.run_id, 0, 2, NARROW)
     assert view.stages[0].removed == 0
     assert view.stages[0].mass == pytest.approx(1, abs=1e-5)
     assert [stage.mass for stage in view.stages] == sorted((s.mass for s in view.stages), reverse=True)
     assert sum(p > 0 for p in view.stages[-1].probabilities) <= 12
     assert sum(view.stages[-1].probabilities) == pytest.approx(1, abs=1e-5)
-    token = generation.run(lab, shown.run_id).completions[0].tokens[2]
+    token = generation.run(lab, live_run.run_id).completions[0].tokens[2]
     assert view.chosen is not None
     assert view.ids[view.chosen] == token.id
 
 
-def test_a_slider_is_followed_without_generating_again(lab: LabContext, shown: generation.Live) -> None:
+def test_a_slider_is_followed_without_generating_again(lab: LabContext, live_run: generation.Live) -> None:
     for k in range(1, 12):
-        view = microscope.microscope(lab, shown.run_id, 0, 3, Sampling(temperature=0.8, top_k=k))
+        view = microscope.microscope(lab, live_run.run_id, 0, 3, Sampling(temperature=0.8, top_k=k))
         assert sum(p > 0 for p in view.stages[-1].probabilities) == k
 
 
-@pytest.mark.parametrize(("completion", "step", "words"), [(1, 0, "no number 2"), (0, 7, "no token 8"), (0, -1, "no")])
+@pytest.mark.parametrize(
+    ("completion", "step", "message"), [(1, 0, "no number 2"), (0, 7, "no token 8"), (0, -1, "no")]
+)
 def test_what_is_not_there_is_named(
-    lab: LabContext, shown: generation.Live, completion: int, step: int, words: str
+    lab: LabContext, live_run: generation.Live, completion: int, step: int, message: str
 ) -> None:
-    with pytest.raises(LabError, match=words):
-        microscope.microscope(lab, shown.run_id, completion, step, NARROW)
+    with pytest.raises(LabError, match=message):
+        microscope.microscope(lab, live_run.run_id, completion, step, NARROW)

@@ -42,9 +42,9 @@ def test_address_is_an_endpoint_and_its_only_model_needs_no_name(lab: LabContext
     assert models.show(lab, "only").card.source.remote_name == "org/only"
 
 
-@pytest.mark.parametrize("place", ["nothing-here", "a/b/c", "", "~nobody-at-all/x", "./owner/name"])
-def test_place_that_is_none_is_one_sentence(place: str, call: Call) -> None:
-    code, _, err = call("models", "add", place)
+@pytest.mark.parametrize("address", ["nothing-here", "a/b/c", "", "~nobody-at-all/x", "./owner/name"])
+def test_place_that_is_none_is_one_sentence(address: str, call: Call) -> None:
+    code, _, err = call("models", "add", address)
     assert code == 2
     assert "is no folder that exists, no Hub id" in err or "cannot be followed" in err
     assert len(err.strip().splitlines()) == 1
@@ -73,9 +73,9 @@ def test_key_goes_to_a_new_host_only_when_confirmed(
     monkeypatch.setenv("OTHER_API_KEY", "sk-secret")
     endpoint = SmallEndpoint()
     with serving(endpoint.handler()) as address:
-        own = Source("endpoint", address, remote_name="tiny", key_env="OTHER_API_KEY")
-        models.add(lab, "keyed", own)
-        models.add(lab, "keyed again", own)
+        own_result = Source("endpoint", address, remote_name="tiny", key_env="OTHER_API_KEY")
+        models.add(lab, "keyed", own_result)
+        models.add(lab, "keyed again", own_result)
         elsewhere = address.replace("127.0.0.1", "localhost")
         moved = Source("endpoint", elsewhere, remote_name="tiny", key_env="OTHER_API_KEY")
         with pytest.raises(
@@ -85,6 +85,6 @@ def test_key_goes_to_a_new_host_only_when_confirmed(
         code, _, err = call("models", "add", elsewhere, "--key-env", "OTHER_API_KEY")
         assert code == 2
         assert "--new-host" in err
-        words = ("--remote-name", "tiny", "--key-env", "OTHER_API_KEY", "--new-host", "--name", "moved")
-        assert call("models", "add", elsewhere, *words)[0] == 0
+        arguments = ("--remote-name", "tiny", "--key-env", "OTHER_API_KEY", "--new-host", "--name", "moved")
+        assert call("models", "add", elsewhere, *arguments)[0] == 0
         models.add(lab, "keyed at both", moved)

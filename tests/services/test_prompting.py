@@ -33,12 +33,12 @@ def dataset(lab: LabContext) -> str:
 def test_a_dataset_fills_the_template_and_its_shots_come_from_train(lab: LabContext, dataset: str) -> None:
     rows = prompting.rows_of(lab, dataset)
     assert (rows.split, rows.count, rows.labels) == ("test", 4, ("bad", "good"))
-    made = prompting.preview(REVIEW, rows, 1, shots=ShotSettings("balanced", 2, seed=1))
-    assert made.example.fields["Review Text"] == "words 1"
-    assert {shot.split for shot in made.shown} == {"train"}
-    assert {shot.label for shot in made.shown} == {"good", "bad"}
-    assert made.rendered.text.startswith("bad|good\nwords ")
-    assert made.rendered.text.endswith("\nwords 1 ->")
+    preview = prompting.preview(REVIEW, rows, 1, shots=ShotSettings("balanced", 2, seed=1))
+    assert preview.example.fields["Review Text"] == "words 1"
+    assert {shot.split for shot in preview.shown} == {"train"}
+    assert {shot.label for shot in preview.shown} == {"good", "bad"}
+    assert preview.rendered.text.startswith("bad|good\nwords ")
+    assert preview.rendered.text.endswith("\nwords 1 ->")
     by_column = Template(instruction="{{ review_text }} has {{ stars }} of {{ nothing_else or 5 }}")
     with pytest.raises(LabError, match="asks for 'nothing_else', which the dataset does not have"):
         prompting.preview(by_column, rows)
@@ -55,16 +55,16 @@ def test_every_shipped_template_suits_the_sample_of_its_task(lab: LabContext) ->
             continue
         rows = prompting.rows_of(lab, prompting.SAMPLE + samples.get(view.task, "qa"))
         for chat in (False, True):
-            made = prompting.preview(view.value, rows, chat=chat, shots=ShotSettings("random", 2))
-            assert made.filled.instruction.replace(made.example.fields["input"], "").count("{{") == 0
-            assert bool(made.rendered.messages) is chat
+            preview = prompting.preview(view.value, rows, chat=chat, shots=ShotSettings("random", 2))
+            assert preview.filled.instruction.replace(preview.example.fields["input"], "").count("{{") == 0
+            assert bool(preview.rendered.messages) is chat
 
 
 def test_the_context_of_an_instruction_is_shown_where_there_is_one(lab: LabContext) -> None:
     view = templates.show(lab, "instruction-context")
-    asked = {"input": "Name the capital.", "context": "France"}
+    request = {"input": "Name the capital.", "context": "France"}
     for context, text in (("France", "Name the capital.\n\nFrance"), ("", "Name the capital.")):
-        rows = prompting.rows_of(lab, prompting.TYPED, asked | {"context": context})
+        rows = prompting.rows_of(lab, prompting.TYPED, request | {"context": context})
         assert prompting.preview(view.value, rows).filled.instruction == text
 
 
@@ -78,13 +78,13 @@ def test_a_typed_row_goes_on_over_lines(lab: LabContext) -> None:
 
 
 def test_the_shots_that_fit_are_counted_in_the_models_tokens(lab: LabContext, dataset: str) -> None:
-    made = prompting.preview(REVIEW, prompting.rows_of(lab, dataset), shots=ShotSettings(k=30))
-    few = prompting.measure_prompts(lab, made, "tiny", max_new_tokens=400)
-    many = prompting.measure_prompts(lab, made, "tiny", max_new_tokens=100)
+    preview = prompting.preview(REVIEW, prompting.rows_of(lab, dataset), shots=ShotSettings(k=30))
+    few = prompting.measure_prompts(lab, preview, "tiny", max_new_tokens=400)
+    many = prompting.measure_prompts(lab, preview, "tiny", max_new_tokens=100)
     assert few.k < many.k < 30
     assert few.tokens is not None
     assert few.tokens <= 112
-    assert few.rendered == made.filled.rendered(few.k)
+    assert few.rendered == preview.filled.rendered(few.k)
 
 
 def test_the_form_follows_the_model() -> None:

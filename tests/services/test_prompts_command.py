@@ -17,16 +17,16 @@ def templates(call: Call) -> Call:
 def test_a_template_goes_in_by_file_and_out_as_json(templates: Call, tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     file.write_text("system: Be kind.\ninstruction: |-\n  Say {{ word }}\n  now.\n")
-    words = ["add", "cli", str(file), "--task", "other", "--message", "by file", "--tag", "best", "--json"]
-    made = json.loads(templates(*words)[1])
-    assert (made["name"], made["slots"], made["tags"]) == ("cli@1", ["word"], ["best"])
-    code, shown, _ = templates("show", "cli@best", "--json")
-    assert (code, json.loads(shown)) == (0, made)
-    assert templates("add", "cli-again", "-", stdin=shown)[1] == "Saved as cli-again@1.\n"
+    arguments = ["add", "cli", str(file), "--task", "other", "--message", "by file", "--tag", "best", "--json"]
+    output = json.loads(templates(*arguments)[1])
+    assert (output["name"], output["slots"], output["tags"]) == ("cli@1", ["word"], ["best"])
+    code, displayed, _ = templates("show", "cli@best", "--json")
+    assert (code, json.loads(displayed)) == (0, output)
+    assert templates("add", "cli-again", "-", stdin=displayed)[1] == "Saved as cli-again@1.\n"
     assert templates("add", "cli", "--instruction", "Say {{ word }}.", "--separator", "\\n")[1] == "Saved as cli@2.\n"
     assert "+Say {{ word }}." in templates("diff", "cli@1", "cli@2")[1]
     assert "@1" in templates("show", "cli", "--versions")[1]
-    assert [one["name"] for one in json.loads(templates("list", "--search", "cli-again", "--json")[1])] == [
+    assert [item["name"] for item in json.loads(templates("list", "--search", "cli-again", "--json")[1])] == [
         "cli-again@1"
     ]
     assert templates("archive", "cli-again")[1] == "Archived cli-again.\n"
@@ -39,16 +39,26 @@ def test_a_text_on_standard_input_is_the_instruction(templates: Call) -> None:
 
 
 def test_a_filled_prompt_says_how_many_shots_fit(templates: Call) -> None:
-    words = ["fill", "classify-review", "--dataset", "sample:sentiment", "--shots", "30", "--model", "tiny", "--json"]
-    made = json.loads(templates(*words)[1])
-    assert made["text"].startswith("Answer with negative or positive.\nReview: ")
-    assert 0 <= made["shots"]["fit"] < 30 == made["shots"]["wanted"]
-    assert len(made["shot_rows"]) == made["shots"]["fit"]
-    assert made["tokens"] <= 512 - 64
+    arguments = [
+        "fill",
+        "classify-review",
+        "--dataset",
+        "sample:sentiment",
+        "--shots",
+        "30",
+        "--model",
+        "tiny",
+        "--json",
+    ]
+    output = json.loads(templates(*arguments)[1])
+    assert output["text"].startswith("Answer with negative or positive.\nReview: ")
+    assert 0 <= output["shots"]["fit"] < 30 == output["shots"]["wanted"]
+    assert len(output["shot_rows"]) == output["shots"]["fit"]
+    assert output["tokens"] <= 512 - 64
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (["show", "none"], "no template called 'none'"),
         (["add", "bad", "--instruction", "{{ a"], "cannot be read at line 1"),
@@ -60,8 +70,8 @@ def test_a_filled_prompt_says_how_many_shots_fit(templates: Call) -> None:
         (["fill", "plain", "--dataset", "sample:story", "--selector", "fixed", "--fixed", "x"], "'x' is no row number"),
     ],
 )
-def test_bad_input_is_one_sentence(templates: Call, words: list[str], said: str) -> None:
-    code, out, err = templates(*words)
+def test_bad_input_is_one_sentence(templates: Call, arguments: list[str], message: str) -> None:
+    code, out, err = templates(*arguments)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert len(err.strip().splitlines()) == 1

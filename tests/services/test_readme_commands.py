@@ -45,15 +45,15 @@ class Temperate(FakeGenerator):
     """Says something else at each temperature, as models do."""
 
     def submit(self, requests: Sequence[Request]) -> Any:
-        return super().submit([replace(one, sampling=_warmed(one.sampling)) for one in requests])
+        return super().submit([replace(request, sampling=_warmed(request.sampling)) for request in requests])
 
 
 def _warmed(sampling: Sampling) -> Sampling:
     return replace(sampling, seed=(sampling.seed or 0) % 2**30 + int(100 * sampling.temperature))
 
 
-LISTS = [words for words in typed() if "|" in words]
-COMMANDS = [words for words in typed() if "|" not in words]
+LISTS = [arguments for arguments in typed() if "|" in arguments]
+COMMANDS = [arguments for arguments in typed() if "|" not in arguments]
 
 
 def test_readme_has_commands_of_both_kinds() -> None:
@@ -61,10 +61,10 @@ def test_readme_has_commands_of_both_kinds() -> None:
     assert len(COMMANDS) >= 15
 
 
-@pytest.mark.parametrize("words", LISTS, ids=" ".join)
-def test_every_verb_that_is_listed_is_there(words: list[str], call: Call) -> None:
-    bars = [place for place, word in enumerate(words) if word == "|"]
-    before, verbs = words[: bars[0] - 1], [words[bars[0] - 1], *(words[place + 1] for place in bars)]
+@pytest.mark.parametrize("arguments", LISTS, ids=" ".join)
+def test_every_verb_that_is_listed_is_there(arguments: list[str], call: Call) -> None:
+    bars = [index for index, word in enumerate(arguments) if word == "|"]
+    before, verbs = arguments[: bars[0] - 1], [arguments[bars[0] - 1], *(arguments[index + 1] for index in bars)]
     for verb in verbs:
         code, out, _ = call(*before, verb, "--help")
         assert code == 0
@@ -140,18 +140,18 @@ def _run_here(
 
 def test_every_command_runs_as_it_is_typed(here: dict[str, str], call: Call) -> None:
     failed = []
-    for words in COMMANDS:
-        given = [here.get(word, word) for word in words if not word.startswith("[")]
-        if words[0] in PARSED_ONLY:
-            assert call(words[0], "--help")[0] == 0
+    for arguments in COMMANDS:
+        supplied = [here.get(word, word) for word in arguments if not word.startswith("[")]
+        if arguments[0] in PARSED_ONLY:
+            assert call(arguments[0], "--help")[0] == 0
             continue
-        if " ".join(words[:2]).startswith(NOT_WAITED):
-            given = [word for word in given if word != "--wait"]
-        code, out, err = call(*given)
+        if " ".join(arguments[:2]).startswith(NOT_WAITED):
+            supplied = [word for word in supplied if word != "--wait"]
+        code, out, err = call(*supplied)
         if "requirements-harness" in err:
             continue
         if code != 0 or not out.strip():
-            failed.append((" ".join(given), code, err))
-        if "--json" in given:
+            failed.append((" ".join(supplied), code, err))
+        if "--json" in supplied:
             assert json.loads(out)["completions"]
     assert not failed

@@ -95,9 +95,9 @@ def test_the_first_completion_is_that_of_one_a_row_and_more_are_remembered(
     single = matrix.start(lab, plan(reviews, num_return_sequences=1, metrics=()))
     worked(lab, single)
     assert [row[0] for row in texts(lab, several)] == [row[0] for row in texts(lab, matrix.show(lab, single.run_id))]
-    more = matrix.start(lab, plan(reviews, num_return_sequences=K + 1, metrics=()))
-    worked(lab, more)
-    view = matrix.show(lab, more.run_id)
+    options = matrix.start(lab, plan(reviews, num_return_sequences=K + 1, metrics=()))
+    worked(lab, options)
+    view = matrix.show(lab, options.run_id)
     assert view.cells[0].cached >= ROWS
     assert [row[:K] for row in texts(lab, view)] == texts(lab, several)
 
@@ -107,9 +107,9 @@ def test_a_stopped_job_goes_on_with_the_missing_completions(lab: LabContext, sev
     from tests.services.test_matrix import Kept
 
     started = matrix.rerun(lab, several.id)
-    whole = Kept()
-    MatrixHandler().run(lab, jobs.show(lab, started.job_id).settings, whole)
-    resumed = worked(lab, started, whole.records[: ROWS + 1])
+    uninterrupted = Kept()
+    MatrixHandler().run(lab, jobs.show(lab, started.job_id).settings, uninterrupted)
+    resumed = worked(lab, started, uninterrupted.records[: ROWS + 1])
     assert sum("generation" in record for record in resumed.records) == ROWS * K - ROWS - 1
     assert texts(lab, matrix.show(lab, started.run_id)) == texts(lab, several)
 
@@ -124,9 +124,9 @@ def test_each_completion_is_rated_by_itself(lab: LabContext, several: matrix.Mat
 
 
 def test_the_estimate_counts_every_completion(lab: LabContext, reviews: str) -> None:
-    found = estimating.estimate(lab, plan(reviews))
-    assert found.requests == ROWS * K
-    assert found.sentence.startswith(f"1 cell x {ROWS} rows x {K} completions = {ROWS * K} requests")
+    estimated = estimating.estimate(lab, plan(reviews))
+    assert estimated.requests == ROWS * K
+    assert estimated.sentence.startswith(f"1 cell x {ROWS} rows x {K} completions = {ROWS * K} requests")
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ def output_of(lab: LabContext, tmp_path: Path, code: str) -> str:
     script.write_text(code, encoding="utf-8")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
     env |= lab.config.environment()
-    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    return done.stdout.decode()
+    process = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, check=False)
+    assert process.returncode == 0, process.stderr.decode()[-2000:]
+    return process.stdout.decode()
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_transformers_alone_goes_on_from_given_tokens(lab: LabContext, printed: 
 
 def test_transformers_alone_searches_with_beams_to_the_end_and_then_cuts(lab: LabContext, printed: Printed) -> None:
     settings = Sampling(max_new_tokens=12, num_beams=3, num_return_sequences=2)
-    whole = generation.generate(lab, "tiny", Prompt("Once"), settings).completions[0].text
-    stop = whole[len(whole) // 2]
+    full_text = generation.generate(lab, "tiny", Prompt("Once"), settings).completions[0].text
+    stop = full_text[len(full_text) // 2]
     view = generation.generate(lab, "tiny", Prompt("Once"), replace(settings, stop=(stop,)))
     assert printed(snippets.as_python(lab, view.id)) == "".join(f"{c.text}\n" for c in view.completions)
 
@@ -100,8 +100,8 @@ def test_curl_is_one_valid_command_with_the_run_in_it(lab: LabContext, tmp_path:
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     command = snippets.as_curl(lab, view.id, "http://127.0.0.1:7860/")
     subprocess.run(["bash", "-euc", command], env=env, check=True, capture_output=True)
-    begun, read = (json.loads(line) for line in (tmp_path / "calls").read_text().splitlines())
-    assert json.loads(begun[begun.index("-d") + 1])["data"] == ["tiny", text, "completion", view.sampling.as_dict()]
+    started, read = (json.loads(line) for line in (tmp_path / "calls").read_text().splitlines())
+    assert json.loads(started[started.index("-d") + 1])["data"] == ["tiny", text, "completion", view.sampling.as_dict()]
     assert read[-1] == "http://127.0.0.1:7860/gradio_api/call/generate/e1"
 
 

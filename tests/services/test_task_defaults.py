@@ -20,9 +20,11 @@ def test_metrics_and_length_suit_the_task(
     lab: LabContext, row: dict[str, str], metrics: tuple[str, ...], length: int
 ) -> None:
     rows = [row, {key: f"{value} too" for key, value in row.items()}]
-    made = task_defaults.for_dataset(lab, datasets.import_rows(lab, rows, f"proposed-{length}", {"kind": "typed"}).name)
-    assert (made.metrics, made.max_new_tokens) == (metrics, length)
-    assert made.best == made.templates[0].view.template
+    version = task_defaults.for_dataset(
+        lab, datasets.import_rows(lab, rows, f"proposed-{length}", {"kind": "typed"}).name
+    )
+    assert (version.metrics, version.max_new_tokens) == (metrics, length)
+    assert version.best == version.templates[0].view.template
 
 
 def test_every_proposed_metric_is_one() -> None:

@@ -54,7 +54,7 @@ def test_an_archived_template_comes_back(lab: LabContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "template", "words"),
+    ("name", "template", "message"),
     [
         ("a@b", FIRST, "1 to 100 letters"),
         ("", FIRST, "1 to 100 letters"),
@@ -62,8 +62,8 @@ def test_an_archived_template_comes_back(lab: LabContext) -> None:
         ("bad", Template(instruction="{{ text | shout }}"), "uses the filter 'shout'"),
     ],
 )
-def test_what_cannot_be_used_is_not_kept(lab: LabContext, name: str, template: Template, words: str) -> None:
-    with pytest.raises(LabError, match=words):
+def test_what_cannot_be_used_is_not_kept(lab: LabContext, name: str, template: Template, message: str) -> None:
+    with pytest.raises(LabError, match=message):
         templates.save(lab, name, template)
     with pytest.raises(LabError, match="no template called"):
         templates.show(lab, "bad")
@@ -86,8 +86,8 @@ def test_the_starter_models_find_the_words_they_were_trained_on(lab: LabContext,
         if example.labels.get("attribute", "helpful") != "helpful":
             continue
         item = row(0, {"input": example.source})
-        plain = [one for one in texts if one.slots == ("input",) and not one.system]
-        assert example.prompt in {render(one, [item], chat=False)[0].text for one in plain}
+        plain = [text for text in texts if text.slots == ("input",) and not text.system]
+        assert example.prompt in {render(entry, [item], chat=False)[0].text for entry in plain}
 
 
 @pytest.mark.parametrize(
@@ -107,16 +107,16 @@ def test_templates_that_suit_the_dataset_come_first(
     templates.save(lab, "needs-more", Template(instruction="{{ input }} {{ a_column_of_no_dataset }}"), task=task)
     other = {"label": "ham", "sentiment": "negative"}
     rows = [row, {key: other.get(key, f"{value} too") for key, value in row.items()}]
-    found = templates.for_dataset(lab, datasets.import_rows(lab, rows, f"suited-{name}", {}).name)
-    assert (found[0].view.task, found[0].suits) == (task, True)
-    assert found[0].view.template.startswith(first)
-    assert {one.view.template for one in found} == {view.template for view in templates.find(lab)}
-    unfit = [one.view.template for one in found if not one.fits]
+    suited = templates.for_dataset(lab, datasets.import_rows(lab, rows, f"suited-{name}", {}).name)
+    assert (suited[0].view.task, suited[0].suits) == (task, True)
+    assert suited[0].view.template.startswith(first)
+    assert {item.view.template for item in suited} == {view.template for view in templates.find(lab)}
+    unfit = [item.view.template for item in suited if not item.fits]
     assert "needs-more" in unfit
-    assert [one.fits for one in found] == sorted((one.fits for one in found), reverse=True)
+    assert [item.fits for item in suited] == sorted((item.fits for item in suited), reverse=True)
 
 
 def test_a_template_that_names_the_labels_of_the_dataset_comes_before_a_general_one(lab: LabContext) -> None:
     rows = [{"text": "I liked it", "label": "positive"}, {"text": "I left early", "label": "negative"}]
-    found = templates.for_dataset(lab, datasets.import_rows(lab, rows, "suited-labels", {}).name)
-    assert re.search("positive.*negative", found[0].view.value.instruction, re.IGNORECASE)
+    suited = templates.for_dataset(lab, datasets.import_rows(lab, rows, "suited-labels", {}).name)
+    assert re.search("positive.*negative", suited[0].view.value.instruction, re.IGNORECASE)

@@ -9,7 +9,7 @@ from genai_lab.context import LabContext
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("none", "There is no file"), ("folder", "is a folder"), ("bytes", "is not UTF-8 text")]
+    ("kind", "message"), [("none", "There is no file"), ("folder", "is a folder"), ("bytes", "is not UTF-8 text")]
 )
 def test_a_file_that_holds_no_plan_is_told_in_words(
     lab: LabContext,
@@ -17,7 +17,7 @@ def test_a_file_that_holds_no_plan_is_told_in_words(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     kind: str,
-    said: str,
+    message: str,
 ) -> None:
     for name, value in lab.config.environment().items():
         monkeypatch.setenv(name, value)
@@ -28,6 +28,6 @@ def test_a_file_that_holds_no_plan_is_told_in_words(
         path.write_bytes(b"\x7fELF\xd0\x00")
     assert main(["train", "--config", str(path)]) == 2
     err = capsys.readouterr().err
-    assert said in err
+    assert message in err
     assert "Errno" not in err
     assert len(err.strip().splitlines()) == 1

@@ -71,11 +71,11 @@ def test_an_interrupted_build_ends_with_the_same_weights(tmp_path: Path, monkeyp
 
     with pytest.raises(Stopped):
         build("starter-toxicity", tmp_path / "resumed", tmp_path / "b", progress=stop, **small)
-    told: list[str] = []
-    resumed = build("starter-toxicity", tmp_path / "resumed", tmp_path / "b", progress=told.append, **small)
+    messages: list[str] = []
+    resumed = build("starter-toxicity", tmp_path / "resumed", tmp_path / "b", progress=messages.append, **small)
 
-    assert "min left" in told[0]
-    assert " 4/" in told[0]
+    assert "min left" in messages[0]
+    assert " 4/" in messages[0]
     first, second = saved(straight), saved(resumed)
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
@@ -101,20 +101,20 @@ def test_generating_recipes_go_on_where_they_stopped(
     small: dict[str, Any] = {"seed": 5, "scale": 1e-4, "progress": None}
     straight = training.train(recipe, coder, tmp_path / "straight", **small).state_dict()
 
-    made, whole_step = [], training._step
+    result, whole_step = [], training._step
 
-    def stopped(*given: Any) -> Any:
-        made.append(given)
-        if len(made) == 2:
+    def stopped(*supplied: Any) -> Any:
+        result.append(supplied)
+        if len(result) == 2:
             raise Stopped
-        return whole_step(*given)
+        return whole_step(*supplied)
 
     monkeypatch.setattr(training, "_step", stopped)
     with pytest.raises(Stopped):
         training.train(recipe, coder, tmp_path / "stopped", **small)
     assert torch.load(tmp_path / "stopped" / "checkpoint.pt", weights_only=True)["step"] == 1
     resumed = training.train(recipe, coder, tmp_path / "stopped", **small).state_dict()
-    assert len(made) == 2 + len(recipe.phases(coder, 0, 1e-4)) - 1
+    assert len(result) == 2 + len(recipe.phases(coder, 0, 1e-4)) - 1
     assert all(torch.equal(straight[key], resumed[key]) for key in straight)
 
 
@@ -137,10 +137,10 @@ def test_corrupted_spans_give_the_text_back(monkeypatch: pytest.MonkeyPatch) -> 
             else:
                 spans[next(reversed(spans))].append(token)
         assert [token for token in source if token in gaps] == list(spans)
-        whole = [code for token in source for code in spans.get(token, [token])]
-        assert coder.decode(whole) == f"{example.source} {example.references[0]}"
+        full = [code for token in source for code in spans.get(token, [token])]
+        assert coder.decode(full) == f"{example.source} {example.references[0]}"
         hidden += sum(map(len, spans.values()))
-        total += len(whole)
+        total += len(full)
     assert 0.08 < hidden / total < 0.2
 
 
@@ -162,8 +162,8 @@ def test_every_string_comes_back(name: str) -> None:
 def test_every_byte_has_a_code() -> None:
     from tokenizers.pre_tokenizers import ByteLevel
 
-    known = tokenizer("starter-causal").get_vocab()
-    assert set(ByteLevel.alphabet()) <= known.keys()
+    existing = tokenizer("starter-causal").get_vocab()
+    assert set(ByteLevel.alphabet()) <= existing.keys()
 
 
 def test_chat_template_speaks_as_in_training() -> None:
@@ -205,8 +205,8 @@ def test_seq2seq_translates_a_held_out_sentence() -> None:
 
     model = AutoModelForSeq2SeqLM.from_pretrained(shipped("starter-seq2seq"), use_safetensors=True).eval()
     examples = draw_examples("translation", "test", 16, seed=3)
-    made = completions(model, tokenizer("starter-seq2seq"), [example.prompt for example in examples])
-    assert sum(text == e.references[0] for text, e in zip(made, examples, strict=True)) >= 6
+    result = completions(model, tokenizer("starter-seq2seq"), [example.prompt for example in examples])
+    assert sum(text == e.references[0] for text, e in zip(result, examples, strict=True)) >= 6
 
 
 def test_toxicity_tells_insults_from_civil_replies() -> None:

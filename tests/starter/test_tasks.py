@@ -29,7 +29,7 @@ def text(example: Example) -> str:
     return " ".join((example.prompt, *example.references))
 
 
-def words(example: Example) -> set[str]:
+def words_of(example: Example) -> set[str]:
     return set(re.findall(r"\w+", f"{example.source} {' '.join(example.references)}".lower()))
 
 
@@ -53,8 +53,8 @@ class TestEveryTask:
                 assert not re.search(r"[{}|]|  | [.,!?]", text(example)), text(example)
 
     def test_nearly_all_draws_differ(self, name: str) -> None:
-        drawn = sample(name, "train")
-        assert len({(example.source, example.references) for example in drawn}) >= 0.95 * len(drawn)
+        samples = sample(name, "train")
+        assert len({(example.source, example.references) for example in samples}) >= 0.95 * len(samples)
 
     def test_no_source_in_two_splits(self, name: str) -> None:
         sources = [{example.source for example in sample(name, split)} for split in SPLITS]
@@ -63,9 +63,9 @@ class TestEveryTask:
 
     def test_held_out_names_stay_in_their_split(self, name: str) -> None:
         for split in SPLITS:
-            foreign = set().union(*(held for other, held in HELD_OUT_NAMES.items() if other != split))
-            seen = set().union(*(words(example) for example in sample(name, split)))
-            assert not seen & foreign
+            foreign = set().union(*(held_names for other, held_names in HELD_OUT_NAMES.items() if other != split))
+            observed = set().union(*(words_of(example) for example in sample(name, split)))
+            assert not observed & foreign
 
     def test_articles_fit_the_next_word(self, name: str) -> None:
         for split in SPLITS:
@@ -80,7 +80,7 @@ def test_every_combination_belongs_to_one_split_for_good() -> None:
     assert world.owner("library", "ladder") == "train"
     assert world.owner("library", "tent") == "test"
     assert world.owner("library", "rain coat") == "validation"
-    owners = [world.owner(place, item) for place in world.PLACES for item in world.ITEMS]
+    owners = [world.owner(index, item) for index in world.PLACES for item in world.ITEMS]
     assert 0.05 < owners.count("test") / len(owners) < 0.15
 
 
@@ -100,9 +100,9 @@ def test_names_are_apart() -> None:
 
 @pytest.mark.parametrize("name", ["sentiment", "translation"])
 def test_every_word_of_the_held_out_splits_occurs_in_training(name: str) -> None:
-    known = set().union(*(words(example) for example in sample(name, "train", 10_000)))
+    existing = set().union(*(words_of(example) for example in sample(name, "train", 10_000)))
     for split in ("validation", "test"):
-        unknown = set().union(*(words(example) for example in sample(name, split))) - known
+        unknown = set().union(*(words_of(example) for example in sample(name, split))) - existing
         # A rare verb form may miss this sample; its verb may not.
         assert len(unknown) <= 2, unknown
 
@@ -167,11 +167,11 @@ def test_few_shot_documents(shots: int, named: bool) -> None:
     rng = random.Random(shots)
     for _ in range(200):
         document = few_shot_document(rng, "train", shots, name_labels=named, swapped=rng.random() < 0.5)
-        whole = document.prompt + document.answer
-        labels = [whole[start:end] for start, end in document.spans]
+        full_text = document.prompt + document.answer
+        labels = [full_text[start:end] for start, end in document.spans]
         assert len(labels) == shots + 1
         assert labels[-1] == document.answer
-        assert document.spans[-1] == (len(document.prompt), len(whole))
+        assert document.spans[-1] == (len(document.prompt), len(full_text))
         assert document.prompt == document.prompt.rstrip()
         assert {label[1:] for label in labels} <= set(document.pair)
         assert document.answer[1:] == document.pair[0 if document.positive else 1]
@@ -179,9 +179,9 @@ def test_few_shot_documents(shots: int, named: bool) -> None:
         if shots >= 2:
             assert len(set(labels[:-1])) == 2
         if named:
-            first, _, rest = document.prompt.partition("\n")
+            first, _, remaining_text = document.prompt.partition("\n")
             assert all(word in first for word in document.pair)
-            assert rest
+            assert remaining_text
 
 
 def test_few_shot_choices_can_be_set() -> None:

@@ -37,9 +37,9 @@ def test_upgrading_twice_changes_nothing(tmp_path) -> None:
 
 
 def test_text_keeps_every_character_where_the_database_has_no_zero() -> None:
-    words, dialect = Words(), postgresql.dialect()
+    message, dialect = Words(), postgresql.dialect()
     for value in ("a\0b\x1a0\x1a\x1a\n\x1a", "\0", "plain", ""):
-        kept = words.process_bind_param(value, dialect)
-        assert kept is not None
-        assert "\0" not in kept
-        assert words.process_result_value(kept, dialect) == value
+        stored = message.process_bind_param(value, dialect)
+        assert stored is not None
+        assert "\0" not in stored
+        assert message.process_result_value(stored, dialect) == value

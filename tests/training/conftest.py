@@ -30,9 +30,9 @@ class Report(Told):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
-    place = tmp_path_factory.mktemp("models")
-    folders = {kind: tiny(place / kind, kind) for kind in ("llama", "t5", "roberta")}
-    made = open_lab(tmp_path_factory.mktemp("home"), **folders)
+    folder = tmp_path_factory.mktemp("models")
+    folders = {kind: tiny(folder / kind, kind) for kind in ("llama", "t5", "roberta")}
+    opened_lab = open_lab(tmp_path_factory.mktemp("home"), **folders)
     rows = [
         {"ask": f"{a} and {b}", "answer": f"{b} {a}", "kind": "colour" if n < 3 else "number", "split": split}
         for split, others in (("train", WORDS[6:12]), ("validation", WORDS[12:14]), ("test", WORDS[12:15]))
@@ -41,13 +41,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     ]
     roles = {"input": ["ask"], "reference": ["answer"], "label": ["kind"]}
     plan = SplitPlan(by="column", column="split")
-    datasets.import_rows(made, rows, "pairs", {"kind": "test"}, mapping=roles, split=plan)
-    yield made
-    made.close()
+    datasets.import_rows(opened_lab, rows, "pairs", {"kind": "test"}, mapping=roles, split=plan)
+    yield opened_lab
+    opened_lab.close()
 
 
 @pytest.fixture(scope="module")
-def done(lab: LabContext) -> Callable[[int], Report]:
+def finish_job(lab: LabContext) -> Callable[[int], Report]:
     """Does a job in this process, as its worker and the supervisor would; raises what its body raises."""
 
     def do(job_id: int) -> Report:

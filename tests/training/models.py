@@ -37,7 +37,7 @@ def tiny(folder: Path, kind: str, seed: int = 0, chat: bool = False) -> Path:
     letters = sorted({letter for text in TEXTS for letter in text.prompt + text.completion} | set("?.,\n"))
     if chat:
         letters = sorted({*letters, *"system user assistant tool"})
-    vocabulary = {token: place for place, token in enumerate([*SPECIAL, *letters, *WORDS, *(CHAT if chat else ())])}
+    vocabulary = {token: index for index, token in enumerate([*SPECIAL, *letters, *WORDS, *(CHAT if chat else ())])}
     raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     if kind == "roberta":
@@ -52,20 +52,22 @@ def tiny(folder: Path, kind: str, seed: int = 0, chat: bool = False) -> Path:
     end = tokenizer.eos_token_id
     ends: dict[str, Any] = {"pad_token_id": 1, "eos_token_id": end, "bos_token_id": 3, "vocab_size": len(vocabulary)}
     sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    made: Any
+    result: Any
     if kind == "llama":
-        made = hf.LlamaForCausalLM(hf.LlamaConfig(**sizes, num_attention_heads=4, max_position_embeddings=128, **ends))
+        result = hf.LlamaForCausalLM(
+            hf.LlamaConfig(**sizes, num_attention_heads=4, max_position_embeddings=128, **ends)
+        )
     elif kind == "gpt2":
-        made = hf.GPT2LMHeadModel(hf.GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=128, **ends))
+        result = hf.GPT2LMHeadModel(hf.GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=128, **ends))
     elif kind == "t5":
-        made = hf.T5ForConditionalGeneration(
+        result = hf.T5ForConditionalGeneration(
             hf.T5Config(d_model=32, d_ff=48, d_kv=8, num_layers=2, num_heads=4, decoder_start_token_id=1, **ends)
         )
     else:
-        made = hf.RobertaForMaskedLM(
+        result = hf.RobertaForMaskedLM(
             hf.RobertaConfig(**sizes, num_attention_heads=4, max_position_embeddings=130, **ends)
         )
-    made.save_pretrained(folder)
+    result.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -87,8 +89,8 @@ def context_for(
 ) -> EncodingContext:
     """What texts are encoded for, with the objective's default settings where none are given."""
     member = OBJECTIVES.get(objective)
-    own = read_settings(member.settings, settings, member.title)
-    return EncodingContext(tokenizer, architecture, training, own, tuple(labels))
+    own_result = read_settings(member.settings, settings, member.title)
+    return EncodingContext(tokenizer, architecture, training, own_result, tuple(labels))
 
 
 def encoded(

@@ -50,23 +50,23 @@ def tokenizer(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def lab(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
-    place = tmp_path_factory.mktemp("plain")
-    made = open_lab(tmp_path_factory.mktemp("home"), chat=folder, plain=tiny(place / "plain", "llama"))
+    path = tmp_path_factory.mktemp("plain")
+    opened_lab = open_lab(tmp_path_factory.mktemp("home"), chat=folder, plain=tiny(path / "plain", "llama"))
     pairs = [
         {"ask": f"{a} and {b}", "answer": f"{b} {a}", "worse": f"{a} {b}", "split": "test" if n % 4 == 0 else "train"}
         for n, (a, b) in enumerate((a, b) for a in WORDS[:6] for b in WORDS[6:12])
     ]
     split = SplitPlan(by="column", column="split")
     roles = {"input": ["ask"], "reference": ["answer"]}
-    datasets.import_rows(made, pairs, "pairs", {"kind": "test"}, mapping=roles, split=split)
+    datasets.import_rows(opened_lab, pairs, "pairs", {"kind": "test"}, mapping=roles, split=split)
     roles = {"input": ["ask"], "chosen": ["answer"], "rejected": ["worse"]}
-    datasets.import_rows(made, pairs, "votes", {"kind": "test"}, mapping=roles, split=split)
+    datasets.import_rows(opened_lab, pairs, "votes", {"kind": "test"}, mapping=roles, split=split)
     talks = [{"talk": [*TALK[:-1], {"role": "assistant", "content": word}]} for word in WORDS]
     datasets.import_rows(
-        made, talks, "talks", {"kind": "test"}, mapping={"messages": ["talk"]}, split=SplitPlan(by="ratio")
+        opened_lab, talks, "talks", {"kind": "test"}, mapping={"messages": ["talk"]}, split=SplitPlan(by="ratio")
     )
-    yield made
-    made.close()
+    yield opened_lab
+    opened_lab.close()
 
 
 def rendered(tokenizer: Any, messages: Any, ask: bool = False) -> list[int]:
@@ -75,8 +75,8 @@ def rendered(tokenizer: Any, messages: Any, ask: bool = False) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def learned(one: TokenFeatures) -> list[int]:
-    return [label for label in one.labels if label != IGNORED]
+def learned(features_of_text: TokenFeatures) -> list[int]:
+    return [label for label in features_of_text.labels if label != IGNORED]
 
 
 def features(text: Any, tokenizer: Any, training: Training = SHORT, objective: str = "instruction") -> Any:
@@ -86,29 +86,29 @@ def features(text: Any, tokenizer: Any, training: Training = SHORT, objective: s
 
 
 def test_an_instruction_is_learned_as_the_template_writes_it(tokenizer: Any) -> None:
-    asked = TALK[:2]
-    one = features(TextExample("", "two one", asked), tokenizer)
+    request = TALK[:2]
+    features_of_text = features(TextExample("", "two one", request), tokenizer)
     answer = [*tokenizer("two one", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-    assert one.ids == rendered(tokenizer, TALK[:3])
-    assert learned(one) == answer
-    prefix = rendered(tokenizer, asked, ask=True)
-    assert one.ids[: len(prefix)] == prefix
-    assert one.ids[len(prefix) : len(prefix) + len(answer)] == answer
-    assert one.labels[len(prefix) - 1] == answer[0]
+    assert features_of_text.ids == rendered(tokenizer, TALK[:3])
+    assert learned(features_of_text) == answer
+    prefix = rendered(tokenizer, request, ask=True)
+    assert features_of_text.ids[: len(prefix)] == prefix
+    assert features_of_text.ids[len(prefix) : len(prefix) + len(answer)] == answer
+    assert features_of_text.labels[len(prefix) - 1] == answer[0]
 
 
-@pytest.mark.parametrize(("whole", "answers"), [(True, ["two one", "no"]), (False, ["no"])])
+@pytest.mark.parametrize(("all_turns", "answers"), [(True, ["two one", "no"]), (False, ["no"])])
 def test_of_a_conversation_all_answers_or_the_last_one_are_learned(
-    tokenizer: Any, whole: bool, answers: list[str]
+    tokenizer: Any, all_turns: bool, answers: list[str]
 ) -> None:
-    text = TextExample("", messages=TALK, full_conversation=True) if whole else TextExample("", "no", TALK[:-1])
-    one = features(text, tokenizer)
-    assert one.ids == rendered(tokenizer, TALK)
+    text = TextExample("", messages=TALK, full_conversation=True) if all_turns else TextExample("", "no", TALK[:-1])
+    features_of_text = features(text, tokenizer)
+    assert features_of_text.ids == rendered(tokenizer, TALK)
     ends = [[*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id] for answer in answers]
-    assert learned(one) == [token for answer in ends for token in answer]
-    for place, answer in zip((2, 4) if whole else (4,), ends, strict=True):
-        start = len(rendered(tokenizer, TALK[:place], ask=True))
-        assert one.labels[start - 1 : start - 1 + len(answer)] == answer
+    assert learned(features_of_text) == [token for answer in ends for token in answer]
+    for index, answer in zip((2, 4) if all_turns else (4,), ends, strict=True):
+        start = len(rendered(tokenizer, TALK[:index], ask=True))
+        assert features_of_text.labels[start - 1 : start - 1 + len(answer)] == answer
 
 
 def test_marks_stay_with_the_items_that_a_run_keeps(tokenizer: Any, tmp_path: Path) -> None:
@@ -116,28 +116,28 @@ def test_marks_stay_with_the_items_that_a_run_keeps(tokenizer: Any, tmp_path: Pa
     items = encoded(texts, tokenizer, "decoder-only", SHORT)
     write_examples(tmp_path / "items.npz", items, EncodedExample)
     assert read_examples(tmp_path / "items.npz", EncodedExample) == items
-    given, wanted = items[0].last_answer()
-    assert given == rendered(tokenizer, TALK[:-1], ask=True)
-    assert wanted == [*tokenizer("no", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    supplied, expected = items[0].last_answer()
+    assert supplied == rendered(tokenizer, TALK[:-1], ask=True)
+    assert expected == [*tokenizer("no", add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
     assert metric_for(items) == "rouge"
 
 
 @pytest.mark.parametrize("length", [8, 20, 40, 60, 200])
 def test_what_is_too_long_is_cut_around_its_last_answer(tokenizer: Any, length: int) -> None:
     for text in (TextExample("", messages=TALK, full_conversation=True), TextExample("", "two one " * 6, TALK[:2])):
-        one = features(text, tokenizer, replace(SHORT, max_length=length))
-        assert len(one.ids) <= length
-        assert learned(one)
-        assert len(one.labels) == len(one.ids)
+        features_of_text = features(text, tokenizer, replace(SHORT, max_length=length))
+        assert len(features_of_text.ids) <= length
+        assert learned(features_of_text)
+        assert len(features_of_text.labels) == len(features_of_text.ids)
 
 
 def test_both_sides_of_a_pair_are_read_in_the_template(tokenizer: Any) -> None:
     text = TextPair("", "two one", "one two", TALK[:2])
     for objective in ("dpo", "reward"):
-        one = features(text, tokenizer, objective=objective)
-        for side, answer in ((one.chosen, "two one"), (one.rejected, "one two")):
-            whole = rendered(tokenizer, [*TALK[:2], {"role": "assistant", "content": answer}])
-            assert side.ids == whole[: len(side.ids)]
+        features_of_text = features(text, tokenizer, objective=objective)
+        for side, answer in ((features_of_text.chosen, "two one"), (features_of_text.rejected, "one two")):
+            full = rendered(tokenizer, [*TALK[:2], {"role": "assistant", "content": answer}])
+            assert side.ids == full[: len(side.ids)]
             assert side.ids[-1] == tokenizer.eos_token_id
             if objective == "dpo":
                 assert learned(side) == side.ids[len(rendered(tokenizer, TALK[:2], ask=True)) :]
@@ -148,9 +148,9 @@ def test_a_template_without_an_end_is_given_the_end_token(tokenizer: Any) -> Non
     plain.chat_template = (
         CHATML.replace("'<|im_start|>' +", "").replace("+ '<|im_end|>'", "").replace("<|im_start|>", "")
     )
-    made = mark_answers(plain, TALK[:3])
-    assert made.ids[-1] == plain.eos_token_id
-    assert made.answers[-1][1] == len(made.ids)
+    marks = mark_answers(plain, TALK[:3])
+    assert marks.ids[-1] == plain.eos_token_id
+    assert marks.answers[-1][1] == len(marks.ids)
 
 
 def test_a_template_that_answers_elsewhere_than_it_asks_is_one_sentence(tokenizer: Any) -> None:
@@ -160,18 +160,18 @@ def test_a_template_that_answers_elsewhere_than_it_asks_is_one_sentence(tokenize
         chat_pair(other, TALK[:2], "two one", 60)
 
 
-def plan(model: str, dataset: str, objective: str = "instruction", **more: Any) -> TrainingPlan:
+def plan(model: str, dataset: str, objective: str = "instruction", **options: Any) -> TrainingPlan:
     templates = ("plain",) if dataset == "pairs" else ()
-    return TrainingPlan(model, (DatasetSpec(dataset, templates),), objective, training=SHORT, **more)
+    return TrainingPlan(model, (DatasetSpec(dataset, templates),), objective, training=SHORT, **options)
 
 
 @pytest.mark.parametrize(("dataset", "objective"), [("pairs", "instruction"), ("votes", "dpo"), ("votes", "reward")])
 def test_by_default_a_chat_model_is_tuned_in_chat_and_others_in_plain_text(
     lab: LabContext, dataset: str, objective: str
 ) -> None:
-    shown = first_batch(lab, plan("chat", dataset, objective))
-    assert shown.form == "Read in the chat template of chat."
-    assert "".join(text for text, _ in shown.rows[0].tokens).startswith("<|im_start|>user\n")
+    preview = first_batch(lab, plan("chat", dataset, objective))
+    assert preview.form == "Read in the chat template of chat."
+    assert "".join(text for text, _ in preview.rows[0].tokens).startswith("<|im_start|>user\n")
     plain = first_batch(lab, plan("chat", dataset, objective, format="plain"))
     assert plain.form == "Read as plain text, without the chat template of chat."
     assert "<|im_start|>" not in "".join(text for text, _ in plain.rows[0].tokens)
@@ -183,46 +183,46 @@ def test_by_default_a_chat_model_is_tuned_in_chat_and_others_in_plain_text(
 def test_what_is_learned_begins_with_what_a_chat_sends(lab: LabContext) -> None:
     generator = models.load(lab, "chat")
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
-    asked = plan("chat", "pairs")
-    made = prepare(resolve(lab, asked), tokenizer)
+    requested_plan = plan("chat", "pairs")
+    prepared = prepare(resolve(lab, requested_plan), tokenizer)
     asks = [f"{a} and {b}" for a in WORDS[:6] for b in WORDS[6:12]]
     chats = [Prompt(messages=({"role": "user", "content": ask},), mode="chat") for ask in asks]
-    sent = {generator.context_ids(one) for one in chats}
-    assert {tuple(item.ids) for item in made.train[0]} <= sent
+    sent = {generator.context_ids(chat) for chat in chats}
+    assert {tuple(item.ids) for item in prepared.train[0]} <= sent
 
 
 def test_conversations_are_learned_without_a_template_of_prompts(lab: LabContext) -> None:
     tokenizer = load_tokenizer(models.show(lab, "chat").card.path or Path())
-    for more, count in (({}, 2), ({"objective_settings": {"turns": "last"}}, 1)):
-        asked = plan("chat", "talks", **more)
-        made = prepare(resolve(lab, asked), tokenizer)
-        item = made.train[0][0]
+    for options, count in (({}, 2), ({"objective_settings": {"turns": "last"}}, 1)):
+        requested_plan = plan("chat", "talks", **options)
+        prepared = prepare(resolve(lab, requested_plan), tokenizer)
+        item = prepared.train[0][0]
         talks = [rendered(tokenizer, [*TALK[:-1], {"role": "assistant", "content": word}]) for word in WORDS]
         assert item.ids + item.target in talks
         assert item.labels.count(tokenizer.eos_token_id) == count
-    asked = plan("plain", "talks", objective_settings={"turns": "last"})
-    own = load_tokenizer(models.show(lab, "plain").card.path or Path())
-    made = prepare(resolve(lab, asked), own)
-    written = own("\n\nUser: yes?\n\nAssistant:", add_special_tokens=False)["input_ids"]
-    assert made.train[0][0].ids[-len(written) :] == written
+    requested_plan = plan("plain", "talks", objective_settings={"turns": "last"})
+    own_result = load_tokenizer(models.show(lab, "plain").card.path or Path())
+    prepared = prepare(resolve(lab, requested_plan), own_result)
+    written = own_result("\n\nUser: yes?\n\nAssistant:", add_special_tokens=False)["input_ids"]
+    assert prepared.train[0][0].ids[-len(written) :] == written
 
 
 def test_a_reward_model_scores_in_the_form_that_it_was_trained_in(
-    lab: LabContext, done: Callable[[int], Any], tmp_path: Path
+    lab: LabContext, finish_job: Callable[[int], Any], tmp_path: Path
 ) -> None:
     for form in ("by model", "plain"):
-        begun = training.start(lab, plan("chat", "votes", "reward", method="full", format=form))
-        done(begun.job_id)
-        model = RewardModel(models.show(lab, begun.model).card)
+        started_run = training.start(lab, plan("chat", "votes", "reward", method="full", format=form))
+        finish_job(started_run.job_id)
+        model = RewardModel(models.show(lab, started_run.model).card)
         ids = model.coded("one and two", "two one")
         chat = [{"role": "user", "content": "one and two"}, {"role": "assistant", "content": "two one"}]
         assert (ids == rendered(model.tokenizer, chat)[:-1]) == (form == "by model")
         assert model.coded([chat[0]], "two one") == ids
-    config = Path(models.show(lab, begun.model).card.path or "") / "config.json"
-    told = json.loads(config.read_text())
-    assert told.pop("prompt_format") == "plain"
-    config.write_text(json.dumps(told))  # as runs were written before they named their form
-    assert RewardModel(models.show(lab, begun.model).card).coded("one and two", "two one") == ids
+    config = Path(models.show(lab, started_run.model).card.path or "") / "config.json"
+    content = json.loads(config.read_text())
+    assert content.pop("prompt_format") == "plain"
+    config.write_text(json.dumps(content))  # as runs were written before they named their form
+    assert RewardModel(models.show(lab, started_run.model).card).coded("one and two", "two one") == ids
 
 
 def test_a_form_that_is_none_is_refused_and_old_plans_load() -> None:

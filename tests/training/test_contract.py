@@ -33,7 +33,7 @@ def sort_of(method: str) -> str:
     return type(METHODS.get(method)).__bases__[0].__name__
 
 
-PAIRS = [(method, one) for method in USABLE for one in METHODS.get(method).architectures]
+PAIRS = [(method, architecture) for method in USABLE for architecture in METHODS.get(method).architectures]
 OWN: dict[Architecture, str] = {
     "decoder-only": "instruction",
     "encoder-decoder": "instruction",
@@ -46,8 +46,8 @@ TRAINING = Training(
 
 @pytest.fixture(scope="session")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("bases")
-    return {kind: tiny(place / kind, kind) for kind in ("llama", "gpt2", "t5", "roberta")}
+    folder = tmp_path_factory.mktemp("bases")
+    return {kind: tiny(folder / kind, kind) for kind in ("llama", "gpt2", "t5", "roberta")}
 
 
 def work_of(
@@ -67,7 +67,7 @@ def work_of(
         texts_for(plan.objective), load_tokenizer(base), architecture, plan.training, plan.objective, labels
     )
     metric = "rouge" if plan.objective == "instruction" else ""
-    made = TrainingInputs(
+    inputs = TrainingInputs(
         plan,
         base,
         "base",
@@ -79,7 +79,7 @@ def work_of(
         scored=(0, 2, 3),
         metric=metric,
     )
-    made.write(folder, [items[4:]], items[:4])
+    inputs.write(folder, [items[4:]], items[:4])
     return TrainingInputs.read(folder)
 
 
@@ -104,20 +104,20 @@ def texts_for(name: str) -> list[Any]:
 def test_a_method_trains_what_it_says_and_its_artefact_says_the_same(
     bases: dict[str, Path], tmp_path: Path, method: str, architecture: Architecture
 ) -> None:
-    work, told = work_of(bases, tmp_path, method, architecture), Told()
-    before = prepare_run(work, tmp_path, tmp_path / "out", told).module
-    outcome = train(work, tmp_path, tmp_path / "out", told)
+    work, reporter = work_of(bases, tmp_path, method, architecture), Told()
+    before = prepare_run(work, tmp_path, tmp_path / "out", reporter).module
+    outcome = train(work, tmp_path, tmp_path / "out", reporter)
     assert outcome["steps"] == 3
     assert 0 < outcome["trained"] <= outcome["parameters"]
-    assert [step for step, _ in told.metrics["validation loss"]] == [0, 1, 2, 3]
-    assert {item["sample"]["place"] for item in told.records if "sample" in item} == {0, 1}
+    assert [step for step, _ in reporter.metrics["validation loss"]] == [0, 1, 2, 3]
+    assert {item["sample"]["place"] for item in reporter.records if "sample" in item} == {0, 1}
     if work.metric:
-        assert [step for step, _ in told.metrics["validation ROUGE-L F1"]] == [0, 1, 2, 3]
-        scores = {item["score"]["step"]: item["score"] for item in told.records if "score" in item}
+        assert [step for step, _ in reporter.metrics["validation ROUGE-L F1"]] == [0, 1, 2, 3]
+        scores = {item["score"]["step"]: item["score"] for item in reporter.records if "score" in item}
         assert outcome["base"] == scores[0]
         assert outcome["score"] == scores[outcome["best_step"]]
-        assert {one["n"] for one in scores.values()} == {3}
-    after = prepare_run(work, tmp_path, tmp_path / "out", told).module
+        assert {score["n"] for score in scores.values()} == {3}
+    after = prepare_run(work, tmp_path, tmp_path / "out", reporter).module
     best = best_checkpoint(tmp_path / "out")
     assert best is not None
     resume(after, work.method, best)
@@ -150,15 +150,16 @@ def same_logits(ours: Any, theirs: Any, work: TrainingInputs, folder: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("objective", "architecture"), [(name, one) for name in OBJECTIVES for one in OBJECTIVES.get(name).architectures]
+    ("objective", "architecture"),
+    [(name, architecture) for name in OBJECTIVES for architecture in OBJECTIVES.get(name).architectures],
 )
 def test_an_objective_is_learned_on_every_architecture_that_it_names(
     bases: dict[str, Path], tmp_path: Path, objective: str, architecture: Architecture
 ) -> None:
     work = work_of(bases, tmp_path, "full", architecture, objective, max_steps=25, learning_rate=1e-2, eval_steps=25)
-    told = Told()
-    train(work, tmp_path, tmp_path / "out", told)
-    first, *_, last = told.metrics["validation loss"]
+    reporter = Told()
+    train(work, tmp_path, tmp_path / "out", reporter)
+    first, *_, last = reporter.metrics["validation loss"]
     assert last[1] < first[1]
 
 
@@ -192,12 +193,12 @@ def test_every_objective_is_trained_by_every_method(
 def unsupported() -> list[tuple[str, str, Architecture]]:
     """Every (method, objective, architecture) that one of the two does not name, or that do not go together."""
     return [
-        (method, objective, one)
+        (method, objective, item)
         for method in USABLE
         for objective in OBJECTIVES
-        for one in ARCHITECTURES
-        if one not in METHODS.get(method).architectures
-        or one not in OBJECTIVES.get(objective).architectures
+        for item in ARCHITECTURES
+        if item not in METHODS.get(method).architectures
+        or item not in OBJECTIVES.get(objective).architectures
         or exclusion_reason(objective, method)
     ]
 
@@ -214,11 +215,11 @@ def test_what_does_not_go_together_is_refused_in_one_sentence(
     plan = TrainingPlan(model, parts, objective, method, training=TRAINING)
     with pytest.raises(LabError) as caught:
         resolve(lab, plan)
-    said, titles = str(caught.value), (METHODS.get(method).title, OBJECTIVES.get(objective).title)
-    assert any(title in said for title in titles)
-    assert f"{model} is {architecture}" in said or "cannot be merged" in said
-    assert "\n" not in said
-    assert said.count(".") == 1 + sum(title.count(".") for title in titles if title in said)
+    message, titles = str(caught.value), (METHODS.get(method).title, OBJECTIVES.get(objective).title)
+    assert any(title in message for title in titles)
+    assert f"{model} is {architecture}" in message or "cannot be merged" in message
+    assert "\n" not in message
+    assert message.count(".") == 1 + sum(title.count(".") for title in titles if title in message)
 
 
 def test_what_methods_and_objectives_say_of_themselves_is_whole() -> None:
@@ -273,7 +274,7 @@ def questions(path: Path) -> Iterator[str]:
 
 
 def test_nobody_outside_asks_which_objective_or_method_it_is() -> None:
-    own = (ROOT / "genai_lab/training/objectives", ROOT / "genai_lab/training/methods")
+    own_result = (ROOT / "genai_lab/training/objectives", ROOT / "genai_lab/training/methods")
     files = [path for room in ("genai_lab", "pages") for path in (ROOT / room).rglob("*.py")]
-    outside = [path for path in files if not any(path.is_relative_to(folder) for folder in own)]
+    outside = [path for path in files if not any(path.is_relative_to(folder) for folder in own_result)]
     assert [question for path in outside for question in questions(path)] == []

@@ -22,38 +22,40 @@ Done = Callable[[int], Any]
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     """Two annotators have preferred the second word on forty prompts."""
-    made = open_lab(tmp_path_factory.mktemp("home"), llama=tiny(tmp_path_factory.mktemp("models") / "llama", "llama"))
+    opened_lab = open_lab(
+        tmp_path_factory.mktemp("home"), llama=tiny(tmp_path_factory.mktemp("models") / "llama", "llama")
+    )
     ways = (("ann", ((0,), (1,))), ("bob", ((0,), (1,))))
     tasks = [
         RankingTask(f"Say {a} {n}", (Option("good", f"{b} please"), Option("bad", f"{b} no")), votes=ways)
         for n, (a, b) in enumerate(zip(WORDS * 4, WORDS[3:] * 4, strict=False))
     ][:40]
-    feedback.create(made, CampaignPlan("polite", overlap=2), tasks, ordered=True)
-    yield made
-    made.close()
+    feedback.create(opened_lab, CampaignPlan("polite", overlap=2), tasks, ordered=True)
+    yield opened_lab
+    opened_lab.close()
 
 
-def begun(lab: LabContext, objective: str, done: Done, votes: str) -> training.TrainingView:
-    made = exporting.to_dataset(lab, "polite", votes=votes)
-    plan = reward_studies.resolve_default(lab, made.name, "llama", "full", 30, objective).plan
+def start_from_votes(lab: LabContext, objective: str, finish_job: Done, votes: str) -> training.TrainingView:
+    dataset = exporting.to_dataset(lab, "polite", votes=votes)
+    plan = reward_studies.resolve_default(lab, dataset.name, "llama", "full", 30, objective).plan
     plan = replace(
         plan, training=replace(plan.training, per_device_batch_size=4, learning_rate=3e-3, eval_steps=15, max_length=32)
     )
     run = training.start(lab, plan)
-    done(run.job_id)
+    finish_job(run.job_id)
     return training.show(lab, run.run_id)
 
 
-def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: LabContext, done: Done) -> None:
-    view = begun(lab, "reward", done, "kept")
+def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: LabContext, finish_job: Done) -> None:
+    view = start_from_votes(lab, "reward", finish_job, "kept")
     assert view.report["accuracy"]["value"] == 1.0
     assert view.model is not None
     assert rewards.rank(lab, view.model, "Say it", ["tea no", "tea please"])[0][0] == 1
     (campaign,) = lineage.walk(lab, view.model).of("campaign")
     assert campaign.detail["annotators"] == ["ann", "bob"]
     assert len(campaign.detail["rankings"]) == 80
-    found = campaign_models.of(lab, "polite")
-    assert [run.id for run in found.runs] == [view.id]
+    result = campaign_models.of(lab, "polite")
+    assert [run.id for run in result.runs] == [view.id]
     study = campaign_models.study(lab, view.id, campaign_models.CURVE)
     assert campaign_models.of(lab, "polite").waiting == 4
     for run in training.find(lab, parent=study):
@@ -64,8 +66,8 @@ def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: LabConte
         training.cancel(lab, run.id)
 
 
-def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, done: Done) -> None:
-    view = begun(lab, "dpo", done, "majority")
+def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, finish_job: Done) -> None:
+    view = start_from_votes(lab, "dpo", finish_job, "majority")
     assert view.model is not None
     assert {"validation reward margin", "validation chosen reward"} <= set(training.curves(lab, view))
     assert view.report["accuracy"]["value"] == 1.0
@@ -75,13 +77,13 @@ def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, done: Do
     assert rewarded.plan.objective == "reward"
     with pytest.raises(LabError, match="names no annotator; train a reward model on each vote"):
         campaign_models.study(lab, view.id, campaign_models.LABELS)
-    made = campaign_models.before_and_after(lab, view.id, rows=4)
-    done(made.generating)
-    done(made.job)
-    campaign = feedback.show(lab, made.campaign)
+    comparison = campaign_models.before_and_after(lab, view.id, rows=4)
+    finish_job(comparison.generating)
+    finish_job(comparison.job)
+    campaign = feedback.show(lab, comparison.campaign)
     assert campaign.items >= 1
     assert campaign.status == "draft"
-    assert jobs.show(lab, made.job).status == "finished"
+    assert jobs.show(lab, comparison.job).status == "finished"
     with pytest.raises(LabError, match="made no policy"):
         campaign_models.before_and_after(lab, campaign_models.of(lab, "polite").runs[-1].id)
 

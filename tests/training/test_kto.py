@@ -30,8 +30,8 @@ TRAINING = Training(max_steps=2, per_device_batch_size=4, max_length=64, validat
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("bases")
-    return {kind: tiny(place / kind, kind) for kind in ("llama", "t5")}
+    folder = tmp_path_factory.mktemp("bases")
+    return {kind: tiny(folder / kind, kind) for kind in ("llama", "t5")}
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +115,11 @@ def test_the_rarer_side_is_weighted_into_the_range_of_the_paper(good: int, bad: 
 
 @pytest.mark.parametrize("model", ["llama", "t5"])
 def test_thumbs_become_a_model_with_its_reference_in_the_lineage(
-    lab: LabContext, done: Callable[[int], Any], thumbs: str, model: str
+    lab: LabContext, finish_job: Callable[[int], Any], thumbs: str, model: str
 ) -> None:
     plan = TrainingPlan(model, (DatasetSpec(thumbs),), "kto", "lora", models={"reference": model}, training=TRAINING)
     started = training.start(lab, plan)
-    done(started.job_id)
+    finish_job(started.job_id)
     view = training.show(lab, started.run_id)
     assert models.show(lab, started.model).status == "ready"
     assert (view.outcome["rows"], view.outcome["held"]) == (8, 4)
@@ -147,8 +147,8 @@ def test_pairs_are_read_as_two_labelled_completions_each(lab: LabContext) -> Non
     read = OBJECTIVES.get("kto").read(resolved.sources[0], resolved.reading, 1000, 10)
     assert {text.desirable for text in read.passes[0]} == {True, False}
     assert all(text.completion.startswith("good") == text.desirable for text in [*read.passes[0], *read.validation])
-    shown = batch_preview.first_batch(lab, resolved.plan)
-    assert {row.label.split(":")[0] for row in shown.rows} <= {"good", "bad"}
+    preview = batch_preview.first_batch(lab, resolved.plan)
+    assert {row.label.split(":")[0] for row in preview.rows} <= {"good", "bad"}
 
 
 def test_a_mismatched_completion_is_of_another_prompt() -> None:

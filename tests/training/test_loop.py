@@ -17,8 +17,8 @@ from tests.training.test_contract import work_of
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("bases")
-    return {kind: tiny(place / kind, kind) for kind in ("llama", "t5", "roberta")}
+    folder = tmp_path_factory.mktemp("bases")
+    return {kind: tiny(folder / kind, kind) for kind in ("llama", "t5", "roberta")}
 
 
 class Stopped(Exception):
@@ -50,17 +50,17 @@ CASES: list[tuple[str, Architecture, str, int]] = [
 def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
     bases: dict[str, Path], tmp_path: Path, method: str, architecture: Architecture, objective: str, stop: int
 ) -> None:
-    more: dict[str, Any] = {"max_steps": 9, "eval_steps": 3, "gradient_accumulation_steps": 2}
-    work = work_of(bases, tmp_path, method, architecture, objective, **more)
-    whole, broken = Told(), Told()
-    train(work, tmp_path, tmp_path / "whole", whole)
+    options: dict[str, Any] = {"max_steps": 9, "eval_steps": 3, "gradient_accumulation_steps": 2}
+    work = work_of(bases, tmp_path, method, architecture, objective, **options)
+    uninterrupted, broken = Told(), Told()
+    train(work, tmp_path, tmp_path / "whole", uninterrupted)
     with pytest.raises(Stopped):
         train(work, tmp_path, tmp_path / "broken", Stopper(stop))
     train(work, tmp_path, tmp_path / "broken", broken)
     ends = [load_file(tmp_path / name / "checkpoint-9" / TRAINED) for name in ("whole", "broken")]
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
-    assert whole.metrics["training loss"][stop // 3 * 3 :] == broken.metrics["training loss"]
+    assert uninterrupted.metrics["training loss"][stop // 3 * 3 :] == broken.metrics["training loss"]
 
 
 TORN = (TRAINED, STATE, "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
@@ -75,19 +75,19 @@ def test_a_newest_checkpoint_of_which_any_file_is_torn_or_lacks_is_left_out_and_
     newest = checkpoints(tmp_path / "out")[0]
     assert readable(newest)
     for name in TORN:
-        whole = (newest / name).read_bytes()
-        (newest / name).write_bytes(whole[: len(whole) // 2])
+        full = (newest / name).read_bytes()
+        (newest / name).write_bytes(full[: len(full) // 2])
         assert not readable(newest), name
         (newest / name).unlink()
         assert not readable(newest) or name == STATE, name
-        (newest / name).write_bytes(whole)
+        (newest / name).write_bytes(full)
     (newest / "rng_state.pth").write_bytes(b"")
-    told = Told()
-    outcome = train(work, tmp_path, tmp_path / "out", told)
+    reporter = Told()
+    outcome = train(work, tmp_path, tmp_path / "out", reporter)
     assert outcome["steps"] == 6
-    notes = [item["note"] for item in told.records if "note" in item]
+    notes = [item["note"] for item in reporter.records if "note" in item]
     assert notes == ["The checkpoint of step 4 is torn and is left out."]
-    assert told.metrics["training loss"][0][0] == 3
+    assert reporter.metrics["training loss"][0][0] == 3
 
 
 def test_the_two_newest_checkpoints_and_the_best_are_kept(
@@ -95,11 +95,11 @@ def test_the_two_newest_checkpoints_and_the_best_are_kept(
 ) -> None:
     monkeypatch.setattr(TokenTrainer, "measure", lambda self: {"loss": abs(self.state.global_step - 2) + 1.0})
     work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=6, eval_steps=1)
-    told = Told()
-    outcome = train(work, tmp_path, tmp_path / "out", told)
+    reporter = Told()
+    outcome = train(work, tmp_path, tmp_path / "out", reporter)
     assert outcome["best_step"] == 2
-    assert [step_of(one) for one in checkpoints(tmp_path / "out")] == [6, 5, 2]
-    assert not [item for item in told.records if "note" in item]
+    assert [step_of(checkpoint) for checkpoint in checkpoints(tmp_path / "out")] == [6, 5, 2]
+    assert not [item for item in reporter.records if "note" in item]
 
 
 def test_a_run_that_ends_above_its_base_says_so_even_after_a_stop(
@@ -109,9 +109,9 @@ def test_a_run_that_ends_above_its_base_says_so_even_after_a_stop(
     work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=4, eval_steps=2)
     with pytest.raises(Stopped):
         train(work, tmp_path, tmp_path / "out", Stopper(3))
-    told = Told()
-    train(work, tmp_path, tmp_path / "out", told)
-    (note,) = [item["note"] for item in told.records if "note" in item]
+    reporter = Told()
+    train(work, tmp_path, tmp_path / "out", reporter)
+    (note,) = [item["note"] for item in reporter.records if "note" in item]
     assert note.startswith("The best validation loss (3, step 2) is above that of the base (1), so that this run has")
 
 
@@ -127,7 +127,7 @@ def test_a_weight_that_is_no_number_names_the_last_checkpoint_that_was_written(
     work = work_of(bases, tmp_path, "full", "decoder-only", max_steps=8, eval_steps=2)
     with pytest.raises(Diverged, match=r"The weight .* at step 4 .*; the checkpoint of step 2 is kept"):
         train(work, tmp_path, tmp_path / "out", Told())
-    assert [step_of(one) for one in checkpoints(tmp_path / "out")] == [2]
+    assert [step_of(checkpoint) for checkpoint in checkpoints(tmp_path / "out")] == [2]
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(
@@ -143,8 +143,8 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
     monkeypatch.setattr(TokenTrainer, "loss_of", broken)
     with pytest.raises(Diverged, match=r"no number any more at step 5 .* the checkpoint of step 4 is kept.*lower it"):
         train(work, tmp_path, tmp_path / "out", Told())
-    kept = load_file(checkpoints(tmp_path / "out")[0] / TRAINED)
-    assert all(torch.isfinite(tensor).all() for tensor in kept.values())
+    stored = load_file(checkpoints(tmp_path / "out")[0] / TRAINED)
+    assert all(torch.isfinite(tensor).all() for tensor in stored.values())
 
 
 def test_the_run_ends_early_when_the_validation_loss_no_longer_falls(bases: dict[str, Path], tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_half_precision_and_checkpointing_learn_too(bases: dict[str, Path], tmp_
         gradient_checkpointing=True,
         learning_rate=1e-2,
     )  # fmt: skip
-    told = Told()
-    train(work, tmp_path, tmp_path / "out", told)
-    (_, first), (_, last) = told.metrics["validation loss"]
+    reporter = Told()
+    train(work, tmp_path, tmp_path / "out", reporter)
+    (_, first), (_, last) = reporter.metrics["validation loss"]
     assert last < first

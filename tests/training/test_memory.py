@@ -38,8 +38,8 @@ def tiny(family: str, method: str = "full", layers: int = 2) -> Any:
         masked = family == "masked"
         model = (transformers.RobertaForMaskedLM if masked else transformers.RobertaForSequenceClassification)(config)
     if method == "half":
-        for place, weight in enumerate(model.parameters()):
-            weight.requires_grad_(place % 2 == 0)
+        for index, weight in enumerate(model.parameters()):
+            weight.requires_grad_(index % 2 == 0)
     if method in ("full", "half"):
         return model
     adapters = {
@@ -58,24 +58,26 @@ def planned(family: str, rows: int = 4, length: int = 32, **settings: Any) -> Me
 def test_what_does_not_depend_on_the_batch_is_exact(family: str) -> None:
     for method in METHODS if family in TASKS else ("full", "half"):
         real = tiny(family, method, 1)
-        found = plan(partial(tiny, family, method, 1), lambda: batch_of(family, 4, 8, 6))
+        planned_memory = plan(partial(tiny, family, method, 1), lambda: batch_of(family, 4, 8, 6))
         trained = [weight for weight in real.parameters() if weight.requires_grad]
         count = sum(weight.numel() for weight in trained)
-        assert found.trained == count, method
-        assert found.parameters == sum(weight.numel() for weight in real.parameters()), method
-        assert found.weights == sum(part.nbytes for part in (*real.parameters(), *real.buffers())), method
-        assert found.share == pytest.approx(count / found.parameters)
-        assert found.gradients == 4 * count, method
-        assert found.optimiser == 8 * count + 4 * len(trained), f"{method}: two moments, and the step as a float"
-        assert found.peak > found.weights + found.optimiser + found.activations
+        assert planned_memory.trained == count, method
+        assert planned_memory.parameters == sum(weight.numel() for weight in real.parameters()), method
+        assert planned_memory.weights == sum(part.nbytes for part in (*real.parameters(), *real.buffers())), method
+        assert planned_memory.share == pytest.approx(count / planned_memory.parameters)
+        assert planned_memory.gradients == 4 * count, method
+        assert planned_memory.optimiser == 8 * count + 4 * len(trained), (
+            f"{method}: two moments, and the step as a float"
+        )
+        assert planned_memory.peak > planned_memory.weights + planned_memory.optimiser + planned_memory.activations
 
 
 def test_weights_in_half_precision() -> None:
     import torch
 
-    found = plan(lambda: tiny("decoder-only").to(torch.bfloat16), lambda: batch_of("decoder-only", 2, 8))
-    assert found.weights < 2.1 * found.parameters
-    assert found.gradients == 2 * found.trained
+    planned_memory = plan(lambda: tiny("decoder-only").to(torch.bfloat16), lambda: batch_of("decoder-only", 2, 8))
+    assert planned_memory.weights < 2.1 * planned_memory.parameters
+    assert planned_memory.gradients == 2 * planned_memory.trained
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -93,9 +95,9 @@ def test_autocast_takes_less_than_float32() -> None:
 
 
 def test_a_loss_of_its_own() -> None:
-    whole = planned("decoder-only", rows=16)
+    full_text = planned("decoder-only", rows=16)
     light = planned("decoder-only", rows=16, loss=lambda output, batch: output.logits[:, -1].float().sum())
-    assert light.peak < whole.peak
+    assert light.peak < full_text.peak
 
 
 def test_a_large_model_is_planned_without_its_memory() -> None:
@@ -104,8 +106,8 @@ def test_a_large_model_is_planned_without_its_memory() -> None:
 
     config = transformers.LlamaConfig(num_hidden_layers=2)
     before = psutil.Process().memory_info().rss
-    found = plan(lambda: transformers.LlamaForCausalLM(config), lambda: batch_of("decoder-only", 1, 512))
-    assert found.peak > 16 * found.parameters > 9e9
+    planned_memory = plan(lambda: transformers.LlamaForCausalLM(config), lambda: batch_of("decoder-only", 1, 512))
+    assert planned_memory.peak > 16 * planned_memory.parameters > 9e9
     assert psutil.Process().memory_info().rss - before < 2**28
 
 
@@ -113,10 +115,10 @@ def test_building_leaves_torch_as_it_was() -> None:
     from torch._subclasses.fake_tensor import FakeTensor
     from torch.nn import Module
 
-    own = Module._apply
+    original = Module._apply
     with pytest.raises(ZeroDivisionError):
         plan(lambda: 1 // 0, lambda: {})
-    assert Module._apply is own
+    assert Module._apply is original
     assert "__deepcopy__" not in vars(FakeTensor)
 
 

@@ -31,75 +31,75 @@ def test_the_weight_of_every_dataset_goes_through_the_form() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("options", "message"),
     [
         ({"method": "sola"}, "no method called 'sola'"),
         ({"split": "holdout"}, "Split is 'holdout', but it must be one of train, validation, test"),
         ({"method_settings": {"depth": 3}}, "LoRA has no setting"),
     ],
 )
-def test_a_plan_that_the_form_cannot_show_is_told_in_one_sentence(more: dict[str, Any], words: str) -> None:
-    with pytest.raises(LabError, match=words):
-        form.write_plan(replace(LORA, **more))
+def test_a_plan_that_the_form_cannot_show_is_told_in_one_sentence(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        form.write_plan(replace(LORA, **options))
 
 
 def test_a_plan_whose_base_was_archived_leaves_the_base_empty_and_says_so(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(choices, "warned", told.append)
+    messages: list[str] = []
+    monkeypatch.setattr(choices, "warned", messages.append)
     assert choices.form_updates(lab, form.write_plan(LORA))["model"]["value"] == "t5"
-    assert not told
+    assert not messages
     models.archive(lab, "t5")
     try:
         assert choices.form_updates(lab, form.write_plan(LORA))["model"]["value"] is None
     finally:
         models.restore(lab, "t5")
-    assert told == ["The base t5 is archived; the field Base model is left empty."]
+    assert messages == ["The base t5 is archived; the field Base model is left empty."]
     assert (
         choices.form_updates(lab, form.write_plan(replace(LORA, data=(DatasetSpec("gone"),))))["dataset"]["value"]
         is None
     )
-    assert "The dataset gone is not in use here" in told[-1]
+    assert "The dataset gone is not in use here" in messages[-1]
 
 
 def test_a_run_that_the_list_no_longer_shows_is_opened_by_its_number(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = training.start(lab, LORA, title="An old one")
+    started_run = training.start(lab, LORA, title="An old one")
     monkeypatch.setattr(training, "find", lambda *_, **__: [])
-    values = {"run": begun.run_id, "beside": [], "all_samples": False}
+    values = {"run": started_run.run_id, "beside": [], "all_samples": False}
     assert runs.draw(lab, values)["detail"]["title"] == "An old one"
-    assert runs.words_of(lab, begun.run_id)["run_title"] == "An old one"
+    assert runs.words_of(lab, started_run.run_id)["run_title"] == "An old one"
     assert runs.draw(lab, {**values, "run": 999_999})["detail"] == {}
-    training.cancel(lab, begun.run_id)
+    training.cancel(lab, started_run.run_id)
 
 
 def test_a_run_tells_where_it_stands_while_it_runs_and_after_it_was_cancelled(lab: LabContext) -> None:
-    begun = training.start(lab, LORA, title="Followed")
+    started_run = training.start(lab, LORA, title="Followed")
     points = [("validation loss", step, loss) for step, loss in ((0, 3.0), (60, 1.5), (120, 1.8))]
     points += [("tokens per second", step, 10.0 * step) for step in (60, 66)]
     with lab.database.session() as session:
-        queries.add_metrics(session, begun.job_id, points)
-        job = session.get_one(Job, begun.job_id)
+        queries.add_metrics(session, started_run.job_id, points)
+        job = session.get_one(Job, started_run.job_id)
         job.done, job.total = 66.0, 160.0
-    view = training.show(lab, begun.run_id)
+    view = training.show(lab, started_run.run_id)
     at = progress.standings(lab, [view])[view.id]
     assert (at.step, at.steps, at.last, at.best, at.best_step, at.speed) == (66, 160, 1.8, 1.5, 60, 660.0)
-    row = next(one for one in table_value(lab, [view], view.id)["rows"])
+    row = next(item for item in table_value(lab, [view], view.id)["rows"])
     assert (row["step"], row["loss"], row["best"], row["speed"]) == ("66 of 160", "1.800", "best 1.500 at 60", "660")
-    training.cancel(lab, begun.run_id)
-    told = detail_value(lab, replace(view, status="cancelled"), None)["ended"]
-    assert told == "Cancelled at step 66 of 160; no checkpoint yet."
+    training.cancel(lab, started_run.run_id)
+    report = detail_value(lab, replace(view, status="cancelled"), None)["ended"]
+    assert report == "Cancelled at step 66 of 160; no checkpoint yet."
 
 
 def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Any] = []
+    observed: list[Any] = []
 
     def begin(*_: Any, **__: Any) -> Any:
-        seen.append(table_value(lab, [], None)["checking"])
+        observed.append(table_value(lab, [], None)["checking"])
         raise LabError("It does not fit.")
 
     monkeypatch.setattr(new.studies, "start_gated", begin)
@@ -108,7 +108,7 @@ def test_a_start_is_listed_as_being_checked_until_it_is_a_run_or_refused(
     assert next(steps)["tabs"]["selected"] == "new"
     with pytest.raises(LabError, match="It does not fit"):
         next(steps)
-    assert seen == [[{"title": "Mine", "base": "t5", "method": "LoRA"}]]
+    assert observed == [[{"title": "Mine", "base": "t5", "method": "LoRA"}]]
     assert table_value(lab, [], None) == {"rows": [], "checking": [], "any": False}
 
 
@@ -132,13 +132,13 @@ def test_what_is_computed_says_so_in_words_and_its_button_waits(
 def test_samples_stand_in_one_row_a_prompt_with_what_changed_marked() -> None:
     texts = {0: "the cat sat", 10: "the cat sat down", 20: "the dog sat"}
     rows = [
-        {"step": step, "place": place, "prompt": f"p{place}", "reference": "the dog sat", "text": text}
+        {"step": step, "place": index, "prompt": f"p{index}", "reference": "the dog sat", "text": text}
         for step, text in texts.items()
-        for place in range(2)
+        for index in range(2)
     ]
-    made = samples.table(rows)
-    assert (made["steps"], len(made["rows"])) == (["Step 0", "Step 20"], 2)
-    first, last = made["rows"][0]["cells"]
+    table = samples.table(rows)
+    assert (table["steps"], len(table["rows"])) == (["Step 0", "Step 20"], 2)
+    first, last = table["rows"][0]["cells"]
     assert first == {"parts": [["the cat sat", False]], "same": False}
     assert last == {"parts": [["the ", False], ["dog", True], [" sat", False]], "same": True}
     assert samples.table(rows, every_step=True)["steps"] == ["Step 0", "Step 10", "Step 20"]
@@ -170,7 +170,7 @@ def test_every_setting_of_a_plan_goes_through_the_form_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"dataset": None}, "No dataset is chosen"),
         ({"model": ""}, "No model is chosen"),
@@ -181,8 +181,8 @@ def test_every_setting_of_a_plan_goes_through_the_form_by_name() -> None:
         ({"weight": None}, "Weight is 0"),
     ],
 )
-def test_a_form_that_is_no_plan_is_refused_in_one_sentence(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(LabError, match=words):
+def test_a_form_that_is_no_plan_is_refused_in_one_sentence(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(LabError, match=message):
         form.read_plan({**form.write_plan(LORA), **changes})
 
 
@@ -237,16 +237,16 @@ def test_a_link_chooses_base_and_dataset(lab: LabContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"study.shots": "0, many"}, "Shots are '0, many'"),
         ({"study.grid": "training.learning_rate"}, "Line 1 of the grid"),
         ({"study.after": []}, "Choose the tuned model"),
     ],
 )
-def test_a_study_that_cannot_start_is_one_sentence(lab: LabContext, changes: dict[str, Any], words: str) -> None:
+def test_a_study_that_cannot_start_is_one_sentence(lab: LabContext, changes: dict[str, Any], message: str) -> None:
     held_out = {"study.rows": 4, "study.split": "test", "study.metric": "rouge", "study.max_new_tokens": 8}
     values = {**form.write_plan(LORA), **held_out, "study.draws": 0, "study.tuned": ["lora"], **changes}
     start = {"study.shots": studies.start_shots, "study.grid": studies.start_sweep, "study.after": studies.start_gate}
-    with pytest.raises(LabError, match=words):
+    with pytest.raises(LabError, match=message):
         start[next(iter(changes))](lab, values)

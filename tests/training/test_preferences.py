@@ -33,8 +33,8 @@ KINDS: list[tuple[str, Architecture]] = [("reward", "encoder"), ("reward", "deco
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("bases")
-    return {kind: tiny(place / kind, kind) for kind in ("llama", "gpt2", "roberta")}
+    folder = tmp_path_factory.mktemp("bases")
+    return {kind: tiny(folder / kind, kind) for kind in ("llama", "gpt2", "roberta")}
 
 
 def weighed(work: TrainingInputs, folder: Path, weights: list[float]) -> tuple[Any, list[int]]:
@@ -49,11 +49,11 @@ def weighed(work: TrainingInputs, folder: Path, weights: list[float]) -> tuple[A
 def loss_and_gradients(loop: Any, places: list[int]) -> tuple[float, list[torch.Tensor]]:
     loop.model.zero_grad()
     loop.model.eval()
-    inputs = loop._prepare_inputs(loop.collate([loop.train_features[place] for place in places]))
+    inputs = loop._prepare_inputs(loop.collate([loop.train_features[index] for index in places]))
     count = loop._get_num_items_in_batch([inputs], "cpu")
     loss = loop.compute_loss(loop.model, inputs, num_items_in_batch=count)
     loss.backward()
-    return float(loss), [one.grad.clone() for one in loop.model.parameters() if one.grad is not None]
+    return float(loss), [parameter.grad.clone() for parameter in loop.model.parameters() if parameter.grad is not None]
 
 
 @pytest.mark.parametrize(("objective", "architecture"), KINDS)
@@ -63,7 +63,7 @@ def test_a_pair_of_weight_0_is_as_good_as_gone(
     work = work_of(bases, tmp_path, "full", architecture, objective, group_by_length=False)
     loop, items = weighed(work, tmp_path, [1.0, 0.0, 2.0])
     places = list(range(12))
-    some = [place for place in places if items[place] % 3 != 1]
+    some = [index for index in places if items[index] % 3 != 1]
     assert 0 < len(some) < 12
     loss, gradients = loss_and_gradients(loop, places)
     without, others = loss_and_gradients(loop, some)
@@ -79,15 +79,15 @@ def test_the_loss_of_a_reward_model_is_the_weighted_mean_of_bradley_and_terry(
     work = work_of(bases, tmp_path, "full", "encoder", "reward")
     plan = replace(work.plan, objective_settings={"use_margin": margin, "centring": 0.5})
     loop, _ = weighed(replace(work, plan=plan), tmp_path, [0.5, 3.0])
-    inputs = loop.collate([loop.train_features[place] for place in range(4)])
+    inputs = loop.collate([loop.train_features[index] for index in range(4)])
     inputs["margin"] = inputs["margin"] + (0.7 if margin else 0.0)
     loop.model.eval()
     with torch.no_grad():
         scores = loop.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits[:, 0]
-        found = loop.compute_loss(loop.model, inputs)
-    chosen, rejected = scores.chunk(2)
-    each = -logsigmoid(chosen - rejected - inputs["margin"]) + 0.5 * (chosen + rejected) ** 2
-    assert float(found) == pytest.approx(float((inputs["weight"] * each).sum() / inputs["weight"].sum()), abs=1e-5)
+        result = loop.compute_loss(loop.model, inputs)
+    chosen_scores, rejected = scores.chunk(2)
+    each = -logsigmoid(chosen_scores - rejected - inputs["margin"]) + 0.5 * (chosen_scores + rejected) ** 2
+    assert float(result) == pytest.approx(float((inputs["weight"] * each).sum() / inputs["weight"].sum()), abs=1e-5)
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "prefix_tuning"])
@@ -95,13 +95,13 @@ def test_dpo_is_measured_against_the_base(bases: dict[str, Path], tmp_path: Path
     work = work_of(bases, tmp_path, method, "decoder-only", "dpo")
     loop, _ = weighed(work, tmp_path, [1.0])
     base = load_module(work.base, "decoder-only").eval()
-    rows = [loop.train_features[place] for place in range(4)]
+    rows = [loop.train_features[index] for index in range(4)]
     batch = loop.collate(rows)
     with torch.no_grad():
         logits = base(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.log_softmax(-1)
-    own = logits[:, :-1].gather(-1, batch["input_ids"][:, 1:, None])[..., 0] * batch["completion_mask"][:, 1:]
-    chosen, rejected = own.sum(1).chunk(2)
-    torch.testing.assert_close(batch["ref_chosen_logps"], chosen, atol=1e-4, rtol=1e-4)
+    own_result = logits[:, :-1].gather(-1, batch["input_ids"][:, 1:, None])[..., 0] * batch["completion_mask"][:, 1:]
+    chosen_scores, rejected = own_result.sum(1).chunk(2)
+    torch.testing.assert_close(batch["ref_chosen_logps"], chosen_scores, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(batch["ref_rejected_logps"], rejected, atol=1e-4, rtol=1e-4)
     if method != "prefix_tuning":
         loop.model.eval()
@@ -115,32 +115,32 @@ def test_every_loss_of_dpo_takes_weights(bases: dict[str, Path], tmp_path: Path,
     smoothing = 0.1 if loss in ("robust", "exo_pair") else 0.0
     plan = replace(work.plan, objective_settings={"loss": loss, "smoothing": smoothing})
     loop, _ = weighed(replace(work, plan=plan), tmp_path, [1.0, 3.0])
-    parts = [loss_and_gradients(loop, [place])[0] for place in range(4)]
-    weights = [loop.train_features[place].weight for place in range(4)]
-    wanted = sum(a * b for a, b in zip(parts, weights, strict=True)) / sum(weights)
-    assert loss_and_gradients(loop, list(range(4)))[0] == pytest.approx(wanted, abs=1e-4)
+    parts = [loss_and_gradients(loop, [index])[0] for index in range(4)]
+    weights = [loop.train_features[index].weight for index in range(4)]
+    expected = sum(a * b for a, b in zip(parts, weights, strict=True)) / sum(weights)
+    assert loss_and_gradients(loop, list(range(4)))[0] == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "p_tuning"])
 def test_the_implicit_reward_of_a_policy_is_what_its_run_measured(
     bases: dict[str, Path], tmp_path: Path, method: str
 ) -> None:
-    more: dict[str, Any] = {"max_steps": 12, "eval_steps": 12, "learning_rate": 1e-2}
-    work, told = work_of(bases, tmp_path, method, "decoder-only", "dpo", **more), Told()
-    train(work, tmp_path, tmp_path / "out", told)
+    options: dict[str, Any] = {"max_steps": 12, "eval_steps": 12, "learning_rate": 1e-2}
+    work, reporter = work_of(bases, tmp_path, method, "decoder-only", "dpo", **options), Told()
+    train(work, tmp_path, tmp_path / "out", reporter)
     best = best_checkpoint(tmp_path / "out")
     assert best is not None
     model, texts = ImplicitReward(work, tmp_path / "out"), TEXTS[:4]
-    prompts = [one.prompt for one in texts]
+    prompts = [text.prompt for text in texts]
     sides = {
-        "chosen": [one.completion for one in texts],
-        "rejected": [" ".join(reversed(one.completion.split())) for one in texts],
+        "chosen": [text.completion for text in texts],
+        "rejected": [" ".join(reversed(text.completion.split())) for text in texts],
     }
     for name, completions in sides.items():
-        found = dict(told.metrics[f"validation {name} reward"])[step_of(best)]
+        result = dict(reporter.metrics[f"validation {name} reward"])[step_of(best)]
         scores = model.rewards(prompts, completions)
-        assert abs(found) > 1e-3
-        assert sum(scores) / len(scores) == pytest.approx(found, rel=1e-3, abs=1e-4)
+        assert abs(result) > 1e-3
+        assert sum(scores) / len(scores) == pytest.approx(result, rel=1e-3, abs=1e-4)
 
 
 def test_smoothing_that_a_loss_does_not_use_is_refused() -> None:
@@ -162,10 +162,10 @@ CASES: list[tuple[str, str, Architecture]] = [
 def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
     bases: dict[str, Path], tmp_path: Path, objective: str, method: str, architecture: Architecture
 ) -> None:
-    more: dict[str, Any] = {"max_steps": 9, "eval_steps": 3, "gradient_accumulation_steps": 2}
-    work = work_of(bases, tmp_path, method, architecture, objective, **more)
-    whole, broken = Told(), Told()
-    train(work, tmp_path, tmp_path / "whole", whole)
+    options: dict[str, Any] = {"max_steps": 9, "eval_steps": 3, "gradient_accumulation_steps": 2}
+    work = work_of(bases, tmp_path, method, architecture, objective, **options)
+    uninterrupted, broken = Told(), Told()
+    train(work, tmp_path, tmp_path / "whole", uninterrupted)
     with pytest.raises(Stopped):
         train(work, tmp_path, tmp_path / "broken", Stopper(5))
     train(work, tmp_path, tmp_path / "broken", broken)
@@ -173,8 +173,8 @@ def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
     assert ends[0].keys() == ends[1].keys()
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
     for name in ("training loss", "training accuracy", "training reward margin", "training chosen reward"):
-        assert whole.metrics[name][3:] == broken.metrics[name]
-    assert {"validation accuracy", "validation rejected reward"} <= set(whole.metrics)
+        assert uninterrupted.metrics[name][3:] == broken.metrics[name]
+    assert {"validation accuracy", "validation rejected reward"} <= set(uninterrupted.metrics)
 
 
 WAYS = [
@@ -194,10 +194,10 @@ WAYS = [
 def test_every_method_that_suits_leaves_a_model_that_says_the_same(
     bases: dict[str, Path], tmp_path: Path, objective: str, method: str, architecture: Architecture
 ) -> None:
-    work, told = work_of(bases, tmp_path, method, architecture, objective, max_steps=2, eval_steps=2), Told()
-    train(work, tmp_path, tmp_path / "out", told)
-    assert {item["sample"]["place"] for item in told.records if "sample" in item} == {0, 1}
-    setup = prepare_run(work, tmp_path, tmp_path / "out", told)
+    work, reporter = work_of(bases, tmp_path, method, architecture, objective, max_steps=2, eval_steps=2), Told()
+    train(work, tmp_path, tmp_path / "out", reporter)
+    assert {item["sample"]["place"] for item in reporter.records if "sample" in item} == {0, 1}
+    setup = prepare_run(work, tmp_path, tmp_path / "out", reporter)
     module, tokenizer = setup.module, setup.tokenizer
     best = best_checkpoint(tmp_path / "out")
     assert best is not None
@@ -211,12 +211,12 @@ def test_every_method_that_suits_leaves_a_model_that_says_the_same(
         return
     ids = torch.tensor([setup.train[0].chosen.ids])
     with torch.no_grad():
-        ours, theirs = (one.eval()(input_ids=ids).logits for one in (module, loaded(work, artefact)))
+        ours, theirs = (item.eval()(input_ids=ids).logits for item in (module, loaded(work, artefact)))
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_pairs_survive_their_file(bases: dict[str, Path], tmp_path: Path) -> None:
     work = work_of(bases, tmp_path, "full", "encoder", "reward")
-    items = [replace(one, weight=0.1 * n, margin=-n) for n, one in enumerate(work.examples(tmp_path)[1])]
+    items = [replace(example, weight=0.1 * n, margin=-n) for n, example in enumerate(work.examples(tmp_path)[1])]
     write_examples(tmp_path / "pairs.npz", items, EncodedPair)
     assert read_examples(tmp_path / "pairs.npz", EncodedPair) == items

@@ -27,11 +27,13 @@ def test_parts_are_mixed_by_the_rows_that_they_have_and_not_by_those_that_a_run_
     plan = replace(LORA, data=(DatasetSpec("large", ("plain",)), DatasetSpec("small", ("plain", "answer-question"))))
     resolved = resolve(lab, plan)
     tokenizer = load_tokenizer(resolved.folder)
-    made = preparation.prepare(resolved, tokenizer)
-    assert made.rows_per_source == (300, 100)
-    assert [len(one) for one in made.train] == [16, 16]
+    prepared = preparation.prepare(resolved, tokenizer)
+    assert prepared.rows_per_source == (300, 100)
+    assert [len(item) for item in prepared.train] == [16, 16]
     context = preparation.encoding_context(resolved, tokenizer)
-    rows_read = training_dataset(plan, made.train, 1000, resolved.objective, context, made.passes, made.rows_per_source)
+    rows_read = training_dataset(
+        plan, prepared.train, 1000, resolved.objective, context, prepared.passes, prepared.rows_per_source
+    )
     assert sum(part == 0 for part, _ in rows_read.indices) / 4000 == pytest.approx(0.75, abs=0.03)
 
 
@@ -59,14 +61,14 @@ def test_passes_put_each_row_into_one_template_after_the_other(lab: LabContext) 
     plan = replace(LORA, training=replace(TRAINING, num_train_epochs=3.0))
     resolved = resolve(lab, plan)
     tokenizer = load_tokenizer(resolved.folder)
-    made = preparation.prepare(resolved, tokenizer)
-    assert made.passes == ((36, 36),)
-    assert made.steps == 3 * 36 / 4
-    drawn = [item for _, item in islice(sample_order(made.passes, [1.0], seed=0), 108)]
-    assert [sorted(drawn[start : start + 36]) for start in (0, 36, 72)] == [
+    prepared = preparation.prepare(resolved, tokenizer)
+    assert prepared.passes == ((36, 36),)
+    assert prepared.steps == 3 * 36 / 4
+    samples = [item for _, item in islice(sample_order(prepared.passes, [1.0], seed=0), 108)]
+    assert [sorted(samples[start : start + 36]) for start in (0, 36, 72)] == [
         list(range(36)), list(range(36, 72)), list(range(36))
     ]  # fmt: skip
-    for first, second in zip(made.train[0][:36], made.train[0][36:], strict=True):
+    for first, second in zip(prepared.train[0][:36], prepared.train[0][36:], strict=True):
         assert first.target == second.target
         assert first.ids != second.ids
 
@@ -82,17 +84,17 @@ def test_draws_are_the_same_in_whatever_order_they_are_looked_at() -> None:
     places = LazyIndex(lambda: islice(sample_order([(50, 50), (9,)], [0.5, 0.5], seed=4), 3 * WINDOW), 3 * WINDOW)
     straight = list(places)
     assert len(straight) == len(places) == 3 * WINDOW
-    for place in (2 * WINDOW, 5, WINDOW - 1, WINDOW, 3 * WINDOW - 1):
-        assert places[place] == straight[place]
+    for index in (2 * WINDOW, 5, WINDOW - 1, WINDOW, 3 * WINDOW - 1):
+        assert places[index] == straight[index]
     assert places[WINDOW - 2 : WINDOW + 2] == straight[WINDOW - 2 : WINDOW + 2]
 
 
 def test_memory_is_reckoned_for_every_process_of_the_cpu(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolution, "cores", lambda: 2)
     two = replace(LORA, training=replace(TRAINING, processes=2))
-    made = estimates.estimate(lab, resolve(lab, two))
-    assert made.peak == 2 * made.memory.peak
-    monkeypatch.setattr(estimates, "machine_memory", lambda: made.peak - 1)
+    estimate = estimates.estimate(lab, resolve(lab, two))
+    assert estimate.peak == 2 * estimate.memory.peak
+    monkeypatch.setattr(estimates, "machine_memory", lambda: estimate.peak - 1)
     with pytest.raises(LabError, match="of memory for its 2 processes"):
         training.start(lab, two)
 
@@ -111,18 +113,18 @@ def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
 
     monkeypatch.setattr(estimates, "time_in_process", counted)
     estimates._step_time.cache_clear()
-    own = Training(max_steps=36, per_device_batch_size=4, max_length=64, max_target_length=24, validation_rows=6)
-    plan = TrainingPlan(model, (DatasetSpec("pairs", ("plain",)),), objective, "full", training=own)
-    made = estimates.time_run(lab, resolve(lab, plan))
-    assert (made.steps, made.rows, made.passes) == (36, 36, 4.0)
-    assert made.seconds > 36 * made.seconds_per_step > 0
-    assert made.tokens_per_second > 0
-    assert "36 steps are 4 passes over 36 rows." in made.sentence
-    longer = replace(plan, training=replace(own, max_steps=72, seed=5, learning_rate=1e-3))
-    assert estimates.time_run(lab, resolve(lab, longer)).seconds > 1.5 * made.seconds
-    epochs = replace(plan, training=replace(own, num_train_epochs=2.0))
+    own_result = Training(max_steps=36, per_device_batch_size=4, max_length=64, max_target_length=24, validation_rows=6)
+    plan = TrainingPlan(model, (DatasetSpec("pairs", ("plain",)),), objective, "full", training=own_result)
+    estimate = estimates.time_run(lab, resolve(lab, plan))
+    assert (estimate.steps, estimate.rows, estimate.passes) == (36, 36, 4.0)
+    assert estimate.seconds > 36 * estimate.seconds_per_step > 0
+    assert estimate.tokens_per_second > 0
+    assert "36 steps are 4 passes over 36 rows." in estimate.sentence
+    longer = replace(plan, training=replace(own_result, max_steps=72, seed=5, learning_rate=1e-3))
+    assert estimates.time_run(lab, resolve(lab, longer)).seconds > 1.5 * estimate.seconds
+    epochs = replace(plan, training=replace(own_result, num_train_epochs=2.0))
     assert (estimates.time_run(lab, resolve(lab, epochs)).steps, len(orders)) == (18, 1)
-    estimates.time_run(lab, resolve(lab, replace(plan, training=replace(own, per_device_batch_size=8))))
+    estimates.time_run(lab, resolve(lab, replace(plan, training=replace(own_result, per_device_batch_size=8))))
     assert len(orders) == 2
 
 
@@ -133,18 +135,18 @@ def test_steps_that_cannot_be_timed_are_one_sentence(
         TrainingPlan("none", (DatasetSpec("none"),)).to_yaml(), "/nowhere", "decoder-only", (), 8, 0, "cpu"
     )
     assert step_timing.main([json.dumps(asdict(order))]) == 0
-    said = json.loads(capsys.readouterr().out)["error"]
-    assert said.startswith("The base in nowhere cannot be loaded")
-    for output, told in ((json.dumps({"error": said}), "cannot be loaded"), ("", "for want of memory")):
-        done = subprocess.CompletedProcess([], 0, stdout=output)
-        monkeypatch.setattr(step_timing.subprocess, "run", lambda *args, done=done, **more: done)
-        with pytest.raises(LabError, match=told):
+    message = json.loads(capsys.readouterr().out)["error"]
+    assert message.startswith("The base in nowhere cannot be loaded")
+    for output, content in ((json.dumps({"error": message}), "cannot be loaded"), ("", "for want of memory")):
+        process = subprocess.CompletedProcess([], 0, stdout=output)
+        monkeypatch.setattr(step_timing.subprocess, "run", lambda *args, process=process, **more: process)
+        with pytest.raises(LabError, match=content):
             step_timing.time_in_process(order)
 
 
 def test_foreseen_and_measured_memory_are_of_the_whole_process(lab: LabContext) -> None:
-    own = Training(max_steps=1, per_device_batch_size=4, max_length=64)
-    plan = TrainingPlan("llama", (DatasetSpec("pairs", ("plain",)),), "instruction", "full", training=own)
+    own_result = Training(max_steps=1, per_device_batch_size=4, max_length=64)
+    plan = TrainingPlan("llama", (DatasetSpec("pairs", ("plain",)),), "instruction", "full", training=own_result)
     memory = estimates.estimate(lab, resolve(lab, plan)).memory
     assert memory.process > 400e6
     assert memory.peak > memory.process + memory.weights

@@ -41,36 +41,43 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
 ) -> None:
     if sharding != "none":
         request.getfixturevalue("forked_ranks")
-    more: dict[str, Any] = {"max_steps": 4, "eval_steps": 2, "learning_rate": 5e-3}
-    one = work_of(bases, tmp_path / "one", "full", "decoder-only", per_device_batch_size=4, **more)
+    options: dict[str, Any] = {"max_steps": 4, "eval_steps": 2, "learning_rate": 5e-3}
+    item = work_of(bases, tmp_path / "one", "full", "decoder-only", per_device_batch_size=4, **options)
     two = work_of(
-        bases, tmp_path / "two", "full", "decoder-only", per_device_batch_size=2, processes=2, sharding=sharding, **more
+        bases,
+        tmp_path / "two",
+        "full",
+        "decoder-only",
+        per_device_batch_size=2,
+        processes=2,
+        sharding=sharding,
+        **options,
     )
     alone, together = Told(), Told()
-    run(one, tmp_path / "one", tmp_path / "one/out", alone)
+    run(item, tmp_path / "one", tmp_path / "one/out", alone)
     outcome = run(two, tmp_path / "two", tmp_path / "two/out", together)
     shared_out = outcome["local"] / outcome["parameters"]
     assert shared_out == (1 if sharding == "none" else pytest.approx(0.5, abs=0.05))
-    curves = [dict(told.metrics["training loss"]) for told in (alone, together)]
+    curves = [dict(report.metrics["training loss"]) for report in (alone, together)]
     assert curves[0].keys() == curves[1].keys() == {1, 2, 3, 4}
     for step, loss in curves[0].items():
         assert curves[1][step] == pytest.approx(loss, abs=1e-3)
-    held = [told.metrics["validation loss"][-1][1] for told in (alone, together)]
-    assert held[0] == pytest.approx(held[1], abs=1e-3)
-    written = [[one["sample"]["text"] for one in told.records if "sample" in one] for told in (alone, together)]
+    validation_set = [report.metrics["validation loss"][-1][1] for report in (alone, together)]
+    assert validation_set[0] == pytest.approx(validation_set[1], abs=1e-3)
+    written = [[item["sample"]["text"] for item in report.records if "sample" in item] for report in (alone, together)]
     assert written[0] == written[1]
     export_best(two, tmp_path / "two/out", tmp_path / "made")
-    apart = [
-        load_file(place / name)
-        for place, name in ((newest(tmp_path / "one"), TRAINED), (newest(tmp_path / "two"), TRAINED))
+    separate = [
+        load_file(index / name)
+        for index, name in ((newest(tmp_path / "one"), TRAINED), (newest(tmp_path / "two"), TRAINED))
     ]
-    torch.testing.assert_close(*apart, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(*separate, atol=1e-4, rtol=1e-3)
     if sharding != "none":
         shutil.rmtree(newest(tmp_path / "two"))
         again = Told()
         run(two, tmp_path / "two", tmp_path / "two/out", again)
         assert again.metrics["training loss"] == together.metrics["training loss"][2:]
-        assert load_file(newest(tmp_path / "two") / TRAINED).keys() == apart[1].keys()
+        assert load_file(newest(tmp_path / "two") / TRAINED).keys() == separate[1].keys()
 
 
 def newest(folder: Path) -> Path:
@@ -120,7 +127,7 @@ def test_an_error_in_one_process_is_told_by_its_line(bases: dict[str, Path], tmp
 def test_a_process_that_fails_ends_the_run_with_its_sentence(bases: dict[str, Path], tmp_path: Path) -> None:
     work = work_of(bases, tmp_path, "full", "decoder-only", processes=2)
     lost = replace(work, base=tmp_path / "gone")
-    items, held = work.examples(tmp_path)
-    lost.write(tmp_path, items, held)
+    items, held_names = work.examples(tmp_path)
+    lost.write(tmp_path, items, held_names)
     with pytest.raises(LabError, match="The base in gone cannot be loaded"):
         run(TrainingInputs.read(tmp_path), tmp_path, tmp_path / "out", Told())

@@ -39,7 +39,7 @@ def test_large_models_never_learn_faster(method: str) -> None:
 def test_a_plan_s_own_rate_wins_and_an_empty_one_is_told(lab: LabContext) -> None:
     parts = (DatasetSpec("pairs", ("plain",)),)
     empty = TrainingPlan("llama", parts, training=Training(max_length=64))
-    given = TrainingPlan("llama", parts, training=Training(max_length=64, learning_rate=7e-4))
-    rates = [resolve(lab, plan).learning_rate for plan in (empty, given)]
+    supplied = TrainingPlan("llama", parts, training=Training(max_length=64, learning_rate=7e-4))
+    rates = [resolve(lab, plan).learning_rate for plan in (empty, supplied)]
     assert rates == [2e-3, 7e-4]
     assert estimates.usual_rate(lab, "llama", "instruction", "lora") == 2e-3

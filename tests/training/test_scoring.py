@@ -34,8 +34,8 @@ LABELS = ("yes", "no")
 
 @pytest.fixture(scope="module")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    place = tmp_path_factory.mktemp("bases")
-    return {kind: tiny(place / kind, kind) for kind in ("llama", "gpt2", "t5")}
+    folder = tmp_path_factory.mktemp("bases")
+    return {kind: tiny(folder / kind, kind) for kind in ("llama", "gpt2", "t5")}
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "t5"])
@@ -44,19 +44,19 @@ def test_completions_of_a_batch_are_those_of_transformers(bases: dict[str, Path]
     module, tokenizer = load_module(bases[kind], architecture).eval(), load_tokenizer(bases[kind])
     prompts = [list(tokenizer(text.prompt)["input_ids"]) for text in TEXTS[:7]] + [list(range(5, 30))]
     ends = ends_of(module, tokenizer)
-    found = greedy(module, prompts, [1] if kind == "t5" else [], [12] * 7 + [5], ends)
-    for prompt, room, own in zip(prompts, [12] * 7 + [5], found, strict=True):
+    result = greedy(module, prompts, [1] if kind == "t5" else [], [12] * 7 + [5], ends)
+    for prompt, room, own_result in zip(prompts, [12] * 7 + [5], result, strict=True):
         ids = torch.tensor([prompt])
         out = module.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=room, do_sample=False, use_cache=True
         )[0].tolist()[1 if kind == "t5" else len(prompt) :]
-        assert own == [token for token in out if token not in ends]
+        assert own_result == [token for token in out if token not in ends]
 
 
 def labelled(count: int) -> list[TextExample]:
     """Whether a colour is named: something that a tiny model learns."""
-    words = [(a, b) for a in WORDS[:3] for b in WORDS[3:]]
-    texts = [TextExample(f"{a} {b}:", f" {LABELS[WORDS.index(a) % 2]}", row=n) for n, (a, b) in enumerate(words)]
+    arguments = [(a, b) for a in WORDS[:3] for b in WORDS[3:]]
+    texts = [TextExample(f"{a} {b}:", f" {LABELS[WORDS.index(a) % 2]}", row=n) for n, (a, b) in enumerate(arguments)]
     return texts[:count]
 
 
@@ -68,21 +68,21 @@ def learned(bases: dict[str, Path], folder: Path, rate: float, steps: int = 60) 
     tokenizer = load_tokenizer(bases["llama"])
     items = encoded(labelled(36), tokenizer, "decoder-only", training)
     scored = rows_for(items[:12], 50, 0)
-    made = TrainingInputs(
+    inputs = TrainingInputs(
         plan, bases["llama"], "base", "decoder-only", steps, "cpu", scored=scored, metric=metric_for(items)
     )
-    made.write(folder, [items[12:]], items[:12])
-    told = Told()
-    return train(TrainingInputs.read(folder), folder, folder / "out", told), told
+    inputs.write(folder, [items[12:]], items[:12])
+    reporter = Told()
+    return train(TrainingInputs.read(folder), folder, folder / "out", reporter), reporter
 
 
 def test_a_run_on_labels_is_scored_by_exact_match_and_compared_with_its_base(
     bases: dict[str, Path], tmp_path: Path
 ) -> None:
-    outcome, told = learned(bases, tmp_path, 5e-3)
-    assert [step for step, _ in told.metrics["validation exact match"]] == [0, 60]
-    assert set(told.metrics) >= {"validation loss", "validation token accuracy"}
-    assert "validation accuracy" not in told.metrics
+    outcome, report = learned(bases, tmp_path, 5e-3)
+    assert [step for step, _ in report.metrics["validation exact match"]] == [0, 60]
+    assert set(report.metrics) >= {"validation loss", "validation token accuracy"}
+    assert "validation accuracy" not in report.metrics
     assert outcome["base"]["words"] == (
         f"The base has {outcome['base']['value']:.3f} exact match, 95 % interval {outcome['base']['low']:.3f} to "
         f"{outcome['base']['high']:.3f}, n = 12."
@@ -121,8 +121,8 @@ def test_equal_completions_are_told_where_different_ones_are_wanted() -> None:
 
 
 def test_the_metric_follows_from_what_is_to_be_written() -> None:
-    assert metric_for([EncodedExample([1], [place % 3, 0]) for place in range(30)]) == "exact_match"
-    assert metric_for([EncodedExample([1], [place, 0]) for place in range(30)]) == "rouge"
+    assert metric_for([EncodedExample([1], [index % 3, 0]) for index in range(30)]) == "exact_match"
+    assert metric_for([EncodedExample([1], [index, 0]) for index in range(30)]) == "rouge"
 
 
 def test_rows_are_drawn_with_the_seed_and_fewer_where_completions_are_long() -> None:
@@ -139,10 +139,14 @@ def test_a_run_that_goes_on_is_compared_with_the_base_of_its_beginning(bases: di
     training = Training(max_length=32)
     plan = TrainingPlan("base", (DatasetSpec("texts@1"),), training=training)
     items = encoded(TEXTS[:6], tokenizer, "decoder-only", training)
-    held = validation_dataset(items, OBJECTIVES.get("instruction"), context_for(tokenizer, "decoder-only", training))
+    validation_set = validation_dataset(
+        items, OBJECTIVES.get("instruction"), context_for(tokenizer, "decoder-only", training)
+    )
     work = TrainingInputs(plan, bases["llama"], "base", "decoder-only", 4, "cpu", scored=(0, 1, 2), metric="rouge")
-    CompletionScorer(work, held, tmp_path, Told()).score(module, tokenizer, 0, reports=True)
-    told = Told()
-    CompletionScorer(replace(work), held, tmp_path, told).score(module, tokenizer, 3, reports=True)
-    assert told.records[0]["score"]["words"].startswith("No difference between step 3 and the base can be told: +0.0")
+    CompletionScorer(work, validation_set, tmp_path, Told()).score(module, tokenizer, 0, reports=True)
+    reporter = Told()
+    CompletionScorer(replace(work), validation_set, tmp_path, reporter).score(module, tokenizer, 3, reports=True)
+    assert reporter.records[0]["score"]["words"].startswith(
+        "No difference between step 3 and the base can be told: +0.0"
+    )
     assert (tmp_path / FILE).is_file()

@@ -35,13 +35,13 @@ LORA = TrainingPlan("t5", (PAIRS,), method="lora", training=TRAINING)
 GREEDY = Sampling(greedy=True, max_new_tokens=6)
 
 
-def test_a_run_becomes_a_model_that_knows_everything_it_came_from(lab: LabContext, done: Done) -> None:
-    begun = training.start(lab, LORA, name="taught", title="First", tags=["small", " small "])
+def test_a_run_becomes_a_model_that_knows_everything_it_came_from(lab: LabContext, finish_job: Done) -> None:
+    started_run = training.start(lab, LORA, name="taught", title="First", tags=["small", " small "])
     assert models.show(lab, "taught").status == "training"
     with pytest.raises(LabError, match="taught is training"):
         models.load(lab, "taught")
-    done(begun.job_id)
-    view = training.show(lab, begun.run_id)
+    finish_job(started_run.job_id)
+    view = training.show(lab, started_run.run_id)
     assert (view.status, view.model, view.title) == ("finished", "taught", "First")
     roles = {role: name for role, name, _ in view.inputs}
     assert roles == {
@@ -51,26 +51,26 @@ def test_a_run_becomes_a_model_that_knows_everything_it_came_from(lab: LabContex
     assert view.plan.data[0].dataset == "pairs@1"
     assert view.outcome["steps"] == 4
     assert view.outcome["foreseen"] > 0
-    made = models.show(lab, "taught")
-    assert (made.status, made.card.source.base, made.made_by_run) == ("ready", "t5", begun.run_id)
+    model = models.show(lab, "taught")
+    assert (model.status, model.card.source.base, model.made_by_run) == ("ready", "t5", started_run.run_id)
     run = generation.generate(lab, "taught", Prompt("red and two", mode="text-to-text"), GREEDY)
     assert run.status == "finished"
-    steps = {one["step"] for one in training.samples(lab, begun.run_id)}
+    steps = {sample["step"] for sample in training.samples(lab, started_run.run_id)}
     assert steps == {0, 2, 4}
     assert set(training.curves(lab, view)) >= {"training loss", "validation loss", "learning rate", "gradient norm"}
-    assert made.card.path is not None
-    card = (made.card.path / "README.md").read_text()
+    assert model.card.path is not None
+    card = (model.card.path / "README.md").read_text()
     assert "pairs@1" in card
     assert "Hu et al., 2022" in card
-    with zipfile.ZipFile(training.export_file(lab, begun.run_id)) as kept:
-        assert any(name.endswith("adapter_model.safetensors") for name in kept.namelist())
+    with zipfile.ZipFile(training.export_file(lab, started_run.run_id)) as archive:
+        assert any(name.endswith("adapter_model.safetensors") for name in archive.namelist())
 
 
-def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: LabContext, done: Done) -> None:
-    begun = training.start(lab, LORA, name="for merging")
-    done(begun.job_id)
-    made = training.merge(lab, "for merging", "merged")
-    done(made.job_id)
+def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: LabContext, finish_job: Done) -> None:
+    started_run = training.start(lab, LORA, name="for merging")
+    finish_job(started_run.job_id)
+    merged = training.merge(lab, "for merging", "merged")
+    finish_job(merged.job_id)
     view = models.show(lab, "merged")
     assert (view.status, view.card.source.backend) == ("ready", "local")
     texts = [
@@ -83,11 +83,11 @@ def test_an_adapter_is_merged_into_a_model_that_says_the_same(lab: LabContext, d
 
 
 def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
-    lab: LabContext, done: Done, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, finish_job: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from genai_lab.training.trainers.tokens import TokenTrainer as Loop
 
-    begun = training.start(lab, replace(LORA, method="full"), name="ended")
+    started_run = training.start(lab, replace(LORA, method="full"), name="ended")
     sound = Loop.training_step
 
     def ending(self: Any, *values: Any) -> Any:
@@ -97,17 +97,17 @@ def test_a_run_that_was_ended_can_be_kept_from_its_best_checkpoint_or_go_on(
 
     monkeypatch.setattr(Loop, "training_step", ending)
     with pytest.raises(LabError, match="ended here"):
-        done(begun.job_id)
+        finish_job(started_run.job_id)
     assert models.show(lab, "ended").status == "failed"
-    done(training.keep(lab, begun.run_id))
+    finish_job(training.keep(lab, started_run.run_id))
     assert models.show(lab, "ended").status == "ready"
-    outcome = training.show(lab, begun.run_id).outcome
+    outcome = training.show(lab, started_run.run_id).outcome
     assert (outcome["step"], outcome["best_step"], outcome["steps"]) == (2, 2, 2)
     assert outcome["best_loss"] > 0
     assert outcome["bytes"] > 0
     assert outcome["rows"] > 0
     with pytest.raises(LabError, match="has made ended already"):
-        training.resume(lab, begun.run_id)
+        training.resume(lab, started_run.run_id)
 
 
 def test_two_launches_at_once_make_two_models(lab: LabContext) -> None:
@@ -115,8 +115,8 @@ def test_two_launches_at_once_make_two_models(lab: LabContext) -> None:
     assert first.model != second.model
     with pytest.raises(DuplicateName):
         training.start(lab, LORA, name=first.model)
-    for one in (first, second):
-        training.cancel(lab, one.run_id)
+    for item in (first, second):
+        training.cancel(lab, item.run_id)
 
 
 def test_launches_without_a_name_at_the_same_moment_all_begin(lab: LabContext) -> None:
@@ -124,49 +124,49 @@ def test_launches_without_a_name_at_the_same_moment_all_begin(lab: LabContext) -
 
     ready = training.check(lab, LORA)
     with ThreadPoolExecutor(4) as pool:
-        begun = list(pool.map(lambda _: training.start(lab, ready), range(4)))
-    assert len({one.model for one in begun}) == 4
-    for one in begun:
-        training.cancel(lab, one.run_id)
+        started_run = list(pool.map(lambda _: training.start(lab, ready), range(4)))
+    assert len({item.model for item in started_run}) == 4
+    for entry in started_run:
+        training.cancel(lab, entry.run_id)
 
 
 @pytest.mark.parametrize(
-    ("kind", "words"), [("PROMPT_TUNING", "a soft prompt is read before"), ("HOULSBY", "layers of their own")]
+    ("kind", "message"), [("PROMPT_TUNING", "a soft prompt is read before"), ("HOULSBY", "layers of their own")]
 )
 def test_an_adapter_that_no_weight_can_take_in_is_not_merged(
-    lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, words: str
+    lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, message: str
 ) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"peft_type": kind}))
     base = models.show(lab, "t5")
     card = replace(base.card, name="soft", path=tmp_path, source=Source("adapter", str(tmp_path), base="t5"))
-    shown = models.show
+    displayed = models.show
     monkeypatch.setattr(
-        models, "show", lambda lab, name: replace(base, card=card) if name == "soft" else shown(lab, name)
+        models, "show", lambda lab, name: replace(base, card=card) if name == "soft" else displayed(lab, name)
     )
     before = len(models.catalogue(lab))
-    with pytest.raises(LabError, match=f"soft cannot be merged into t5: .*{words}"):
+    with pytest.raises(LabError, match=f"soft cannot be merged into t5: .*{message}"):
         training.merge(lab, "soft")
     assert len(models.catalogue(lab)) == before
 
 
 def test_the_command_says_all_that_the_form_says(lab: LabContext) -> None:
     line = plan_diff.command(lab, "plan.yaml", "a b", "Title's", ["one", " "], [7])
-    words = shlex.split(line)
+    arguments = shlex.split(line)
     home = str(lab.config.home)
-    assert words[:4] == ["python", "-m", "genai_lab", "train"]
-    options = parser().parse_args(words[3:])
+    assert arguments[:4] == ["python", "-m", "genai_lab", "train"]
+    options = parser().parse_args(arguments[3:])
     assert (str(options.home), options.name, options.title) == (home, "a b", "Title's")
     assert (options.tag, options.gate, options.wait) == (["one"], [7], True)
 
 
 def test_runs_are_named_tagged_and_told_apart(lab: LabContext) -> None:
-    begun = [training.start(lab, replace(LORA, method=name)) for name in ("lora", "ia3")]
-    view = training.rename(lab, begun[0].run_id, "A better title", ["one", "two", "one", ""])
+    started_run = [training.start(lab, replace(LORA, method=name)) for name in ("lora", "ia3")]
+    view = training.rename(lab, started_run[0].run_id, "A better title", ["one", "two", "one", ""])
     assert (view.title, view.tags) == ("A better title", ("one", "two"))
-    found = plan_diff.differences([training.show(lab, one.run_id) for one in begun])
-    assert found == [("method", ["lora", "ia3"])]
-    for one in begun:
-        training.cancel(lab, one.run_id)
+    differences = plan_diff.differences([training.show(lab, item.run_id) for item in started_run])
+    assert differences == [("method", ["lora", "ia3"])]
+    for entry in started_run:
+        training.cancel(lab, entry.run_id)
 
 
 def test_a_plan_survives_yaml() -> None:
@@ -205,8 +205,8 @@ def test_a_plan_file_with_the_names_of_before_still_opens() -> None:
 
 
 def test_a_run_that_was_stored_with_the_names_of_before_still_opens(lab: LabContext) -> None:
-    begun = training.start(lab, LORA, name="of before")
-    training.cancel(lab, begun.run_id)
+    started_run = training.start(lab, LORA, name="of before")
+    training.cancel(lab, started_run.run_id)
     old = {
         "model": "t5",
         "data": [{"dataset": "pairs@1", "templates": ["plain"], "weight": 1.0}],
@@ -214,12 +214,12 @@ def test_a_run_that_was_stored_with_the_names_of_before_still_opens(lab: LabCont
     }
     old |= {"training": {"steps": 4, "batch": 2, "evaluate_every": 2, "clip": 0.0}}
     with lab.database.session() as session:
-        run = session.get_one(Run, begun.run_id)
+        run = session.get_one(Run, started_run.run_id)
         run.settings = run.settings | {"plan": old}
-    view = training.show(lab, begun.run_id)
+    view = training.show(lab, started_run.run_id)
     assert (view.plan.method, view.method) == ("houlsby", METHODS.get("houlsby").title)
     assert (view.plan.training.per_device_batch_size, view.plan.training.eval_steps) == (2, 2)
-    assert begun.run_id in [one.id for one in training.find(lab)]
+    assert started_run.run_id in [item.id for item in training.find(lab)]
 
 
 def test_a_number_without_a_point_is_a_number() -> None:
@@ -262,8 +262,8 @@ BAD_PLANS: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", BAD_PLANS)
 def test_a_bad_plan_is_one_sentence(case: str) -> None:
-    text, words = BAD_PLANS[case]
-    with pytest.raises(LabError, match=words) as caught:
+    text, message = BAD_PLANS[case]
+    with pytest.raises(LabError, match=message) as caught:
         TrainingPlan.from_yaml(text)
     assert "\n" not in str(caught.value)
 
@@ -311,13 +311,13 @@ BAD_RUNS: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_run_that_cannot_work_is_refused_in_one_sentence(
     lab: LabContext, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more, words = BAD_RUNS[case]
+    options, message = BAD_RUNS[case]
     monkeypatch.setattr(resolution, "cores", lambda: 2)
     if case == "more memory than there is":
         monkeypatch.setattr("genai_lab.services.training.estimates.machine_memory", lambda: 50_000_000)
     before = len(training.find(lab))
-    with pytest.raises(LabError, match=words) as caught:
-        training.start(lab, replace(LORA, **more))
+    with pytest.raises(LabError, match=message) as caught:
+        training.start(lab, replace(LORA, **options))
     assert "\n" not in str(caught.value)
     assert len(training.find(lab)) == before
 
@@ -325,19 +325,19 @@ def test_a_run_that_cannot_work_is_refused_in_one_sentence(
 def test_rows_without_what_is_learned_are_refused_or_counted(lab: LabContext) -> None:
     from genai_lab.services import datasets
 
-    def keep(made: list[dict[str, str]], name: str, **roles: list[str]) -> None:
-        datasets.import_rows(lab, made, name, {"kind": "test"}, mapping=roles, split=SplitPlan(only="train"))
+    def keep(result: list[dict[str, str]], name: str, **roles: list[str]) -> None:
+        datasets.import_rows(lab, result, name, {"kind": "test"}, mapping=roles, split=SplitPlan(only="train"))
 
     rows = [{"ask": f"row {n}", "answer": "" if n % 2 else "x"} for n in range(20)]
     both = {"input": ["ask"], "reference": ["answer"]}
     keep(rows, "half empty", **both)
     plan = replace(LORA, data=(DatasetSpec("half empty", ("plain",)),), split="train")
     resolved = resolve(lab, plan)
-    made = preparation.prepare(resolved, load_tokenizer(resolved.folder))
-    assert made.left_out > 0
-    assert 0 < len(made.left_rows) <= 5
-    assert all(number % 2 == 0 for number in made.left_rows)  # counted from 1, every second row has no answer
-    assert made.rows + len(made.validation) <= 20
+    result = preparation.prepare(resolved, load_tokenizer(resolved.folder))
+    assert result.left_out > 0
+    assert 0 < len(result.left_rows) <= 5
+    assert all(number % 2 == 0 for number in result.left_rows)  # counted from 1, every second row has no answer
+    assert result.rows + len(result.validation) <= 20
     keep([{"ask": "a", "answer": ""} for _ in range(9)], "empty", **both)
     with pytest.raises(LabError, match=r"None of the .* rows of empty@1 has anything to learn"):
         training.start(lab, replace(plan, data=(DatasetSpec("empty", ("plain",)),)))
@@ -347,8 +347,8 @@ def test_rows_without_what_is_learned_are_refused_or_counted(lab: LabContext) ->
     keep(rows, "asked only", input=["ask"])
     with pytest.raises(LabError, match="no column for the role reference"):
         training.start(lab, replace(plan, data=(DatasetSpec("asked only", ("plain",)),)))
-    one = [{"ask": f"row {n}", "kind": "same"} for n in range(9)]
-    keep(one, "one class", input=["ask"], label=["kind"])
+    item = [{"ask": f"row {n}", "kind": "same"} for n in range(9)]
+    keep(item, "one class", input=["ask"], label=["kind"])
     with pytest.raises(LabError, match="All rows have one class"):
         training.start(
             lab, TrainingPlan("roberta", (DatasetSpec("one class"),), "classification", "full", training=TRAINING)
@@ -363,10 +363,10 @@ def test_a_base_that_was_archived_or_is_gone_is_told(lab: LabContext) -> None:
 
 
 def test_the_first_batch_shows_what_is_learned(lab: LabContext) -> None:
-    shown = batch_preview.first_batch(lab, LORA)
-    assert len(shown.rows) == 4
-    assert all({kind for _, kind in row.target} == {"trained"} for row in shown.rows)
-    assert all({kind for _, kind in row.tokens} <= {"read", "padded"} for row in shown.rows)
+    preview = batch_preview.first_batch(lab, LORA)
+    assert len(preview.rows) == 4
+    assert all({kind for _, kind in row.target} == {"trained"} for row in preview.rows)
+    assert all({kind for _, kind in row.tokens} <= {"read", "padded"} for row in preview.rows)
     line = batch_preview.first_batch(lab, replace(LORA, model="llama"))
     learned = ["".join(text for text, kind in row.tokens if kind == "trained") for row in line.rows]
     assert [text.replace(" ", "") for text in learned] == [row.label.replace(" ", "") for row in line.rows]

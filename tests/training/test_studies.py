@@ -44,17 +44,17 @@ def test_a_sweep_changes_what_it_names_and_nothing_else(lab: LabContext) -> None
         training.cancel(lab, run.id)
     with pytest.raises(LabError, match=r"must be one such as training.learning_rate"):
         studies.sweep(lab, LORA, {"training.colour": [1]})
-    drawn = studies.show(lab, studies.sweep(lab, LORA, {"training.seed": list(range(9))}, draws=2))
-    assert len(drawn.runs) == 2
-    for run in drawn.runs:
+    sampled = studies.show(lab, studies.sweep(lab, LORA, {"training.seed": list(range(9))}, draws=2))
+    assert len(sampled.runs) == 2
+    for run in sampled.runs:
         training.cancel(lab, run.id)
 
 
 def test_a_sweep_is_counted_and_drawn_without_making_it_whole(lab: LabContext) -> None:
     values = {f"method_settings.s{n}": list(range(100)) for n in range(12)}
-    drawn = studies.combinations(values, 5, seed=1)
-    assert len({repr(one) for one in drawn}) == 5
-    assert all(list(one) == list(values) for one in drawn)
+    sampled = studies.combinations(values, 5, seed=1)
+    assert len({repr(item) for item in sampled}) == 5
+    assert all(list(item) == list(values) for item in sampled)
     assert studies.combinations({"a": [1, 2], "b": ["x", "y"]}, 0, 0)[1] == {"a": 1, "b": "y"}
     with pytest.raises(LabError, match="The sweep has 1,000,000,000,000,000,000,000,000 runs; at most 24"):
         studies.sweep(lab, LORA, values)
@@ -87,9 +87,9 @@ def test_a_study_that_cannot_work_as_a_whole_begins_nothing(
     if case == "a run too large":
         sizes = iter([10**12])
         monkeypatch.setattr(estimates, "machine_memory", lambda: next(sizes, 1000))
-    begin, words = REFUSED[case]
+    begin, message = REFUSED[case]
     before = jobs.find(lab)[1], len(training.find(lab)), studies.find(lab)
-    with pytest.raises(LabError, match=words) as caught:
+    with pytest.raises(LabError, match=message) as caught:
         begin(lab)
     assert "\n" not in str(caught.value)
     assert (jobs.find(lab)[1], len(training.find(lab)), studies.find(lab)) == before
@@ -101,13 +101,13 @@ def test_what_a_study_has_queued_is_cancelled_where_it_cannot_go_on(
     def full(*_: Any, **__: Any) -> None:
         raise LabError("the disk is full")
 
-    known, before = {one.id for one in jobs.find(lab)[0]}, studies.find(lab)
+    existing, before = {job.id for job in jobs.find(lab)[0]}, studies.find(lab)
     monkeypatch.setattr(evaluation, "run_models", full)
     with pytest.raises(LabError, match="the disk is full"):
         studies.bake_off(lab, LORA, ["lora"], Held(rows=12, max_new_tokens=6))
-    fresh = [one for one in jobs.find(lab)[0] if one.id not in known]
+    fresh = [job for job in jobs.find(lab)[0] if job.id not in existing]
     assert len(fresh) == 1
-    assert all(one.message == "Cancelling" for one in fresh)
+    assert all(item.message == "Cancelling" for item in fresh)
     assert studies.find(lab) == before
 
 
@@ -115,7 +115,7 @@ def queued(lab: LabContext) -> list[int]:
     return sorted(view.id for view in jobs.find(lab, status="queued")[0])
 
 
-def test_a_bake_off_measures_every_method_on_the_same_rows(lab: LabContext, done: Done) -> None:
+def test_a_bake_off_measures_every_method_on_the_same_rows(lab: LabContext, finish_job: Done) -> None:
     for job in queued(lab):
         jobs.cancel(lab, job)
     before = set(queued(lab))
@@ -124,7 +124,7 @@ def test_a_bake_off_measures_every_method_on_the_same_rows(lab: LabContext, done
     waiting = jobs.show(lab, mine[2])
     assert waiting.after == mine[:2]
     for job in mine:
-        done(job)
+        finish_job(job)
     view = studies.show(lab, study)
     lines = study_results.lines(lab, view)
     assert lines[0].model == "t5"
@@ -135,7 +135,7 @@ def test_a_bake_off_measures_every_method_on_the_same_rows(lab: LabContext, done
     assert evaluation.show(lab, view.evaluations["held out"]).status == "finished"
 
 
-def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: LabContext, done: Done) -> None:
+def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: LabContext, finish_job: Done) -> None:
     from genai_lab.services import matrix
     from genai_lab.services.evaluation import MetricSpec
 
@@ -144,20 +144,20 @@ def test_what_was_forgotten_and_a_gate_are_evaluations_that_run_again(lab: LabCo
     choices = (MetricSpec("rouge", {"lsum": False}),)
     plan = matrix.MatrixPlan("pairs", ("t5",), ("plain",), samplings=(GREEDY,), rows=10, metrics=choices)
     cells = matrix.start(lab, plan)
-    done(cells.job_id)
+    finish_job(cells.job_id)
     saved = evaluation.start(lab, cells.cells, choices)
-    done(saved.job_id)
-    begun = training.start(lab, LORA, name="gated")
+    finish_job(saved.job_id)
+    started_run = training.start(lab, LORA, name="gated")
     study = studies.gate(lab, [saved.run_id], "t5", "gated")
     with pytest.raises(LabError, match="has no system of llama"):
         studies.gate(lab, [saved.run_id], "llama", "gated")
-    for job in [begun.job_id, *(job for job in queued(lab) if job > begun.job_id)]:
-        done(job)
-    found = study_results.changes(lab, studies.show(lab, study))
-    assert [one.figure for one in found] == ["ROUGE-1 F1", "ROUGE-2 F1", "ROUGE-L F1"]
-    assert [one.main for one in found] == [False, False, True]
-    assert all(one.compared is not None and one.compared.comparison.n == 10 for one in found)
-    assert all(one.before is not None for one in found)
+    for job in [started_run.job_id, *(job for job in queued(lab) if job > started_run.job_id)]:
+        finish_job(job)
+    changes = study_results.changes(lab, studies.show(lab, study))
+    assert [item.figure for item in changes] == ["ROUGE-1 F1", "ROUGE-2 F1", "ROUGE-L F1"]
+    assert [item.main for item in changes] == [False, False, True]
+    assert all(item.compared is not None and item.compared.comparison.n == 10 for item in changes)
+    assert all(item.before is not None for item in changes)
 
 
 def change(suite: str, model: str, figure: str = "ROUGE-L", main: bool = True, verdict: str = "worse") -> Any:
@@ -165,17 +165,17 @@ def change(suite: str, model: str, figure: str = "ROUGE-L", main: bool = True, v
     from genai_lab.evaluation.statistics import Comparison
     from genai_lab.services.evaluation.comparing import BaselineComparison
 
-    found = BaselineComparison(1, model, Comparison(-0.2, -0.3, -0.1, 0.01, 0.01, 1.0, 10, None), 0.01, verdict)
-    return study_results.Change(suite, model, figure, main, 0.5, 0.3, found, -0.2, 0.01, verdict)
+    result = BaselineComparison(1, model, Comparison(-0.2, -0.3, -0.1, 0.01, 0.01, 1.0, 10, None), 0.01, verdict)
+    return study_results.Change(suite, model, figure, main, 0.5, 0.3, result, -0.2, 0.01, verdict)
 
 
 def test_what_got_worse_is_named_figure_by_figure() -> None:
-    found = [change("qa", "tuned"), change("qa", "tuned", "ROUGE-1", False, "better"), change("chat", "tuned", "BLEU")]
-    words = study_results.got_worse(found, "suites")
-    assert words == "2 of 3 figures of 2 suites got worse: ROUGE-L of tuned on qa, BLEU of tuned on chat."
-    kept = [replace(one, verdict="no difference told") for one in found]
-    assert study_results.got_worse(kept, "suites").startswith("Nothing got worse")
-    assert "Nothing measured yet" in study_results.got_worse([replace(found[0], compared=None)], "suites")
+    result = [change("qa", "tuned"), change("qa", "tuned", "ROUGE-1", False, "better"), change("chat", "tuned", "BLEU")]
+    message = study_results.got_worse(result, "suites")
+    assert message == "2 of 3 figures of 2 suites got worse: ROUGE-L of tuned on qa, BLEU of tuned on chat."
+    stored = [replace(item, verdict="no difference told") for item in result]
+    assert study_results.got_worse(stored, "suites").startswith("Nothing got worse")
+    assert "Nothing measured yet" in study_results.got_worse([replace(result[0], compared=None)], "suites")
 
 
 def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_were_tuned(
@@ -185,28 +185,28 @@ def test_what_was_forgotten_is_a_matrix_of_suites_by_models_grouped_by_how_they_
 
     kinds = {"small": "PEFT", "many": "multi-task", "one": "single-task"}
     monkeypatch.setattr(study_results, "tuned_how", lambda lab, name: kinds[name])
-    found = [change("qa", "small"), change("qa", "many"), change("qa", "one"), change("chat", "one")]
-    made = study_results.find_forgotten(lab, [*found, change("qa", "one", "ROUGE-1", main=False)])
-    assert made.columns == (("single-task", "one"), ("multi-task", "many"), ("PEFT", "small"))
-    assert [(suite, [one and one.model for one in row]) for suite, _, row in made.rows] == [
+    result = [change("qa", "small"), change("qa", "many"), change("qa", "one"), change("chat", "one")]
+    matrix_of_changes = study_results.find_forgotten(lab, [*result, change("qa", "one", "ROUGE-1", main=False)])
+    assert matrix_of_changes.columns == (("single-task", "one"), ("multi-task", "many"), ("PEFT", "small"))
+    assert [(suite, [item and item.model for item in row]) for suite, _, row in matrix_of_changes.rows] == [
         ("qa", ["one", "many", "small"]), ("chat", ["one", None, None]),
     ]  # fmt: skip
-    drawn = study_tables._matrix(made)
-    assert drawn.count('class="change fell"') == 4
-    assert "<b>-0.200</b> <small>(-0.300 to -0.100)</small>" in drawn
+    chart = study_tables._matrix(matrix_of_changes)
+    assert chart.count('class="change fell"') == 4
+    assert "<b>-0.200</b> <small>(-0.300 to -0.100)</small>" in chart
 
 
 def test_a_model_is_known_by_how_it_was_tuned(lab: LabContext) -> None:
     several = replace(LORA, method="full", data=(PAIRS, PAIRS))
-    begun = [training.start(lab, one) for one in (LORA, replace(LORA, method="full"), several)]
-    assert [study_results.tuned_how(lab, one.model) for one in begun] == ["PEFT", "single-task", "multi-task"]
+    started_run = [training.start(lab, item) for item in (LORA, replace(LORA, method="full"), several)]
+    assert [study_results.tuned_how(lab, item.model) for item in started_run] == ["PEFT", "single-task", "multi-task"]
     assert study_results.tuned_how(lab, "t5") == "other"
-    for one in begun:
-        training.cancel(lab, one.run_id)
+    for entry in started_run:
+        training.cancel(lab, entry.run_id)
 
 
 def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
-    lab: LabContext, done: Done, monkeypatch: pytest.MonkeyPatch
+    lab: LabContext, finish_job: Done, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from genai_lab.services.evaluation import MetricSpec, suites
 
@@ -216,21 +216,21 @@ def test_forgetting_runs_a_suite_behind_the_runs_that_make_its_models(
     metrics = (MetricSpec("token_f1"), MetricSpec("length_ratio"))
     small = suites.Suite("small", "", {"name": "pairs", "rows": 6}, "plain", metrics, {}, GREEDY)
     monkeypatch.setattr(suites, "show", lambda name: small)
-    begun = training.start(lab, LORA, name="forgetful")
+    started_run = training.start(lab, LORA, name="forgetful")
     study = studies.forgetting(lab, "t5", ["forgetful"], ["small"])
     mine = [job for job in queued(lab) if job not in before]
-    assert jobs.show(lab, mine[1]).after == [begun.job_id]
+    assert jobs.show(lab, mine[1]).after == [started_run.job_id]
     [waiting] = study_results.changes(lab, studies.show(lab, study))
     assert (waiting.compared, waiting.verdict) == (None, "running")
     for job in mine:
-        done(job)
+        finish_job(job)
     [measured] = study_results.changes(lab, studies.show(lab, study))
     assert (measured.figure, measured.main) == ("token F1", True)
     assert measured.compared is not None
     assert study_results.find_forgotten(lab, [measured]).columns == (("PEFT", "forgetful"),)
 
 
-def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Done) -> None:
+def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, finish_job: Done) -> None:
     from pages.finetune import charts
 
     for job in queued(lab):
@@ -238,13 +238,13 @@ def test_shots_are_set_against_tuning_with_their_costs(lab: LabContext, done: Do
     before = set(queued(lab))
     study = studies.shots_against_tuning(lab, LORA, [0, 2], ["lora"], Held(rows=6, max_new_tokens=4))
     for job in [job for job in queued(lab) if job not in before]:
-        done(job)
+        finish_job(job)
     lines = study_results.lines(lab, studies.show(lab, study))
     assert [(line.model == "t5", bool(line.run)) for line in lines] == [(True, False), (True, False), (False, True)]
     tokens = [line.prompt_tokens or 0 for line in lines]
     assert tokens[1] > 2 * tokens[0]
-    drawn = charts.scores(lines, "rouge", costs=True)
-    assert [list(one.x) for one in drawn.data][1:] == [tokens, [line.seconds for line in lines]]
+    chart = charts.scores(lines, "rouge", costs=True)
+    assert [list(row.x) for row in chart.data][1:] == [tokens, [line.seconds for line in lines]]
     assert len(charts.scores(lines, "rouge").data) == 1
 
 

@@ -34,20 +34,20 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabContext]
     monkeypatch.setenv("GENAI_LAB_MODEL_ROOTS", str(tmp_path))
     monkeypatch.setenv("GENAI_LAB_DEVICE", "cpu")
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    made = open_new(Config.from_environment())
-    models.add(made, "llama", Source("local", str(tiny(tmp_path / "llama", "llama"))))
-    rows = [{"input": one.prompt, "reference": one.completion} for one in TEXTS]
-    datasets.import_rows(made, rows, "pairs", {"kind": "test"}, split=SplitPlan(only="train"))
+    opened_lab = open_new(Config.from_environment())
+    models.add(opened_lab, "llama", Source("local", str(tiny(tmp_path / "llama", "llama"))))
+    rows = [{"input": item.prompt, "reference": item.completion} for item in TEXTS]
+    datasets.import_rows(opened_lab, rows, "pairs", {"kind": "test"}, split=SplitPlan(only="train"))
     (tmp_path / "plan.yaml").write_text(PLAN)
-    yield made
-    made.close()
+    yield opened_lab
+    opened_lab.close()
 
 
 def killer(lab: LabContext, killed: list[int]) -> None:
     """Kills the worker of job 1 as soon as it has left a checkpoint."""
-    place = jobs.folder(lab, 1)
-    until(lambda: list((place / "out").glob("checkpoint-*/trainer_state.json")))
-    worker = job_files.read(place / job_files.WORKER) or {}
+    folder = jobs.folder(lab, 1)
+    until(lambda: list((folder / "out").glob("checkpoint-*/trainer_state.json")))
+    worker = job_files.read(folder / job_files.WORKER) or {}
     os.kill(worker["pid"], signal.SIGKILL)
     killed.append(worker["pid"])
 
@@ -60,18 +60,18 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_and_the_command_line_tells_
     thread.start()
     code = main(["train", "--config", str(tmp_path / "plan.yaml"), "--name", "made", "--wait", "--json"])
     thread.join()
-    found = json.loads(capsys.readouterr().out)
-    assert (code, found["status"], found["model"]) == (0, "finished", "made")
+    output = json.loads(capsys.readouterr().out)
+    assert (code, output["status"], output["model"]) == (0, "finished", "made")
     assert killed
-    assert jobs.show(lab, found["job"]["id"]).attempt == 2
-    assert found["outcome"]["steps"] == 24
-    assert [step for step, _ in found["curves"]["validation loss"]] == [0, 4, 8, 12, 16, 20, 24]
-    assert len(found["curves"]["training loss"]) == 24
+    assert jobs.show(lab, output["job"]["id"]).attempt == 2
+    assert output["outcome"]["steps"] == 24
+    assert [step for step, _ in output["curves"]["validation loss"]] == [0, 4, 8, 12, 16, 20, 24]
+    assert len(output["curves"]["training loss"]) == 24
     assert models.show(lab, "made").status == "ready"
     code = main(["train", "--config", str(tmp_path / "plan.yaml"), "--name", "made"])
     assert (code, "is there already" in capsys.readouterr().err) == (2, True)
     assert main(["tuning", "list", "--json"]) == 0
-    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == [found["id"]]
+    assert [item["id"] for item in json.loads(capsys.readouterr().out)] == [output["id"]]
 
 
 def test_a_bad_file_or_plan_is_one_sentence_and_code_2(
@@ -80,9 +80,9 @@ def test_a_bad_file_or_plan_is_one_sentence_and_code_2(
     (tmp_path / "bad.yaml").write_text("model: llama\ndata: pairs\ntraining: {learning_rate: 1000.0}\n")
     for name in ("bad.yaml", "gone.yaml"):
         assert main(["train", "--config", str(tmp_path / name)]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("genai_lab: ")
-        assert said.count("\n") == 1
+        message = capsys.readouterr().err
+        assert message.startswith("genai_lab: ")
+        assert message.count("\n") == 1
     (tmp_path / "check.yaml").write_text(PLAN)
     assert main(["train", "--config", str(tmp_path / "check.yaml"), "--check"]) == 0
     assert json.loads(capsys.readouterr().out)["memory"]["peak"] > 0
