@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.context import LabContext
+from genai_lab.errors import LabError
 from genai_lab.services import jobs
 from genai_lab.services.jobs.handlers import HANDLERS
 from storage import jobs as job_queries
@@ -44,6 +45,25 @@ def wait_inline(
         if view.id <= job_id:
             run_job(lab, view)
     return jobs.show(lab, job_id)
+
+
+def run_inline(lab: LabContext, job_id: int) -> jobs.JobView:
+    """The job once it has ended: it and what it depends on run here, other queued jobs stay; a LabError fails it."""
+    view = jobs.show(lab, job_id)
+    if view.depends_on_id is not None and jobs.show(lab, view.depends_on_id).live:
+        run_inline(lab, view.depends_on_id)
+    try:
+        run_job(lab, view)
+    except LabError as problem:
+        with lab.database.session() as session:
+            job_queries.end_job(session, session.get_one(Job, job_id), "failed", "failed", str(problem))
+    return jobs.show(lab, job_id)
+
+
+def cancel_queued(lab: LabContext) -> None:
+    """Cancels what no test has run, which the supervisor of a later test would start in workers."""
+    for view in jobs.find(lab, status="queued", limit=500)[0]:
+        jobs.cancel(lab, view.id)
 
 
 def run_job(lab: LabContext, view: jobs.JobView) -> None:

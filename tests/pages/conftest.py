@@ -1,5 +1,5 @@
 """The lab of the services' tests, for the functions behind the pages."""
 
-from tests.services.conftest import lab, tiny_folder
+from tests.services.conftest import lab, no_queued_jobs, shared_labs, tiny_folder
 
-__all__ = ["lab", "tiny_folder"]
+__all__ = ["lab", "no_queued_jobs", "shared_labs", "tiny_folder"]

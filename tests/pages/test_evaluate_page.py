@@ -13,7 +13,7 @@ from genai_lab.errors import LabError
 from genai_lab.services import datasets, evaluation, jobs
 from pages.evaluate import new, page, results, rows
 from pages.playground import examples, welcome
-from tests.waiting import until_ended
+from tests.inline_jobs import run_inline
 
 
 def request_with(**params: str) -> Any:
@@ -59,7 +59,7 @@ def scored(lab: LabContext, tmp_path_factory: pytest.TempPathFactory) -> int:
     }
     run_id: int = new.run_upload(lab, values)["run_id"]
     [job] = [view for view in jobs.find(lab, kinds=("evaluate",))[0] if view.run_id == run_id]
-    assert until_ended(lab, job.id).status == "finished"
+    assert run_inline(lab, job.id).status == "finished"
     return run_id
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from genai_lab.cli import main
 from genai_lab.context import LabContext
+from tests.inline_jobs import cancel_queued
 from tests.tiny import open_lab, random_model
 
 Call = Callable[..., tuple[int, str, str]]
@@ -37,7 +38,25 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[LabContext]:
+def shared_labs() -> list[LabContext]:
+    """The lab of all tests, once it is open."""
+    return []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_queued_jobs(shared_labs: list[LabContext]) -> Iterator[None]:
+    """What a module has queued and not run does not keep workers busy while the next one waits for its own jobs."""
+    yield
+    for lab_context in shared_labs:
+        cancel_queued(lab_context)
+
+
+@pytest.fixture(scope="session")
+def lab(
+    tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, shared_labs: list[LabContext]
+) -> Iterator[LabContext]:
     lab_context = open_lab(tmp_path_factory.mktemp("home"), tiny=tiny_folder)
+    shared_labs.append(lab_context)
     yield lab_context
+    shared_labs.clear()
     lab_context.close()

@@ -12,6 +12,7 @@ from genai_lab.data import BadRows, SplitPlan, guarded, hub
 from genai_lab.data.hub import HubDataset
 from genai_lab.errors import LabError
 from genai_lab.services import datasets
+from tests.inline_jobs import run_inline
 from tests.services.conftest import Call
 from tests.waiting import until_ended
 
@@ -235,7 +236,7 @@ def test_an_import_and_a_profile_run_as_jobs(lab: LabContext, tmp_path: Path) ->
         "left_out_count": 0,
     }
     assert not list((lab.config.home / "incoming").glob("*a.jsonl"))
-    ended_job = until_ended(lab, datasets.start_profile(lab, view.id, "tiny"))
+    ended_job = run_inline(lab, datasets.start_profile(lab, view.id, "tiny"))
     assert ended_job.status == "finished", ended_job.error
     assert datasets.show(lab, view.id).profile["lengths"]["tiny"]["text"]["of"] == 3000  # type: ignore[index]
 
@@ -246,7 +247,7 @@ def test_a_job_stuck_at_bad_rows_goes_on_without_them_or_stops(lab: LabContext, 
     order = datasets.file_order(path, "stuck")
     with pytest.raises(BadRows, match="Row 2"):
         datasets.make(lab, order)
-    ended = until_ended(lab, datasets.start(lab, order))
+    ended = run_inline(lab, datasets.start(lab, order))
     assert (ended.status, ended.exit_reason) == ("failed", "failed")
     assert "Row 2" in (ended.error or "")
     stuck_import = datasets.stuck(lab)
@@ -257,11 +258,11 @@ def test_a_job_stuck_at_bad_rows_goes_on_without_them_or_stops(lab: LabContext, 
         1,
         2,
     )
-    ended_job = until_ended(lab, datasets.without_bad(lab, stuck_import.job_id))
+    ended_job = run_inline(lab, datasets.without_bad(lab, stuck_import.job_id))
     assert ended_job.result is not None
     assert (ended_job.result["rows"], ended_job.result["left_out_count"]) == (2, 1)
     assert datasets.stuck(lab) is None
-    failed = until_ended(lab, datasets.start(lab, order))
+    failed = run_inline(lab, datasets.start(lab, order))
     datasets.give_up(lab, failed.id)
     assert datasets.stuck(lab) is None
     assert not list((lab.config.home / "incoming").glob("*-a.jsonl"))

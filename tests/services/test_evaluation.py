@@ -15,8 +15,8 @@ from genai_lab.metrics import METRICS
 from genai_lab.services import datasets, evaluation
 from genai_lab.services.evaluation import EvaluationView, MetricSpec, reading, report, suites, uploads
 from genai_lab.services.evaluation.comparing import compare
+from tests.inline_jobs import run_inline
 from tests.tiny import open_new
-from tests.waiting import until_ended
 
 ROWS = 60
 ATTACK = "<script>alert(1)</script>"
@@ -41,7 +41,7 @@ def evaluated(lab: LabContext, tmp_path_factory: pytest.TempPathFactory) -> Eval
             )
     ids = uploads.systems(lab, file, ["fair", "good", "bad"], ["answer"], "question")
     started = evaluation.start(lab, ids, [MetricSpec("exact_match"), MetricSpec("bleu")], title="three")
-    assert until_ended(lab, started.job_id).status == "finished"
+    assert run_inline(lab, started.job_id).status == "finished"
     return evaluation.show(lab, started.run_id)
 
 

@@ -83,6 +83,7 @@ def worked(lab: LabContext, started_matrix: matrix.StartedMatrix, earlier: list[
         job.result = result
         MatrixHandler().complete(session, job, result)
         job_queries.end_run(session, started_matrix.run_id, "finished", None)
+        job_queries.end_job(session, job, "finished", "finished", None, None, result)
     return report
 
 

@@ -20,8 +20,8 @@ from genai_lab.services.matrix import estimating, reading
 from genai_lab.services.predictions import SystemView
 from genai_lab.services.training import studies
 from storage import evaluation as queries
+from tests.inline_jobs import run_inline
 from tests.services.test_matrix import worked
-from tests.waiting import until_ended
 
 ROWS, K = 6, 4
 WARM = Sampling(temperature=1.0, max_new_tokens=4)
@@ -166,7 +166,7 @@ def uploaded(lab: LabContext, tmp_path_factory: pytest.TempPathFactory) -> Evalu
     ids = uploads.systems(lab, file, ["poor", "fair"], ["answer"], "question")
     choices = [MetricSpec("exact_match"), MetricSpec("pass_at_k"), MetricSpec("self_consistency"), MetricSpec("bleu")]
     started = evaluation.start(lab, ids, choices, title="uploaded")
-    assert until_ended(lab, started.job_id).status == "finished"
+    assert run_inline(lab, started.job_id).status == "finished"
     return evaluation.show(lab, started.run_id)
 
 
@@ -207,7 +207,7 @@ def test_rows_of_an_upload_count_where_some_have_fewer_completions(settings: dic
 def test_a_gate_asks_for_as_many_completions(lab: LabContext, several: matrix.MatrixView) -> None:
     [cell] = several.cells
     started = evaluation.start(lab, [cell.system.id], [MetricSpec("exact_match")])
-    assert until_ended(lab, started.job_id).status == "finished"
+    assert run_inline(lab, started.job_id).status == "finished"
     _, again = studies._again(lab, started.run_id, "tiny", "tuned")
     assert (again.models, again.num_return_sequences) == (("tuned",), K)
 

@@ -49,6 +49,19 @@ SHOW: dict[str, Callable[[LabContext, int], Any]] = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_home(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def changing_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
+    """Another lab of the same rows, for tests that add some."""
+    opened = bootstrap.open_lab(Config(home=write_home(tmp_path_factory), device="cpu", dtype="float32"))
+    yield opened
+    opened.close()
+
+
+def write_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The old home in a folder of its own."""
     home = tmp_path_factory.mktemp("old") / "home"
     home.mkdir()
     script = DUMP.read_text().replace("{HOME}", str(home)).replace("{WEIGHTS}", str(WEIGHTS))
@@ -127,9 +140,9 @@ def test_old_settings_are_read_under_their_present_names(lab: LabContext) -> Non
 
 
 @pytest.mark.parametrize("run_id", [3, 4])
-def test_a_completion_of_a_shipped_model_is_replayed_with_the_same_text(lab: LabContext, run_id: int) -> None:
-    new_id = runs.replay(lab, run_id)
-    with lab.database.reading() as session:
+def test_a_completion_of_a_shipped_model_is_replayed_with_the_same_text(changing_lab: LabContext, run_id: int) -> None:
+    new_id = runs.replay(changing_lab, run_id)
+    with changing_lab.database.reading() as session:
         query = select(Generation.run_id, Generation.text).where(Generation.run_id.in_([run_id, new_id]))
         texts = session.execute(query.order_by(Generation.run_id, Generation.sample_index)).all()
     old, new = ([text for run, text in texts if run == number] for number in (run_id, new_id))
