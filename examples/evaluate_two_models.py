@@ -4,6 +4,8 @@ from pathlib import Path
 
 import genai_lab as gl
 
+MODELS = ("starter-seq2seq", "starter-causal")
+
 
 @gl.metric(low=0.0)
 def distinct_words(prediction: str) -> float:
@@ -11,10 +13,10 @@ def distinct_words(prediction: str) -> float:
     return len(set(prediction.lower().split()))
 
 
-def main(home: Path, max_steps: int = 0, rows: int = 100) -> None:
+def main(home: Path, max_steps: int = 0, rows: int = 100, models: tuple[str, ...] = MODELS) -> None:
     with gl.open(home) as lab:
         evaluation = lab.evaluate(
-            ["starter-seq2seq", "starter-causal"],
+            models,
             "starter:sentiment",
             template="classify-review",
             metrics=["exact_match", distinct_words],

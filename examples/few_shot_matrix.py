@@ -5,12 +5,12 @@ from pathlib import Path
 import genai_lab as gl
 
 
-def main(home: Path, max_steps: int = 0, rows: int = 100) -> None:
+def main(home: Path, max_steps: int = 0, rows: int = 100, model: str = "starter-causal") -> None:
     with gl.open(home) as lab:
         reviews = lab.datasets.load("starter:sentiment", "reviews")
         print(reviews)
         matrix = lab.matrix(
-            "starter-causal",
+            model,
             reviews,
             template=["classify-review", "classify-review-bare"],
             shots=[0, 4],
@@ -27,4 +27,4 @@ if __name__ == "__main__":
     from common import options
 
     settings = options(__doc__)
-    main(settings.home, rows=settings.rows)
+    main(settings.home, rows=settings.rows, model=settings.model)

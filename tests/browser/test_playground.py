@@ -133,13 +133,15 @@ def test_two_settings_are_compared(open_page: Opener) -> None:
 
 def test_two_browsers_stream_in_one_batch(open_page: Opener) -> None:
     pages = [playground(open_page), playground(open_page)]
-    for page in pages:
+    for page in pages:  # both go on until they are stopped
         type_number(page, "pg-max-new-tokens", 450)
-        page.locator("#pg-prompt textarea").fill(PROMPT)
-    for page in pages:
+        page.locator("#pg-prompt textarea").fill(SLOW + PROMPT)
         page.locator("#pg-run").click()
     for page in pages:
-        expect(status(page)).to_contain_text(re.compile("finished|cancelled"))
+        expect(page.locator("#pg-tokens .tm [data-n]").nth(1)).to_be_visible()
+    for page in pages:
+        page.locator("#pg-stop").click()
+        expect(status(page)).to_contain_text("cancelled")
     models = open_page(f"/models?model={NAME}")
     expect(models.locator("#models-detail")).to_contain_text(re.compile("at most [2-9] rows at once"))
 
