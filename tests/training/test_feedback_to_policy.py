@@ -46,16 +46,23 @@ def start_from_votes(lab: LabContext, objective: str, finish_job: Done, votes: s
     return training.show(lab, run.run_id)
 
 
-def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: LabContext, finish_job: Done) -> None:
-    view = start_from_votes(lab, "reward", finish_job, "kept")
+@pytest.fixture(scope="module")
+def reward_run(lab: LabContext, done: Done) -> training.TrainingView:
+    return start_from_votes(lab, "reward", done, "kept")
+
+
+def test_a_reward_model_prefers_what_annotators_did_and_knows_them(
+    lab: LabContext, reward_run: training.TrainingView
+) -> None:
+    view = reward_run
     assert view.report["accuracy"]["value"] == 1.0
     assert view.model is not None
     assert rewards.rank(lab, view.model, "Say it", ["tea no", "tea please"])[0][0] == 1
     (campaign,) = lineage.walk(lab, view.model).of("campaign")
     assert campaign.detail["annotators"] == ["ann", "bob"]
     assert len(campaign.detail["rankings"]) == 80
-    result = campaign_models.of(lab, "polite")
-    assert [run.id for run in result.runs] == [view.id]
+    runs = campaign_models.of(lab, "polite").runs
+    assert [run.id for run in runs if run.plan.objective == "reward"] == [view.id]
     study = campaign_models.study(lab, view.id, campaign_models.CURVE)
     assert campaign_models.of(lab, "polite").waiting == 4
     for run in training.find(lab, parent=study):
@@ -66,7 +73,9 @@ def test_a_reward_model_prefers_what_annotators_did_and_knows_them(lab: LabConte
         training.cancel(lab, run.id)
 
 
-def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, finish_job: Done) -> None:
+def test_a_policy_goes_straight_into_the_next_campaign(
+    lab: LabContext, finish_job: Done, reward_run: training.TrainingView
+) -> None:
     view = start_from_votes(lab, "dpo", finish_job, "majority")
     assert view.model is not None
     assert {"validation reward margin", "validation chosen reward"} <= set(training.curves(lab, view))
@@ -74,7 +83,7 @@ def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, finish_j
     assert view.report["accuracy"]["n"] > 0
     rewarded = campaign_models.of(lab, "polite").rewarded
     assert rewarded is not None
-    assert rewarded.plan.objective == "reward"
+    assert rewarded.id == reward_run.id
     with pytest.raises(LabError, match="names no annotator; train a reward model on each vote"):
         campaign_models.study(lab, view.id, campaign_models.LABELS)
     comparison = campaign_models.before_and_after(lab, view.id, rows=4)
@@ -85,7 +94,7 @@ def test_a_policy_goes_straight_into_the_next_campaign(lab: LabContext, finish_j
     assert campaign.status == "draft"
     assert jobs.show(lab, comparison.job).status == "finished"
     with pytest.raises(LabError, match="made no policy"):
-        campaign_models.before_and_after(lab, campaign_models.of(lab, "polite").runs[-1].id)
+        campaign_models.before_and_after(lab, reward_run.id)
 
 
 def test_kto_reads_the_votes_as_labels_and_pages_and_api_begin_it_alike(lab: LabContext, done: Done) -> None:
