@@ -15,12 +15,12 @@ from genai_lab.feedback import CRITERIA, CampaignPlan
 from genai_lab.services import feedback, jobs
 from genai_lab.services.feedback import (
     campaign_models,
-    demos,
     exporting,
     figures,
     fresh,
     links,
     ranking,
+    reading,
     sources,
     systems,
 )
@@ -28,9 +28,8 @@ from genai_lab.services.training import reward_studies
 
 if TYPE_CHECKING:
     from genai_lab.services.feedback import CampaignView
-    from genai_lab.services.feedback.demos import DemoView
     from genai_lab.services.feedback.exporting import Exported
-    from genai_lab.services.feedback.figures import AgreementView, AnnotatorFigures, Board
+    from genai_lab.services.feedback.figures import AgreementView, AnnotatorFigures, Board, Dispute
     from genai_lab.services.feedback.links import Link
 
 Choose = Callable[[str, list[str]], Any]
@@ -121,6 +120,33 @@ class Campaign(Future):
     ) -> "Exported":
         """Writes `what` (pairs in one of TRL's forms, labels or rankings) as .jsonl or .csv."""
         return exporting.export(self.context, self.id, Path(path), form=form, votes=votes, what=what, name=name)
+
+    def change(
+        self, *, name: str | None = None, guidelines: str | None = None, overlap: int | None = None
+    ) -> "Campaign":
+        """Gives it another name, other guidelines or another overlap; what is left out stays."""
+        feedback.change(self.context, self.id, name=name, guidelines=guidelines, overlap=overlap)
+        return self
+
+    def discard(self) -> None:
+        """Removes a campaign that has no answers; raises LabError for one that has."""
+        feedback.discard(self.context, self.id)
+
+    def disputes(self, limit: int = 20) -> "Table[Dispute]":
+        """The items most in dispute, with every answer and what was decided."""
+        return Table(figures.disputes(self.context, self.id, limit), _dispute_summary)
+
+    def adjudicate(self, item: int, order: str, note: str = "") -> "Campaign":
+        """Decides an item, such as "A > B = C"; exports use this instead of its votes."""
+        reading.check_item(self.context, self.id, item)
+        figures.adjudicate(self.context, item, reading.order_groups(self.context, item, order), note)
+        return self
+
+    def undecide(self, item: int) -> "Campaign":
+        """Takes a decision back; the votes count again."""
+        reading.check_item(self.context, self.id, item)
+        figures.undecide(self.context, item)
+        return self
 
     def name_systems(self, names: Mapping[str, str]) -> "Campaign":
         """Gives the columns of an imported file the names of the systems that wrote them."""
@@ -263,46 +289,6 @@ class Campaigns:
         return sources.from_dataset(self.context, plan, Datasets(self.context).load(dataset).name, chosen)
 
 
-class Demos:
-    """Pages for visitors, blind and side by side."""
-
-    def __init__(self, context: LabContext) -> None:
-        self.context = context
-
-    def create(
-        self,
-        title: str,
-        models: Any,
-        *,
-        preset: str = "balanced",
-        temperature: float | None = None,
-        max_new_tokens: int = 128,
-        prompts: Sequence[str] = (),
-        **plan: Any,
-    ) -> "DemoView":
-        """A demo of two to six models; further keywords are those of `DemoPlan`."""
-        sampling = demos.sampling(self.context, preset, max_new_tokens, temperature)
-        chosen = demos.DemoPlan(title, names_of(models), tuple(prompts), sampling=sampling, **plan)
-        return demos.create(self.context, chosen)
-
-    def list(self) -> "Table[DemoView]":
-        return Table(demos.find(self.context))
-
-    def get(self, id: int) -> "DemoView":
-        return demos.show(self.context, id)
-
-    def renew_link(self, id: int) -> "DemoView":
-        """A new link; the old one opens nothing any more."""
-        demos.link(self.context, id, renew=True)
-        return self.get(id)
-
-    def close(self, id: int) -> "DemoView":
-        return demos.close(self.context, id)
-
-    def reopen(self, id: int) -> "DemoView":
-        return demos.reopen(self.context, id)
-
-
 def train_reward(
     context: LabContext,
     preferences: Any,
@@ -389,3 +375,10 @@ def _floats(values: float | Sequence[float]) -> list[float]:
 def _campaign_summary(view: "CampaignView") -> dict[str, Any]:
     answers = f"{view.got:,} of {view.wanted:,}"
     return {"campaign": view.id, "status": view.status, "answers": answers, "name": view.name}
+
+
+def _dispute_summary(dispute: "Dispute") -> dict[str, Any]:
+    letters = {candidate: chr(65 + number) for number, (candidate, _, _) in enumerate(dispute.candidates)}
+    decided = figures.order_text(dispute.verdict["groups"], letters) if dispute.verdict else ""
+    answers = "; ".join(f"{name}: {order}" for name, order, _ in dispute.answers)
+    return {"item": dispute.item, "in dispute": dispute.share, "answers": answers, "decided": decided}

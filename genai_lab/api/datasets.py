@@ -156,6 +156,18 @@ class Datasets:
         """Queues the import of a file or a Hub dataset; returns the job."""
         return datasets.start(self.context, order_of(source, name, **options))
 
+    def stuck(self) -> "datasets.Stuck | None":
+        """The newest queued import that ended at rows which cannot be read."""
+        return datasets.stuck(self.context)
+
+    def without_bad(self, job: int) -> int:
+        """Queues a stuck import again without its unreadable rows; returns the new job."""
+        return datasets.without_bad(self.context, job)
+
+    def give_up(self, job: int) -> None:
+        """Forgets a stuck import and its file."""
+        datasets.give_up(self.context, job)
+
     def archive(self, name: str) -> None:
         datasets.archive(self.context, name)
 

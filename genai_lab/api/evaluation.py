@@ -17,7 +17,7 @@ from genai_lab.metrics import measure as measure_rows
 from genai_lab.metrics import settings_of as metric_settings
 from genai_lab.services import evaluation, jobs, matrix
 from genai_lab.services.evaluation import MetricSpec, comparing, harness, report, suites, uploads
-from genai_lab.services.matrix import estimating, reading
+from genai_lab.services.matrix import estimating, promoting, reading
 from genai_lab.services.prompting import keys_of
 
 if TYPE_CHECKING:
@@ -59,11 +59,20 @@ class Matrix(Future):
             for score in cell.scores
         )
 
-    def predictions(self, cell: int | None = None) -> Table[Any]:
-        """What a cell answered, row by row; the first cell without a number."""
+    def predictions(self, cell: int | None = None, only: "reading.Filter" = "all") -> "Table[reading.Prediction]":
+        """What a cell answered, row by row; the first cell without a number. `only` is failures, worst, rated..."""
         view = self.view
         run = view.cells[0].system.id if cell is None else cell
-        return Table(reading.predictions(self.context, view, run, None))
+        key = next(iter(reading.figures(view)), None)
+        return Table(reading.predictions(self.context, view, run, key, kind=only), _prediction_summary)
+
+    def rate(self, prediction: int, thumb: int | None = None, comment: str | None = None) -> None:
+        """Keeps a thumb (-1, 0, 1) or a comment on a completion, by its number in `predictions`."""
+        reading.rate(self.context, prediction, thumb=thumb, comment=comment)
+
+    def promote(self, cell: int | None = None) -> "promoting.Promoted":
+        """Makes the template of a cell the default one and its settings a preset; the first cell without a number."""
+        return promoting.promote(self.context, self.id, self.view.cells[0].system.id if cell is None else cell)
 
     def evaluate(self, metrics: Any = None, **options: Any) -> "Evaluation":
         """An evaluation that compares its cells; with the matrix's own metrics unless others are named."""
@@ -366,6 +375,12 @@ def _choice(metric: Any) -> MetricSpec:
 
 def _several(values: Any, kind: type) -> tuple[Any, ...]:
     return tuple(values) if isinstance(values, list | tuple | range) else (kind(values),)
+
+
+def _prediction_summary(row: reading.Prediction) -> dict[str, Any]:
+    first = row.completions[0]
+    thumb = {1: "up", -1: "down"}.get(first.thumb, "")
+    return {"prediction": first.generation, "text": first.text, "value": row.value, "thumb": thumb}
 
 
 def _score_fields(score: "ScoreView") -> dict[str, Any]:

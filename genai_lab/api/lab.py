@@ -13,8 +13,9 @@ from genai_lab.decoding import Sampling
 
 if TYPE_CHECKING:
     from genai_lab.api.base import Table
-    from genai_lab.api.campaigns import Campaigns, Demos
+    from genai_lab.api.campaigns import Campaigns
     from genai_lab.api.datasets import Datasets
+    from genai_lab.api.demos import Demos
     from genai_lab.api.evaluation import Evaluation, Evaluations, Matrices, Matrix
     from genai_lab.api.generation import Chat, Generation, Messages, Stream
     from genai_lab.api.templates import Templates
@@ -107,7 +108,7 @@ class Lab:
 
     @cached_property
     def demos(self) -> "Demos":
-        from genai_lab.api.campaigns import Demos
+        from genai_lab.api.demos import Demos
 
         return Demos(self.context)
 

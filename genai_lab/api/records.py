@@ -11,10 +11,10 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, UnknownName
 
 if TYPE_CHECKING:
-    from genai_lab.models import Source
+    from genai_lab.models import Source, SourceCheck
     from genai_lab.services.history import RunRow
     from genai_lab.services.jobs import JobView
-    from genai_lab.services.models import ModelView
+    from genai_lab.services.models import Budget, ModelView
     from genai_lab.services.presets import Preset
 
 
@@ -61,6 +61,34 @@ class Models:
         if BACKENDS.get(source.backend).downloads:
             models.download(self.context, source, progress=on_progress)
         return models.add(self.context, name, source, new_host=new_host)
+
+    def check(self, source: "Source | str", *, new_host: bool = False) -> "SourceCheck":
+        """What adding the source would bring; nothing is added or downloaded."""
+        from genai_lab.services import models
+
+        if isinstance(source, str):
+            source = models.detect_source(self.context, source)
+        return models.check_source(self.context, source, new_host=new_host)
+
+    def load(self, name: str) -> "ModelView":
+        """Reads a model into the memory of this process, as its first use does."""
+        from genai_lab.services import models
+
+        models.load(self.context, name)
+        return self.get(name)
+
+    def unload(self, name: str) -> "ModelView":
+        """Frees its memory in this process; texts that it is generating end where they are."""
+        from genai_lab.services import models
+
+        models.unload(self.context, name)
+        return self.get(name)
+
+    def budget(self) -> "Budget":
+        """The memory that the loaded models of this process take, in bytes."""
+        from genai_lab.services import models
+
+        return models.budget(self.context)
 
     def archive(self, name: str) -> "ModelView":
         from genai_lab.services import models

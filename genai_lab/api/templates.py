@@ -47,6 +47,14 @@ class Templates:
         """Puts a tag on a version; it leaves the one that had it."""
         return templates.tag(self.context, name, number, tag)
 
+    def untag(self, name: str, tag: str) -> None:
+        """Takes a tag away from whichever version of NAME has it."""
+        templates.untag(self.context, name, tag)
+
+    def copy(self, name: str, new_name: str) -> TemplateView:
+        """A version as the first one of a new template."""
+        return templates.copy(self.context, name, new_name)
+
     def diff(self, old: str, new: str) -> str:
         return templates.diff(self.context, old, new)
 

@@ -1,6 +1,7 @@
 """Fine-tuning: plans from keywords, runs to follow, studies of several runs."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from genai_lab.api.base import Future, Handle, Table, name_of, names_of, wait_for_job
@@ -70,6 +71,10 @@ class TrainingRun(Future):
     def keep_best(self) -> int:
         """Makes the best checkpoint of a cancelled or failed run its model; returns the job."""
         return training.keep(self.context, self.id)
+
+    def export(self, path: str | Path) -> Path:
+        """Writes its model as one .zip, which transformers or PEFT load once it is unpacked."""
+        return training.export(self.context, self.id, Path(path))
 
     def rename(self, title: str, tags: Sequence[str] = ()) -> Self:
         training.rename(self.context, self.id, title, tags)

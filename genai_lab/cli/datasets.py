@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, print_json, progress, with_lab
+from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, number, print_json, progress, with_lab
 
 if TYPE_CHECKING:
     from genai_lab.api import Lab
@@ -63,6 +63,14 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     export.add_argument("file", metavar="FILE")
     export.add_argument("--format", choices=["jsonl", "csv"], help="default: by the file's name")
     export.set_defaults(command=_export)
+    stuck = commands.add_parser("stuck", parents=[shared], help="the queued import that ended at unreadable rows")
+    stuck.set_defaults(command=_stuck)
+    resolve = commands.add_parser("resolve", parents=[shared], help="what becomes of a stuck import")
+    resolve.add_argument("job", type=number)
+    choice = resolve.add_mutually_exclusive_group(required=True)
+    choice.add_argument("--drop-bad", action="store_true", help="import again, without the rows that cannot be read")
+    choice.add_argument("--give-up", action="store_true", help="forget the import and its file")
+    resolve.set_defaults(command=_resolve)
     for name, text in (("archive", "put a dataset away"), ("restore", "bring it back")):
         parser = commands.add_parser(name, parents=[shared], help=text)
         parser.add_argument("name")
@@ -181,8 +189,8 @@ def _show(lab: "Lab", options: argparse.Namespace) -> None:
     print(dataset.title)
     for name, value in (dataset.view.profile or {}).items() if options.profile or options.tokens else ():
         print(f"  {name.replace('_', ' ')}: {json.dumps(value, ensure_ascii=False, default=str)}")
-    for number, row in enumerate(rows, 1):
-        print(f"row {number}")
+    for place, row in enumerate(rows, 1):
+        print(f"row {place}")
         for name, value in row.items():
             print(f"  {name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
     return None
@@ -195,6 +203,31 @@ def _export(lab: "Lab", options: argparse.Namespace) -> None:
     print_json({"dataset": dataset.name, "rows": rows, "file": options.file}) if options.json else print(
         f"{rows:,} rows of {dataset.name} written to {options.file}."
     )
+
+
+@with_lab
+def _stuck(lab: "Lab", options: argparse.Namespace) -> None:
+    view = lab.datasets.stuck()
+    if options.json:
+        return print_json(view)
+    if view is None:
+        return print("No import is stuck.")
+    print(f"Job {view.job_id} imports {view.name}, in which {view.count:,} rows cannot be read:")
+    for bad_row in view.rows:
+        print(f"  {bad_row}")
+    return None
+
+
+@with_lab
+def _resolve(lab: "Lab", options: argparse.Namespace) -> None:
+    if options.give_up:
+        lab.datasets.give_up(options.job)
+        print_json({"given_up": options.job}) if options.json else print(
+            f"The import of job {options.job} is given up."
+        )
+        return
+    job = lab.datasets.without_bad(options.job)
+    print_json({"job": job}) if options.json else print(f"Job {job} imports it without the rows that cannot be read.")
 
 
 @with_lab

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genai_lab.cli import fresh
+from genai_lab.cli import campaigns, fresh
 from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, number, print_json, real, with_lab
 from genai_lab.cli.reward import train_options
 from genai_lab.errors import LabError
@@ -38,6 +38,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         parser = commands.add_parser(name, parents=[shared], help=f"the campaign is {status} from now on")
         parser.add_argument("campaign")
         parser.set_defaults(command=_move, status=status)
+    campaigns.add(commands, shared)
     link = commands.add_parser("link", parents=[shared], help="a personal link for an annotator")
     link.add_argument("campaign")
     link.add_argument("annotator", help="a name; the same name gets the same link")

@@ -67,9 +67,15 @@ def _generate(lab: "Lab", options: argparse.Namespace) -> None:
         options.model[0], text, mode=options.mode, sampling=options.preset, trace=options.trace, **settings
     )
     plain = not options.json and stream.live.sampling.num_return_sequences == 1
-    for piece in stream:
-        if plain:
-            print(piece, end="", flush=True)
+    try:
+        for piece in stream:
+            if plain:
+                print(piece, end="", flush=True)
+    except KeyboardInterrupt:
+        # What has been written stays in the history, as after Stop on a page.
+        stream.cancel()
+        progress(f"\nStopped; run {stream.result.id} keeps what it has.")
+        raise
     run = stream.result
     if options.json:
         return print_json(run)

@@ -16,12 +16,17 @@ from genai_lab.cli.base import (
     wait,
     with_lab,
 )
+from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
     from genai_lab.api import Lab
     from genai_lab.api.evaluation import Matrix
     from genai_lab.services.matrix import MatrixPlan
     from genai_lab.services.predictions import ScoreView
+
+THUMBS = {"up": 1, "down": -1, "none": 0}
+# As `services.matrix.reading` has them, whose import takes longer than parsing may.
+FILTERS = ("all", "failures", "different", "worst", "longest", "rated")
 
 
 def add(commands: "Parsers[Parser]", shared: Parser) -> None:
@@ -36,6 +41,28 @@ def add(commands: "Parsers[Parser]", shared: Parser) -> None:
     show.add_argument("matrix", type=number)
     show.set_defaults(command=_show)
     commands.add_parser("list", parents=[shared], help="matrices, the newest first").set_defaults(command=_list)
+    _cell_commands(commands, shared)
+
+
+def _cell_commands(commands: "Parsers[Parser]", shared: Parser) -> None:
+    cell_help = "the run of a cell, as `prompts show` prints it (default: the first)"
+    predictions = commands.add_parser("predictions", parents=[shared], help="what a cell answered, row by row")
+    predictions.add_argument("matrix", type=number)
+    predictions.add_argument("--cell", type=number, help=cell_help)
+    predictions.add_argument("--only", choices=FILTERS, default="all")
+    predictions.set_defaults(command=_predictions)
+    rate = commands.add_parser("rate", parents=[shared], help="a thumb or a comment on a completion")
+    rate.add_argument("matrix", type=number)
+    rate.add_argument("prediction", type=number, help="as `prompts predictions` numbers it")
+    rate.add_argument("--thumb", choices=tuple(THUMBS))
+    rate.add_argument("--comment", help="an empty one takes it away")
+    rate.set_defaults(command=_rate)
+    promote = commands.add_parser(
+        "promote", parents=[shared], help="make a cell's template the default, and its settings a preset"
+    )
+    promote.add_argument("matrix", type=number)
+    promote.add_argument("--cell", type=number, help=cell_help)
+    promote.set_defaults(command=_promote)
 
 
 def _plan_options(run: Parser) -> None:
@@ -120,6 +147,30 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
     if not views:
         print("No matrices yet.")
     return None
+
+
+@with_lab
+def _predictions(lab: "Lab", options: argparse.Namespace) -> None:
+    rows = lab.matrices.get(options.matrix).predictions(options.cell, options.only)
+    print_json(rows) if options.json else print(repr(rows))
+
+
+@with_lab
+def _rate(lab: "Lab", options: argparse.Namespace) -> None:
+    if options.thumb is None and options.comment is None:
+        raise LabError("Nothing is to be kept; give --thumb or --comment.")
+    thumb = None if options.thumb is None else THUMBS[options.thumb]
+    lab.matrices.get(options.matrix).rate(options.prediction, thumb, options.comment)
+    fields = {"prediction": options.prediction, "thumb": thumb, "comment": options.comment}
+    print_json(fields) if options.json else print(f"Kept on prediction {options.prediction}.")
+
+
+@with_lab
+def _promote(lab: "Lab", options: argparse.Namespace) -> None:
+    default = lab.matrices.get(options.matrix).promote(options.cell)
+    if options.json:
+        return print_json(default)
+    return print(f"{default.template} is the default prompt now; its sampling is the preset {default.preset!r}.")
 
 
 def _print_started(lab: "Lab", matrix: "Matrix", options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`prompts templates list|add|show|diff|tag|archive|restore|fill`; the matrix below `prompts` is in `matrix`."""
+"""`prompts templates list|add|show|diff|tag|untag|copy|archive|restore|fill`; what else is in `prompts`: `matrices`."""
 
 import argparse
 import json
@@ -46,6 +46,12 @@ def _templates(parser: Parser, shared: Parser) -> None:
     tag = verb("tag", "put a tag on a version; it leaves the one that had it", _tag)
     tag.add_argument("name", metavar="NAME@NUMBER")
     tag.add_argument("tag")
+    untag = verb("untag", "take a tag away from the version that has it", _untag)
+    untag.add_argument("name")
+    untag.add_argument("tag")
+    copy = verb("copy", "a version as the first one of a new template", _copy)
+    copy.add_argument("name", help="NAME, NAME@2 or NAME@TAG")
+    copy.add_argument("new_name", metavar="NEW")
     verb("archive", "put a template away", _archive).add_argument("name")
     verb("restore", "bring it back", _restore).add_argument("name")
     _fill_options(verb("fill", "fill a template with a row, as a model would read it", _fill))
@@ -137,6 +143,20 @@ def _tag(lab: "Lab", options: argparse.Namespace) -> None:
         raise LabError(f"{options.name!r} names no version; write NAME@2 for the second.")
     view = lab.templates.tag(name, int(number), options.tag)
     print_json(view) if options.json else print(f"{view.name} has the tag {options.tag}.")
+
+
+@with_lab
+def _untag(lab: "Lab", options: argparse.Namespace) -> None:
+    lab.templates.untag(options.name, options.tag)
+    print_json({"template": options.name, "untagged": options.tag}) if options.json else print(
+        f"No version of {options.name} has the tag {options.tag} any more."
+    )
+
+
+@with_lab
+def _copy(lab: "Lab", options: argparse.Namespace) -> None:
+    view = lab.templates.copy(options.name, options.new_name)
+    print_json(view) if options.json else print(f"Saved as {view.name}.")
 
 
 @with_lab

@@ -31,7 +31,9 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
 
 @COMMANDS.register("tuning")
 def add_tuning(groups: "Parsers[Parser]", shared: Parser) -> None:
-    group = groups.add_parser("tuning", help="fine-tuning runs: list, show, cancel, resume, keep, rename, merge")
+    group = groups.add_parser(
+        "tuning", help="fine-tuning runs: list, show, cancel, resume, keep, export, rename, merge"
+    )
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("list", parents=[shared], help="runs, the newest first").set_defaults(command=_list)
     for name, command, text in (
@@ -45,6 +47,10 @@ def add_tuning(groups: "Parsers[Parser]", shared: Parser) -> None:
         if name in ("resume", "keep"):
             parser.add_argument("--wait", action="store_true", help="stay until it has ended")
         parser.set_defaults(command=command)
+    export = commands.add_parser("export", parents=[shared], help="a run's model as one .zip")
+    export.add_argument("run", type=number)
+    export.add_argument("file", type=Path, metavar="FILE.zip")
+    export.set_defaults(command=_export)
     rename = commands.add_parser("rename", parents=[shared], help="a run's title and tags")
     rename.add_argument("run", type=number)
     rename.add_argument("title")
@@ -124,6 +130,12 @@ def _keep(lab: "Lab", options: argparse.Namespace) -> None:
     if options.wait:
         wait(lab, job)
     _print(run, options.json)
+
+
+@with_lab
+def _export(lab: "Lab", options: argparse.Namespace) -> None:
+    path = lab.runs.get(options.run).export(options.file)
+    print_json({"run": options.run, "file": path}) if options.json else print(f"The model is in {path}.")
 
 
 @with_lab

@@ -59,6 +59,8 @@ class FakeStream:
         self._completions: list[Completion] = []
         self._logits: dict[tuple[int, int], Logits] = {}
         self._cancelled = self._started = False
+        # The completion under way as it stood when the last token was handed over.
+        self._partial: Completion | None = None
 
     def __iter__(self) -> Iterator[Delta]:
         self._started = True
@@ -73,7 +75,8 @@ class FakeStream:
 
     @property
     def completions(self) -> tuple[Completion, ...]:
-        return tuple(self._completions)
+        partial = self._partial if self._cancelled else None
+        return (*self._completions, *([partial] if partial is not None else []))
 
     def logits(self, completion: int, step: int) -> Any:
         return self._logits.get((completion, step))
@@ -103,6 +106,7 @@ class FakeStream:
             stops = [at for stop in self._sampling.stop if (at := longer.find(stop)) >= 0]
             longer, reason = (longer[: min(stops)], "stop string") if stops else (longer, reason)
             new, text = longer[len(text) :], longer
+            self._partial = self._completion(index, text, tokens, "cancelled", seed, began, first)
             yield Delta(index, new, (token,))
             if self._script.failure and len(tokens) == FAILING_AT:
                 self._finish(index, text, tokens, "error", seed, began, first)
@@ -112,10 +116,15 @@ class FakeStream:
     def _finish(
         self, index: int, text: str, tokens: list[Token], reason: str, seed: int, began: float, first: float | None
     ) -> None:
+        self._partial = None
+        self._completions.append(self._completion(index, text, tokens, reason, seed, began, first))
+
+    def _completion(
+        self, index: int, text: str, tokens: list[Token], reason: str, seed: int, began: float, first: float | None
+    ) -> Completion:
         ended: FinishReason = reason  # type: ignore[assignment]
-        self._completions.append(
-            Completion(index, text, tuple(tokens), ended, self._prompt_tokens, seed, time.perf_counter() - began, first)
-        )
+        seconds = time.perf_counter() - began
+        return Completion(index, text, tuple(tokens), ended, self._prompt_tokens, seed, seconds, first)
 
     def _next(self, index: int, step: int, uniforms: Any, length: int, written: list[int]) -> Token:
         prefix = self._request.prompt.prefix

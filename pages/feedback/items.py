@@ -6,7 +6,6 @@ from typing import Any
 import gradio as gr
 
 from genai_lab.context import LabContext
-from genai_lab.errors import LabError
 from genai_lab.services import feedback as service
 from genai_lab.services.feedback import figures, reading
 from pages.components.errors import notice
@@ -178,7 +177,7 @@ def _dispute(dispute: figures.Dispute, named: bool) -> dict[str, Any]:
 
 def decide(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     item = int(event.item)
-    figures.adjudicate(lab, item, _order(lab, item, str(event.order)))
+    figures.adjudicate(lab, item, reading.order_groups(lab, item, str(event.order)))
     notice("The item is decided; exports use this instead of its votes.")
     return redraw(lab, values)
 
@@ -186,13 +185,3 @@ def decide(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
 def undo_decision(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     figures.undecide(lab, int(event.item))
     return redraw(lab, values)
-
-
-def _order(lab: LabContext, item: int, text: str) -> list[list[int]]:
-    """A > B = C as groups of candidate ids; raises LabError."""
-    ids = reading.candidates(lab, item)
-    letters = {chr(65 + n): candidate for n, candidate in enumerate(ids)}
-    groups = [[part.strip().upper() for part in group.split("=")] for group in text.split(">")]
-    if not all(part in letters for group in groups for part in group):
-        raise LabError(f"{text[:60]!r} is not an order; write {' > '.join(letters)}, with = between equal candidates.")
-    return [[letters[part] for part in group] for group in groups]

@@ -60,7 +60,7 @@ def load_choices(lab: LabContext, runs: str = "") -> Updates:
     ]
     numbers = ", ".join(part for part in runs.split(",") if part.strip().isdecimal())
     return {
-        "sources": gr.update(selected_campaign="runs") if numbers else gr.skip(),
+        "sources": gr.update(selected="runs") if numbers else gr.skip(),
         "fresh.models": gr.update(choices=model_names, value=list(fresh.comparable(lab))),
         "fresh.dataset": gr.update(choices=["", *(view.name for view in versions)], value=""),
         "fresh.template": gr.update(choices=template_names, value=plain),

@@ -112,7 +112,7 @@ def load_page(lab: LabContext, request: gr.Request) -> Updates:
     if campaign is None:
         campaign = next(iter(campaigns), None)
     return {
-        "page_tabs": gr.update(selected_campaign="new" if runs or not campaigns else "campaigns"),
+        "page_tabs": gr.update(selected="new" if runs or not campaigns else "campaigns"),
         "campaign": campaign,
         **render(lab, campaign),
         **in_section(new.load_choices(lab, runs), "new"),
@@ -129,8 +129,8 @@ def show_started(values: Values) -> Updates:
     if not values["started"]:
         return {}
     return {
-        "page_tabs": gr.update(selected_campaign="campaigns"),
-        "tabs": gr.update(selected_campaign="progress"),
+        "page_tabs": gr.update(selected="campaigns"),
+        "tabs": gr.update(selected="progress"),
         "campaign": values["started"],
     }
 

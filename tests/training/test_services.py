@@ -62,6 +62,8 @@ def test_a_run_becomes_a_model_that_knows_everything_it_came_from(lab: LabContex
     card = (model.card.path / "README.md").read_text()
     assert "pairs@1" in card
     assert "Hu et al., 2022" in card
+    with pytest.raises(LabError, match=r"does not end in \.zip"):
+        training.export(lab, started_run.run_id, model.card.path / "taught.tar")
     with zipfile.ZipFile(training.export_file(lab, started_run.run_id)) as archive:
         assert any(name.endswith("adapter_model.safetensors") for name in archive.namelist())
 

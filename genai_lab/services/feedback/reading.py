@@ -71,6 +71,23 @@ def find_remarks(lab: LabContext, campaign: int, limit: int = 200) -> tuple[list
     return result, len(noted_votes)
 
 
+def check_item(lab: LabContext, campaign: int, item: int) -> None:
+    """Raises LabError for an item that is not in the campaign."""
+    with lab.database.reading() as session:
+        item_row = queries.items_with(session, [item]).get(item)
+    if item_row is None or item_row.campaign_id != campaign:
+        raise LabError(f"There is no item {item} in campaign {campaign}; its disputes name the items.")
+
+
+def order_groups(lab: LabContext, item: int, text: str) -> list[list[int]]:
+    """An order such as A > B = C as groups of the ids of the item's candidates; raises LabError."""
+    letters = {chr(65 + number): candidate for number, candidate in enumerate(candidates(lab, item))}
+    groups = [[part.strip().upper() for part in group.split("=")] for group in text.split(">")]
+    if not all(part in letters for group in groups for part in group):
+        raise LabError(f"{text[:60]!r} is not an order; write {' > '.join(letters)}, with = between equal candidates.")
+    return [[letters[part] for part in group] for group in groups]
+
+
 def candidates(lab: LabContext, item: int) -> list[int]:
     """The ids of an item's candidates, in order."""
     with lab.database.reading() as session:

@@ -52,7 +52,7 @@ class Live:
                     self._first = time.perf_counter() - self._began
                 self._tokens += len(delta.tokens)
                 yield delta
-        except GeneratorExit:
+        except (GeneratorExit, KeyboardInterrupt):
             self._stream.cancel()
             raise
         except LabError as problem:

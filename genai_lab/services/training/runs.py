@@ -307,19 +307,29 @@ def model_folder(lab: LabContext, view: TrainingView) -> str:
     return str(path.relative_to(lab.config.home)) if path and path.is_relative_to(lab.config.home) else str(path or "")
 
 
+def export(lab: LabContext, run_id: int, path: Path) -> Path:
+    """Writes the run's model, which transformers or PEFT load, as one .zip; raises LabError."""
+    if path.suffix != ".zip":
+        raise LabError(f"{path.name} does not end in .zip, as which a model is written; choose another name.")
+    folder = _model_path(lab, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as draft:
+        shutil.make_archive(str(draft.with_suffix("")), "zip", folder.parent, folder.name)
+    return path
+
+
 def export_file(lab: LabContext, run_id: int) -> Path:
-    """The run's model as one .zip where the pages may hand it out, made when it is first asked for."""
-    view = show(lab, run_id)
-    card = models.show(lab, view.model or "").card
+    """The same where the pages may hand it out, written when it is first asked for."""
+    path = lab.config.uploads / "models" / f"{_model_path(lab, run_id).name}.zip"
+    return path if path.is_file() else export(lab, run_id, path)
+
+
+def _model_path(lab: LabContext, run_id: int) -> Path:
+    """The folder of the run's model; raises LabError where it has made none."""
+    card = models.show(lab, show(lab, run_id).model or "").card
     if card.path is None:
         raise LabError(f"Run {run_id} has made no model yet; wait for it, or keep its best checkpoint.")
-    folder = lab.config.uploads / "models"
-    path = folder / f"{card.path.name}.zip"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as draft:
-            shutil.make_archive(str(draft.with_suffix("")), "zip", card.path.parent, card.path.name)
-    return path
+    return card.path
 
 
 def _with_name(lab: LabContext, name: str, stem: str, queue: Callable[[str], StartedRun]) -> StartedRun:
