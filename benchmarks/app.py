@@ -113,8 +113,8 @@ def slider_seconds(url: str) -> list[float]:
         if page is None:
             return []
         page.goto(f"{url}/?model={MODEL}")
-        chosen = "name => document.querySelector('#pg-model input')?.value === name"
-        page.wait_for_function(chosen, arg=MODEL, timeout=60_000)
+        is_chosen = "name => document.querySelector('#pg-model input')?.value === name"
+        page.wait_for_function(is_chosen, arg=MODEL, timeout=60_000)
         page.locator("#pg-prompt textarea").fill(PROMPT)
         page.locator("#pg-run").click()
         page.locator("#pg-stats", has_text="finished").wait_for(timeout=60_000)
@@ -158,11 +158,11 @@ class _Browser:
     """The requests that a page makes, by the app's own description of its events."""
 
     def __init__(self, app: App) -> None:
-        found = httpx.get(f"{app.url}/config", timeout=30).json()
-        named = {c["props"].get("elem_id"): c["id"] for c in found["components"]}
-        self._values = {c["id"]: c["props"] for c in found["components"]}
+        result = httpx.get(f"{app.url}/config", timeout=30).json()
+        named = {c["props"].get("elem_id"): c["id"] for c in result["components"]}
+        self._values = {c["id"]: c["props"] for c in result["components"]}
         self._button, model = named["pg-run"], named["pg-model"]
-        events = found["dependencies"]
+        events = result["dependencies"]
         self._run = next(d for d in events if [self._button, "click"] in [list(t) for t in d["targets"]])
         self._open = next(d for d in events if model in d["outputs"] and "load" in dict(d["targets"]).values())
 
@@ -175,7 +175,7 @@ class _Browser:
 
     def generated(self, client: httpx.Client, session: str, seed: int) -> dict[str, Any]:
         began = time.perf_counter()
-        values = [_value(self._values[one], seed) for one in self._run["inputs"]]
+        values = [_value(self._values[item], seed) for item in self._run["inputs"]]
         _send(client, session, self._run["id"], values, self._button)
         return _watch(client, session, began)
 
@@ -204,7 +204,7 @@ def _watch(client: httpx.Client, session: str, began: float) -> dict[str, Any]:
 
 
 def _value(props: dict[str, Any], seed: int) -> Any:
-    wanted = {
+    values_by_id = {
         "pg-model": MODEL,
         "pg-mode": "completion",
         "pg-prompt": PROMPT,
@@ -214,7 +214,7 @@ def _value(props: dict[str, Any], seed: int) -> Any:
         "pg-temperature": TEMPERATURE,
         "pg-repetition-penalty": 1.0,
     }
-    return wanted.get(props.get("elem_id", ""), props.get("value"))
+    return values_by_id.get(props.get("elem_id", ""), props.get("value"))
 
 
 @contextmanager
@@ -233,11 +233,11 @@ def engine() -> Iterator[Callable[[], tuple[float, int]]]:
             for seed in range(STREAMS)
         ]
         began = time.perf_counter()
-        found = generator.submit(requests)
-        for stream in found:
+        result = generator.submit(requests)
+        for stream in result:
             for _ in stream:
                 continue
-        return time.perf_counter() - began, sum(stream.completions[0].completion_tokens for stream in found)
+        return time.perf_counter() - began, sum(stream.completions[0].completion_tokens for stream in result)
 
     with tempfile.TemporaryDirectory() as home:
         lab = bootstrap.open_lab(Config.from_environment({}, home=Path(home)))
@@ -289,7 +289,7 @@ def streaming() -> list[Row]:
         ("app / engine, median of rounds", _median(ratios), "ratio", "at least 0.6"),
         ("first token, p95 of a round", median["first_p95"], "s", "under 1"),
         ("updates of one page", median["updates_per_second"], "1/s", "at most 20"),
-        ("microscope follows a slider", _median([1000 * one for one in slides]), "ms", "under 150"),
+        ("microscope follows a slider", _median([1000 * slide for slide in slides]), "ms", "under 150"),
     ]
 
 
@@ -304,9 +304,9 @@ def main() -> int:
     print(f"{MODEL}, {os.cpu_count()} CPU cores; {STARTS} starts, {ROUNDS} rounds of {TOKENS} tokens at most, medians")
     rows = []
     for part in (openings, streaming):
-        for name, value, unit, target in (found := part()):
+        for name, value, unit, target in (result := part()):
             print(f"{name:34} {'-' if value is None else f'{value:10.2f}'} {unit:9} {target}", flush=True)
-        rows += found
+        rows += result
     if options.out:
         table = [dict(zip(("name", "value", "unit", "target"), row, strict=True)) for row in rows]
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -26,15 +26,15 @@ def steps() -> None:
     import torch
 
     model, rows = network(12, 256), torch.randn(128, 256)
-    optimizer, taken = torch.optim.AdamW(model.parameters()), []
+    optimizer, durations = torch.optim.AdamW(model.parameters()), []
     until = time.monotonic() + SECONDS
-    while time.monotonic() < until or not taken:
+    while time.monotonic() < until or not durations:
         began = time.perf_counter()
         optimizer.zero_grad()
         model(rows).square().mean().backward()
         optimizer.step()
-        taken.append(time.perf_counter() - began)
-    print(statistics.median(taken) * 1e3)
+        durations.append(time.perf_counter() - began)
+    print(statistics.median(durations) * 1e3)
 
 
 def beside() -> None:
@@ -61,13 +61,13 @@ def main() -> None:
                 try:
                     sides[side].append(float(subprocess.check_output(command("steps"), env=env)))
                 finally:
-                    for one in running:
-                        one.kill()
-                        one.wait()
+                    for item in running:
+                        item.kill()
+                        item.wait()
         ratios = [slow / fast for fast, slow in zip(sides["lab"], sides["torch"], strict=True)]
-        found = {name: round(statistics.median(values), 1) for name, values in sides.items()}
+        result = {name: round(statistics.median(values), 1) for name, values in sides.items()}
         spread = [round(min(ratios), 2), round(statistics.median(ratios), 2), round(max(ratios), 2)]
-        print(json.dumps({"processes beside": others, "ms a step": found, "ratio (least, median, most)": spread}))
+        print(json.dumps({"processes beside": others, "ms a step": result, "ratio (least, median, most)": spread}))
 
 
 if __name__ == "__main__":

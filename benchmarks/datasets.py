@@ -50,9 +50,9 @@ def imports(folder: Path, kind: str, rows: int) -> list[tuple[str, Any, str, str
     """Wall clock, processor time and peak memory of one import by the command line, Python's own start included."""
     path, home = folder / f"large.{kind}", folder / f"{kind}-home"
     write(path, kind, rows)
-    words = ["datasets", "import", str(path), "--name", "large", "--split", "ratio", "--home", str(home)]
+    arguments = ["datasets", "import", str(path), "--name", "large", "--split", "ratio", "--home", str(home)]
     began = time.perf_counter()
-    with subprocess.Popen([sys.executable, "-m", "genai_lab", *words], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([sys.executable, "-m", "genai_lab", *arguments], stderr=subprocess.DEVNULL) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began
@@ -116,9 +116,9 @@ def write(path: Path, kind: str, rows: int) -> None:
 
 def texts(rows: int) -> Iterator[str]:
     rng = random.Random(0)
-    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(WORDS)]
+    vocabulary = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(WORDS)]
     for _ in range(rows):
-        yield " ".join(rng.choices(words, k=60))[:CHARACTERS]
+        yield " ".join(rng.choices(vocabulary, k=60))[:CHARACTERS]
 
 
 if __name__ == "__main__":

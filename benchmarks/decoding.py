@@ -57,10 +57,10 @@ def main() -> int:
     print(f"requests whose text differs alone and in a batch: {different} of {options.requests} (aim: 0)")
     generator.close()
     if options.out:
-        found = {"model": about, "threads": options.threads, "rounds": options.rounds, "figures": figures}
-        more = {"cancel_seconds": cancel, "different_texts": different, "requests": options.requests}
+        result = {"model": about, "threads": options.threads, "rounds": options.rounds, "figures": figures}
+        settings = {"cancel_seconds": cancel, "different_texts": different, "requests": options.requests}
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps({**found, **more}, indent=1) + "\n")
+        options.out.write_text(json.dumps({**result, **settings}, indent=1) + "\n")
     return 0
 
 
@@ -107,23 +107,23 @@ def large_model() -> tuple[LocalGenerator, str]:
 def speeds(generator: LocalGenerator, rounds: int, tokens: int, sizes: Sequence[int]) -> list[dict[str, Any]]:
     """A large model is to win at 1 and not to lose elsewhere: the reading of its weights is most of a step."""
     aims = {1: 1.2, 4: 1.0, 16: 1.0} if len(sizes) > 2 else {1: 2.0, 16: 1.2}
-    made = []
+    results = []
     for kind in ("sampled", "greedy"):
         for size in sizes:
             requests = some_requests(size, greedy=kind == "greedy", tokens=tokens)
             sides = {"generate": theirs(generator, requests), "ours": ours(generator, requests)}
-            made.append(compared(f"batch {size}, {kind}", sides, size * tokens, rounds, f"at least {aims[size]}x"))
-    return made
+            results.append(compared(f"batch {size}, {kind}", sides, size * tokens, rounds, f"at least {aims[size]}x"))
+    return results
 
 
 def traces(generator: LocalGenerator, rounds: int) -> list[dict[str, Any]]:
     """8 alternatives of each of the four stages of every token."""
-    made = []
+    results = []
     for size in (1, 16):
         plain, traced = some_requests(size), some_requests(size, trace=8)
         sides = {"plain": ours(generator, plain), "traced": ours(generator, traced)}
-        made.append(compared(f"trace, batch {size}", sides, size * TOKENS, rounds, "at least 0.75x"))
-    return made
+        results.append(compared(f"trace, batch {size}", sides, size * TOKENS, rounds, "at least 0.75x"))
+    return results
 
 
 def shared_prefix(generator: LocalGenerator, rounds: int) -> dict[str, Any]:
@@ -163,8 +163,10 @@ def differences(generator: LocalGenerator, count: int) -> int:
     requests = []
     for i in range(count):
         prompt = " ".join(WORDS[(i * 7 + j) % len(WORDS)] for j in range(1 + i % 30))
-        own = {"temperature": 0.5 + i % 6 / 4, "top_k": (0, 40)[i % 2], "top_p": (1.0, 0.9, 0.6)[i % 3]}
-        requests.append(Request(Prompt(prompt), Sampling(max_new_tokens=8 + i % 33, seed=i, greedy=i % 10 == 0, **own)))
+        settings = {"temperature": 0.5 + i % 6 / 4, "top_k": (0, 40)[i % 2], "top_p": (1.0, 0.9, 0.6)[i % 3]}
+        requests.append(
+            Request(Prompt(prompt), Sampling(max_new_tokens=8 + i % 33, seed=i, greedy=i % 10 == 0, **settings))
+        )
     together = drain(generator, requests)
     alone = [drain(generator, [request])[0] for request in requests]
     return sum(a != b for a, b in zip(together, alone, strict=True))
@@ -173,8 +175,8 @@ def differences(generator: LocalGenerator, count: int) -> int:
 def some_requests(size: int, greedy: bool = False, trace: int = 0, tokens: int = TOKENS) -> list[Request]:
     """Prompts of the same 20 words in turned order, so that `generate` needs little or no padding."""
     texts = [" ".join(WORDS[i:] + WORDS[:i]) for i in range(size)]
-    own = {"greedy": True} if greedy else SETTINGS
-    return [Request(Prompt(t), Sampling(max_new_tokens=tokens, seed=i, **own), trace) for i, t in enumerate(texts)]
+    settings = {"greedy": True} if greedy else SETTINGS
+    return [Request(Prompt(t), Sampling(max_new_tokens=tokens, seed=i, **settings), trace) for i, t in enumerate(texts)]
 
 
 def ours(generator: LocalGenerator, requests: Sequence[Request]) -> Callable[[], Any]:
@@ -192,7 +194,7 @@ def drain(generator: LocalGenerator, requests: Sequence[Request]) -> list[str]:
 def theirs(generator: LocalGenerator, requests: Sequence[Request]) -> Callable[[], Any]:
     texts = [request.prompt.text for request in requests]
     sampling = requests[0].sampling
-    chosen = {"do_sample": False} if sampling.greedy else {"do_sample": True, **SETTINGS}
+    selection = {"do_sample": False} if sampling.greedy else {"do_sample": True, **SETTINGS}
     tokenizer = generator.tokenizer
 
     def run() -> list[str]:
@@ -200,10 +202,10 @@ def theirs(generator: LocalGenerator, requests: Sequence[Request]) -> Callable[[
         ids, mask = read["input_ids"], read["attention_mask"]
         pad = tokenizer.pad_token_id or 0
         out = generator.module.generate(
-            input_ids=ids, attention_mask=mask, max_new_tokens=sampling.max_new_tokens, pad_token_id=pad, **chosen
+            input_ids=ids, attention_mask=mask, max_new_tokens=sampling.max_new_tokens, pad_token_id=pad, **selection
         )
-        found: list[str] = tokenizer.batch_decode(out[:, ids.shape[1] :])
-        return found
+        result: list[str] = tokenizer.batch_decode(out[:, ids.shape[1] :])
+        return result
 
     return run
 
@@ -213,12 +215,12 @@ def compared(name: str, sides: dict[str, Callable[[], Any]], tokens: int, rounds
     times: dict[str, list[Timed]] = {side: [] for side in sides}
     for each in range(rounds + 1):
         for side, run in sides.items():
-            clock, own = time.perf_counter(), time.process_time()
+            clock, processor_time = time.perf_counter(), time.process_time()
             run()
             if each:
-                times[side].append((time.perf_counter() - clock, time.process_time() - own))
-    clock_times = {side: statistics.median(t[0] for t in found) for side, found in times.items()}
-    own_times = {side: statistics.median(t[1] for t in found) for side, found in times.items()}
+                times[side].append((time.perf_counter() - clock, time.process_time() - processor_time))
+    clock_times = {side: statistics.median(t[0] for t in result) for side, result in times.items()}
+    own_times = {side: statistics.median(t[1] for t in result) for side, result in times.items()}
     first, second = sides
     return {
         "figure": name,

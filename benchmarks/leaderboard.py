@@ -22,12 +22,12 @@ ROUNDS = 5
 
 
 def timed(work: Callable[[], Any]) -> float:
-    taken = []
+    durations = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - began)
-    return round(statistics.median(taken), 3)
+        durations.append(time.perf_counter() - began)
+    return round(statistics.median(durations), 3)
 
 
 def speed() -> dict[str, float]:
@@ -37,12 +37,12 @@ def speed() -> dict[str, float]:
     grouped = bt.Ballot(votes.first, votes.second, votes.outcome, votes.weight, items)
     length = np.random.default_rng(0).normal(0, 50, 20_000)
     long = bt.Ballot(votes.first, votes.second, votes.outcome, votes.weight, None, length)
-    told = labels(np.random.default_rng(0).integers(0, 3, 20_000), (0.9, 0.8, 0.7, 0.6, 0.9), 3, 1)
+    ballot_votes = labels(np.random.default_rng(0).integers(0, 3, 20_000), (0.9, 0.8, 0.7, 0.6, 0.9), 3, 1)
     return {
         "20 systems, 20,000 votes, 1,000 resamples": timed(lambda: bt.fit(names, votes)),
         "the same, items drawn": timed(lambda: bt.fit(names, grouped)),
         "the same, length control": timed(lambda: bt.fit(names, long, length_control=True)),
-        "agreement, 20,000 items x 5 annotators": timed(lambda: agreement(told)),
+        "agreement, 20,000 items x 5 annotators": timed(lambda: agreement(ballot_votes)),
     }
 
 
@@ -51,7 +51,7 @@ def coverage(simulations: int) -> dict[str, float]:
     true = (1.2, 0.6, 0.0, -0.5, -1.3)
     names = ("a", "b", "c", "d", "e")
     centred = np.array(true) - np.mean(true)
-    inside = found = 0
+    inside = hits = 0
     for seed in range(simulations):
         fit = bt.fit(names, ballot(true, 900, [SimulatedAnnotator()] * 3, seed), seed=seed)
         ends = {line.system: (line.low, line.high) for line in fit.lines}
@@ -59,21 +59,21 @@ def coverage(simulations: int) -> dict[str, float]:
             low <= 1000 + bt.SCALE * value <= high
             for (low, high), value in zip((ends[name] for name in names), centred, strict=True)
         )
-        found += tuple(line.system for line in fit.lines) == names
-    return {"inside the interval": inside / simulations / len(names), "true order": found / simulations}
+        hits += tuple(line.system for line in fit.lines) == names
+    return {"inside the interval": inside / simulations / len(names), "true order": hits / simulations}
 
 
 def power(simulations: int) -> dict[str, dict[str, float]]:
     """How often as many votes as are said to be needed tell two systems apart (80 % is meant)."""
-    made = {}
+    results = {}
     for gap in (0.2, 0.3, 0.5, 0.8):
         count = bt.votes_needed(gap, float(np.log(0.5))) or 0
-        told = 0
+        hits = 0
         for seed in range(simulations):
             fit = bt.fit(("a", "b"), ballot((gap, 0.0), count, [SimulatedAnnotator(tie=0.5)], seed), seed=seed)
-            told += bt.compare_systems(fit, 0, 1)[1] > 0
-        made[f"{bt.SCALE * gap:.0f} points"] = {"votes": count, "told apart": told / simulations}
-    return made
+            hits += bt.compare_systems(fit, 0, 1)[1] > 0
+        results[f"{bt.SCALE * gap:.0f} points"] = {"votes": count, "told apart": hits / simulations}
+    return results
 
 
 def main() -> None:

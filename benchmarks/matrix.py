@@ -46,23 +46,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         lab = bootstrap.open_lab(Config(home=Path(home), device="cpu", dtype="float32"))
         try:
-            found = measured(lab, options)
+            result = measured(lab, options)
         finally:
             lab.close()
     print(
-        f"{MODEL}, {found['rows']} rows, {SHOTS} fixed shots, {found['prompt_tokens']:.0f} tokens a prompt of which "
-        f"{found['shared_tokens']} are shared, {found['completion_tokens']:.1f} new tokens a row, "
+        f"{MODEL}, {result['rows']} rows, {SHOTS} fixed shots, {result['prompt_tokens']:.0f} tokens a prompt of which "
+        f"{result['shared_tokens']} are shared, {result['completion_tokens']:.1f} new tokens a row, "
         f"{options.threads} thread(s), median of {options.rounds}"
     )
-    for name, speed in found["rows_per_second"].items():
+    for name, speed in result["rows_per_second"].items():
         print(f"{name:36} {speed:8.1f} rows/s")
     print(
-        f"ratio: {found['ratio']:.2f}x by the clock, {found['processor_ratio']:.2f}x in processor time (aim {AIM:g}x)"
+        f"ratio: {result['ratio']:.2f}x by the clock, {result['processor_ratio']:.2f}x in processor time (aim {AIM:g}x)"
     )
-    print(f"texts that differ: {found['different']} of {found['rows']} (aim 0)")
+    print(f"texts that differ: {result['different']} of {result['rows']} (aim 0)")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
@@ -98,8 +98,8 @@ def measured(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
             times[first].append(theirs)
             times[second].append(ours)
     shared = len(theirs_model._encode(_common(prompts), "completion"))
-    clock = {name: statistics.median(one[0] for one in found) for name, found in times.items()}
-    own = {name: statistics.median(one[1] for one in found) for name, found in times.items()}
+    clock = {name: statistics.median(one[0] for one in result) for name, result in times.items()}
+    medians = {name: statistics.median(one[1] for one in result) for name, result in times.items()}
     return {
         "model": MODEL,
         "rows": len(rows),
@@ -112,7 +112,7 @@ def measured(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
         "rows_per_second": {name: len(rows) / seconds for name, seconds in clock.items()},
         "seconds": times,
         "ratio": clock[first] / clock[second],
-        "processor_ratio": own[first] / own[second],
+        "processor_ratio": medians[first] / medians[second],
         "aim": AIM,
         "different": sum(row["text"] != text for row, text in zip(rows, loop, strict=True)),
     }
@@ -155,9 +155,9 @@ def plain(generator: LocalGenerator, prompts: list[str], tokens: int, texts: lis
 
 
 def _timed(work: Callable[[], None]) -> tuple[float, float]:
-    clock, own = time.perf_counter(), time.process_time()
+    clock, processor_time = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - clock, time.process_time() - own
+    return time.perf_counter() - clock, time.process_time() - processor_time
 
 
 def _common(texts: list[str]) -> str:

@@ -42,8 +42,8 @@ class Case:
 
     def __str__(self) -> str:
         size = f"{self.rows} x {self.length}" + (f" to {self.target}" if self.target else "")
-        more = (", checkpointing" if self.checkpointing else "") + (f", {self.autocast}" if self.autocast else "")
-        return f"{self.model}, {self.method}, {size}{more}"
+        options = (", checkpointing" if self.checkpointing else "") + (f", {self.autocast}" if self.autocast else "")
+        return f"{self.model}, {self.method}, {size}{options}"
 
 
 CASES = (
@@ -82,16 +82,16 @@ def main() -> int:
     if options.case:
         print(json.dumps(train(Case(**options.case))))
         return 0
-    table, kept = [], []
+    table, stored = [], []
     print(f"{'case':44} {'predicted':>10} {'measured':>10} {'ratio':>6}   MB; ratio within {TARGET:.0%} of 1")
     for case in CASES:
-        predicted, done = predict(case).peak, measure(case)
-        row = {"case": str(case), "predicted": predicted, "ratio": round(predicted / done["peak"], 3), **done}
-        (table if case.one_heap else kept).append(row)
+        predicted, measured = predict(case).peak, measure(case)
+        row = {"case": str(case), "predicted": predicted, "ratio": round(predicted / measured["peak"], 3), **measured}
+        (table if case.one_heap else stored).append(row)
         name = str(case) + ("" if case.one_heap else ", glibc")
-        print(f"{name:44} {predicted / 1e6:10.1f} {done['peak'] / 1e6:10.1f} {row['ratio']:6.3f}", flush=True)
+        print(f"{name:44} {predicted / 1e6:10.1f} {measured['peak'] / 1e6:10.1f} {row['ratio']:6.3f}", flush=True)
     if options.out:
-        figures = {"steps": STEPS, "target": TARGET, "figures": table, "left_to_glibc": kept}
+        figures = {"steps": STEPS, "target": TARGET, "figures": table, "left_to_glibc": stored}
         options.out.write_text(json.dumps(figures, indent=1) + "\n")
     return 0 if all(abs(row["ratio"] - 1) <= TARGET for row in table) else 1
 
@@ -107,12 +107,12 @@ def predict(case: Case) -> MemoryPlan:
 
 def measure(case: Case) -> dict[str, Any]:
     """{"peak": bytes, "seconds": of the median step}, from a process of its own."""
-    words = [sys.executable, "-m", "benchmarks.memory", "--case", json.dumps(asdict(case))]
+    arguments = [sys.executable, "-m", "benchmarks.memory", "--case", json.dumps(asdict(case))]
     env = {**os.environ, **({"GLIBC_TUNABLES": TUNABLES} if case.one_heap else {})}
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
-    if done.returncode:
-        raise SystemExit(f"{case} ended with code {done.returncode}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, env=env)
+    if process.returncode:
+        raise SystemExit(f"{case} ended with code {process.returncode}: {process.stderr[-2000:]}")
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 def train(case: Case) -> dict[str, Any]:

@@ -45,18 +45,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         lab = bootstrap.open_lab(Config(home=Path(home), device="cpu"))
         try:
-            found = PARTS[options.part](lab, options)
+            result = PARTS[options.part](lab, options)
         finally:
             lab.close()
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
 def ended(lab: LabContext, title: str = "") -> None:
     """Waits for every job; tells those that failed."""
     while live := [view for status in ("running", "queued") for view in jobs.find(lab, status=status)[0]]:
-        view = jobs.wait(lab, min(one.id for one in live))
+        view = jobs.wait(lab, min(item.id for item in live))
         print(f"{view.title}: {view.status} after {view.seconds or 0:.0f} s {view.error or ''}", flush=True)
 
 
@@ -64,10 +64,12 @@ def table(lab: LabContext, study: int) -> list[dict[str, Any]]:
     """One row a system, printed as it goes."""
     view = studies.show(lab, study)
     scores = evaluation.show(lab, view.evaluations["held out"])
-    made = []
+    results = []
     for line, system in zip(study_results.lines(lab, view), scores.systems, strict=True):
         out = line.run.outcome if line.run else {}
-        figures = {one.figure: [one.value, one.low, one.high] for one in scores.scores if one.system == system.id}
+        figures = {
+            score.figure: [score.value, score.low, score.high] for score in scores.scores if score.system == system.id
+        }
         row = {
             "method": line.run.plan.method if line.run else "base",
             "share": out["trained"] / out["parameters"] if out else 0.0,
@@ -80,7 +82,7 @@ def table(lab: LabContext, study: int) -> list[dict[str, Any]]:
             "figures": {name: figures[name] for name in ("rouge1", "rouge2", "rougeL") if name in figures},
             "against": asdict(line.compared.comparison) | {"p": line.compared.p} if line.compared else None,
         }
-        made.append(row)
+        results.append(row)
         value, low, high = row["figures"].get("rougeL", [float("nan")] * 3)
         against = f"{row['against']['difference']:+.3f}, p {row['against']['p']:.2g}" if row["against"] else ""
         print(
@@ -89,7 +91,7 @@ def table(lab: LabContext, study: int) -> list[dict[str, Any]]:
             f"ROUGE-L {value:.3f} ({low:.3f} to {high:.3f}) {against}",
             flush=True,
         )
-    return made
+    return results
 
 
 def example(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
@@ -99,38 +101,44 @@ def example(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     name = datasets.import_starter(lab, "qa", "starter-qa").name
     plan = next(iter(EXAMPLES.values()))
     began = time.perf_counter()
-    begun = training.start(lab, plan)
+    started_run = training.start(lab, plan)
     ended(lab)
     seconds = time.perf_counter() - began
     cells = matrix.MatrixPlan(
-        dataset=name, models=(plan.model, begun.model), templates=plan.data[0].templates[:1], shots=(0,),
+        dataset=name, models=(plan.model, started_run.model), templates=plan.data[0].templates[:1], shots=(0,),
         samplings=(Sampling(greedy=True, max_new_tokens=32),), seeds=(0,), rows=options.rows, split="test",
         metrics=(ROUGE,),
     )  # fmt: skip
-    made = matrix.start(lab, cells)
-    scored = evaluation.start(lab, made.cells, (ROUGE,), depends_on=made.job_id)
+    started_matrix = matrix.start(lab, cells)
+    scored = evaluation.start(lab, started_matrix.cells, (ROUGE,), depends_on=started_matrix.job_id)
     ended(lab)
     view = evaluation.show(lab, scored.run_id)
-    found = [
-        next((one.value, one.low, one.high) for one in view.scores if (one.system, one.figure) == (system.id, "rougeL"))
+    result = [
+        next(
+            (score.value, score.low, score.high)
+            for score in view.scores
+            if (score.system, score.figure) == (system.id, "rougeL")
+        )
         for system in view.systems
     ]
-    told = " to ".join(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in found)
-    print(f"ROUGE-L {told}, n = {options.rows}, {seconds:.0f} s (aims: +0.25, under 180 s)", flush=True)
-    return {"seconds": seconds, "rougeL": found, "n": options.rows, "steps": plan.training.max_steps}
+    report = " to ".join(f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in result)
+    print(f"ROUGE-L {report}, n = {options.rows}, {seconds:.0f} s (aims: +0.25, under 180 s)", flush=True)
+    return {"seconds": seconds, "rougeL": result, "n": options.rows, "steps": plan.training.max_steps}
 
 
 def starter(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Every method that suits, at equal steps, on the task that starter-seq2seq was not trained on."""
     name = datasets.import_starter(lab, "qa", "starter-qa").name
-    every = [one for one in METHODS if "encoder-decoder" in METHODS.get(one).architectures and one != "qlora"]
-    chosen = options.methods.split(",") if options.methods else ["full", *(one for one in every if one != "full")]
+    every = [item for item in METHODS if "encoder-decoder" in METHODS.get(item).architectures and item != "qlora"]
+    method_names = (
+        options.methods.split(",") if options.methods else ["full", *(item for item in every if item != "full")]
+    )
     plan = TrainingPlan(
         "starter-seq2seq", (DatasetSpec(name, ("answer-passage", "answer-reading")),),
         training=Training(
             max_steps=options.steps, per_device_batch_size=16, validation_rows=100, eval_steps=options.steps // 4 or 1),
     )  # fmt: skip
-    study = studies.bake_off(lab, plan, chosen, Held(options.rows, max_new_tokens=32, metrics=(ROUGE,)))
+    study = studies.bake_off(lab, plan, method_names, Held(options.rows, max_new_tokens=32, metrics=(ROUGE,)))
     ended(lab)
     return {"steps": options.steps, "batch": 16, "rows": table(lab, study)}
 
@@ -139,24 +147,24 @@ def dialogsum(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Full tuning and LoRA for a fixed time each, the steps from a measured pace."""
     rows = []
     for split, name in (("train", "dialogsum_train"), ("test", "dialogsum_dev")):
-        rows += [{**one, "split": split} for one in lines_of(f"summarization/{name}.jsonl.gz")]
+        rows += [{**item, "split": split} for item in lines_of(f"summarization/{name}.jsonl.gz")]
     if not rows:
         return {}
-    kept = [{name: row[name] for name in ("dialogue", "summary", "split")} for row in rows]
+    stored = [{name: row[name] for name in ("dialogue", "summary", "split")} for row in rows]
     roles = {"input": ["dialogue"], "reference": ["summary"]}
     plan = SplitPlan(by="column", column="split")
-    name = datasets.import_rows(lab, kept, "dialogsum", {"kind": "file"}, mapping=roles, split=plan).name
+    name = datasets.import_rows(lab, stored, "dialogsum", {"kind": "file"}, mapping=roles, split=plan).name
     base = TrainingPlan(
         "starter-seq2seq", (DatasetSpec(name, ("summarise-conversation",)),),
         method="full",
         training=Training(max_steps=20, per_device_batch_size=8, max_length=512, max_target_length=96,
             validation_rows=60, eval_steps=20),
     )  # fmt: skip
-    begun = training.start(lab, base)
+    started_run = training.start(lab, base)
     ended(lab)
-    found = training.curves(lab, training.show(lab, begun.run_id))["tokens per second"]
-    pace = statistics.median(value for _, value in found)
-    out = training.show(lab, begun.run_id).outcome
+    result = training.curves(lab, training.show(lab, started_run.run_id))["tokens per second"]
+    pace = statistics.median(value for _, value in result)
+    out = training.show(lab, started_run.run_id).outcome
     steps = max(20, int(60 * options.minutes * pace / (out["tokens"] / out["steps"])))
     print(f"{pace:,.0f} tokens/s: {steps} steps in {options.minutes:g} minutes", flush=True)
     timed = replace(base, training=replace(base.training, max_steps=steps, eval_steps=max(1, steps // 4)))
@@ -167,14 +175,14 @@ def dialogsum(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
 
 def pretrain(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     """Perplexity a token on a held-out tenth before and after, over blocks; losses on the validation tenth."""
-    made: dict[str, Any] = {}
-    wanted = (
+    results: dict[str, Any] = {}
+    corpora = (
         ("tinyshakespeare", "starter-causal", "causal"),
         ("wikitext2_valid", "starter-causal", "causal"),
         ("tinyshakespeare", "starter-toxicity", "masked"),
         ("tinyshakespeare", "starter-seq2seq", "spans"),
     )
-    for text, model, objective in wanted:
+    for text, model, objective in corpora:
         name = paragraphs(lab, text)
         if name is None:
             continue
@@ -187,18 +195,18 @@ def pretrain(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
                 eval_steps=options.steps // 4 or 1,
             ),
         )  # fmt: skip
-        begun = training.start(lab, plan)
+        started_run = training.start(lab, plan)
         ended(lab)
-        view = training.show(lab, begun.run_id)
-        held = training.curves(lab, view)["validation loss"]
-        row = {"text": text, "model": model, "objective": objective, "losses": held, "outcome": view.outcome}
+        view = training.show(lab, started_run.run_id)
+        losses = training.curves(lab, view)["validation loss"]
+        row = {"text": text, "model": model, "objective": objective, "losses": losses, "outcome": view.outcome}
         if objective == "causal":
-            row["perplexity"] = [block_perplexity(lab, plan, one) for one in (None, begun.model)]
-        made[f"{text} {objective}"] = row
-        before, after, took = held[0][1], view.outcome["best_loss"], view.outcome["seconds"]
-        told = row.get("perplexity", "")
-        print(f"{text} {objective} {model}: loss {before:.3f} to {after:.3f}, {took:.0f} s {told}", flush=True)
-    return made
+            row["perplexity"] = [block_perplexity(lab, plan, item) for item in (None, started_run.model)]
+        results[f"{text} {objective}"] = row
+        before, after, took = losses[0][1], view.outcome["best_loss"], view.outcome["seconds"]
+        perplexity = row.get("perplexity", "")
+        print(f"{text} {objective} {model}: loss {before:.3f} to {after:.3f}, {took:.0f} s {perplexity}", flush=True)
+    return results
 
 
 def block_perplexity(lab: LabContext, plan: TrainingPlan, tuned: str | None) -> dict[str, float]:
@@ -221,17 +229,17 @@ def block_perplexity(lab: LabContext, plan: TrainingPlan, tuned: str | None) -> 
     base = resolved.folder
     tokenizer = load_tokenizer(base)
     blocks = preparation.prepare(resolved, tokenizer).validation
-    place = models.show(lab, tuned).card.path if tuned else base
-    assert place is not None
-    module = load_module(place, "decoder-only").eval()
+    folder = models.show(lab, tuned).card.path if tuned else base
+    assert folder is not None
+    module = load_module(folder, "decoder-only").eval()
     losses = []
     with torch.no_grad():
         for block in blocks:
             ids = torch.tensor([block.ids])
             losses.append(float(cross_entropy(module(input_ids=ids).logits[0, :-1], ids[0, 1:])))
-    one = interval(Sample(np.array(losses)), seed=0)
-    ends = {name: math.exp(getattr(one, name) or 0) for name in ("value", "low", "high")}
-    return ends | {"blocks": one.n}
+    measured = interval(Sample(np.array(losses)), seed=0)
+    ends = {name: math.exp(getattr(measured, name) or 0) for name in ("value", "low", "high")}
+    return ends | {"blocks": measured.n}
 
 
 def paragraphs(lab: LabContext, text: str) -> str | None:
@@ -241,23 +249,23 @@ def paragraphs(lab: LabContext, text: str) -> str | None:
         print(f"{path.name} is absent and left out.")
         return None
     name = text.replace("_", "-")
-    if known := datasets.find(lab, name, 1)[0]:
-        return known[0].name
+    if existing := datasets.find(lab, name, 1)[0]:
+        return existing[0].name
     with gzip.open(path, "rt") as stream:
         pieces = [part.strip() for part in stream.read().split("\n\n" if text == "tinyshakespeare" else "\n")]
-    kept = [part for part in pieces if len(part) > 20]
+    stored = [part for part in pieces if len(part) > 20]
     parts = ("train",) * 8 + ("validation", "test")
-    rows = [{"text": part, "split": parts[10 * n // len(kept)]} for n, part in enumerate(kept)]
+    rows = [{"text": part, "split": parts[10 * n // len(stored)]} for n, part in enumerate(stored)]
     plan = SplitPlan(by="column", column="split")
     return datasets.import_rows(lab, rows, name, {"kind": "file"}, mapping={"input": ["text"]}, split=plan).name
 
 
 def lines_of(path: str) -> list[dict[str, Any]]:
-    place = SHARED / path
-    if not place.is_file():
-        print(f"{place.name} is absent and left out.")
+    folder = SHARED / path
+    if not folder.is_file():
+        print(f"{folder.name} is absent and left out.")
         return []
-    with gzip.open(place, "rt") as stream:
+    with gzip.open(folder, "rt") as stream:
         return [json.loads(line) for line in stream]
 
 

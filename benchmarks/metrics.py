@@ -39,8 +39,13 @@ def main() -> int:
     options = parser.parse_args()
     pairs = [(" ".join(text.split()[:50]), [summary]) for text, summary in dialogues(options.pairs)]
     speed = rouge_speed(pairs, options.rounds)
-    words = statistics.mean(len(made.split()) + len(wanted[0].split()) for made, wanted in pairs) / 2
-    print(f"{len(pairs):,} pairs of {words:.0f} words a side, ROUGE-1/2/L with stems, {options.rounds} rounds, medians")
+    words_per_side = (
+        statistics.mean(len(prediction.split()) + len(reference[0].split()) for prediction, reference in pairs) / 2
+    )
+    print(
+        f"{len(pairs):,} pairs of {words_per_side:.0f} words a side, ROUGE-1/2/L with stems, medians of "
+        f"{options.rounds} rounds"
+    )
     for name, rate in speed["pairs_per_second"].items():
         print(f"{name:36} {rate:10,.0f} pairs/s")
     for name, ratio in speed["ratio"].items():
@@ -50,13 +55,13 @@ def main() -> int:
     for name, away in equal.items():
         print(f"ROUGE-1/2/L/Lsum, {len(checked):,} pairs, {name}: furthest from rouge_score {away:.1e} (aim {CLOSE:g})")
     corpus = {name: sacre(name, pairs) for name in ("bleu", "chrf")}
-    for name, found in corpus.items():
-        values = f"{found['ours']:.6f}, sacreBLEU {found['theirs']:.6f}"
-        print(f"{name}: {values}, {found['seconds']:.2f} s; {found['signature']}")
+    for name, results in corpus.items():
+        values = f"{results['ours']:.6f}, sacreBLEU {results['theirs']:.6f}"
+        print(f"{name}: {values}, {results['seconds']:.2f} s; {results['signature']}")
     if options.out:
-        found = {"rouge": speed, "checked": len(checked), "furthest": equal, "corpus": corpus}
+        results = {"rouge": speed, "checked": len(checked), "furthest": equal, "corpus": corpus}
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        options.out.write_text(json.dumps(results, indent=1) + "\n")
     return 0
 
 
@@ -66,16 +71,16 @@ def rouge_speed(pairs: list[Pair], rounds: int) -> dict[str, Any]:
 
     metric = METRICS.get("rouge")
     settings = metric.settings(use_stemmer=True, lsum=False)
-    made, wanted = [one for one, _ in pairs], [one for _, one in pairs]
-    metric.rows(made[:10], wanted[:10], settings)
+    predictions, references = [pair for pair, _ in pairs], [pair for _, pair in pairs]
+    metric.rows(predictions[:10], references[:10], settings)
     scorer = rouge_scorer.RougeScorer(list(KINDS), use_stemmer=True)
     times: dict[str, list[float]] = {"rouge_score": [], "ours, no stem known": [], "ours, a second system": []}
     for _ in range(rounds):
         _stem.cache_clear()
-        times["ours, no stem known"].append(_processor(lambda: metric.rows(made, wanted, settings)))
-        times["ours, a second system"].append(_processor(lambda: metric.rows(made, wanted, settings)))
-        times["rouge_score"].append(_processor(lambda: [scorer.score_multi(many, one) for one, many in pairs]))
-    rates = {name: len(pairs) / statistics.median(one) for name, one in times.items()}
+        times["ours, no stem known"].append(_processor(lambda: metric.rows(predictions, references, settings)))
+        times["ours, a second system"].append(_processor(lambda: metric.rows(predictions, references, settings)))
+        times["rouge_score"].append(_processor(lambda: [scorer.score_multi(many, pair) for pair, many in pairs]))
+    rates = {name: len(pairs) / statistics.median(time) for name, time in times.items()}
     ratio = {name: rate / rates["rouge_score"] for name, rate in rates.items() if name != "rouge_score"}
     return {"pairs": len(pairs), "pairs_per_second": rates, "ratio": ratio, "seconds": times, "aim": AIM}
 
@@ -85,14 +90,16 @@ def furthest(pairs: list[Pair], stem: bool) -> float:
     from rouge_score import rouge_scorer
 
     metric, kinds = METRICS.get("rouge"), [*KINDS, "rougeLsum"]
-    ours = metric.rows([one for one, _ in pairs], [one for _, one in pairs], metric.settings(use_stemmer=stem)).samples
+    ours = metric.rows(
+        [pair for pair, _ in pairs], [pair for _, pair in pairs], metric.settings(use_stemmer=stem)
+    ).samples
     scorer = rouge_scorer.RougeScorer(kinds, use_stemmer=stem)
     away = 0.0
-    for place, (made, wanted) in enumerate(pairs):
-        theirs = scorer.score_multi(wanted, made)
+    for index, (prediction, reference) in enumerate(pairs):
+        theirs = scorer.score_multi(reference, prediction)
         for kind in kinds:
             for part, ending in ENDINGS.items():
-                away = max(away, abs(float(ours[kind + ending].parts[place]) - getattr(theirs[kind], part)))
+                away = max(away, abs(float(ours[kind + ending].parts[index]) - getattr(theirs[kind], part)))
     return away
 
 
@@ -100,15 +107,15 @@ def sacre(name: str, pairs: list[Pair]) -> dict[str, Any]:
     from sacrebleu.metrics import BLEU, CHRF
 
     metric = METRICS.get(name)
-    made, wanted = [one for one, _ in pairs], [one for _, one in pairs]
+    predictions, references = [pair for pair, _ in pairs], [pair for _, pair in pairs]
     started = time.process_time()
-    found = metric.rows(made, wanted, metric.settings())
-    sample = found.samples[name]
+    results = metric.rows(predictions, references, metric.settings())
+    sample = results.samples[name]
     assert sample.combine is not None
     ours = float(sample.combine(sample.parts.sum(axis=0)[None])[0])
-    taken = time.process_time() - started
-    theirs = {"bleu": BLEU, "chrf": CHRF}[name]().corpus_score(made, [[one[0] for one in wanted]]).score
-    return {"ours": ours, "theirs": theirs, "seconds": taken, "signature": found.signature}
+    seconds = time.process_time() - started
+    theirs = {"bleu": BLEU, "chrf": CHRF}[name]().corpus_score(predictions, [[item[0] for item in references]]).score
+    return {"ours": ours, "theirs": theirs, "seconds": seconds, "signature": results.signature}
 
 
 def dialogues(count: int) -> list[tuple[str, str]]:
@@ -116,7 +123,7 @@ def dialogues(count: int) -> list[tuple[str, str]]:
     if DATA.is_dir():
         return [(row["dialogue"], row["summary"]) for row in _rows("dialogsum_train")][:count]
     task, rng = TASKS.get("summary"), random.Random(5)
-    return [(one.source, one.references[0]) for one in (task.draw(rng, "test") for _ in range(count))]
+    return [(item.source, item.references[0]) for item in (task.draw(rng, "test") for _ in range(count))]
 
 
 def several(count: int) -> list[Pair]:
@@ -124,7 +131,7 @@ def several(count: int) -> list[Pair]:
     if not DATA.is_dir():
         return []
     return [
-        (one[0][:1500], [text[:1500] for text in one[1:]]) for one in (r["summaries"] for r in _rows("squality_dev"))
+        (item[0][:1500], [text[:1500] for text in item[1:]]) for item in (r["summaries"] for r in _rows("squality_dev"))
     ][:count]
 
 
@@ -132,9 +139,9 @@ def every_pair() -> Iterator[Pair]:
     """Documents and other rows' summaries against summaries; one of four human summaries against the rest."""
     for name in ("dialogsum_dev", "dialogsum_train", "samsum_sample"):
         rows = _rows(name)
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             yield row["dialogue"], [row["summary"]]
-            yield rows[place - 1]["summary"], [row["summary"]]
+            yield rows[index - 1]["summary"], [row["summary"]]
     for name in ("cnn_dailymail_sample", "xsum_sample"):
         for row in _rows(name):
             yield row["document"], [row["summary"]]

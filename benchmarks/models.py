@@ -27,7 +27,11 @@ def main() -> int:
     if options.one:
         print(json.dumps(measured(Path(options.one[0]), options.one[1])))
         return 0
-    folders = [WEIGHTS / "starter-causal", WEIGHTS / "starter-seq2seq", *(one.resolve() for one in options.folders)]
+    folders = [
+        WEIGHTS / "starter-causal",
+        WEIGHTS / "starter-seq2seq",
+        *(folder.resolve() for folder in options.folders),
+    ]
     rows = [in_a_process(folder, dtype) for folder in folders for dtype in DTYPES]
     print(f"{'model':28} {'dtype':9} {'foreseen':>9} {'measured':>9} {'ratio':>6} {'model alone':>20}   MB")
     for row in rows:
@@ -42,12 +46,12 @@ def main() -> int:
 
 
 def in_a_process(folder: Path, dtype: str) -> dict[str, Any]:
-    words = [sys.executable, "-m", "benchmarks.models", "--one", str(folder), dtype]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{folder.name} in {dtype} ended with code {done.returncode}: {done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    arguments = [sys.executable, "-m", "benchmarks.models", "--one", str(folder), dtype]
+    process = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise SystemExit(f"{folder.name} in {dtype} ended with code {process.returncode}: {process.stderr[-2000:]}")
+    output: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return output
 
 
 def measured(folder: Path, dtype: str) -> dict[str, Any]:
@@ -69,14 +73,14 @@ def measured(folder: Path, dtype: str) -> dict[str, Any]:
     for _ in stream:
         continue
     release()
-    own, after = (card.memory_bytes or 0) - (card.cache_bytes or 0), resident()
+    weight_bytes, after = (card.memory_bytes or 0) - (card.cache_bytes or 0), resident()
     return {
         "model": folder.name,
         "dtype": dtype,
-        "foreseen": before + own,
+        "foreseen": before + weight_bytes,
         "measured": after,
-        "ratio": round((before + own) / after, 3),
-        "own_foreseen": own,
+        "ratio": round((before + weight_bytes) / after, 3),
+        "own_foreseen": weight_bytes,
         "own_measured": after - before,
         "budget": cache.used_bytes - (card.cache_bytes or 0),
         "context_cache": card.cache_bytes,

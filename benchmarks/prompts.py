@@ -41,16 +41,16 @@ def main() -> int:
     options = parser.parse_args()
     items, pool = draw_examples("test", ROWS, POOL), draw_examples("train", POOL, 0)
     shots = select("random", pool, items, SHOTS, 1)
-    own = select("similar", pool, items, SHOTS, 1)
+    similar = select("similar", pool, items, SHOTS, 1)
     rows: list[tuple[str, float, str, str]] = [
         ("a sandbox process begins", median(begin), "ms", ""),
         (f"{ROWS} rows, {SHOTS} shots alike", median(lambda: filled(items, shots)), "ms", "well under 1000"),
-        (f"{ROWS} rows, {SHOTS} shots of their own", median(lambda: filled(items, own)), "ms", "well under 1000"),
-        (f"{ROWS} rows as chats", median(lambda: filled(items, own, chat=True)), "ms", "well under 1000"),
+        (f"{ROWS} rows, {SHOTS} shots of their own", median(lambda: filled(items, similar)), "ms", "well under 1000"),
+        (f"{ROWS} rows as chats", median(lambda: filled(items, similar, chat=True)), "ms", "well under 1000"),
     ]
     for name in SELECTORS:
-        chosen = median(lambda name=name: select(name, pool, items, SHOTS, 1, fixed=range(SHOTS)), 3)  # type: ignore[misc]
-        rows.append((f"{ROWS} x {SHOTS} shots out of {POOL:,}: {name}", chosen, "ms", ""))
+        fixed_time = median(lambda name=name: select(name, pool, items, SHOTS, 1, fixed=range(SHOTS)), 3)  # type: ignore[misc]
+        rows.append((f"{ROWS} x {SHOTS} shots out of {POOL:,}: {name}", fixed_time, "ms", ""))
     stopped, waited = under_attack(items)
     rows.append(("hostile template stopped, slowest", stopped, "ms", "under 2000"))
     rows.append(("others filled meanwhile, p95", waited, "ms", ""))
@@ -65,10 +65,10 @@ def main() -> int:
 def draw_examples(split: str, count: int, first: int) -> list[Example]:
     """Examples of the sentiment task, with keys from `first` on."""
     rng, task = random.Random(split), TASKS.get("sentiment")
-    made = [task.draw(rng, split) for _ in range(count)]  # type: ignore[arg-type]
+    result = [task.draw(rng, split) for _ in range(count)]  # type: ignore[arg-type]
     return [
-        Example(first + place, {"input": one.source}, one.references, one.references[0], split)
-        for place, one in enumerate(made)
+        Example(first + index, {"input": item.source}, item.references, item.references[0], split)
+        for index, item in enumerate(result)
     ]
 
 
@@ -77,28 +77,28 @@ def filled(items: list[Example], shots: Any, *, chat: bool = False) -> None:
 
 
 def begin() -> None:
-    made = Sandbox()
-    made.ask({"op": "slots", "parts": {}})
-    made.close()
+    sandbox = Sandbox()
+    sandbox.ask({"op": "slots", "parts": {}})
+    sandbox.close()
 
 
 def under_attack(items: list[Example]) -> tuple[float, float]:
     """The longest time until a hostile template was stopped, and how long an innocent one took beside it (p95)."""
     slowest, waits = 0.0, []
     for text in HOSTILE.values():
-        done = threading.Event()
+        finished = threading.Event()
         times: list[float] = []
 
-        def attack(text: str = text, times: list[float] = times, done: threading.Event = done) -> None:
+        def attack(text: str = text, times: list[float] = times, finished: threading.Event = finished) -> None:
             began = time.perf_counter()
             try:
                 render(Template(instruction=text), items[:2], chat=False)
             except TemplateError:
                 times.append(1000 * (time.perf_counter() - began))
-            done.set()
+            finished.set()
 
         threading.Thread(target=attack).start()
-        while not done.is_set():
+        while not finished.is_set():
             began = time.perf_counter()
             filled(items[:10], ())
             waits.append(1000 * (time.perf_counter() - began))

@@ -41,11 +41,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home:
         lab = bootstrap.open_lab(Config(home=Path(home), device="cpu"))
         try:
-            found = PARTS[options.part](lab, options)
+            result = PARTS[options.part](lab, options)
         finally:
             lab.close()
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
@@ -64,8 +64,8 @@ def imported(lab: LabContext, file: str, name: str) -> str | None:
 def generated(lab: LabContext, name: str, count: int = 1000) -> str:
     """Requests of the starter world with a helpful reply before a curt or rude one."""
     rng = random.Random("requests")
-    made = [preference(rng, "train") for _ in range(count)]
-    rows = [{"prompt": prompt, "chosen": chosen, "rejected": rejected} for prompt, chosen, rejected in made]
+    result = [preference(rng, "train") for _ in range(count)]
+    rows = [{"prompt": prompt, "chosen": selection, "rejected": rejected} for prompt, selection, rejected in result]
     split = SplitPlan(by="none", only="train")
     return datasets.import_rows(lab, rows, name, {"kind": "starter"}, mapping=ROLES, split=split).name
 
@@ -80,24 +80,24 @@ def accuracy(lab: LabContext, file: str, name: str, options: argparse.Namespace)
         for method in options.methods.split(","):
             for seed in map(int, options.seeds.split(",")):
                 plan = reward_studies.resolve_default(lab, dataset, base, method, options.steps).plan
-                begun = training.start(lab, replace(plan, training=replace(plan.training, seed=seed)))
+                started_run = training.start(lab, replace(plan, training=replace(plan.training, seed=seed)))
                 ended(lab)
-                rows.append(line(training.show(lab, begun.run_id)))
+                rows.append(line(training.show(lab, started_run.run_id)))
     return {"dataset": file, "rows": rows}
 
 
 def line(view: training.TrainingView) -> dict[str, Any]:
     """One run with its report, printed as it goes."""
     report, out = view.report, view.outcome
-    kept = {name: value for name, value in report.items() if name not in ("pairs", "worst")}
+    stored = {name: value for name, value in report.items() if name not in ("pairs", "worst")}
     row = {"base": view.plan.model, "method": view.plan.method, "seed": view.seed, "steps": out.get("steps")}
-    row |= {"seconds": out.get("seconds"), "peak": out.get("peak"), "report": kept}
+    row |= {"seconds": out.get("seconds"), "peak": out.get("peak"), "report": stored}
     if report:
-        own, beside = report["accuracy"], report["baselines"]
+        own_result, beside = report["accuracy"], report["baselines"]
         print(
             f"{row['base']:17} {row['method']:5} seed {row['seed']} {row['steps']:5} steps {row['seconds']:5.0f} s "
-            f"{report['training_pairs']:5} pairs, {report['n']} held out: accuracy {own['value']:.3f} "
-            f"({own['low']:.3f} to {own['high']:.3f}), words {beside['bag of words']['value']:.3f}, "
+            f"{report['training_pairs']:5} pairs, {report['n']} held out: accuracy {own_result['value']:.3f} "
+            f"({own_result['low']:.3f} to {own_result['high']:.3f}), words {beside['bag of words']['value']:.3f}, "
             f"longer {beside['longer completion wins']['value']:.3f}, ECE {report['calibration']['ece']:.3f}",
             flush=True,
         )
@@ -129,11 +129,11 @@ def curve(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
     )
     ended(lab)
     points = [
-        {name: value for name, value in asdict(replace(one)).items() if name != "run"}
-        for one in reward_studies.curve(lab, study)
+        {name: value for name, value in asdict(replace(item)).items() if name != "run"}
+        for item in reward_studies.curve(lab, study)
     ]
-    for one in points:
-        print(f"{one['pairs']:5} pairs: {one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})", flush=True)
+    for point in points:
+        print(f"{point['pairs']:5} pairs: {point['value']:.3f} ({point['low']:.3f} to {point['high']:.3f})", flush=True)
     return {"dataset": "polite_pairs_train", "base": base, "method": method, "points": points}
 
 

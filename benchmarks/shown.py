@@ -107,9 +107,9 @@ def main() -> int:
             Config(home=Path(home), device="cpu", dtype="float32", model_roots=(folder / "models",))
         )
         try:
-            known = {CAUSAL, SEQ2SEQ} | _added(lab, folder)
+            existing = {CAUSAL, SEQ2SEQ} | _added(lab, folder)
             for case in CASES:
-                for row in shown(lab, case, folder, known, options.rows):
+                for row in shown(lab, case, folder, existing, options.rows):
                     print(line(row), flush=True)
                     rows.append(row)
         finally:
@@ -120,9 +120,9 @@ def main() -> int:
     return 0
 
 
-def shown(lab: LabContext, case: Case, folder: Path, known: set[str], most: int | None) -> list[dict[str, Any]]:
+def shown(lab: LabContext, case: Case, folder: Path, existing: set[str], most: int | None) -> list[dict[str, Any]]:
     """One row a cell and figure; none where the case's data are not there."""
-    names = tuple(name for name in case.models if name in known)
+    names = tuple(name for name in case.models if name in existing)
     if "/" in case.source and not (folder / case.source).is_file():
         print(f"{case.name}: left out, {case.source} is not in the data folder")
         return []
@@ -174,11 +174,11 @@ def line(row: dict[str, Any]) -> str:
 
 
 def _added(lab: LabContext, folder: Path) -> set[str]:
-    place = folder / "models" / "stories260K-hf"
-    if not place.is_dir():
-        print(f"{STORIES}: left out, {place.name} is not in the data folder")
+    path = folder / "models" / "stories260K-hf"
+    if not path.is_dir():
+        print(f"{STORIES}: left out, {path.name} is not in the data folder")
         return set()
-    models.add(lab, STORIES, Source("local", str(place)))
+    models.add(lab, STORIES, Source("local", str(path)))
     return {STORIES}
 
 

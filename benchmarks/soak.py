@@ -53,23 +53,23 @@ def main() -> int:
     parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append")
     options = parser.parse_args()
     results: dict[str, Any] = {"jobs": options.jobs, "kills": options.kills, "seed": options.seed}
-    with tempfile.TemporaryDirectory(prefix="soak") as place:
-        expected = Soak(Path(place) / "calm", "", options).calm()
+    with tempfile.TemporaryDirectory(prefix="soak") as folder:
+        expected = Soak(Path(folder) / "calm", "", options).calm()
         results["seconds_without_kills"] = expected.pop("seconds")
         for name in options.database or ("sqlite", "postgresql"):
             try:
-                with database(name, Path(place)) as url:
-                    results[name] = Soak(Path(place) / name, url, options).run(expected)
+                with database(name, Path(folder)) as url:
+                    results[name] = Soak(Path(folder) / name, url, options).run(expected)
             except Missing as problem:
                 results[name] = {"left_out": str(problem)}
     told(results)
     if options.out:
         options.out.write_text(json.dumps(results, indent=2) + "\n")
-    return int(any(one.get("faults") for one in results.values() if isinstance(one, dict)))
+    return int(any(result.get("faults") for result in results.values() if isinstance(result, dict)))
 
 
 @contextlib.contextmanager
-def database(name: str, place: Path) -> Iterator[str]:
+def database(name: str, folder: Path) -> Iterator[str]:
     if name == "sqlite":
         yield ""
         return
@@ -103,9 +103,9 @@ class Soak:
             if view.status != "finished":
                 raise SystemExit(f"job {job} ({view.title}) does not even finish in peace: {view.error}")
         seconds = time.monotonic() - began
-        made = self.artefacts(ids)
+        result = self.artefacts(ids)
         self.lab.close()
-        return {"made": made, "seconds": round(seconds, 1)}
+        return {"made": result, "seconds": round(seconds, 1)}
 
     def run(self, expected: dict[str, Any]) -> dict[str, Any]:
         """The same jobs under kills; every fault in words."""
@@ -150,11 +150,11 @@ class Soak:
         """A file of words drawn with the number as seed."""
         path = self.config.home / f"soak{number}.csv"
         draw = random.Random(number)
-        words = ["lamp", "kite", "river", "never", "quickly", "blue", "seven", "house"]
+        arguments = ["lamp", "kite", "river", "never", "quickly", "blue", "seven", "house"]
         with path.open("w") as out:
             out.write("text,label\n")
             for row in range(500 * self.options.rows):
-                out.write(f"{row} {' '.join(draw.choices(words, k=20))},{draw.choice('ab')}\n")
+                out.write(f"{row} {' '.join(draw.choices(arguments, k=20))},{draw.choice('ab')}\n")
         order = datasets.file_order(path, f"soak {number}", mapping={"input": ["text"], "label": ["label"]})
         job = datasets.start(self.lab, order)
         path.unlink()
@@ -208,9 +208,17 @@ class Soak:
         """A second app on the same data home says one sentence and ends."""
         env = {**os.environ, **self.config.environment()}
         command = [sys.executable, "app.py", "--port", str(self.port + 1)]
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
-        if done.returncode != 2 or len(done.stderr.strip().splitlines()) != 1 or "Another genai_lab" not in done.stderr:
-            self.faults.append(f"a second app was not refused in one sentence: {done.returncode} {done.stderr[-300:]}")
+        process = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+        if (
+            process.returncode != 2
+            or len(process.stderr.strip().splitlines()) != 1
+            or "Another genai_lab" not in process.stderr
+        ):
+            self.faults.append(
+                f"a second app was not refused in one sentence: {process.returncode} {process.stderr[-300:]}"
+            )
 
     def suffer(self, ids: list[int]) -> None:
         """Kills spread over the work: each at a random moment after its share of the jobs has ended.
@@ -261,24 +269,26 @@ class Soak:
 
         A worker leads a process group; what it forks looks like it until it becomes another program.
         """
-        found = []
-        for one in psutil.process_iter(["cmdline", "status"]):
-            words = one.info["cmdline"] or []
-            here = "genai_lab.worker" in words and str(self.config.home) in words[-2]
+        result = []
+        for item in psutil.process_iter(["cmdline", "status"]):
+            message = item.info["cmdline"] or []
+            here = "genai_lab.worker" in message and str(self.config.home) in message[-2]
             with contextlib.suppress(ProcessLookupError):
-                if here and one.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(one.pid) == one.pid:
-                    found.append((int(Path(words[-2]).name), one.pid))
-        return found
+                if here and item.info["status"] != psutil.STATUS_ZOMBIE and os.getpgid(item.pid) == item.pid:
+                    result.append((int(Path(message[-2]).name), item.pid))
+        return result
 
     def watch(self, ids: list[int]) -> bool:
         """Looks at the app, the processes and the rows; whether a job is still live."""
         if self.app is not None and (code := self.app.poll()) is not None:
             self.faults.append(f"the app ended by itself with code {code}")
             self.start()
-        seen = self.workers()
-        for job, count in Counter(job for job, _ in seen).items():
+        observed = self.workers()
+        for job, count in Counter(job for job, _ in observed).items():
             if count > 1:
-                self.faults.append(f"job {job} had {count} workers at once: {[pid for own, pid in seen if own == job]}")
+                self.faults.append(
+                    f"job {job} had {count} workers at once: {[pid for job_id, pid in observed if job_id == job]}"
+                )
         live = False
         for view in jobs.find(self.lab, limit=1000)[0]:
             if view.id not in ids:
@@ -293,8 +303,8 @@ class Soak:
 
     def judge(self, ids: list[int], expected: list[Any]) -> None:
         time.sleep(1)
-        if left := [one for one in psutil.process_iter() if self.ours(one)]:
-            self.faults.append(f"{len(left)} processes were left behind")
+        if remaining := [item for item in psutil.process_iter() if self.ours(item)]:
+            self.faults.append(f"{len(remaining)} processes were left behind")
         for job in ids:
             view = jobs.show(self.lab, job)
             if view.status != "finished":
@@ -303,21 +313,21 @@ class Soak:
                 self.faults.append(f"job {job} found out {twice} things twice")
         if self.kills != {"app": self.options.kills, "worker": self.options.kills}:
             self.faults.append(f"only these kills found a victim: {self.kills}")
-        for number, (got, wanted) in enumerate(zip(self.artefacts(ids), expected, strict=True)):
-            if got != wanted:
+        for number, (got, required) in enumerate(zip(self.artefacts(ids), expected, strict=True)):
+            if got != required:
                 self.faults.append(f"job {ids[number]} made something else than without a kill")
 
-    def ours(self, one: psutil.Process) -> bool:
+    def ours(self, item: psutil.Process) -> bool:
         with contextlib.suppress(psutil.Error):
-            return one.pid != os.getpid() and one.environ().get("GENAI_LAB_HOME") == str(self.config.home)
+            return item.pid != os.getpid() and item.environ().get("GENAI_LAB_HOME") == str(self.config.home)
         return False
 
     def found_twice(self, job: int) -> int:
         keys: Counter[str] = Counter()
         offset, path = 0, jobs.folder(self.lab, job) / job_files.REPORT
-        while found := list(job_files.lines(path, offset)):
-            keys.update(str(line["record"]["key"]) for line, _ in found if "record" in line)
-            offset = found[-1][1]
+        while result := list(job_files.lines(path, offset)):
+            keys.update(str(line["record"]["key"]) for line, _ in result if "record" in line)
+            offset = result[-1][1]
         return sum(count > 1 for count in keys.values())
 
     def artefacts(self, ids: list[int]) -> list[Any]:
@@ -330,8 +340,10 @@ class Soak:
                 name = str((view.result or {}).get("dataset", "")).split("@")[0]
                 return [v.content_hash for v in session.scalars(select(DatasetVersion)) if v.dataset.name == name]
             cells = list(session.scalars(select(Run.id).where(Run.parent_id == view.run_id).order_by(Run.id)))
-            wanted = select(Generation).where(Generation.run_id.in_(cells)).order_by(Generation.run_id, Generation.id)
-            texts = sorted((cells.index(one.run_id), one.example, one.text) for one in session.scalars(wanted))
+            expected = select(Generation).where(Generation.run_id.in_(cells)).order_by(Generation.run_id, Generation.id)
+            texts = sorted(
+                (cells.index(scalar.run_id), scalar.example, scalar.text) for scalar in session.scalars(expected)
+            )
             scores = session.scalars(select(Score).where(Score.run_id == view.run_id).order_by(Score.source_run_id))
             figures = sorted((s.metric, s.figure, repr((s.value, s.low, s.high, s.n, s.per_example))) for s in scores)
             return [texts, figures]
@@ -340,9 +352,9 @@ class Soak:
 def told(results: dict[str, Any]) -> None:
     print(f"{results['jobs']} jobs in peace: {results['seconds_without_kills']} s")
     for name in ("sqlite", "postgresql"):
-        if one := results.get(name):
-            print(f"{name:12}", one.get("left_out") or f"{one['kills']} kills, {one['seconds']} s, faults: ", end="")
-            print("; ".join(one.get("faults", [])) or ("none" if "faults" in one else ""))
+        if item := results.get(name):
+            print(f"{name:12}", item.get("left_out") or f"{item['kills']} kills, {item['seconds']} s, faults: ", end="")
+            print("; ".join(item.get("faults", [])) or ("none" if "faults" in item else ""))
 
 
 if __name__ == "__main__":

@@ -65,17 +65,17 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def tokenizer_figures(tokenizer: Any) -> list[MeasuredFigure]:
     """Round trips of difficult strings, and tokens a word on real dialogues; nothing without the shared data."""
-    found = []
+    result = []
     nasty = SHARED / "corpora" / "blns.json"
     if nasty.exists():
         texts = json.loads(nasty.read_text(encoding="utf-8"))
-        kept = [tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text for text in texts]
-        found.append(proportion("tokenizer: strings that come back unchanged", kept, "blns.json"))
+        stored = [tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text for text in texts]
+        result.append(proportion("tokenizer: strings that come back unchanged", stored, "blns.json"))
     dialogues = [row["dialogue"] for row in lines(SHARED / "data" / "summarization" / "dialogsum_dev.jsonl.gz")]
     if dialogues:
         sizes = [len(tokenizer.encode(text, add_special_tokens=False)) / len(text.split()) for text in dialogues]
-        found.append(mean("tokenizer: tokens a word", sizes, "DialogSum, development part"))
-    return found
+        result.append(mean("tokenizer: tokens a word", sizes, "DialogSum, development part"))
+    return result
 
 
 # starter-causal
@@ -85,9 +85,9 @@ def measure_causal(model: Any, tokenizer: Any, count: int) -> Measured:
     from genai_lab.starter.recipes.causal import shots_hits
     from genai_lab.starter.tasks.sentiment import HELD_OUT_PAIRS
 
-    def exact(name: str, shots: int, note: str = "", **more: Any) -> MeasuredFigure:
+    def exact(name: str, shots: int, note: str = "", **options: Any) -> MeasuredFigure:
         return proportion(
-            name.replace("1 shots", "1 shot"), shots_hits(model, tokenizer, shots, count, SEED + shots, **more), note
+            name.replace("1 shots", "1 shot"), shots_hits(model, tokenizer, shots, count, SEED + shots, **options), note
         )
 
     figures = [exact(f"sentiment, {k} shots", k, "label pair drawn per prompt") for k in (0, 1, 2, 4, 8)]
@@ -137,7 +137,7 @@ def sampled_stories(
     torch.manual_seed(seed)
     coded = tokenizer(list(openings), padding=True, padding_side="left", return_tensors="pt")
     with torch.inference_mode():
-        made = model.generate(
+        result = model.generate(
             input_ids=coded["input_ids"],
             attention_mask=coded["attention_mask"],
             do_sample=True,
@@ -147,7 +147,7 @@ def sampled_stories(
             max_new_tokens=size,
             pad_token_id=tokenizer.pad_token_id,
         )
-    return tokenizer.batch_decode(made[:, coded["input_ids"].shape[1] :], skip_special_tokens=True)
+    return tokenizer.batch_decode(result[:, coded["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
 def distinct_2(texts: Sequence[str]) -> float:
@@ -170,9 +170,9 @@ def _distinct(model: Any, tokenizer: Any, openings: int = 16, each: int = 6) -> 
 def _ten_stories(model: Any, tokenizer: Any, seed: int = 7) -> str:
     openings = [example.source for example in draw("story", "test", 10)]
     stories = sampled_stories(model, tokenizer, openings, 0.7, seed)
-    told = [f"{i}. **{a}** {b.strip()}" for i, (a, b) in enumerate(zip(openings, stories, strict=True), 1)]
+    report = [f"{i}. **{a}** {b.strip()}" for i, (a, b) in enumerate(zip(openings, stories, strict=True), 1)]
     head = f"Ten continuations of held-out openings (bold), temperature 0.7, seed {seed}, unselected:"
-    return "\n".join([head, "", *told])
+    return "\n".join([head, "", *report])
 
 
 # starter-seq2seq
@@ -185,25 +185,27 @@ def measure_seq2seq(model: Any, tokenizer: Any, count: int) -> Measured:
         examples = draw(task, "test", count)
         return examples, completions(model, tokenizer, [example.prompt for example in examples])
 
-    examples, made = solve("summary")
-    figures = _summary_figures(examples, made)
-    shown = [_shown_pair("summary", examples[i], made[i]) for i in range(3)]
-    examples, made = solve("translation")
-    figures += [*_bleu_and_chrf(examples, made), proportion("translation: exact", _exact(examples, made))]
-    shown += [_shown_pair("translation", examples[i], made[i]) for i in range(3)]
-    examples, made = solve("sentiment")
-    figures.append(proportion("sentiment by instruction: exact", _exact(examples, made)))
-    examples, made = solve("qa")
-    figures.append(proportion("question answering, left out of training: exact", _exact(examples, made), "poor, meant"))
-    scored = [max(rouge_l(text, e.references)) for text, e in zip(made, examples, strict=True)]
+    examples, result = solve("summary")
+    figures = _summary_figures(examples, result)
+    displayed = [_shown_pair("summary", examples[i], result[i]) for i in range(3)]
+    examples, result = solve("translation")
+    figures += [*_bleu_and_chrf(examples, result), proportion("translation: exact", _exact(examples, result))]
+    displayed += [_shown_pair("translation", examples[i], result[i]) for i in range(3)]
+    examples, result = solve("sentiment")
+    figures.append(proportion("sentiment by instruction: exact", _exact(examples, result)))
+    examples, result = solve("qa")
+    figures.append(
+        proportion("question answering, left out of training: exact", _exact(examples, result), "poor, meant")
+    )
+    scored = [max(rouge_l(text, e.references)) for text, e in zip(result, examples, strict=True)]
     figures.append(mean("question answering, left out of training: ROUGE-L", scored, "poor, meant"))
-    shown += [_shown_pair("question answering", examples[i], made[i]) for i in range(2)]
+    displayed += [_shown_pair("question answering", examples[i], result[i]) for i in range(2)]
     head = "The first held-out cases of three tasks, unselected:"
-    return Measured(figures + tokenizer_figures(tokenizer), "\n\n".join([head, *shown]))
+    return Measured(figures + tokenizer_figures(tokenizer), "\n\n".join([head, *displayed]))
 
 
-def _summary_figures(examples: list[Example], made: list[str]) -> list[MeasuredFigure]:
-    sources = {"model": made, "lead sentence": [lead(e.source) for e in examples], "nearest": nearest(examples)}
+def _summary_figures(examples: list[Example], result: list[str]) -> list[MeasuredFigure]:
+    sources = {"model": result, "lead sentence": [lead(e.source) for e in examples], "nearest": nearest(examples)}
     best, average = {}, {}
     for name, texts in sources.items():
         scored = [rouge_l(text, e.references) for text, e in zip(texts, examples, strict=True)]
@@ -219,7 +221,7 @@ def _summary_figures(examples: list[Example], made: list[str]) -> list[MeasuredF
     for name in ("lead sentence", "nearest"):
         better = [a - b for a, b in zip(best["model"], best[name], strict=True)]
         figures.append(mean(f"summary: model less {name}", better, "dialogue by dialogue"))
-    return [*figures, proportion("summary: equal to a reference", _exact(examples, made))]
+    return [*figures, proportion("summary: equal to a reference", _exact(examples, result))]
 
 
 def rouge_l(text: str, references: Sequence[str]) -> list[float]:
@@ -239,32 +241,32 @@ def nearest(examples: list[Example]) -> list[str]:
     """For each dialogue the summary of the training dialogue with the closest words (tf-idf, cosine)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    known = draw("summary", "train", RETRIEVED_FROM)
+    existing = draw("summary", "train", RETRIEVED_FROM)
     vectors = TfidfVectorizer(ngram_range=(1, 2))
-    library = vectors.fit_transform([e.source for e in known])
+    library = vectors.fit_transform([e.source for e in existing])
     close = vectors.transform([e.source for e in examples]) @ library.T
-    return [known[int(row.argmax())].references[0] for row in close.toarray()]
+    return [existing[int(row.argmax())].references[0] for row in close.toarray()]
 
 
-def _bleu_and_chrf(examples: list[Example], made: list[str]) -> list[MeasuredFigure]:
+def _bleu_and_chrf(examples: list[Example], result: list[str]) -> list[MeasuredFigure]:
     """Corpus figures with the interval of 1,000 resamples; the note is sacreBLEU's own signature."""
     from sacrebleu.metrics import BLEU, CHRF
 
     references = [[example.references[0] for example in examples]]
     figures = []
     for name, metric in (("translation: sacreBLEU", BLEU()), ("translation: chrF", CHRF())):
-        score = metric.corpus_score(made, references, n_bootstrap=1000)
+        score = metric.corpus_score(result, references, n_bootstrap=1000)
         middle, half = float(score._mean), float(score._ci)
         # The card's table is split at bars.
         signature = str(metric.get_signature()).replace("|", " ")
         figures.append(
-            MeasuredFigure(name, float(score.score), middle - half, min(100.0, middle + half), len(made), signature)
+            MeasuredFigure(name, float(score.score), middle - half, min(100.0, middle + half), len(result), signature)
         )
     return figures
 
 
-def _exact(examples: list[Example], made: list[str]) -> list[bool]:
-    return [text.strip() in example.references for text, example in zip(made, examples, strict=True)]
+def _exact(examples: list[Example], result: list[str]) -> list[bool]:
+    return [text.strip() in example.references for text, example in zip(result, examples, strict=True)]
 
 
 def _shown_pair(task: str, example: Example, text: str) -> str:
@@ -302,16 +304,16 @@ def _out_of_domain(
 ) -> list[MeasuredFigure]:
     from genai_lab.starter.recipes.toxicity import toxic_probabilities
 
-    known = lines(SHARED / "data" / "toxicity" / f"{name}.jsonl.gz")
-    if not known:
+    existing = lines(SHARED / "data" / "toxicity" / f"{name}.jsonl.gz")
+    if not existing:
         print(f"{name}: left out, {SHARED.name}/data/toxicity/{name}.jsonl.gz is not there")
         return []
     # Texts of like length side by side, so that little is padded.
-    known.sort(key=lambda row: len(row["text"]))
-    truth = [label(row) for row in known]
-    scores = toxic_probabilities(model, tokenizer, [row["text"] for row in known])
+    existing.sort(key=lambda row: len(row["text"]))
+    truth = [label(row) for row in existing]
+    scores = toxic_probabilities(model, tokenizer, [row["text"] for row in existing])
     note = "out of domain, all rows as they are"
-    hits = [(score > 0.5) == wanted for score, wanted in zip(scores, truth, strict=True)]
+    hits = [(score > 0.5) == expected for score, expected in zip(scores, truth, strict=True)]
     return [area(f"{name}: AUC", truth, scores, note), proportion(f"{name}: accuracy at 0.5", hits, note)]
 
 
@@ -328,8 +330,8 @@ def write_card(folder: Path, parameters: int, measured: Measured) -> None:
     text = card.read_text(encoding="utf-8") if card.exists() else ""
     if any(mark not in text for mark in MARKS):
         return
-    before, rest = text.split(MARKS[0], 1)
-    after = rest.split(MARKS[1], 1)[1]
+    before, remainder = text.split(MARKS[0], 1)
+    after = remainder.split(MARKS[1], 1)[1]
     parts = (built(folder, parameters), table(measured.figures), measured.texts)
     body = "\n\n".join(part for part in parts if part)
     card.write_text(f"{before}{MARKS[0]}\n\n{body}\n\n{MARKS[1]}{after}", encoding="utf-8")

@@ -69,18 +69,20 @@ def main() -> int:
     print(f"{'case':44}{'n':>6}{'covered':>9}{'truth above':>13}{'truth below':>13}{'width':>9}")
     for case in cases():
         if options.only in case.name:
-            one = coverage(case, options.simulations)
-            covered.append(one)
-            shares = f"{one.covered:9.1%}{one.above:13.1%}{one.below:13.1%}"
-            print(f"{one.name:44}{one.n:>6}{shares}{one.width:9.4f}{'' if one.good else '  outside'}", flush=True)
+            entry = coverage(case, options.simulations)
+            covered.append(entry)
+            shares = f"{entry.covered:9.1%}{entry.above:13.1%}{entry.below:13.1%}"
+            print(
+                f"{entry.name:44}{entry.n:>6}{shares}{entry.width:9.4f}{'' if entry.good else '  outside'}", flush=True
+            )
     alarms = list(false_alarms(options.simulations, options.only))
     speed = seconds()
-    for name, found in speed.items():
-        print(f"{name:60} {found:7.3f} s (aim below 1)")
+    for name, result in speed.items():
+        print(f"{name:60} {result:7.3f} s (aim below 1)")
     if options.out:
-        found = {"simulations": options.simulations, "coverage": [asdict(one) for one in covered]}
+        result = {"simulations": options.simulations, "coverage": [asdict(item) for item in covered]}
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps({**found, "false_alarms": alarms, "seconds": speed}, indent=1) + "\n")
+        options.out.write_text(json.dumps({**result, "false_alarms": alarms, "seconds": speed}, indent=1) + "\n")
     return 0
 
 
@@ -89,8 +91,8 @@ def coverage(case: Case, simulations: int) -> Covered:
     above = below = 0
     widths = []
     for seed in range(simulations):
-        found = interval(case.draw(rng, case.n), bounds=case.bounds, seed=seed, resamples=RESAMPLES)
-        low, high = found.low or 0.0, found.high or 0.0
+        result = interval(case.draw(rng, case.n), bounds=case.bounds, seed=seed, resamples=RESAMPLES)
+        low, high = result.low or 0.0, result.high or 0.0
         above += case.truth > high
         below += case.truth < low
         widths.append(high - low)
@@ -134,19 +136,19 @@ def cases() -> Iterator[Case]:
 def false_alarms(simulations: int, only: str) -> Iterator[dict[str, Any]]:
     """How often two equal systems are called different at 5 %."""
     rng = np.random.default_rng(2)
-    drawn: dict[str, Callable[[], tuple[Array, Array]]] = {
+    sampled: dict[str, Callable[[], tuple[Array, Array]]] = {
         "equal systems, binary scores": lambda: tuple(rng.random((2, 200)) < 0.7),  # type: ignore[dict-item,return-value]
         "equal systems, skewed scores": lambda: tuple(rng.beta(0.3, 3, (2, 200))),  # type: ignore[dict-item,return-value]
     }
-    for name, draw in drawn.items():
+    for name, draw in sampled.items():
         if only in name:
-            found = []
+            result = []
             for seed in range(simulations):
                 a, b = draw()
-                found.append(compare(Sample(a.astype(float)), Sample(b.astype(float)), bounds=SHARE, seed=seed))
-            bootstrap = sum(one.p_bootstrap < 0.05 for one in found) / simulations
-            shuffled = sum(one.p_randomisation < 0.05 for one in found) / simulations
-            missed = sum(not one.low <= 0 <= one.high for one in found) / simulations
+                result.append(compare(Sample(a.astype(float)), Sample(b.astype(float)), bounds=SHARE, seed=seed))
+            bootstrap = sum(item.p_bootstrap < 0.05 for item in result) / simulations
+            shuffled = sum(item.p_randomisation < 0.05 for item in result) / simulations
+            missed = sum(not item.low <= 0 <= item.high for item in result) / simulations
             print(f"{name:44} p below 0.05: bootstrap {bootstrap:.1%}, randomisation {shuffled:.1%}; no 0 {missed:.1%}")
             yield {"name": name, "bootstrap": bootstrap, "randomisation": shuffled, "interval": missed}
 
@@ -165,7 +167,7 @@ def seconds(rows: int = 2000, resamples: int = RESAMPLES, rounds: int = 5) -> di
         "interval of BLEU": lambda: interval(bleu, resamples=resamples),
         "paired bootstrap and randomisation of BLEU": lambda: compare(bleu, bleu, resamples=resamples),
     }
-    return {name: statistics.median(_timed(one) for _ in range(rounds)) for name, one in work.items()}
+    return {name: statistics.median(_timed(item) for _ in range(rounds)) for name, item in work.items()}
 
 
 def pairs() -> tuple[list[str], list[list[str]]]:
@@ -176,7 +178,7 @@ def pairs() -> tuple[list[str], list[list[str]]]:
             rows = [(row["dialogue"], row["summary"]) for row in map(json.loads, lines)]
     else:
         task, rng = TASKS.get("summary"), random.Random(5)
-        rows = [(one.source, one.references[0]) for one in (task.draw(rng, "test") for _ in range(500))]
+        rows = [(item.source, item.references[0]) for item in (task.draw(rng, "test") for _ in range(500))]
     return [" ".join(text.split()[:40]) for text, _ in rows], [[summary] for _, summary in rows]
 
 
@@ -205,12 +207,12 @@ def _whole(population: Sample) -> float:
 def _classified(n: int) -> Sample:
     """Labels of a classifier that is right four times in five."""
     rng = np.random.default_rng(4)
-    wanted = rng.choice(len(LABELS), n, p=LABELS)
-    made = np.where(rng.random(n) < 0.8, wanted, rng.choice(len(LABELS), n, p=LABELS))
+    expected = rng.choice(len(LABELS), n, p=LABELS)
+    result = np.where(rng.random(n) < 0.8, expected, rng.choice(len(LABELS), n, p=LABELS))
     member = METRICS.get("classification")
     names = [f"label {number}" for number in range(len(LABELS))]
-    found = member.rows([names[one] for one in made], [[names[one]] for one in wanted], member.settings())
-    return found.samples["macro_f1"]
+    results = member.rows([names[item] for item in result], [[names[item]] for item in expected], member.settings())
+    return results.samples["macro_f1"]
 
 
 def _timed(work: Callable[[], object]) -> float:

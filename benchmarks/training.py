@@ -66,16 +66,16 @@ def main() -> int:
         if options.out:
             options.out.write_text("{}\n")
         return 0
-    found = {"throughput": throughput(options), "memory": flat(options)}
-    for name, row in found["throughput"].items():
+    result = {"throughput": throughput(options), "memory": flat(options)}
+    for name, row in result["throughput"].items():
         print(
             f"{name:16} ours {row['ours']:8,.0f} tokens/s, theirs {row['theirs']:8,.0f}, ratio {row['ratio']:.2f} "
             f"({row['lowest']:.2f} to {row['highest']:.2f}; aim {AIM})",
             flush=True,
         )
-    print("resident memory after each pass (MB): " + ", ".join(f"{one / 1e6:.0f}" for one in found["memory"]))
+    print("resident memory after each pass (MB): " + ", ".join(f"{item / 1e6:.0f}" for item in result["memory"]))
     if options.out:
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
@@ -113,21 +113,21 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     torch.set_flush_denormal(True)
-    made = {}
+    results = {}
     for rival, theirs in RIVALS.items():
         for method in ("full", "lora"):
             pairs = []
             for number in range(options.rounds + 1):
                 sides = (ours, theirs) if number % 2 else (theirs, ours)
-                found = {side: side(method, ARCHITECTURE[rival], options, number) for side in sides}
-                pairs.append((found[theirs], found[ours]))
-            other, own = zip(*pairs[1:], strict=True)  # the first is for warming up
-            ratios = [b / a for a, b in zip(other, own, strict=True)]
-            made[f"{rival} {method}"] = {
-                "ours": statistics.median(own), "theirs": statistics.median(other),
+                result = {side: side(method, ARCHITECTURE[rival], options, number) for side in sides}
+                pairs.append((result[theirs], result[ours]))
+            other, own_result = zip(*pairs[1:], strict=True)  # the first is for warming up
+            ratios = [b / a for a, b in zip(other, own_result, strict=True)]
+            results[f"{rival} {method}"] = {
+                "ours": statistics.median(own_result), "theirs": statistics.median(other),
                 "ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios), "aim": AIM,
             }  # fmt: skip
-    return made
+    return results
 
 
 def settings(options: argparse.Namespace, seed: int) -> Training:
@@ -146,8 +146,8 @@ def ours(method: str, architecture: Architecture, options: argparse.Namespace, s
     from genai_lab.training.training_loop import prepare_run
 
     training = settings(options, seed)
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path)
         rows = items(options.rows, training, architecture)
         work = work_of(method, options.steps, training, folder, rows, architecture)
         loop = TokenTrainer(prepare_run(work, folder, folder / "out", Silent()))
@@ -164,12 +164,12 @@ def plain(method: str, architecture: Architecture, options: argparse.Namespace, 
 
     module, tokenizer = model_of(method, architecture, options, seed)
     rows = [
-        {"input_ids": one.ids, "attention_mask": [1] * len(one.ids), "labels": one.target}
-        for one in items(options.rows, settings(options, seed), architecture)
+        {"input_ids": item.ids, "attention_mask": [1] * len(item.ids), "labels": item.target}
+        for item in items(options.rows, settings(options, seed), architecture)
     ]
     count = Counted(DataCollatorForSeq2Seq(tokenizer, padding=True, label_pad_token_id=IGNORED))
-    with tempfile.TemporaryDirectory() as place:
-        arguments = TrainingArguments(output_dir=place, **_theirs(options, seed))
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(output_dir=folder, **_theirs(options, seed))
         return count.speed(Trainer(model=module, args=arguments, train_dataset=rows, data_collator=count))  # type: ignore[arg-type]
 
 
@@ -180,11 +180,11 @@ def supervised(method: str, architecture: Architecture, options: argparse.Namesp
 
     module, tokenizer = model_of(method, architecture, options, seed)
     rows = [
-        {"input_ids": one.ids + one.target, "completion_mask": [0] * len(one.ids) + [1] * len(one.target)}
-        for one in items(options.rows, settings(options, seed), architecture)
+        {"input_ids": item.ids + item.target, "completion_mask": [0] * len(item.ids) + [1] * len(item.target)}
+        for item in items(options.rows, settings(options, seed), architecture)
     ]
-    with tempfile.TemporaryDirectory() as place:
-        arguments = SFTConfig(output_dir=place, max_length=None, bf16=False, **_theirs(options, seed))
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = SFTConfig(output_dir=folder, max_length=None, bf16=False, **_theirs(options, seed))
         trainer = SFTTrainer(
             model=module, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer
         )
@@ -201,7 +201,7 @@ class Counted:
     def __call__(self, batch: list[dict[str, Any]]) -> Any:
         # A decoder's labels are its own tokens once more.
         self.tokens += sum(
-            len(one["input_ids"]) + (0 if "completion_mask" in one else len(one.get("labels", ()))) for one in batch
+            len(item["input_ids"]) + (0 if "completion_mask" in item else len(item.get("labels", ()))) for item in batch
         )
         return self.collate(batch)
 
@@ -223,10 +223,12 @@ def model_of(method: str, architecture: Architecture, options: argparse.Namespac
     from genai_lab.training.methods import METHODS
 
     torch.manual_seed(seed)
-    place = WEIGHTS / MODELS[architecture]
-    way = METHODS.get(method)
-    module = way.apply(load_module(place, architecture), architecture, way.settings(), options.steps)
-    return module, load_tokenizer(place)
+    index = WEIGHTS / MODELS[architecture]
+    method_object = METHODS.get(method)
+    module = method_object.apply(
+        load_module(index, architecture), architecture, method_object.settings(), options.steps
+    )
+    return module, load_tokenizer(index)
 
 
 def _theirs(options: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -249,12 +251,12 @@ def flat(options: argparse.Namespace) -> list[float]:
         max_steps=60, per_device_batch_size=8, max_length=256, max_target_length=64, eval_steps=12, validation_rows=4
     )
     tell = Silent()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path)
         work = work_of("full", 60, training, folder, items(96, training, SEQ2SEQ), SEQ2SEQ)
         TokenTrainer(prepare_run(work, folder, folder / "out", tell)).train()
-    kept = dict(tell.memory)
-    return [kept[step] for step in (12, 24, 36, 48, 60)]
+    stored = dict(tell.memory)
+    return [stored[step] for step in (12, 24, 36, 48, 60)]
 
 
 if __name__ == "__main__":

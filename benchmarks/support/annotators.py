@@ -69,10 +69,10 @@ class Annotator:
         time.sleep(self.random.random() * self.pace)
         cards = self._post("next", {"have": [], "want": 3}, self.log.cards)["cards"]
         while cards and go_on():
-            card, *rest = cards
+            card, *remainder = cards
             began = time.monotonic()
-            more = self.answer(card, [one["key"] for one in rest])
-            cards = rest + more
+            options = self.answer(card, [item["key"] for item in remainder])
+            cards = remainder + options
             time.sleep(max(0.0, self.pace - (time.monotonic() - began)))
             if not cards:
                 cards = self._post("next", {"have": [], "want": 3}, self.log.cards)["cards"]
@@ -81,7 +81,7 @@ class Annotator:
         """The next cards, once the answer is acknowledged."""
         order = list(range(len(card["candidates"])))
         self.random.shuffle(order)
-        groups = [[place] for place in order]
+        groups = [[index] for index in order]
         sent = {
             "key": card["key"],
             "revision": 0,
@@ -141,18 +141,18 @@ def at_once(annotators: list[Annotator], go_on: Callable[[], bool] = lambda: Tru
     """All of them in threads of their own; what went wrong."""
     wrong: list[str] = []
 
-    def work(one: Annotator) -> None:
+    def work(item: Annotator) -> None:
         try:
-            one.run(go_on)
+            item.run(go_on)
         except Exception as problem:
             wrong.append(f"{type(problem).__name__}: {problem}")
 
-    threads = [threading.Thread(target=work, args=(one,), daemon=True) for one in annotators]
+    threads = [threading.Thread(target=work, args=(annotator,), daemon=True) for annotator in annotators]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return wrong + [fault for one in annotators for fault in one.log.faults]
+    return wrong + [fault for annotator in annotators for fault in annotator.log.faults]
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -22,39 +22,39 @@ def server() -> Iterator[str]:
     """Starts a server of its own and gives the URL of an empty database; raises Missing."""
     tools = programs()
     user = _user()
-    place = Path(tempfile.mkdtemp(prefix="soak-pg"))
+    folder = Path(tempfile.mkdtemp(prefix="soak-pg"))
     if user:
-        shutil.chown(place, user)
+        shutil.chown(folder, user)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    def call(program: str, *words: str) -> None:
-        command = [str(tools / program), *words]
-        done = subprocess.run(command, cwd=place, user=user, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Missing(f"PostgreSQL's {program} failed: {done.stderr.strip()[-300:]}")
+    def call(program: str, *arguments: str) -> None:
+        command = [str(tools / program), *arguments]
+        process = subprocess.run(command, cwd=folder, user=user, capture_output=True, text=True, check=False)
+        if process.returncode:
+            raise Missing(f"PostgreSQL's {program} failed: {process.stderr.strip()[-300:]}")
 
     try:
-        call("initdb", "-D", str(place / "data"), "-A", "trust", "-U", "lab", "-E", "UTF8", "--no-sync")
-        words = f"-k {place} -p {port} -c listen_addresses=127.0.0.1"
-        call("pg_ctl", "-D", str(place / "data"), "-l", str(place / "log"), "-w", "-o", words, "start")
+        call("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "lab", "-E", "UTF8", "--no-sync")
+        arguments = f"-k {folder} -p {port} -c listen_addresses=127.0.0.1"
+        call("pg_ctl", "-D", str(folder / "data"), "-l", str(folder / "log"), "-w", "-o", arguments, "start")
         try:
             call("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "lab", "lab")
             yield f"postgresql+psycopg://lab@127.0.0.1:{port}/lab"
         finally:
-            call("pg_ctl", "-D", str(place / "data"), "-w", "-m", "immediate", "stop")
+            call("pg_ctl", "-D", str(folder / "data"), "-w", "-m", "immediate", "stop")
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def programs() -> Path:
     """The folder of the newest server's programs."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
+    result = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
     plain = shutil.which("pg_ctl")
-    if not found and not plain:
+    if not result and not plain:
         raise Missing(INSTALL)
-    return (found[-1] if found else Path(str(plain)).resolve()).parent
+    return (result[-1] if result else Path(str(plain)).resolve()).parent
 
 
 def _user() -> str | None:

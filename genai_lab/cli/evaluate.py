@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     group = groups.add_parser("evaluate", help="score, run, compare, upload, suite, harness, list, show, report")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
+    _add_score(commands, shared)
+    _add_run(commands, shared)
+    _add_systems(commands, shared)
+    _add_suites(commands, shared)
+    listing = commands.add_parser("list", parents=[shared], help="evaluations, newest first")
+    listing.set_defaults(command=_list)
+    show = commands.add_parser("show", parents=[shared], help="an evaluation's figures and verdicts")
+    show.add_argument("evaluation", type=number)
+    show.set_defaults(command=_show)
+    report = commands.add_parser("report", parents=[shared], help="one self-contained HTML file, CSV or JSON Lines")
+    report.add_argument("evaluation", type=number)
+    report.add_argument("file", type=Path, metavar="FILE.html|.csv|.jsonl")
+    report.set_defaults(command=_report)
+
+
+def _add_score(commands: "Parsers[Parser]", shared: Parser) -> None:
     score = commands.add_parser("score", parents=[shared], help="one metric on a file of predictions and references")
     score.add_argument("--metric", required=True)
     score.add_argument("--data", required=True, metavar="FILE")
@@ -28,6 +44,9 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     score.add_argument("--seed", type=integer, default=0, help="of the bootstrap (default: 0)")
     score.add_argument("--per-example", type=Path, metavar="OUT.jsonl")
     score.set_defaults(command=_score)
+
+
+def _add_run(commands: "Parsers[Parser]", shared: Parser) -> None:
     run = commands.add_parser("run", parents=[shared], help="models with a template on a dataset")
     several(run, "--model", "a model: systems side by side", required=True)
     run.add_argument("--dataset", required=True)
@@ -45,6 +64,9 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--title", default="")
     run.add_argument("--wait", action="store_true", help="stay until it has ended")
     run.set_defaults(command=_run)
+
+
+def _add_systems(commands: "Parsers[Parser]", shared: Parser) -> None:
     compare = commands.add_parser("compare", parents=[shared], help="systems (runs of the prompt lab) side by side")
     compare.add_argument("systems", type=number, nargs="+")
     several(compare, "--metric", "a metric, such as rouge", required=True)
@@ -58,6 +80,9 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     several(upload, "--reference", "a column of references", metavar="COLUMN")
     upload.add_argument("--input", metavar="COLUMN", help="what the predictions answer")
     upload.set_defaults(command=_upload)
+
+
+def _add_suites(commands: "Parsers[Parser]", shared: Parser) -> None:
     suite = commands.add_parser("suite", parents=[shared], help="a suite on models, or all suites")
     suite.add_argument("name", nargs="?", help="without a name the suites are listed")
     several(suite, "--model", "a model")
@@ -73,15 +98,6 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     harness.add_argument("--seed", type=integer, default=0)
     harness.add_argument("--wait", action="store_true", help="stay until it has ended")
     harness.set_defaults(command=_harness)
-    listing = commands.add_parser("list", parents=[shared], help="evaluations, newest first")
-    listing.set_defaults(command=_list)
-    show = commands.add_parser("show", parents=[shared], help="an evaluation's figures and verdicts")
-    show.add_argument("evaluation", type=number)
-    show.set_defaults(command=_show)
-    report = commands.add_parser("report", parents=[shared], help="one self-contained HTML file, CSV or JSON Lines")
-    report.add_argument("evaluation", type=number)
-    report.add_argument("file", type=Path, metavar="FILE.html|.csv|.jsonl")
-    report.set_defaults(command=_report)
 
 
 def _score(options: argparse.Namespace) -> int:

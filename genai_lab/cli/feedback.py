@@ -33,20 +33,27 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
             "names or names joined by _. Without options the columns are guessed from their names.",
         )
     )
+    _add_campaign_commands(commands, shared)
+    _add_link(commands.add_parser("link", parents=[shared], help="a personal link for an annotator"))
+    _add_export(
+        commands.add_parser(
+            "export",
+            parents=[shared],
+            help="preference pairs, labels or rankings as a file or a dataset",
+            description="In a .csv a cell that begins with = + - @ or a control character gets an apostrophe before "
+            "it, so that no spreadsheet runs it; a .jsonl holds every text as it is.",
+        )
+    )
+    _add_training(commands, shared)
+
+
+def _add_campaign_commands(commands: "Parsers[Parser]", shared: Parser) -> None:
     commands.add_parser("list", parents=[shared], help="campaigns, newest first").set_defaults(command=_list)
     for name, status in (("open", "open"), ("pause", "paused"), ("close", "closed")):
         parser = commands.add_parser(name, parents=[shared], help=f"the campaign is {status} from now on")
         parser.add_argument("campaign")
         parser.set_defaults(command=_move, status=status)
     campaigns.add(commands, shared)
-    link = commands.add_parser("link", parents=[shared], help="a personal link for an annotator")
-    link.add_argument("campaign")
-    link.add_argument("annotator", help="a name; the same name gets the same link")
-    ends = link.add_mutually_exclusive_group()
-    ends.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
-    ends.add_argument("--revoke", action="store_true", help="no link opens anything, until it is renewed")
-    link.add_argument("--base", default="http://127.0.0.1:7860", help="the address that the lab is reached by")
-    link.set_defaults(command=_link)
     for name, command, text in (
         ("status", _status, "progress by annotator"),
         ("agreement", _agreement, "kappa, alpha, self-consistency and position bias with intervals"),
@@ -57,13 +64,23 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         if name == "leaderboard":
             parser.add_argument("--length-control", action="store_true", help="as if all completions were equally long")
         parser.set_defaults(command=command)
-    export = commands.add_parser(
-        "export",
-        parents=[shared],
-        help="preference pairs, labels or rankings as a file or a dataset",
-        description="In a .csv a cell that begins with = + - @ or a control character gets an apostrophe before it, so "
-        "that no spreadsheet runs it; a .jsonl holds every text as it is.",
-    )
+    systems = commands.add_parser("name-systems", parents=[shared], help="names for the systems of an imported file")
+    systems.add_argument("campaign")
+    systems.add_argument("--name", action="append", required=True, metavar="COLUMN=SYSTEM", help="may be repeated")
+    systems.set_defaults(command=_name_systems)
+
+
+def _add_link(link: Parser) -> None:
+    link.add_argument("campaign")
+    link.add_argument("annotator", help="a name; the same name gets the same link")
+    ends = link.add_mutually_exclusive_group()
+    ends.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
+    ends.add_argument("--revoke", action="store_true", help="no link opens anything, until it is renewed")
+    link.add_argument("--base", default="http://127.0.0.1:7860", help="the address that the lab is reached by")
+    link.set_defaults(command=_link)
+
+
+def _add_export(export: Parser) -> None:
     export.add_argument("campaign")
     export.add_argument(
         "--out",
@@ -78,6 +95,9 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     what.add_argument("--labels", action="store_true", help="good or bad of each completion by itself, as KTO reads it")
     export.add_argument("--name", default="", help="of the dataset")
     export.set_defaults(command=_export)
+
+
+def _add_training(commands: "Parsers[Parser]", shared: Parser) -> None:
     train_options(commands.add_parser("train-reward", parents=[shared], help="as `reward train`"))
     train_options(
         commands.add_parser("tune-policy", parents=[shared], help="a policy tuned on its votes by DPO or KTO"), "dpo"
@@ -91,10 +111,6 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     compare.add_argument("--seed", type=integer, default=0)
     compare.add_argument("--wait", action="store_true", help="stay until the items are made")
     compare.set_defaults(command=_blind_compare)
-    systems = commands.add_parser("name-systems", parents=[shared], help="names for the systems of an imported file")
-    systems.add_argument("campaign")
-    systems.add_argument("--name", action="append", required=True, metavar="COLUMN=SYSTEM", help="may be repeated")
-    systems.set_defaults(command=_name_systems)
 
 
 def _add_plan(parser: Parser) -> None:
@@ -102,7 +118,7 @@ def _add_plan(parser: Parser) -> None:
     parser.add_argument("--criterion", default="helpful", help="helpful, honest, harmless, or a question of your own")
     parser.add_argument("--guidelines", type=Path, metavar="FILE", help="text that annotators have at hand")
     parser.add_argument("--kind", default="pairwise", choices=("pairwise", "ranking"))
-    parser.add_argument("--overlap", type=integer, default=1, help="annotators an item")
+    parser.add_argument("--overlap", type=integer, default=1, help="annotators per item")
     parser.add_argument("--repeats", type=real, default=0.05, help="share of items shown twice, sides swapped")
     parser.add_argument("--no-ties", action="store_true")
     parser.add_argument("--no-both-bad", action="store_true")

@@ -24,8 +24,10 @@ LONGEST_TEXT = 100_000
 
 @dataclass(frozen=True)
 class CampaignPlan:
-    """What a lead decides. `overlap`: annotators an item; `repeats`: share of items shown a second time, sides swapped,
-    to the same annotator; `lease`: seconds that an item is held for somebody who does not answer.
+    """What the owner decides about a campaign.
+
+    `overlap` is the number of annotators per item; `repeats` the share of items shown a second time, with sides
+    swapped, to the same annotator; `lease` the seconds that an item is held for somebody who does not answer.
     """
 
     name: str
