@@ -20,8 +20,8 @@ REGISTERED = (
     (BACKENDS, "canned"),
     (SELECTORS, "longest"),
     (HANDLERS, "count_rows"),
-    (METHODS, "norm_biases"),
-    (OBJECTIVES, "poems"),
+    (METHODS, "norm_factors"),
+    (OBJECTIVES, "focal"),
 )
 
 

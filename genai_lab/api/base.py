@@ -1,5 +1,6 @@
 """What the objects of the API have in common: a view to serialise, tables, and jobs to wait for."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,17 @@ class Handle:
     @property
     def view(self) -> Any:
         raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """The address of its page: under GENAI_LAB_URL where that names a running lab, else from the lab's root."""
+        return os.environ.get("GENAI_LAB_URL", "").rstrip("/") + self._address()
+
+    def _address(self) -> str:
+        """The page of the run that the object is; others have their own."""
+        from genai_lab.services import history, runs
+
+        return runs.address_of(history.rows_of(self.context, [self.id])[self.id])
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that is known of it, as JSON; the same that `--json` prints."""

@@ -53,6 +53,9 @@ class Campaign(Future):
         job = jobs.of_run(self.context, self.view.run)
         return job.id if job is not None else None
 
+    def _address(self) -> str:
+        return f"/feedback?campaign={self.id}"
+
     def open(self) -> "Campaign":
         return self.move("open")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from genai_lab.api.base import Handle, Table, wait_for_job
 from genai_lab.context import LabContext
@@ -50,6 +51,9 @@ class Dataset(Handle):
     @property
     def splits(self) -> dict[str, int]:
         return self._view.splits
+
+    def _address(self) -> str:
+        return f"/datasets?{urlencode({'dataset': self.name})}"
 
     def __len__(self) -> int:
         return self._view.rows

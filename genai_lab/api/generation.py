@@ -149,6 +149,10 @@ class Chat:
         self.messages = [*messages, {"role": "assistant", "content": answer.text}]
         return answer
 
+    def as_dict(self) -> dict[str, Any]:
+        """The conversation as JSON: the model, its settings and all messages."""
+        return {"model": self.model, "settings": to_plain(self.settings), "messages": to_plain(self.messages)}
+
     def __repr__(self) -> str:
         return "\n".join(f"{message['role']}: {message['content']}" for message in self.messages)
 

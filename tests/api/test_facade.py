@@ -67,6 +67,20 @@ def test_a_conversation_remembers_its_turns(lab: gl.Lab) -> None:
     chat.say("And now?")
     assert [message["role"] for message in chat.messages] == ["user", "assistant", "user", "assistant"]
     assert chat.messages[1]["content"] == answer.text
+    stored = json.loads(json.dumps(chat.as_dict()))
+    assert (stored["model"], stored["settings"]["max_new_tokens"]) == ("starter-causal", 4)
+    assert stored["messages"] == chat.messages
+
+
+def test_objects_know_the_address_of_their_page(lab: gl.Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GENAI_LAB_URL", raising=False)
+    run = lab.generate("fake", "Once", max_new_tokens=2)
+    data = lab.datasets.load(ROWS, "addressed", roles={"prompt": "prompt", "target": "answer"}, split="none")
+    assert run.url.startswith("/")
+    assert str(run.id) in run.url
+    assert data.url == "/datasets?dataset=addressed%401"
+    monkeypatch.setenv("GENAI_LAB_URL", "http://127.0.0.1:7860/")
+    assert data.url == "http://127.0.0.1:7860/datasets?dataset=addressed%401"
 
 
 def test_models_are_compared_on_prompts_as_one_group(lab: gl.Lab) -> None:

@@ -280,3 +280,25 @@ def test_nobody_outside_asks_which_objective_or_method_it_is() -> None:
     files = [path for room in ("genai_lab", "pages") for path in (ROOT / room).rglob("*.py")]
     outside = [path for path in files if not any(path.is_relative_to(folder) for folder in own_result)]
     assert [question for path in outside for question in questions(path)] == []
+
+
+def test_a_method_and_an_objective_of_the_recipes_train_together(bases: dict[str, Path], tmp_path: Path) -> None:
+    """docs/how_to/method.md puts modules of its own in and merges them, objective.md has a loss of its own."""
+    for recipe in ("method", "objective"):
+        text = (ROOT / "docs" / "how_to" / f"{recipe}.md").read_text(encoding="utf-8")
+        code = text.partition("```python\n")[2].partition("```")[0]
+        exec(compile(code, f"{recipe}.md", "exec"), {"__name__": recipe})
+    try:
+        work, reporter = work_of(bases, tmp_path, "norm_factors", "decoder-only", "focal"), Told()
+        outcome = train(work, tmp_path, tmp_path / "out", reporter)
+        assert outcome["steps"] == 3
+        assert 0 < outcome["trained"] < outcome["parameters"]
+        export_best(work, tmp_path / "out", tmp_path / "artefact")
+        after = prepare_run(work, tmp_path, tmp_path / "out", reporter).module
+        best = best_checkpoint(tmp_path / "out")
+        assert best is not None
+        resume(after, work.method, best)
+        same_logits(after.eval(), loaded(work, tmp_path / "artefact"), work, tmp_path)
+    finally:
+        METHODS.drop("norm_factors")
+        OBJECTIVES.drop("focal")
