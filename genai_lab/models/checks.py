@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from genai_lab.errors import ModelError
 
 LONGEST_JSON = 20 * 2**20
 LONGEST_HEADER = 100 * 2**20
+SPARE_DISK = 100 * 2**20  # bytes that stay free on the disk
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 KEY_NAME = re.compile(r"[A-Z][A-Z0-9_]*(KEY|TOKEN)", re.IGNORECASE)
 WIDTHS = {
@@ -36,6 +38,17 @@ class Tensor:
     @property
     def numbers(self) -> int:
         return math.prod(self.shape)
+
+
+def check_disk(target: Path, needed: int, what: str) -> None:
+    """Raises ModelError where the disk of `target`, which need not be there yet, lacks `needed` bytes for `what`."""
+    folder = next(path for path in target.parents if path.exists())
+    free = shutil.disk_usage(folder).free
+    if needed + SPARE_DISK > free:
+        raise ModelError(
+            f"{what} needs {size_text(needed)} more on disk, but only {size_text(free)} are free at {folder}; make "
+            "room first."
+        )
 
 
 def size_text(count: int) -> str:

@@ -16,13 +16,12 @@ import httpx
 
 from genai_lab.errors import ModelError
 from genai_lab.models import Card, Options, Source
-from genai_lab.models.checks import size_text
-from genai_lab.models.hub import HubFile, HubModel, describe, file_url, new_client, refuse, snapshot, unreachable
+from genai_lab.models.checks import check_disk
+from genai_lab.models.hub import HubFile, describe, file_url, new_client, refuse, snapshot, unreachable
 from genai_lab.models.inspect import inspect_folder
 
 RETRIES = 5
 REPORT_EVERY = 0.2
-SPARE = 100 * 2**20
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def plan(name: str, source: Source, options: Options) -> DownloadPlan:
     """Asks the Hub; raises ModelError where the model cannot be had or the disk has no room for it."""
     model = describe(source.location, source.revision, source.key_env, options.timeout)
     target = snapshot(options, model.repo, model.revision)
-    _check_space(model, target)
+    check_disk(target, model.bytes - _present(model.files, target), model.repo)
     return DownloadPlan(name, replace(source, revision=model.revision), target, model.files)
 
 
@@ -141,16 +140,6 @@ class _Fetching:
         if now - self.reported >= REPORT_EVERY:
             self.reported = now
             self.told(present(self.order), name)
-
-
-def _check_space(model: HubModel, target: Path) -> None:
-    folder = next(path for path in target.parents if path.exists())
-    needed, free = model.bytes - _present(model.files, target), shutil.disk_usage(folder).free
-    if needed + SPARE > free:
-        raise ModelError(
-            f"{model.repo} needs {size_text(needed)} more on disk, but only {size_text(free)} are free at {folder}; "
-            "make room first."
-        )
 
 
 def _partial(target: Path) -> Path:
