@@ -74,6 +74,8 @@ ACTIONS = {
     "datasets.give_up": "datasets resolve",
     "datasets.without_bad": "datasets resolve",
     "models.add": "models add",
+    "models.convert": "models convert",
+    "models.convert_model": "models convert",
     "models.archive": "models archive",
     "models.restore": "models restore",
     "jobs.cancel": "jobs cancel",
@@ -109,7 +111,7 @@ VERBS = {
     "rename", "renew", "replay", "rerun", "restore", "resume", "retry", "run", "run_cells", "run_models", "save",
     "save_preset", "shots_against_tuning", "split_again", "start", "start_download", "start_gated", "start_many",
     "start_profile", "study", "sweep", "tag", "train", "undecide", "undelete_runs", "unload", "untag", "without_bad",
-    "cancel_download",
+    "cancel_download", "convert", "convert_model",
 }  # fmt: skip
 
 

@@ -48,11 +48,14 @@ class Models:
     ) -> "ModelView":
         """Puts a model into the catalogue; one of the Hub is downloaded first.
 
-        `source` as a text is a folder, a Hub id or its page, or the address of an endpoint.
+        `source` as a text is a folder, a GGUF file, a Hub id or its page, or the address of an endpoint.
         """
         from genai_lab.models import BACKENDS
         from genai_lab.services import models
 
+        file = models.gguf_source(source) if isinstance(source, str) else None
+        if isinstance(source, str) and file is not None and (file.repo or "gguf" not in BACKENDS):
+            return self.convert(source, name, progress=on_progress is not None)
         if isinstance(source, str):
             source = models.detect_source(self.context, source)
         source = models.complete_source(self.context, source, new_host=new_host)
@@ -89,6 +92,18 @@ class Models:
         from genai_lab.services import models
 
         return models.budget(self.context)
+
+    def convert(self, source: str, name: str = "", *, progress: bool = False) -> "ModelView":
+        """A GGUF file as a model that torch computes and fine-tuning trains, once its job has made it.
+
+        `source` is a path, a file of the Hub as OWNER/NAME/FILE.gguf, or a model of the catalogue that is such a file.
+        """
+        from genai_lab.services import models
+
+        file = models.gguf_source(source)
+        started = models.convert(self.context, file, name) if file else models.convert_model(self.context, source, name)
+        view = wait_for_job(self.context, started.job_id, progress=progress)
+        return self.get((view.result or {})["model"])
 
     def archive(self, name: str) -> "ModelView":
         from genai_lab.services import models

@@ -1,4 +1,4 @@
-"""`models list | add | show | archive | restore | remove`, and `presets list | save | delete`."""
+"""`models list | add | convert | show | archive | restore | remove`, and `presets list | save | delete`."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -24,11 +24,22 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         verbs.add_parser(
             "add",
             parents=[shared],
-            help="put a model into the catalogue: a folder, a Hub id or an endpoint's address",
+            help="put a model into the catalogue: a folder, a GGUF file, a Hub id or an endpoint's address",
             description="A folder that exists is a local model, or an adapter where it holds adapter_config.json; "
+            "OWNER/NAME/FILE.gguf is imported as a model that torch computes; "
             "OWNER/NAME is downloaded from the Hub; an address that begins with http is an OpenAI-compatible endpoint.",
         )
     )
+    convert = verbs.add_parser(
+        "convert",
+        parents=[shared],
+        help="a GGUF file as a model that torch computes and fine-tuning trains",
+        description="Takes the weights out of a GGUF file once, into the data home: a path, a file of the Hub "
+        "(OWNER/NAME/FILE.gguf) or a model of the catalogue that is such a file.",
+    )
+    convert.add_argument("source", metavar="PATH|OWNER/NAME/FILE.gguf|MODEL")
+    convert.add_argument("--name", default="", help="the copy's name here (default: the file's)")
+    convert.set_defaults(command=_convert)
     for verb, run in (("show", _show), ("archive", _archive), ("restore", _restore), ("remove", _remove)):
         parser = verbs.add_parser(verb, parents=[shared], help=f"{verb} one model")
         parser.add_argument("name")
@@ -75,10 +86,19 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
+def _convert(lab: "Lab", options: argparse.Namespace) -> None:
+    _print(lab.models.convert(options.source, options.name, progress=True), options)
+
+
+@with_lab
 def _add(lab: "Lab", options: argparse.Namespace) -> None:
+    from genai_lab.services import models
+
+    if options.backend is None and options.location is None and models.gguf_source(options.source):
+        return _print(lab.models.add(options.source, options.name or "", on_progress=progress), options)
     source, name = _source(lab, options)
     view = lab.models.add(source, name, new_host=options.new_host, on_progress=progress)
-    _print(view, options)
+    return _print(view, options)
 
 
 def _source(lab: "Lab", options: argparse.Namespace) -> "tuple[Source, str]":

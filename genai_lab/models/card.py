@@ -42,7 +42,8 @@ class Card:
 
     `dtype` is that of the weights on file, `loaded_dtype` what they are loaded in here. `memory_bytes` is what the
     process takes for the model as foreseen (see `sizing`); of these, `cache_bytes` are the keys and values of one text
-    that fills the context (`CACHED` tokens of it where it is longer). `completes` marks a model with a chat template
+    that fills the context (`CACHED` tokens of it where it is longer). `converted_from` is the file, or the model that
+    the catalogue has for it, of which these weights are a copy. `completes` marks a model with a chat template
     whose training was mostly plain text, so that completion is what it does best.
     """
 
@@ -64,6 +65,7 @@ class Card:
     completes: bool = False
     loaded_dtype: str | None = None
     cache_bytes: int | None = None
+    converted_from: str | None = None
 
     @property
     def modes(self) -> tuple[Mode, ...]:

@@ -78,6 +78,24 @@ def folder_within(location: str, roots: Sequence[Path]) -> Path:
     return path
 
 
+def existing_file(text: str) -> Path | None:
+    """The file that a user's text names; None where there is none."""
+    try:
+        path = Path(text).expanduser().resolve()
+        return path if path.is_file() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def file_within(location: str, roots: Sequence[Path]) -> Path:
+    """The real file behind `location`, links followed; it must lie in one of `roots`."""
+    path = existing_file(location)
+    if path is None:
+        raise ModelError(f"There is no file {location[:200]!r}; give the path of one.")
+    folder_within(str(path.parent), roots)
+    return path
+
+
 def existing_folder(text: str) -> Path | None:
     """The folder that a user's text names, as it is found from anywhere; None where there is none."""
     try:

@@ -71,22 +71,34 @@ def fetch(order: DownloadPlan, options: Options, report: Callable[[int, str], No
     return _Fetching(order, options, report).fetched()
 
 
+def fetch_file(order: DownloadPlan, options: Options, report: Callable[[int, str], None]) -> Path:
+    """Fetches the one file of the plan, which is no whole model, and returns where it lies. Raises ModelError."""
+    if not order.target.is_dir():
+        _Fetching(order, options, report).files().rename(order.target)
+    return order.target / order.files[0].name
+
+
 class _Fetching:
     def __init__(self, order: DownloadPlan, options: Options, report: Callable[[int, str], None]) -> None:
         self.order, self.options, self.told = order, options, report
         self.reported = 0.0
 
     def fetched(self) -> Card:
+        folder = self.files()
+        card = inspect_folder(folder, self.order.name, self.order.source, self.options)
+        folder.rename(self.order.target)
+        self.told(self.order.bytes, "")
+        return replace(card, path=self.order.target)
+
+    def files(self) -> Path:
+        """The folder with all files, which has not got its name yet."""
         folder = _partial(self.order.target)
         folder.mkdir(parents=True, exist_ok=True)
         with new_client(self.order.source.key_env, self.options.timeout) as client:
             for file in self.order.files:
                 if _size(folder / file.name) != file.size or not (folder / file.name).is_file():
                     self.file(client, file, folder)
-        card = inspect_folder(folder, self.order.name, self.order.source, self.options)
-        folder.rename(self.order.target)
-        self.told(self.order.bytes, "")
-        return replace(card, path=self.order.target)
+        return folder
 
     def file(self, client: httpx.Client, file: HubFile, folder: Path) -> None:
         """One file, going on at what is there; a broken connection is tried again, from where it broke."""

@@ -5,6 +5,7 @@ tensor of the file must have its place in the model and every weight of the mode
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,9 @@ def config_of(header: GgufHeader) -> dict[str, Any]:
     """The settings of transformers' configuration that the metadata state."""
     from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
 
-    names = {**GGUF_CONFIG_MAPPING[header.architecture], "attention.key_length": "head_dim"}
-    settings = {
+    known: Any = GGUF_CONFIG_MAPPING[header.architecture]
+    names: dict[str, str | None] = {**known, "attention.key_length": "head_dim"}
+    settings: dict[str, Any] = {
         name: header.metadata[f"{header.architecture}.{key}"]
         for key, name in names.items()
         if name and name != "vocab_size" and f"{header.architecture}.{key}" in header.metadata
@@ -144,7 +146,7 @@ def _write_weights(header: GgufHeader, model: Any, path: Path, progress: Progres
     for tensor in header.tensors:
         target = places[tensor.name]
         shape = list(state[target].shape)
-        if int(np.prod(shape)) != tensor.numbers:
+        if math.prod(shape) != tensor.numbers:
             raise ModelError(
                 f"{header.path} gives {tensor.name} the shape {tensor.shape}, but its metadata ask for {shape}."
             )
@@ -157,8 +159,7 @@ def _write_weights(header: GgufHeader, model: Any, path: Path, progress: Progres
     with path.open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)
         for tensor, weights in _weights(header, model, places):
-            shape = tuple(state[places[tensor.name]].shape)
-            if weights.shape != shape:
+            if weights.shape != tuple(state[places[tensor.name]].shape):
                 raise ModelError(f"{header.path} gives {tensor.name} another shape than its metadata ask for.")
             stream.write(_as_bytes(weights, dtype))
             done += tensor.bytes

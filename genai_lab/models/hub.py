@@ -129,21 +129,42 @@ def headers(key_env: str | None) -> dict[str, str]:
 
 def describe(repo: str, revision: str | None, key_env: str | None, timeout: float) -> HubModel:
     """Size, commit, licence and configuration before anything is downloaded; raises ModelError."""
-    check_id(repo)
-    if revision and (not REVISION.fullmatch(revision) or ".." in revision):
-        raise ModelError(f"{revision[:120]!r} is no revision; give a branch, a tag or a commit.")
-    address = f"{endpoint()}/api/models/{repo}/revision/{(revision or 'main').replace('/', '%2F')}"
     with asking(key_env, timeout) as client:
-        description = _get(client, f"{address}?blobs=true", repo, revision, key_env)
-        sha = description.get("sha")
-        if not isinstance(sha, str) or not SHA.fullmatch(sha) or not isinstance(description.get("siblings"), list):
-            raise ModelError(f"{endpoint()} did not answer as a model Hub does; check HF_ENDPOINT.")
-        files = _wanted(description["siblings"], repo)
+        description = _description(client, repo, revision, key_env)
+        sha, files = description["sha"], _wanted(description["siblings"], repo)
         config = _get(client, file_url(repo, sha, "config.json"), repo, revision, key_env)
     classify(config, repo)
     return HubModel(
         repo, sha, files, _licence(description), bool(description.get("gated")), *_numbers(description), config
     )
+
+
+def describe_file(
+    repo: str, name: str, revision: str | None, key_env: str | None, timeout: float
+) -> tuple[str, HubFile, str | None]:
+    """(commit, file, licence) of one file in the top folder of a repository; raises ModelError."""
+    with asking(key_env, timeout) as client:
+        description = _description(client, repo, revision, key_env)
+    entries = [entry for entry in description["siblings"] if isinstance(entry, dict)]
+    entry = next((entry for entry in entries if entry.get("rfilename") == name), None)
+    if entry is None or not SAFE.fullmatch(name):
+        suffix = name.rpartition(".")[2]
+        names = [str(entry.get("rfilename")) for entry in entries if str(entry.get("rfilename")).endswith(suffix)]
+        raise ModelError(f"{repo} has no file {name[:100]!r}; it has {', '.join(names[:12]) or 'none of this kind'}.")
+    return description["sha"], _file(entry, repo), _licence(description)
+
+
+def _description(client: httpx.Client, repo: str, revision: str | None, key_env: str | None) -> dict[str, Any]:
+    """What the Hub says of a repository at a revision, with its commit and its files."""
+    check_id(repo)
+    if revision and (not REVISION.fullmatch(revision) or ".." in revision):
+        raise ModelError(f"{revision[:120]!r} is no revision; give a branch, a tag or a commit.")
+    address = f"{endpoint()}/api/models/{repo}/revision/{(revision or 'main').replace('/', '%2F')}"
+    description = _get(client, f"{address}?blobs=true", repo, revision, key_env)
+    sha = description.get("sha")
+    if not isinstance(sha, str) or not SHA.fullmatch(sha) or not isinstance(description.get("siblings"), list):
+        raise ModelError(f"{endpoint()} did not answer as a model Hub does; check HF_ENDPOINT.")
+    return description
 
 
 @contextmanager

@@ -199,6 +199,7 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
         "Key variable": card.source.key_env or "",
         "Content hash": card.content_hash or NOTHING,
         "Batch": f"at most {rows_together} rows at once since it was loaded" if rows_together else "",
+        "Made from": card.converted_from or "",
         "Created by run": str(view.made_by_run or ""),
         "Added": f"{view.created_at:%Y-%m-%d %H:%M} UTC" if view.created_at else "",
     }

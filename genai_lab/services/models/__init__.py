@@ -16,6 +16,7 @@ from genai_lab.services.models.catalogue import (
     restore,
     show,
 )
+from genai_lab.services.models.converting import Conversion, GgufSource, convert, convert_model, gguf_source
 from genai_lab.services.models.downloading import cancel_download, download, downloads, start_download
 from genai_lab.services.models.hashing import hash_in_background, with_hash
 from genai_lab.services.models.loading import (
@@ -28,11 +29,21 @@ from genai_lab.services.models.loading import (
     prompt_for,
     unload,
 )
-from genai_lab.services.models.records import ModelView, Status, card_of, checked_name, options, update_row
+from genai_lab.services.models.records import (
+    ModelView,
+    Status,
+    card_of,
+    checked_name,
+    free_name,
+    options,
+    update_row,
+)
 
 __all__ = [
     "Budget",
+    "Conversion",
     "Download",
+    "GgufSource",
     "LoadProgress",
     "LoadedState",
     "ModelView",
@@ -47,9 +58,13 @@ __all__ = [
     "check_source",
     "checked_name",
     "complete_source",
+    "convert",
+    "convert_model",
     "detect_source",
     "download",
     "downloads",
+    "free_name",
+    "gguf_source",
     "hash_in_background",
     "load",
     "load_apart",

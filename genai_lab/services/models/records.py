@@ -119,6 +119,21 @@ def checked_name(lab: "LabContext", name: str) -> str:
     return name
 
 
+def free_name(lab: "LabContext", name: str) -> str:
+    """The name, with a number appended where it is taken."""
+    with lab.database.reading() as session:
+        rows = queries.all_models(session) + queries.all_models(session, archived=True)
+    return first_free(name[:90], {row.name for row in rows})
+
+
+def first_free(name: str, taken: Collection[str]) -> str:
+    """The name, or the first of name-2, name-3... that is not taken."""
+    number = 1
+    while (candidate := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    return candidate
+
+
 def find_row(lab: "LabContext", name: str) -> Model | None:
     with lab.database.reading() as session:
         return queries.model_named(session, name)

@@ -338,16 +338,7 @@ def _with_name(lab: LabContext, name: str, stem: str, queue: Callable[[str], Sta
         return queue(models.checked_name(lab, name))
     for _ in range(ATTEMPTS):
         try:
-            return queue(_free_name(lab, stem[:90]))
+            return queue(models.free_name(lab, stem))
         except DuplicateName:
             continue
     raise LabError(f"No name that begins with {stem[:90]} stayed free; give the model a name.")
-
-
-def _free_name(lab: LabContext, name: str) -> str:
-    """The name, with a number appended where it is taken."""
-    names = {view.card.name for archived in (False, True) for view in models.catalogue(lab, archived=archived)}
-    number = 1
-    while (candidate := name if number == 1 else f"{name}-{number}") in names:
-        number += 1
-    return candidate
