@@ -17,9 +17,10 @@ FOLDER_MARKERS = {"browser": "browser", "training": "training", "examples": "tra
 # Files that start workers or run models for more than some seconds; `make test-fast` leaves them out.
 SLOW_FILES = {
     "data/test_corpora.py", "data/test_hub_server.py", "decoding/test_traced_step.py", "jobs/test_command_line.py",
-    "jobs/test_jobs.py", "models/test_adapters.py", "models/test_catalogue.py", "services/test_campaigns.py",
-    "services/test_command_line.py", "services/test_demos.py", "services/test_feedback_figures.py",
-    "services/test_generation.py", "services/test_readme_commands.py", "starter/test_recipes.py",
+    "jobs/test_jobs.py", "models/test_adapters.py", "models/test_catalogue.py", "models/test_scorers.py",
+    "services/test_campaigns.py", "services/test_command_line.py", "services/test_demos.py",
+    "services/test_feedback_figures.py", "services/test_generation.py", "services/test_hostile_arguments.py",
+    "services/test_readme_commands.py", "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py",
 }  # fmt: skip
 # Folders whose files take longest come first, so that no process is left alone with one of them at the end.
 LONG_FOLDERS = ("browser", "training", "examples", "models", "starter", "jobs", "services", "decoding")
