@@ -47,8 +47,8 @@ def start_from_votes(lab: LabContext, objective: str, finish_job: Done, votes: s
 
 
 @pytest.fixture(scope="module")
-def reward_run(lab: LabContext, done: Done) -> training.TrainingView:
-    return start_from_votes(lab, "reward", done, "kept")
+def reward_run(lab: LabContext, finish_job: Done) -> training.TrainingView:
+    return start_from_votes(lab, "reward", finish_job, "kept")
 
 
 def test_a_reward_model_prefers_what_annotators_did_and_knows_them(
@@ -97,11 +97,11 @@ def test_a_policy_goes_straight_into_the_next_campaign(
         campaign_models.before_and_after(lab, reward_run.id)
 
 
-def test_kto_reads_the_votes_as_labels_and_pages_and_api_begin_it_alike(lab: LabContext, done: Done) -> None:
+def test_kto_reads_the_votes_as_labels_and_pages_and_api_begin_it_alike(lab: LabContext, finish_job: Done) -> None:
     settings = {"max_steps": 2, "per_device_batch_size": 4, "max_length": 32, "beta": 0.2}
     started = campaign_models.train(lab, "polite", "llama", objective="kto", settings=settings)
     assert started.model == "polite-kto"
-    done(started.job_id)
+    finish_job(started.job_id)
     view = training.show(lab, started.run_id)
     assert view.plan.objective_settings["beta"] == 0.2
     version = datasets.show(lab, view.plan.data[0].dataset)
