@@ -31,6 +31,15 @@ VAGUE = {
     "way", "whole", "words",
 }  # fmt: skip
 VAGUE_SHARE = 0.01
+LONGEST_FILE, LONGEST_FUNCTION = 400, 60
+LONG_FILES = {
+    "genai_lab/api/evaluation.py",
+    "genai_lab/training/objectives/kto.py",
+    "tests/models/test_folders.py",
+    "tests/test_server.py",
+    "tests/training/test_services.py",
+}
+LONG_FUNCTIONS = {"genai_lab/cli/datasets.py:add", "tests/models/servers.py:handler"}
 
 
 def modules(room: str) -> list[Path]:
@@ -73,10 +82,20 @@ print(sorted(set(sys.modules) & {HEAVY!r}))
     assert process.stdout.splitlines() == ["[]", "No jobs.", "[]", "[]"]
 
 
-def test_files_stay_short_enough_to_read() -> None:
-    code = [path for room in ("genai_lab", "storage", "pages", "tests", "benchmarks") for path in modules(room)]
-    long = {str(path.relative_to(ROOT)): size for path in code if (size := len(path.read_text().splitlines())) > 420}
-    assert not long
+def test_files_and_functions_stay_short_enough_to_read() -> None:
+    files, functions = set(), set()
+    for path in (path for room in ("genai_lab", "storage", "pages", "tests", "benchmarks") for path in modules(room)):
+        name, text = str(path.relative_to(ROOT)), path.read_text()
+        if len(text.splitlines()) > LONGEST_FILE:
+            files.add(name)
+        if "migrations" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            if is_function and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION:
+                functions.add(f"{name}:{node.name}")
+    assert files <= LONG_FILES
+    assert functions <= LONG_FUNCTIONS
 
 
 def module_name(path: Path) -> str:

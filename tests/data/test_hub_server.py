@@ -29,16 +29,16 @@ PROGRAM = """
 import json
 from genai_lab.data import guarded, hub
 from genai_lab.errors import LabError
-place = hub.Place("owner/reviews")
+place = hub.HubDataset("owner/reviews")
 said = []
-for wrong in (hub.Place("owner/none"), hub.Place("owner/reviews", split="dev")):
+for wrong in (hub.HubDataset("owner/none"), hub.HubDataset("owner/reviews", split="dev")):
     try:
         list(hub.rows(wrong))
     except LabError as problem:
         said.append(str(problem))
 rows = [dict(row) for row in hub.rows(place)]
 try:
-    list(guarded.read_hub(hub.Place("owner/none")))
+    list(guarded.read_hub(hub.HubDataset("owner/none")))
 except LabError as problem:
     said.append(str(problem))
 apart = [dict(row) for row in guarded.read_hub(place)]

@@ -82,7 +82,7 @@ def test_download_goes_on_where_a_killed_one_stopped(
 
 def test_an_order_outlives_its_process_as_json(small_hub: SmallHub, options: Options) -> None:
     order = download.plan("small", SOURCE, options)
-    assert download.MatrixPlan.from_dict(json.loads(json.dumps(order.as_dict()))) == order
+    assert download.DownloadPlan.from_dict(json.loads(json.dumps(order.as_dict()))) == order
 
 
 def test_what_has_been_fetched_can_be_thrown_away(small_hub: SmallHub, options: Options) -> None:

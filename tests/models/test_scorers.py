@@ -77,7 +77,7 @@ def test_an_endpoint_judges_by_log_probabilities_where_it_echoes_them(lab: LabCo
             "token_logprobs": [None, *(-0.5 for _ in tokens[1:]), -9.0],
             "text_offset": [*offsets, len(body["prompt"])],
         }
-        handler.whole(200, {"choices": [{"text": body["prompt"] + " x", "logprobs": logprobs}]})
+        handler.send_json(200, {"choices": [{"text": body["prompt"] + " x", "logprobs": logprobs}]})
 
     endpoint.answer = echo
     with serving(endpoint.handler()) as address:
@@ -90,10 +90,10 @@ def test_an_endpoint_judges_by_log_probabilities_where_it_echoes_them(lab: LabCo
         assert path.endswith("/completions")
         assert json.dumps(body["echo"]) == "true"
         assert lab.models.loaded()["far (judge)"].memory_bytes == 0
-        endpoint.answer = lambda handler, body: handler.whole(200, {"choices": [{"text": "x", "logprobs": None}]})
+        endpoint.answer = lambda handler, body: handler.send_json(200, {"choices": [{"text": "x", "logprobs": None}]})
         with pytest.raises(ModelError, match="does not echo the log-probabilities"):
             judge.log_probabilities(["one two"])  # type: ignore[union-attr]
-        endpoint.answer = lambda handler, body: handler.whole(400, {"error": {"message": "echo is not supported"}})
+        endpoint.answer = lambda handler, body: handler.send_json(400, {"error": {"message": "echo is not supported"}})
         with pytest.raises(ModelError, match="does not echo the log-probabilities"):
             judge.log_probabilities(["one two"])  # type: ignore[union-attr]
         with pytest.raises(ModelError, match="no label probabilities"):
