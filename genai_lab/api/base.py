@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from genai_lab.services.jobs import JobView
+    from genai_lab.services.lineage import Lineage
 
 T = TypeVar("T")
 PROGRESS_SECONDS = 1.0
@@ -38,7 +39,18 @@ class Handle:
         """The page of the run that the object is; others have their own."""
         from genai_lab.services import history, runs
 
-        return runs.address_of(history.rows_of(self.context, [self.id])[self.id])
+        return runs.address_of(history.rows_of(self.context, [self.run_id])[self.run_id])
+
+    @property
+    def run_id(self) -> int:
+        """The run that it is, or that made it."""
+        return self.id
+
+    def lineage(self) -> "Lineage":
+        """Every run, dataset, template, ranking and annotator behind it."""
+        from genai_lab.services import lineage
+
+        return lineage.walk_run(self.context, self.run_id)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything that is known of it, as JSON; the same that `--json` prints."""
@@ -95,6 +107,12 @@ class Future(Handle):
         if self.job_id is not None:
             wait_for_job(self.context, self.job_id, timeout, progress)
         return self
+
+    def replay(self) -> Self:
+        """The same run again, with the same inputs, settings and seed; raises LabError where its kind cannot be."""
+        from genai_lab.services import runs
+
+        return type(self)(self.context, runs.replay(self.context, self.run_id))
 
     def cancel(self) -> None:
         """Ends the job; what it has made so far stays."""

@@ -56,6 +56,10 @@ class Campaign(Future):
     def _address(self) -> str:
         return f"/feedback?campaign={self.id}"
 
+    @property
+    def run_id(self) -> int:
+        return self.view.run
+
     def open(self) -> "Campaign":
         return self.move("open")
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from genai_lab.services.lineage import Lineage
+
 
 Roles = Mapping[str, str | Sequence[str]]
 SPLIT_OPTIONS = ("ratios", "column", "seed", "only")
@@ -51,6 +53,12 @@ class Dataset(Handle):
     @property
     def splits(self) -> dict[str, int]:
         return self._view.splits
+
+    def lineage(self) -> "Lineage":
+        """Every run, ranking and annotator behind its rows."""
+        from genai_lab.services import lineage
+
+        return lineage.walk_dataset(self.context, self.id)
 
     def _address(self) -> str:
         return f"/datasets?{urlencode({'dataset': self.name})}"

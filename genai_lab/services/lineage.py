@@ -61,6 +61,11 @@ def walk_run(lab: LabContext, run_id: int) -> Lineage:
     return _walk(lab, f"run {run_id}")
 
 
+def walk_dataset(lab: LabContext, version_id: int) -> Lineage:
+    """Everything that a version of a dataset came from."""
+    return _walk(lab, f"dataset {version_id}")
+
+
 def _walk(lab: LabContext, root: str) -> Lineage:
     """The breadth-first walk back from a key."""
     lineage = Lineage(root)

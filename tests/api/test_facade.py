@@ -79,6 +79,15 @@ def test_objects_know_the_address_of_their_page(lab: gl.Lab, monkeypatch: pytest
     assert run.url.startswith("/")
     assert str(run.id) in run.url
     assert data.url == "/datasets?dataset=addressed%401"
+    assert next(node.kind for node in data.lineage().nodes.values()) == "dataset"
+    assert f"run {run.id}" in run.lineage().nodes
+    campaign = lab.campaigns.create(
+        "Which is better?", runs=[run, lab.generate("fake", "Once", max_new_tokens=9, seed=5)], name="addressed"
+    )
+    assert campaign.url == f"/feedback?campaign={campaign.id}"
+    assert f"run {campaign.run_id}" in campaign.lineage().nodes
+    with pytest.raises(gl.LabError, match="cannot be replayed"):
+        campaign.replay()
     monkeypatch.setenv("GENAI_LAB_URL", "http://127.0.0.1:7860/")
     assert data.url == "http://127.0.0.1:7860/datasets?dataset=addressed%401"
 
