@@ -141,10 +141,11 @@ def _parser() -> Parser:
         prog="app.py",
         description="Opens the lab in a browser page.",
         epilog="Environment: GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS "
-        "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, mps), "
-        "GENAI_LAB_DTYPE (auto, float32, bfloat16, float16), GENAI_LAB_MEMORY_GB, GENAI_LAB_CPU_JOBS (jobs that "
-        "compute at once), GENAI_LAB_PLUGINS (modules to import, comma-separated), GENAI_LAB_OWNER_PASSWORD (asked for "
-        "on every page except those of annotators and visitors), GENAI_LAB_TRUSTED_PROXIES (comma-separated). A flag "
+        "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, "
+        "mps), GENAI_LAB_DTYPE (auto, float32, bfloat16, float16, int8, int4), GENAI_LAB_MEMORY_GB, "
+        "GENAI_LAB_CPU_JOBS (jobs that compute at once), GENAI_LAB_PLUGINS (modules to import, "
+        "comma-separated), GENAI_LAB_OWNER_PASSWORD (asked for on every page except those of annotators and "
+        "visitors), GENAI_LAB_TRUSTED_PROXIES (comma-separated). A flag "
         "wins over its variable.",
     )
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")

@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "genai_lab" / "starter" / "weights"
-DTYPES, TARGET, TOKENS = ("float32", "bfloat16"), 0.2, 16
+DTYPES, TARGET, TOKENS = ("float32", "bfloat16", "int8", "int4"), 0.2, 16
 
 
 def main() -> int:

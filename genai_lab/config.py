@@ -13,6 +13,7 @@ from genai_lab.errors import BadSetting, LabError
 
 PROJECT = Path(__file__).resolve().parents[1]
 SHORTEST_PASSWORD = 8
+DTYPES = ("auto", "float32", "bfloat16", "float16", "int8", "int4")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Config:
             raise BadSetting("port", self.port, "a whole number from 1 to 65535")
         if self.device not in ("auto", "cpu", "cuda", "mps"):
             raise BadSetting("device", self.device, "auto, cpu, cuda or mps")
-        if self.dtype not in ("auto", "float32", "bfloat16", "float16"):
-            raise BadSetting("dtype", self.dtype, "auto, float32, bfloat16 or float16")
+        if self.dtype not in DTYPES:
+            raise BadSetting("dtype", self.dtype, f"one of {', '.join(DTYPES)}")
         if self.owner_password and len(self.owner_password) < SHORTEST_PASSWORD:
             raise LabError(f"GENAI_LAB_OWNER_PASSWORD must have {SHORTEST_PASSWORD} characters at least.")
         if not 1 <= self.cpu_jobs <= 64:

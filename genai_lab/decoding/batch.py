@@ -1,7 +1,6 @@
 """Rows that take their steps together: one forward pass a step, rows that join and rows that leave."""
 
 import logging
-import sys
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,8 +8,18 @@ import torch
 
 from genai_lab.decoding.fused_layers import fuse_layers
 from genai_lab.decoding.kv_cache import join_caches, pick_rows
+from genai_lab.decoding.packed_weights import packed_rows
 from genai_lab.decoding.prefill import Network, PrefillInput, additive, read
-from genai_lab.decoding.traced_step import FEW_ROWS, LARGEST, can_be_traced, packs, same_logits, tables_of, trace_step
+from genai_lab.decoding.traced_step import (
+    CLOSE,
+    CLOSE_PACKED,
+    LARGEST,
+    can_be_traced,
+    most_rows,
+    same_logits,
+    tables_of,
+    trace_step,
+)
 from genai_lab.memory import release
 
 log = logging.getLogger(__name__)
@@ -146,7 +155,7 @@ def attach_traced_step(network: Network, largest: int = LARGEST) -> None:
         plain = _probes(network)
         batch = Batch(network)
         batch.join(_texts((2, 4)))
-        network.quick_rows = sys.maxsize if packs(network.module) else FEW_ROWS
+        network.quick_rows = most_rows(network.module)
         for context in (fuse_layers, nullcontext):
             with context(network.module):
                 network.quick = trace_step(network.module, network.seq2seq, network.positions, batch.inputs())
@@ -158,7 +167,8 @@ def attach_traced_step(network: Network, largest: int = LARGEST) -> None:
 
 def _same(network: Network, plain: list[torch.Tensor]) -> bool:
     try:
-        return same_logits(plain, _probes(network))
+        close = CLOSE if packed_rows(network.module) is None else CLOSE_PACKED
+        return same_logits(plain, _probes(network), close)
     except RuntimeError:
         log.info("the traced step of %s fails", type(network.module).__name__, exc_info=True)
         return False

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from genai_lab.decoding.packed_weights import Int8Linear
+
 # Linear layers of one module that read the same input, in the order in which they are called.
 SIBLINGS = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"), ("wi_0", "wi_1"))
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -52,8 +54,8 @@ def _siblings(module: Any) -> Iterator[tuple[Any, Forward]]:
     for part in module.modules():
         for names in SIBLINGS:
             layers: list[Any] = [getattr(part, name, None) for name in names]
-            alike = all(type(sibling) is torch.nn.Linear for sibling in layers)
-            if alike and len({sibling.bias is None for sibling in layers}) == 1:
+            kinds = {type(sibling) for sibling in layers}
+            if kinds in ({torch.nn.Linear}, {Int8Linear}) and len({sibling.bias is None for sibling in layers}) == 1:
                 together = _Together(layers)
                 for index, layer in enumerate(layers):
                     yield layer, together.part(index)
@@ -63,8 +65,7 @@ class _Together:
     """The first of the siblings computes for all; the others take their share of the same input."""
 
     def __init__(self, layers: list[Any]) -> None:
-        self._weight = _joint([layer.weight for layer in layers])
-        self._bias = None if layers[0].bias is None else _joint([layer.bias for layer in layers])
+        self._product = Int8Linear.joined(layers) if type(layers[0]) is Int8Linear else _joint_linear(layers)
         self._sizes = [layer.out_features for layer in layers]
         self._input: torch.Tensor | None = None
         self._outputs: tuple[torch.Tensor, ...] = ()
@@ -75,8 +76,14 @@ class _Together:
     def _share(self, x: torch.Tensor, index: int) -> torch.Tensor:
         if self._input is not x:
             self._input = x
-            self._outputs = torch.nn.functional.linear(x, self._weight, self._bias).split(self._sizes, -1)
+            self._outputs = self._product(x).split(self._sizes, -1)
         return self._outputs[index]
+
+
+def _joint_linear(layers: list[Any]) -> Forward:
+    weight = _joint([layer.weight for layer in layers])
+    bias = None if layers[0].bias is None else _joint([layer.bias for layer in layers])
+    return lambda x: torch.nn.functional.linear(x, weight, bias)
 
 
 def _joint(parts: list[Any]) -> torch.Tensor:

@@ -6,6 +6,7 @@ so that its graph reads the module's own. Beyond that, or on an accelerator, mod
 """
 
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,13 +18,15 @@ from transformers import EncoderDecoderCache
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from genai_lab.decoding import PACKED_UP_TO, TRACED_UP_TO
+from genai_lab.decoding.packed_weights import packed_rows, weight_count
 
 log = logging.getLogger(__name__)
 LARGEST, PACKED = TRACED_UP_TO, PACKED_UP_TO
 # Rows up to which the graph over unpacked weights is faster than the module.
 FEW_ROWS = 4
-# How far logits of the graph may lie from the module's, as a share of the largest.
-CLOSE = 1e-3
+# How far logits of the graph may lie from the module's, as a share of the largest; packed layers give bfloat16, whose
+# last bit is 2^-8.
+CLOSE, CLOSE_PACKED = 1e-3, 2**-6
 _TRACING = threading.Lock()
 
 
@@ -131,21 +134,26 @@ def tables_of(cache: Any) -> list[torch.Tensor]:
 
 
 def can_be_traced(module: Any, largest: int = LARGEST) -> bool:
-    """Small float32 models on the CPU."""
+    """Small models on the CPU in float32, or with packed weights."""
     plain = module.dtype == torch.float32 and module.device.type == "cpu"
-    return plain and sum(p.numel() for p in module.parameters()) <= largest
+    return plain and weight_count(module) <= largest
+
+
+def most_rows(module: Any) -> int:
+    """The most rows for which a graph of the module's step is faster than the module."""
+    return sys.maxsize if packs(module) else packed_rows(module) or FEW_ROWS
 
 
 def packs(module: Any) -> bool:
-    """Whether the graph of the module's step holds a packed copy of the weights."""
-    return bool(sum(p.numel() for p in module.parameters()) <= PACKED)
+    """Whether the graph of the module's step holds a second, packed copy of the weights."""
+    return packed_rows(module) is None and sum(p.numel() for p in module.parameters()) <= PACKED
 
 
-def same_logits(expected: list[torch.Tensor], actual: list[torch.Tensor]) -> bool:
-    """Whether both choose the same tokens and differ by rounding only."""
+def same_logits(expected: list[torch.Tensor], actual: list[torch.Tensor], close: float = CLOSE) -> bool:
+    """Whether both choose the same tokens and differ by rounding only, up to `close` of the largest logit."""
     largest = max(float(logits.abs().max()) for logits in expected)
     return all(
-        torch.equal(a.argmax(-1), b.argmax(-1)) and float((a - b).abs().max()) <= CLOSE * largest
+        torch.equal(a.argmax(-1), b.argmax(-1)) and float((a - b).abs().max()) <= close * largest
         for a, b in zip(expected, actual, strict=True)
     )
 

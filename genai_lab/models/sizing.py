@@ -25,6 +25,8 @@ HEADS = (
     ("head_dim", "d_kv"),
     SIZES["width"],
 )
+# Weights that are packed while a model is loaded on a CPU, by bits; activations and the cache stay float32.
+PACKED_DTYPES = {"int8": 8, "int4": 4}
 GENERATING = ("decoder-only", "encoder-decoder")
 # Measured by `python -m benchmarks.models`: bytes of code and scratch that a model's first texts need, bytes that the
 # first graph of a step takes and those of one layer of it, and bytes in memory for each byte of a tokenizer's file.
@@ -52,13 +54,14 @@ def estimate_memory(
     folder: Path | None = None,
 ) -> Size:
     """Of a model whose weights are loaded in `dtype`; without a folder the tokenizer counts nothing."""
-    weights, cache = parameters * width(dtype), 0
+    packed = dtype in PACKED_DTYPES
+    weights, cache = packed_weight_bytes(config, parameters, dtype) if packed else parameters * width(dtype), 0
     file = folder / "tokenizer.json" if folder is not None else None
     code = CODE + TOKENIZER * (file.stat().st_size if file is not None and file.is_file() else 0)
     if family in GENERATING:
         cache = cached_numbers(config, room) * width(dtype)
-        if dtype == "float32" and device_of(options) == "cpu":
-            weights += packed_bytes(parameters)
+        if (packed or dtype == "float32") and device_of(options) == "cpu":
+            weights += 0 if packed else packed_bytes(parameters)
             code += GRAPH + GRAPH_LAYER * _first(config, HEADS[0]) if parameters <= TRACED_UP_TO else 0
     return Size(weights + cache + code, cache, dtype)
 
@@ -71,6 +74,17 @@ def scorer_bytes(parameters: int) -> int:
 def packed_bytes(parameters: int) -> int:
     """The second copy of float32 weights that the decoding step of a small model reads on a CPU."""
     return 4 * parameters if parameters <= PACKED_UP_TO else 0
+
+
+def packed_weight_bytes(config: dict[str, Any], parameters: int, dtype: str) -> int:
+    """Of weights packed as int8 or int4 (whose groups of 32 share four bytes) and token embeddings in bfloat16.
+
+    A head that the file ties to the embeddings is packed as well as them.
+    """
+    embeddings = _first(config, SIZES["vocabulary size"]) * _first(config, SIZES["width"])
+    tied = bool(config.get("tie_word_embeddings", True))
+    packed = parameters - (0 if tied else embeddings)
+    return packed * PACKED_DTYPES[dtype] // 8 + (packed // 8 if dtype == "int4" else 0) + 2 * embeddings
 
 
 def load_dtype(options: Options, stored: str, family: Family) -> str:
@@ -95,8 +109,8 @@ def device_of(options: Options) -> str:
 
 
 def width(dtype: str) -> int:
-    """Bytes of one number."""
-    return {"float64": 8, "float32": 4}.get(dtype, 2)
+    """Bytes of one number that is computed with."""
+    return {"float64": 8, "float32": 4, "int8": 4, "int4": 4}.get(dtype, 2)
 
 
 def cached_numbers(config: dict[str, Any], room: int | None) -> int:

@@ -15,6 +15,7 @@ from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.chat import check_length, render_messages
 from genai_lab.models.loading import reading_weights
+from genai_lab.models.sizing import PACKED_DTYPES
 from genai_lab.models.tokenizer_panics import clear_panics
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 DECODED = 50_000
 ENCODED = 2048
 CHATS, KEPT_CHAT = 1024, 20_000
-COARSE = "Computed in {}, where rounding follows what else is in the batch: a replay may give another text."
+COARSE = "Computed with {}, where rounding follows what else is in the batch: a replay may give another text."
 
 
 class LocalGenerator:
@@ -35,8 +36,9 @@ class LocalGenerator:
     """
 
     def __init__(self, card: Card, module: Any, tokenizer: Any, context: int, variant: bool = False) -> None:
+        from genai_lab.decoding.packed_weights import packed_rows
         from genai_lab.decoding.scheduler import SMALL, Scheduler
-        from genai_lab.decoding.traced_step import FEW_ROWS, LARGEST
+        from genai_lab.decoding.traced_step import LARGEST, packs
 
         self.card, self.module, self.tokenizer, self.context = card, module, tokenizer, context
         self.seq2seq = bool(module.config.is_encoder_decoder)
@@ -46,12 +48,13 @@ class LocalGenerator:
         self.owned: Generator | None = None
         # A variant's tensors are its base's but for a few; a packed graph holds a copy.
         network = self.scheduler.network
-        copies = 2 if network.quick is not None and network.quick_rows > FEW_ROWS else 1
+        copies = 2 if network.quick is not None and packs(module) else 1
         self.tensor_bytes = None if variant else copies * bytes_of(module)
         self._ends = _end_ids(module, tokenizer)
         self._byte_of = byte_tokens(tokenizer)
         dtype = str(module.dtype).removeprefix("torch.")
-        self._notes = (COARSE.format(dtype),) if dtype in ("bfloat16", "float16") else ()
+        coarse = "packed weights" if packed_rows(module) is not None else dtype
+        self._notes = () if coarse in ("float32", "float64") else (COARSE.format(coarse),)
         # The tokenizer's own core does the same without the checks that transformers makes on every call.
         self._backend = getattr(tokenizer, "backend_tokenizer", None)
         self._tokenizing = threading.Lock()
@@ -249,8 +252,8 @@ class LocalGenerator:
 
 def bytes_of(module: Any) -> int:
     """Of all tensors of a module, each storage once."""
-    storages = {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in module.parameters()}
-    return sum(storages.values()) + sum(part.nbytes for part in module.buffers())
+    storages = [part.untyped_storage() for part in (*module.parameters(), *module.buffers())]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
@@ -258,6 +261,8 @@ def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
     from transformers.utils import logging as talk
+
+    from genai_lab.decoding.packed_weights import pack_weights
 
     # What matters of it comes as a sentence; the rest would stand between a command's lines.
     talk.set_verbosity_error()
@@ -267,14 +272,21 @@ def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
     try:
         config = AutoConfig.from_pretrained(path, **options_kept)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        torch_dtype = getattr(torch, dtype) if dtype != "auto" else (torch.float32 if device == "cpu" else "auto")
+        packed = dtype in PACKED_DTYPES
+        if packed and device != "cpu":
+            raise BadSetting("dtype", dtype, f"one that runs on {device}: auto, float32, bfloat16 or float16")
+        if packed or (dtype == "auto" and device != "cpu"):
+            torch_dtype: Any = "auto"
+        else:
+            torch_dtype = torch.float32 if dtype == "auto" else getattr(torch, dtype)
         with reading_weights():
             loaded: Any = kind.from_pretrained(
                 path, use_safetensors=True, dtype=torch_dtype, output_loading_info=True, **options_kept
             )
         module, loading_info = loaded
         _refuse_missing(card, sorted(loading_info["missing_keys"]))
-        module = module.to(device).eval()
+        module = pack_weights(module, dtype) if packed else module.to(device)
+        module.eval()
         tokenizer = AutoTokenizer.from_pretrained(path, **options_kept)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as problem:
         log.info("loading %s failed", path, exc_info=problem)

@@ -49,6 +49,9 @@ def soft_prompt(base: Any, folder: Path) -> Any:
     from genai_lab.decoding.soft_prompt import SoftPrompt
 
     peft = _peft(base, folder)
+    if getattr(peft, "word_embeddings", None) is None:
+        # PEFT looks for a parameter, which packed models do not have.
+        peft.word_embeddings = peft.get_base_model().get_input_embeddings()
     with torch.no_grad():
         # One token behind them: what does not go with the base's layers fails here and not in the midst of a batch.
         first = torch.zeros((1, 1), dtype=torch.long, device=base.module.device)
