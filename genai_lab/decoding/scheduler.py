@@ -126,8 +126,9 @@ class Scheduler:
         while self._waiting and room > 0 and tokens > 0:
             rows, count = self._waiting[0], 0
             while count < min(len(rows), room) and tokens > 0:
-                # Further completions of a prompt cost nothing to read.
-                tokens -= max(1, len(rows[count].prompt) - rows[count].shared) if rows[count].index == 0 else 0
+                # Further completions of a prompt cost nothing to read, whether of one request or of several in a row.
+                known = rows[count].index > 0 or (count > 0 and rows[count].prompt == rows[count - 1].prompt)
+                tokens -= 0 if known else max(1, len(rows[count].prompt) - rows[count].shared)
                 count += 1
             admitted.append(rows[:count])
             room -= count

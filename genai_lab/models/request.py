@@ -16,8 +16,9 @@ class Prompt:
     """What goes in: the text, or in chat mode the messages ({"role": "user", "content": ...}).
 
     `prefix` is the beginning of the completion, given as token ids (exact, for continue and branch); it is part of
-    the returned tokens' context, never of the returned tokens. `shared` is the number of leading characters of `text`
-    that other prompts of the batch begin with too, so that the scheduler computes them once.
+    the returned tokens' context, never of the returned tokens. `shared` is the number of leading characters of `text`,
+    or in chat mode of leading messages, that other prompts of the batch begin with too, so that the scheduler computes
+    them once.
     """
 
     text: str = ""

@@ -140,7 +140,7 @@ class LocalGenerator:
             DecodingSequence(
                 prompt=ids,
                 decoder_prefix=decoder_prefix,
-                shared=self._shared(prompt, rendered),
+                shared=self._shared(prompt, rendered, ids),
                 soft=soft,
                 stream=stream,
                 index=index,
@@ -166,11 +166,17 @@ class LocalGenerator:
         decoder = virtual if soft is not None and soft.keys_values is not None else 0
         return virtual - decoder + len(ids), decoder + len(decoder_prefix)
 
-    def _shared(self, prompt: Prompt, rendered: str) -> int:
-        """Tokens that the shared characters surely fill; the last one may reach beyond them."""
+    def _shared(self, prompt: Prompt, rendered: str, ids: list[int]) -> int:
+        """Tokens that what the prompt shares surely fills; the last one may reach beyond it."""
         if not prompt.shared or self.seq2seq:
             return 0
-        return max(0, len(self._encode(rendered[: prompt.shared], prompt.mode)) - 1)
+        if prompt.mode != "chat":
+            return max(0, len(self._encode(rendered[: prompt.shared], prompt.mode)) - 1)
+        # A template may write more behind the last message that it is given, so only what is equal counts.
+        before = self._encode(self.render(replace(prompt, messages=prompt.messages[: prompt.shared])), prompt.mode)
+        return next(
+            (n for n, (a, b) in enumerate(zip(before, ids, strict=False)) if a != b), min(len(before), len(ids))
+        )
 
     def _decoder_start(self) -> list[int]:
         if not self.seq2seq:

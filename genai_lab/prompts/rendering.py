@@ -23,7 +23,8 @@ Message = dict[str, str]
 class Rendered:
     """A prompt: `text` in plain form, `messages` in chat form (empty where plain was asked for).
 
-    `shared` is the number of leading characters of `text` common to all rows of the call, 0 for a single one.
+    `shared` is the number of leading characters of `text`, or of leading messages, common to all rows of the call, 0
+    for a single one.
     """
 
     text: str
@@ -33,7 +34,7 @@ class Rendered:
     def prompt(self, mode: Mode = "completion") -> Prompt:
         """What a model reads; with messages it is in chat mode."""
         if self.messages:
-            return Prompt(messages=self.messages, mode="chat")
+            return Prompt(messages=self.messages, mode="chat", shared=self.shared)
         return Prompt(text=self.text, mode=mode, shared=self.shared)
 
 
@@ -116,9 +117,12 @@ def fill(
 
 
 def with_shared(rendered: Sequence[Rendered]) -> list[Rendered]:
-    """The same prompts with the length of their common beginning."""
-    if len(rendered) < 2 or any(prompt.messages for prompt in rendered):
+    """The same prompts with the length of their common beginning, in characters or in messages of a chat."""
+    if len(rendered) < 2:
         return list(rendered)
+    if any(prompt.messages for prompt in rendered):
+        shared = _common_messages([prompt.messages for prompt in rendered])
+        return [replace(prompt, shared=shared) for prompt in rendered]
     texts = [prompt.text for prompt in rendered]
     shared = _common(min(texts), max(texts))
     return [replace(prompt, shared=shared) for prompt in rendered]
@@ -143,6 +147,13 @@ def fitting(
         fits = [_with(prompt, count, mode, least) for prompt in filled]
     shared = with_shared([prompt.rendered for prompt in fits])
     return [replace(prompt, rendered=rendered) for prompt, rendered in zip(fits, shared, strict=True)]
+
+
+def _common_messages(chats: Sequence[tuple[dict[str, str], ...]]) -> int:
+    """How many leading messages all chats share; the last one of each is its own."""
+    fewest = min(len(messages) for messages in chats) - 1
+    first = chats[0]
+    return next((n for n in range(fewest) if any(messages[n] != first[n] for messages in chats)), max(0, fewest))
 
 
 def _common(a: str, b: str) -> int:

@@ -149,6 +149,19 @@ def test_a_shared_prefix_gives_the_same_texts(llama: LocalGenerator) -> None:
     assert sum(len(ids) for _, ids in llama.scheduler.network._prefixes) > read
 
 
+def test_turns_that_chats_share_are_read_once(llama: LocalGenerator) -> None:
+    turns = ({"role": "user", "content": "one two"}, {"role": "assistant", "content": "three four"})
+    chats = [(*turns, {"role": "user", "content": rest}) for rest in ("seven", "a", "some more words here", "b c")]
+    plain = [
+        Request(Prompt(messages=chat, mode="chat"), Sampling(seed=i, max_new_tokens=20)) for i, chat in enumerate(chats)
+    ]
+    shared = [Request(replace(request.prompt, shared=len(turns)), request.sampling) for request in plain]
+    before = set(llama.scheduler.network._prefixes)
+    assert texts(llama, shared) == texts(llama, plain)
+    [(_, ids)] = set(llama.scheduler.network._prefixes) - before
+    assert llama._decode(list(ids)).rstrip().startswith("<user> one two\n<assistant> three four")
+
+
 def test_a_soft_prompt_comes_before_the_prompt(either: LocalGenerator) -> None:
     """Embeddings of tokens, given as a soft prompt, do what the tokens themselves do."""
     prompts, beginning = ["upon a time", "a b"], "Once "

@@ -65,6 +65,18 @@ def test_what_all_rows_begin_with_is_counted() -> None:
     assert rendered[0].prompt().shared == rendered[0].shared
 
 
+def test_the_turns_that_all_chats_begin_with_are_counted() -> None:
+    shots = Reviews(3).rows
+    items = [row(50 + i, {"text": f"{i} words"}) for i in range(3)]
+    chats = render(REVIEW, items, [shots] * 3, chat=True, binding=BINDING)
+    turns = chats[0].messages
+    assert {chat.shared for chat in chats} == {len(turns) - 1}
+    assert chats[0].prompt("chat").shared == len(turns) - 1
+    assert all(chat.messages[:-1] == turns[:-1] for chat in chats)
+    own = render(REVIEW, items, [shots[:2], shots[:2], shots[1:]], chat=True, binding=BINDING)
+    assert {chat.shared for chat in own} == {next(n for n, turn in enumerate(turns) if turn["role"] == "user")}
+
+
 def test_slots_are_found_and_bound_to_columns_and_roles() -> None:
     template = Template(
         system="{% set n = 2 %}{{ n }} {{ tone }}", instruction="{{ input }} {% for l in labels %}{{ l }}{% endfor %}"

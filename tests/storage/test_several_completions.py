@@ -8,7 +8,7 @@ from alembic.config import Config
 from sqlalchemy import text
 
 from storage import evaluation as queries
-from storage.database import MIGRATIONS, Database
+from storage.database import MIGRATIONS, Database, _without_foreign_keys
 from tests.storage.test_migrations import differences
 
 BEFORE = "0006"
@@ -27,7 +27,7 @@ RATING = "INSERT INTO ratings (generation_id, thumb, comment, created_at) VALUES
 def migrate(database: Database, direction: str, revision: str) -> None:
     settings = Config()
     settings.set_main_option("script_location", str(MIGRATIONS))
-    with database.writer.begin() as connection:
+    with database.writer.connect() as connection, _without_foreign_keys(connection), connection.begin():
         settings.attributes["connection"] = connection
         getattr(command, direction)(settings, revision)
 

@@ -10,7 +10,7 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.services import evaluation, jobs, training
-from genai_lab.services.training import plan_diff, studies, study_results
+from genai_lab.services.training import plan_diff, studies, study_results, sweep_plans
 from genai_lab.services.training.studies import Held
 from genai_lab.training import DatasetSpec, Training, TrainingPlan
 
@@ -253,8 +253,8 @@ def test_a_sweep_reads_old_names_of_settings() -> None:
         "llama", (DatasetSpec("votes"),), "dpo", "p_tuning", {"tokens": 8}, {"loss": "robust", "smoothing": 0.1}
     )
     values = {"training.batch": 4, "objective_settings.label_smoothing": 0.2, "method_settings.tokens": 16}
-    changed = studies.changed(plan, values)
+    changed = sweep_plans.with_values(plan, values)
     assert changed.training.per_device_batch_size == 4
     assert changed.objective_settings == {"loss_type": "robust", "label_smoothing": 0.2}
     assert changed.method_settings == {"num_virtual_tokens": 16}
-    assert studies.changed(plan, {"method": "lora"}).method == "lora"
+    assert sweep_plans.with_values(plan, {"method": "lora"}).method == "lora"

@@ -99,8 +99,9 @@ def start_default(
     `settings` stand in place of the plan's own, by their names. The one way in which pages, API and command line begin
     such a run.
     """
-    plan = resolve_default(lab, dataset, base, method, steps, objective).plan
-    return training.start(lab, with_settings(plan, settings or {}), name=name)
+    chosen = dict(settings or {})
+    plan = resolve_default(lab, dataset, base, method, chosen.pop("max_steps", steps), objective).plan
+    return training.start(lab, with_settings(plan, chosen), name=name)
 
 
 def learning_curve(lab: LabContext, plan: TrainingPlan, shares: Sequence[float] = SHARES, *, title: str = "") -> int:
