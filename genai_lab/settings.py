@@ -36,7 +36,7 @@ def setting(
 
     `renamed_from` are other names that are read, most of them old; `opposite_of` are names of which it is the negation;
     `renamed_values` maps old values to new ones. Further metadata is for forms: `label`, `step`, `unit`, `choices` and
-    `more` (shown under "More settings").
+    `more` (shown under "More settings"), `role` (the value names a model of the catalogue with this role).
     """
     data = {
         "help": help,
@@ -69,6 +69,7 @@ class SettingField:
     unit: str = ""
     choices: tuple[Any, ...] = ()
     more: bool = False
+    role: str = ""  # that a model has whose name is the value
     renamed_from: tuple[str, ...] = ()
     opposite_of: tuple[str, ...] = ()
     renamed_values: Mapping[str, str] = field(default_factory=dict)

@@ -152,7 +152,7 @@ class Run(OwnedRow):
     title: Mapped[str | None]
     tags: Mapped[list[Any] | None]
     inputs: Mapped[list["RunInput"]] = relationship(
-        cascade="all, delete-orphan", back_populates="run", foreign_keys="RunInput.run_id"
+        cascade="all, delete-orphan", back_populates="run", foreign_keys="RunInput.run_id", order_by="RunInput.id"
     )
     generations: Mapped[list["Generation"]] = relationship(
         cascade="all, delete-orphan", order_by="Generation.row_index, Generation.sample_index", back_populates="run"

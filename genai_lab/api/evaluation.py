@@ -12,16 +12,15 @@ from genai_lab.api.templates import Templates
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.metrics import METRICS
 from genai_lab.metrics import measure as measure_rows
 from genai_lab.metrics import settings_of as metric_settings
-from genai_lab.services import evaluation, jobs, matrix
+from genai_lab.services import evaluation, jobs, matrix, scorers
 from genai_lab.services.evaluation import MetricSpec, comparing, harness, report, suites, uploads
 from genai_lab.services.matrix import estimating, promoting, reading
 from genai_lab.services.prompting import keys_of
 
 if TYPE_CHECKING:
-    from genai_lab.metrics import Classifier, Measured
+    from genai_lab.metrics import Measured
     from genai_lab.services.evaluation import EvaluationView, ScoreView, SystemView
     from genai_lab.services.matrix import MatrixView
     from genai_lab.services.matrix.estimating import MatrixEstimate
@@ -274,11 +273,7 @@ class Evaluations:
         """One metric on texts in memory, with 95 % intervals; settings are the metric's own."""
         several = [[each] if isinstance(each, str) else list(each) for each in references]
         values = metric_settings(metric, settings)
-        model: Classifier | None = None
-        if METRICS.get(metric).needs == "model":
-            from genai_lab.services.scorers import scorer_for
-
-            model = scorer_for(self.context, metric, values, list(sources))
+        model = scorers.scorer_for(self.context, metric, values, list(sources))
         return measure_rows(metric, predictions, several, values, model=model, seed=seed)
 
 
@@ -292,6 +287,8 @@ def matrix_plan(
     shots: int | Sequence[int] = 0,
     selectors: str | Sequence[str] = "random",
     fixed: str | Sequence[int] = (),
+    embedder: Any = "",
+    diversity: float = 0.0,
     temperatures: float | Sequence[float] = (),
     presets: str | Sequence[str] = (),
     sampling: Sampling | Mapping[str, Any] | None = None,
@@ -323,6 +320,8 @@ def matrix_plan(
         split=split,
         shot_split=shot_split,
         fixed=keys_of(fixed) if isinstance(fixed, str) else tuple(number - 1 for number in fixed),
+        embedder=name_of(embedder),
+        diversity=diversity,
         rendering=format,  # type: ignore[arg-type]
         use_cache=use_cache,
         metrics=choices_of(metrics),

@@ -190,8 +190,8 @@ class Lab:
     ) -> "Matrix":
         """Models x templates x shots x settings over the same rows of a dataset, as a job.
 
-        Keywords: metrics, shots, selectors, fixed, temperatures, presets, sampling, seeds, rows, split, shot_split,
-        format, use_cache, and sampling settings such as max_new_tokens.
+        Keywords: metrics, shots, selectors, fixed, embedder, diversity, temperatures, presets, sampling, seeds, rows,
+        split, shot_split, format, use_cache, and sampling settings such as max_new_tokens.
         """
         from genai_lab.api.base import jobs_of
         from genai_lab.api.evaluation import matrix_plan

@@ -35,7 +35,7 @@ LARGEST = 2**31 - 1
 UNFORESEEN = "The command failed in a way that was not foreseen"
 # As the services and the prompts have them, whose import takes longer than parsing may.
 STATUSES = ("queued", "running", "finished", "cancelled", "failed")
-SELECTORS = ("balanced", "diverse", "first", "fixed", "random", "similar")
+SELECTORS = ("balanced", "diverse", "embedding", "first", "fixed", "random", "similar")
 Parsers = argparse._SubParsersAction
 Command = Callable[[argparse.Namespace], int | None]
 COMMANDS: Registry[Callable[["Parsers[Parser]", Parser], None]] = Registry("command", "genai_lab.cli")

@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genai_lab.cli import metric_options
 from genai_lab.cli.base import COMMANDS, Parser, Parsers, integer, number, print_json, real, several, wait, with_lab
-from genai_lab.cli.matrices import decimal, interval
+from genai_lab.cli.matrices import decimal, embedding_options, interval
 
 if TYPE_CHECKING:
     from genai_lab.api import Lab
@@ -52,8 +53,10 @@ def _add_run(commands: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--dataset", required=True)
     several(run, "--template", "NAME, NAME@2 or NAME@TAG", required=True)
     several(run, "--metric", "a metric, such as rouge", required=True)
+    metric_options.add_settings(run)
     several(run, "--shots", "how many solved examples (default: 0)", kind=integer, aliases=())
     several(run, "--selector", "how they are chosen (default: random)")
+    embedding_options(run)
     run.add_argument("--rows", type=integer, default=100)
     run.add_argument("--split", default="test")
     several(run, "--temperature", "0 is greedy, as is no temperature", kind=real)
@@ -70,6 +73,7 @@ def _add_systems(commands: "Parsers[Parser]", shared: Parser) -> None:
     compare = commands.add_parser("compare", parents=[shared], help="systems (runs of the prompt lab) side by side")
     compare.add_argument("systems", type=number, nargs="+")
     several(compare, "--metric", "a metric, such as rouge", required=True)
+    metric_options.add_settings(compare)
     compare.add_argument("--baseline", type=number)
     compare.add_argument("--seed", type=integer, default=0)
     compare.add_argument("--wait", action="store_true")
@@ -103,13 +107,13 @@ def _add_suites(commands: "Parsers[Parser]", shared: Parser) -> None:
 def _score(options: argparse.Namespace) -> int:
     from genai_lab.errors import LabError
     from genai_lab.evaluation.files import predictions_of
-    from genai_lab.metrics import METRICS, settings_of
+    from genai_lab.metrics import METRICS, requirements, settings_of
 
     metric = METRICS.get(options.metric)
-    if metric.needs in ("references", "labels") and not options.reference:
+    settings = settings_of(options.metric, metric_options.settings_of(options.set))
+    if requirements(metric, settings).references and not options.reference:
         raise LabError(f"{metric.title} needs references; name their column with --reference.")
     predictions, references = predictions_of(Path(options.data), options.prediction, options.reference)
-    settings = settings_of(options.metric, _settings(options.set))
     measured = _measured(options, predictions, references, settings)
     if options.per_example:
         rows = {name: figure.sample.values for name, figure in measured.figures.items()}
@@ -146,9 +150,9 @@ def _measured(
     options: argparse.Namespace, predictions: list[list[str]], references: list[list[str]], settings: Any
 ) -> "Measured":
     """The metric's figures; the lab is opened only for a metric that asks a model."""
-    from genai_lab.metrics import METRICS, measure
+    from genai_lab.metrics import METRICS, measure, requirements
 
-    if METRICS.get(options.metric).needs != "model":
+    if not requirements(METRICS.get(options.metric), settings).scorer:
         return measure(options.metric, predictions, references, settings, seed=options.seed)
     from genai_lab import bootstrap
     from genai_lab.config import Config
@@ -171,9 +175,11 @@ def _run(lab: "Lab", options: argparse.Namespace) -> None:
         options.model,
         options.dataset,
         template=options.template,
-        metrics=options.metric,
+        metrics=metric_options.metric_specs(options.metric, options.set),
         shots=options.shots or [0],
         selectors=options.selector or ["random"],
+        embedder=options.embedder,
+        diversity=options.diversity,
         rows=options.rows,
         split=options.split,
         temperatures=options.temperature or [],
@@ -234,7 +240,8 @@ def _harness(lab: "Lab", options: argparse.Namespace) -> None:
 
 @with_lab
 def _compare(lab: "Lab", options: argparse.Namespace) -> None:
-    evaluation = lab.evaluations.compare(options.systems, options.metric, baseline=options.baseline, seed=options.seed)
+    metrics = metric_options.metric_specs(options.metric, options.set)
+    evaluation = lab.evaluations.compare(options.systems, metrics, baseline=options.baseline, seed=options.seed)
     _print_started(lab, evaluation, options)
 
 
@@ -299,19 +306,3 @@ def _write_rows(path: Path, values: dict[str, list[float | None]]) -> None:
                 stream.write(json.dumps({"row": index, **dict(zip(values, row, strict=True))}) + "\n")
     except OSError as problem:
         raise LabError(f"{path} cannot be written ({problem.strerror}); choose another path.") from None
-
-
-def _settings(pairs: list[str]) -> dict[str, Any]:
-    """NAME=VALUE pairs; true, false and numbers are read as such."""
-    from genai_lab.errors import LabError
-
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise LabError(f"{pair!r} sets nothing; write NAME=VALUE, such as use_stemmer=true.")
-        try:
-            values[name.strip()] = json.loads(value)
-        except ValueError:
-            values[name.strip()] = value
-    return values

@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from genai_lab.cli import metric_options
 from genai_lab.cli.base import (
     SELECTORS,
     Parser,
@@ -80,12 +81,20 @@ def _plan_options(run: Parser) -> None:
     several(run, "--preset", "sampling settings under this name")
     run.add_argument("--max-new-tokens", type=integer, default=64)
     run.add_argument("--num-return-sequences", "--n", type=integer, default=1, help="completions of each row")
+    embedding_options(run)
     several(run, "--metric", "a metric (default: exact_match)")
+    metric_options.add_settings(run)
     run.add_argument("--form", default="by model", choices=("by model", "plain", "chat"))
     run.add_argument("--no-cache", action="store_true", help="ask again what the cache has")
     run.add_argument("--title", default="")
     run.add_argument("--estimate", action="store_true", help="only tell what it would cost")
     run.add_argument("--wait", action="store_true", help="stay until it has ended, and print it")
+
+
+def embedding_options(parser: Parser) -> None:
+    """What shots chosen by meaning need."""
+    parser.add_argument("--embedder", default="", help="for --selector embedding (default: the first embedder)")
+    parser.add_argument("--diversity", type=real, default=0.0, help="of such shots, from 0 (default) to 1")
 
 
 def plan_of(lab: "Lab", options: argparse.Namespace) -> "MatrixPlan":
@@ -97,10 +106,12 @@ def plan_of(lab: "Lab", options: argparse.Namespace) -> "MatrixPlan":
         options.model,
         options.dataset,
         template=options.template,
-        metrics=options.metric or ["exact_match"],
+        metrics=metric_options.metric_specs(options.metric or ["exact_match"], options.set),
         shots=options.shots or [0],
         selectors=options.selector or ["random"],
         fixed=options.fixed,
+        embedder=options.embedder,
+        diversity=options.diversity,
         temperatures=options.temperature or [],
         presets=options.preset or [],
         seeds=options.seed or [0],

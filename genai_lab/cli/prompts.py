@@ -79,6 +79,7 @@ def _fill_options(parser: Parser) -> None:
     parser.add_argument("--row", type=integer, default=1, help="row of the evaluated part, from 1 (default: 1)")
     parser.add_argument("--shots", type=integer, default=0, help="solved examples (default: 0)")
     parser.add_argument("--selector", choices=SELECTORS, default="random", help="how they are chosen")
+    matrices.embedding_options(parser)
     parser.add_argument("--fixed", default="", metavar="ROWS", help="row numbers from 1, for --selector fixed: 3,8")
     parser.add_argument("--seed", type=integer, default=0)
     parser.add_argument("--model", help="counts its tokens, and leaves out shots that do not fit")
@@ -181,7 +182,8 @@ def _fill(lab: "Lab", options: argparse.Namespace) -> None:
         raise LabError(
             f"{rows.name} has {rows.count:,} rows in its part {rows.split}, so there is no row {options.row}."
         )
-    shots = ShotSettings(options.selector, options.shots, options.seed, prompting.keys_of(options.fixed))
+    keys = prompting.keys_of(options.fixed)
+    shots = ShotSettings(options.selector, options.shots, options.seed, keys, options.embedder, options.diversity)
     chat = bool(options.model) and prompting.mode_of(models.show(lab.context, options.model).card) == "chat"
     made = prompting.preview(view.value, rows, options.row - 1, chat=chat, shots=shots)
     rendered, tokens, k = made.rendered, None, options.shots

@@ -9,7 +9,9 @@ from genai_lab.metrics.base import (
     Metric,
     MetricSpec,
     NoSettings,
+    Requirements,
     Rows,
+    requirements,
     settings_of,
 )
 from genai_lab.metrics.measuring import measure
@@ -24,8 +26,10 @@ __all__ = [
     "Metric",
     "MetricSpec",
     "NoSettings",
+    "Requirements",
     "Rows",
     "Sample",
     "measure",
+    "requirements",
     "settings_of",
 ]

@@ -53,6 +53,19 @@ class Measured:
     detail: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Requirements:
+    """What a metric reads beside predictions: references, and a model of the catalogue.
+
+    `scorer` says how the model is asked: "" where none is, "texts" alone, "pairs" of input and completion (a reward
+    model), "vectors" of texts, or "token vectors". An empty `model` means the default one of its role.
+    """
+
+    references: bool = False
+    scorer: str = ""
+    model: str = ""
+
+
 class Classifier(Protocol):
     """The model that a metric asks; `hash` says which it was (see `genai_lab.models.text_scorer`)."""
 
@@ -68,6 +81,8 @@ class Classifier(Protocol):
 
 class Metric(Protocol):
     """`needs` is "references", "labels" (the first reference is the label), "text" (nothing else) or "model".
+
+    Where it depends on the settings, a method `requirements(settings)` says it; `reads` is how a model is asked.
 
     `predictions_per_row` says what `rows` reads: "one" prediction a row, or "several", the completions that were
     sampled for the row. Where a metric of one prediction meets several, its values are averaged within the row.
@@ -112,3 +127,13 @@ def settings_of(name: str, values: dict[str, Any]) -> Any:
     settings: Any = read_settings(METRICS.get(name).settings, values, name)
     check_settings(settings)
     return settings
+
+
+def requirements(metric: Metric, settings: Any) -> Requirements:
+    """What the metric reads with these settings."""
+    own = getattr(metric, "requirements", None)
+    if own is not None:
+        required: Requirements = own(settings)
+        return required
+    scorer = getattr(metric, "reads", "texts") if metric.needs == "model" else ""
+    return Requirements(metric.needs in ("references", "labels"), scorer, getattr(settings, "model", ""))

@@ -3,7 +3,7 @@
 Rows stay the unit of every interval and test: whatever a metric makes of a row's completions is one value of that row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,18 @@ from numpy.typing import NDArray
 
 from genai_lab.errors import LabError
 from genai_lab.evaluation.sample import Array, Sample
-from genai_lab.metrics.base import METRICS, Classifier, Metric, Rows
+from genai_lab.metrics.base import METRICS, Classifier, Metric, Rows, settings_of
 
 Groups = Sequence[Sequence[str]]
 Sizes = NDArray[np.intp]
 MOST_PER_ROW = 64
-K_FIELD = {"low": 0, "high": MOST_PER_ROW, "help": "Completions that count together; 0 is all of a row's."}
+K_FIELD = {
+    "low": 0,
+    "high": MOST_PER_ROW,
+    "help": "Completions that count together; 0 is all of a row's.",
+    "label": "k",
+}
+BASE_SETTINGS_FIELD = {"help": "Settings of that metric; what is left out has its default."}
 
 
 def groups_of(predictions: Sequence[str | Sequence[str]]) -> list[list[str]]:
@@ -84,26 +90,45 @@ def k_of(k: int, groups: Groups) -> int:
     )
 
 
-def completion_values(name: str, groups: Groups, references: Sequence[Sequence[str]]) -> tuple[list[Array], str]:
+def completion_values(
+    name: str, groups: Groups, references: Sequence[Sequence[str]], settings: Mapping[str, Any] | None = None
+) -> tuple[list[Array], str]:
     """The values that a metric of one prediction gives each row's completions, and its signature.
 
-    The metric's first figure counts, with its default settings.
+    The metric's first figure counts; a setting that is left out has its default.
     """
     metric = METRICS.get(name)
-    rows = metric.rows(flat_texts(groups), repeat_references(references, groups), metric.settings())
-    values = rows.samples[metric.figures[0].name].values
+    chosen = settings_of(name, dict(settings or {}))
+    rows = metric.rows(flat_texts(groups), repeat_references(references, groups), chosen)
+    return _by_row(rows.samples[metric.figures[0].name].values, groups), rows.signature
+
+
+def scores_by_row(model: Any, groups: Groups) -> list[Array]:
+    """What a model gives each row's completions."""
+    return _by_row(model.scores(flat_texts(groups)), groups)
+
+
+def _by_row(values: Sequence[float | None], groups: Groups) -> list[Array]:
     cuts = np.cumsum([len(group) for group in groups])[:-1]
-    return np.split(np.array([np.nan if value is None else value for value in values]), cuts), rows.signature
+    return np.split(np.array([np.nan if value is None else value for value in values], dtype=float), cuts)
 
 
 def expected_maximum(values: Array, k: int) -> float:
-    """The mean of the maximum over all ways to choose k of the values; NaN where fewer than k are defined.
+    """The mean of the maximum over all ways to choose k of the values; NaN where fewer than k are defined."""
+    return expected_value_of_best(values, values, k)
 
-    The i-th smallest of n values is the maximum of C(i - 1, k - 1) of the C(n, k) choices, so that the estimate has no
-    bias for k < n. For values of 0 and 1 it is equation 1 of Chen et al., 2021.
+
+def expected_value_of_best(values: Array, scores: Array, k: int) -> float:
+    """The mean over all ways to choose k completions of the value of the one that scores best.
+
+    The i-th smallest of n scores is the largest of C(i - 1, k - 1) of the C(n, k) choices, so that the estimate has no
+    bias for k < n. For values of 0 and 1 that are the scores it is equation 1 of Chen et al., 2021. Equal scores share
+    their weight. NaN where fewer than k are defined.
     """
-    defined = np.sort(values[~np.isnan(values)])
-    n = len(defined)
+    defined = ~(np.isnan(values) | np.isnan(scores))
+    values, scores = values[defined], scores[defined]
+    order = np.argsort(scores, kind="stable")
+    n = len(order)
     if n < k:
         return float("nan")
     weights = np.zeros(n)
@@ -111,7 +136,9 @@ def expected_maximum(values: Array, k: int) -> float:
     for index in range(n - 2, k - 2, -1):
         # C(i - 1, k - 1) / C(i, k - 1) = (i - k + 1) / i, with i = index + 1 places from below.
         weights[index] = weights[index + 1] * (index + 2 - k) / (index + 1)
-    return float(weights @ defined)
+    _, ties = np.unique(scores[order], return_inverse=True)
+    shared = np.bincount(ties, weights) / np.bincount(ties)
+    return float(shared[ties] @ values[order])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

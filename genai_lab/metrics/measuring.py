@@ -5,7 +5,7 @@ from typing import Any
 
 from genai_lab.errors import LabError
 from genai_lab.evaluation.statistics import interval
-from genai_lab.metrics.base import METRICS, Classifier, Measure, Measured, Metric
+from genai_lab.metrics.base import METRICS, Classifier, Measure, Measured, Metric, Requirements, requirements
 from genai_lab.metrics.grouping import groups_of, row_samples
 
 
@@ -25,8 +25,9 @@ def measure(
     """
     metric = METRICS.get(name)
     groups = groups_of(predictions)
-    _check(metric, groups, references)
-    rows = row_samples(metric, groups, references, settings or metric.settings(), model)
+    settings = settings or metric.settings()
+    _check(metric, groups, references, requirements(metric, settings))
+    rows = row_samples(metric, groups, references, settings, model)
     figures = {}
     for figure in metric.figures:
         sample = rows.samples.get(figure.name)
@@ -38,13 +39,15 @@ def measure(
     return Measured(figures, rows.signature, rows.detail | per_row)
 
 
-def _check(metric: Metric, groups: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> None:
+def _check(
+    metric: Metric, groups: Sequence[Sequence[str]], references: Sequence[Sequence[str]], required: Requirements
+) -> None:
     if not groups:
         raise LabError("There are no predictions to measure.")
     empty = next((number for number, group in enumerate(groups, 1) if not group), None)
     if empty is not None:
         raise LabError(f"Row {empty} has no completion; give one or more a row.")
-    if metric.needs not in ("references", "labels"):
+    if not required.references:
         return
     if len(groups) != len(references):
         raise LabError(f"There are {len(groups):,} predictions but {len(references):,} references; give one a row.")

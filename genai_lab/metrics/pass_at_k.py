@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from genai_lab.evaluation.sample import Figure, Sample
-from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
-from genai_lab.metrics.grouping import K_FIELD, Groups, completion_values, k_of
+from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows, settings_of
+from genai_lab.metrics.grouping import BASE_SETTINGS_FIELD, K_FIELD, Groups, completion_values, k_of
 
 CORRECT = ("exact_match", "classification", "token_f1", "rouge", "chrf")
 
@@ -17,11 +17,16 @@ CORRECT = ("exact_match", "classification", "token_f1", "rouge", "chrf")
 class Settings:
     k: int = field(default=0, metadata=K_FIELD)
     metric: str = field(
-        default="exact_match", metadata={"choices": CORRECT, "help": "The metric that says whether one is correct."}
+        default="exact_match",
+        metadata={"choices": CORRECT, "help": "The metric that says whether one is correct."},
     )
+    base_settings: dict[str, Any] = field(default_factory=dict, metadata=BASE_SETTINGS_FIELD)
     threshold: float = field(
         default=1.0, metadata={"low": 0.0, "high": 100.0, "help": "A completion is correct from this value on."}
     )
+
+    def __post_init__(self) -> None:
+        settings_of(self.metric, self.base_settings)
 
 
 class PassAtK:
@@ -38,7 +43,7 @@ class PassAtK:
         self, predictions: Groups, references: Sequence[Sequence[str]], settings: Settings, model: Any = None
     ) -> Rows:
         k = k_of(settings.k, predictions)
-        values, base = completion_values(settings.metric, predictions, references)
+        values, base = completion_values(settings.metric, predictions, references, settings.base_settings)
         shares = [pass_at_k(len(row), int(np.sum(row >= settings.threshold)), k) for row in values]
         sample = Sample(np.array(shares), proportion=all(share in (0.0, 1.0) for share in shares))
         signature = f"k:{k}|{settings.metric} from {settings.threshold:g}|{base}"

@@ -16,7 +16,8 @@ class Settings:
     model: str = field(
         default="starter-causal",
         metadata={
-            "help": "A decoder-only or encoder-decoder model of the catalogue; the latter reads the input first."
+            "help": "A decoder-only or encoder-decoder model of the catalogue; the latter reads the input first.",
+            "role": "generate",
         },
     )
     of: str = field(

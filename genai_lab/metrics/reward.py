@@ -13,7 +13,9 @@ from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 @dataclass(frozen=True)
 class Settings:
-    model: str = field(default="", metadata={"help": "A reward model of the catalogue, which reads the row's input."})
+    model: str = field(
+        default="", metadata={"help": "A reward model of the catalogue, which reads the row's input.", "role": "reward"}
+    )
 
 
 class Reward:

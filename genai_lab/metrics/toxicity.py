@@ -13,7 +13,9 @@ from genai_lab.metrics.base import METRICS, PredictionsPerRow, Rows
 
 @dataclass(frozen=True)
 class Settings:
-    model: str = field(default="starter-toxicity", metadata={"help": "A classifier of the catalogue."})
+    model: str = field(
+        default="starter-toxicity", metadata={"help": "A classifier of the catalogue.", "role": "classify"}
+    )
     label: str = field(default="", metadata={"help": "Its label that counts; empty: the one called toxic."})
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from genai_lab.context import LabContext
+from genai_lab.data import Example
 from genai_lab.errors import LabError
 from genai_lab.models.scorer import Vectors
+from genai_lab.prompts.few_shot import ShotSettings
 from genai_lab.services import models
 from genai_lab.services.models import ModelView
 from genai_lab.services.vector_store import VectorStore
@@ -52,6 +54,18 @@ def show(lab: LabContext, model: str = "") -> ModelView:
 def embed(lab: LabContext, texts: Sequence[str], model: str = "") -> Embedded:
     """A vector of each text; raises LabError for a model that is no encoder or not ready, or too many texts."""
     return Embedder(lab, model).embedded(texts)
+
+
+def choose_shots(
+    lab: LabContext,
+    shots: ShotSettings,
+    pool: Sequence[Example],
+    items: Sequence[Example],
+    columns: Sequence[str] | None = None,
+) -> list[tuple[Example, ...]]:
+    """The shots of every item, by vectors where the way of choosing compares them. Raises LabError."""
+    embed = Embedder(lab, shots.embedder).embed if shots.needs_embedder else None
+    return shots.choose(pool, items, columns, embed)
 
 
 class Embedder:

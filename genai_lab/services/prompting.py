@@ -13,8 +13,8 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.models import Card, Mode, Prompt
 from genai_lab.prompts import Binding, Filled, Fitted, Rendered, Template, bind, fill, fitting
-from genai_lab.prompts.few_shot import ShotSettings
-from genai_lab.services import models
+from genai_lab.prompts.few_shot import Embed, ShotSettings
+from genai_lab.services import embedding, models
 from genai_lab.starter.tasks import TASKS
 from genai_lab.views import View
 
@@ -41,6 +41,7 @@ class PromptRows(View):
     count: int
     row: Callable[[int], Example]
     pool: Callable[[], list[Example]]
+    embedder: Callable[[str], Embed] | None = None  # an embedder of the catalogue, by its name
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,8 @@ def rows_of(lab: "LabContext", source: str, typed: Mapping[str, str] | None = No
     """The rows behind a source's value; raises LabError for one that is not there."""
     if source == TYPED:
         return _typed(dict(typed or {}))
-    if source.startswith(SAMPLE):
-        return _sample(source.removeprefix(SAMPLE))
-    return _dataset(lab, source)
+    rows = _sample(source.removeprefix(SAMPLE)) if source.startswith(SAMPLE) else _dataset(lab, source)
+    return replace(rows, embedder=lambda name: embedding.Embedder(lab, name).embed)
 
 
 class KeptRows:
@@ -193,7 +193,8 @@ def _shots(
         return ()
     if rows.name == TYPED:
         raise LabError("Shots come from a dataset; choose one instead of a typed row, or ask for 0 shots.")
-    return shots.choose(rows.pool(), [example], read_columns(template, binding))[0]
+    embed = rows.embedder(shots.embedder) if rows.embedder is not None and shots.needs_embedder else None
+    return shots.choose(rows.pool(), [example], read_columns(template, binding), embed)[0]
 
 
 def read_columns(template: Template, binding: Binding) -> tuple[str, ...]:

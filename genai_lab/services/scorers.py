@@ -1,25 +1,41 @@
 """Models that score texts, found in the catalogue by name: classifiers, language models as judges, reward models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from genai_lab.context import LabContext
-from genai_lab.metrics import METRICS, Classifier
+from genai_lab.errors import LabError
+from genai_lab.metrics import METRICS, requirements
 from genai_lab.models import Card
 from genai_lab.models.scorer import LogProbability, PromptLike, Scorer
-from genai_lab.services import models
+from genai_lab.services import embedding, models
 
 
-def scorer_for(lab: LabContext, metric: str, settings: Any, inputs: Sequence[str] = ()) -> Classifier | None:
-    """The model that a metric asks, loaded; None for a metric that asks none. Raises UnknownName or ModelError.
+def scorer_for(lab: LabContext, metric: str, settings: Any, inputs: Sequence[str] = ()) -> Any:
+    """The model that a metric asks with these settings, loaded; None where it asks none.
 
-    `inputs` are those of the rows, which an encoder-decoder and a reward model read before they score.
+    `inputs` are those of the rows, which an encoder-decoder and a reward model read before they score. Raises
+    UnknownName or ModelError.
     """
-    if METRICS.get(metric).needs != "model":
+    required = requirements(METRICS.get(metric), settings)
+    if not required.scorer:
         return None
-    kind = CachedRewardModel if getattr(METRICS.get(metric), "reads", "") == "pairs" else CachedScorer
-    return kind(lab, models.show(lab, settings.model).card, inputs)
+    if required.scorer in EMBEDDERS:
+        return EMBEDDERS[required.scorer](lab, required.model)
+    kind = CachedRewardModel if required.scorer == "pairs" else CachedScorer
+    return kind(lab, models.show(lab, required.model).card, inputs)
+
+
+def check(lab: LabContext, metric: str, settings: Any) -> None:
+    """Raises LabError where the model that a metric asks is not there; loads nothing."""
+    required = requirements(METRICS.get(metric), settings)
+    if required.scorer in EMBEDDERS:
+        embedding.show(lab, required.model)
+    elif required.scorer and not required.model:
+        raise LabError(f"{METRICS.get(metric).title} asks a model, and none is named; choose one of the catalogue.")
+    elif required.scorer:
+        models.check_ready(models.show(lab, required.model))
 
 
 class CachedScorer:
@@ -55,3 +71,6 @@ class CachedRewardModel(CachedScorer):
 
     def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
         return list(self.rewards(self._inputs, texts))
+
+
+EMBEDDERS: dict[str, Callable[[LabContext, str], Any]] = {"vectors": embedding.Embedder}

@@ -93,6 +93,8 @@ def _input(item: SettingField, prefix: str, slides: bool = True) -> gr.component
     }
     if item.choices:
         return gr.Dropdown(list(item.choices), value=default, **common)
+    if item.role:
+        return gr.Dropdown([default] if default else [""], value=default, allow_custom_value=True, **common)
     if item.base is bool:
         return gr.Checkbox(default, **common)
     if item.base is tuple:

@@ -1,6 +1,5 @@
 """A new evaluation: a suite, models on a dataset, systems of the prompt lab, uploaded predictions, or the harness."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from genai_lab.evaluation.harness import MISSING, is_installed
 from genai_lab.metrics import METRICS
 from genai_lab.metrics.grouping import MOST_PER_ROW
 from genai_lab.services import datasets, evaluation, matrix, models, task_defaults, templates
-from genai_lab.services.evaluation import MetricSpec, harness, suites, uploads
+from genai_lab.services.evaluation import harness, suites, uploads
+from pages.components import metric_settings
 from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, in_section, section
 from pages.components.settings_inputs import Updates, Values
@@ -36,6 +36,7 @@ PROPOSED = ["models.template", "models.metrics", "models.max_new_tokens", "model
 SYSTEMS = ["systems.systems", "systems.metrics", "systems.seed"]
 COLUMNS = ["upload.predictions", "upload.references", "upload.input"]
 UPLOAD = ["upload.file", *COLUMNS, "upload.metrics", "upload.seed"]
+METRIC_CHOICES = ["models.metrics", "systems.metrics", "upload.metrics"]
 HARNESS = ["harness.models", "harness.tasks", "harness.shots", "harness.limit", "harness.seed"]
 
 
@@ -55,11 +56,12 @@ def build(lab: LabContext, page: Form) -> None:
         with gr.Tab("Harness", id="harness"):
             _harness(lab, form)
     form.add(kinds=kinds)
+    settings = metric_settings.draw_metric_settings(form, "ev")
     starts = {
         "suite.run": (run_suite, SUITE, {"concurrency_id": "models"}),
-        "models.run": (run_models, MODELS, {"concurrency_id": "models"}),
-        "systems.run": (run_systems, SYSTEMS, {}),
-        "upload.run": (run_upload, UPLOAD, {}),
+        "models.run": (run_models, [*MODELS, *settings], {"concurrency_id": "models"}),
+        "systems.run": (run_systems, [*SYSTEMS, *settings], {}),
+        "upload.run": (run_upload, [*UPLOAD, *settings], {}),
     }
     for button, (run, inputs, options) in starts.items():
         started = form.on(form[button].click, run, lab, inputs=inputs, outputs=["run_id"], **options)
@@ -67,8 +69,17 @@ def build(lab: LabContext, page: Form) -> None:
     dataset = form["models.dataset"]
     form.on(dataset.input, propose, lab, inputs=["models.dataset"], outputs=PROPOSED, queue=False)
     form.on(form["upload.file"].change, read_columns, inputs=["upload.file"], outputs=COLUMNS)
+    choosing = [*METRIC_CHOICES, *metric_settings.base_fields()]
+    for name in choosing:
+        form.on(form[name].change, show_settings, inputs=choosing, outputs=metric_settings.panels(), queue=False)
     offered = ["kinds", *SUITE, "models.models", "models.dataset", *PROPOSED, "systems.systems"]
+    offered += metric_settings.model_fields()
     form.on_load(load_choices, lab, outputs=[*offered, *(["harness.models"] if is_installed() else [])])
+
+
+def show_settings(values: Values) -> Updates:
+    """The settings of the metrics that are chosen in any tab."""
+    return metric_settings.show_settings(values, [values[name] for name in METRIC_CHOICES])
 
 
 def show_figures() -> Any:
@@ -237,6 +248,7 @@ def load_choices(lab: LabContext, request: gr.Request) -> Updates:
         "models.dataset": gr.update(choices=versions, value=dataset),
         **propose(lab, {"models.dataset": dataset}),
         "systems.systems": gr.update(choices=systems),
+        **metric_settings.load_models(lab),
     }
     return updates | ({"harness.models": gr.update(choices=names, value=names[:1])} if is_installed() else {})
 
@@ -282,7 +294,7 @@ def run_models(lab: LabContext, values: Values) -> Updates:
         seeds=(seed,),
         rows=_whole(fields["rows"]),
         split=fields["split"],
-        metrics=tuple(_choices(fields["metrics"])),
+        metrics=tuple(metric_settings.metric_specs(values, fields["metrics"])),
     )
     return {"run_id": evaluation.run_models(lab, plan, seed=seed).run_id}
 
@@ -299,7 +311,7 @@ def run_systems(lab: LabContext, values: Values) -> Updates:
     fields = section(values, "systems")
     if not fields["systems"]:
         raise LabError("No system is chosen; run a matrix in the Prompt lab or upload predictions.")
-    metrics, seed = _choices(fields["metrics"]), _whole(fields["seed"])
+    metrics, seed = metric_settings.metric_specs(values, fields["metrics"]), _whole(fields["seed"])
     return {"run_id": evaluation.start(lab, fields["systems"], metrics, seed=seed).run_id}
 
 
@@ -327,7 +339,7 @@ def run_upload(lab: LabContext, values: Values) -> Updates:
     systems = uploads.systems(
         lab, Path(fields["file"]), fields["predictions"], fields["references"], fields["input"] or None
     )
-    metrics, seed = _choices(fields["metrics"]), _whole(fields["seed"])
+    metrics, seed = metric_settings.metric_specs(values, fields["metrics"]), _whole(fields["seed"])
     return {"run_id": evaluation.start(lab, systems, metrics, seed=seed).run_id}
 
 
@@ -345,10 +357,6 @@ def run_harness(lab: LabContext, values: Values) -> None:
         seed=_whole(fields["seed"]),
     )
     notice(f"Job {job} is queued; its evaluations appear in the list when it has ended.")
-
-
-def _choices(names: Sequence[str] | None) -> list[MetricSpec]:
-    return [MetricSpec(name) for name in names or ()]
 
 
 def _whole(number: float | None) -> int:

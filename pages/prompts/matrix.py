@@ -8,13 +8,14 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import matrix as service
 from genai_lab.services.matrix.estimating import Estimating
-from pages.components import jobstrip
+from pages.components import jobstrip, metric_settings
 from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import escaped_html, section
 from pages.components.loading import number_of
 from pages.prompts import matrix_form, results
 from pages.prompts.matrix_form import INPUTS, plan_of
+from pages.prompts.pieces import EMBEDDING
 
 ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.pathname}?matrix=${run}`); return run; }"""
 OPENED = ("run", "address", "cell", "mark", *results.OUTPUTS)  # what another matrix changes
@@ -42,16 +43,16 @@ def build(lab: LabContext, tabs: gr.Tabs, draft: gr.BrowserState) -> Form:
             elem_id="mx-cost",
         )
         form.add(stop_estimate=stop, estimate=estimate)
+        settings = metric_settings.draw_metric_settings(form, "mx")
         matrix_form.draw_details(form)
     section("Results")
     results.build(lab, form)
     form.add(address=gr.Textbox("", visible="hidden", show_label=False, container=False))
-    results.show_predictions(
-        lab, form, form.on_load(load_page, lab, inputs=["draft"], outputs=["tabs", *INPUTS, *OPENED])
-    )
-    _wire_form(lab, form, cost, sample)
+    loaded = ["tabs", *INPUTS, *metric_settings.model_fields(), *OPENED]
+    results.show_predictions(lab, form, form.on_load(load_page, lab, inputs=["draft"], outputs=loaded))
+    _wire_form(lab, form, cost, sample, settings)
     for event in (
-        form.on(start.click, start_run, lab, inputs=INPUTS, outputs=OPENED),
+        form.on(start.click, start_run, lab, inputs=[*INPUTS, *settings], outputs=OPENED),
         form.on(form["rerun"].click, rerun, lab, inputs=["run"], outputs=OPENED),
         form.on(form["matrix_menu"].input, on_matrix_menu, lab, inputs=["matrix_menu"], outputs=OPENED),
     ):
@@ -68,8 +69,9 @@ def build(lab: LabContext, tabs: gr.Tabs, draft: gr.BrowserState) -> Form:
     return form
 
 
-def _wire_form(lab: LabContext, form: Form, cost: gr.Button, sample: gr.Button) -> None:
-    form.on(cost.click, on_estimate, lab, inputs=INPUTS, outputs=["estimate", "stop_estimate"], concurrency_limit=None)
+def _wire_form(lab: LabContext, form: Form, cost: gr.Button, sample: gr.Button, settings: list[str]) -> None:
+    estimated = ["estimate", "stop_estimate"]
+    form.on(cost.click, on_estimate, lab, inputs=[*INPUTS, *settings], outputs=estimated, concurrency_limit=None)
     form.on(form["stop_estimate"].click, on_stop_estimate, outputs=["stop_estimate"], queue=False)
     form.fill(sample.click, matrix_form.example, lab, outputs=INPUTS)
     form.propose(
@@ -80,7 +82,22 @@ def _wire_form(lab: LabContext, form: Form, cost: gr.Button, sample: gr.Button) 
         inputs=matrix_form.PROPOSED,
         outputs=matrix_form.PROPOSED,
     )
-    form.on(form["selectors"].change, matrix_form.on_selectors, inputs=["selectors"], outputs=["fixed"], queue=False)
+    form.on(
+        form["selectors"].change,
+        matrix_form.on_selectors,
+        inputs=["selectors"],
+        outputs=["fixed", *EMBEDDING],
+        queue=False,
+    )
+    choosing = ["metrics", *metric_settings.base_fields()]
+    for name in choosing:
+        form.on(
+            form[name].change,
+            matrix_form.on_metrics,
+            inputs=choosing,
+            outputs=metric_settings.panels(),
+            queue=False,
+        )
     form.keep_draft(form["draft"], INPUTS)
 
 
@@ -94,6 +111,7 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
     run = named if named is not None else newest[0].id if newest else None
     cell = number_of(query["cell"]) if named is not None else None
     updates = {**matrix_form.first_values(lab, values["draft"], query["dataset"]), **_show_matrix(lab, run, cell)}
+    updates |= metric_settings.load_models(lab)
     if query["example"]:
         updates |= matrix_form.example(lab)
     if query["matrix"] or query["example"] or query["tab"] == "matrix":

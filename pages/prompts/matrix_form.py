@@ -10,9 +10,10 @@ from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
 from genai_lab.prompts.few_shot import SELECTORS
 from genai_lab.services import datasets, models, presets, prompting, task_defaults, templates
-from genai_lab.services.evaluation import MetricSpec
 from genai_lab.services.matrix import MatrixPlan
+from pages.components import metric_settings
 from pages.components.forms import Form, Updates, Values, read_draft
+from pages.prompts import pieces
 from pages.prompts.preview import SENT_AS
 
 EXAMPLE, EXAMPLE_MODEL, EXAMPLE_TEMPLATE = "starter-sentiment", "starter-causal", "classify-review"
@@ -29,6 +30,8 @@ START: dict[str, Any] = {
     "shot_split": "train",
     "split": "test",
     "fixed": "",
+    "embedder": "",
+    "diversity": 0.0,
     "samplings": ["greedy"],
     "max_new_tokens": 16,
     "num_return_sequences": 1,
@@ -144,6 +147,7 @@ def _draw_shots(form: Form) -> None:
             "", label="Fixed rows", info="Row numbers, separated by commas.", visible=False, elem_id="mx-fix"
         )
     )
+    form.add(pieces.embedding_inputs("mx"))
 
 
 def plan_of(lab: LabContext, values: Values) -> MatrixPlan:
@@ -169,10 +173,12 @@ def plan_of(lab: LabContext, values: Values) -> MatrixPlan:
         split=values["split"],
         shot_split=values["shot_split"],
         fixed=prompting.keys_of(values["fixed"] or ""),
+        embedder=values["embedder"] or "",
+        diversity=float(values["diversity"] or 0),
         rendering=values["rendering"],
         use_cache=bool(values["use_cache"]),
         num_return_sequences=int(values["num_return_sequences"] or 1),
-        metrics=tuple(MetricSpec(name) for name in values["metrics"] or START["metrics"]),
+        metrics=tuple(metric_settings.metric_specs(values, values["metrics"] or START["metrics"])),
     )
 
 
@@ -211,6 +217,7 @@ def first_values(lab: LabContext, text: str | None, dataset: str = "") -> Update
         "models": gr.update(choices=names, value=[name for name in values["models"] or [] if name in names]),
         "templates": gr.update(choices=template_names(lab, selected), value=values["templates"]),
         "fixed": gr.update(value=values["fixed"], visible="fixed" in (values["selectors"] or [])),
+        **pieces.load_embedding(lab, values, values["selectors"] or []),
         "samplings": gr.update(choices=saved, value=samplings),
     }
 
@@ -260,4 +267,10 @@ def example(lab: LabContext) -> Updates:
 
 
 def on_selectors(values: Values) -> Updates:
-    return {"fixed": gr.update(visible="fixed" in (values["selectors"] or []))}
+    selectors = values["selectors"] or []
+    return {"fixed": gr.update(visible="fixed" in selectors), **pieces.show_embedding(selectors)}
+
+
+def on_metrics(values: Values) -> Updates:
+    """The settings of the chosen metrics."""
+    return metric_settings.show_settings(values, [values["metrics"]])

@@ -1,13 +1,19 @@
 """The prompt lab's own pieces: the library, a filled prompt, versions, a difference. All text goes through `{{ }}`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gradio as gr
 
+from genai_lab.context import LabContext
 from genai_lab.prompts import Filled
+from genai_lab.prompts.few_shot import ShotSettings, needs_embedder
+from genai_lab.services import embedding
 from genai_lab.services.templates import TemplateView
 from pages.components.head import html_part
+from pages.components.settings_inputs import Updates, Values, draw_settings
+
+EMBEDDING = ("embedder", "diversity")
 
 _SHELF = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the library</b><p>One moment.</p></div>
@@ -150,3 +156,26 @@ def difference_value(text: str, title: str) -> dict[str, Any]:
     kinds = {"+": "added", "-": "gone", "@": "place"}
     lines = [{"kind": kinds.get(line[:1], "same"), "text": line} for line in text.split("\n")[2:]] if text else []
     return {"title": title, "lines": lines}
+
+
+def embedding_inputs(prefix: str) -> dict[str, Any]:
+    """What shots chosen by meaning need; shown for ways of choosing that compare vectors."""
+    inputs = draw_settings(ShotSettings, EMBEDDING, prefix=prefix, more="", across=2)
+    for component in inputs.values():
+        component.visible = False
+    return inputs
+
+
+def show_embedding(selectors: Iterable[str | None]) -> Updates:
+    """Shows the inputs for shots by meaning where one of the ways needs them."""
+    visible = any(needs_embedder(selector) for selector in selectors if selector)
+    return dict.fromkeys(EMBEDDING, gr.update(visible=visible))
+
+
+def load_embedding(lab: LabContext, values: Values, selectors: Iterable[str | None]) -> Updates:
+    """The same with what can be chosen now, and the values of a draft."""
+    visible = any(needs_embedder(selector) for selector in selectors if selector)
+    return {
+        "embedder": gr.update(choices=["", *embedding.names(lab)], value=values["embedder"], visible=visible),
+        "diversity": gr.update(value=values["diversity"], visible=visible),
+    }

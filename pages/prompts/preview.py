@@ -26,6 +26,8 @@ START: dict[str, Any] = {
     "shots": 2,
     "seed": 0,
     "fixed": "",
+    "embedder": "",
+    "diversity": 0.0,
     "model": None,
     "rendering": "by model",
     "answer_tokens": 64,
@@ -71,7 +73,9 @@ def build(lab: LabContext, form: Form, rows: prompting.KeptRows) -> None:
         outputs=["typed"],
         queue=False,
     )
-    form.on(form["selector"].change, on_selector, inputs=["selector"], outputs=["fixed"], queue=False)
+    form.on(
+        form["selector"].change, on_selector, inputs=["selector"], outputs=["fixed", *pieces.EMBEDDING], queue=False
+    )
 
 
 def draw(lab: LabContext, form: Form, rows: prompting.KeptRows, event: Any, **options: Any) -> None:
@@ -110,7 +114,8 @@ def _shot_inputs() -> dict[str, Any]:
         interactive=True,
         elem_id="prompts-fixed",
     )
-    return {"selector": selector, "shots": shots, "seed": seed, "fixed": fixed}
+    meaning = pieces.embedding_inputs("prompts")
+    return {"selector": selector, "shots": shots, "seed": seed, "fixed": fixed, **meaning}
 
 
 def _model_inputs() -> dict[str, Any]:
@@ -147,6 +152,7 @@ def first_values(lab: LabContext, name: str, draft: Values, dataset: str = "") -
         "source": gr.update(choices=sources, value=source),
         "typed": gr.update(value=values["typed"], visible=source == prompting.TYPED),
         "fixed": gr.update(value=values["fixed"], visible=values["selector"] == "fixed"),
+        **pieces.load_embedding(lab, values, [values["selector"]]),
         "model": gr.update(choices=names, value=model),
     }
 
@@ -203,7 +209,7 @@ def on_source(values: Values) -> Updates:
 
 
 def on_selector(values: Values) -> Updates:
-    return {"fixed": gr.update(visible=values["selector"] == "fixed")}
+    return {"fixed": gr.update(visible=values["selector"] == "fixed"), **pieces.show_embedding([values["selector"]])}
 
 
 def preview_of(lab: LabContext, rows: prompting.KeptRows, values: Values) -> tuple[Template, prompting.PromptPreview]:
@@ -221,7 +227,8 @@ def preview_of(lab: LabContext, rows: prompting.KeptRows, values: Values) -> tup
 def read_shots(values: Values) -> ShotSettings:
     selector = values["selector"]
     keys = prompting.keys_of(values["fixed"] or "") if selector == "fixed" else ()
-    return ShotSettings(selector, int(values["shots"] or 0), int(values["seed"] or 0), keys)
+    shots, seed, diversity = int(values["shots"] or 0), int(values["seed"] or 0), float(values["diversity"] or 0)
+    return ShotSettings(selector, shots, seed, keys, values["embedder"] or "", diversity)
 
 
 def read_template(values: Values) -> Template:

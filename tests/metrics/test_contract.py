@@ -50,6 +50,11 @@ class FakeJudge:
     def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
         return [len(text) % 10 / 10 for text in texts]
 
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([[len(text) % 7, len(text.split()), 1.0] for text in texts], dtype=np.float32)
+
+    signature = "model:fake|hash:0123456789ab"
+
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
         return [LogProbability(-1.5 * len(text.split()), len(text.split())) for text in texts]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import comb
 
-from genai_lab.errors import LabError
+from genai_lab.errors import LabError, UnknownSetting
 from genai_lab.evaluation.statistics import compare
 from genai_lab.evaluation.voting import MajorityVote, answer_of, majority
 from genai_lab.metrics import METRICS, measure, settings_of
-from genai_lab.metrics.grouping import expected_maximum
+from genai_lab.metrics.grouping import expected_maximum, expected_value_of_best
 from genai_lab.metrics.pass_at_k import pass_at_k
 from tests.metrics.test_contract import FakeJudge
 
@@ -183,3 +183,50 @@ def test_a_metric_that_names_no_number_of_predictions_reads_one(monkeypatch: pyt
     expected = measure("exact_match", GROUPS, REFERENCES).figures["exact_match"].value
     monkeypatch.delattr(type(METRICS.get("exact_match")), "predictions_per_row")
     assert measure("exact_match", GROUPS, REFERENCES).figures["exact_match"].value == expected
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_what_a_chooser_prefers_is_the_mean_over_all_choices(k: int) -> None:
+    rng = np.random.default_rng(k)
+    values, scores = rng.normal(size=6), rng.normal(size=6)
+    by_hand = np.mean([values[max(choice, key=scores.__getitem__)] for choice in combinations(range(6), k)])
+    assert expected_value_of_best(values, scores, k) == pytest.approx(by_hand, abs=1e-12)
+    assert expected_value_of_best(values, values, k) == pytest.approx(expected_maximum(values, k))
+    assert expected_value_of_best(values, np.zeros(6), k) == pytest.approx(values.mean())  # nobody is preferred
+
+
+class Taste:
+    """A reward model that likes its texts long."""
+
+    hash = "0123456789abcdef"
+
+    def scores(self, texts: list[str]) -> list[float]:
+        return [float(len(text)) for text in texts]
+
+
+def test_best_of_k_by_a_reward_model_is_worth_what_it_chooses() -> None:
+    groups, references = [["yes", "a no"], ["no", "oh yes"]], [["yes"], ["oh yes"]]
+    chosen = settings_of("best_of_k", {"metric": "exact_match", "model": "taste"})
+    by_model = measure("best_of_k", groups, references, chosen, model=Taste())
+    assert by_model.figures["best_of_k"].sample.values == [0.0, 1.0]
+    assert by_model.signature.endswith("|by taste|hash:0123456789ab")
+    known = measure("best_of_k", groups, references, settings_of("best_of_k", {"metric": "exact_match"}), model=Taste())
+    assert known.figures["best_of_k"].sample.values == [1.0, 1.0]
+    reward = measure(
+        "best_of_k", groups, [[], []], settings_of("best_of_k", {"metric": "reward", "model": "taste"}), model=Taste()
+    )
+    assert reward.figures["best_reward"].sample.values == [4.0, 6.0]
+    with pytest.raises(LabError, match="choose a reward model"):
+        measure("best_of_k", groups, references, chosen)
+
+
+def test_settings_of_the_base_metric_count() -> None:
+    groups, references = [["The Dogs"], ["cats"]], [["the dog"], ["cats"]]
+    plain = {"metric": "rouge", "threshold": 0.9, "base_settings": {"use_stemmer": False}}
+    values = [
+        measure("pass_at_k", groups, references, settings_of("pass_at_k", settings)).figures["pass_at_k"].sample.values
+        for settings in (plain, {"metric": "rouge", "threshold": 0.9})
+    ]
+    assert values == [[0.0, 1.0], [1.0, 1.0]]
+    with pytest.raises(UnknownSetting, match="stem"):
+        settings_of("pass_at_k", {"metric": "rouge", "base_settings": {"stem": True}})

@@ -1,16 +1,22 @@
 """Every way of choosing shots: what all of them keep to, and what is each one's own."""
 
 from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 
+import numpy as np
 import pytest
 
 from genai_lab.errors import LabError
-from genai_lab.prompts.few_shot import SELECTORS, ShotSettings, select
+from genai_lab.models.fake import FakeScorer, fake_card
+from genai_lab.prompts import few_shot
+from genai_lab.prompts.few_shot import SELECTORS, ShotSettings
 from tests.prompts.rows import Reviews, row
 
 POOL = Reviews(40).rows
 ITEMS = Reviews(5, "test", 100).rows
 FIXED = (9, 2, 5, 30)
+select = partial(few_shot.select, embed=FakeScorer(fake_card("fake-embedder")).embed)
 
 
 @pytest.mark.parametrize("name", list(SELECTORS))
@@ -68,6 +74,42 @@ def test_similar_ones_share_words_with_the_item() -> None:
     result = select("similar", pool, items, 1)
     assert [shots[0].key for shots in result[:2]] == [1, 0]
     assert pool[result[2][0].key].fields["text"] != "same"
+
+
+def test_nearest_vectors_are_shown_and_diversity_keeps_them_apart() -> None:
+    texts = ["red apples ripe", "red apples ripe today", "red apples fresh", "a fast car", "red sky"]
+    pool = [row(i, {"text": text}, split="train") for i, text in enumerate(texts)]
+    items = [row(9, {"text": "red apples ripe now"}), row(10, {"text": "fast car"})]
+    nearest = select("embedding", pool, items, 2)
+    assert {shot.key for shot in nearest[0]} == {0, 1}
+    assert 3 in {shot.key for shot in nearest[1]}
+    diverse = select("embedding", pool, items[:1], 2, diversity=0.6)
+    assert {shot.key for shot in diverse[0]} == {0, 4}  # the nearest, then what is red and least like it
+    assert select("embedding", pool, items, 2, diversity=0.0) == nearest
+    with pytest.raises(LabError, match="need an embedder of the catalogue"):
+        few_shot.select("embedding", pool, items, 1)
+
+
+def test_maximal_marginal_relevance_is_its_definition() -> None:
+    rng = np.random.default_rng(5)
+    vectors = {str(n): rng.normal(size=6) for n in range(31)}
+    pool = [row(n, {"text": str(n)}, split="train") for n in range(30)]
+    units = {text: vector / np.linalg.norm(vector) for text, vector in vectors.items()}
+    chosen: list[str] = []
+    while len(chosen) < 4:  # by hand, over the whole pool
+        left = [text for text in list(vectors)[:30] if text not in chosen]
+        worth = {
+            text: 0.7 * units[text] @ units["30"]
+            - 0.3 * max((float(units[text] @ units[other]) for other in chosen), default=0.0)
+            for text in left
+        }
+        chosen.append(max(left, key=worth.__getitem__))
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        return np.array([vectors[text] for text in texts], dtype=np.float32)
+
+    [shots] = few_shot.select("embedding", pool, [row(30, {"text": "30"})], 4, embed=embed, diversity=0.3)
+    assert {shot.fields["text"] for shot in shots} == set(chosen)
 
 
 def test_diverse_ones_are_unlike() -> None:

@@ -4,11 +4,12 @@ A way ranks the pool; `select` takes the first k that are allowed and draws thei
 the item itself, a row with the same text, the same text twice, and rows of the split that is being evaluated.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genai_lab.errors import LabError
 from genai_lab.registry import Registry
@@ -18,18 +19,28 @@ if TYPE_CHECKING:
     from genai_lab.data import Example
 
 MOST_SHOTS = 1000
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What may be shown: the examples, and the text of each by which they are compared."""
+    """What may be shown: the examples, and the text of each by which they are compared.
+
+    `embed` gives texts their vectors (n, d) for ways that compare by them; `diversity` is from 0, where only nearness
+    to the item counts, to 1, where only distance from the shots already chosen does.
+    """
 
     examples: "Sequence[Example]"
     texts: Sequence[str]
+    embed: Embed | None = None
+    diversity: float = 0.0
 
 
 class Selector(Protocol):
-    """A way of choosing. `per_item` tells whether every item gets its own shots; `seeded` whether seeds change it."""
+    """A way of choosing. `per_item` tells whether every item gets its own shots; `seeded` whether seeds change it.
+
+    One that compares vectors says so by `needs_embedder = True`.
+    """
 
     name: str
     title: str
@@ -57,6 +68,10 @@ class ShotSettings:
     k: int = setting(0, "How many solved examples.", 0, MOST_SHOTS, label="Shots", renamed_from=("shots", "num_shots"))
     seed: int = setting(0, "Draws the examples and their order.", 0, 2**32 - 1)
     fixed: tuple[int, ...] = setting((), "Keys of the examples, for shots fixed by hand.")
+    embedder: str = setting("", "Compares texts for shots by meaning; empty: the first embedder.", role="embed")
+    diversity: float = setting(
+        0.0, "Of shots by meaning: 0 takes the nearest ones, 1 those least like one another.", 0.0, 1.0, step=0.05
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed", tuple(self.fixed))
@@ -64,12 +79,28 @@ class ShotSettings:
         SELECTORS.get(self.selector)
 
     def choose(
-        self, pool: "Sequence[Example]", items: "Sequence[Example]", columns: Sequence[str] | None = None
+        self,
+        pool: "Sequence[Example]",
+        items: "Sequence[Example]",
+        columns: Sequence[str] | None = None,
+        embed: Embed | None = None,
     ) -> "list[tuple[Example, ...]]":
-        return select(self.selector, pool, items, self.k, self.seed, self.fixed, columns=columns)
+        return select(
+            self.selector, pool, items, self.k, self.seed, self.fixed, columns=columns, embed=embed,
+            diversity=self.diversity,
+        )  # fmt: skip
+
+    @property
+    def needs_embedder(self) -> bool:
+        return bool(self.k) and needs_embedder(self.selector)
 
     def as_dict(self) -> dict[str, Any]:
         return as_mapping(self)
+
+
+def needs_embedder(selector: str) -> bool:
+    """Whether the way compares vectors of texts."""
+    return getattr(SELECTORS.get(selector), "needs_embedder", False)
 
 
 def select(
@@ -81,6 +112,8 @@ def select(
     fixed: Sequence[int] = (),
     *,
     columns: Sequence[str] | None = None,
+    embed: Embed | None = None,
+    diversity: float = 0.0,
 ) -> "list[tuple[Example, ...]]":
     """The shots of every item, k each, in the order they are shown.
 
@@ -97,7 +130,7 @@ def select(
             f"All examples are in the split {' and '.join(sorted(evaluated))!s}, which is being evaluated; split the "
             "dataset, so that shots come from another part."
         )
-    candidates = Pool(allowed, [text_of(example, columns) for example in allowed])
+    candidates = Pool(allowed, [text_of(example, columns) for example in allowed], embed, diversity)
     texts = [text_of(item, columns) for item in items]
     rankings = selector.rank(candidates, texts, k, seed, fixed)
     common = None if selector.per_item else [int(index) for index in next(rankings)]

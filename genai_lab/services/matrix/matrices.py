@@ -4,7 +4,7 @@ A cell is a Run of kind "predict" below the matrix' own; its completions and sco
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
-from genai_lab.metrics import METRICS, settings_of
+from genai_lab.metrics import METRICS, requirements, settings_of
 from genai_lab.prompts import bind
-from genai_lab.services import datasets, jobs, models, prompting, runs, templates
+from genai_lab.services import datasets, embedding, jobs, models, prompting, runs, scorers, templates
 from genai_lab.services.matrix.plan import MOST_CELLS, Cell, MatrixPlan, cell_settings, label
 from genai_lab.services.predictions import ScoreView, SystemView, dataset_name, score_view, system_view
 from genai_lab.views import View
@@ -71,6 +71,7 @@ class PreparedMatrix:
     cells: tuple[Cell, ...]
     version: datasets.VersionView
     templates: dict[str, templates.TemplateView]
+    embedder: models.ModelView | None
     models: dict[str, models.ModelView]
 
 
@@ -89,11 +90,13 @@ def start(
 def prepare(lab: LabContext, plan: MatrixPlan) -> PreparedMatrix:
     """Checks the plan as `checked` does and reads what its runs record."""
     cells, version = check_plan(lab, plan)
+    embedder = embedding.show(lab, plan.embedder) if any(cell.needs_embedder for cell in cells) else None
     return PreparedMatrix(
-        plan,
+        plan if embedder is None else replace(plan, embedder=embedder.name),
         tuple(cells),
         version,
         {name: templates.show(lab, name) for name in dict.fromkeys(cell.template for cell in cells)},
+        embedder,
         {name: models.show(lab, name) for name in dict.fromkeys(cell.model for cell in cells)},
     )
 
@@ -134,6 +137,9 @@ def _add_cell(lab: LabContext, session: Session, prepared: PreparedMatrix, cell:
         RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash),
         RunInput(role="template", template_version_id=template.id, content_hash=template.content_hash),
     ]
+    if prepared.embedder is not None and cell.needs_embedder:
+        card = prepared.embedder.card
+        inputs.append(RunInput(role="embedder", model_id=prepared.embedder.id, content_hash=card.content_hash))
     settings = {"label": label(cell, prepared.cells), **cell_settings(cell, prepared.plan)}
     device = lab.config.device
     return runs.begin(session, queries.SYSTEM, inputs, settings, cell.seed, device=device, parent_id=parent_id).id
@@ -145,9 +151,9 @@ def check_plan(lab: LabContext, plan: MatrixPlan) -> tuple[list[Cell], datasets.
     labels = datasets.labels(lab, version.id)
     answered = "reference" in version.roles or "label" in version.roles
     for choice in plan.metrics:
-        settings_of(choice.metric, choice.settings)
-        metric = METRICS.get(choice.metric)
-        if metric.needs in ("references", "labels") and not answered:
+        settings, metric = settings_of(choice.metric, choice.settings), METRICS.get(choice.metric)
+        scorers.check(lab, choice.metric, settings)
+        if requirements(metric, settings).references and not answered:
             raise LabError(
                 f"{version.name} has neither references nor labels, which {metric.title} needs; map a column to one "
                 "when importing, or choose another metric."

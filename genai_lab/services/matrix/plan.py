@@ -23,7 +23,8 @@ class MatrixPlan(View):
     """What is to be tried. Every combination is a cell; all cells answer the same rows of the dataset.
 
     `rows` are sampled from `split` with `sample_seed`; shots come from `shot_split`. A seed chooses shots and samples
-    tokens. Every cell makes `num_return_sequences` completions of each row, whatever its sampling says.
+    tokens. `embedder` and `diversity` are of shots chosen by meaning. Every cell makes `num_return_sequences`
+    completions of each row, whatever its sampling says.
     """
 
     dataset: str
@@ -42,6 +43,8 @@ class MatrixPlan(View):
     use_cache: bool = True
     metrics: tuple[MetricSpec, ...] = (MetricSpec("exact_match"),)
     num_return_sequences: int = 1
+    embedder: str = ""
+    diversity: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("models", "templates", "shots", "selectors", "samplings", "seeds"):
@@ -53,7 +56,7 @@ class MatrixPlan(View):
         if self.rendering not in prompting.RENDERINGS:
             raise BadSetting("form", self.rendering, f"one of {', '.join(prompting.RENDERINGS)}")
         for selector, k, seed in itertools.product(self.selectors, self.shots, self.seeds):
-            ShotSettings(selector=selector, k=k, seed=seed, fixed=self.fixed)
+            ShotSettings(selector, k, seed, self.fixed, self.embedder, self.diversity)
             if selector == "fixed" and k > len(self.fixed):
                 raise LabError(f"{k} fixed shots are asked for, but {len(self.fixed)} rows are named; name more.")
         if self.split == self.shot_split and max(self.shots):
@@ -112,6 +115,10 @@ class Cell(View):
         return Sampling.from_dict(dict(self.settings) | {"seed": self.seed})
 
     @property
+    def needs_embedder(self) -> bool:
+        return self.shots.needs_embedder
+
+    @property
     def shots(self) -> ShotSettings:
         return ShotSettings(selector=self.selector or "first", k=self.k, seed=self.seed)
 
@@ -149,6 +156,7 @@ def cell_settings(cell: Cell, plan: MatrixPlan) -> dict[str, Any]:
         "rendering": plan.rendering,
         "fixed": list(plan.fixed),
         "completions_per_row": plan.num_return_sequences,
+        **({"embedder": plan.embedder, "diversity": plan.diversity} if cell.needs_embedder else {}),
     }
 
 

@@ -16,7 +16,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import Card, Generator, Prompt, Request, Stream
 from genai_lab.prompts import Fitted, bind, fill, fitting
 from genai_lab.prompts.few_shot import ShotSettings
-from genai_lab.services import datasets, models, prompting, templates
+from genai_lab.services import datasets, embedding, models, prompting, templates
 from genai_lab.views import View
 from storage import evaluation as queries
 
@@ -133,8 +133,11 @@ def _shots(
         pool = datasets.examples(
             lab, cell.dataset_version, split=settings["shot_split"], count=prompting.POOL_ROWS, seed=cell.seed
         )
-    shots = ShotSettings(settings["selector"], settings["k"], cell.seed, tuple(settings["fixed"]))
-    return shots.choose(pool, rows, columns)
+    shots = ShotSettings(
+        settings["selector"], settings["k"], cell.seed, tuple(settings["fixed"]), settings.get("embedder", ""),
+        settings.get("diversity", 0.0),
+    )  # fmt: skip
+    return embedding.choose_shots(lab, shots, pool, rows, columns)
 
 
 def completions(

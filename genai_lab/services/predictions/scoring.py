@@ -8,7 +8,7 @@ from genai_lab import metrics
 from genai_lab.context import LabContext
 from genai_lab.data import Example
 from genai_lab.errors import LabError
-from genai_lab.metrics import METRICS, Measured, MetricSpec
+from genai_lab.metrics import METRICS, Measured, MetricSpec, requirements
 from genai_lab.metrics import measure as measured_by
 from genai_lab.services import datasets
 from genai_lab.services.scorers import scorer_for
@@ -61,15 +61,15 @@ def measure(
     Raises LabError where the rows lack what it needs.
     """
     metric = METRICS.get(choice.metric)
+    settings = settings_of(choice)
     references = [references_of(row) for row in examples]
-    if metric.needs in ("references", "labels"):
+    if requirements(metric, settings).references:
         empty = next((row.key for row, texts in zip(examples, references, strict=True) if not texts), None)
         if empty is not None:
             raise LabError(
                 f"Row {empty + 1} of the dataset has no reference, which {metric.title} needs; "
                 "map a column to reference or label, or choose another metric."
             )
-    settings = settings_of(choice)
     model = scorer_of(lab, choice, settings, predictions, examples)
     return measured_by(choice.metric, predictions, references, settings, model=model, seed=seed)
 
