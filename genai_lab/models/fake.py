@@ -22,7 +22,7 @@ from genai_lab.models.fake_tokens import VOCABULARY, token_text, tokenize
 from genai_lab.models.scorer import LogProbability, PromptLike, Scorer, Vectors
 from genai_lab.settings import check_settings, read_settings, setting
 
-DIMENSIONS = 64
+DIMENSIONS = 256
 FAMILIES: dict[str, tuple[Role, Family, bool]] = {
     "chat": ("generate", "decoder-only", True),
     "completion": ("generate", "decoder-only", False),
@@ -180,7 +180,7 @@ class FakeScorer(Scorer):
         return [self._number(f"{prompt}|{text}", text) for prompt, text in zip(prompts, completions, strict=True)]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Words counted at 64 places that follow from the words, normalised: texts that share words are near."""
+        """Words counted at 256 places that follow from the words, normalised: texts that share words are near."""
         if self.card.role != "embed":
             return super().embed(texts)
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)

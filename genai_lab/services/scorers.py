@@ -1,13 +1,17 @@
 """Models that score texts, found in the catalogue by name: classifiers, language models as judges, reward models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, requirements
-from genai_lab.models import Card
+from genai_lab.models import Card, Options, bert_scorer
 from genai_lab.models.scorer import LogProbability, PromptLike, Scorer
 from genai_lab.services import embedding, models
 
@@ -21,8 +25,10 @@ def scorer_for(lab: LabContext, metric: str, settings: Any, inputs: Sequence[str
     required = requirements(METRICS.get(metric), settings)
     if not required.scorer:
         return None
-    if required.scorer in EMBEDDERS:
-        return EMBEDDERS[required.scorer](lab, required.model)
+    if required.scorer == "vectors":
+        return embedding.Embedder(lab, required.model)
+    if required.scorer == "token vectors":
+        return CachedBertScorer(lab, required.model, settings.layer)
     kind = CachedRewardModel if required.scorer == "pairs" else CachedScorer
     return kind(lab, models.show(lab, required.model).card, inputs)
 
@@ -30,7 +36,9 @@ def scorer_for(lab: LabContext, metric: str, settings: Any, inputs: Sequence[str
 def check(lab: LabContext, metric: str, settings: Any) -> None:
     """Raises LabError where the model that a metric asks is not there; loads nothing."""
     required = requirements(METRICS.get(metric), settings)
-    if required.scorer in EMBEDDERS:
+    if required.scorer == "token vectors":
+        bert_scorer.check_installed()
+    if required.scorer in ("vectors", "token vectors"):
         embedding.show(lab, required.model)
     elif required.scorer and not required.model:
         raise LabError(f"{METRICS.get(metric).title} asks a model, and none is named; choose one of the catalogue.")
@@ -73,4 +81,32 @@ class CachedRewardModel(CachedScorer):
         return list(self.rewards(self._inputs, texts))
 
 
-EMBEDDERS: dict[str, Callable[[LabContext, str], Any]] = {"vectors": embedding.Embedder}
+class CachedBertScorer:
+    """BERTScore's own way of using an encoder of the catalogue, in the lab's memory budget beside the embedder itself.
+
+    Raises ModelError where the library or the layer is missing.
+    """
+
+    def __init__(self, lab: LabContext, model: str, layer: int = 0) -> None:
+        bert_scorer.check_installed()
+        card = models.with_hash(lab, embedding.show(lab, model).card)
+        self._lab, self._layer, self.hash = lab, layer, card.content_hash or card.name
+        self._card = replace(card, name=f"{card.name} (BERTScore{f', layer {layer}' if layer else ''})")
+        with self._scorer() as scorer:
+            self.bert_score_signature = (
+                f"model:{card.name}|hash:{self.hash[:12]}|layer {scorer.layer}|no idf|not rescaled|{scorer.library}"
+            )
+
+    def bert_scores(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """(precision, recall, F1) of each text, (n, 3)."""
+        with self._scorer() as scorer:
+            scores: NDArray[np.float64] = scorer.bert_scores(texts, references)
+            return scores
+
+    def _scorer(self) -> AbstractContextManager[Any]:
+        def load(card: Card, options: Options, base: object) -> bert_scorer.BertScorer:
+            from genai_lab.models.transformers import choose_device
+
+            return bert_scorer.BertScorer(card, choose_device(options.device), self._layer)
+
+        return self._lab.models.scoring(self._card, load)

@@ -53,7 +53,10 @@ class FakeJudge:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([[len(text) % 7, len(text.split()), 1.0] for text in texts], dtype=np.float32)
 
-    signature = "model:fake|hash:0123456789ab"
+    def bert_scores(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> np.ndarray:
+        return np.array([[len(text) % 10 / 10] * 3 for text in texts])
+
+    signature = bert_score_signature = "model:fake|hash:0123456789ab"
 
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
         return [LogProbability(-1.5 * len(text.split()), len(text.split())) for text in texts]
@@ -154,8 +157,8 @@ def test_mismatched_lengths_missing_references_and_no_rows_are_one_sentence(name
 def test_a_metric_that_asks_a_model_says_which(name):
     if METRICS.get(name).needs != "model":
         pytest.skip("asks no model")
-    with pytest.raises(LabError, match=r"starter-|a reward model of the catalogue"):
-        measure(name, ["a"], [[]])
+    with pytest.raises(LabError, match=r"starter-|of the catalogue"):
+        measure(name, ["a"], [["b"]])
 
 
 def test_unknown_and_bad_settings_are_refused():

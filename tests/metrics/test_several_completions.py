@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import comb
 
-from genai_lab.errors import LabError, UnknownSetting
+from genai_lab.errors import BadSetting, LabError
 from genai_lab.evaluation.statistics import compare
 from genai_lab.evaluation.voting import MajorityVote, answer_of, majority
 from genai_lab.metrics import METRICS, measure, settings_of
@@ -228,5 +228,5 @@ def test_settings_of_the_base_metric_count() -> None:
         for settings in (plain, {"metric": "rouge", "threshold": 0.9})
     ]
     assert values == [[0.0, 1.0], [1.0, 1.0]]
-    with pytest.raises(UnknownSetting, match="stem"):
+    with pytest.raises(BadSetting, match="Stem of rouge"):
         settings_of("pass_at_k", {"metric": "rouge", "base_settings": {"stem": True}})

@@ -26,7 +26,7 @@ def test_the_metrics_chosen_and_those_they_measure_by_are_shown() -> None:
     shown = {name.rpartition(".")[2] for name, update in updates.items() if update["visible"]}
     assert shown == {"pass_at_k", "rouge", "semantic_similarity"}
     assert set(updates) == set(metric_settings.panels())
-    nothing = metric_settings.show_settings(values, [["length"]])
+    nothing = metric_settings.show_settings(values, [[], None])
     assert [name for name, update in nothing.items() if update["visible"]] == [f"{SECTION}.none"]
 
 

@@ -84,7 +84,7 @@ def test_nearest_vectors_are_shown_and_diversity_keeps_them_apart() -> None:
     assert {shot.key for shot in nearest[0]} == {0, 1}
     assert 3 in {shot.key for shot in nearest[1]}
     diverse = select("embedding", pool, items[:1], 2, diversity=0.6)
-    assert {shot.key for shot in diverse[0]} == {0, 4}  # the nearest, then what is red and least like it
+    assert {shot.key for shot in diverse[0]} == {0, 3}  # the nearest, then what is least like it
     assert select("embedding", pool, items, 2, diversity=0.0) == nearest
     with pytest.raises(LabError, match="need an embedder of the catalogue"):
         few_shot.select("embedding", pool, items, 1)
