@@ -103,6 +103,7 @@ def serve(config: Config, bound_socket: socket.socket) -> int:
     from genai_lab import bootstrap
     from genai_lab.services.feedback import warming
     from genai_lab.services.jobs.supervisor import Supervisor
+    from genai_lab.services.models import first_model
     from genai_lab.web import server
 
     for handler in logging.getLogger().handlers:
@@ -123,6 +124,7 @@ def serve(config: Config, bound_socket: socket.socket) -> int:
     supervisor.start()
     try:
         application = create(lab)
+        first_model.get_first(lab, tell=lambda line: print(line, flush=True))
         warming.warm_open(lab)
         gc.freeze()
         gc.enable()
@@ -143,7 +145,8 @@ def _parser() -> Parser:
         epilog="Environment: GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS "
         "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, "
         "mps), GENAI_LAB_DTYPE (auto, float32, bfloat16, float16, int8, int4), GENAI_LAB_MEMORY_GB, "
-        "GENAI_LAB_CPU_JOBS (jobs that compute at once), GENAI_LAB_PLUGINS (modules to import, "
+        "GENAI_LAB_CPU_JOBS (jobs that compute at once), GENAI_LAB_SHELF (0: a new lab gets no model), "
+        "GENAI_LAB_PLUGINS (modules to import, "
         "comma-separated), GENAI_LAB_OWNER_PASSWORD (asked for on every page except those of annotators and "
         "visitors), GENAI_LAB_TRUSTED_PROXIES (comma-separated). A flag "
         "wins over its variable.",

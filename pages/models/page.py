@@ -17,6 +17,7 @@ from pages.components.head import page_head, section
 from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import NOTHING, count_text, seconds_text, size_text
 from pages.models import adding
+from pages.models import shelf as shelf_panel
 
 TITLE = "Models"
 ROUTE = "models"
@@ -25,7 +26,7 @@ README_LIMIT = 60_000
 
 # What depends on the catalogue and the selected model.
 BUTTONS = ["load", "unload", "open_playground", "archive", "restore"]
-CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads"]
+CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads", "shelf"]
 SELECTED = ["model", "show_archived"]
 LOADING_PAUSE = 0.25  # seconds between two updates while a model is being read
 
@@ -45,6 +46,7 @@ def build(lab: LabContext) -> None:
             section("Add a model")
             adding.build(lab, form)
             form.add(downloads=pieces.download_list("models-downloads"))
+    shelf_panel.build(form)
     _wire(lab, form, confirm_archive, confirm_unload)
 
 
@@ -93,6 +95,10 @@ def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload:
         on(added.success, render, lab)
     on(form["downloads"].cancel, cancel_download, lab)
     on(form["downloads"].resume, resume_download, lab)
+    on(form["shelf"].get, get_from_shelf, lab)
+    on(form["shelf"].cancel, cancel_getting, lab)
+    on(form["shelf"].show, show_from_shelf, lab)
+    form.on(form["gguf_file"].submit, shelf_panel.import_file, lab, inputs=["gguf_file"], outputs=["gguf_file"])
     # A late tick must not undo a selection, so it never says which model is selected.
     tick = gr.Timer(2).tick
     form.on(tick, refresh, lab, inputs=[*SELECTED, "drawn_state"], outputs=[*changed, "drawn_state"], queue=False)
@@ -130,6 +136,7 @@ def render(lab: LabContext, values: Values) -> Updates:
         "readme": text,
         **_buttons(view),
         "downloads": [_download(item) for item in service.downloads(lab)],
+        "shelf": shelf_panel.cards(lab),
         **{name: gr.update(choices=adding.base_models(lab)) for name in adding.model_inputs()},
         "model": selected,
     }
@@ -140,7 +147,7 @@ def refresh(lab: LabContext, values: Values) -> Updates:
     models = [(view.card.name, view.status, view.detail) for view in _views(lab, values["show_archived"])]
     downloads = [_download(item) for item in service.downloads(lab)]
     budget = service.budget(lab)
-    state = repr((values["model"], models, budget.used_bytes, budget.loading, downloads))
+    state = repr((values["model"], models, budget.used_bytes, budget.loading, downloads, shelf_panel.cards(lab)))
     if state == values["drawn_state"]:
         return {}
     updates = render(lab, values)
@@ -354,3 +361,22 @@ def resume_download(lab: LabContext, values: Values, event: gr.EventData) -> Upd
         raise LabError("This download is no longer in the list; start it again with its Hub id.")
     service.start_download(lab, download.name, service.show(lab, download.name).card.source)
     return render(lab, values)
+
+
+# The shelf
+
+
+def get_from_shelf(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    """Begins to get a model of the shelf, or goes on with one that stopped."""
+    shelf_panel.get(lab, event.name)
+    return render(lab, values)
+
+
+def cancel_getting(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    shelf_panel.cancel(lab, event.name)
+    return render(lab, values)
+
+
+def show_from_shelf(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
+    """Selects the model of the catalogue that a card of the shelf stands for."""
+    return render(lab, {**values, "model": shelf_panel.model_of(lab, event.name)})

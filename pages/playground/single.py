@@ -9,6 +9,7 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.models import Prompt
 from genai_lab.services import generation, models, presets
+from genai_lab.services.models import shelf
 from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values, read_draft
 from pages.components.head import PLAIN, empty_state, escape_template_text, escaped_html, unescape_template_text
@@ -279,8 +280,10 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
 def _from_draft(
     lab: LabContext, names: list[str], named: str | None, draft: dict[str, Any], run: int | None
 ) -> Updates:
-    """The draft, or an empty page; with the model that the address names."""
-    model = next((name for name in (named, draft.get("model"), *names) if name in names), None)
+    """The draft, or an empty page; with the model that the address names, else the one that a new lab gets."""
+    begun = bool(draft["prompt"] or draft["conversation"]["messages"] or draft.get("model") not in (None, *names[:1]))
+    preferred = (named, draft.get("model") if begun else None, shelf.first_model(lab), draft.get("model"), *names)
+    model = next((name for name in preferred if name in names), None)
     mode, sampling, origin = draft.get("mode"), Sampling(), ""
     draft_settings = {name: draft[name] for name in SETTINGS if name in draft}
     if draft_settings and model == draft["model"]:
