@@ -9,7 +9,8 @@ import torch
 from genai_lab.decoding.fused_layers import fuse_layers
 from genai_lab.decoding.kv_cache import join_caches, pick_rows
 from genai_lab.decoding.packed_weights import packed_rows
-from genai_lab.decoding.prefill import Network, PrefillInput, additive, read
+from genai_lab.decoding.prefill import Network, additive, read
+from genai_lab.decoding.prefill_input import PrefillInput
 from genai_lab.decoding.traced_step import (
     CLOSE,
     CLOSE_PACKED,

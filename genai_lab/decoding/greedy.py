@@ -6,7 +6,8 @@ from typing import Any
 import torch
 
 from genai_lab.decoding.batch import Batch
-from genai_lab.decoding.prefill import Network, PrefillInput
+from genai_lab.decoding.prefill import Network
+from genai_lab.decoding.prefill_input import PrefillInput
 
 READ_AT_ONCE = 4096
 

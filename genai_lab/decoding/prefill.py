@@ -3,7 +3,6 @@
 import inspect
 import sys
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -15,20 +14,6 @@ from genai_lab.memory import machine_memory
 from genai_lab.models.sizing import cached_numbers
 
 PREFIXES_KEPT = 8
-
-
-@dataclass
-class PrefillInput:
-    """What is read of a row. `prompt` are the decoder's ids for a decoder-only model, else the encoder's.
-
-    An encoder-decoder model's decoder begins with `begun`. The first `shared` ids are common to other rows.
-    `soft` stands before the prompt.
-    """
-
-    prompt: list[int]
-    decoder_prefix: list[int]
-    shared: int = 0
-    soft: SoftPrompt | None = None
 
 
 class PrefillResult(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 
 from genai_lab.decoding import Completion, Delta, FinishReason, Sampling, Token, why_empty
 from genai_lab.decoding.detokenizer import Detokenizer
-from genai_lab.decoding.prefill import PrefillInput
+from genai_lab.decoding.prefill_input import PrefillInput
 from genai_lab.errors import LabError, ModelError
 
 log = logging.getLogger(__name__)

@@ -132,6 +132,7 @@ class ModelCache:
         It cannot make room for others before the block ends. A model that generates is loaded once more for it.
         """
         if card.role == "generate":
+            card.require_torch("the log-probability of a given text")
             card = replace(card, name=scoring_name(card.name), memory_bytes=_scorer_bytes(card), cache_bytes=0)
         with self._using(card, load=load or _load_scorer) as entry:
             yield entry.generator
@@ -196,7 +197,7 @@ class ModelCache:
             alone = self._loading == 1
         began = time.perf_counter()
         try:
-            before = _engine_memory() if entry.card.path is not None else 0
+            before = _engine_memory() if entry.card.has_weights else 0
             with progress_to(lambda progress: setattr(entry, "progress", progress)):
                 generator = load(entry.card, self.options, entry.below.generator if entry.below else None)
         except BaseException as problem:
@@ -354,7 +355,7 @@ def scoring_name(name: str) -> str:
 
 
 def _scorer_bytes(card: Card) -> int:
-    return scorer_bytes(card.parameters or 0) if card.path is not None else card.memory_bytes or 0
+    return scorer_bytes(card.parameters or 0) if card.has_weights else card.memory_bytes or 0
 
 
 def _load_scorer(card: Card, options: Options, base: Generator | None) -> Scorer:
@@ -386,7 +387,7 @@ def _measured(card: Card, generator: Any, before: int) -> int | None:
     What other threads do meanwhile would count too, so the figure is kept between the tensors and twice the estimate.
     """
     tensors = getattr(generator, "tensor_bytes", None)
-    if tensors is None or card.path is None:
+    if tensors is None or not card.has_weights:
         return None
     release()
     cache = card.cache_bytes or 0

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from genai_lab.errors import ModelError
 from genai_lab.models.checks import size_text
 
 # Tokens of a text whose keys and values are counted into the memory that a model takes.
 CACHED = 8192
 Family = Literal["decoder-only", "encoder-decoder", "classifier", "encoder", "endpoint"]
 Mode = Literal["completion", "chat", "text-to-text"]
+# What computes a model's logits in this process; "torch" also of those that are not computed here.
+Engine = Literal["torch", "llama.cpp"]
 Role = Literal["generate", "reward", "classify", "embed"]
 
 
@@ -42,9 +45,9 @@ class Card:
 
     `dtype` is that of the weights on file, `loaded_dtype` what they are loaded in here. `memory_bytes` is what the
     process takes for the model as foreseen (see `sizing`); of these, `cache_bytes` are the keys and values of one text
-    that fills the context (`CACHED` tokens of it where it is longer). `converted_from` is the file, or the model that
-    the catalogue has for it, of which these weights are a copy. `completes` marks a model with a chat template
-    whose training was mostly plain text, so that completion is what it does best.
+    that fills the context (`CACHED` tokens of it where it is longer). `engine` computes the model. `converted_from` is
+    the file, or the model that the catalogue has for it, of which these weights are a copy. `completes` marks a model
+    with a chat template whose training was mostly plain text, so that completion is what it does best.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Card:
     loaded_dtype: str | None = None
     cache_bytes: int | None = None
     converted_from: str | None = None
+    engine: Engine = "torch"
 
     @property
     def modes(self) -> tuple[Mode, ...]:
@@ -99,5 +103,12 @@ class Card:
 
     @property
     def has_weights(self) -> bool:
-        """Whether the model is computed here from weights on file, which can then be trained or measured."""
-        return self.path is not None and self.family != "endpoint"
+        """Whether torch computes the model here from weights on file, which can then be trained or measured."""
+        return self.path is not None and self.family != "endpoint" and self.engine == "torch"
+
+    def require_torch(self, what: str) -> None:
+        """Raises ModelError where another engine computes the model, which `what` cannot do without torch."""
+        if self.engine != "torch":
+            raise ModelError(
+                f"{self.name} runs in {self.engine}, and {what} needs torch; make its torch copy on the Models page."
+            )

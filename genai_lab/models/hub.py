@@ -16,7 +16,15 @@ import httpx
 
 from genai_lab.errors import ModelError
 from genai_lab.models import BACKENDS, Card, Options, Source, SourceCheck, SourceField, connections
-from genai_lab.models.checks import LONGEST_JSON, PICKLED, bearer, existing_folder, parse_object, size_text
+from genai_lab.models.checks import (
+    LONGEST_JSON,
+    PICKLED,
+    bearer,
+    existing_file,
+    existing_folder,
+    parse_object,
+    size_text,
+)
 from genai_lab.models.inspect import (
     TOKENIZER_FILES,
     classify,
@@ -80,7 +88,11 @@ class Hub(FolderBackend):
         """OWNER/NAME, where no folder is called so, or a model's page on the Hub."""
         if page := PAGE.fullmatch(text):
             return Source(self.name, page["repo"], revision=page["revision"])
-        return Source(self.name, text) if "/" in text and ID.fullmatch(text) and not existing_folder(text) else None
+        return (
+            Source(self.name, text)
+            if "/" in text and ID.fullmatch(text) and not (existing_folder(text) or existing_file(text))
+            else None
+        )
 
     def check(self, source: Source, options: Options) -> SourceCheck:
         """What a download would fetch, and the commit that the revision names now; only descriptions are fetched."""

@@ -56,6 +56,7 @@ def microscope(lab: LabContext, run_id: int, completion: int, step: int, samplin
     if any(token_id is None for token_id in ids):
         raise LabError("This model runs at an endpoint that does not send its distribution; choose a local model.")
     before = tuple(token_id for token_id in ids[:step] if token_id is not None)
+    models.show(lab, view.model).card.require_torch("the microscope of filters")
     generator = models.load(lab, view.model)
     prompt = replace(view.prompt, prefix=(*view.prompt.prefix, *before))
     logits = kept_logits(lab).find(run_id, completion, step)
@@ -66,6 +67,7 @@ def microscope(lab: LabContext, run_id: int, completion: int, step: int, samplin
 
 def next_token(lab: LabContext, model: str, prompt: Prompt, sampling: Sampling) -> Microscope:
     """What would come after the prompt, without generating."""
+    models.show(lab, model).card.require_torch("the microscope of filters")
     generator = models.load(lab, model)
     return _bars(generator, _next_logits(lab, generator, model, prompt), prompt, sampling, None)
 

@@ -217,9 +217,10 @@ def _dataset_spec(value: Any, number: int) -> DatasetSpec:
 
 
 def architecture_of(card: Card) -> Architecture:
-    """Raises LabError for an endpoint, whose weights are not here."""
+    """Raises LabError for a model whose weights are not here, or not torch's."""
     if card.family == "endpoint":
         raise LabError(f"{card.name} is an endpoint, whose weights are elsewhere; choose a model on this machine.")
+    card.require_torch("training")
     if card.is_adapter:
         raise LabError(f"{card.name} is an adapter on {card.source.base}; merge it first, or choose its base.")
     return card.family if card.family in ("decoder-only", "encoder-decoder") else "encoder"  # type: ignore[return-value]

@@ -154,4 +154,4 @@ def measured_model(view: service.VersionView) -> str:
 
 def _cards_with_tokenizer(lab: LabContext) -> list[Card]:
     """Models whose tokenizer lies on this machine."""
-    return [view.card for view in models.catalogue(lab) if view.card.path is not None]
+    return [view.card for view in models.catalogue(lab) if view.card.has_weights]

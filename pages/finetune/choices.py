@@ -132,5 +132,4 @@ def _why_not(lab: LabContext, name: str) -> str:
 
 def _is_tunable(view: models.ModelView) -> bool:
     card = view.card
-    here = view.status in ("ready", "loaded") and card.path is not None
-    return here and card.family != "endpoint" and card.source.backend != "adapter"
+    return view.status in ("ready", "loaded") and card.has_weights and card.source.backend != "adapter"

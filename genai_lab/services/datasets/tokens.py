@@ -14,6 +14,7 @@ BATCH = 1_000
 def counter(lab: LabContext, model: str) -> Callable[[Sequence[str]], list[int]]:
     """A function that counts; raises LabError for a model without a tokenizer of its own."""
     card = models.show(lab, model).card
+    card.require_torch("counting the tokens of a dataset")
     path = card.path
     if path is None:
         raise LabError(f"{model} keeps its tokenizer to itself; choose a model that lies on this machine.")

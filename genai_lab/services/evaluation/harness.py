@@ -48,6 +48,7 @@ def start(
         raise BadSetting("limit", limit, "a whole number from 1")
     for name in model_names:
         card = models.show(lab, name).card
+        card.require_torch("the harness")
         if not card.has_weights or not card.modes:
             raise LabError(f"The harness reads log-probabilities of a local model that generates; {name} is none.")
     folder_path = str(folder.resolve()) if folder else None

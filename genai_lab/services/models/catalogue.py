@@ -170,7 +170,7 @@ def _base_of(lab: "LabContext", folder: Path) -> str | None:
         named = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError):
         return None
-    views = [view for view in catalogue(lab) if view.card.path is not None and not view.card.is_adapter]
+    views = [view for view in catalogue(lab) if view.card.has_weights and not view.card.is_adapter]
     for view in views:
         if named and named in (view.card.name, view.card.source.location, str(view.card.path)):
             return view.card.name

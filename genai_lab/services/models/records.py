@@ -161,7 +161,8 @@ def options(lab: "LabContext") -> Options:
     """How models are loaded, with the folders of the models that an adapter can stand on."""
     with lab.database.reading() as session:
         rows = queries.all_models(session) + queries.all_models(session, archived=True)
-    paths = tuple((row.name, Path(row.path)) for row in rows if row.path and not row.source.get("base"))
+    cards = [card_of({**row.card, "name": row.name}) for row in rows]
+    paths = tuple((card.name, card.path) for card in cards if card.path and card.has_weights and not card.is_adapter)
     return replace(lab.options, base_paths=paths)
 
 
@@ -196,6 +197,7 @@ def _status(row: Model, card: Card, download: Download | None, loaded: Collectio
             return "failed", download.error or ""
     if card.path is None:
         return "missing", "It has not been downloaded; start its download again."
-    if not card.path.is_dir():
-        return "missing", f"The folder {card.path} is gone; put it back or add the model again."
+    if not card.path.exists():
+        what = "folder" if card.has_weights else "file"
+        return "missing", f"The {what} {card.path} is gone; put it back or add the model again."
     return "ready", ""
