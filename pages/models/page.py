@@ -16,7 +16,7 @@ from pages.components.forms import Form
 from pages.components.head import page_head, section
 from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import NOTHING, count_text, seconds_text, size_text
-from pages.models import adding
+from pages.models import adding, torch_copy
 from pages.models import shelf as shelf_panel
 
 TITLE = "Models"
@@ -25,7 +25,7 @@ README_LIMIT = 60_000
 
 
 # What depends on the catalogue and the selected model.
-BUTTONS = ["load", "unload", "open_playground", "archive", "restore"]
+BUTTONS = ["load", "unload", "open_playground", "torch_copy", "archive", "restore"]
 CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads", "shelf"]
 SELECTED = ["model", "show_archived"]
 LOADING_PAUSE = 0.25  # seconds between two updates while a model is being read
@@ -60,6 +60,7 @@ def _selected_model(form: Form) -> tuple[Confirm, Confirm]:
             open_playground=gr.Button(
                 "Open in playground", scale=0, min_width=150, elem_id="models-play", link_target="_self"
             ),
+            torch_copy=torch_copy.button(),
             archive=gr.Button("Archive", scale=0, min_width=90, elem_id="models-archive"),
             restore=gr.Button("Restore", scale=0, min_width=90, elem_id="models-restore"),
         )
@@ -91,6 +92,7 @@ def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload:
         confirm_archive.close, None, confirm_archive.outputs, **INTERNAL
     )
     on(form["restore"].click, restore_model, lab)
+    on(form["torch_copy"].click, make_or_show_copy, lab)
     for added in adding.wire(lab, form):
         on(added.success, render, lab)
     on(form["downloads"].cancel, cancel_download, lab)
@@ -135,6 +137,7 @@ def render(lab: LabContext, values: Values) -> Updates:
         "card_panel": gr.update(visible=bool(text)),
         "readme": text,
         **_buttons(view),
+        "torch_copy": torch_copy.button_state(lab, view),
         "downloads": [_download(item) for item in service.downloads(lab)],
         "shelf": shelf_panel.cards(lab),
         **{name: gr.update(choices=adding.base_models(lab)) for name in adding.model_inputs()},
@@ -344,6 +347,10 @@ def archive_model(lab: LabContext, values: Values) -> Updates:
 def restore_model(lab: LabContext, values: Values) -> Updates:
     service.restore(lab, values["model"])
     return render(lab, values)
+
+
+def make_or_show_copy(lab: LabContext, values: Values) -> Updates:
+    return render(lab, {**values, "model": torch_copy.make_or_show(lab, values["model"])})
 
 
 # Downloads in progress

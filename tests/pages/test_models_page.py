@@ -16,7 +16,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import BACKENDS, Backend, Card, Options, Source, SourceCheck, SourceField
 from genai_lab.models.loading import LoadProgress
 from genai_lab.services import models as service
-from pages.models import adding
+from pages.models import adding, torch_copy
 from pages.models import page as models
 
 
@@ -164,3 +164,20 @@ def test_every_name_of_the_page_is_a_component(lab: LabContext) -> None:
     """The wiring refers to components by name; a wrong one fails when the page is built."""
     with gr.Blocks():
         models.build(lab)
+
+
+def test_a_model_of_another_engine_has_its_torch_copy_made_and_then_shown(
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert models.render(lab, selected("tiny"))["torch_copy"]["visible"] is False
+    view = service.show(lab, "tiny")
+    packed = replace(view, card=replace(view.card, engine="llama.cpp"))
+    assert torch_copy.button_state(lab, packed)["value"] == torch_copy.MAKE
+    asked: list[str] = []
+    monkeypatch.setattr(service, "convert_model", lambda lab, name: asked.append(name) or service.Conversion(1, "c", 2))
+    assert torch_copy.make_or_show(lab, "tiny") == "tiny"
+    assert asked == ["tiny"]
+    monkeypatch.setattr(service, "torch_copy", lambda lab, name: f"{name} in torch")
+    assert torch_copy.button_state(lab, packed)["value"] == torch_copy.SHOW
+    assert torch_copy.make_or_show(lab, "tiny") == "tiny in torch"
+    assert asked == ["tiny"]

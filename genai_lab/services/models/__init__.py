@@ -16,7 +16,7 @@ from genai_lab.services.models.catalogue import (
     restore,
     show,
 )
-from genai_lab.services.models.converting import Conversion, GgufSource, convert, convert_model, gguf_source
+from genai_lab.services.models.converting import Conversion, GgufSource, convert, convert_model, gguf_source, torch_copy
 from genai_lab.services.models.downloading import cancel_download, download, downloads, start_download
 from genai_lab.services.models.hashing import hash_in_background, with_hash
 from genai_lab.services.models.loading import (
@@ -77,6 +77,7 @@ __all__ = [
     "restore",
     "show",
     "start_download",
+    "torch_copy",
     "unload",
     "update_row",
     "with_hash",

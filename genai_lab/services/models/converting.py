@@ -96,6 +96,16 @@ def convert_model(lab: "LabContext", model: str, name: str = "") -> Conversion:
     return convert(lab, GgufSource(str(path)), name, made_from=model)
 
 
+def torch_copy(lab: "LabContext", model: str) -> str | None:
+    """The model of the catalogue whose weights are those of the GGUF file `model`, None where there is none yet."""
+    path = records.card_of(records.get_row(lab, model).card).path
+    origins = {model, path.name} if path is not None else {model}
+    with lab.database.reading() as session:
+        return next(
+            (row.name for row in queries.all_models(session) if row.card.get("converted_from") in origins), None
+        )
+
+
 def plain_name(stem: str) -> str:
     """A file's name as a model's: without its ending and the type of its numbers."""
     stem = re.sub(r"\.gguf$", "", stem, flags=re.IGNORECASE)
