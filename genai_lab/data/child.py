@@ -4,16 +4,15 @@ It gets {"path", "name", "options"}, or {"hub"} with the place of a dataset of t
 the other side says "stop" or the file ends, or {"error", "choice"}. Its end of file is its order to go.
 """
 
-import json
 import os
 import resource
 import signal
-import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from genai_lab.child_process import receive, send
 from genai_lab.data import BadRow, hub
 from genai_lab.data.readers import Item, read
 from genai_lab.data.sniffing import FileOptions, NeedsChoice
@@ -80,17 +79,6 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (OSError, ValueError):
         return
-
-
-def receive(stream: BinaryIO) -> Any:
-    head = stream.read(4)
-    return json.loads(stream.read(struct.unpack(">I", head)[0])) if len(head) == 4 else None
-
-
-def send(stream: BinaryIO, value: Any) -> None:
-    body = json.dumps(value, ensure_ascii=False).encode()
-    stream.write(struct.pack(">I", len(body)) + body)
-    stream.flush()
 
 
 def main() -> None:

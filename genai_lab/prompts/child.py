@@ -1,7 +1,7 @@
-"""The process that reads and fills templates which nobody vouches for. Run as a script; it knows nothing of the lab.
+"""The process that fills untrusted templates. It is run as a script (`python -I`) and imports nothing of the lab.
 
-Requests and answers are JSON, each after its length as four bytes. What a template does wrong comes back as a problem
-in words; what it does to the process (memory, time) ends the process, which is why it is one of its own.
+Requests and replies are framed as in `genai_lab/child_process.py`, whose other side it is. What is wrong with a
+template comes back as a problem in words; what it does to the process (memory, time) ends the process.
 """
 
 import difflib

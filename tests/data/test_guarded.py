@@ -42,9 +42,10 @@ def test_one_process_reads_one_file_after_another(pool: guarded.Pool, tmp_path: 
     stream = pool.read(request(path))
     assert next(stream) == {"a": "1", "b": "2"}
     stream.close()
-    (process,) = pool._idle
+    pids = pool.idle_pids()
+    assert len(pids) == 1
     assert sum(1 for _ in pool.read(request(path))) == 5_000
-    assert [item.pid for item in pool._idle] == [process.pid]
+    assert pool.idle_pids() == pids
     short = tmp_path / "short.csv"
     short.write_text("a,b\n1,2\n3,4\n")
     stream = pool.read(request(short))
@@ -56,7 +57,7 @@ def test_one_process_reads_one_file_after_another(pool: guarded.Pool, tmp_path: 
         list(pool.read(request(column)))
     assert (raised.value.option, raised.value.value) == ("as_is", True)
     assert list(pool.read(request(column, {"as_is": True}))) == [{"a": "1"}]
-    assert [item.pid for item in pool._idle] == [process.pid]
+    assert pool.idle_pids() == pids
 
 
 def test_a_dictionary_of_long_texts_does_not_fill_the_memory(pool: guarded.Pool, tmp_path: Path) -> None:
@@ -71,8 +72,8 @@ def test_a_dictionary_of_long_texts_does_not_fill_the_memory(pool: guarded.Pool,
     assert len(str(first["a"])) == 2**20
     with pytest.raises(LabError, match="unpacks to more than 1,000 times its size"):
         list(stream)
-    for process in pool._idle:
-        assert psutil.Process(process.pid).memory_info().rss < 1_000 * 2**20
+    for pid in pool.idle_pids():
+        assert psutil.Process(pid).memory_info().rss < 1_000 * 2**20
 
 
 def test_many_small_values_are_refused_before_they_are_made(pool: guarded.Pool, tmp_path: Path) -> None:

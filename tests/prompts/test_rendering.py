@@ -2,10 +2,11 @@
 
 import pytest
 
+from genai_lab import child_process
 from genai_lab.data import Example
 from genai_lab.errors import LabError
 from genai_lab.models import Prompt
-from genai_lab.prompts import Binding, Template, bind, fill, fitting, render, sandbox
+from genai_lab.prompts import Binding, Template, bind, fill, fitting, render
 from genai_lab.prompts.library import LIBRARY
 from tests.prompts.rows import Reviews, row
 
@@ -144,5 +145,5 @@ def test_fitting_says_how_many_shots_the_context_holds() -> None:
 def test_a_whole_dataset_is_rendered_by_the_process_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, shots = Reviews(500, "test", 1000).rows, Reviews(8).rows
     render(REVIEW, rows[:1], chat=False, binding=BINDING)
-    monkeypatch.setattr(sandbox.subprocess, "Popen", None)
+    monkeypatch.setattr(child_process.subprocess, "Popen", None)
     assert len(render(REVIEW, rows, [shots] * 500, chat=False, binding=BINDING)) == 500
