@@ -104,7 +104,8 @@ def _shelf(lab: "Lab", options: argparse.Namespace) -> None:
         return print_json(items)
     for item in items:
         size, state = f"{item.download_bytes / 1e6:,.0f} MB", ", ".join(item.models) or item.status
-        print(f"{item.name:22} {size:>9}  {item.licence or 'not stated':10}  {state:24} {item.good_for}")
+        licence = "?" if item.licence is None else item.licence or "not stated"
+        print(f"{item.name:22} {size:>9}  {licence:10}  {state:24} {item.good_for}")
     return None
 
 

@@ -1,8 +1,8 @@
 """The shelf: published models that are worth having, what each is good for, and where it can be got.
 
-Licences are those that the source itself states; None where it states none here. The card of a model keeps what is
-read from its files when it comes. A Hub source without a commit takes the one that the name means on that day, whose
-files are checked against the hashes that the Hub gives.
+A licence stands here where it was read at the source; an empty one means that the source states none, None that it is
+still to be read. The card of a model keeps what its files say when it comes. A Hub source without a commit takes the
+one that the name means on that day, whose files are checked against the hashes that the Hub gives.
 """
 
 from dataclasses import dataclass
@@ -74,13 +74,11 @@ class ShelfEntry:
         return origin.bytes if isinstance(origin, WheelOrigin) else self.disk_bytes
 
 
-# The model that a new lab gets by itself.
-FIRST = "SmolLM2-135M-Instruct"
-
+# The first one is what a new lab gets by itself.
 SHELF: list[ShelfEntry] = [
     ShelfEntry(
-        FIRST, "Chat in English, for a first conversation and for quick experiments on two cores.", "generate",
-        134_515_008, 269_000_000, "Apache-2.0",
+        "SmolLM2-135M-Instruct", "Chat in English, for a first conversation and quick experiments on two cores.",
+        "generate", 134_515_008, 269_000_000, "Apache-2.0",
         (
             HubOrigin("HuggingFaceTB/SmolLM2-135M-Instruct"),
             WheelOrigin(
@@ -112,7 +110,7 @@ SHELF: list[ShelfEntry] = [
     ),
     ShelfEntry(
         "roberta-hate-speech", "Says whether a text is hate speech: a metric, or a reward for detoxifying.",
-        "classify", 124_647_170, 499_000_000, None,
+        "classify", 124_647_170, 499_000_000, "",
         (HubOrigin("facebook/roberta-hate-speech-dynabench-r4-target"),),
     ),
     ShelfEntry(

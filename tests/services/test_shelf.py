@@ -40,8 +40,7 @@ def lab(made: tuple[Path, ShelfEntry], tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(data, "SHELF", [entry])
     monkeypatch.setattr(shelf, "SHELF", data.SHELF)
-    monkeypatch.setattr(shelf, "FIRST", entry.name)
-    monkeypatch.setattr(first_model, "FIRST", entry.name)
+    monkeypatch.setattr(first_model, "SHELF", data.SHELF)
     lab = open_new(Config(home=tmp_path / "home", device="cpu", dtype="float32"))
     yield lab
     lab.close()

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from genai_lab.errors import LabError, ModelError
 from genai_lab.files import atomic_folder
 from genai_lab.models import BACKENDS, Card, Source
-from genai_lab.models.shelf import FIRST, SHELF, HubOrigin, ShelfEntry, WheelOrigin, entry_named
+from genai_lab.models.shelf import SHELF, HubOrigin, ShelfEntry, WheelOrigin, entry_named
+from genai_lab.models.sizing import load_dtype
 from genai_lab.services import jobs
 from genai_lab.services.models import converting, records
 from genai_lab.views import View
@@ -33,7 +34,7 @@ class ShelfItem(View):
 
     `models` names what the catalogue has of it, the one to open first; `done_bytes` of `total_bytes` are here while it
     is coming, `message` says what is being done, `error` why it stopped. `memory_bytes` is what it takes in memory as
-    foreseen, None before it is here. `tokens_per_second` is what its runs on this machine have shown.
+    foreseen, before it is here for its weights alone. `tokens_per_second` is what its runs on this machine have shown.
     """
 
     name: str
@@ -42,7 +43,7 @@ class ShelfItem(View):
     parameters: int
     download_bytes: int
     disk_bytes: int
-    memory_bytes: int | None
+    memory_bytes: int
     licence: str | None
     places: tuple[str, ...]
     status: ShelfStatus
@@ -63,7 +64,8 @@ def shelf(lab: "LabContext") -> list[ShelfItem]:
         shown = {row.id: row.name for row in rows if any(_is_of(entry, cards[row.name]) for entry in SHELF)}
         by_name = {shown[number]: speed for number, speed in queries.speeds(session, list(shown)).items()}
     newest = _newest_jobs(lab)
-    return [_item(entry, cards, by_name, newest.get(entry.name)) for entry in SHELF]
+    number = _bytes_a_number(lab)
+    return [_item(entry, cards, by_name, newest.get(entry.name), number) for entry in SHELF]
 
 
 def item(lab: "LabContext", name: str) -> ShelfItem:
@@ -175,6 +177,11 @@ def _stored(card: Card) -> dict[str, Any]:
     return asdict(card) | {"path": str(card.path) if card.path else None}
 
 
+def _bytes_a_number(lab: "LabContext") -> int:
+    """Bytes that a weight takes here once it is loaded."""
+    return 4 if load_dtype(lab.options, "bfloat16", "decoder-only") == "float32" else 2
+
+
 def _newest_jobs(lab: "LabContext") -> dict[str, jobs.JobView]:
     """The newest job of each model of the shelf: the one that gets it, or after that the one that converts it."""
     views = jobs.find(lab, kinds=(GET, converting.CONVERT), limit=200)[0]
@@ -186,7 +193,9 @@ def _newest_jobs(lab: "LabContext") -> dict[str, jobs.JobView]:
     return newest
 
 
-def _item(entry: ShelfEntry, cards: dict[str, Card], speeds: dict[str, float], job: jobs.JobView | None) -> ShelfItem:
+def _item(
+    entry: ShelfEntry, cards: dict[str, Card], speeds: dict[str, float], job: jobs.JobView | None, bytes_a_number: int
+) -> ShelfItem:
     names = _models_of(entry, cards)
     first = cards[names[0]] if names else None
     live = job is not None and job.live
@@ -200,8 +209,8 @@ def _item(entry: ShelfEntry, cards: dict[str, Card], speeds: dict[str, float], j
         parameters=entry.parameters,
         download_bytes=entry.download_bytes,
         disk_bytes=(first.disk_bytes if first else None) or entry.disk_bytes,
-        memory_bytes=first.memory_bytes if first else None,
-        licence=(first.licence if first else None) or entry.licence,
+        memory_bytes=(first.memory_bytes if first else None) or entry.parameters * bytes_a_number,
+        licence=first.licence or entry.licence or "" if first else entry.licence,
         places=tuple(origin.place for origin in entry.origins),
         status=status,
         models=tuple(names),
@@ -233,5 +242,5 @@ def _is_of(entry: ShelfEntry, card: Card) -> bool:
 
 def first_model(lab: "LabContext") -> str | None:
     """The model of the catalogue that a new lab got by itself; None while there is none."""
-    models: Sequence[str] = item(lab, FIRST).models
+    models: Sequence[str] = item(lab, SHELF[0].name).models
     return models[0] if models else None
