@@ -1,11 +1,13 @@
 """A model's messages as the text that it reads, and the check of its chat template when it is added."""
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from genai_lab.errors import ModelError
-from genai_lab.models import LONGEST_PROMPT
+from genai_lab.models import LONGEST_PROMPT, Prompt
 from genai_lab.prompts.chat import ChatTemplateError, choose_template, render_chat
 
 FILE = "chat_template.jinja"
@@ -32,6 +34,30 @@ def render_messages(
         raise ModelError(f"The chat template of {name} {problem.message}{advice}.") from None
     check_length(text, f"The chat template of {name} makes a prompt")
     return text
+
+
+class PromptRenderer:
+    """Prompts as the text that a model reads. A chat is rendered to be counted, and again to be read, so the latest
+    `size` of at most `longest` characters are kept.
+    """
+
+    def __init__(self, tokenizer: Any, name: str, size: int = 1024, longest: int = 20_000) -> None:
+        self._tokenizer, self._name, self._longest = tokenizer, name, longest
+        self._chats = lru_cache(maxsize=size)(self._render_chat)
+
+    def render(self, prompt: Prompt) -> str:
+        """The prompt itself, or its messages in the chat template; raises ModelError."""
+        if prompt.mode != "chat":
+            return prompt.text
+        messages = list(prompt.messages) or [{"role": "user", "content": prompt.text}]
+        key = json.dumps(messages, sort_keys=True)
+        # A template that asks for the time says something else later.
+        if len(key) > self._longest or "strftime_now" in str(self._tokenizer.chat_template):
+            return self._render_chat(key)
+        return self._chats(key)
+
+    def _render_chat(self, messages: str) -> str:
+        return render_messages(self._tokenizer, json.loads(messages), self._name)
 
 
 def check_length(text: str, what: str = "The prompt is") -> None:

@@ -1,6 +1,5 @@
 """A GGUF file as a generator: prompts as the lab renders them, tokens with their alternatives, from llama.cpp."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from genai_lab.decoding import Sampling, Stage, Token
 from genai_lab.decoding.sequences import DecodingSequence, TokenStream
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Prompt, Request, Stream
-from genai_lab.models.chat import check_length, render_messages
+from genai_lab.models.chat import PromptRenderer, check_length
 from genai_lab.models.gguf_slots import Slots, usual_shape
 from genai_lab.models.gguf_vocabulary import GgufVocabulary
 from genai_lab.models.llama_server import LlamaServer, Shape
@@ -45,23 +44,12 @@ class GgufGenerator:
         self.scheduler = Slots(self._server, self.context, self._restart, settings_of, self._read)
         self.token_text = lru_cache(maxsize=None)(vocabulary.token_text)
         self._encoded = lru_cache(maxsize=ENCODED)(self._encode_anew)
-        self._rendered = lru_cache(maxsize=ENCODED)(self._render_anew)
+        self.render = PromptRenderer(vocabulary, card.name, ENCODED, KEPT_TEXT).render
 
     def submit(self, requests: Sequence[Request]) -> list[Stream]:
         by_request = [self._rows(request) for request in requests]
         self.scheduler.submit(row for rows in by_request for row in rows)
         return [rows[0].stream for rows in by_request]
-
-    def render(self, prompt: Prompt) -> str:
-        """The text that the model reads: the prompt itself, or the messages in the file's chat template."""
-        if prompt.mode != "chat":
-            return prompt.text
-        messages = list(prompt.messages) or [{"role": "user", "content": prompt.text}]
-        key = json.dumps(messages, sort_keys=True)
-        # A template that asks for the time says something else later.
-        if len(key) > KEPT_TEXT or "strftime_now" in str(self.vocabulary.chat_template):
-            return self._render_anew(key)
-        return self._rendered(key)
 
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._encode(self.render(prompt), prompt.mode != "chat")) + len(prompt.prefix)
@@ -123,9 +111,6 @@ class GgufGenerator:
         if self.scheduler.closed:
             raise ModelError(f"{self.card.name} has been unloaded; load it again.")
         return tuple(self._server.tokenize(text, start=start)) if text or start else ()
-
-    def _render_anew(self, key: str) -> str:
-        return render_messages(self.vocabulary, json.loads(key), self.card.name)
 
     def _read(self, row: DecodingSequence, event: dict[str, Any]) -> None:
         """Takes one event of a completion into its row."""

@@ -1,6 +1,5 @@
 """A loaded transformers model as a Generator: rendering, tokens, the scheduler."""
 
-import json
 import logging
 import threading
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from genai_lab.decoding import Token
 from genai_lab.decoding.detokenizer import Detokenizer
 from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
-from genai_lab.models.chat import check_length, render_messages
+from genai_lab.models.chat import PromptRenderer, check_length
 from genai_lab.models.loading import reading_weights
 from genai_lab.models.sizing import PACKED_DTYPES
 from genai_lab.models.tokenizer_panics import clear_panics
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 DECODED = 50_000
 ENCODED = 2048
-CHATS, KEPT_CHAT = 1024, 20_000
 COARSE = "Computed with {}, where rounding follows what else is in the batch: a replay may give another text."
 
 
@@ -60,10 +58,7 @@ class LocalGenerator:
         self._tokenizing = threading.Lock()
         # A prompt is counted before it is sent, and rows of a call begin alike.
         self._encoded = lru_cache(maxsize=ENCODED)(self._encode_anew)
-        # A chat is rendered to be counted, and again to be read.
-        self._chats = lru_cache(maxsize=CHATS)(
-            lambda key: render_messages(self.tokenizer, json.loads(key), self.card.name)
-        )
+        self.render = PromptRenderer(tokenizer, card.name).render
         # A stream decodes its last two tokens at every step, and texts repeat their pairs.
         self._decoded = lru_cache(maxsize=DECODED)(self._decode_anew)
 
@@ -79,17 +74,6 @@ class LocalGenerator:
         if sampled:
             self.scheduler.submit(sampled)
         return [rows[0].stream for rows in by_request]
-
-    def render(self, prompt: Prompt) -> str:
-        """The text that the model reads: the prompt itself, or the messages in the chat template."""
-        if prompt.mode != "chat":
-            return prompt.text
-        messages = list(prompt.messages) or [{"role": "user", "content": prompt.text}]
-        key = json.dumps(messages, sort_keys=True)
-        # A template that asks for the time says something else later, and a long chat is not worth its memory.
-        if len(key) > KEPT_CHAT or "strftime_now" in str(self.tokenizer.chat_template):
-            return render_messages(self.tokenizer, messages, self.card.name)
-        return self._chats(key)
 
     def count_tokens(self, prompt: Prompt) -> int:
         return len(self._encode(self.render(prompt), prompt.mode)) + len(prompt.prefix)

@@ -88,6 +88,11 @@ def empty_state(title: str, next_step: str, visible: bool = True, elem_id: str |
     )
 
 
+def style_sheet(name: str) -> str:
+    """A style sheet of the assets, with those that it imports."""
+    return re.sub(r'@import "(\w+\.css)";\n', lambda match: style_sheet(match[1]), (ASSETS / name).read_text())
+
+
 def html_part(
     value: Any,
     template: str,
@@ -101,7 +106,7 @@ def html_part(
     return escaped_html(
         value,
         html_template=template,
-        css_template=(ASSETS / sheet).read_text(),
+        css_template=style_sheet(sheet),
         js_on_load=script,
         elem_id=elem_id,
         elem_classes=list(classes),

@@ -9,10 +9,9 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.services import jobs
 from pages.components.errors import INTERNAL, event_handler
-from pages.components.head import escaped_html
+from pages.components.head import escaped_html, style_sheet
 from pages.components.loading import on_load
 from pages.components.stats import seconds_text, size_text
-from pages.components.theme import ASSETS
 
 EVERY = 1.0
 RECENT = 3
@@ -67,7 +66,7 @@ def build(lab: LabContext, kinds: tuple[str, ...]) -> gr.HTML:
     strip = escaped_html(
         [],
         html_template=_TEMPLATE,
-        css_template=(ASSETS / "jobs.css").read_text(),
+        css_template=style_sheet("jobs.css"),
         js_on_load=_SCRIPT,
         elem_classes=["plain"],
         elem_id=f"jobs-{name}",
