@@ -110,14 +110,16 @@ def _measured(lab: LabContext, options: argparse.Namespace) -> Iterator[Result]:
 
 
 def _cells(versions: dict[str, str], options: argparse.Namespace, embeds: bool) -> Iterator[tuple[str, str, str, int]]:
-    """(data, form, selector, shots): random shots first, whose prompts share their beginning, then the dear ones."""
+    """(data, form, selector, shots): random shots first, which are read once, then those of each row."""
     shots = options.shots or list(SHOTS)
     selectors = [name for name in options.selector or SELECTORS if embeds or name != "embedding"]
     for form in options.form or FORMS:
         for data in versions:
             yield from ((data, form, "random", k) for k in shots)
-    for k in sorted((k for k in shots if k), key=lambda k: (k != 4, k)):
-        for form in options.form or FORMS:
+        for data in versions:
+            yield from ((data, form, name, 4) for name in selectors if name != "random" and 4 in shots)
+    for form in options.form or FORMS:
+        for k in (k for k in sorted(shots, reverse=True) if k not in (0, 4)):
             for data in versions:
                 yield from ((data, form, name, k) for name in selectors if name != "random")
 
