@@ -36,7 +36,8 @@ def default_name(lab: LabContext) -> str:
     embedders = names(lab)
     if not embedders:
         raise LabError(
-            "There is no embedder in the catalogue; add one, such as the folder of a sentence-transformers model."
+            "There is no embedder in the catalogue; get all-MiniLM-L6-v2 from the shelf of the Models page, or add the "
+            "folder of a sentence-transformers model."
         )
     return embedders[0]
 

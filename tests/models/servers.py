@@ -46,9 +46,9 @@ class SmallHub:
 
     def siblings(self) -> list[dict[str, Any]]:
         rows = []
-        for path in sorted(self.folder.iterdir()):
+        for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
             body = path.read_bytes()
-            row: dict[str, Any] = {"rfilename": path.name, "size": len(body)}
+            row: dict[str, Any] = {"rfilename": str(path.relative_to(self.folder)), "size": len(body)}
             row["blobId"] = hashlib.sha1(f"blob {len(body)}\0".encode() + body).hexdigest()
             if path.suffix == ".safetensors":
                 row["lfs"] = {"sha256": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 130}
@@ -72,7 +72,7 @@ class SmallHub:
                     return self.describe() if existing else self.refuse(404, "RevisionNotFound")
                 if hub.gated and self.headers.get("Authorization") != f"Bearer {hub.token}":
                     return self.refuse(401, "GatedRepo")
-                file = hub.folder / path.rsplit("/", 1)[-1]
+                file = hub.folder / path.partition(f"/resolve/{SHA}/")[2]
                 if not file.is_file() or f"/resolve/{SHA}/" not in path:
                     return self.refuse(404, "EntryNotFound")
                 self.give(file)

@@ -200,7 +200,7 @@ def test_the_fake_embedder_finds_texts_that_share_words(fake_lab: LabContext) ->
 
 def test_without_an_embedder_the_sentence_says_what_to_add(tmp_path: Path) -> None:
     lab = open_lab(tmp_path / "home")
-    with pytest.raises(LabError, match="no embedder in the catalogue; add one"):
+    with pytest.raises(LabError, match="no embedder in the catalogue; get all-MiniLM-L6-v2 from the shelf"):
         embedding.embed(lab, ["a"])
     lab.close()
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +162,16 @@ def test_no_network_and_no_space_are_said_plainly(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match="cannot be reached; check the network"):
         hub.describe("owner/small", None, None, 5)
+
+
+def test_the_parts_of_a_sentence_model_come_with_it(small_hub: SmallHub, options: Options, tmp_path: Path) -> None:
+    for name in ("modules.json", "sentence_bert_config.json", "1_Pooling/config.json", "other/config.json"):
+        (small_hub.folder / name).parent.mkdir(exist_ok=True)
+        (small_hub.folder / name).write_text("{}")
+    names = {file.name for file in hub.describe("owner/small", None, None, 5).files}
+    assert {"modules.json", "sentence_bert_config.json", "1_Pooling/config.json"} <= names
+    assert "other/config.json" not in names
+    order = replace(download.plan("small", SOURCE, options), target=tmp_path / "cache" / "sentences")
+    with pytest.raises(ModelError, match="embeds texts with a model that is decoder-only"):
+        download.fetch(order, options, lambda done, name: None)  # fetched whole, then looked at
+    assert (tmp_path / "cache" / "sentences.partial" / "1_Pooling" / "config.json").read_text() == "{}"
