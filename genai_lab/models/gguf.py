@@ -1,11 +1,15 @@
 """A GGUF file on this machine, decoded by llama.cpp where its wheel is installed."""
 
+import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 
 from genai_lab.errors import ModelError
+from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Backend, Card, Generator, Options, Source, SourceField
 from genai_lab.models.chat import check_template
 from genai_lab.models.checks import existing_file, file_within
@@ -13,7 +17,7 @@ from genai_lab.models.gguf_header import SUFFIX, GgufHeader, read_header
 from genai_lab.models.gguf_slots import CELLS
 from genai_lab.models.gguf_vocabulary import GgufVocabulary
 from genai_lab.models.inspect import hash_of
-from genai_lab.models.llama_server import first_error, is_installed, require_installed
+from genai_lab.models.llama_server import PACKAGE, first_error, is_installed, require_installed
 from genai_lab.models.scorer import Scorer
 
 # llama.cpp's names of architectures that read texts without writing any, or that it cannot write with here.
@@ -26,6 +30,8 @@ WIDTH = 2
 # Seconds in which a file must be loaded and write a token: so many, and as many as reading it slowly takes.
 SECONDS, BYTES_A_SECOND = 60.0, 20_000_000
 MOST_LISTED, DEPTH = 200, 3
+# Where the data home keeps which files have been tried out.
+TRIED = "gguf-tried.json"
 
 
 class Gguf(Backend):
@@ -52,7 +58,7 @@ class Gguf(Backend):
         header = read_header(path)
         check_writes(header)
         GgufVocabulary(header)
-        _try_out(path, name)
+        _try_out(path, name, options)
         return card_of(header, source, name, options)
 
     def load(self, card: Card, options: Options, base: Generator | None = None) -> Generator:
@@ -62,7 +68,7 @@ class Gguf(Backend):
         path = file_within(card.source.location, options.roots)
         header = read_header(path)
         check_writes(header)
-        _try_out(path, card.name)
+        _try_out(path, card.name, options)
         return GgufGenerator(card, GgufVocabulary(header))
 
     def load_scorer(self, card: Card, options: Options) -> Scorer:
@@ -130,16 +136,19 @@ def check_writes(header: GgufHeader) -> None:
         raise ModelError(f"{header.path} is one part of several; join them with llama-gguf-split and give the result.")
 
 
-_tried: set[tuple[str, int, int]] = set()
+_tried: set[str] = set()
 
 
-def _try_out(path: Path, name: str) -> None:
-    """Lets llama.cpp load the file in a process of its own, once as long as it stays the same: a file that only looks
-    right can end the process that loads it. Does nothing where llama.cpp is not installed.
+def _try_out(path: Path, name: str, options: Options) -> None:
+    """Lets llama.cpp load the file in a process of its own, once as long as file and llama.cpp stay the same: a file
+    that only looks right can end the process that loads it. Does nothing where llama.cpp is not installed.
     """
+    if not is_installed():
+        return
     stat = path.stat()
-    key = (str(path), stat.st_size, stat.st_mtime_ns)
-    if key in _tried or not is_installed():
+    key = f"{path} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino} {metadata.version(PACKAGE)}"
+    store = options.hashes.with_name(TRIED) if options.hashes is not None else None
+    if key in _tried or key in _stored(store):
         return
     command = [sys.executable, "-m", "genai_lab.models.llama_server", str(path)]
     seconds = SECONDS + stat.st_size / BYTES_A_SECOND
@@ -155,6 +164,17 @@ def _try_out(path: Path, name: str) -> None:
         why = first_error(done.stderr) or "its own words are missing"
         raise ModelError(f"{name} cannot be used: llama.cpp refuses it ({why}); choose another file.")
     _tried.add(key)
+    if store is not None:
+        with suppress(OSError):
+            write_json(store, [*_stored(store), key])
+
+
+def _stored(store: Path | None) -> list[str]:
+    """What has been tried out before, in this process or another; [] where the file cannot be read."""
+    try:
+        return [str(key) for key in json.loads(store.read_text())] if store is not None else []
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _files_below(root: Path) -> list[Path]:

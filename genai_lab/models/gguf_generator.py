@@ -1,6 +1,7 @@
 """A GGUF file as a generator: prompts as the lab renders them, tokens with their alternatives, from llama.cpp."""
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,7 @@ class GgufGenerator:
         assert card.path is not None
         assert card.context is not None
         self.card, self.vocabulary, self.context = card, vocabulary, card.context
+        self._restarting = threading.Lock()
         self._server = LlamaServer(card.path, card.name, usual_shape(self.context))
         self.scheduler = Slots(self._server, self.context, self._restart, settings_of, self._read)
         self.token_text = lru_cache(maxsize=None)(vocabulary.token_text)
@@ -72,9 +74,10 @@ class GgufGenerator:
 
     def _restart(self, shape: Shape) -> LlamaServer:
         assert self.card.path is not None
-        self._server.close()
-        self._server = LlamaServer(self.card.path, self.card.name, shape)
-        return self._server
+        with self._restarting:
+            self._server.close()
+            self._server = LlamaServer(self.card.path, self.card.name, shape)
+            return self._server
 
     def _rows(self, request: Request) -> list[GgufSequence]:
         check_supported(request)
@@ -110,7 +113,12 @@ class GgufGenerator:
         check_length(text)
         if self.scheduler.closed:
             raise ModelError(f"{self.card.name} has been unloaded; load it again.")
-        return tuple(self._server.tokenize(text, start=start)) if text or start else ()
+        with self._restarting:
+            if self._server.closed:
+                # Another shape could not be had.
+                assert self.card.path is not None
+                self._server = LlamaServer(self.card.path, self.card.name, self._server.shape)
+            return tuple(self._server.tokenize(text, start=start)) if text or start else ()
 
     def _read(self, row: DecodingSequence, event: dict[str, Any]) -> None:
         """Takes one event of a completion into its row."""

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from genai_lab.decoding.sequences import DecodingSequence, as_lab_error
-from genai_lab.errors import LabError, ModelError
+from genai_lab.errors import ModelError
 from genai_lab.models.llama_server import Shape
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ class Slots:
         self._waiting: deque[DecodingSequence] = deque()
         self._active: set[int] = set()
         self._changed = threading.Condition()
+        # After a start that failed the next text tries again.
+        self._stopped = False
         self._closed = False
         self._workers = ThreadPoolExecutor(MOST_SLOTS, thread_name_prefix="llama.cpp")
         self._thread = threading.Thread(target=self._run, name="llama.cpp slots", daemon=True)
@@ -147,16 +149,18 @@ class Slots:
         first = [row, *(other for other in self._waiting if other.finished is None)][:MOST_SLOTS]
         best = suitable_shape([size_of(other) for other in first], self._context)
         present = self.server.shape
-        fits = size_of(row) <= present.tokens
+        fits = size_of(row) <= present.tokens and not self._stopped
         return best if not fits or (best.slots > present.slots and len(first) > present.slots) else None
 
     def _reshape(self, shape: Shape, row: DecodingSequence) -> bool:
         """False where llama.cpp could not be started again, which ends the text that wanted it."""
+        self._stopped = True
         try:
             self.server = self._restart(shape)
-        except LabError as problem:
-            row.fail(problem)
+        except Exception as problem:
+            row.fail(as_lab_error(problem))
             return False
+        self._stopped = False
         return True
 
     def _complete(self, row: DecodingSequence) -> None:

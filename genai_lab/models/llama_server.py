@@ -94,6 +94,10 @@ class LlamaServer:
         """Hands every event of the completion to `take`, until it answers True or the completion ends."""
         self._server.handle_completions({"prompt": list(ids), "stream": True, **settings}, take)
 
+    @property
+    def closed(self) -> bool:
+        return self._server is None
+
     def close(self) -> None:
         """Frees the memory; no completion may be under way."""
         self._client.close()
