@@ -46,7 +46,10 @@ def plain_server(path: Path, slots: int) -> Any:
     parameters.n_ctx, parameters.n_parallel = slots * SLOT, slots
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads()
     parameters.verbosity = 0
-    return xllamacpp.Server(parameters)
+    server = xllamacpp.Server(parameters)
+    # One that is closed before it has begun to work waits for itself for ever.
+    server.handle_completions({"prompt": [0], "n_predict": 1, "stream": True}, lambda event: False)
+    return server
 
 
 def plain_side(servers: dict[int, Any]) -> Speed:

@@ -77,6 +77,8 @@ class LlamaServer:
             self._server = xllamacpp.Server(parameters)
         except Exception as problem:
             raise ModelError(f"{name} cannot be loaded by llama.cpp ({str(problem).rstrip('.')}).") from None
+        # A server that is closed before it has begun to work waits for itself for ever.
+        self.complete([0], {"n_predict": 1}, lambda event: False)
         self._address = str(self._server.listening_address)
         self._client = client(self._address, SECONDS, headers={"Authorization": f"Bearer {key}"})
 

@@ -115,6 +115,15 @@ def test_a_seed_gives_one_text_alone_among_others_and_behind_a_kept_prefix(gener
     assert len({one.text for one in alone}) > 1
 
 
+@needs_engine
+def test_a_model_can_be_closed_as_soon_as_it_is_loaded(card: Card, options: Options) -> None:
+    for _ in range(3):
+        generator = BACKENDS.get("gguf").load(card, options)
+        generator.close()
+        with pytest.raises(ModelError, match="has been unloaded"):
+            generator.count_tokens(Prompt("Once"))
+
+
 def test_completions_of_a_prompt_count_their_seeds_up(generator: Generator) -> None:
     [stream] = generator.submit([Request(Prompt("Once"), replace(DRAWN, num_return_sequences=3))])
     deltas = list(stream)
