@@ -1,6 +1,7 @@
 """One serialisation for everything that services return: `as_dict()`, which is also what `--json` prints."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
@@ -27,6 +28,24 @@ class View:
 
     def _repr_html_(self) -> str:
         return html_table([{"": name, type(self).__name__: value} for name, value in self.as_dict().items()])
+
+
+def page_url(address: str) -> str:
+    """The address of a page: under GENAI_LAB_URL where that names a running lab, else from the lab's root."""
+    return os.environ.get("GENAI_LAB_URL", "").rstrip("/") + address
+
+
+class Linked:
+    """Base class of views that have a page: `address` is its place within the lab."""
+
+    @property
+    def address(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        """The address of its page: under GENAI_LAB_URL where that names a running lab, else from the lab's root."""
+        return page_url(self.address)
 
 
 def to_plain(value: Any) -> Any:

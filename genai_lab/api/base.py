@@ -1,6 +1,5 @@
 """What the objects of the API have in common: a view to serialise, tables, and jobs to wait for."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.views import html_table, text_table, to_plain
+from genai_lab.views import html_table, page_url, text_table, to_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +32,7 @@ class Handle:
     @property
     def url(self) -> str:
         """The address of its page: under GENAI_LAB_URL where that names a running lab, else from the lab's root."""
-        return os.environ.get("GENAI_LAB_URL", "").rstrip("/") + self._address()
+        return page_url(self._address())
 
     def _address(self) -> str:
         """The page of the run that the object is; others have their own."""
@@ -47,7 +46,7 @@ class Handle:
         return self.id
 
     def lineage(self) -> "Lineage":
-        """Every run, dataset, template, ranking and annotator behind it."""
+        """Every run, dataset, template, ranking and annotator behind it, and what was made from it."""
         from genai_lab.services import lineage
 
         return lineage.walk_run(self.context, self.run_id)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genai_lab.services.feedback.exporting import Exported
     from genai_lab.services.feedback.figures import AgreementView, AnnotatorFigures, Board, Dispute
     from genai_lab.services.feedback.links import Link
+    from genai_lab.services.lineage import Lineage
 
 Choose = Callable[[str, list[str]], Any]
 ANSWER_SECONDS = 30.0
@@ -52,6 +53,12 @@ class Campaign(Future):
         """The job that makes its items; None where they were there from the start."""
         job = jobs.of_run(self.context, self.view.run)
         return job.id if job is not None else None
+
+    def lineage(self) -> "Lineage":
+        """The runs that generated its candidates, and what was made from its answers."""
+        from genai_lab.services import lineage
+
+        return lineage.walk_campaign(self.context, self.id)
 
     def _address(self) -> str:
         return f"/feedback?campaign={self.id}"

@@ -16,7 +16,7 @@ from genai_lab.errors import LabError
 from genai_lab.models import BACKENDS
 from genai_lab.services.generation import KIND, RunView, run
 from genai_lab.services.runs import RUN_KINDS, address_of
-from genai_lab.views import View
+from genai_lab.views import Linked, View
 from storage import runs as queries
 from storage.tables import Run
 
@@ -24,7 +24,7 @@ START = 160
 
 
 @dataclass(frozen=True)
-class RunRow(View):
+class RunRow(View, Linked):
     """A run in one line; `tokens` counts the new ones of all completions.
 
     `prompt_start` is a generation's prompt, else what the run is about. `output` names what the run made where that has

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from sqlalchemy.exc import IntegrityError
 
 from genai_lab.errors import BadSetting, DuplicateName, LabError, TemplateError, UnknownName
 from genai_lab.prompts import PARTS, Template, bind
 from genai_lab.prompts.template import ALWAYS
-from genai_lab.views import View
+from genai_lab.views import Linked, View
 from storage import templates as queries
 from storage.tables import Template as TemplateRow
 from storage.tables import TemplateVersion
@@ -43,7 +44,7 @@ TASK_WORDS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class TemplateView(View):
+class TemplateView(View, Linked):
     """One version. `id` is the version's, `template` the name of all versions, `name` this one's ("classify@2")."""
 
     _computed = ("name",)
@@ -63,6 +64,10 @@ class TemplateView(View):
     @property
     def name(self) -> str:
         return f"{self.template}@{self.number}"
+
+    @property
+    def address(self) -> str:
+        return f"/prompts?template={quote(self.name, safe='')}"
 
 
 def save(lab: "LabContext", name: str, template: Template, *, task: str = "", message: str = "") -> TemplateView:

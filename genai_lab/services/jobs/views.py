@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from genai_lab.models.checks import size_text
-from genai_lab.views import View
+from genai_lab.views import Linked, View
 from storage import jobs as queries
 from storage.tables import Job
 
@@ -15,7 +15,7 @@ HOW_ENDED = {"out of memory": "memory ran out", "killed": "its worker was killed
 
 
 @dataclass(frozen=True)
-class JobView(View):
+class JobView(View, Linked):
     """One job, ready to be shown. `done` of `total` in the body's own units; times in seconds, memory in bytes.
 
     `waiting` says what a queued job waits for.
@@ -50,6 +50,10 @@ class JobView(View):
     cancel_requested: bool
     result: dict[str, Any] | None
     waiting: str = ""
+
+    @property
+    def address(self) -> str:
+        return f"/jobs?job={self.id}"
 
     @property
     def live(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from sqlalchemy.exc import IntegrityError
 
@@ -14,7 +15,7 @@ from genai_lab.models import BACKENDS, Backend, Card, Options, Source
 from genai_lab.models.checks import size_text
 from genai_lab.models.inspect import is_starter_template
 from genai_lab.services.downloads import Download
-from genai_lab.views import View
+from genai_lab.views import Linked, View
 from storage import models as queries
 from storage.tables import Model
 
@@ -26,7 +27,7 @@ Status = Literal["ready", "loaded", "missing", "archived", "downloading", "faile
 
 
 @dataclass(frozen=True)
-class ModelView(View):
+class ModelView(View, Linked):
     """One model of the catalogue; `detail` says in words why it is missing or failed, or how far a download is."""
 
     _computed = ("name",)
@@ -40,6 +41,10 @@ class ModelView(View):
     @property
     def name(self) -> str:
         return self.card.name
+
+    @property
+    def address(self) -> str:
+        return f"/models?model={quote(self.name, safe='')}"
 
 
 def backend_of(row: Model) -> Backend:
