@@ -9,7 +9,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import history as service
-from genai_lab.services import runs
+from genai_lab.services import lineage, runs
 from pages.components.confirm import Confirm
 from pages.components.copying import download_computed
 from pages.components.errors import INTERNAL, event_handler, notice
@@ -44,6 +44,8 @@ watch('value', () => requestAnimationFrame(() => {
 STYLE = """
 table.runs td:first-child, table.runs th:first-child { width: 1%; min-width: 0; padding-right: 0; }
 table.runs input { width: 16px; height: 16px; margin: 1px 0; accent-color: var(--color-accent); vertical-align: top; }
+table.runs td small { font-size: 11px; margin-left: 8px; }
+table.runs td:nth-child(2) { white-space: nowrap; }
 table.runs tr.picked { background: color-mix(in srgb, var(--color-accent) 8%, transparent); }
 table.runs td:is(:nth-child(3), :nth-child(4)) { white-space: nowrap; }
 table.runs td:nth-child(3) span { overflow-wrap: normal; }
@@ -220,12 +222,14 @@ def _line(row: service.RunRow) -> str:
         label = f"Compare run {row.id} with those started together"
         compare = f'<a class="beside" href="/?group={group}" title="{label}" aria-label="{label}">⋮</a>'
     link = f'<a href="{html.escape(row.address, quote=True)}" aria-label="Open run {row.id}">{row.id}</a>{compare}'
+    address = lineage.address_of("run", row.id)
+    origin = f'<small><a href="{address}" aria-label="Lineage of run {row.id}">lineage</a></small>'
     when = f"{row.created_at:%Y-%m-%d %H:%M:%S}"
     texts = (row.title, when, row.model, row.prompt_start, row.completion_start, row.sampling_summary)
     cells = "".join(f"<td><span>{html.escape(text)}</span></td>" for text in texts)
     tokens = str(row.tokens) if row.kind == "generate" else "–"
     figures = f"<td>{row.seed}</td><td>{tokens}</td><td>{html.escape(row.status)}</td>"
-    return f'<tr data-run="{row.id}"><td>{box}</td><td>{link}</td>{cells}{figures}</tr>'
+    return f'<tr data-run="{row.id}"><td>{box}</td><td>{link}{origin}</td>{cells}{figures}</tr>'
 
 
 def _selection_count(ids: list[str]) -> str:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from genai_lab.context import LabContext
 
-PAGES = ("playground", "prompts", "datasets", "finetune", "evaluate", "feedback", "models", "jobs", "history")
+PAGES = (
+    "playground", "prompts", "datasets", "finetune", "evaluate", "feedback", "models", "jobs", "history", "lineage",
+    "backup",
+)  # fmt: skip
 
 
 def build(lab: "LabContext") -> "gr.Blocks":
@@ -37,7 +40,7 @@ def build(lab: "LabContext") -> "gr.Blocks":
 
 @contextmanager
 def _without_own_applications() -> Iterator[None]:
-    """Keeps Gradio from building a web application at the end of each of the nine pages; one is mounted later."""
+    """Keeps Gradio from building a web application at the end of each page; one is mounted later."""
     from gradio.routes import App
 
     create_app = App.create_app

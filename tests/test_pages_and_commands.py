@@ -81,6 +81,11 @@ ACTIONS = {
     "models.restore": "models restore",
     "jobs.cancel": "jobs cancel",
     "jobs.retry": "jobs retry",
+    "lineage.walk_from": "lineage",
+    "backup_store.start": "backups create",
+    "backup_store.find": "backups list",
+    "backup_store.delete": "backups delete",
+    "backup_store.restore_commands": "backups how-to-restore",
 }
 # What pages start under another name than the command line, by the function that this calls instead.
 SAME_AS = {
@@ -108,7 +113,7 @@ PAGES_ALONE = {
 }
 VERBS = {
     "add", "adjudicate", "archive", "bake_off", "before_and_after", "cancel", "change", "close", "copy", "create",
-    "delete_preset", "delete_runs", "discard", "export_file", "forgetting", "from_file", "from_runs", "gate",
+    "delete", "delete_preset", "delete_runs", "discard", "export_file", "forgetting", "from_file", "from_runs", "gate",
     "generate", "give_up", "invite", "keep", "make", "merge", "move", "name_systems", "promote", "rank", "rate",
     "rename", "renew", "replay", "rerun", "restore", "resume", "retry", "run", "run_cells", "run_models", "save",
     "save_preset", "shots_against_tuning", "split_again", "start", "start_download", "start_gated", "start_many",

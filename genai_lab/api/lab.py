@@ -5,11 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from genai_lab.api.records import History, Jobs, Models, Presets
+from genai_lab.api.records import Backups, History, Jobs, Models, Presets
 from genai_lab.bootstrap import open_lab
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
+from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
     from genai_lab.api.base import Table
@@ -47,6 +48,7 @@ class Lab:
         self.jobs = Jobs(self.context)
         self.history = History(self.context)
         self.presets = Presets(self.context)
+        self.backups = Backups(self.context)
 
     def close(self) -> None:
         self.context.close()
@@ -325,15 +327,34 @@ class Lab:
 
     # What there is, and where it came from
 
-    def lineage(self, model: Any) -> "Lineage":
-        """Every run, dataset, template, ranking and annotator behind a model."""
+    def lineage(
+        self,
+        model: Any = None,
+        *,
+        run: int | None = None,
+        dataset: Any = None,
+        template: Any = None,
+        campaign: Any = None,
+        limit: int | None = None,
+    ) -> "Lineage":
+        """Every run, dataset, template, ranking and annotator behind one thing, and what was made from it.
+
+        Give a model, run, dataset version, template version or campaign. `limit` is the largest number of nodes in each
+        direction; without it everything behind the thing and the nearest 1,000 made from it.
+        """
         from genai_lab.api.base import name_of
         from genai_lab.services import lineage
 
-        return lineage.walk(self.context, name_of(model))
+        named = {"model": model, "run": run, "dataset": dataset, "template": template, "campaign": campaign}
+        chosen = [(kind, thing) for kind, thing in named.items() if thing is not None]
+        if len(chosen) != 1:
+            raise LabError(f"A lineage is that of one {', '.join(named)}; {len(chosen)} were given, give one.")
+        kind, thing = chosen[0]
+        name = str(getattr(thing, "id", thing)) if kind in ("run", "campaign") else name_of(thing)
+        return lineage.walk_from(self.context, kind, name, limit)
 
     def backup(self, path: str | Path) -> "Backup":
-        """A copy of the whole lab in one file, while it works."""
+        """A copy of the whole lab in one file, while it works; `backups` keeps some in the lab's home."""
         from genai_lab.services import backup
 
         return backup.backup(self.context, Path(path))

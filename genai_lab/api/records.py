@@ -1,4 +1,4 @@
-"""The catalogue of models, jobs, the history and presets."""
+"""The catalogue of models, jobs, the history, presets and backups."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,6 +12,7 @@ from genai_lab.errors import LabError, UnknownName
 
 if TYPE_CHECKING:
     from genai_lab.models import Source, SourceCheck
+    from genai_lab.services.backup_store import StoredBackup
     from genai_lab.services.history import RunRow
     from genai_lab.services.jobs import JobView
     from genai_lab.services.models import Budget, ModelView
@@ -282,6 +283,37 @@ class Presets:
         from genai_lab.services import presets
 
         presets.delete_preset(self.context, name)
+
+
+class Backups:
+    """Copies of the whole lab in its own home."""
+
+    def __init__(self, context: LabContext) -> None:
+        self.context = context
+
+    def create(self, *, progress: "bool | Callable[[JobView], None]" = False) -> "StoredBackup":
+        """A new backup, once its job has made it."""
+        from genai_lab.services import backup_store
+
+        view = wait_for_job(self.context, backup_store.start(self.context), progress=progress)
+        return backup_store.show(self.context, view.settings["name"])
+
+    def list(self) -> "Table[StoredBackup]":
+        """The backups, newest first."""
+        from genai_lab.services import backup_store
+
+        return Table(backup_store.find(self.context))
+
+    def delete(self, name: str) -> None:
+        from genai_lab.services import backup_store
+
+        backup_store.delete(self.context, name)
+
+    def restore_commands(self, name: str) -> "Sequence[str]":
+        """The shell commands that put a backup in the place of this lab, once the app has been stopped."""
+        from genai_lab.services import backup_store
+
+        return backup_store.restore_commands(self.context, name)
 
 
 def _model_summary(view: "ModelView") -> dict[str, Any]:

@@ -12,11 +12,11 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 from sqlalchemy.exc import DatabaseError
@@ -24,13 +24,15 @@ from sqlalchemy.exc import DatabaseError
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.files import atomic_write
-from genai_lab.services.archive import DATABASE, FILES, FOLDERS, MANIFEST, unpack
+from genai_lab.files import MARK, atomic_write
+from genai_lab.services.archive import DATABASE, FILES, FOLDERS, MANIFEST, SPARE, unpack
 from genai_lab.views import View
 from storage import whole
 from storage.database import Database, OtherVersion
 
 BLOCK = 1000
+STEP = 8 * 2**20  # bytes between two reports of progress
+OnProgress = Callable[[int, int, str], None]
 BROKEN = (
     tarfile.TarError,
     KeyError,
@@ -53,24 +55,31 @@ class Backup(View):
     bytes: int
 
 
-def backup(lab: LabContext, path: Path) -> Backup:
-    """Writes the lab into `path`, which is there as a whole or not at all and its owner's alone; nobody waits."""
+def backup(lab: LabContext, path: Path, on_progress: OnProgress = lambda done, total, name: None) -> Backup:
+    """Writes the lab into `path`, which is there as a whole or not at all and its owner's alone; nobody waits.
+
+    `on_progress` is called with bytes written, bytes in all and the file that is being read.
+    """
     if path.exists():
         raise LabError(f"{path} is there already; choose another name for the backup.")
     contents: dict[str, int] = {}
     try:
-        with atomic_write(path) as draft, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        # A killed process leaves its draft and this folder; the next backup beside them removes both.
+        prefix = f".{path.name[:100]}{MARK}{os.getpid()}-"
+        with atomic_write(path) as draft, tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as folder:
             copy = Path(folder) / DATABASE
             _snapshot(lab, copy)
             rows = _counts(copy)
+            files = list(_files(lab.config.home))
+            progress = _Progress(_check_space(path, [copy, *files]), on_progress)
             with (
                 os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream,
                 tarfile.open(fileobj=stream, mode="w") as tar,
             ):
-                _add(tar, copy, DATABASE, contents)
-                for file in _files(lab.config.home):
+                _add(tar, copy, DATABASE, contents, progress)
+                for file in files:
                     with suppress(FileNotFoundError):  # removed meanwhile, with its row
-                        _add(tar, file, f"home/{file.relative_to(lab.config.home).as_posix()}", contents)
+                        _add(tar, file, f"home/{file.relative_to(lab.config.home).as_posix()}", contents, progress)
                 manifest = {
                     "home": str(lab.config.home),
                     "rows": rows,
@@ -80,6 +89,8 @@ def backup(lab: LabContext, path: Path) -> Backup:
                 _add_text(tar, MANIFEST, json.dumps(manifest))
     except OSError as problem:
         raise LabError(f"The backup cannot be written to {path} ({problem.strerror or problem}).") from problem
+    except sqlite3.OperationalError as problem:
+        raise LabError(f"The backup's copy of the database cannot be written beside {path} ({problem}).") from problem
     return Backup(str(path), rows, len(contents) - 1, path.stat().st_size)
 
 
@@ -212,12 +223,59 @@ def _files(home: Path) -> Iterator[Path]:
         yield from sorted(path for path in (home / name).rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def _add(tar: tarfile.TarFile, file: Path, name: str, contents: dict[str, int]) -> None:
+class _Progress:
+    """Counts what has been read, and reports each STEP of bytes and each file."""
+
+    def __init__(self, total: int, on_progress: OnProgress) -> None:
+        self.done, self.total, self._reported, self._on_progress = 0, total, 0, on_progress
+
+    def add(self, count: int, name: str) -> None:
+        self.done += count
+        if self.done - self._reported >= STEP or not count:
+            self._reported = self.done
+            self._on_progress(self.done, max(self.total, self.done), name)
+
+
+class _Counted:
+    """A stream whose reads are counted."""
+
+    def __init__(self, stream: IO[bytes], name: str, progress: _Progress) -> None:
+        self._stream, self._name, self._progress = stream, name, progress
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._progress.add(len(data), self._name)
+        return data
+
+
+def _check_space(path: Path, files: Sequence[Path]) -> int:
+    """The bytes that the files take; raises LabError where the disk of `path` has not as many free."""
+    total = 0
+    for file in files:
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    free = shutil.disk_usage(path.parent).free
+    if total + SPARE > free:
+        raise LabError(
+            f"The backup needs {total / 1e9:,.2f} GB and the disk of {path.parent} has {free / 1e9:,.2f} GB free; free "
+            "some space there, or write the backup to another disk with the command backup PATH."
+        )
+    return total
+
+
+def _add(tar: tarfile.TarFile, file: Path, name: str, contents: dict[str, int], progress: _Progress) -> None:
     """A file as it is now, whatever becomes of its name meanwhile."""
-    with file.open("rb") as stream:
+    try:
+        stream = file.open("rb")
+    except PermissionError as problem:
+        raise LabError(
+            f"{file} cannot be read ({problem.strerror}), so no backup was made; let the user of the lab read it."
+        ) from problem
+    with stream:
         info, status = tarfile.TarInfo(name), os.fstat(stream.fileno())
         info.size, info.mtime, info.mode = status.st_size, int(status.st_mtime), 0o600
-        tar.addfile(info, stream)
+        tar.addfile(info, cast("IO[bytes]", _Counted(stream, file.name, progress)))
+    progress.add(0, file.name)
     contents[name] = info.size
 
 

@@ -13,6 +13,7 @@ from genai_lab.context import LabContext
 from genai_lab.services import databases
 from genai_lab.web import demo, paths, ranking
 from genai_lab.web.auth import AuthMiddleware
+from genai_lab.web.backup_files import BackupRoutes
 from genai_lab.web.body_limits import MEGABYTE, BodyLimit
 from genai_lab.web.messages import error_response
 from genai_lab.web.origin import OriginGuard
@@ -48,6 +49,7 @@ def create(lab: LabContext, assets: Path | None = None, body_limits: Mapping[str
     for name, router in {"ranking": ranking.RankingRoutes(lab).router(), "demo": demo.DemoRoutes(lab).router()}.items():
         app.mount(f"{router.prefix}/static", StaticFiles(directory=paths.STATIC / name))
         app.include_router(router)
+    app.include_router(BackupRoutes(lab).router())
     app.add_api_route("/health", _health, methods=["GET"])
     app.add_api_route("/favicon.ico", _favicon, methods=["GET"])
     return app

@@ -18,6 +18,7 @@ USES = (
     ("Use in matrix", "/prompts?tab=matrix&dataset="),
     ("Evaluate", "/evaluate?dataset="),
     ("Fine-tune", "/finetune?dataset="),
+    ("Lineage", "/lineage?dataset="),
 )
 _TABLE = """
 {{#if value.waiting}}<div class="empty-state"><b>Reading the datasets</b><p>One moment.</p></div>

@@ -7,6 +7,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import feedback as service
+from genai_lab.services import lineage
 from pages.components import jobstrip
 from pages.components.errors import INTERNAL
 from pages.components.forms import Form, in_section
@@ -33,7 +34,8 @@ completions are generated, and in a minute you rank them yourself.</p></div>{{/i
 """
 HEADING = """
 {{#if value.id}}<div class="fb-heading"><h2>{{value.name}} <span class="state {{value.status}}"
-data-status="{{value.status}}">{{value.status}}</span></h2><p>{{value.question}}</p></div>{{/if}}
+data-status="{{value.status}}">{{value.status}}</span></h2><p>{{value.question}}
+<a href="{{value.lineage}}">Lineage</a></p></div>{{/if}}
 """
 PICK = """
 element.addEventListener('click', event => {
@@ -181,7 +183,13 @@ def render_figures(lab: LabContext, values: Values) -> Updates:
 
 
 def _heading(view: service.CampaignView) -> dict[str, Any]:
-    return {"id": view.id, "name": view.name, "status": view.status, "question": view.plan.question}
+    return {
+        "id": view.id,
+        "name": view.name,
+        "status": view.status,
+        "question": view.plan.question,
+        "lineage": lineage.address_of("campaign", view.id),
+    }
 
 
 def _row(view: service.CampaignView, campaign: int | None) -> dict[str, Any]:

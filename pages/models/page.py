@@ -8,6 +8,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.models import BACKENDS, Source
+from genai_lab.services import lineage
 from genai_lab.services import models as service
 from pages.components import catalogue as pieces
 from pages.components.confirm import Confirm
@@ -25,7 +26,7 @@ README_LIMIT = 60_000
 
 
 # What depends on the catalogue and the selected model.
-BUTTONS = ["load", "unload", "open_playground", "torch_copy", "archive", "restore"]
+BUTTONS = ["load", "unload", "open_playground", "torch_copy", "lineage", "archive", "restore"]
 CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads", "shelf"]
 SELECTED = ["model", "show_archived"]
 LOADING_PAUSE = 0.25  # seconds between two updates while a model is being read
@@ -61,6 +62,7 @@ def _selected_model(form: Form) -> tuple[Confirm, Confirm]:
                 "Open in playground", scale=0, min_width=150, elem_id="models-play", link_target="_self"
             ),
             torch_copy=torch_copy.button(),
+            lineage=gr.Button("Lineage", scale=0, min_width=90, elem_id="models-lineage", link_target="_self"),
             archive=gr.Button("Archive", scale=0, min_width=90, elem_id="models-archive"),
             restore=gr.Button("Restore", scale=0, min_width=90, elem_id="models-restore"),
         )
@@ -242,6 +244,7 @@ def _buttons(view: service.ModelView | None) -> Updates:
         "load": gr.update(visible=status not in ("loaded", "archived"), interactive=ready),
         "unload": gr.update(visible=status == "loaded"),
         "open_playground": gr.update(interactive=ready, link=f"/?model={view.card.name}" if view and ready else None),
+        "lineage": gr.update(interactive=bool(view), link=lineage.address_of("model", view.name) if view else None),
         "archive": gr.update(visible=status != "archived", interactive=bool(view) and status != "downloading"),
         "restore": gr.update(visible=status == "archived"),
     }
