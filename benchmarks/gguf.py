@@ -63,7 +63,7 @@ def plain_side(servers: dict[int, Any]) -> Speed:
                 tokens[place] = event.get("usage", {}).get("completion_tokens", tokens[place])
                 return False
 
-            request = {"prompt": prompt, "n_predict": TOKENS, "temperature": 0, "stream": True, "cache_prompt": False}
+            request = {"prompt": prompt, "n_predict": TOKENS, "temperature": 0, "stream": True}
             servers[count].handle_completions(request, take)
 
         asking = [threading.Thread(target=one, args=pair) for pair in enumerate(prompts(count))]
