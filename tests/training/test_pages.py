@@ -47,7 +47,7 @@ def test_a_plan_whose_base_was_archived_leaves_the_base_empty_and_says_so(
     lab: LabContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[str] = []
-    monkeypatch.setattr(choices, "warned", messages.append)
+    monkeypatch.setattr(choices, "show_warning", messages.append)
     assert choices.form_updates(lab, form.write_plan(LORA))["model"]["value"] == "t5"
     assert not messages
     models.archive(lab, "t5")
