@@ -50,6 +50,7 @@ table.runs tr.picked { background: color-mix(in srgb, var(--color-accent) 8%, tr
 table.runs td:is(:nth-child(3), :nth-child(4)) { white-space: nowrap; }
 table.runs td:nth-child(3) span { overflow-wrap: normal; }
 @media (max-width: 640px) {
+  table.runs td small { display: block; margin-left: 0; }
   table.runs :is(th, td):is(:nth-child(4), :nth-child(5), :nth-child(n + 8)) { display: none; }
 }
 """

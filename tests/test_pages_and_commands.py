@@ -82,7 +82,6 @@ ACTIONS = {
     "jobs.cancel": "jobs cancel",
     "jobs.retry": "jobs retry",
     "lineage.walk_from": "lineage",
-    "backup_store.start": "backups create",
     "backup_store.find": "backups list",
     "backup_store.delete": "backups delete",
     "backup_store.restore_commands": "backups how-to-restore",
@@ -91,6 +90,7 @@ ACTIONS = {
 SAME_AS = {
     "feedback.campaign_models.study": "training.reward_studies.learning_curve",
     "runs.replay": "generation.replay",
+    "backup_store.start": "backup_store.create",
     "generation.generate": "generation.start",
     "training.start": "training.studies.start_gated",
     "training.cancel": "jobs.cancel",

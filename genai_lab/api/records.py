@@ -291,12 +291,14 @@ class Backups:
     def __init__(self, context: LabContext) -> None:
         self.context = context
 
-    def create(self, *, progress: "bool | Callable[[JobView], None]" = False) -> "StoredBackup":
-        """A new backup, once its job has made it."""
+    def create(self, on_progress: Callable[[int, int, str], None] | None = None) -> "StoredBackup":
+        """A new backup, made in this process.
+
+        `on_progress` is called with bytes written, bytes in all and the file that is being read.
+        """
         from genai_lab.services import backup_store
 
-        view = wait_for_job(self.context, backup_store.start(self.context), progress=progress)
-        return backup_store.show(self.context, view.settings["name"])
+        return backup_store.create(self.context, on_progress or (lambda done, total, name: None))
 
     def list(self) -> "Table[StoredBackup]":
         """The backups, newest first."""

@@ -23,7 +23,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
 def add_backups(groups: "Parsers[Parser]", shared: Parser) -> None:
     group = groups.add_parser("backups", help="copies of the lab in its own home: create, list, delete, how-to-restore")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("create", parents=[shared], help="a new backup, by a job").set_defaults(command=_create)
+    commands.add_parser("create", parents=[shared], help="a new backup").set_defaults(command=_create)
     commands.add_parser("list", parents=[shared], help="backups, newest first").set_defaults(command=_list)
     for name, text, command in (
         ("delete", "removes a backup's file", _delete),
@@ -65,7 +65,7 @@ def _backup(lab: "Lab", options: argparse.Namespace) -> None:
 
 @with_lab
 def _create(lab: "Lab", options: argparse.Namespace) -> None:
-    stored = lab.backups.create(progress=True)
+    stored = lab.backups.create()
     return print_json(stored) if options.json else print(f"{stored.path}: {stored.bytes / 1e6:,.1f} MB.")
 
 

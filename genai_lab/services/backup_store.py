@@ -41,8 +41,15 @@ def start(lab: LabContext) -> int:
     for status in jobs.LIVE:
         for view in jobs.find(lab, status=status, kinds=(KIND,), limit=1)[0]:
             raise LabError(f"A backup is being made already by job {view.id}; wait for it, or cancel it.")
-    name = f"lab-{datetime.now(UTC):%Y-%m-%d-%H%M%S}.tar"
+    name = _new_name()
     return jobs.enqueue(lab, KIND, {"name": name}, title=f"Backup {name}")
+
+
+def create(lab: LabContext, on_progress: backup.OnProgress = lambda done, total, name: None) -> StoredBackup:
+    """Makes a backup in this process, under a name of its date."""
+    name = _new_name()
+    write(lab, name, on_progress)
+    return show(lab, name)
 
 
 def write(lab: LabContext, name: str, on_progress: backup.OnProgress) -> dict[str, Any]:
@@ -100,6 +107,10 @@ def restore_commands(lab: LabContext, name: str) -> list[str]:
         f"python -m genai_lab restore {shlex.quote(str(path))} --home {shlex.quote(str(home))}",
         f"python app.py --home {shlex.quote(str(home))}",
     ]
+
+
+def _new_name() -> str:
+    return f"lab-{datetime.now(UTC):%Y-%m-%d-%H%M%S}.tar"
 
 
 def _path(lab: LabContext, name: str) -> Path:

@@ -118,9 +118,11 @@ def test_what_a_killed_job_left_is_removed_by_the_next(fake_lab: LabContext) -> 
 def test_the_commands_of_the_command_line(
     fake_lab: LabContext, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stored = make(fake_lab)
     monkeypatch.setattr("genai_lab.bootstrap.open_lab", lambda config: fake_lab)
     monkeypatch.setattr(fake_lab, "close", lambda: None)
+    assert main(["backups", "create"]) == 0
+    (stored,) = backup_store.find(fake_lab)
+    assert capsys.readouterr().out.startswith(f"{stored.path}: ")
     assert main(["backups", "list"]) == 0
     assert stored.path in capsys.readouterr().out
     assert main(["backups", "how-to-restore", stored.name]) == 0
