@@ -157,8 +157,8 @@ def _proxy(text: str) -> str:
         network = None
     if network is None or not network.prefixlen:
         raise LabError(
-            f"The trusted proxy {text[:100]!r} is no address such as 127.0.0.1 and no network such as 10.0.0.0/8; "
-            "give the proxy's own."
+            f"The trusted proxy {text[:100]!r} is neither an address such as 127.0.0.1 nor a network such as "
+            "10.0.0.0/8; give the proxy's own."
         )
     return str(network)
 

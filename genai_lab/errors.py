@@ -37,7 +37,7 @@ class UnknownName(LabError):
 
 class DuplicateName(LabError):
     def __init__(self, noun: str, name: str) -> None:
-        super().__init__(f"A {noun} called {name!r} is there already; choose another name.")
+        super().__init__(f"A {noun} called {name!r} already exists; choose another name.")
 
 
 class ModelError(LabError):

@@ -40,7 +40,7 @@ class Registry(Generic[T]):
         self._items.pop(name, None)
 
     def get(self, name: str) -> T:
-        """The object called `name`; raises UnknownName, which lists those there are.
+        """The object called `name`; raises UnknownName, which lists the existing ones.
 
         One that lies in the module of its own name is found without importing the others, some of which are heavy.
         """

@@ -33,7 +33,7 @@ def read_yaml(text: str, what: str) -> Any:
     except yaml.YAMLError as problem:
         where = getattr(problem, "problem_mark", None)
         position = f" in line {where.line + 1}" if where is not None else ""
-        raise LabError(f"{what} is no YAML{position}: {_cause(problem)}.") from None
+        raise LabError(f"{what} is not valid YAML{position}: {_cause(problem)}.") from None
     except RecursionError:
         raise LabError(f"{what} is nested too deeply to be read.") from None
     except ValueError as problem:  # a date such as 2024-13-45

@@ -195,7 +195,7 @@ def on_undo(lab: LabContext, deleted_ids: list[int], search: str, kind: str, pag
 def _table(history: service.History, search: str, kind: str, page_number: int) -> str:
     if not history.total:
         if search:
-            return empty_state_markup("Nothing found", "No run holds all of these words; try fewer.")
+            return empty_state_markup("Nothing found", "No run contains all of these words; try fewer.")
         if kind:
             return empty_state_markup(f"No run of the kind {runs.titles()[kind].lower()}", "Choose another kind.")
         return empty_state_markup("No runs yet", "Generate something in the Playground; every run is listed here.")

@@ -67,7 +67,7 @@ data-status="{{value.status}}">{{value.state}}</span></h2>
 {{#if value.live}}<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div><p>{{value.message}}</p>{{/if}}
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl>
-{{#if value.address}}<p><a href="{{value.address}}">Open what it makes</a></p>{{/if}}</div>
+{{#if value.address}}<p><a href="{{value.address}}">Open result</a></p>{{/if}}</div>
 {{else}}<div class="empty-state"><b>No job selected</b><p>Select one in the table to read its log and its
 figures.</p></div>{{/if}}
 """
@@ -78,7 +78,9 @@ CHANGED = ["table", "detail", "cancel", "retry", "curves", "log_panel", "log", "
 
 
 def build(lab: LabContext) -> None:
-    page_head(TITLE, "Long work in the background: it goes on when this page is closed and after the app is restarted.")
+    page_head(
+        TITLE, "Long work in the background: it continues when this page is closed and after a restart of the app."
+    )
     form = Form(job_id=gr.State(0), page_index=gr.State(0), drawn_state=gr.State(""))
     with gr.Row(elem_classes=["actions"]):
         form.add(

@@ -96,7 +96,7 @@ class Models:
         return models.budget(self.context)
 
     def convert(self, source: str, name: str = "", *, progress: bool = False) -> "ModelView":
-        """A GGUF file as a model that torch computes and fine-tuning trains, once its job has made it.
+        """A GGUF file as a model that torch can run and fine-tune, once its job has made it.
 
         `source` is a path, a file of the Hub as OWNER/NAME/FILE.gguf, or a model of the catalogue that is such a file.
         """
@@ -222,7 +222,7 @@ class History:
 
         rows = history.rows_of(self.context, [id])
         if id not in rows:
-            raise LabError(f"There is no run {id}; the history lists those there are.")
+            raise LabError(f"There is no run {id}; the history lists the existing ones.")
         return rows[id]
 
     def replay(self, id: int) -> int:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 @COMMANDS.register("backup")
 def add(groups: "Parsers[Parser]", shared: Parser) -> None:
-    parser = groups.add_parser("backup", parents=[shared], help="a copy of the whole lab in one file; it works on")
+    parser = groups.add_parser(
+        "backup", parents=[shared], help="a copy of the whole lab in one file; the lab keeps running meanwhile"
+    )
     parser.add_argument("path", type=Path)
     parser.set_defaults(command=_backup)
 
@@ -36,7 +38,7 @@ def add_backups(groups: "Parsers[Parser]", shared: Parser) -> None:
 
 @COMMANDS.register("restore")
 def add_restore(groups: "Parsers[Parser]", shared: Parser) -> None:
-    parser = groups.add_parser("restore", parents=[shared], help="a lab from a backup, in an empty --home")
+    parser = groups.add_parser("restore", parents=[shared], help="restore a lab from a backup into an empty --home")
     parser.add_argument("path", type=Path)
     parser.set_defaults(command=_restore)
 

@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as problem:
         name = f"{problem.filename} " if problem.filename else "A file "
-        return _refused(f"{name}cannot be used ({problem.strerror or problem}); choose another or mend it.")
+        return _refused(f"{name}cannot be used ({problem.strerror or problem}); choose another or repair it.")
     except Exception as problem:
         if os.environ.get("GENAI_LAB_TRACEBACK"):
             raise
@@ -76,7 +76,7 @@ def _refused(sentence: str) -> int:
 
 
 def _check_text(arguments: Sequence[str]) -> None:
-    """Raises LabError for an argument that is no text: nothing could show, keep or send it.
+    """Raises LabError for an argument that is not text: nothing could show, keep or send it.
 
     An option's value `--` is refused too, of which argparse makes an empty list.
     """
@@ -84,7 +84,7 @@ def _check_text(arguments: Sequence[str]) -> None:
         if text.startswith("-") and text.endswith("=--"):
             raise LabError(f"{text[:-3][:100]} has no value; write one after the equals sign.")
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-            raise LabError(f"Argument {position} holds bytes that are no UTF-8 text; type it again.")
+            raise LabError(f"Argument {position} holds bytes that are not UTF-8 text; type it again.")
 
 
 def folder(text: str) -> Path:
@@ -97,7 +97,7 @@ def folder(text: str) -> Path:
 def number(text: str) -> int:
     """The number of a run, job or demo, or how many of them; what is larger than any is refused here."""
     if not text.isdecimal() or not text.isascii() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 0 to 999,999,999")
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from 0 to 999,999,999")
     return int(text)
 
 
@@ -108,7 +108,7 @@ def integer(text: str) -> int:
     except ValueError:
         value = LARGEST + 1
     if abs(value) > LARGEST:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from -{LARGEST:,} to {LARGEST:,}")
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number from -{LARGEST:,} to {LARGEST:,}")
     return value
 
 
@@ -119,13 +119,13 @@ def real(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number")
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number")
     return value
 
 
 def parser() -> Parser:
     shared = Parser(add_help=False)
-    shared.add_argument("--json", action="store_true", help="print JSON alone; progress goes to standard error")
+    shared.add_argument("--json", action="store_true", help="print only JSON; progress goes to standard error")
     shared.add_argument("--home", type=folder, help="data home (default: lab_data, or GENAI_LAB_HOME)")
     installed = Path(sys.argv[0]).name == "genai-lab"
     prog = "genai-lab" if installed else "python -m genai_lab"

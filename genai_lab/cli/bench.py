@@ -12,8 +12,8 @@ from genai_lab.errors import LabError
 
 @COMMANDS.register("bench")
 def add(groups: "Parsers[Parser]", shared: Parser) -> None:
-    parser = groups.add_parser("bench", parents=[shared], help="measure; both sides in one run")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks; all without a name")
+    parser = groups.add_parser("bench", parents=[shared], help="measure speed and quality, both sides in one run")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="benchmarks to run (default: all)")
     parser.set_defaults(command=_bench)
 
 

@@ -15,7 +15,7 @@ def add(commands: "Parsers[Parser]", shared: Parser) -> None:
     change = commands.add_parser("change", parents=[shared], help="a campaign's name, guidelines or overlap")
     change.add_argument("campaign")
     change.add_argument("--name", help="its new name")
-    change.add_argument("--guidelines", type=Path, metavar="FILE", help="text that annotators have at hand")
+    change.add_argument("--guidelines", type=Path, metavar="FILE", help="text that annotators can read at any time")
     change.add_argument("--overlap", type=integer, help="annotators per item")
     change.set_defaults(command=_change)
     discard = commands.add_parser("discard", parents=[shared], help="remove a campaign that has no answers")

@@ -34,19 +34,19 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     )
     _split_options(importing, "auto")
     importing.add_argument("--encoding", default="", help=f"of a text file, of: {', '.join(ENCODINGS)}")
-    importing.add_argument("--separator", default="", help="between the cells of a CSV file (default: found)")
-    importing.add_argument("--as-is", action="store_true", help="also where all of the file is one column or one row")
+    importing.add_argument("--separator", default="", help="between the cells of a CSV file (default: detected)")
+    importing.add_argument("--as-is", action="store_true", help="accept a file that is one column or one row")
     importing.add_argument("--drop-bad", action="store_true", help="leave out rows that cannot be read")
     importing.add_argument("--configuration", default="", help="of a Hub dataset (default: its only one)")
     importing.add_argument("--hub-split", default="", help="of a Hub dataset (default: all, in a column 'split')")
     importing.add_argument("--revision", default="", help="of a Hub dataset: branch, tag or commit")
     when = importing.add_mutually_exclusive_group()
-    when.add_argument("--wait", action="store_true", help="stay until the rows are in (the default)")
-    when.add_argument("--queue", action="store_true", help="leave it to a job, which `jobs wait` waits for")
+    when.add_argument("--wait", action="store_true", help="wait until the rows are imported (the default)")
+    when.add_argument("--queue", action="store_true", help="queue a job and return; `jobs wait` waits for it")
     importing.set_defaults(command=_import)
     listing = commands.add_parser("list", parents=[shared], help="all versions, newest first")
     listing.add_argument("--search", default="")
-    listing.add_argument("--archived", action="store_true", help="also archived ones")
+    listing.add_argument("--archived", action="store_true", help="include archived ones")
     listing.set_defaults(command=_list)
     show = commands.add_parser("show", parents=[shared], help="one version: NAME or NAME@2")
     show.add_argument("name")
@@ -96,7 +96,7 @@ def _split(lab: "Lab", options: argparse.Namespace) -> None:
     dataset = lab.datasets.get(options.name).split(**_split_settings(options))
     if options.json:
         return print_json(dataset)
-    verb = "is there already as" if dataset.view.again else "kept as"
+    verb = "already exists as" if dataset.view.again else "kept as"
     return print(f"{len(dataset):,} rows {verb} {dataset.name}; splits: {_splits(dataset)}.")
 
 
@@ -137,7 +137,7 @@ def _carry_out(lab: "Lab", options: argparse.Namespace) -> None:
         print_json(dataset)
         return
     view = dataset.view
-    verb = "is there already as" if view.again else "imported as"
+    verb = "already exists as" if view.again else "imported as"
     print(f"{view.rows:,} rows {verb} {view.name}; roles: {_roles(dataset)}; splits: {_splits(dataset)}.")
     for note in view.notes:
         print(f"note: {note}")

@@ -40,7 +40,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     )
     create.add_argument("--subtitle", default="", help="under the title")
     create.add_argument("--contact", default="", help="shown at the foot of the page")
-    create.add_argument("--reveal", action="store_true", help="tell after a vote which model wrote which answer")
+    create.add_argument("--reveal", action="store_true", help="show after a vote which model wrote which answer")
     create.add_argument("--board", action="store_true", help="show after a vote how the models did so far")
     create.set_defaults(command=_create)
     commands.add_parser("list", parents=[shared], help="demos, newest first").set_defaults(command=_list)
@@ -48,7 +48,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         parser = commands.add_parser(name, parents=[shared], help=text)
         parser.add_argument("demo", type=number)
         if name == "link":
-            parser.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
+            parser.add_argument("--renew", action="store_true", help="a new link; the old one stops working")
         parser.set_defaults(command=_change, action=name, renew=False)
 
 

@@ -18,8 +18,8 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     parser.add_argument("--model", default="", help="an encoder (default: the first embedder of the catalogue)")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--text", action="append", help="a text; may be repeated")
-    source.add_argument("--data", type=Path, metavar="FILE", help="a text a line; - reads standard input")
-    parser.add_argument("--out", type=Path, metavar="FILE.npy", help="writes the vectors, one row a text, in float32")
+    source.add_argument("--data", type=Path, metavar="FILE", help="one text per line; - reads standard input")
+    parser.add_argument("--out", type=Path, metavar="FILE.npy", help="write the vectors, one row per text, in float32")
     parser.set_defaults(command=_embed)
 
 

@@ -62,10 +62,10 @@ def _add_run(commands: "Parsers[Parser]", shared: Parser) -> None:
     several(run, "--temperature", "0 is greedy, as is no temperature", kind=real)
     several(run, "--preset", "sampling settings under this name")
     run.add_argument("--max-new-tokens", type=integer, default=128)
-    run.add_argument("--num-return-sequences", "--n", type=integer, default=1, help="completions of each row")
+    run.add_argument("--num-return-sequences", "--n", type=integer, default=1, help="completions per row")
     run.add_argument("--seed", type=integer, default=0)
     run.add_argument("--title", default="")
-    run.add_argument("--wait", action="store_true", help="stay until it has ended")
+    run.add_argument("--wait", action="store_true", help="wait until it has finished")
     run.set_defaults(command=_run)
 
 
@@ -88,19 +88,19 @@ def _add_systems(commands: "Parsers[Parser]", shared: Parser) -> None:
 
 def _add_suites(commands: "Parsers[Parser]", shared: Parser) -> None:
     suite = commands.add_parser("suite", parents=[shared], help="a suite on models, or all suites")
-    suite.add_argument("name", nargs="?", help="without a name the suites are listed")
+    suite.add_argument("name", nargs="?", help="without a name, list the suites")
     several(suite, "--model", "a model")
     suite.add_argument("--wait", action="store_true")
     suite.set_defaults(command=_suite)
     harness = commands.add_parser("harness", parents=[shared], help="tasks of lm-evaluation-harness")
-    harness.add_argument("--list", action="store_true", dest="listed", help="the tasks that there are")
+    harness.add_argument("--list", action="store_true", dest="listed", help="list the known tasks")
     several(harness, "--model", "a model: systems side by side")
     several(harness, "--task", "a task, such as arc_easy")
-    harness.add_argument("--tasks-folder", type=Path, metavar="FOLDER", help="YAML files of further tasks")
+    harness.add_argument("--tasks-folder", type=Path, metavar="FOLDER", help="folder with YAML files of more tasks")
     harness.add_argument("--shots", type=integer, help="default: each task's own")
-    harness.add_argument("--limit", type=integer, help="at most so many documents a task")
+    harness.add_argument("--limit", type=integer, help="at most this many documents per task")
     harness.add_argument("--seed", type=integer, default=0)
-    harness.add_argument("--wait", action="store_true", help="stay until it has ended")
+    harness.add_argument("--wait", action="store_true", help="wait until it has finished")
     harness.set_defaults(command=_harness)
 
 

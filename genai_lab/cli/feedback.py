@@ -50,7 +50,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
 def _add_campaign_commands(commands: "Parsers[Parser]", shared: Parser) -> None:
     commands.add_parser("list", parents=[shared], help="campaigns, newest first").set_defaults(command=_list)
     for name, status in (("open", "open"), ("pause", "paused"), ("close", "closed")):
-        parser = commands.add_parser(name, parents=[shared], help=f"the campaign is {status} from now on")
+        parser = commands.add_parser(name, parents=[shared], help=f"set the campaign to {status}")
         parser.add_argument("campaign")
         parser.set_defaults(command=_move, status=status)
     campaigns.add(commands, shared)
@@ -62,7 +62,9 @@ def _add_campaign_commands(commands: "Parsers[Parser]", shared: Parser) -> None:
         parser = commands.add_parser(name, parents=[shared], help=text)
         parser.add_argument("campaign")
         if name == "leaderboard":
-            parser.add_argument("--length-control", action="store_true", help="as if all completions were equally long")
+            parser.add_argument(
+                "--length-control", action="store_true", help="scores as if all completions were equally long"
+            )
         parser.set_defaults(command=command)
     systems = commands.add_parser("name-systems", parents=[shared], help="names for the systems of an imported file")
     systems.add_argument("campaign")
@@ -74,8 +76,8 @@ def _add_link(link: Parser) -> None:
     link.add_argument("campaign")
     link.add_argument("annotator", help="a name; the same name gets the same link")
     ends = link.add_mutually_exclusive_group()
-    ends.add_argument("--renew", action="store_true", help="a new link; the old one opens nothing any more")
-    ends.add_argument("--revoke", action="store_true", help="no link opens anything, until it is renewed")
+    ends.add_argument("--renew", action="store_true", help="a new link; the old one stops working")
+    ends.add_argument("--revoke", action="store_true", help="end the link, until it is renewed")
     link.add_argument("--base", default="http://127.0.0.1:7860", help="the address that the lab is reached by")
     link.set_defaults(command=_link)
 
@@ -109,33 +111,37 @@ def _add_training(commands: "Parsers[Parser]", shared: Parser) -> None:
     compare.add_argument("--rows", type=integer, default=50)
     compare.add_argument("--overlap", type=integer, default=2, help="annotators per item")
     compare.add_argument("--seed", type=integer, default=0)
-    compare.add_argument("--wait", action="store_true", help="stay until the items are made")
+    compare.add_argument("--wait", action="store_true", help="wait until the items are made")
     compare.set_defaults(command=_blind_compare)
 
 
 def _add_plan(parser: Parser) -> None:
     parser.add_argument("--name", default="", help="of the campaign")
     parser.add_argument("--criterion", default="helpful", help="helpful, honest, harmless, or a question of your own")
-    parser.add_argument("--guidelines", type=Path, metavar="FILE", help="text that annotators have at hand")
+    parser.add_argument("--guidelines", type=Path, metavar="FILE", help="text that annotators can read at any time")
     parser.add_argument("--kind", default="pairwise", choices=("pairwise", "ranking"))
     parser.add_argument("--overlap", type=integer, default=1, help="annotators per item")
-    parser.add_argument("--repeats", type=real, default=0.05, help="share of items shown twice, sides swapped")
+    parser.add_argument("--repeats", type=real, default=0.05, help="share of items shown again with sides swapped")
     parser.add_argument("--no-ties", action="store_true")
     parser.add_argument("--no-both-bad", action="store_true")
-    parser.add_argument("--seed", type=integer, default=0, help="draws order and sides")
+    parser.add_argument("--seed", type=integer, default=0, help="draws the order of items and sides")
     parser.add_argument("--open", action="store_true", help="open it at once")
 
 
 def _add_columns(parser: Parser) -> None:
     parser.add_argument("--prompt", action="append", default=[], metavar="COLUMN", help="may be repeated: joined")
-    parser.add_argument("--completion", action="append", default=[], metavar="COLUMN", help="one for each candidate")
+    parser.add_argument("--completion", action="append", default=[], metavar="COLUMN", help="one per candidate")
     writer = "with the name of who wrote it: one for each completion, or one that holds the names"
     parser.add_argument("--system", action="append", default=[], metavar="COLUMN", help=writer)
     parser.add_argument(
         "--system-separator", default="_", metavar="TEXT", help="where one --system column joins the names"
     )
     parser.add_argument(
-        "--vote", action="append", default=[], metavar="COLUMN", help="an annotator's: 0 tie, 1, 2, or groups as JSON"
+        "--vote",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="one per annotator: 0 tie, 1, 2, or groups as JSON",
     )
     parser.add_argument("--gold", default="", metavar="COLUMN", help="the known best: 0 tie, 1 to 6, or groups as JSON")
 

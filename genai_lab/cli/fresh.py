@@ -20,12 +20,12 @@ def add(parser: Parser) -> None:
     )
     parser.add_argument("--max-new-tokens", type=integer, default=64)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--prompts", type=Path, metavar="FILE", help="text, one prompt a line")
+    source.add_argument("--prompts", type=Path, metavar="FILE", help="text file, one prompt per line")
     source.add_argument("--dataset", metavar="NAME", help="NAME or NAME@VERSION, whose rows are the prompts")
     parser.add_argument("--template", default="plain", help="fills the prompts of a dataset (default: plain)")
     parser.add_argument("--split", default="", help="of the dataset (default: its first)")
     parser.add_argument("--rows", type=integer, default=50, help="drawn from the split with the seed (default: 50)")
-    parser.add_argument("--wait", action="store_true", help="stay until the items are made")
+    parser.add_argument("--wait", action="store_true", help="wait until the items are made")
     parser.set_defaults(command=_draw)
 
 

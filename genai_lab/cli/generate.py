@@ -20,7 +20,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         choices=["completion", "chat", "text-to-text"],
         help="default: chat where the model has a chat template",
     )
-    parser.add_argument("--preset", help="settings under this name, below those that are given here")
+    parser.add_argument("--preset", help="a preset's settings; options given here win")
     parser.add_argument(
         "--trace", nargs="?", type=integer, const=8, default=0, metavar="N", help="N alternatives per token"
     )

@@ -28,7 +28,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         ("cancel", _cancel, "end a job and all its processes"),
         ("retry", _retry, "queue a failed or cancelled job again"),
         ("logs", _logs, "the end of what its worker wrote"),
-        ("wait", _wait, "stay until the job has ended; supervises it where no app is open"),
+        ("wait", _wait, "wait until the job has finished; runs it where no app is open"),
     ):
         parser = commands.add_parser(name, parents=[shared], help=text)
         parser.add_argument("job", type=number)

@@ -34,9 +34,11 @@ def add(commands: "Parsers[Parser]", shared: Parser) -> None:
     run = commands.add_parser("run", parents=[shared], help="a matrix over the rows of a dataset, as a job")
     _plan_options(run)
     run.set_defaults(command=_run)
-    rerun = commands.add_parser("rerun", parents=[shared], help="the same matrix again; what the cache has is free")
+    rerun = commands.add_parser(
+        "rerun", parents=[shared], help="the same matrix again; cached predictions cost nothing"
+    )
     rerun.add_argument("matrix", type=number)
-    rerun.add_argument("--wait", action="store_true", help="stay until it has ended, and print it")
+    rerun.add_argument("--wait", action="store_true", help="wait until it has finished, and print it")
     rerun.set_defaults(command=_rerun)
     show = commands.add_parser("show", parents=[shared], help="a matrix with the scores of its cells")
     show.add_argument("matrix", type=number)
@@ -56,7 +58,7 @@ def _cell_commands(commands: "Parsers[Parser]", shared: Parser) -> None:
     rate.add_argument("matrix", type=number)
     rate.add_argument("prediction", type=number, help="as `prompts predictions` numbers it")
     rate.add_argument("--thumb", choices=tuple(THUMBS))
-    rate.add_argument("--comment", help="an empty one takes it away")
+    rate.add_argument("--comment", help="an empty one removes it")
     rate.set_defaults(command=_rate)
     promote = commands.add_parser(
         "promote", parents=[shared], help="make a cell's template the default, and its settings a preset"
@@ -80,15 +82,15 @@ def _plan_options(run: Parser) -> None:
     several(run, "--temperature", "0 is greedy, as is no temperature", kind=real)
     several(run, "--preset", "sampling settings under this name")
     run.add_argument("--max-new-tokens", type=integer, default=64)
-    run.add_argument("--num-return-sequences", "--n", type=integer, default=1, help="completions of each row")
+    run.add_argument("--num-return-sequences", "--n", type=integer, default=1, help="completions per row")
     embedding_options(run)
     several(run, "--metric", "a metric (default: exact_match)")
     metric_options.add_settings(run)
     run.add_argument("--form", default="by model", choices=("by model", "plain", "chat"))
-    run.add_argument("--no-cache", action="store_true", help="ask again what the cache has")
+    run.add_argument("--no-cache", action="store_true", help="ignore cached predictions")
     run.add_argument("--title", default="")
-    run.add_argument("--estimate", action="store_true", help="only tell what it would cost")
-    run.add_argument("--wait", action="store_true", help="stay until it has ended, and print it")
+    run.add_argument("--estimate", action="store_true", help="only estimate the cost")
+    run.add_argument("--wait", action="store_true", help="wait until it has finished, and print it")
 
 
 def embedding_options(parser: Parser) -> None:

@@ -24,16 +24,16 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         verbs.add_parser(
             "add",
             parents=[shared],
-            help="put a model into the catalogue: a folder, a GGUF file, a Hub id or an endpoint's address",
+            help="add a model to the catalogue: a folder, a GGUF file, a Hub id or an endpoint's address",
             description="A folder that exists is a local model, or an adapter where it holds adapter_config.json; "
-            "OWNER/NAME/FILE.gguf is imported as a model that torch computes; "
+            "OWNER/NAME/FILE.gguf is imported as a model that torch can run; "
             "OWNER/NAME is downloaded from the Hub; an address that begins with http is an OpenAI-compatible endpoint.",
         )
     )
     convert = verbs.add_parser(
         "convert",
         parents=[shared],
-        help="a GGUF file as a model that torch computes and fine-tuning trains",
+        help="a GGUF file as a model that torch can run and fine-tune",
         description="Takes the weights out of a GGUF file once, into the data home: a path, a file of the Hub "
         "(OWNER/NAME/FILE.gguf) or a model of the catalogue that is such a file.",
     )
@@ -41,7 +41,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     convert.add_argument("--name", default="", help="the copy's name here (default: the file's)")
     convert.set_defaults(command=_convert)
     verbs.add_parser(
-        "shelf", parents=[shared], help="published models that are worth having, and what is here of them"
+        "shelf", parents=[shared], help="recommended published models, and which are downloaded"
     ).set_defaults(command=_shelf)
     get = verbs.add_parser(
         "get",
@@ -75,12 +75,12 @@ def add_presets(groups: "Parsers[Parser]", shared: Parser) -> None:
 
 def _add_options(parser: Parser) -> None:
     parser.add_argument("source", metavar="PATH|OWNER/NAME|URL")
-    parser.add_argument("--name", help="its name here (default: the last part of the source)")
+    parser.add_argument("--name", help="its name in the lab (default: the last part of the source)")
     parser.add_argument("--remote-name", help="the model's name at the endpoint (default: the only one that it lists)")
     parser.add_argument("--base", help="name of the base model (adapter)")
     parser.add_argument("--revision", help="Hub revision")
     parser.add_argument("--key-env", help="name of the environment variable that holds the key or token")
-    parser.add_argument("--new-host", action="store_true", help="the key may go to a host that it was not used at yet")
+    parser.add_argument("--new-host", action="store_true", help="allow sending the key to a new host")
     parser.add_argument("--backend", metavar="KIND", help="if the source is unclear")
     parser.add_argument("--location", help="the source, after the name: models add NAME --location SOURCE")
     parser.set_defaults(command=_add)
@@ -150,7 +150,7 @@ def _source(lab: "Lab", options: argparse.Namespace) -> "tuple[Source, str]":
         folder = existing_folder(location) if BACKENDS.get(options.backend).has_files else None
         source = Source(options.backend, str(folder or location), base=options.base)
     if source.backend == "adapter" and not source.base:
-        raise LabError(f"{source.location} is an adapter; name the model that it stands on with --base.")
+        raise LabError(f"{source.location} is an adapter; name its base model with --base.")
     given = {"revision": options.revision, "remote_name": options.remote_name, "key_env": options.key_env}
     return replace(source, **{field: value for field, value in given.items() if value is not None}), name
 

@@ -35,7 +35,7 @@ def _templates(parser: Parser, shared: Parser) -> None:
     listing = verb("list", "the newest version of every template", _list)
     listing.add_argument("--search", default="", help="words in name or task")
     listing.add_argument("--task", default="")
-    listing.add_argument("--archived", action="store_true", help="those put away instead")
+    listing.add_argument("--archived", action="store_true", help="archived ones instead")
     _add_options(verb("add", "save a template as the next version of NAME", _add))
     one = verb("show", "one version: NAME, NAME@2 or NAME@TAG", _show)
     one.add_argument("name")

@@ -48,7 +48,7 @@ def train_options(parser: Parser, objective: str = "reward") -> None:
     parser.add_argument("--seed", type=integer, default=0, help="of held-out pairs, order and the new head")
     parser.add_argument("--votes", default="kept", help="of a campaign: kept or majority")
     parser.add_argument("--name", default="", help="of the model that it makes")
-    parser.add_argument("--wait", action="store_true", help="stay until it has ended, and print its report")
+    parser.add_argument("--wait", action="store_true", help="wait until it has finished, and print its report")
     parser.set_defaults(command=_train, maker="train_reward" if objective == "reward" else "tune_policy")
 
 
@@ -122,7 +122,7 @@ def _pairs(path: Path, prompt: str, completion: str) -> Iterator[tuple[str, str]
         try:
             row = json.loads(line)
         except ValueError:
-            raise LabError(f"Line {index:,} of {path} is no JSON; write one object a line.") from None
+            raise LabError(f"Line {index:,} of {path} is not valid JSON; write one object a line.") from None
         for name in (prompt, completion):
             if not isinstance(row, dict) or not isinstance(row.get(name), str):
                 raise LabError(f"Line {index:,} of {path} has no text called {name!r}; name the column that has it.")

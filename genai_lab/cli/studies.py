@@ -37,7 +37,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
             parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the plan of the runs")
         if run not in (_list, _show, _cancel):
             parser.add_argument("--title", default="")
-            parser.add_argument("--wait", action="store_true", help="stay until all of it has ended, and print it")
+            parser.add_argument("--wait", action="store_true", help="wait until all runs have finished, and print it")
         return parser
 
     command("list", "studies, the newest first", _list)
@@ -47,7 +47,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     sweep.add_argument(
         "--set", action="append", required=True, metavar="PATH=V1,V2", help="such as training.learning_rate=1e-4,1e-3"
     )
-    sweep.add_argument("--draws", type=integer, default=0, help="only so many of them, drawn with the plan's seed")
+    sweep.add_argument("--draws", type=integer, default=0, help="only this many of them, drawn with the plan's seed")
     bake_off = command("bake-off", "methods side by side on held-out rows", _bake_off, plan=True)
     several(bake_off, "--method", "a method", required=True)
     bake_off.add_argument("--memory-gb", type=real, help="equal memory instead of equal steps")

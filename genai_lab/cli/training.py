@@ -24,8 +24,8 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     run.add_argument("--gate", action="append", default=[], type=integer, metavar="ID", help=gate)
     form = "in which prompts are read, instead of the plan's own: chat, plain or 'by model'"
     run.add_argument("--format", metavar="FORMAT", help=form)
-    run.add_argument("--check", action="store_true", help="only tell what it would take")
-    run.add_argument("--wait", action="store_true", help="stay until it has ended, and print what came of it")
+    run.add_argument("--check", action="store_true", help="only estimate time and memory")
+    run.add_argument("--wait", action="store_true", help="wait until it has finished, and print the outcome")
     run.set_defaults(command=_train)
 
 
@@ -39,13 +39,13 @@ def add_tuning(groups: "Parsers[Parser]", shared: Parser) -> None:
     for name, command, text in (
         ("show", _show, "one run with its curves"),
         ("cancel", _cancel, "end a run; its checkpoints stay"),
-        ("resume", _resume, "go on from the last good checkpoint"),
+        ("resume", _resume, "continue from the last good checkpoint"),
         ("keep", _keep, "make the best checkpoint of a cancelled or failed run its model"),
     ):
         parser = commands.add_parser(name, parents=[shared], help=text)
         parser.add_argument("run", type=number)
         if name in ("resume", "keep"):
-            parser.add_argument("--wait", action="store_true", help="stay until it has ended")
+            parser.add_argument("--wait", action="store_true", help="wait until it has finished")
         parser.set_defaults(command=command)
     export = commands.add_parser("export", parents=[shared], help="a run's model as one .zip")
     export.add_argument("run", type=number)
@@ -59,7 +59,7 @@ def add_tuning(groups: "Parsers[Parser]", shared: Parser) -> None:
     merge = commands.add_parser("merge", parents=[shared], help="an adapter and its base as one model")
     merge.add_argument("adapter")
     merge.add_argument("--name", default="", help="of the merged model")
-    merge.add_argument("--wait", action="store_true", help="stay until it has ended")
+    merge.add_argument("--wait", action="store_true", help="wait until it has finished")
     merge.set_defaults(command=_merge)
 
 

@@ -258,7 +258,7 @@ def _like_message(value: Any) -> bool:
 def _message(value: Any, number: int) -> Message:
     where = f"message {number}" if number else "the message"
     if not isinstance(value, Mapping):
-        raise Unreadable(f"{where} is no object with a role and a content")
+        raise Unreadable(f"{where} is not an object with a role and a content")
     role = next((value[key] for key in ROLE_KEYS if isinstance(value.get(key), str)), None)
     if role is None:
         raise Unreadable(f"{where} has no role; it needs role and content, or from and value")
@@ -283,7 +283,7 @@ def _content(content: Any, where: str) -> str:
     if isinstance(content, Mapping):
         content = [content]
     if not isinstance(content, list):
-        raise Unreadable(f"{where} has a content that is no text")
+        raise Unreadable(f"{where} has a content that is not text")
     texts = []
     for part in content:
         kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
@@ -339,7 +339,7 @@ def _history(value: Any) -> Messages:
     turns: list[Message] = []
     for number, turn in enumerate(value, 1):
         if not isinstance(turn, list) or len(turn) != 2 or not all(isinstance(text, str) for text in turn):
-            raise Unreadable(f"turn {number} of the history is no pair of question and answer")
+            raise Unreadable(f"turn {number} of the history is not a pair of question and answer")
         turns += [Message("user", turn[0]), Message("assistant", turn[1])]
     return tuple(turns)
 

@@ -26,7 +26,7 @@ class HubDataset:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.repo) or ".." in self.repo:
-            raise LabError(f"{self.repo[:100]!r} is no Hub id; write owner/name, such as knkarthick/dialogsum.")
+            raise LabError(f"{self.repo[:100]!r} is not a Hub id; write owner/name, such as knkarthick/dialogsum.")
 
 
 def configurations(dataset: HubDataset) -> list[str]:
@@ -98,7 +98,7 @@ def _sentence(dataset: HubDataset, problem: Exception) -> str:
     if kind in ("DatasetNotFoundError", "RepositoryNotFoundError", "RevisionNotFoundError", "HfHubHTTPError"):
         return f"{where} was not found on the Hub; look at its spelling, or set HF_TOKEN if it is private."
     if "scripts are no longer supported" in text.lower() or "trust_remote_code" in text:
-        return f"{where} needs code of its own to be read, which is never run; choose a copy in Parquet."
+        return f"{where} needs its own code to be read, which is never run; choose a copy in Parquet."
     if "config name is missing" in text.lower() or "BuilderConfig" in text:
         return f"{where}: {text[:300].rstrip('.')}."
     if "unknown split" in text.lower() or "bad split" in text.lower():

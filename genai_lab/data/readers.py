@@ -237,7 +237,7 @@ def _json(stream: IO[str], options: FileOptions) -> Iterator[Item]:
         document = parse_json(text, lambda: nulls.add(0))
     except LabError as problem:
         if not str(problem).startswith("extra data"):
-            raise LabError(f"The file is no valid JSON: {problem}.") from None
+            raise LabError(f"The file is not valid JSON: {problem}.") from None
         yield from _json_lines(io.StringIO(text), options)
         return
     del text
@@ -269,7 +269,7 @@ class _Nulls:
 def _object(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
         kinds = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-        raise _BadCell(f"it is no object with named columns but {kinds.get(type(row), 'a number')}")
+        raise _BadCell(f"it is not an object with named columns but {kinds.get(type(row), 'a number')}")
     if not row:
         raise _BadCell("it has no columns")
     if len(row) > MOST_COLUMNS:
@@ -365,7 +365,7 @@ def plain(value: Any) -> Any:
         try:
             return value.decode()
         except UnicodeDecodeError:
-            raise LabError("it holds bytes that are no UTF-8 text") from None
+            raise LabError("it holds bytes that are not UTF-8 text") from None
     return str(value)
 
 

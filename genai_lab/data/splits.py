@@ -59,7 +59,7 @@ def marks_of(table: Any, plan: SplitPlan, rows: int) -> Any:
         if None in named:
             wrong = named.index(None)
             where = f"Row {int((codes == wrong).argmax()) + 1:,}, column {plan.column!r}"
-            raise LabError(f"{where}: {list(groups)[wrong][:60]!r} is no split; use train, validation or test.")
+            raise LabError(f"{where}: {list(groups)[wrong][:60]!r} is not a split; use train, validation or test.")
         return np.array(named, dtype=np.int8)[codes]
     ordered = {value: rank for rank, value in enumerate(sorted(groups))}
     return _shares(len(groups), plan)[np.array([ordered[value] for value in groups])][codes]

@@ -26,7 +26,7 @@ class BadRows(LabError):
     def __init__(self, rows: "tuple[BadRow, ...]", count: int) -> None:
         self.rows, self.count = rows, count
         others = f" and {count - 1:,} more" if count > 1 else ""
-        super().__init__(f"{rows[0]}{others}; drop such rows, or mend the file.")
+        super().__init__(f"{rows[0]}{others}; drop such rows, or fix the file.")
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def why_empty(reason: str, tokens: int = 0, reasoning: int = 0) -> str:
     """In a sentence, why a completion that ended for `reason` after so many tokens has no text."""
     if reasoning:
         counted = f"{reasoning:,} token{'s' if reasoning != 1 else ''}"
-        return f"All {counted} went into reasoning, which is no part of the answer; allow more new tokens."
+        return f"All {counted} went into reasoning, which is not part of the answer; allow more new tokens."
     if reason == "stop string":
         return "The completion is empty: the model began with a stop string, before which the text ends."
     if reason == "cancelled":

@@ -134,7 +134,7 @@ def verdict(a: str, b: str, figure: Figure, comparison: Comparison, p: float | N
             f"95 % interval {low:.1f} to {high:.1f}, n = {comparison.n:,}, p = {p:.2g}."
         )
     sentence = (
-        f"No difference between {b} and {a} can be told: {gain:+.1f} {named}, "
+        f"No significant difference between {b} and {a}: {gain:+.1f} {named}, "
         f"95 % interval {low:.1f} to {high:.1f}, n = {comparison.n:,}, p = {p:.2g}"
     )
     if comparison.rows_needed is None:
@@ -142,7 +142,7 @@ def verdict(a: str, b: str, figure: Figure, comparison: Comparison, p: float | N
     if comparison.rows_needed <= comparison.n:
         return f"{sentence}."
     rows = f"{_rounded(comparison.rows_needed):,} rows"
-    return f"{sentence}; about {rows} would be needed to tell a difference of this size."
+    return f"{sentence}; about {rows} would be needed to detect a difference of this size."
 
 
 def _mean_ends(values: Array, bounds: Bounds, seed: int, resamples: int) -> tuple[float, float]:

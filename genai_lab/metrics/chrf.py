@@ -23,7 +23,7 @@ class Settings:
 class Chrf:
     name = "chrf"
     title = "chrF"
-    about = "F-score of character n-grams up to 6; kinder than BLEU to rich word forms and short texts."
+    about = "F-score of character n-grams up to 6; fairer than BLEU to rich morphology and short texts."
     citation = "Popović, 2015: chrF, character n-gram F-score for automatic MT evaluation"
     needs = "references"
     predictions_per_row: PredictionsPerRow = "one"

@@ -20,7 +20,7 @@ class Settings:
 class Diversity:
     name = "diversity"
     title = "Diversity"
-    about = "Different n-grams as a share of all, within a completion; and the share of n-grams said before."
+    about = "Different n-grams as a share of all, within a completion; and the share of repeated n-grams."
     citation = "Li et al., 2016: A diversity-promoting objective function; Welleck et al., 2020 (rep)"
     needs = "text"
     predictions_per_row: PredictionsPerRow = "one"

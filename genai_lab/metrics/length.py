@@ -43,7 +43,7 @@ class Settings:
 class LengthRatio:
     name = "length_ratio"
     title = "Length ratio"
-    about = "Words of all completions over words of all references (the closest in length); 1 is as long as wanted."
+    about = "Words of all completions over words of all references (the closest in length); 1 means the same length."
     citation = "Papineni et al., 2002, section 2.2.2"
     needs = "references"
     predictions_per_row: PredictionsPerRow = "one"

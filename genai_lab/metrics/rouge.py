@@ -46,7 +46,7 @@ class Settings:
 class Rouge:
     name = "rouge"
     title = "ROUGE"
-    about = "Overlap of words, word pairs and common subsequence with the reference; the best of several references."
+    about = "Overlap of words, word pairs and common subsequence with the reference; the best reference counts."
     citation = "Lin, 2004: ROUGE, a package for automatic evaluation of summaries"
     needs = "references"
     predictions_per_row: PredictionsPerRow = "one"

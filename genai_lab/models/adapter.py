@@ -104,7 +104,7 @@ class Adapter(FolderBackend):
         if card.path is None:
             raise ModelError(f"{card.name} has no folder; add the adapter again.")
         if not isinstance(base, LocalGenerator):
-            raise ModelError(f"{card.name} stands on {card.source.base}, which is no model of this machine.")
+            raise ModelError(f"{card.name} is an adapter for {card.source.base}, which is not a model of this machine.")
         folder = folder_within(str(card.path), options.roots)
         config, tensors = _check(folder)
         _check_fit(folder, config, tensors, base.card)

@@ -34,7 +34,7 @@ class BertScorer(Scorer):
         except ImportError as problem:
             raise ModelError(f"{MISSING.rstrip('.')} ({problem}).") from None
         if card.path is None or card.family not in ("encoder", "classifier"):
-            raise ModelError(f"{card.name} is no encoder, so BERTScore cannot use it; choose one, such as MiniLM.")
+            raise ModelError(f"{card.name} is not an encoder, so BERTScore cannot use it; choose one, such as MiniLM.")
         super().__init__(card)
         layers = int(AutoConfig.from_pretrained(card.path, local_files_only=True).num_hidden_layers)
         if layer > layers:

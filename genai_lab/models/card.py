@@ -110,5 +110,5 @@ class Card:
         """Raises ModelError where another engine computes the model, which `what` cannot do without torch."""
         if self.engine != "torch":
             raise ModelError(
-                f"{self.name} runs in {self.engine}, and {what} needs torch; make its torch copy on the Models page."
+                f"{self.name} runs in {self.engine}, and {what} needs torch; create its torch copy on the Models page."
             )

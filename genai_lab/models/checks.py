@@ -227,7 +227,7 @@ def _shards(folder: Path, index: str) -> tuple[Path, ...]:
         raise ModelError(f"{folder / index} has no usable weight_map; download or save it again.")
     shards = sorted(set(table.values()))
     if strange := [name for name in shards if os.path.basename(name) != name or not name.endswith(".safetensors")]:
-        raise ModelError(f"{folder / index} names {strange[0]!r}, which is no safetensors file of this folder.")
+        raise ModelError(f"{folder / index} names {strange[0]!r}, which is not a safetensors file of this folder.")
     if missing := [name for name in shards if not (folder / name).is_file()]:
         raise ModelError(
             f"{folder} is only half there: {missing[0]} is missing ({len(missing)} of {len(shards)} files); finish the "
@@ -251,7 +251,7 @@ def bearer(variable: str | None) -> dict[str, str]:
         return {}
     if not KEY_NAME.fullmatch(variable):
         raise ModelError(
-            f"{variable[:60]!r} is no name of a key variable; it must end in KEY or TOKEN, as HF_TOKEN does."
+            f"{variable[:60]!r} cannot name a key variable; it must end in KEY or TOKEN, as HF_TOKEN does."
         )
     key = os.environ.get(variable, "").strip()
     if not key:

@@ -72,7 +72,7 @@ def fetch(order: DownloadPlan, options: Options, report: Callable[[int, str], No
 
 
 def fetch_file(order: DownloadPlan, options: Options, report: Callable[[int, str], None]) -> Path:
-    """Fetches the one file of the plan, which is no whole model, and returns where it lies. Raises ModelError."""
+    """Fetches the one file of the plan, which is not a complete model, and returns where it lies. Raises ModelError."""
     if not order.target.is_dir():
         _Fetching(order, options, report).files().rename(order.target)
     return order.target / order.files[0].name

@@ -26,7 +26,7 @@ class Embedder(Scorer):
         from transformers import AutoModel, AutoTokenizer
 
         if card.path is None or card.family != "encoder":
-            raise ModelError(f"{card.name} is no encoder, so it gives no vectors; choose one, such as MiniLM.")
+            raise ModelError(f"{card.name} is not an encoder, so it gives no vectors; choose one, such as MiniLM.")
         options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
         super().__init__(card)
         self.pooling = read_pooling(card.path)

@@ -204,7 +204,7 @@ def check_supported(request: Request) -> None:
                 name, value, f"{getattr(usual, name):g} (off) for an endpoint, whose protocol does not have it"
             )
     if request.prompt.prefix:
-        raise ModelError("An endpoint cannot go on from given tokens; choose a local model to continue or branch.")
+        raise ModelError("An endpoint cannot continue from given tokens; choose a local model to continue or branch.")
     if request.prompt.mode == "chat" and not request.prompt.messages:
         raise ModelError("A chat needs at least one message; type something first.")
 

@@ -143,7 +143,7 @@ class EventReader:
 
 
 def json_value(body: bytes) -> Any:
-    """The value, with None for numbers that are none or beyond any; UNREADABLE where it is no JSON."""
+    """The value, with None for numbers that are none or beyond any; UNREADABLE where it is not valid JSON."""
     try:
         value = json.loads(body, parse_constant=lambda _: None, parse_int=_whole)
     except (ValueError, RecursionError):
@@ -227,7 +227,7 @@ def _text(value: Any) -> tuple[str, str]:
             inner = next((value[key] for key in ("thinking", "reasoning", "text", "content") if value.get(key)), "")
             return "", "".join(_text(inner))
         return _text(value.get("text", value.get("value", "")))
-    raise ValueError("an event's text is no text")
+    raise ValueError("an event's text is not text")
 
 
 def tokens_of(logprobs: Any, text: str, trace: int) -> list[Token]:

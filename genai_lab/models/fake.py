@@ -102,7 +102,7 @@ def script_of(location: str) -> FakeScript:
     try:
         return read_settings(FakeScript, json.loads(text), "the script of a fake model")
     except ValueError as problem:
-        raise ModelError(f"The script of a fake model is no JSON ({problem}).") from None
+        raise ModelError(f"The script of a fake model is not valid JSON ({problem}).") from None
 
 
 def fake_card(location: str = "fake") -> Card:

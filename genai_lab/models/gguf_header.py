@@ -113,7 +113,7 @@ def read_header(path: Path) -> GgufHeader:
         with path.open("rb") as stream:
             size = path.stat().st_size
             if size < 24 or stream.read(4) != MAGIC:
-                raise ModelError(f"{path} is no GGUF file; give one that ends in {SUFFIX}.")
+                raise ModelError(f"{path} is not a GGUF file; give one that ends in {SUFFIX}.")
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _Reader(path, data, size).header()
     except OSError as problem:

@@ -96,7 +96,7 @@ def config_of(header: GgufHeader) -> dict[str, Any]:
     }
     tensors = {tensor.name: tensor for tensor in header.tensors}
     if "token_embd.weight" not in tensors:
-        raise ModelError(f"{header.path} has no token embeddings (token_embd.weight); it is no whole model.")
+        raise ModelError(f"{header.path} has no token embeddings (token_embd.weight); it is not a complete model.")
     if header.architecture == "gpt2":
         settings.pop("head_dim", None)
     if header.architecture == "llama":
@@ -141,7 +141,7 @@ def _write_weights(header: GgufHeader, model: Any, path: Path, progress: Progres
     tied = set(model.all_tied_weights_keys) if model.config.tie_word_embeddings else set()
     places = _places(header, model)
     if lacking := sorted(set(state) - set(places.values()) - tied):
-        raise ModelError(f"{header.path} lacks the weights of {lacking[0]}; it is no whole model.")
+        raise ModelError(f"{header.path} is missing the weights of {lacking[0]}; it is not a complete model.")
     dtype, end, entries = dtype_of(header), 0, {}
     for tensor in header.tensors:
         target = places[tensor.name]

@@ -130,7 +130,7 @@ def snapshot(options: Options, repo: str, revision: str) -> Path:
 
 def check_id(repo: str) -> str:
     if not ID.fullmatch(repo) or ".." in repo or "--" in repo:
-        raise ModelError(f"{repo[:200]!r} is no Hub id; write it as owner/name.")
+        raise ModelError(f"{repo[:200]!r} is not a Hub id; write it as owner/name.")
     return repo
 
 
@@ -170,7 +170,7 @@ def _description(client: httpx.Client, repo: str, revision: str | None, key_env:
     """What the Hub says of a repository at a revision, with its commit and its files."""
     check_id(repo)
     if revision and (not REVISION.fullmatch(revision) or ".." in revision):
-        raise ModelError(f"{revision[:120]!r} is no revision; give a branch, a tag or a commit.")
+        raise ModelError(f"{revision[:120]!r} is not a revision; give a branch, a tag or a commit.")
     address = f"{endpoint()}/api/models/{repo}/revision/{(revision or 'main').replace('/', '%2F')}"
     description = _get(client, f"{address}?blobs=true", repo, revision, key_env)
     sha = description.get("sha")
@@ -266,7 +266,7 @@ def _file(entry: dict[str, Any], repo: str) -> HubFile:
     lfs: dict[str, Any] = entry["lfs"] if isinstance(entry.get("lfs"), dict) else {}
     size = lfs.get("size", entry.get("size"))
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ModelError(f"{endpoint()} does not tell the sizes of the files of {repo}; check HF_ENDPOINT.")
+        raise ModelError(f"{endpoint()} does not report the sizes of the files of {repo}; check HF_ENDPOINT.")
     sha256, blob = lfs.get("sha256"), entry.get("blobId")
     return HubFile(
         entry["rfilename"],

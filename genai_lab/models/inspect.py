@@ -126,7 +126,7 @@ def quick_check(folder: Path) -> None:
 
 
 def classify(config: dict[str, Any], where: str) -> tuple[Family, str]:
-    """Family and class name of the model that `config` describes; raises ModelError where it is no text model."""
+    """Family and class name of the model that `config` describes; raises ModelError where it is not text model."""
     listed = config.get("architectures")
     names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
     kind = config.get("model_type")
@@ -135,7 +135,7 @@ def classify(config: dict[str, Any], where: str) -> tuple[Family, str]:
     architecture = names[0] if names else by_type.get(str(kind), "")
     if own_code and architecture not in families:
         raise ModelError(
-            f"{where} wants to run code of its own (trust_remote_code), which the lab never does; choose a model that "
+            f"{where} wants to run its own code (trust_remote_code), which the lab never does; choose a model that "
             "transformers knows."
         )
     if architecture not in families or any(config.get(sense) for sense in SENSES):
@@ -186,7 +186,7 @@ def check_tokenizer(folder: Path) -> dict[str, Any]:
     settings = read_json(folder / "tokenizer_config.json") if "tokenizer_config.json" in names else {}
     if settings.get("auto_map") and "tokenizer.json" not in names:
         raise ModelError(
-            f"{folder} has a tokenizer that wants to run code of its own (trust_remote_code), which the lab never does."
+            f"{folder} has a tokenizer that wants to run its own code (trust_remote_code), which the lab never does."
         )
     return settings
 

@@ -93,7 +93,7 @@ def _modules(folder: Path) -> list[dict[str, Any]]:
     content = path.read_bytes()[:LONGEST_LIST]
     modules = parse_object(b'{"modules": ' + content + b"}", str(path))["modules"]
     if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
-        raise ModelError(f"{path} is no list of parts; download or save it again.")
+        raise ModelError(f"{path} is not a list of parts; download or save it again.")
     return modules
 
 

@@ -89,7 +89,7 @@ class RewardModel(Scorer):
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         if card.role != "reward" or card.path is None:
-            raise ModelError(f"{card.name} is no reward model; choose one, or train one on preferences.")
+            raise ModelError(f"{card.name} is not a reward model; choose one, or train one on preferences.")
         options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
         super().__init__(card)
         self.tokenizer = AutoTokenizer.from_pretrained(card.path, **options)

@@ -38,7 +38,7 @@ class Scorer:
 
     def scores(self, texts: Sequence[str], label: str = "") -> list[float | None]:
         """P(label) of each text, 0 to 1; without a label the one whose name says that something is wrong."""
-        raise ModelError(f"{self.card.name} is no classifier; choose one, such as starter-toxicity.")
+        raise ModelError(f"{self.card.name} is not a classifier; choose one, such as starter-toxicity.")
 
     def log_probabilities(self, texts: Sequence[str], inputs: Sequence[str] = ()) -> list[LogProbability]:
         """Of each text alone, or given its input where the model reads one."""
@@ -46,7 +46,7 @@ class Scorer:
 
     def rewards(self, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
         """The reward of each completion of its prompt, in order, without unit."""
-        raise ModelError(f"{self.card.name} is no reward model; choose one, or train one on preferences.")
+        raise ModelError(f"{self.card.name} is not a reward model; choose one, or train one on preferences.")
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """A vector of each text in order, (n, d)."""

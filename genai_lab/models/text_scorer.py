@@ -34,7 +34,7 @@ class TextScorer(Scorer):
         )
 
         if card.path is None:
-            raise ModelError(f"{card.name} is no model in a folder, so it cannot judge texts; choose a local one.")
+            raise ModelError(f"{card.name} is not a local model, so it cannot judge texts; choose a local one.")
         kinds: dict[str, Any] = {
             "classifier": AutoModelForSequenceClassification,
             "decoder-only": AutoModelForCausalLM,

@@ -290,8 +290,8 @@ def _refuse_missing(card: Card, missing: list[str]) -> None:
     if missing:
         suffix = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(
-            f"{card.name} cannot be loaded: its weights lack {missing[0]}{suffix}, so the files are not this whole "
-            "model; download or save it again."
+            f"{card.name} cannot be loaded: its weights do not include {missing[0]}{suffix}, so the files are not "
+            "the complete model; download or save it again."
         )
 
 

@@ -130,7 +130,7 @@ def _peft(base: Any, folder: Path) -> Any:
             get_peft_model_state_dict(model, save_embedding_layers=embeddings).keys() for embeddings in (False, True)
         )
         if strange := sorted((needed - tensors.keys()) | (tensors.keys() - allowed)):
-            where = "which its settings do not name" if strange[0] in tensors else "which its file lacks"
+            where = "which its settings do not name" if strange[0] in tensors else "which its file does not have"
             raise ModelError(f"{folder} does not fit its base: it changes {strange[0]}, {where}.")
         set_peft_model_state_dict(model, tensors)
     return model.eval()

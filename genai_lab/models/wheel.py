@@ -74,7 +74,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _copy(zipped, info, path, info.file_size)
     except zipfile.BadZipFile:
-        raise ModelError(f"{archive.name} is no whole zip; get it again.") from None
+        raise ModelError(f"{archive.name} is not a complete zip file; get it again.") from None
 
 
 def digest(path: Path) -> str:

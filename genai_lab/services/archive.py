@@ -41,13 +41,13 @@ def unpack(path: Path, folder: Path) -> dict[str, Any]:
     """Writes the files of a backup into the empty folder `place` and gives its manifest.
 
     Nothing is written before all names, kinds and sizes are known to be right. Raises LabError, and TarError,
-    ValueError or KeyError for what is no whole backup.
+    ValueError or KeyError for what is not a complete backup.
     """
     with path.open("rb") as stream, _opened(path, stream) as tar:
         members = {member.name: member for member in _checked(path, tar)}
         for name in (MANIFEST, DATABASE):
             if name not in members:
-                raise LabError(f"{path} is no whole backup of a lab (it lacks {name}).")
+                raise LabError(f"{path} is not a complete backup of a lab (it lacks {name}).")
         manifest = members.pop(MANIFEST)
         content = _manifest(tar, manifest)
         _compare(path, content, {name: member.size for name, member in members.items()})
@@ -73,7 +73,7 @@ def _checked(path: Path, tar: tarfile.TarFile) -> list[tarfile.TarInfo]:
     for member in tar:
         name = member.name
         if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
-            raise LabError(f"{path} holds {name[:200]!r}, which is no regular file; nothing was restored.")
+            raise LabError(f"{path} holds {name[:200]!r}, which is not a regular file; nothing was restored.")
         parts = name.split("/")
         ours = name in (MANIFEST, DATABASE) or (_NAMES.fullmatch(name) and not {".", ".."} & set(parts))
         if not ours or name in members:
@@ -99,12 +99,12 @@ def _compare(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) -> Non
     """Backups of earlier versions tell how many files there were when they began, and no sizes."""
     if "contents" not in manifest:
         if len(sizes) - 1 > manifest["files"]:
-            raise LabError(f"{path} holds more files than its manifest tells; nothing was restored.")
+            raise LabError(f"{path} holds more files than its manifest lists; nothing was restored.")
         return
     wrong = [name for name in {**manifest["contents"], **sizes} if manifest["contents"].get(name) != sizes.get(name)]
     if wrong:
         raise LabError(
-            f"{path} is no whole backup of a lab ({wrong[0][:200]!r} is not as its manifest tells); "
+            f"{path} is not a complete backup of a lab ({wrong[0][:200]!r} does not match its manifest); "
             "nothing was restored."
         )
 

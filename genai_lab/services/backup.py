@@ -61,7 +61,7 @@ def backup(lab: LabContext, path: Path, on_progress: OnProgress = lambda done, t
     `on_progress` is called with bytes written, bytes in all and the file that is being read.
     """
     if path.exists():
-        raise LabError(f"{path} is there already; choose another name for the backup.")
+        raise LabError(f"{path} already exists; choose another name for the backup.")
     contents: dict[str, int] = {}
     try:
         # A killed process leaves its draft and this folder; the next backup beside them removes both.
@@ -118,7 +118,9 @@ def restore(config: Config, path: Path) -> Backup:
         if is_new:
             shutil.rmtree(config.home, ignore_errors=True)
         if isinstance(problem, BROKEN):
-            raise LabError(f"{path} is no whole backup of a lab: it was cut off, or is another file.") from problem
+            raise LabError(
+                f"{path} is not a complete backup of a lab: it was cut off, or is another file."
+            ) from problem
         if isinstance(problem, OSError):
             reason = problem.strerror or problem
             raise LabError(f"{path} cannot be restored to {config.home} ({reason}).") from problem

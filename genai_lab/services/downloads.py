@@ -75,7 +75,7 @@ def of_job(view: jobs.JobView) -> Download:
     order = download.DownloadPlan.from_dict(view.settings)
     received = int(view.done) if view.live or view.status == "finished" else download.present(order)
     error = view.error or (
-        "The download was cancelled; start it again to go on." if view.status == "cancelled" else None
+        "The download was cancelled; start it again to continue." if view.status == "cancelled" else None
     )
     return Download(
         view.id, order.name, order.source.location, order.source.revision or "", received, order.bytes, view.status,

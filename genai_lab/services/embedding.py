@@ -48,12 +48,12 @@ def show(lab: LabContext, model: str = "") -> ModelView:
     models.check_ready(view)
     if view.card.family not in ("encoder", "classifier") or view.card.role == "reward":
         embedders = ", ".join(names(lab)) or "there is none yet"
-        raise LabError(f"{view.card.name} is no encoder, so it gives no vectors; choose one: {embedders}.")
+        raise LabError(f"{view.card.name} is not an encoder, so it gives no vectors; choose one: {embedders}.")
     return view
 
 
 def embed(lab: LabContext, texts: Sequence[str], model: str = "") -> Embedded:
-    """A vector of each text; raises LabError for a model that is no encoder or not ready, or too many texts."""
+    """A vector of each text; raises LabError for a model that is not an encoder or not ready, or too many texts."""
     return Embedder(lab, model).embedded(texts)
 
 

@@ -182,7 +182,7 @@ def keys_of(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     for part in parts:
         if not part.isdecimal() or int(part) < 1:
-            raise LabError(f"{part[:40]!r} is no row number; write numbers from 1 with commas between them.")
+            raise LabError(f"{part[:40]!r} is not a row number; write numbers from 1 with commas between them.")
     return tuple(int(part) - 1 for part in parts)
 
 

@@ -37,11 +37,11 @@ def names(lab: LabContext) -> list[str]:
 def score(lab: LabContext, model: str, prompts: Sequence[PromptLike], completions: Sequence[str]) -> list[float]:
     """The reward of each completion of its prompt, in order, without unit.
 
-    Raises LabError for a model that is no reward model or not ready, or where the two are not equally many.
+    Raises LabError for a model that is not a reward model or not ready, or where the two are not equally many.
     """
     view = models.show(lab, model)
     if view.card.role != "reward":
-        raise LabError(f"{model} is no reward model; choose one, or train one on preferences.")
+        raise LabError(f"{model} is not a reward model; choose one, or train one on preferences.")
     models.check_ready(view)
     return CachedScorer(lab, view.card).rewards(prompts, completions)
 

@@ -78,7 +78,7 @@ def as_curl(lab: LabContext, run_id: int, base_url: str) -> str:
     """Two curl calls: start the run, then read its events. Raises LabError for what `generate` does not take."""
     view = run(lab, run_id)
     if view.prompt.prefix or len(view.prompt.messages) > 1:
-        raise LabError("curl sends one prompt, and this run goes on from more; copy the genai_lab code instead.")
+        raise LabError("curl sends one prompt, and this run continues from more; copy the genai_lab code instead.")
     body = json.dumps({"data": api_arguments(view)}, ensure_ascii=True).replace("'", "\\u0027")
     address = f"{base_url.rstrip('/')}/gradio_api/call/{API_NAME}"
     return (

@@ -20,7 +20,7 @@ def export_best(inputs: TrainingInputs, out: Path, folder: Path) -> int:
     """Writes the artefact of the best checkpoint in `out` to `folder`, whole or not at all; returns its step."""
     best = best_checkpoint(out)
     if best is None:
-        raise LabError("The run has no checkpoint yet, so there is nothing to keep; let it go on.")
+        raise LabError("The run has no checkpoint yet, so there is nothing to keep; let it continue.")
     module = load_checkpoint(inputs, best)
     _enable_cache(module)
     inputs.objective.finish(module, inputs)

@@ -37,13 +37,13 @@ else:
 
 
 class Diverged(LabError):
-    """The loss or a weight is no number any more."""
+    """The loss or a weight is no longer a number."""
 
     def __init__(self, what: str, step: int, rate: float, checkpoint: int | None) -> None:
         where = f"; the checkpoint of step {checkpoint} is kept" if checkpoint else ""
         likely = "a learning rate that is too high" if rate > 1e-4 else "numbers too large for the precision"
         super().__init__(
-            f"The {what} is no number any more at step {step} (learning rate {rate:.2g}){where}. The likely cause is "
+            f"The {what} is no longer a number at step {step} (learning rate {rate:.2g}){where}. The likely cause is "
             f"{likely}: lower it, clip the gradient, or train in float32."
         )
 

@@ -210,7 +210,7 @@ def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str,
         return {**batch, "labels": torch.zeros(rows, dtype=torch.long)}
     if family in ("decoder-only", "masked"):
         return {**batch, "labels": tokens(length)}
-    raise ValueError(f"{family!r} is no family that is trained")
+    raise ValueError(f"{family!r} is not a family that is trained")
 
 
 def _with_states(trained: list[Any], ledger: "_Ledger") -> tuple[Any, list[int]]:

@@ -36,7 +36,7 @@ class Training:
         8, "Rows per step on each process.", 1, 4096, label="Batch size per device",
         renamed_from=("batch", "batch_size", "per_device_train_batch_size"),
     )  # fmt: skip
-    learning_rate: float | None = setting(None, "Empty: what suits the method and the size of the base.", 1e-8, 10.0)
+    learning_rate: float | None = setting(None, "Empty: chosen by the method and the size of the base.", 1e-8, 10.0)
     max_length: int = setting(
         256, "Longer prompts and texts are cut.", 8, 131_072, unit="tokens", renamed_from=("length",)
     )
@@ -46,7 +46,7 @@ class Training:
     )  # fmt: skip
     seed: int = setting(0, "For rows, order, masks and new weights.", 0, 2**31 - 1)
     gradient_accumulation_steps: int = setting(
-        1, "Batches added up before the weights change.", 1, 4096, more=True, renamed_from=("accumulation",)
+        1, "Batches accumulated before the weights are updated.", 1, 4096, more=True, renamed_from=("accumulation",)
     )
     lr_scheduler_type: str = setting(
         "cosine", "How the learning rate falls.", choices=("cosine", "linear", "constant"), more=True,
@@ -74,7 +74,7 @@ class Training:
         label="Steps between evaluations", renamed_from=("evaluate_every",),
     )  # fmt: skip
     early_stopping_patience: int = setting(
-        0, "Stop after so many evaluations without a better one; 0 is off.", 0, 1000, more=True,
+        0, "Stop after this many evaluations without improvement; 0 is off.", 0, 1000, more=True,
         renamed_from=("patience",),
     )  # fmt: skip
     validation_rows: int = setting(200, "Rows that the validation loss is measured on.", 1, 100_000, more=True)
@@ -168,12 +168,12 @@ class TrainingPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainingPlan":
-        """Raises BadSetting or LabError for whatever is no plan, naming the field. Old names are read too."""
+        """Raises BadSetting or LabError for whatever is not a plan, naming the field. Old names are read too."""
         if not isinstance(values, Mapping):
             raise LabError("The plan must be a mapping of fields such as model, data and method.")
         for name in ("model", "data"):
             if name not in values:
-                raise LabError(f"The plan lacks the field {name!r}.")
+                raise LabError(f"The plan is missing the field {name!r}.")
         for name in ("method_settings", "objective_settings", "models", "training"):
             if not isinstance(values.get(name) or {}, Mapping):
                 raise BadSetting(name, values[name], "a mapping of settings")

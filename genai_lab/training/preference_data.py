@@ -31,8 +31,8 @@ class PreferenceSettings:
     votes: str = setting("keep", "Several votes on one pair: each counts, or their majority.", choices=VOTES)
     use_weights: bool = setting(True, "Pairs count by the column weight, where there is one.")
     share: float = setting(1.0, "Share of the training prompts that is used.", 0.001, 1.0, step=0.05)
-    left_out: str = setting("", "An annotator whose votes are not learned.")
-    flipped: str = setting("", "An annotator whose votes are learned the other way round.")
+    left_out: str = setting("", "An annotator whose votes are left out.")
+    flipped: str = setting("", "An annotator whose votes are flipped.")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def by_majority(votes: Iterable[Vote], settings: PreferenceSettings) -> list[Vot
 
 
 def read_votes(source: RowSource, rows: Iterable[Example]) -> list[Vote]:
-    """Raises LabError for a weight or margin that is no number and for turns that cannot be read, naming the row."""
+    """Raises LabError for a weight or margin that is not a number and for turns that cannot be read, naming the row."""
     names = set(source.column_names)
     has_prompts = bool(prompt_columns(source))
     votes = []

@@ -181,14 +181,16 @@ def _sentences(held_out: Sequence[Vote], accuracy: Interval, hits: Array, simple
     sentences = []
     value, low, high = accuracy.value or 0.0, accuracy.low or 0.0, accuracy.high or 0.0
     if low <= 0.5 <= high:
-        sentences.append(f"The accuracy is not told from chance: its interval, {low:.2f} to {high:.2f}, contains 0.5.")
+        sentences.append(
+            f"The accuracy cannot be distinguished from chance: its interval, {low:.2f} to {high:.2f}, contains 0.5."
+        )
     for name, baseline in simple.items():
         comparison = compare_accuracies(held_out, hits, baseline)
         if baseline.mean() > hits.mean():
             sure = (
-                "and the difference is told"
+                "and the difference is significant"
                 if comparison["low"] > 0
-                else "though the difference is not told from chance"
+                else "though the difference is not significant"
             )
             sentences.append(
                 f"A simple baseline, {name}, is better: {baseline.mean():.2f} against {value:.2f}, {sure}."

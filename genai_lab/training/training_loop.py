@@ -82,7 +82,7 @@ def prepare_run(inputs: TrainingInputs, folder: Path, out: Path, reporter: Repor
 def train(inputs: TrainingInputs, folder: Path, out: Path, reporter: Reporter) -> dict[str, Any]:
     """Trains from the last good checkpoint in `out`, or from the beginning; returns the outcome.
 
-    Raises Diverged where the loss is no number any more; the checkpoints until then stay.
+    Raises Diverged where the loss is no longer a number; the checkpoints until then stay.
     """
     # Denormal numbers cost a CPU ten times as much and change nothing.
     torch.set_flush_denormal(True)

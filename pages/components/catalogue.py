@@ -47,7 +47,7 @@ _DETAIL = """
 <span class="state {{value.status}}">{{value.status}}</span></h2>
 {{#if value.about}}<p>{{value.about}}</p>{{/if}}{{#if value.detail}}<p class="problem">{{value.detail}}</p>{{/if}}
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl></div>
-{{else}}<div class="empty-state"><b>No model chosen</b><p>Choose one in the table to see what it is
+{{else}}<div class="empty-state"><b>No model selected</b><p>Select one in the table to see its details
 and to load it.</p></div>
 {{/if}}
 """

@@ -221,7 +221,7 @@ def split_again(lab: LabContext, values: Values) -> Updates:
     view, plan = rows.version(lab, values["dataset"]), read_split_plan(section(values, "again"))
     if view.rows > service.SMALL:
         service.start(lab, service.split_order(view, plan))
-        notice(f"{view.dataset} is being split again; you may leave this page.")
+        notice(f"{view.dataset} is being split again; you can leave this page.")
         return {}
     new = service.split_again(lab, view.name, plan)
     sizes = ", ".join(f"{split} {count:,}" for split, count in new.splits.items())

@@ -99,9 +99,9 @@ def short(markup: str) -> str:
 
 
 def listing(views: Sequence[VersionView], total: int, search: str) -> dict[str, Any]:
-    title, sentence = "Nothing found", "No dataset's name has all of these words; try fewer."
+    title, sentence = "Nothing found", "No dataset name contains all of these words; try fewer."
     if not search:
-        title, sentence = ("No datasets yet", "Import one: a starter task takes one press and works at once.")
+        title, sentence = ("No datasets yet", "Import one: a starter task takes one click.")
     return {
         "title": title,
         "next": sentence,
@@ -176,7 +176,7 @@ def grid(
         cells = "".join(f"<td>{_cell(row[name]) if name in row else _absent()}</td>" for name in names)
         number = (
             f'<button type="button" data-row="{row["_row"]}" aria-expanded="false" '
-            f'aria-label="All of row {row["_row"]}">{row["_row"]:,}</button>'
+            f'aria-label="Show all of row {row["_row"]}">{row["_row"]:,}</button>'
         )
         lines.append(f"<tr><td>{number}</td>{cells}</tr>")
     return (

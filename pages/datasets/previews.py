@@ -134,7 +134,7 @@ def _note(lab: LabContext, source: dict[str, Any], preview: service.ImportPrevie
     sentences = [f"The first {len(preview.rows)} rows."]
     versions = service.versions_of_file(lab, Path(source["file"])) if "file" in source else ()
     if versions:
-        sentences.insert(0, f"This very file was imported before as {', '.join(versions)}.")
+        sentences.insert(0, f"This file has already been imported as {', '.join(versions)}.")
     if preview.bad:
         sentences.append(f"{len(preview.bad)} of the first rows cannot be read; Import lists them all.")
     return " ".join([*sentences, *preview.notes])

@@ -37,7 +37,7 @@ def _overlap(profile: Mapping[str, Any]) -> str:
         + _pairs(duplicates["shown"])
     ]
     for pair in profile["overlap"]:
-        singular = f"of {pair['second']} asks what a row of {pair['first']} asks"
+        singular = f"of {pair['second']} has the same input as a row of {pair['first']} asks"
         plural = f"of {pair['second']} ask what a row of {pair['first']} asks"
         sentences.append(_sentence(pair["rows"], singular, plural, pair["of"]) + _pairs(pair["shown"]))
     if not profile["overlap"]:

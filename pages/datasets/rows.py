@@ -40,9 +40,7 @@ def build_rows(form: Form) -> None:
 
 def build_profile(form: Form) -> None:
     with gr.Row(elem_classes=["actions"]):
-        model = gr.Dropdown(
-            [], label="Lengths in tokens of", interactive=True, scale=0, min_width=220, elem_id="ds-model"
-        )
+        model = gr.Dropdown([], label="Count tokens with", interactive=True, scale=0, min_width=220, elem_id="ds-model")
         run = gr.Button("Profile", variant="primary", size="sm", scale=0, elem_id="ds-profile-run")
     section("Contents")
     form.add({"profile.model": model, "profile.run": run, "profile.markup": pieces.markup("ds-profile")})
@@ -126,7 +124,7 @@ def run_profile(lab: LabContext, values: Values) -> Updates:
     view, model = version(lab, values["dataset"]), values["profile.model"] or ""
     if view.rows > service.SMALL:
         service.start_profile(lab, view.id, model)
-        notice(f"{view.name} is being profiled; you may leave this page.")
+        notice(f"{view.name} is being profiled; you can leave this page.")
         return {}
     return {"profile.markup": profiles.markup(service.profile(lab, view.id, model), model)}
 

@@ -26,7 +26,7 @@ def draw_split_fields(prefix: str) -> dict[str, Any]:
             [], label="Split column", visible=False, interactive=True, min_width=140, elem_id=f"{prefix}-split-column"
         )
         fields["only"] = gr.Dropdown(
-            list(SPLITS), value="test", label="Which", visible=False, interactive=True, min_width=110
+            list(SPLITS), value="test", label="Which split", visible=False, interactive=True, min_width=110
         )
         fields["seed"] = gr.Number(0, label="Seed", precision=0, min_width=80, elem_id=f"{prefix}-seed")
     return fields

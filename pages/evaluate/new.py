@@ -49,7 +49,7 @@ def build(lab: LabContext, page: Form) -> None:
             _suite(form)
         with gr.Tab("Models on a dataset", id="models"):
             _models(form)
-        with gr.Tab("Systems of the prompt lab", id="systems"):
+        with gr.Tab("Prompt lab systems", id="systems"):
             _systems(form)
         with gr.Tab("Uploaded predictions", id="uploaded"):
             _upload(form)
@@ -93,7 +93,7 @@ def _metrics(elem_id: str) -> gr.Dropdown:
         value=DEFAULT_METRICS,
         multiselect=True,
         label="Metrics",
-        info="Each gets its figures with 95 % intervals.",
+        info="Every figure comes with a 95 % interval.",
         elem_id=elem_id,
     )
 
@@ -103,7 +103,7 @@ def _model_choice(elem_id: str) -> gr.Dropdown:
 
 
 def _seed(elem_id: str) -> gr.Number:
-    info = "For the choice of rows, the bootstrap and the tests."
+    info = "Used to sample rows, and for the bootstrap and the tests."
     return gr.Number(0, precision=0, label="Seed", info=info, elem_id=elem_id)
 
 
@@ -123,7 +123,7 @@ def _models(form: Form) -> None:
             "models": _model_choice("ev-models"),
             "dataset": gr.Dropdown([], label="Dataset", elem_id="ev-dataset", interactive=True),
             "template": gr.Dropdown(
-                [], label="Template", info="Templates that suit the dataset first.", elem_id="ev-template",
+                [], label="Template", info="Those that fit the dataset come first.", elem_id="ev-template",
                 interactive=True,
             ),
         }  # fmt: skip
@@ -139,7 +139,7 @@ def _models(form: Form) -> None:
             0, precision=0, label="Shots", info="Solved examples from train.", elem_id="ev-shots"
         )
         fields["max_new_tokens"] = gr.Number(
-            64, precision=0, label="Max new tokens", info="Of each completion.", elem_id="ev-tokens"
+            64, precision=0, label="Max new tokens", info="Per completion.", elem_id="ev-tokens"
         )
         fields["num_return_sequences"] = gr.Number(
             1,
@@ -147,7 +147,7 @@ def _models(form: Form) -> None:
             minimum=1,
             maximum=MOST_PER_ROW,
             label="Completions per row",
-            info="Several for pass@k, best of k, votes.",
+            info="More than 1 for pass@k, best of k and majority votes.",
             elem_id="ev-completions",
         )
         fields["temperature"] = gr.Number(
@@ -211,7 +211,7 @@ def _harness(lab: LabContext, form: Form) -> None:
             "models": _model_choice("ev-guest-models"),
             "tasks": gr.Textbox(
                 label="Tasks",
-                info="Of lm-evaluation-harness, separated by commas.",
+                info="Task names of lm-evaluation-harness, separated by commas.",
                 placeholder="arc_easy",
                 elem_id="ev-tasks",
             ),
@@ -220,7 +220,7 @@ def _harness(lab: LabContext, form: Form) -> None:
     fields["run"] = _run_button("Run tasks", "ev-guest-run")
     with gr.Accordion("Details", open=False), gr.Row():
         fields["shots"] = gr.Textbox(
-            label="Shots", info="Empty: the task's own number.", max_lines=1, elem_id="ev-guest-shots"
+            label="Shots", info="Empty: the task's default.", max_lines=1, elem_id="ev-guest-shots"
         )
         fields["seed"] = _seed("ev-guest-seed")
     form.add(in_section(fields, "harness"))
@@ -356,7 +356,7 @@ def run_harness(lab: LabContext, values: Values) -> None:
         limit=_whole(fields["limit"]) or None,
         seed=_whole(fields["seed"]),
     )
-    notice(f"Job {job} is queued; its evaluations appear in the list when it has ended.")
+    notice(f"Job {job} is queued; its evaluations appear in the list when it finishes.")
 
 
 def _whole(number: float | None) -> int:

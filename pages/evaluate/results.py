@@ -22,7 +22,7 @@ from pages.components.settings_inputs import Updates, Values
 
 EMPTY = empty_state_markup(
     "No evaluation is open",
-    "Start one under New: a suite to try it at once, or systems of your own. Its figures appear here.",
+    "Start one on the New tab: a suite for a first try, or systems of your own. Its figures appear here.",
 )
 VIEWS = (
     ("Intervals", "intervals"),
@@ -256,7 +256,7 @@ def _distribution(view: EvaluationView, key: Key) -> Any:
     for number, system in enumerate(view.systems):
         values = view.score(key, system.id).per_example
         if values is None:
-            raise LabError(f"{_title(key)} is a figure of the whole set; choose one that is measured row by row.")
+            raise LabError(f"{_title(key)} is computed over the whole set; choose a figure that has a value per row.")
         data.append(
             {
                 "type": "histogram",
@@ -290,7 +290,7 @@ def _against_length(lab: LabContext, view: EvaluationView, key: Key) -> Any:
             }
         )
     layout = plots.layout(320)
-    layout["xaxis"] = layout["xaxis"] | {"title": {"text": "words of the input"}}
+    layout["xaxis"] = layout["xaxis"] | {"title": {"text": "input length (words)"}}
     layout["yaxis"] = layout["yaxis"] | {"title": {"text": _title(key)}}
     return plots.figure(data, layout)
 

@@ -81,10 +81,16 @@ def _main_fields(form: Form) -> None:
     with gr.Row():
         form.add(
             reveal=gr.Checkbox(
-                True, label="Reveal names", info="After the vote, which model wrote which.", elem_id="fb-demo-reveal"
+                True,
+                label="Reveal names",
+                info="After the vote, visitors see which model wrote which answer.",
+                elem_id="fb-demo-reveal",
             ),
             board=gr.Checkbox(
-                True, label="Show results so far", info="After the vote, a small board.", elem_id="fb-demo-board"
+                True,
+                label="Show results so far",
+                info="After the vote, visitors see a small leaderboard.",
+                elem_id="fb-demo-board",
             ),
         )
 
@@ -92,7 +98,9 @@ def _main_fields(form: Form) -> None:
 def _details(form: Form) -> None:
     with gr.Row():
         form.add(
-            preset=gr.Dropdown([], label="Preset", info="Settings of the playground.", elem_id="fb-demo-preset"),
+            preset=gr.Dropdown(
+                [], label="Preset", info="Sampling settings saved in the playground.", elem_id="fb-demo-preset"
+            ),
             temperature=gr.Number(
                 None, label="Temperature", info="Empty: the preset's; 0 is greedy.", elem_id="fb-demo-temperature"
             ),
@@ -106,9 +114,11 @@ def _details(form: Form) -> None:
         )
     with gr.Row():
         form.add(
-            subtitle=gr.Textbox(label="Subtitle", info="Under the title.", max_lines=1, elem_id="fb-demo-subtitle"),
+            subtitle=gr.Textbox(
+                label="Subtitle", info="Shown under the title.", max_lines=1, elem_id="fb-demo-subtitle"
+            ),
             contact=gr.Textbox(
-                label="Contact", info="At the foot of the page.", max_lines=1, elem_id="fb-demo-contact"
+                label="Contact", info="Shown at the foot of the page.", max_lines=1, elem_id="fb-demo-contact"
             ),
         )
     with gr.Row():
@@ -163,7 +173,7 @@ def create_demo(lab: LabContext, values: Values) -> Updates:
 def renew_link(lab: LabContext, event: gr.EventData) -> Updates:
     view = demos.show(lab, int(event.id))
     demos.link(lab, view.id, renew=True)
-    notice(f"{view.plan.title} has a new link; the old one no longer opens it.")
+    notice(f"{view.plan.title} has a new link; the old one no longer works.")
     return {"table": _list(lab)}
 
 

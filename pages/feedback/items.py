@@ -72,7 +72,7 @@ def build(lab: LabContext, form: Form, selection: Selection) -> None:
     named = gr.Checkbox(
         False,
         label="Show systems and votes",
-        info="Hidden, so that whoever decides is as blind as the annotators.",
+        info="Hidden by default, so that you decide as blind as the annotators.",
         elem_id="fb-named",
     )
     with gr.Tabs(elem_id="fb-item-tabs"):
@@ -178,7 +178,7 @@ def _dispute(dispute: figures.Dispute, named: bool) -> dict[str, Any]:
 def decide(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     item = int(event.item)
     figures.adjudicate(lab, item, reading.order_groups(lab, item, str(event.order)))
-    notice("The item is decided; exports use this instead of its votes.")
+    notice("The item is decided; exports use the decision instead of its votes.")
     return redraw(lab, values)
 
 

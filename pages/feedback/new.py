@@ -134,8 +134,8 @@ def start_fresh(lab: LabContext, values: Values) -> Updates:
     notice("Its completions are being generated; invite annotators meanwhile.")
     if len(set(fields["models"])) * len(settings) == 1:
         show_warning(
-            f"All candidates come from {fields['models'][0]}: good for a reward model, but there is no leaderboard of "
-            "one system."
+            f"All candidates come from {fields['models'][0]}: good for a reward model, but one system makes "
+            "no leaderboard."
         )
     return {"started": campaign}
 

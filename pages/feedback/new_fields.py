@@ -90,7 +90,7 @@ def _fresh(form: Form) -> None:
                 [],
                 multiselect=True,
                 label="Models",
-                info="Two are compared; one alone teaches a reward model.",
+                info="Two or more are compared; one is enough for a reward model.",
                 max_choices=6,
                 elem_id="fb-models",
             ),
@@ -139,20 +139,28 @@ def _file(form: Form) -> None:
         fields: dict[str, Any] = {
             "file": file,
             "prompt": columns("Prompt", "Several columns are joined.", "fb-prompt-column"),
-            "completions": columns("Completions", "One column per candidate, or one list.", "fb-completion-columns"),
-            "systems": columns("Systems", "Who wrote each; without them, no leaderboard.", "fb-system-columns"),
-            "votes": columns("Votes", "Annotators' columns: 0 tie, 1, 2, or groups as JSON.", "fb-vote-columns"),
+            "completions": columns(
+                "Completions", "One column per candidate, or one column of lists.", "fb-completion-columns"
+            ),
+            "systems": columns("Systems", "Who wrote each completion; needed for a leaderboard.", "fb-system-columns"),
+            "votes": columns(
+                "Votes",
+                "One column per annotator: 0 = tie, 1 or 2 = the better one, or groups as JSON.",
+                "fb-vote-columns",
+            ),
         }
     fields["run"] = _run_button("Import", "fb-import")
     with gr.Accordion("Details of the file", open=False, elem_id="fb-file-more"), gr.Row():
         fields["separator"] = gr.Textbox(
             "_",
             label="Separator",
-            info="Where one column joins the names of the systems.",
+            info="Separates the systems' names where one column holds them all.",
             max_lines=1,
             elem_id="fb-separator",
         )
-        fields["gold"] = gr.Dropdown([], label="Gold", info="The known best, as a check.", elem_id="fb-gold-column")
+        fields["gold"] = gr.Dropdown(
+            [], label="Gold", info="The known best completion, as a check.", elem_id="fb-gold-column"
+        )
     form.add(in_section(fields, "file"))
 
 
@@ -160,7 +168,7 @@ def _details(form: Form) -> None:
     with gr.Row():
         plan: dict[str, Any] = {
             "name": gr.Textbox(
-                label="Name", info="Empty: named after its content.", max_lines=1, elem_id="fb-new-name"
+                label="Name", info="Empty: named after its contents.", max_lines=1, elem_id="fb-new-name"
             ),
             "overlap": gr.Number(
                 2,
@@ -175,10 +183,12 @@ def _details(form: Form) -> None:
                 5,
                 step=1,
                 label="Repeated items (%)",
-                info="For self-consistency, sides swapped.",
+                info="Shown again with sides swapped, to measure self-consistency.",
                 elem_id="fb-repeats",
             ),
-            "seed": gr.Number(0, precision=0, label="Seed", info="For order and sides.", elem_id="fb-seed"),
+            "seed": gr.Number(
+                0, precision=0, label="Seed", info="Draws the order of items and sides.", elem_id="fb-seed"
+            ),
         }
     with gr.Row():
         fresh = {

@@ -27,7 +27,7 @@ COUNTS = """
 {{#if value.waiting}}<p class="quiet" role="status">Reading the answers of {{value.waiting}}…</p>
 {{else if value.pairs}}<p class="verdict"><b>{{value.campaign}}</b>:
 {{value.pairs}} pairs from {{value.votes}} rankings; a ranking of k gives all its
-pairs that are no tie, each with the weight 1 / (k choose 2).</p>{{else}}<div class="empty-state"><b>No pairs yet</b>
+pairs without ties, each with the weight 1 / (k choose 2).</p>{{else}}<div class="empty-state"><b>No pairs yet</b>
 <p>Pairs appear when an annotator has put one candidate before another.</p></div>{{/if}}
 """
 MODELS = """
@@ -93,7 +93,7 @@ def _export() -> dict[str, Any]:
             elem_id="fb-votes",
         )
         components["form"] = gr.Dropdown(
-            list(FORMS), value=FORMS[0], label="Form", info="As TRL reads it.", elem_id="fb-form"
+            list(FORMS), value=FORMS[0], label="Form", info="A data format of TRL.", elem_id="fb-form"
         )
     with gr.Row(elem_classes=["actions"]):
         button: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 120}
@@ -122,7 +122,7 @@ def _training() -> dict[str, Any]:
     )
     with gr.Row():
         components: dict[str, Any] = {
-            "base": gr.Dropdown([], label="Base", info="A decoder or an encoder.", elem_id="fb-base"),
+            "base": gr.Dropdown([], label="Base", info="A decoder-only model or an encoder.", elem_id="fb-base"),
             "method": gr.Dropdown(
                 [("full fine-tuning", "full"), ("LoRA", "lora")], value="full", label="Method", elem_id="fb-method"
             ),
@@ -145,7 +145,7 @@ def _training() -> dict[str, Any]:
         components["labels"] = gr.Radio(
             [("left out", "leave out"), ("flipped", "flip")],
             value="leave out",
-            label="Their labels are",
+            label="Their labels",
             elem_id="fb-how",
         )
         components["study_labels"] = gr.Button(

@@ -42,7 +42,7 @@ aria-label="End link of {{this.name}}">End link</button>{{else}}{{this.note}}{{#
 aria-label="New link for {{this.name}}">New link</button>{{/if}}{{/if}}
 </td></tr>{{/each}}</tbody></table></div>{{else}}{{#if value.id}}<div class="empty-state">
 <b>No annotators yet</b>
-<p>Write a name above and invite: each annotator gets a personal link that opens nothing but their cards.</p></div>
+<p>Write a name above and invite: each annotator gets a personal link that opens only their cards.</p></div>
 {{/if}}{{/if}}
 """
 LINKS = """
@@ -92,7 +92,7 @@ def build(lab: LabContext, form: Form, selection: Selection) -> None:
     with gr.Row(visible=False, elem_classes=["actions", "fb-invite"]) as invite_row:
         names = gr.Textbox(
             label="Invite annotators",
-            info="Names separated by commas; each gets a personal link.",
+            info="Names, separated by commas; each gets a personal link.",
             max_lines=1,
             elem_id="fb-name",
         )
@@ -125,7 +125,7 @@ def _settings(form: Form) -> gr.Button:
     with gr.Row():
         name = gr.Textbox(label="Name", max_lines=1, elem_id="fb-rename")
         overlap = gr.Number(
-            1, precision=0, label="Overlap", info="Annotators per item; it can grow.", elem_id="fb-overlap-now"
+            1, precision=0, label="Overlap", info="Annotators per item; can be raised later.", elem_id="fb-overlap-now"
         )
     guidelines = gr.Textbox(
         label="Guidelines", info="Annotators can read them at any time.", lines=4, elem_id="fb-guidelines-now"
@@ -234,7 +234,7 @@ def change_status(lab: LabContext, status: str, values: Values) -> Updates:
 def ask_to_discard(lab: LabContext, confirm: Confirm, campaign: int | None) -> Sequence[Any]:
     view = service.show(lab, selected_campaign({"campaign": campaign}))
     items = f"{view.items:,} item{'s' if view.items != 1 else ''}"
-    return confirm.ask(f"Discard {view.name} with its {items}? Its links will open nothing.")
+    return confirm.ask(f"Discard {view.name} with its {items}? Its links will stop working.")
 
 
 def discard(lab: LabContext, values: Values) -> Updates:
@@ -247,7 +247,7 @@ def discard(lab: LabContext, values: Values) -> Updates:
 def invite(lab: LabContext, values: Values) -> Updates:
     names = [name.strip() for name in (values["progress.names"] or "").split(",") if name.strip()]
     if not names:
-        raise LabError("No name is given; write the annotators' names with commas between them.")
+        raise LabError("No name is given; write the annotators' names, separated by commas.")
     for name in names:
         links.invite(lab, selected_campaign(values), name)
     return {"progress.names": "", **render(lab, service.show(lab, selected_campaign(values)))}
@@ -255,7 +255,7 @@ def invite(lab: LabContext, values: Values) -> Updates:
 
 def renew_link(lab: LabContext, values: Values, event: gr.EventData) -> Updates:
     link = links.renew(lab, int(event.id))
-    notice(f"{link.name} has a new link; the old one no longer opens anything.")
+    notice(f"{link.name} has a new link; the old one no longer works.")
     return render(lab, service.show(lab, selected_campaign(values)))
 
 

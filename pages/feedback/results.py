@@ -19,13 +19,13 @@ from pages.components.selection import Selection
 from pages.components.settings_inputs import Updates, Values
 
 HELP = {
-    "percent agreement": "Two annotators of an item say the same; chance alone makes some of it.",
+    "percent agreement": "How often two annotators of an item agree; some of it is chance.",
     "Cohen's kappa": "Agreement beyond chance, mean over pairs of annotators; 1 is perfect, 0 is chance.",
-    "Fleiss' kappa": "The same for any number of annotators, each item rated by as many.",
+    "Fleiss' kappa": "The same for any number of annotators, if every item has as many.",
     "Krippendorff's alpha, nominal": "The same where items have different numbers of votes; above 0.8 is good.",
     "Krippendorff's alpha, ordinal": "As before, but a tie lies between the two sides.",
-    "Self-consistency": "The same annotator says the same on an item shown again, sides swapped.",
-    "First side preferred": "Share of verdicts for the side shown first; 50 % is no bias.",
+    "Self-consistency": "How often an annotator gives the same answer when an item is shown again, sides swapped.",
+    "First side preferred": "Share of verdicts for the side shown first; 50 % means no bias.",
 }
 AGREEMENT = """
 {{#if value.waiting}}<p class="quiet" role="status">Reading the answers of {{value.waiting}}…</p>
@@ -40,8 +40,8 @@ AGREEMENT = """
 <th scope="col">Annotator</th><th scope="col">Agrees</th><th scope="col">95 % interval</th><th scope="col">n</th>
 <th scope="col"></th></tr></thead><tbody>{{#each value.annotators}}<tr><td>{{this.name}}</td><td>{{this.value}}</td>
 <td>{{this.interval}}</td><td>{{this.n}}</td><td class="worse">{{this.note}}</td></tr>{{/each}}</tbody></table></div>
-{{/if}}{{else}}<div class="empty-state"><b>No answers yet</b><p>Agreement appears with the first items that two
-annotators have ranked.</p></div>{{/if}}
+{{/if}}{{else}}<div class="empty-state"><b>No answers yet</b><p>Agreement appears once the first items have been
+ranked by two annotators.</p></div>{{/if}}
 """
 BOARD = """
 {{#if value.waiting}}<p class="quiet" role="status">Reading the answers of {{value.waiting}}…</p>
@@ -82,7 +82,7 @@ def build_leaderboard(lab: LabContext, form: Form, selection: Selection) -> None
     length_control = gr.Checkbox(
         False,
         label="Length control",
-        info="As if all completions were equally long.",
+        info="Scores as if all completions were equally long.",
         elem_id="fb-fair",
     )
     hidden: dict[str, Any] = {"show_label": False, "container": False, "visible": False}
@@ -128,8 +128,8 @@ def render_agreement(lab: LabContext, view: service.CampaignView | None) -> Upda
         _figure(name, figure.value, figure.low, figure.high, figure.n, figure.why)
         for name, figure in report.figures.items()
     ]
-    rows.append(_share("Self-consistency", report.consistency, "No item was repeated yet."))
-    rows.append(_share("First side preferred", report.position, "No answer was given on a card yet."))
+    rows.append(_share("Self-consistency", report.consistency, "No item has been repeated yet."))
+    rows.append(_share("First side preferred", report.position, "No answer has been given yet."))
     annotators = [
         {
             "name": name,
@@ -174,7 +174,7 @@ def render_board(lab: LabContext, view: service.CampaignView | None, length_cont
     if board.length:
         notes.append(_length_note(*board.length))
     sentence = (
-        f"Bradley-Terry scores with ties (Davidson) from {board.votes:,} rankings; 400 points are odds of ten to one; "
+        f"Bradley-Terry scores with ties (Davidson) from {board.votes:,} rankings; 400 points mean odds of ten to one; "
         "95 % intervals from 1,000 resamples of the items."
     )
     several = len(board.rows) > 2

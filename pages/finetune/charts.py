@@ -14,7 +14,7 @@ Points = Sequence[tuple[int, float]]
 POINTS = 400
 SPARE = 0.16  # of the height, between two rows of charts
 PANELS = (
-    ("Loss (nats a token or pair)", ("training loss", "validation loss")),
+    ("Loss (nats per token or pair)", ("training loss", "validation loss")),
     ("Learning rate", ("learning rate",)),
     ("Gradient norm", ("gradient norm",)),
     ("Tokens per second", ("tokens per second",)),
@@ -22,11 +22,11 @@ PANELS = (
     ("Task score on validation rows", ("validation exact match", "validation ROUGE-L F1", "validation accuracy")),
 )
 OF_SOME = (
-    ("Token accuracy, the end left out", ("validation token accuracy",)),
+    ("Token accuracy without the end token", ("validation token accuracy",)),
     ("Accuracy on training pairs", ("training accuracy",)),
-    ("Margin of the rewards", ("training reward margin", "validation reward margin")),
+    ("Reward margin", ("training reward margin", "validation reward margin")),
     (
-        "Rewards (chosen above rejected)",
+        "Rewards of chosen and rejected",
         (
             *("training chosen reward", "validation chosen reward"),
             *("training rejected reward", "validation rejected reward"),
@@ -115,7 +115,7 @@ def _base_line(view: TrainingView, points: Points, colour: str, axis: str) -> di
     }  # fmt: skip
 
 
-COSTS = (("Prompt tokens", "prompt_tokens", "%{x:,.0f} tokens"), ("Seconds a completion", "seconds", "%{x:.3g} s"))
+COSTS = (("Prompt tokens", "prompt_tokens", "%{x:,.0f} tokens"), ("Seconds per completion", "seconds", "%{x:.3g} s"))
 
 
 def scores(lines: Sequence[SystemResult], name: str, *, costs: bool = False) -> go.Figure:

@@ -31,7 +31,7 @@ def form_updates(lab: LabContext, values: Values | None) -> Updates:
     elif requested["model"] and model is None:
         show_warning(f"{_why_not(lab, requested['model'])}; the field Base model is left empty.")
     if requested["dataset"] and dataset is None:
-        show_warning(f"The dataset {requested['dataset']} is not in use here; the field Dataset is left empty.")
+        show_warning(f"The dataset {requested['dataset']} is not available here; the field Dataset is left empty.")
     choices, best = template_choices(lab, dataset)
     selected = best if fresh and OBJECTIVES.get(requested["objective"]).scores_completions else requested["templates"]
     return {

@@ -98,7 +98,8 @@ def _draw_choice(form: Form) -> None:
             model=gr.Dropdown([], label="Base model", interactive=True, elem_id="ft-model"),
             dataset=gr.Dropdown([], label="Dataset", interactive=True, elem_id="ft-dataset"),
             templates=gr.Dropdown(
-                [], label="Templates", info="Suited ones first, with the dataset's first row.", multiselect=True,
+                [], label="Templates",
+                info="Those that fit the dataset come first, filled with its first row.", multiselect=True,
                 allow_custom_value=True, interactive=True, elem_id="ft-templates",
             ),
         )  # fmt: skip
@@ -127,7 +128,7 @@ def _draw_names(form: Form) -> None:
     with gr.Row():
         form.add(
             name=gr.Textbox(
-                "", label="Model name", info="Empty: base and method.", max_lines=1, elem_id="ft-name"
+                "", label="Model name", info="Empty: named after base and method.", max_lines=1, elem_id="ft-name"
             ),
             title=gr.Textbox(
                 "", label="Run title", info="Empty: the model's name.", max_lines=1, elem_id="ft-title"
@@ -138,7 +139,7 @@ def _draw_names(form: Form) -> None:
                 interactive=True, elem_id="ft-gate",
             ),
             gpu=gr.Dropdown(
-                [ANY_GPU, *GPUS], value=ANY_GPU, label="GPU", info="Compared with the memory needed.",
+                [ANY_GPU, *GPUS], value=ANY_GPU, label="GPU", info="Its memory is compared with what the run needs.",
                 interactive=True, elem_id="ft-gpu",
             ),
         )  # fmt: skip
@@ -149,11 +150,11 @@ def _draw_mixture(form: Form) -> None:
         form.add(
             format=gr.Dropdown(
                 [("By model", BY_MODEL), ("Chat template", "chat"), ("Plain text", "plain")], value=BY_MODEL,
-                label="Prompt format", info="By model: its chat template, where it has one.", interactive=True,
+                label="Prompt format", info="By model: the chat template if the model has one.", interactive=True,
                 elem_id="ft-format",
             ),
             other_models=gr.Textbox(
-                "", label="Other models", info="Those that the objective reads; one per line, role: model.", lines=1,
+                "", label="Other models", info="Models that the objective needs, one per line: role: model.", lines=1,
                 max_lines=4, placeholder="reference: starter-causal", elem_id="ft-other-models",
             ),
         )  # fmt: skip
@@ -173,7 +174,7 @@ def _mixing_inputs() -> dict[str, Any]:
     splits = list(SPLITS)
     return {
         "weight": gr.Number(
-            1.0, label="First dataset's weight", info="Used when mixed by weight.", interactive=True,
+            1.0, label="First dataset's weight", info="Used when mixing by weight.", interactive=True,
             elem_id="ft-weight",
         ),
         "mixing": gr.Dropdown(
@@ -181,7 +182,7 @@ def _mixing_inputs() -> dict[str, Any]:
             value=MIXING[0], label="Mixing", interactive=True, elem_id="ft-mixing",
         ),
         "cap": gr.Number(
-            3000, label="Cap (rows)", info="No dataset counts for more rows; 0 is off.", precision=0, elem_id="ft-cap"
+            3000, label="Cap (rows)", info="At most this many per dataset; 0 is off.", precision=0, elem_id="ft-cap"
         ),
         "temperature": gr.Number(
             2.0, label="Temperature", info="1 = proportional to size; higher = more uniform.",

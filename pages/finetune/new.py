@@ -163,7 +163,7 @@ def use_example(lab: LabContext, name: str) -> Updates:
 
 def describe_choice(lab: LabContext, values: Values) -> Updates:
     """What is learned and what is trained, at once; `describe_share` counts how much of the model it is."""
-    last = "Counting what is trained…" if values["model"] else ""
+    last = "Counting trained parameters…" if values["model"] else ""
     return {"about": panels.about_markup(values["objective"], values["method"], last)}
 
 

@@ -17,7 +17,7 @@ ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.path
 
 
 def build(lab: LabContext) -> None:
-    page_head(TITLE, "Teach a model from a dataset: see what it will take, watch it learn, compare, try it out.")
+    page_head(TITLE, "Train a model on a dataset: estimate the cost, watch it learn, compare runs, try the result.")
     page = Form(run=gr.State(None), started=gr.State(None))
     page.add(address=gr.Textbox("", visible="hidden", show_label=False, container=False))
     with gr.Tabs(elem_id="ft-tabs") as tabs:

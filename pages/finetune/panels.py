@@ -18,7 +18,7 @@ TOKENS = """
 {{#each value.rows}}<div class="row"><pre>{{#each this.tokens}}<span class="tok {{this.[1]}}">{{this.[0]}}</span>
 {{~/each}}</pre>
 {{#if this.target.length}}<pre class="target">{{#each this.target}}<span class="tok {{this.[1]}}">{{this.[0]}}</span>
-{{~/each}}</pre>{{/if}}<p class="panel-note">Learned: <b>{{this.label}}</b></p></div>{{/each}}</div>{{/if}}
+{{~/each}}</pre>{{/if}}<p class="panel-note">Target: <b>{{this.label}}</b></p></div>{{/each}}</div>{{/if}}
 """
 MEMORY = """
 {{#if value.waiting}}<p class="panel-note" role="status">{{value.waiting}}</p>{{/if}}
@@ -61,11 +61,11 @@ def passes_text(resolved: training.ResolvedPlan) -> str:
 def batch_value(batch: FirstBatch) -> dict[str, Any]:
     kinds = {kind for row in batch.rows for _, kind in (*row.tokens, *row.target)}
     titles = {
-        "read": "read", "trained": "learned", "masked": "masked", "corrupted": "corrupted", "padded": "padding",
+        "read": "read", "trained": "trained on", "masked": "masked", "corrupted": "corrupted", "padded": "padding",
     }  # fmt: skip
     prepared = batch.prepared
     items = sum(map(len, prepared.train))
-    learned = f"{batch.trained_tokens:,} tokens learned. " if batch.trained_tokens else ""
+    learned = f"{batch.trained_tokens:,} tokens trained on. " if batch.trained_tokens else ""
     note = (
         f"{batch.form} {batch.batch} rows of {batch.width} tokens in the first batch, "
         f"{100 * batch.padding:.0f} % padding, "
@@ -104,9 +104,9 @@ def memory_value(estimate: estimates.MemoryEstimate, gpu_name: str = "") -> dict
     per_process = f"; each of {estimate.processes} processes takes this" if estimate.processes > 1 else ""
     room = f"{size_text(estimate.free)} of memory and {size_text(estimate.disk_free)} of disk are free"
     gpu = (
-        f"the smallest known that holds it is {smallest}."
+        f"the smallest known GPU that holds it is {smallest}."
         if smallest
-        else "more than any single one holds: use several processes and sharding."
+        else "more than any single GPU holds: use several processes and sharding."
     )
     if gpu_name in estimates.GPUS:
         size = estimates.GPUS[gpu_name]

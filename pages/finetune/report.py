@@ -17,8 +17,8 @@ TABLE = """
 <p class="panel-note">{{value.note}}</p>{{/if}}
 """
 WORST = """
-{{#if value.length}}<details class="list"><summary>Pairs that it gets most wrong</summary>
-<div class="grid-scroll" tabindex="0" role="region" aria-label="Pairs that it gets most wrong">
+{{#if value.length}}<details class="list"><summary>Pairs with the largest errors</summary>
+<div class="grid-scroll" tabindex="0" role="region" aria-label="Pairs with the largest errors">
 <table class="grid samples"><thead><tr>
 <th scope="col">Prompt</th><th scope="col">Chosen</th><th scope="col">Rejected</th></tr></thead><tbody>
 {{#each value}}<tr><td><p>{{this.prompt}}</p></td><td><p>{{this.chosen}}</p><small>{{this.first}}</small></td><td>
@@ -51,7 +51,7 @@ def updates(report: dict[str, Any], implicit: bool = False) -> Updates:
             rows += [_row(f"On pairs of {title} {name}", entry) for name, entry in report[key].items()]
     length = report["length"]
     notes = [
-        f"{report['n']:,} pairs of {report['prompts']:,} prompts held out; {report['training_pairs']:,} to learn from.",
+        f"{report['n']:,} pairs of {report['prompts']:,} prompts held out; {report['training_pairs']:,} to train on.",
         f"Expected calibration error {report['calibration']['ece']:.3f}.",
     ]
     if length["score"] is not None:

@@ -27,7 +27,7 @@ aria-label="Progress of run {{this.id}}" aria-valuemin="0" aria-valuemax="100" a
 {{#if this.best}}<small>{{this.best}}</small>{{/if}}</td>
 <td>{{this.speed}}</td><td>{{this.time}}</td></tr>{{/each}}
 </tbody></table></div>
-{{else}}<div class="empty-state" data-ready="yes"><b>No runs yet</b><p>Choose an example on the tab New and start it;
+{{else}}<div class="empty-state" data-ready="yes"><b>No runs yet</b><p>Choose an example on the New tab and start it;
 its curves appear here while it learns.</p></div>{{/if}}
 """
 TABLE_SCRIPT = """

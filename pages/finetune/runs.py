@@ -38,7 +38,7 @@ def build(lab: LabContext, page: Form) -> None:
     page.add(
         run_table=html_part({"rows": []}, run_panels.TABLE, "ft-runs", run_panels.TABLE_SCRIPT, sheet="finetune.css"),
         beside=gr.Dropdown(
-            [], label="Overlay with", info="Other runs in the same charts; settings that differ stand below.",
+            [], label="Overlay with", info="Other runs in the same charts; settings that differ are listed below.",
             multiselect=True, interactive=True, elem_id="ft-beside",
         ),
         detail=html_part({}, run_panels.DETAIL, "ft-detail", sheet="finetune.css"),
@@ -67,7 +67,7 @@ def _draw_results(page: Form) -> None:
     page.add(report.draw())
     page.add(differences=html_part({"rows": []}, run_panels.DIFFERENCES, "ft-differences", sheet="finetune.css"))
     with gr.Accordion("Sample completions", open=True, visible=False, elem_id="ft-samples-shelf") as shelf:
-        every = gr.Checkbox(False, label="All evaluations, not only the first and the last", elem_id="ft-all")
+        every = gr.Checkbox(False, label="All evaluations, not just the first and the last", elem_id="ft-all")
         page.add(all_samples=every, samples=html_part({}, samples.TABLE, "ft-samples", sheet="finetune.css"))
     page.add(samples_shelf=shelf)
 

@@ -33,7 +33,7 @@ def build(lab: LabContext, page: Form) -> None:
         "Bake-off": _draw_bake_off, "Shots against tuning": _draw_shots, "Sweep": _draw_sweep,
         "Forgetting and gate": _draw_forgetting,
     }  # fmt: skip
-    with gr.Accordion("New study, from the plan on the tab New", open=True, elem_id="st-new"), gr.Tabs():
+    with gr.Accordion("New study, from the plan on the New tab", open=True, elem_id="st-new"), gr.Tabs():
         for name, draw in kinds.items():
             with gr.Tab(name, id=name):
                 draw(page)
@@ -76,7 +76,7 @@ def _draw_bake_off(page: Form) -> None:
 def _draw_shots(page: Form) -> None:
     with gr.Row():
         shots = gr.Textbox(
-            "0, 1, 4", label="Shots of the base", info="Separated by commas.", max_lines=1, elem_id="st-shots"
+            "0, 1, 4", label="Shots for the base", info="Separated by commas.", max_lines=1, elem_id="st-shots"
         )
         _draw_methods(page, "study.tuned", "st-tuned")
     page.add({"study.shots": shots, "study.start_shots": _button("Start study", "st-start-shots")})
@@ -99,7 +99,7 @@ def _draw_forgetting(page: Form) -> None:
     with gr.Row():
         suite_menu = gr.Dropdown([], label="Suites", multiselect=True, interactive=True, elem_id="st-suites")
         saved = gr.Dropdown(
-            [], label="Saved evaluations", info="Repeated with the first tuned model in place of the base.",
+            [], label="Saved evaluations", info="Repeated with the first tuned model instead of the base.",
             multiselect=True, interactive=True, elem_id="st-saved",
         )  # fmt: skip
     page.add({"study.base": base, "study.after": after, "study.suites": suite_menu, "study.evaluations": saved})

@@ -37,9 +37,9 @@ def render(lab: LabContext, view: StudyView) -> tuple[str, Any]:
 def _lines(lines: Sequence[study_results.SystemResult], view: StudyView) -> str:
     """One row a system: what it took and what it scored."""
     if not lines:
-        return empty_state_markup("Nothing measured yet", "The runs are queued; scores come in when they have ended.")
+        return empty_state_markup("Nothing measured yet", "The runs are queued; scores appear as they finish.")
     what = ("System", "State", "Score, 95 % interval", "n", "Against the baseline", "Trained")
-    head = (*what, "Training", "Peak memory", "Artefact", "Prompt tokens", "A completion")
+    head = (*what, "Training", "Peak memory", "Artefact", "Prompt tokens", "Per completion")
     return _table(head, [_cells(line) for line in lines])
 
 

@@ -15,8 +15,8 @@ from pages.components.forms import Form, section
 from pages.components.head import escaped_html
 from pages.components.settings_inputs import Updates, Values
 
-CHECK_FIRST = "Check the size first; nothing is fetched before you press Download."
-UNCHECKED = "Check says what would be added, without adding it."
+CHECK_FIRST = "Check the size first; nothing is downloaded until you press Download."
+UNCHECKED = "Check shows what would be added, without adding it."
 
 
 def backends() -> list[Backend]:
@@ -41,9 +41,9 @@ def build(lab: LabContext, form: Form) -> None:
     anything = gr.Textbox(
         label="Path, Hub id or address",
         placeholder="/models/tiny, owner/name or http://127.0.0.1:8000/v1",
-        info="Finds out by itself what it is given, and fills the tab below.",
+        info="Its kind is detected, and the tab below is filled in.",
         elem_id="models-source",
-        submit_btn="Find out",
+        submit_btn="Detect",
         max_lines=1,
         max_length=1000,
     )
@@ -85,12 +85,12 @@ def _draw_tab(lab: LabContext, form: Form, backend: Backend) -> None:
     with gr.Group():
         inputs: dict[str, Any] = {f"{name}.{field.name}": _input(lab, name, field) for field in backend.fields}
         inputs[f"{name}.name"] = gr.Textbox(
-            label="Name here", placeholder="the last part of the source", elem_id=f"{name}-name", max_lines=1,
+            label="Name in the lab", placeholder="the last part of the source", elem_id=f"{name}-name", max_lines=1,
             max_length=1000,
         )  # fmt: skip
         if backend.served:
             inputs[f"{name}.new_host"] = gr.Checkbox(
-                False, label="The key may be sent to a host for the first time", elem_id=f"{name}-new-host"
+                False, label="Allow sending the key to a new host", elem_id=f"{name}-new-host"
             )
     with gr.Row():
         inputs[f"{name}.check"] = gr.Button("Check", scale=0, min_width=90, elem_id=f"{name}-check")
@@ -143,7 +143,7 @@ def find_source(lab: LabContext, values: Values) -> Updates:
     source = service.detect_source(lab, text)
     backend = BACKENDS.get(source.backend)
     if not backend.fields:
-        raise LabError(f"{text[:100]} is {backend.describe(source)} and needs no adding.")
+        raise LabError(f"{text[:100]} is {backend.describe(source)} and does not have to be added.")
     filled = {f"{backend.name}.{field.name}": getattr(source, field.name) or "" for field in backend.fields}
     return {"add_tabs": gr.update(selected=backend.name), **filled, **forget_check(backend.name)}
 
@@ -180,7 +180,7 @@ def add(lab: LabContext, backend: str, values: Values) -> Updates:
     name = (fields["name"] or "").strip() or source.default_name
     if kind.downloads:
         service.start_download(lab, name, source)
-        notice(f"{name} is being downloaded; you may leave this page.")
+        notice(f"{name} is being downloaded; you can leave this page.")
     else:
         name = service.add(lab, name, source, new_host=new_host).card.name
         notice(f"{name} is in the catalogue.")

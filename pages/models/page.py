@@ -33,7 +33,7 @@ LOADING_PAUSE = 0.25  # seconds between two updates while a model is being read
 
 
 def build(lab: LabContext) -> None:
-    page_head(TITLE, "Everything that can generate: what it needs, where it came from, and what is in memory now.")
+    page_head(TITLE, "All models of the lab: what they need, where they came from, and which are in memory now.")
     form = Form(model=gr.State(""), drawn_state=gr.State(""), budget=pieces.budget_bar("models-budget"))
     form.add(table=pieces.model_table("models-table"))
     show_archived = gr.Checkbox(
@@ -199,7 +199,7 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
     rows_together = state.rows_together if state else 0
     facts = {
         "Architecture": f"{card.architecture} ({card.family})",
-        "Modes": ", ".join(card.modes) or "none: it classifies",
+        "Modes": ", ".join(card.modes) or "none (a classifier)",
         "Parameters": f"{card.parameters:,}" if card.parameters else NOTHING,
         "Dtype": _dtype(card),
         "Disk": size_text(card.disk_bytes),
@@ -210,7 +210,7 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
         "Name at the endpoint": card.source.remote_name or "",
         "Key variable": card.source.key_env or "",
         "Content hash": card.content_hash or NOTHING,
-        "Batch": f"at most {rows_together} rows at once since it was loaded" if rows_together else "",
+        "Batch": f"at most {rows_together} rows at once since loading" if rows_together else "",
         "Made from": card.converted_from or "",
         "Created by run": str(view.made_by_run or ""),
         "Added": f"{view.created_at:%Y-%m-%d %H:%M} UTC" if view.created_at else "",

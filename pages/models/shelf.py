@@ -41,18 +41,18 @@ element.addEventListener('click', e => {
   else trigger('show', { name });
 });
 """
-STATES = {"absent": "not here", "coming": "coming", "here": "here", "stopped": "stopped"}
+STATES = {"absent": "not downloaded", "coming": "coming", "here": "here", "stopped": "stopped"}
 
 
 def build(form: Form) -> None:
     """Draws the cards and the field for a file, closed where it is not the first thing to look at."""
-    with gr.Accordion("Shelf: models worth having", open=True, elem_id="models-shelf-panel"):
+    with gr.Accordion("Shelf: recommended models", open=True, elem_id="models-shelf-panel"):
         form.add(shelf=html_part([], _CARDS, "models-shelf", _SCRIPT, sheet="catalogue.css"))
         with gr.Row(equal_height=True):
             form.add(
                 gguf_file=gr.Textbox(
                     label="Another GGUF file",
-                    info="A path, or owner/name/file.gguf of the Hub. Becomes a model that torch computes and tunes.",
+                    info="A path, or owner/name/file.gguf of the Hub; converted to a model that torch can tune.",
                     placeholder="owner/name/file.gguf",
                     elem_id="gguf-file",
                     max_lines=1,
@@ -69,7 +69,7 @@ def cards(lab: LabContext) -> list[dict[str, Any]]:
 
 def get(lab: LabContext, name: str) -> None:
     shelf.get(lab, name)
-    notice(f"{name} is coming; you may leave this page.")
+    notice(f"{name} is being downloaded; you can leave this page.")
 
 
 def cancel(lab: LabContext, name: str) -> None:
@@ -80,7 +80,7 @@ def model_of(lab: LabContext, name: str) -> str:
     """The model of the catalogue that a card of the shelf stands for."""
     models = shelf.item(lab, name).models
     if not models:
-        raise LabError(f"{name} is not here; get it first.")
+        raise LabError(f"{name} is not downloaded yet; get it first.")
     return models[0]
 
 
@@ -89,7 +89,7 @@ def import_file(lab: LabContext, values: Values) -> Updates:
     if file is None:
         raise LabError("A GGUF file ends in .gguf; give its path, or owner/name/file.gguf for one of the Hub.")
     started = service.convert(lab, file)
-    notice(f"{started.name} is being made from {size_text(started.bytes)}; the Jobs page shows how far it is.")
+    notice(f"{started.name} is being created from {size_text(started.bytes)}; the Jobs page shows its progress.")
     return {"gguf_file": ""}
 
 
@@ -106,7 +106,7 @@ def _card(item: shelf.ShelfItem) -> dict[str, Any]:
         "state_text": STATES[item.status],
         "size": size if item.status == "here" else f"{size}, {size_text(item.download_bytes)} to fetch",
         "memory": f"about {size_text(item.memory_bytes)}" + ("" if item.models else " for the weights"),
-        "licence": item.licence or ("read once it is here" if item.licence is None else "not stated"),
+        "licence": item.licence or ("known once downloaded" if item.licence is None else "not stated"),
         "speed": f"{item.tokens_per_second:.0f} tokens/s" if item.tokens_per_second else "not measured yet",
         "places": ", else ".join(item.places),
         "coming": item.status == "coming",

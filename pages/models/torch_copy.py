@@ -8,7 +8,7 @@ from genai_lab.context import LabContext
 from genai_lab.services import models as service
 from pages.components.errors import notice
 
-MAKE, SHOW = "Make torch copy", "Show torch copy"
+MAKE, SHOW = "Create torch copy", "Show torch copy"
 
 
 def button() -> gr.Button:
@@ -27,5 +27,5 @@ def make_or_show(lab: LabContext, name: str) -> str:
     if (copy := service.torch_copy(lab, name)) is not None:
         return copy
     started = service.convert_model(lab, name)
-    notice(f"{started.name} is being made, which torch computes and trains; the Jobs page shows how far it is.")
+    notice(f"{started.name} is being created, which torch can run and train; the Jobs page shows its progress.")
     return name

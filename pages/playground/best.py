@@ -29,7 +29,8 @@ EMPTY = empty_state_markup(
 
 def build(lab: LabContext, single: Form) -> None:
     gr.Markdown(
-        "Prompt (in chat the conversation), model and settings are those of the Single tab.", elem_classes=["quiet"]
+        "The prompt (in chat the conversation), the model and the settings come from the Single tab.",
+        elem_classes=["quiet"],
     )
     with gr.Row():
         reward_model = gr.Dropdown(

@@ -28,7 +28,7 @@ AXES = ("rows", "row_values", "columns", "column_values")
 
 def build(lab: LabContext, single: Form) -> None:
     gr.Markdown(
-        "Prompt (in chat the conversation), model and all other settings are those of the Single tab.",
+        "The prompt (in chat the conversation), the model and all other settings come from the Single tab.",
         elem_classes=["quiet"],
     )
     form = Form(**_axes())

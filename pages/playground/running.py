@@ -56,7 +56,7 @@ def branch(lab: LabContext, values: Values, event: gr.EventData) -> Iterator[Upd
 
 def _from_prefix(lab: LabContext, view: generation.RunView, ids: list[Any]) -> Iterator[Updates]:
     if any(token is None for token in ids):
-        raise LabError("An endpoint cannot go on from given tokens; choose a local model.")
+        raise LabError("An endpoint cannot continue from given tokens; choose a local model.")
     prompt = replace(view.prompt, prefix=tuple(ids))
     sampling = replace(view.sampling, num_return_sequences=1, num_beams=1)
     live = generation.start(lab, view.model, prompt, sampling, parent_run_id=view.id)
@@ -115,5 +115,5 @@ def run_of(state: dict[str, Any]) -> int:
 def _completed_run(lab: LabContext, state: dict[str, Any]) -> generation.RunView:
     view = generation.run(lab, run_of(state))
     if not view.completions:
-        raise LabError("This run has no completion to go on from; press Generate.")
+        raise LabError("This run has no completion to continue; press Generate.")
     return view

@@ -17,7 +17,7 @@ SETTINGS = setting_names(Sampling)
 NO_EFFECT_WHEN_GREEDY = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 OF_THE_TASK = ("seed", "num_return_sequences")  # properties of no model: they stay when another one is chosen
 NOT_OF_PRESETS = ("max_new_tokens", "seed", "stop", "num_return_sequences")
-YOURS = "Settings: your own."
+YOURS = "Settings: custom."
 Update = Any
 
 

@@ -133,7 +133,7 @@ def _microscope() -> dict[str, Any]:
         return {
             "chart": gr.Plot(label="Sampler microscope", visible=False),
             "chart_note": empty_state(
-                "Sampler microscope", "Generate, then click a token: what each filter did to its distribution."
+                "Sampler microscope", "Generate, then click a token to see what each filter did to its distribution."
             ),
         }
 

@@ -11,15 +11,15 @@ from pages.components.head import PLAIN
 from pages.components.loading import on_load
 
 WHAT_FOR = (
-    "A lab for experiments with language models: look into single answers, find out which prompt or model is better "
-    "and how sure that is, teach a model from your data or from rankings by people, and keep every run as it was."
+    "A lab for experiments with language models: inspect single answers, find out which prompt or model is better "
+    "and how certain that is, train a model on your data or on human rankings, and keep every run as it was."
 )
 # Title, sentence, link text, address.
 WAYS_IN = (
     (
         "See why it chose a word",
-        "Run a story with a small model that is here already, and point at any word: what else it could have been, and "
-        "what each setting did to the choice.",
+        "Generate a story with a small model that is already here, then point at any word to see what else it could "
+        "have been and what each setting did to the choice.",
         "Open the example",
         "/?example=Continue+a+story",
     ),

@@ -44,7 +44,7 @@ _PREDICTIONS = """
 {{#if value.lines.length}}<ul class="predictions" aria-label="Predictions">{{#each value.lines}}
 <li data-generation="{{this.id}}" data-completions="{{this.count}}"><div class="line"><b>Row {{this.row}}</b>
 {{#if this.score}}<span>{{this.score}}</span>{{/if}}<span>{{this.meta}}</span>
-{{#if this.cached}}<span>remembered</span>{{/if}}</div>
+{{#if this.cached}}<span>from cache</span>{{/if}}</div>
 <div class="texts"><div><h4>Input</h4><p>{{this.source}}</p></div>
 <div><h4>Reference</h4><p>{{this.references}}</p></div>
 {{#if this.one}}
@@ -184,7 +184,7 @@ def predictions_value(
     return {
         "lines": [_line(one, beside, key) for one in lines],
         "note": "" if lines else note,
-        "next": f"Another filter may show some of {label}." if label else "",
+        "next": f"Choose another filter to see predictions of {label}." if label else "",
     }
 
 

@@ -110,9 +110,9 @@ def library_value(
         groups.setdefault(view.task or "no task", []).append(row)
     empty = {"title": "No templates here", "next": "Press New, write an instruction and save it."}
     if searched:
-        empty = {"title": "Nothing found", "next": "No name or task holds all of these words; try fewer."}
+        empty = {"title": "Nothing found", "next": "No name or task contains all of these words; try fewer."}
     elif archived:
-        empty = {"title": "Nothing is archived", "next": "What you archive waits here until it is restored."}
+        empty = {"title": "Nothing is archived", "next": "Archived templates stay here until they are restored."}
     return {"groups": [{"task": task, "rows": rows} for task, rows in groups.items()], **empty}
 
 

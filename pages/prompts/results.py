@@ -72,12 +72,12 @@ def _draw_predictions(form: Form) -> tuple[gr.Button, gr.Button]:
             filter=gr.Radio(
                 list(reading.FILTERS), value="all", label="Predictions", interactive=True, elem_id="mx-filter"
             ),
-            beside=gr.Dropdown([], label="Beside", interactive=True, elem_id="mx-other", min_width=220),
+            beside=gr.Dropdown([], label="Compare with", interactive=True, elem_id="mx-other", min_width=220),
         )
     form.add(predictions=cells.predictions("mx-predictions"))
     with gr.Row(elem_classes=["actions"]):
-        earlier = gr.Button("Earlier", size="sm", scale=0, min_width=80, elem_id="mx-back")
-        later = gr.Button("Later", size="sm", scale=0, min_width=80, elem_id="mx-on")
+        earlier = gr.Button("Previous", size="sm", scale=0, min_width=80, elem_id="mx-back")
+        later = gr.Button("Next", size="sm", scale=0, min_width=80, elem_id="mx-on")
         position = escaped_html(
             "",
             html_template='<p class="panel-note" role="status">{{value}}</p>',

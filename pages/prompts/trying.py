@@ -22,8 +22,8 @@ NOTE = """
 {{#if value.run}}<a href="/?run={{value.run}}">Open the run</a>{{/if}}</p>{{/if}}
 """
 REFERENCE = """
-<div class="reference"><b>Reference</b>{{#if value}}<p>{{value}}</p>{{else}}<p class="quiet">The row that Try asks about
-has its reference here.</p>{{/if}}</div>
+<div class="reference"><b>Reference</b>{{#if value}}<p>{{value}}</p>{{else}}<p class="quiet">The reference of the row
+that Try asks about appears here.</p>{{/if}}</div>
 """
 # The playground takes up what its own draft holds; the page is left once the draft is written.
 GO = f"""async () => {{

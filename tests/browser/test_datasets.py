@@ -85,7 +85,7 @@ def test_a_file_is_looked_at_mapped_split_imported_and_taken_along(open_page: Op
 
     again = open_page("/datasets")
     upload(again, table)
-    expect(again.locator("#ds-preview")).to_contain_text(f"This very file was imported before as {name}")
+    expect(again.locator("#ds-preview")).to_contain_text(f"This file has already been imported as {name}")
     assert again.title() != "1"
 
 
@@ -132,7 +132,7 @@ def test_a_large_file_is_imported_by_a_job_that_outlives_the_tab(open_page: Open
     page = open_page("/datasets")
     upload(page, path)
     page.locator("#ds-import").click()
-    expect(page.get_by_text("you may leave this page")).to_be_visible()
+    expect(page.get_by_text("you can leave this page")).to_be_visible()
     page.close()
     second = open_page("/datasets")
     expect(second.locator("#ds-table")).to_contain_text(f"{path.stem}@1")

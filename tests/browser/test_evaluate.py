@@ -67,6 +67,6 @@ def test_what_is_missing_is_said_in_one_sentence(open_page: Opener) -> None:
     page.get_by_role("tab", name="Uploaded predictions").click()
     page.locator("#ev-file-run").click()
     expect(page.get_by_role("alert").first).to_contain_text("No file is chosen")
-    page.get_by_role("tab", name="Systems of the prompt lab").click()
+    page.get_by_role("tab", name="Prompt lab systems").click()
     page.locator("#ev-systems-run").click()
     expect(page.get_by_role("alert").last).to_contain_text("No system is chosen")

@@ -324,4 +324,4 @@ def test_settings_that_arrive_late_leave_what_was_changed_meanwhile(open_page: O
     page.evaluate("window.releaseAnswers()")
     expect(page.locator("#pg-top-k input[type=number]")).to_have_value("0")
     expect(page.locator("#pg-temperature input[type=number]")).to_have_value("1.37")
-    expect(page.locator("#pg-origin")).to_contain_text("Settings: your own.")
+    expect(page.locator("#pg-origin")).to_contain_text("Settings: custom.")

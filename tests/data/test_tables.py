@@ -56,7 +56,7 @@ def test_a_group_is_never_torn_apart(tmp_path: Path) -> None:
 def test_a_column_tells_the_split_or_the_row_that_does_not(tmp_path: Path) -> None:
     rows = [{"text": "a", "part": "Train"}, {"text": "b", "part": "dev"}, {"text": "c", "part": "test"}]
     assert split_of(write(rows, tmp_path, SplitPlan("column", column="part"))) == ["train", "validation", "test"]
-    with pytest.raises(LabError, match="Row 4, column 'part': 'x' is no split"):
+    with pytest.raises(LabError, match="Row 4, column 'part': 'x' is not a split"):
         write([*rows, {"text": "d", "part": "x"}], tmp_path, SplitPlan("column", column="part"))
     with pytest.raises(LabError, match="no column 'none'"):
         write(rows, tmp_path, SplitPlan("group", column="none"))

@@ -115,7 +115,7 @@ def test_five_rows_that_all_gain_give_a_p_of_one_in_sixteen(seed):
     a = draw.random(5) / 2
     result = compare(Sample(a), Sample(a + draw.random(5) / 3 + 0.01), bounds=SHARE)
     assert result.p_randomisation == 0.0625
-    assert verdict("A", "B", FIGURE, result).startswith("No difference")
+    assert verdict("A", "B", FIGURE, result).startswith("No significant difference")
 
 
 def test_ties_of_many_equal_gains_count_as_ties():
@@ -184,7 +184,7 @@ def test_verdict_tells_how_many_rows_are_needed():
     a = rng.random(200)
     result = compare(Sample(a), Sample(np.clip(a + rng.normal(0.01, 0.2, 200), 0, 1)), bounds=SHARE)
     sentence = verdict("A", "B", FIGURE, result)
-    assert sentence.startswith("No difference between B and A can be told")
+    assert sentence.startswith("No significant difference between B and A")
     assert "rows would be needed" in sentence
 
 
@@ -201,4 +201,4 @@ def test_corrected_p_decides():
     rng = np.random.default_rng(7)
     a = rng.random(300)
     result = compare(Sample(a), Sample(a + rng.normal(0.012, 0.08, 300)), bounds=SHARE)
-    assert verdict("A", "B", FIGURE, result, 0.2).startswith("No difference")
+    assert verdict("A", "B", FIGURE, result, 0.2).startswith("No significant difference")

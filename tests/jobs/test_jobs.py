@@ -307,7 +307,7 @@ def test_a_job_tells_its_attempts_and_why_they_ended(lab: LabContext) -> None:
         queries.mark_running(session.get_one(Job, job), "cpu")
         failed = {"attempt": 1, "reason": "out of memory", "records": True, "peak_memory": 3_400_000_000}
         queries.add_failed_attempt(session, job, failed)
-        queries.queue_again(session, job, "Memory ran out; attempt 2 goes on.")
+        queries.queue_again(session, job, "Memory ran out; attempt 2 continues.")
     assert jobs.show(lab, job).attempts == "attempt 2: memory ran out in attempt 1 (peak 3.4 GB)"
     with lab.database.session() as session:
         queries.mark_running(session.get_one(Job, job), "cpu")

@@ -65,7 +65,7 @@ def test_an_encoder_decoder_judges_a_text_given_its_input():
 
 def test_a_model_of_the_wrong_family_is_one_sentence(tmp_path):
     judge = TextScorer(card(random_model(tmp_path / "tiny")))
-    with pytest.raises(LabError, match="is no classifier"):
+    with pytest.raises(LabError, match="is not a classifier"):
         measure("toxicity", ["a"], [[]], model=judge)
 
 

@@ -48,7 +48,7 @@ def test_the_lab_finds_the_embedder_and_names_its_hash(fake_lab: LabContext) -> 
     assert result.signature.startswith(f"model:fake-embedder|hash:{scorer.hash[:12]}|")
     for name in ("semantic_similarity", "best_of_k"):
         scorers.check(fake_lab, name, METRICS.get(name).settings())
-    with pytest.raises(LabError, match="is no encoder"):
+    with pytest.raises(LabError, match="is not an encoder"):
         scorers.check(fake_lab, "semantic_similarity", settings_of("semantic_similarity", {"model": "fake"}))
     with pytest.raises(LabError, match="asks a model, and none is named"):
         scorers.check(fake_lab, "best_of_k", settings_of("best_of_k", {"metric": "reward"}))

@@ -127,7 +127,7 @@ def test_a_folder_says_what_it_is(bert: Path, tmp_path: Path) -> None:
         (MODULES, {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True}, "pools by cls, mean"),
         (MODULES, {"pooling_mode_weightedmean_tokens": True}, "pools by pooling_mode_weightedmean_tokens"),
         ([MODULES[0], {"path": "../..", "type": "x.Pooling"}], MEAN, "a place outside the folder"),
-        ({"a": 1}, MEAN, "no list of parts"),
+        ({"a": 1}, MEAN, "not a list of parts"),
     ],
 )
 def test_what_the_lab_does_not_compute_is_refused_when_it_is_added(
@@ -175,9 +175,12 @@ def test_embedders_share_the_budget_and_say_what_they_cannot(lab: LabContext) ->
     assert [view.card.name for view in models.catalogue(lab, role="embed")] == ["bert"]
     with pytest.raises(ModelError, match="bert embeds texts and cannot generate"):
         models.load(lab, "bert")
-    with lab.models.scoring(models.show(lab, "bert").card) as scorer, pytest.raises(ModelError, match="no classifier"):
+    with (
+        lab.models.scoring(models.show(lab, "bert").card) as scorer,
+        pytest.raises(ModelError, match="not a classifier"),
+    ):
         scorer.scores(["a"])
-    with pytest.raises(LabError, match="starter-causal is no encoder, so it gives no vectors; choose one: bert"):
+    with pytest.raises(LabError, match="starter-causal is not an encoder, so it gives no vectors; choose one: bert"):
         embedding.embed(lab, ["a"], "starter-causal")
     assert embedding.embed(lab, [], "bert").vectors.shape == (0, 32)
 

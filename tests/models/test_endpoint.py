@@ -188,7 +188,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "no events": (says(200, b"<html>hello</html>"), "did not stream events"),
     "no JSON": (events(b"data: {oops\n\n"), "not valid JSON"),
     "nothing but an event without text": (events({"hello": 1}), "in the middle"),
-    "text is a number": (events({"choices": [{"delta": {"content": 5}}]}), "text is no text"),
+    "text is a number": (events({"choices": [{"delta": {"content": 5}}]}), "text is not text"),
     "an error in the middle": (events(WORD, {"error": {"message": "out of memory"}}), "out of memory"),
     "end in the middle": (events(WORD), "in the middle"),
     "one endless line": (events(b"data: " + b"x" * (5 * 2**20)), "too long"),
@@ -257,7 +257,7 @@ def test_key_is_read_from_its_variable_and_stays_out_of_the_card(
         ("http://host/v1?x=1", "tiny", None, r"what follows \?"),
         (None, "unlisted", None, "no model called 'unlisted'. It lists: other, tiny"),
         (None, None, None, "name at the endpoint is empty"),
-        (None, "tiny", "HOME", "is no name of a key variable"),
+        (None, "tiny", "HOME", "cannot name a key variable"),
     ],
 )
 def test_bad_address_name_or_key_gives_one_clear_sentence(

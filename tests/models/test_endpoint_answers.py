@@ -169,7 +169,7 @@ BROKEN: dict[str, tuple[str, str]] = {
     "error in a choice": (data(says("Hel"), says(reason="error", error={"message": "bad"})), "error: bad"),
     "finish reason that is a failure": (data(says("Hel"), says(reason="abort")), "for the reason 'abort'"),
     "no JSON": (data(says("Hel"), "{oops"), "not valid JSON"),
-    "text that is none": (data(says("Hel"), says(5)), "text is no text"),
+    "text that is none": (data(says("Hel"), says(5)), "text is not text"),
 }  # fmt: skip
 
 

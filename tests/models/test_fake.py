@@ -136,7 +136,7 @@ def test_services_run_on_it_though_no_catalogue_lists_it(lab: LabContext) -> Non
     assert generation.generate(lab, "parrot", prompt, Sampling(greedy=True)).completions[0].text == "Paris, naïve"
     with pytest.raises(UnknownName, match="starter"):
         models.show(lab, "fakes")
-    with pytest.raises(ModelError, match="no JSON"):
+    with pytest.raises(ModelError, match="not valid JSON"):
         models.show(lab, "fake:{")
 
 
@@ -149,7 +149,7 @@ def test_it_scores_by_its_role(lab: LabContext) -> None:
     )
     [likely] = scorers.CachedScorer(lab, models.show(lab, "fake").card).log_probabilities(["the small dog"])
     assert likely.total < 0 < likely.tokens
-    with pytest.raises(ModelError, match="is no classifier"):
+    with pytest.raises(ModelError, match="is not a classifier"):
         scorers.CachedScorer(lab, models.show(lab, "fake").card).scores(["a"])
     with pytest.raises(ModelError, match="no log-probabilities"):
         scorers.CachedScorer(lab, models.show(lab, "fake-reward").card).log_probabilities(["a"])
@@ -159,10 +159,10 @@ def test_it_scores_by_its_role(lab: LabContext) -> None:
 def test_a_metric_refuses_a_model_of_another_role(lab: LabContext) -> None:
     classifier, reward = (METRICS.get(name).settings for name in ("toxicity", "reward"))
     toxic = scorers.scorer_for(lab, "toxicity", classifier(model="fake-reward"))
-    with pytest.raises(ModelError, match="fake-reward is no classifier"):
+    with pytest.raises(ModelError, match="fake-reward is not a classifier"):
         toxic.scores(["a"])  # type: ignore[union-attr]
     best = scorers.scorer_for(lab, "reward", reward(model="fake-classifier"), ["p"])
-    with pytest.raises(ModelError, match="fake-classifier is no reward model"):
+    with pytest.raises(ModelError, match="fake-classifier is not a reward model"):
         best.scores(["a"])  # type: ignore[union-attr]
 
 

@@ -108,7 +108,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused(folder: Path) -> None:
     stored = {name: value for name, value in tensors().items() if "up_proj" not in name}
     save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
     card = inspect(folder)
-    with pytest.raises(ModelError, match=r"its weights lack model.layers.0.mlp.up_proj.weight, so the files"):
+    with pytest.raises(ModelError, match=r"its weights do not include model.layers.0.mlp.up_proj.weight, so the files"):
         BACKENDS.get("local").load(card, Options(device="cpu", roots=(folder.parent,)))
 
 
@@ -243,7 +243,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "endless header": (endless_header, "header is cut off"),
     "unfinished": (unfinished, "finish the download"),
     "lost shard": (lost_shard, "is missing"),
-    "shard elsewhere": (shard_elsewhere, "no safetensors file of this folder"),
+    "shard elsewhere": (shard_elsewhere, "not a safetensors file of this folder"),
     "link out": (link_out, "outside the allowed folders"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "not a complete model folder"),
     "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),

@@ -107,7 +107,7 @@ def test_digits_are_split_where_the_file_says_so(original: Path, tmp_path: Path)
         ({"split__count": 3}, "one of 3 parts"),
         ({"llama__rope__scaling__type": "yarn"}, "stretches its positions"),
         ({"inner": None, "llama__feed_forward_length": 96}, "metadata ask for|another shape"),
-        ({"layers": None, "llama__block_count": 3}, "lacks the weights"),
+        ({"layers": None, "llama__block_count": 3}, "is missing the weights"),
         ({"layers": None, "llama__block_count": 1}, "which no llama has"),
         ({"heads": None, "llama__attention__head_count": 0}, "no model that can be built|metadata ask for"),
         ({"merges": None}, "no tokenizer that can be read|is not the file's"),

@@ -125,11 +125,11 @@ def test_gated_model_names_the_variable_and_opens_with_its_token(
     [
         ("owner/nothing", None, None, "no model called"),
         ("owner/small", "elsewhere", None, "no revision 'elsewhere'"),
-        ("owner/small", "../..", None, "is no revision"),
-        ("owner/../../x", None, None, "is no Hub id"),
-        ("https://hub/owner/small", None, None, "is no Hub id"),
+        ("owner/small", "../..", None, "is not a revision"),
+        ("owner/../../x", None, None, "is not a Hub id"),
+        ("https://hub/owner/small", None, None, "is not a Hub id"),
         ("owner/small", None, "LAB_UNSET_TOKEN", "is not set"),
-        ("owner/small", None, "PATH", "is no name of a key variable"),
+        ("owner/small", None, "PATH", "cannot name a key variable"),
     ],
 )
 def test_bad_hub_input_gives_one_clear_sentence(

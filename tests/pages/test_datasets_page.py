@@ -62,7 +62,7 @@ def test_a_preview_fills_the_form_and_the_form_imports_the_rows(lab: LabContext,
     view = datasets.show(lab, "odd reviews@1")
     assert (view.splits, view.roles) == ({"test": 3}, {"input": ("review",), "label": ("label",)})
     again = previews.preview_upload(lab, {"upload.file": str(file)})
-    assert "This very file was imported before as odd reviews@1" in again["preview"]
+    assert "This file has already been imported as odd reviews@1" in again["preview"]
 
 
 def test_bad_rows_are_asked_about_and_then_dropped(lab: LabContext) -> None:

@@ -110,7 +110,7 @@ def test_what_is_typed_opens_the_tab_that_knows_it(lab: LabContext, tiny_folder:
         "hub", "owner/small", "main",
     )  # fmt: skip
     assert source_check["hub.add"]["interactive"] is False
-    with pytest.raises(LabError, match="starter-causal is shipped with the lab and needs no adding"):
+    with pytest.raises(LabError, match="starter-causal is shipped with the lab and does not have to be added"):
         adding.find_source(lab, {"source": "starter-causal"})
 
 

@@ -85,12 +85,12 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Added:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (link("home/artefacts/l", "../../victim.txt"), "no regular file"),
-        (link("home/extra", ".."), "no regular file"),
-        (link("home/datasets/l", "home/secret", tarfile.LNKTYPE), "no regular file"),
-        (link("home/datasets/d", "", tarfile.DIRTYPE), "no regular file"),
-        (link("home/datasets/f", "", tarfile.FIFOTYPE), "no regular file"),
-        (link("home/datasets/c", "", tarfile.CHRTYPE), "no regular file"),
+        (link("home/artefacts/l", "../../victim.txt"), "not a regular file"),
+        (link("home/extra", ".."), "not a regular file"),
+        (link("home/datasets/l", "home/secret", tarfile.LNKTYPE), "not a regular file"),
+        (link("home/datasets/d", "", tarfile.DIRTYPE), "not a regular file"),
+        (link("home/datasets/f", "", tarfile.FIFOTYPE), "not a regular file"),
+        (link("home/datasets/c", "", tarfile.CHRTYPE), "not a regular file"),
         (file("home/jobs/99/log.txt"), "no backup of a lab does"),
         (file("home/lab.lock"), "no backup of a lab does"),
         (file("home/lab.db-wal"), "no backup of a lab does"),
@@ -101,7 +101,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> Added:
         (file("../out"), "no backup of a lab does"),
         (file("/tmp/out"), "no backup of a lab does"),
         (file("home/secret"), "no backup of a lab does"),
-        (file("home/models/made/more.bin"), "is not as its manifest tells"),
+        (file("home/models/made/more.bin"), "does not match its manifest"),
     ],
 )
 def test_what_no_backup_holds_is_refused_and_nothing_is_left(
@@ -126,7 +126,7 @@ def test_a_backup_cut_anywhere_is_refused_and_nothing_is_left(full_file: Path, t
         edges = {index for item in tar for index in (item.offset, item.offset_data, item.offset_data + item.size // 2)}
     for index in sorted({*edges, 100, len(data) // 3, len(data) // 2}):
         (tmp_path / "cut.tar").write_bytes(data[:index])
-        refused(tmp_path, tmp_path / "cut.tar", r"no whole backup|no \.tar")
+        refused(tmp_path, tmp_path / "cut.tar", r"not a complete backup|no \.tar")
 
 
 def test_a_compressed_or_swollen_backup_is_refused_before_it_is_written(full_file: Path, tmp_path: Path) -> None:
@@ -140,12 +140,12 @@ def test_a_compressed_or_swollen_backup_is_refused_before_it_is_written(full_fil
     sparse.type, sparse.size = tarfile.GNUTYPE_SPARSE, 0
     with (tmp_path / "sparse.tar").open("wb") as stream:
         stream.write(sparse.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
-    refused(tmp_path, tmp_path / "sparse.tar", "no regular file")
+    refused(tmp_path, tmp_path / "sparse.tar", "not a regular file")
     long = tarfile.TarInfo("././@LongLink")
     long.type, long.size = tarfile.GNUTYPE_LONGNAME, 2**40
     with (tmp_path / "long.tar").open("wb") as stream:
         stream.write(long.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
-    refused(tmp_path, tmp_path / "long.tar", r"no whole backup|no \.tar")
+    refused(tmp_path, tmp_path / "long.tar", r"not a complete backup|no \.tar")
 
 
 class Zeros(io.RawIOBase):
@@ -180,14 +180,16 @@ def remade(
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused(full_file: Path, tmp_path: Path, change: Any) -> None:
-    refused(tmp_path, remade(full_file, tmp_path / "odd.tar", change), "no whole|other rows|more files")
+    refused(tmp_path, remade(full_file, tmp_path / "odd.tar", change), "not a complete|other rows|more files")
 
 
 def test_a_database_that_is_none_or_has_triggers_is_refused(full_file: Path, tmp_path: Path) -> None:
     def without_sizes(manifest: dict[str, Any]) -> dict[str, Any]:
         return {key: manifest[key] for key in ("home", "rows", "files")}
 
-    refused(tmp_path, remade(full_file, tmp_path / "garbage.tar", without_sizes, lab_db=b"garbage" * 999), "no whole")
+    refused(
+        tmp_path, remade(full_file, tmp_path / "garbage.tar", without_sizes, lab_db=b"garbage" * 999), "not a complete"
+    )
     with tarfile.open(full_file) as tar:
         (tmp_path / "lab.db").write_bytes(tar.extractfile("lab.db").read())  # type: ignore[union-attr]
     connection = sqlite3.connect(tmp_path / "lab.db")

@@ -277,7 +277,7 @@ def test_a_campaign_moves_only_where_it_can_and_is_discarded_only_without_answer
     number = campaign(lab)
     with pytest.raises(LabError, match="There is no campaign 'x'"):
         feedback.show(lab, "x")
-    with pytest.raises(LabError, match="is there already"):
+    with pytest.raises(LabError, match="already exists"):
         campaign(lab)
     feedback.move(lab, number, "paused")
     ann = links.invite(lab, number, "ann").annotator

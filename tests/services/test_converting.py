@@ -126,7 +126,7 @@ def test_files_outside_the_roots_and_damaged_ones_are_refused(lab: LabContext, t
     for path, message in ((bad, "GGUF version"), (tmp_path / "none.gguf", "no file"), (Path("/etc/passwd"), "outside")):
         with pytest.raises(ModelError, match=message):
             models.convert(lab, GgufSource(str(path)))
-    with pytest.raises(LabError, match="is no GGUF file"):
+    with pytest.raises(LabError, match="is not a GGUF file"):
         models.convert_model(lab, "starter-causal")
     assert not jobs.find(lab)[0]
 

@@ -326,7 +326,7 @@ def test_what_the_hub_refuses_is_one_sentence(
 
 @pytest.mark.parametrize("repo", ["", "../etc", "a/b/c", "https://x/y", "/etc/passwd", "owner/.."])
 def test_only_hub_ids_name_a_place(repo: str) -> None:
-    with pytest.raises(LabError, match="is no Hub id"):
+    with pytest.raises(LabError, match="is not a Hub id"):
         HubDataset(repo)
 
 
@@ -353,7 +353,7 @@ def test_the_command_line_imports_lists_shows_and_exports(call: Call, tmp_path: 
     [
         (["import", "missing.csv"], "There is no file"),
         (["import", "starter:none"], "'none'"),
-        (["import", "hub:no such"], "is no Hub id"),
+        (["import", "hub:no such"], "is not a Hub id"),
         (["import", __file__], "is in no format"),
         (["show", "nothing"], "There is no dataset 'nothing'"),
         (["export", "nothing", "x.csv"], "There is no dataset 'nothing'"),

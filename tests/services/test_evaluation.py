@@ -164,7 +164,7 @@ def test_every_shipped_suite_names_what_there_is(lab: LabContext) -> None:
     ("text", "message"),
     [
         ("- a list", "must hold fields"),
-        ("dataset: {starter: qa}\ntemplate: x", "lacks the field 'metrics'"),
+        ("dataset: {starter: qa}\ntemplate: x", "is missing the field 'metrics'"),
         ("colour: red", "unknown field 'colour'"),
         ("a: [1", "cannot be read"),
     ],

@@ -1,4 +1,4 @@
-"""What the lead sees equals what was put in; the command line says the same; a backup holds everything."""
+"""What the owner sees equals what was put in; the command line says the same; a backup holds everything."""
 
 import json
 import sqlite3
@@ -172,7 +172,7 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: LabContext, tmp_path: Path) ->
     number = simulated(lab, {"ann": SimulatedAnnotator()}, items=5)
     exporting.to_dataset(lab, number)
     archive = backup.backup(lab, tmp_path / "lab.tar")
-    with pytest.raises(LabError, match="is there already"):
+    with pytest.raises(LabError, match="already exists"):
         backup.backup(lab, tmp_path / "lab.tar")
     with pytest.raises(LabError, match="holds a lab already"):
         backup.restore(lab.config, tmp_path / "lab.tar")
@@ -188,7 +188,7 @@ def test_a_backup_is_the_whole_lab_elsewhere(lab: LabContext, tmp_path: Path) ->
         other_tar.add(__file__, "notes.txt")
     (tmp_path / "text.tar").write_text("no archive")
     for name, message in (
-        ("broken", "no whole backup"),
+        ("broken", "not a complete backup"),
         ("other", "no backup of a lab does"),
         ("text", "text.tar is no .tar"),
     ):
@@ -265,7 +265,7 @@ def test_the_command_line_makes_follows_and_exports_a_campaign(
     ):
         with pytest.raises(SystemExit):
             main(arguments)
-        assert "is no number from 0 to 999,999,999" in capsys.readouterr().err
+        assert "is not a number from 0 to 999,999,999" in capsys.readouterr().err
 
 
 def test_a_majority_weighs_those_who_call_it_a_tie(lab: LabContext) -> None:

@@ -67,7 +67,10 @@ def test_a_filled_prompt_says_how_many_shots_fit(templates: Call) -> None:
         (["tag", "plain", "best"], "names no version"),
         (["fill", "plain", "--dataset", "none"], "no dataset 'none'"),
         (["fill", "plain", "--dataset", "sample:story", "--row", "99"], "no row 99"),
-        (["fill", "plain", "--dataset", "sample:story", "--selector", "fixed", "--fixed", "x"], "'x' is no row number"),
+        (
+            ["fill", "plain", "--dataset", "sample:story", "--selector", "fixed", "--fixed", "x"],
+            "'x' is not a row number",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(templates: Call, arguments: list[str], message: str) -> None:

@@ -49,7 +49,7 @@ def test_an_archived_template_comes_back(lab: LabContext) -> None:
     templates.restore(lab, "tired")
     assert [view.template for view in templates.find(lab, search="TIR")] == ["tired"]
     assert templates.copy(lab, "tired@1", "fresh").value == FIRST
-    with pytest.raises(LabError, match="called 'fresh' is there already"):
+    with pytest.raises(LabError, match="called 'fresh' already exists"):
         templates.copy(lab, "tired", "fresh")
 
 

@@ -141,7 +141,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
         return loss * float("nan") if self.state.global_step == 4 else loss
 
     monkeypatch.setattr(TokenTrainer, "loss_of", broken)
-    with pytest.raises(Diverged, match=r"no number any more at step 5 .* the checkpoint of step 4 is kept.*lower it"):
+    with pytest.raises(Diverged, match=r"no longer a number at step 5 .* the checkpoint of step 4 is kept.*lower it"):
         train(work, tmp_path, tmp_path / "out", Told())
     stored = load_file(checkpoints(tmp_path / "out")[0] / TRAINED)
     assert all(torch.isfinite(tensor).all() for tensor in stored.values())

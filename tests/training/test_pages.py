@@ -60,7 +60,7 @@ def test_a_plan_whose_base_was_archived_leaves_the_base_empty_and_says_so(
         choices.form_updates(lab, form.write_plan(replace(LORA, data=(DatasetSpec("gone"),))))["dataset"]["value"]
         is None
     )
-    assert "The dataset gone is not in use here" in messages[-1]
+    assert "The dataset gone is not available here" in messages[-1]
 
 
 def test_a_run_that_the_list_no_longer_shows_is_opened_by_its_number(

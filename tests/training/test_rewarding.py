@@ -151,7 +151,7 @@ def test_a_study_of_annotators_needs_two_and_begins_nothing_without(lab: LabCont
     for name, who in (("joined", {"annotator": "majority"}), ("nobody", {})):
         some = [{part: row[part] for part in ("prompt", "chosen", "rejected")} | who for row in rows()]
         datasets.import_rows(lab, some, name, {"kind": "test"}, split=SplitPlan(by="none", only="train"))
-        with pytest.raises(LabError, match=r"tell of (1 annotator|no annotators), but it takes two to leave one out"):
+        with pytest.raises(LabError, match=r"name (1 annotator|no annotators), but it takes two to leave one out"):
             reward_studies.label_to_curve(lab, replace(PLAN, data=(DatasetSpec(name),)))
     with pytest.raises(LabError, match=r"no annotator 'dan'\. They have: ann, bob, cid"):
         reward_studies.label_to_curve(lab, PLAN, ["dan"])
@@ -224,7 +224,7 @@ def test_a_run_becomes_a_reward_model_with_its_report(lab: LabContext, finish_jo
     settings = settings_of("reward", {"model": "judge"})
     text = measure("reward", ["red tea"], [[]], settings, model=scorer_for(lab, "reward", settings, ["Say red"]))
     assert text.figures["reward"].value == pytest.approx(rewards.score(lab, "judge", ["Say red"], ["red tea"])[0])
-    with pytest.raises(LabError, match="roberta is no reward model"):
+    with pytest.raises(LabError, match="roberta is not a reward model"):
         rewards.score(lab, "roberta", ["a"], ["b"])
     with pytest.raises(ModelError, match="1 prompts and 2 completions"):
         rewards.score(lab, "judge", ["a"], ["b", "c"])
@@ -269,8 +269,8 @@ def test_the_report_tells_chance_and_what_simple_baselines_do() -> None:
     held_names, rng = held_out(), np.random.default_rng(0)
     noise = rng.normal(size=len(held_names))
     poor = reward_report.measure_scorer(held_names, held_names, noise, rng.permutation(noise))
-    assert any("not told from chance" in item for item in poor["sentences"])
-    assert any("bag of words, is better" in item and "is told" in item for item in poor["sentences"])
+    assert any("cannot be distinguished from chance" in item for item in poor["sentences"])
+    assert any("bag of words, is better" in item and "is significant" in item for item in poor["sentences"])
     assert poor["baselines"]["bag of words"]["value"] == 1.0
     good = reward_report.measure_scorer(held_names, held_names, noise + 9, noise)
     assert (good["accuracy"]["value"], good["sentences"], good["worst"]) == (1.0, [], [])

@@ -106,7 +106,7 @@ def test_what_is_not_certain_is_said_with_the_rows_that_it_would_take() -> None:
     base = np.array([1.0] * 17 + [0.0] * 9)
     score = score_of(FIGURE, 10, Sample(np.array([1.0] * 14 + [0.0] * 12), proportion=True), base, "", 0.5)
     assert not score.worse
-    assert score.words.startswith("No difference between step 10 and the base can be told: -11.5 points of exact match")
+    assert score.words.startswith("No significant difference between step 10 and the base: -11.5 points of exact match")
     assert "n = 26" in score.words
     assert "rows would be needed" in score.words
 
@@ -147,6 +147,6 @@ def test_a_run_that_goes_on_is_compared_with_the_base_of_its_beginning(bases: di
     reporter = Told()
     CompletionScorer(replace(work), validation_set, tmp_path, reporter).score(module, tokenizer, 3, reports=True)
     assert reporter.records[0]["score"]["words"].startswith(
-        "No difference between step 3 and the base can be told: +0.0"
+        "No significant difference between step 3 and the base: +0.0"
     )
     assert (tmp_path / FILE).is_file()

@@ -231,8 +231,8 @@ def test_a_number_without_a_point_is_a_number() -> None:
 
 
 BAD_PLANS: dict[str, tuple[str, str]] = {
-    "no yaml": ("model: [", "no YAML in line"),
-    "a tab": ("model: t5\n\tdata: x", "no YAML in line 2: a tab stands where"),
+    "no yaml": ("model: [", "not valid YAML in line"),
+    "a tab": ("model: t5\n\tdata: x", "not valid YAML in line 2: a tab stands where"),
     "no data": ("{model: t5, data: null}", "No dataset is chosen"),
     "model is a number": ("{model: 5, data: [pairs]}", "Model of the plan is 5, but it must be text"),
     "models": ("{model: [t5], data: [pairs]}", "Model of the plan is .*, but it must be text"),
@@ -246,7 +246,7 @@ BAD_PLANS: dict[str, tuple[str, str]] = {
     "templates are no list": ("{model: t5, data: [{dataset: pairs, templates: 5}]}", "must be a list of texts"),
     "steps beyond": ("{model: t5, data: [pairs], training: {steps: 0}}", "from 1 to 10,000,000"),
     "a list": ("- 1", "must be a mapping"),
-    "no model": ("data: [pairs]", "lacks the field 'model'"),
+    "no model": ("data: [pairs]", "is missing the field 'model'"),
     "unknown field": (
         "{model: t5, data: [pairs], colour: red}",
         "The plan has no setting 'colour'",

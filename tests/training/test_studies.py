@@ -173,8 +173,8 @@ def test_what_got_worse_is_named_figure_by_figure() -> None:
     result = [change("qa", "tuned"), change("qa", "tuned", "ROUGE-1", False, "better"), change("chat", "tuned", "BLEU")]
     message = study_results.got_worse(result, "suites")
     assert message == "2 of 3 figures of 2 suites got worse: ROUGE-L of tuned on qa, BLEU of tuned on chat."
-    stored = [replace(item, verdict="no difference told") for item in result]
-    assert study_results.got_worse(stored, "suites").startswith("Nothing got worse")
+    stored = [replace(item, verdict="no significant difference") for item in result]
+    assert study_results.got_worse(stored, "suites").startswith("No test found a significant loss")
     assert "Nothing measured yet" in study_results.got_worse([replace(result[0], compared=None)], "suites")
 
 

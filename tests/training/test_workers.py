@@ -69,7 +69,7 @@ def test_a_killed_worker_goes_on_from_its_checkpoint_and_the_command_line_tells_
     assert len(output["curves"]["training loss"]) == 24
     assert models.show(lab, "made").status == "ready"
     code = main(["train", "--config", str(tmp_path / "plan.yaml"), "--name", "made"])
-    assert (code, "is there already" in capsys.readouterr().err) == (2, True)
+    assert (code, "already exists" in capsys.readouterr().err) == (2, True)
     assert main(["tuning", "list", "--json"]) == 0
     assert [item["id"] for item in json.loads(capsys.readouterr().out)] == [output["id"]]
 

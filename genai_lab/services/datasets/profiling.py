@@ -61,7 +61,7 @@ def _version(lab: LabContext, version_id: int) -> VersionView:
     with lab.database.reading() as session:
         row = queries.version(session, version_id)
     if row is None:
-        raise LabError("There is no such dataset version; the Datasets page lists those there are.")
+        raise LabError("There is no such dataset version; the Datasets page lists the existing ones.")
     return view_of(row)
 
 

@@ -133,7 +133,7 @@ def show(lab: LabContext, run_id: int) -> EvaluationView:
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, run_id)
         if run is None or run.kind != queries.EVALUATION:
-            raise LabError(f"There is no evaluation {run_id}; the Evaluate page lists those there are.")
+            raise LabError(f"There is no evaluation {run_id}; the Evaluate page lists the existing ones.")
         system_runs = [queries.run_with_inputs(session, item) for item in run.settings["systems"]]
         sizes = queries.counts(session, run.settings["systems"])
         scores = queries.scores(session, run_id)

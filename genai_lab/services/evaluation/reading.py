@@ -163,7 +163,7 @@ def _answers(
     """The system's completions of each row, with the figure of the row."""
     score = view.score(key, system)
     if score.per_example is None:
-        raise LabError(f"{key[0]} {key[1]} is a figure of the whole set; choose one that is measured row by row.")
+        raise LabError(f"{key[0]} {key[1]} is computed over the whole set; choose a figure that has a value per row.")
     with lab.database.reading() as session:
         rows = queries.outputs_by_row(session, system)
     return {outputs[0].example: (outputs, value) for outputs, value in zip(rows, score.per_example, strict=True)}

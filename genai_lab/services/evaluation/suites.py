@@ -38,7 +38,7 @@ def load_all(folder: Path = FOLDER) -> list[Suite]:
 
 
 def load(path: Path) -> Suite:
-    """Raises LabError for a file that is no suite, naming the field."""
+    """Raises LabError for a file that is not a suite, naming the field."""
     import yaml
 
     try:
@@ -56,7 +56,7 @@ def load(path: Path) -> Suite:
         )
     for name in ("dataset", "template", "metrics"):
         if not values.get(name):
-            raise LabError(f"The suite {path.name} lacks the field {name!r}.")
+            raise LabError(f"The suite {path.name} is missing the field {name!r}.")
     try:
         metrics = tuple(MetricSpec(item["metric"], item.get("settings", {})) for item in values["metrics"])
         sampling = Sampling.from_dict(values.get("sampling", {"greedy": True}))

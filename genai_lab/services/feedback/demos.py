@@ -30,7 +30,7 @@ MOST_TOKENS = 256
 
 @dataclass(frozen=True)
 class DemoPlan(View):
-    """What a lead decides; `longest` is in characters, `a_minute` bounds a visitor's prompts, `an_hour` everybody's.
+    """What an owner decides; `longest` is in characters, `a_minute` bounds a visitor's prompts, `an_hour` everybody's.
 
     After a vote, `reveal` tells which model wrote which answer, and `board` how all of them did so far.
     """
@@ -175,7 +175,7 @@ def show(lab: LabContext, demo: int) -> DemoView:
     with lab.database.reading() as session:
         row = queries.demo(session, demo)
         if row is None:
-            raise LabError(f"There is no demo {demo}; the Feedback page lists those there are.")
+            raise LabError(f"There is no demo {demo}; the Feedback page lists the existing ones.")
         return _view(lab, session, *row)
 
 

@@ -43,7 +43,7 @@ class Exported(View):
 
 @dataclass(frozen=True)
 class _Votes:
-    """What counts of a campaign up to the ranking `through`: answers, and the lead's decisions as groups by item."""
+    """What counts of a campaign up to the ranking `through`: answers, and the owner's decisions as groups by item."""
 
     answers: list[queries.CurrentAnswer]
     decided: dict[int, list[list[int]]]
@@ -55,7 +55,7 @@ class _Votes:
 def pairs(lab: LabContext, campaign: int | str, votes: str = "kept") -> list[Pair]:
     """Every pair that the campaign's rankings give; repeats, gold items and 'both bad' give none.
 
-    With `votes` "majority" annotators of an item are aggregated. Where the lead has decided, that counts alone.
+    With `votes` "majority" annotators of an item are aggregated. Where the owner has decided, that counts alone.
     """
     view = feedback.show(lab, campaign)
     return _pairs(view, _counted(lab, view), votes)
@@ -108,7 +108,7 @@ def labels(lab: LabContext, campaign: int | str, votes: str = "kept") -> list[La
     """Every completion that an answer calls good or bad by itself, without pairing it with another.
 
     "Both bad" labels both; a tie says nothing about either and gives none. With `votes` "majority" annotators of a
-    completion are aggregated. Where the lead has decided, that counts alone.
+    completion are aggregated. Where the owner has decided, that counts alone.
     """
     view = feedback.show(lab, campaign)
     return _labels(view, _counted(lab, view), votes)

@@ -1,4 +1,4 @@
-"""What the lead sees: progress, agreement, bias, disputes, and the leaderboard of systems."""
+"""What the owner sees: progress, agreement, bias, disputes, and the leaderboard of systems."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -279,7 +279,7 @@ def _ballot(
 
 
 def disputes(lab: LabContext, which: int | str, limit: int = 20) -> list[Dispute]:
-    """The items most in dispute, with every answer; those that a lead has decided stay, with the decision."""
+    """The items most in dispute, with every answer; those that an owner has decided stay, with the decision."""
     view = feedback.show(lab, which)
     with lab.database.reading() as session:
         votes = [entry for entry in queries.votes(session, view.id) if entry.status == "done" and not entry.repeat]
@@ -314,7 +314,7 @@ def order_text(groups: Sequence[Sequence[int]], letter: dict[int, str], both_bad
 
 
 def adjudicate(lab: LabContext, item: int, groups: Sequence[Sequence[int]], note: str = "") -> None:
-    """The lead's decision on an item, as groups of candidate ids; it takes the place of its votes in exports."""
+    """The owner's decision on an item, as groups of candidate ids; it takes the place of its votes in exports."""
     from storage.feedback_tables import Item
 
     with lab.database.session() as session:

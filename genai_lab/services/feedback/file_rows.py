@@ -104,7 +104,7 @@ def _texts(row: dict[str, Any], names: Sequence[str]) -> list[str]:
     if isinstance(value, list):
         value = [text if isinstance(text, str) else write_text(read_messages(text) or ()) for text in value]
     if not isinstance(value, list):
-        raise BadCell(names[0], "is no list of completions")
+        raise BadCell(names[0], "is not a list of completions")
     if any(len(text) > LONGEST_TEXT for text in value):
         raise BadCell(names[0], f"has a completion of more than {LONGEST_TEXT:,} characters")
     return list(value)

@@ -14,7 +14,7 @@ SHOWN = 400
 
 @dataclass(frozen=True)
 class Noted(View):
-    """An answer that asks for the lead's eye; `what` holds "flagged" and "skipped: REASON", as they are. `number`
+    """An answer that asks for the owner's eye; `what` holds "flagged" and "skipped: REASON", as they are. `number`
     counts the items of the campaign from 1.
     """
 

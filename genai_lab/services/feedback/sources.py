@@ -72,7 +72,7 @@ def _opened(lab: LabContext, run_ids: Sequence[int]) -> list[Run]:
         for run_id in run_ids:
             run = evaluations.run_with_inputs(session, run_id) if 0 < run_id < 2**31 else None
             if run is None:
-                raise LabError(f"There is no run {run_id}; the history lists those there are.")
+                raise LabError(f"There is no run {run_id}; the history lists the existing ones.")
             if run.kind == evaluations.EVALUATION:
                 members = [evaluations.run_with_inputs(session, member) for member in run.settings.get("systems", ())]
             elif run.kind == "matrix":

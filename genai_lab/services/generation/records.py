@@ -73,7 +73,7 @@ def run(lab: LabContext, run_id: int) -> RunView:
     with lab.database.reading() as session:
         row = queries.run_with_all(session, run_id)
     if row is None or row.kind != KIND:
-        raise LabError(f"There is no run {run_id}; the history lists those there are.")
+        raise LabError(f"There is no run {run_id}; the history lists the existing ones.")
     return view_of(row)
 
 
@@ -82,7 +82,7 @@ def group_runs(lab: LabContext, group: str) -> list[RunView]:
     with lab.database.reading() as session:
         rows = queries.runs_of_group(session, group)
     if not rows:
-        raise LabError(f"There is no comparison {group!r}; the history lists those there are.")
+        raise LabError(f"There is no comparison {group!r}; the history lists the existing ones.")
     return [view_of(row) for row in rows]
 
 

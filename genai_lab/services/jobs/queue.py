@@ -55,7 +55,7 @@ def show(lab: LabContext, job_id: int) -> JobView:
     with lab.database.reading() as session:
         row = session.get(Job, job_id)
     if row is None:
-        raise LabError(f"There is no job {job_id}; the Jobs page lists those there are.")
+        raise LabError(f"There is no job {job_id}; the Jobs page lists the existing ones.")
     return _with_waiting(lab, [view_of(row)])[0]
 
 
@@ -172,5 +172,5 @@ def _titles(others: Sequence[Job]) -> str:
 def _row(session: Session, job_id: int) -> Job:
     row = session.get(Job, job_id)
     if row is None:
-        raise LabError(f"There is no job {job_id}; the Jobs page lists those there are.")
+        raise LabError(f"There is no job {job_id}; the Jobs page lists the existing ones.")
     return row

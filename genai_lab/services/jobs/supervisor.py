@@ -151,7 +151,7 @@ class Supervisor:
                 queries.end_job(session, session.get_one(Job, job.id), "failed", reason, error)
             else:
                 why = "Memory ran out" if reason == "out of memory" else "Its worker was killed"
-                queries.queue_again(session, job.id, f"{why}; attempt {job.attempt + 1} goes on.")
+                queries.queue_again(session, job.id, f"{why}; attempt {job.attempt + 1} continues.")
 
     def _start_next(self) -> None:
         available = self._executor.resources()

@@ -26,7 +26,7 @@ def wait(
     try:
         while (view := show(lab, job_id)).live:
             if until is not None and time.monotonic() > until:
-                raise LabError(f"Job {job_id} is still {view.status} after {timeout:g} s; it goes on.")
+                raise LabError(f"Job {job_id} is still {view.status} after {timeout:g} s; it continues.")
             if on_poll is not None:
                 on_poll(view)
             time.sleep(every)

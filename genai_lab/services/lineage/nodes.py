@@ -89,7 +89,7 @@ def _campaign(session: Session, number: int) -> Node | None:
 
 
 def _votes(session: Session, number: int) -> Node | None:
-    """What a dataset version holds of its campaign: every answer up to the last that it was made from, the lead's
+    """What a dataset version holds of its campaign: every answer up to the last that it was made from, the owner's
     decisions, annotators and prompts; its inputs are the runs that made the candidates.
     """
     source = session.get_one(DatasetVersion, number).source

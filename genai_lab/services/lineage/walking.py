@@ -33,7 +33,7 @@ def walk_run(lab: LabContext, run_id: int, limit: int | None = None) -> Lineage:
     """The lineage of a run; raises LabError where there is none."""
     with lab.database.reading() as session:
         if session.get(Run, run_id) is None:
-            raise LabError(f"There is no run {run_id}; the history lists those there are.")
+            raise LabError(f"There is no run {run_id}; the history lists the existing ones.")
     return _walk(lab, f"run {run_id}", limit)
 
 

@@ -176,7 +176,7 @@ def show(lab: LabContext, run_id: int) -> MatrixView:
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, run_id)
         if run is None or run.kind != MATRIX:
-            raise LabError(f"There is no matrix {run_id}; the prompt lab lists those there are.")
+            raise LabError(f"There is no matrix {run_id}; the prompt lab lists the existing ones.")
         cell_runs = queries.runs_of_kind(session, queries.SYSTEM, parent=run_id, limit=MOST_CELLS)[::-1]
         sizes = queries.counts(session, [item.id for item in cell_runs])
         scores = queries.scores(session, run_id)

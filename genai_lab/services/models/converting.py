@@ -92,7 +92,7 @@ def convert_model(lab: "LabContext", model: str, name: str = "") -> Conversion:
     """The copy of a model of the catalogue that is a GGUF file; raises LabError where it is none."""
     path = records.card_of(records.get_row(lab, model).card).path
     if path is None or path.suffix.lower() != SUFFIX:
-        raise ModelError(f"{model} is no GGUF file; torch computes it as it is.")
+        raise ModelError(f"{model} is not a GGUF file; torch can run it as it is.")
     return convert(lab, GgufSource(str(path)), name, made_from=model)
 
 

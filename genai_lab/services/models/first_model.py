@@ -30,7 +30,7 @@ def get_first(lab: "LabContext", tell: Callable[[str], None]) -> jobs.JobView | 
         tell(f"{name} was not fetched: {problem}")
         return None
     size = size_text(shelf.item(lab, name).download_bytes)
-    tell(f"Getting {name} ({size}) to chat with, beside other work; GENAI_LAB_SHELF=0 turns this off.")
+    tell(f"Getting {name} ({size}) to chat with, in the background; GENAI_LAB_SHELF=0 turns this off.")
     threading.Thread(target=_tell_end, args=(lab, name, job.id, tell), name="first model", daemon=True).start()
     return job
 

@@ -218,7 +218,7 @@ def _item(
         done_bytes=int(job.done) if job and live else 0,
         total_bytes=int(job.total or entry.download_bytes) if job and live else 0,
         message=(job.message or job.waiting) if job and live else "",
-        error=(job.error or "It was cancelled; start again to go on.") if job and status == "stopped" else "",
+        error=(job.error or "It was cancelled; start again to continue.") if job and status == "stopped" else "",
         tokens_per_second=next((speed for name in names if (speed := speeds.get(name))), None),
     )
 

@@ -64,7 +64,7 @@ def replay(lab: LabContext, run_id: int) -> int:
     with lab.database.reading() as session:
         run = session.get(Run, run_id)
     if run is None:
-        raise LabError(f"There is no run {run_id}; the history lists those there are.")
+        raise LabError(f"There is no run {run_id}; the history lists the existing ones.")
     kind = RUN_KINDS.get(run.kind)
     if kind.replay is None:
         replayable = ", ".join(RUN_KINDS.get(name).title.lower() for name in RUN_KINDS if RUN_KINDS.get(name).replay)

@@ -128,7 +128,7 @@ def label_to_curve(
     existing = _annotators(lab, plan)
     if len(existing) < 2:
         raise LabError(
-            f"The training pairs tell of {len(existing) or 'no'} annotator{'s' * (not existing)}, but it takes two to "
+            f"The training pairs name {len(existing) or 'no'} annotator{'s' * (not existing)}, but it takes two to "
             "leave one out; learn from pairs that keep each vote by itself, with a column annotator."
         )
     names = list(dict.fromkeys(annotators)) or existing[: studies.MOST_RUNS - 1]

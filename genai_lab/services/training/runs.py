@@ -185,7 +185,7 @@ def show(lab: LabContext, run_id: int) -> TrainingView:
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, run_id)
     if run is None or run.kind != TRAIN:
-        raise LabError(f"There is no fine-tuning run {run_id}; the Fine-tune page lists those there are.")
+        raise LabError(f"There is no fine-tuning run {run_id}; the Fine-tune page lists the existing ones.")
     return _views(lab, [run])[0]
 
 
@@ -248,7 +248,7 @@ def resume(lab: LabContext, run_id: int) -> None:
     """Goes on from the last good checkpoint."""
     view = show(lab, run_id)
     if view.job is None:
-        raise LabError(f"Run {run_id} has no job that could go on; clone it instead.")
+        raise LabError(f"Run {run_id} has no job that could continue; clone it instead.")
     with lab.database.reading() as session:
         model = model_queries.made_by(session, [run_id]).get(run_id)
     if model is not None and model.path:
@@ -273,7 +273,7 @@ def merge(lab: LabContext, adapter: str, name: str = "") -> StartedRun:
     """Queues the job that merges an adapter into its base as a model of its own; the two must say the same."""
     view = models.show(lab, adapter)
     if not view.card.is_adapter or view.card.path is None:
-        raise LabError(f"{adapter} is not an adapter on this machine; choose one that stands on a base.")
+        raise LabError(f"{adapter} is not an adapter on this machine; choose an adapter.")
     base = models.show(lab, view.card.source.base or "")
     if reason := unmergeable(view.card.path):
         raise LabError(f"{adapter} cannot be merged into {base.card.name}: {reason}; use it as it is.")

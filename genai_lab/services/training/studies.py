@@ -242,7 +242,7 @@ def show(lab: LabContext, study_id: int) -> StudyView:
     with lab.database.reading() as session:
         run = queries.run_with_inputs(session, study_id)
     if run is None or run.kind != STUDY:
-        raise LabError(f"There is no study {study_id}; the Fine-tune page lists those there are.")
+        raise LabError(f"There is no study {study_id}; the Fine-tune page lists the existing ones.")
     return _view(run, tuple(reversed(training.find(lab, parent=study_id))))
 
 

@@ -44,7 +44,7 @@ class Change(View):
     """How one tuned model stands on one figure of a suite: before, after, the paired difference, and p by Holm over all
     that is compared in the evaluation; `main` is the figure that stands for the suite.
 
-    `verdict` is "worse" or "better" where the test tells it, "no difference told", or how far the evaluation is.
+    `verdict` is "worse" or "better" where the test tells it, "no significant difference", or how far the evaluation is.
     `gain` is the difference with the sign that makes more better.
     """
 
@@ -169,7 +169,7 @@ def _change(
     gain, verdict = 0.0, view.status
     if compared is not None and p is not None and figure is not None:
         gain = compared.comparison.difference * (1 if figure.higher_is_better else -1)
-        verdict = "no difference told" if p >= ALPHA else "worse" if gain < 0 else "better"
+        verdict = "no significant difference" if p >= ALPHA else "worse" if gain < 0 else "better"
     name, title = system.model or system.label, figure.title if figure else ""
     return Change(suite, name, title, main, before, after, compared, gain, p, verdict)
 
@@ -192,7 +192,7 @@ def got_worse(changes: Sequence[Change], noun: str) -> str:
         return "Nothing measured yet; it comes in while jobs run."
     over = f"{len(ended)} figure{'s' if len(ended) > 1 else ''} of {len({item.suite for item in ended})} {noun}"
     if not worse:
-        return f"Nothing got worse that a test could tell, over {over}."
+        return f"No test found a significant loss over {over}."
     return f"{len(worse)} of {over} got worse: {', '.join(worse)}."
 
 

@@ -9,7 +9,7 @@ class Dora(Lora):
     title = "DoRA"
     about = (
         "As LoRA, but the length of each weight's columns is trained apart from their direction.\n"
-        "Nearer to full tuning at the same rank, and slower."
+        "Closer to full fine-tuning at the same rank, but slower."
     )
     source = "Liu et al., 2024: DoRA, weight-decomposed low-rank adaptation, eq. 5"
     rate = 2e-3

@@ -23,7 +23,7 @@ class BottleneckAdapters(Method):
     name = "houlsby"
     title = "Bottleneck adapters"
     about = (
-        "Two small layers with a bend between them are put behind attention and behind the feed-forward "
+        "Two small layers with a non-linearity between them are put behind attention and behind the feed-forward "
         "block of each layer.\n"
         "The first adapters; they cannot be merged."
     )

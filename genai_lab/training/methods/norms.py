@@ -13,9 +13,7 @@ NORM = re.compile(r"(norm|ln_\w+|ln\d?|layernorm)\w*\.(weight|bias)$", re.IGNORE
 class Norms(SelectiveMethod):
     name = "norms"
     title = "Layer norms"
-    about = (
-        "Only the scales (and shifts) of the layer norms are trained.\nA few thousand numbers steer everything else."
-    )
+    about = "Only the scales (and shifts) of the layer norms are trained.\nOnly a few thousand parameters are trained."
     source = "Zhao et al., 2024: Tuning LayerNorm in attention"
     rate = 3e-3
     large_rate = 1e-3

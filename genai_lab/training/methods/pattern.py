@@ -14,7 +14,7 @@ from genai_lab.training.methods import METHODS
 class Settings:
     names: tuple[str, ...] = setting(
         ("q_proj", "v_proj", ".q.", ".v.", "query", "value"),
-        "Texts, one a line; a weight whose name holds one is trained.",
+        "Texts, one per line; a weight is trained if its name contains one.",
     )
 
     def __post_init__(self) -> None:
@@ -29,8 +29,8 @@ class Pattern(SelectiveMethod):
     name = "pattern"
     title = "Weights by name"
     about = (
-        "Those weights are trained whose names hold one of the given texts.\n"
-        "The queries and values of attention, where nothing else is asked for."
+        "Only weights whose names contain one of the given texts are trained.\n"
+        "By default the queries and values of attention."
     )
     source = "Lee et al., 2023: Surgical fine-tuning improves adaptation to distribution shifts"
     rate = 5e-4

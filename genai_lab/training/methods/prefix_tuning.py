@@ -22,7 +22,7 @@ class PrefixTuning(PeftMethod):
     title = "Prefix tuning"
     about = (
         "Keys and values of a few virtual tokens are trained in every layer of the decoder.\n"
-        "More of a grip than one soft prompt at the bottom."
+        "A stronger influence than a soft prompt at the input alone."
     )
     source = "Li and Liang, 2021: Prefix-tuning, optimizing continuous prompts for generation"
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")

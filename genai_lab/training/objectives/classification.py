@@ -32,7 +32,7 @@ class Settings:
 class Classification(Objective):
     name = "classification"
     title = "Sequence classification"
-    about = "An encoder learns to name the class of a text; a new head is made where the classes are others."
+    about = "An encoder learns to name the class of a text; a new head is added if the classes differ."
     source = "Devlin et al., 2019: BERT, section 4.1"
     architectures: tuple[Architecture, ...] = ("encoder",)
     module_kind = CLASSIFIER

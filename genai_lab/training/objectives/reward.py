@@ -31,7 +31,7 @@ class Settings(PreferenceSettings):
     dropout: float | None = setting(
         None, "Share of the activations left out while learning. Empty: the base's own.", 0.0, 0.9, step=0.05
     )
-    use_margin: bool = setting(False, "The chosen score is to lead by the column margin.")
+    use_margin: bool = setting(False, "The chosen score must exceed the rejected one by the column margin.")
 
     def __post_init__(self) -> None:
         check_settings(self)
