@@ -9,6 +9,8 @@ from typing import Any
 
 from genai_lab.config import Config
 
+WAIT = 120.0
+
 
 @contextmanager
 def serving(web: Any, config: Config, limits: Any = None) -> Iterator[str]:
@@ -29,3 +31,11 @@ def serving(web: Any, config: Config, limits: Any = None) -> Iterator[str]:
         yield f"http://127.0.0.1:{door.getsockname()[1]}"
         server_thread.should_exit = True
         thread.join(10)
+
+
+def opened(address: str, sent: str) -> socket.socket:
+    """A connection on which `sent` has been sent."""
+    host, _, port = address[7:].partition(":")
+    line = socket.create_connection((host, int(port)), timeout=WAIT)
+    line.sendall(sent.encode())
+    return line

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from genai_lab.api.campaigns import Campaigns
     from genai_lab.api.datasets import Datasets
     from genai_lab.api.demos import Demos
-    from genai_lab.api.evaluation import Evaluation, Evaluations, Matrices, Matrix
+    from genai_lab.api.evaluation import Evaluation, Evaluations
     from genai_lab.api.generation import Chat, Generation, Messages, Stream
+    from genai_lab.api.matrices import Matrices, Matrix
     from genai_lab.api.templates import Templates
     from genai_lab.api.training import Runs, Studies, TrainingRun
     from genai_lab.models import Prompt
@@ -80,7 +81,7 @@ class Lab:
 
     @cached_property
     def matrices(self) -> "Matrices":
-        from genai_lab.api.evaluation import Matrices
+        from genai_lab.api.matrices import Matrices
 
         return Matrices(self.context)
 
@@ -196,7 +197,7 @@ class Lab:
         split, shot_split, format, use_cache, and sampling settings such as max_new_tokens.
         """
         from genai_lab.api.base import jobs_of
-        from genai_lab.api.evaluation import matrix_plan
+        from genai_lab.api.matrices import matrix_plan
         from genai_lab.api.metrics import publish
 
         publish(self.context, settings.get("metrics", ()))
@@ -221,7 +222,8 @@ class Lab:
         the number (from 0) of the one that the others are compared with.
         """
         from genai_lab.api.base import jobs_of
-        from genai_lab.api.evaluation import Evaluation, choices_of, matrix_plan
+        from genai_lab.api.evaluation import Evaluation, choices_of
+        from genai_lab.api.matrices import matrix_plan
         from genai_lab.api.metrics import publish
         from genai_lab.services import evaluation
 

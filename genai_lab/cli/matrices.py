@@ -21,7 +21,7 @@ from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
     from genai_lab.api import Lab
-    from genai_lab.api.evaluation import Matrix
+    from genai_lab.api.matrices import Matrix
     from genai_lab.services.matrix import MatrixPlan
     from genai_lab.services.predictions import ScoreView
 
@@ -101,7 +101,7 @@ def embedding_options(parser: Parser) -> None:
 
 def plan_of(lab: "Lab", options: argparse.Namespace) -> "MatrixPlan":
     """The plan that the options describe."""
-    from genai_lab.api.evaluation import matrix_plan
+    from genai_lab.api.matrices import matrix_plan
 
     return matrix_plan(
         lab.context,

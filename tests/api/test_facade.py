@@ -11,7 +11,7 @@ import pytest
 
 import genai_lab as gl
 from genai_lab.api.base import Table
-from genai_lab.api.evaluation import _samplings
+from genai_lab.api.matrices import _samplings
 
 ROWS = [{"prompt": f"Say {word}.", "answer": word} for word in ("hello", "goodbye", "yes", "no") * 3]
 

@@ -8,6 +8,8 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from genai_lab.models import BACKENDS, Card, Options, Source
+
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
 STORIES = SHARED / "data" / "models" / "stories260K-hf"
 SIZE, INNER, VOCABULARY = 16, 24, 258
@@ -111,3 +113,12 @@ def soft_prompt(folder: Path, *, size: int = 3) -> Path:
     table = np.random.default_rng(2).normal(0, 1, (size, SIZE)).astype(np.float32)
     save_file({"prompt_embeddings": table}, folder / "adapter_model.safetensors")
     return folder
+
+
+def inspect(folder: Path, *, roots: tuple[Path, ...] | None = None, **options: object) -> Card:
+    settings = Options(device="cpu", roots=roots or (folder.parent,), **options)  # type: ignore[arg-type]
+    return BACKENDS.get("local").inspect(Source("local", str(folder)), "small", settings)
+
+
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))

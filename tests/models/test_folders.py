@@ -1,9 +1,8 @@
-"""Local folders, starters and adapters: what their cards say, and one clear sentence for everything that is wrong."""
+"""Local folders and starters: what their cards say, and one clear sentence for everything that is wrong."""
 
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,27 +10,18 @@ from safetensors.numpy import save_file
 
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError, ModelError
-from genai_lab.models import BACKENDS, Card, Options, Prompt, Request, Source
+from genai_lab.models import BACKENDS, Options, Prompt, Request, Source
 from genai_lab.models.checks import parse_object
 from genai_lab.models.folders import model_folders
 from genai_lab.models.inspect import classify, known_classes
 from genai_lab.models.sizing import cached_numbers
 from genai_lab.models.starter import WEIGHTS
-from tests.models.folders import SIZE, STORIES, config, lora, small_llama, tensors
+from tests.models.folders import SIZE, STORIES, config, edit, inspect, small_llama, tensors
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return small_llama(tmp_path / "small")
-
-
-def inspect(folder: Path, *, roots: tuple[Path, ...] | None = None, **options: object) -> Card:
-    settings = Options(device="cpu", roots=roots or (folder.parent,), **options)  # type: ignore[arg-type]
-    return BACKENDS.get("local").inspect(Source("local", str(folder)), "small", settings)
-
-
-def edit(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 @pytest.mark.parametrize("name", ["starter", "local", "hub", "adapter", "endpoint"])
@@ -296,22 +286,6 @@ def test_folder_must_lie_in_an_allowed_place_whatever_links_and_dots_say(tmp_pat
     assert inspect(tmp_path / "other" / "inside", roots=(allowed,)).family == "decoder-only"
 
 
-def generated(card: Card, options: Options, text: str = "ab") -> tuple[int | None, ...]:
-    base = inspect(dict(options.base_paths)["small"]) if card.source.base else None
-    below = (
-        BACKENDS.get("local").load(base, replace(options, roots=(base.path.parent,))) if base and base.path else None
-    )
-    generator = BACKENDS.get(card.source.backend).load(card, options, below)
-    try:
-        [stream] = generator.submit([Request(Prompt(text=text), Sampling(greedy=True, max_new_tokens=12))])
-        list(stream)
-        return tuple(token.id for token in stream.completions[0].tokens)
-    finally:
-        generator.close()
-        if below is not None:
-            below.close()
-
-
 def test_folder_damaged_after_it_was_added_is_refused_when_loaded(folder: Path) -> None:
     card = inspect(folder)
     cut_off(folder)
@@ -357,59 +331,6 @@ def test_configuration_that_does_not_go_with_the_weights_never_loads(changes: di
 def test_absent_and_listed_sizes_are_no_reason_to_refuse(folder: Path) -> None:
     edit(folder / "config.json", n_inner=None, intermediate_size=[24])
     assert inspect(folder).parameters
-
-
-def on_base(adapter: Path, base: Path | None) -> tuple[Source, Options]:
-    bases = (("small", base),) if base else ()
-    return Source("adapter", str(adapter), base="small"), Options(
-        device="cpu", roots=(adapter.parent,), base_paths=bases
-    )
-
-
-def test_adapter_changes_what_its_base_says(folder: Path, tmp_path: Path) -> None:
-    source, options = on_base(lora(tmp_path / "lora"), folder)
-    card = BACKENDS.get("adapter").inspect(source, "tuned", options)
-    base = inspect(folder)
-    assert card.parameters == (base.parameters or 0) + 2 * 2 * 2 * 16
-    assert card.content_hash not in (None, base.content_hash)
-    assert generated(card, options) != generated(base, options)
-    source, options = on_base(lora(tmp_path / "nothing", scale=0.0), folder)
-    unchanged = BACKENDS.get("adapter").inspect(source, "same", options)
-    assert generated(unchanged, options) == generated(base, options)
-
-
-BAD_ADAPTERS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no base": (lambda f: None, "not in the catalogue"),
-    "other size": (lambda f: lora(f, size=8), "does not fit its base"),
-    "other task": (lambda f: edit(f / "adapter_config.json", task_type="SEQ_2_SEQ_LM"), "SEQ_2_SEQ_LM"),
-    "prompt tuning": (
-        lambda f: edit(f / "adapter_config.json", peft_type="PROMPT_TUNING"),
-        "not one table of embeddings",
-    ),
-    "a kind of its own": (lambda f: edit(f / "adapter_config.json", peft_type="XLORA"), "XLORA adapter, which the lab"),
-    "changes its base": (lambda f: edit(f / "adapter_config.json", init_lora_weights="pissa_niter_4"), "plain LoRA"),
-    "runs a module": (lambda f: edit(f / "adapter_config.json", megatron_config={"a": 1}), "megatron_config"),
-    "endless rank": (lambda f: edit(f / "adapter_config.json", r=10**9), "1000000000 as a size"),
-    "in parts": (lambda f: (f / "adapter_model.safetensors.index.json").write_text("{}"), "in parts"),
-    "pickled": (lambda f: (f / "adapter_model.safetensors").rename(f / "adapter_model.bin"), "pickle"),
-    "no settings": (lambda f: (f / "adapter_config.json").unlink(), "no adapter_config.json"),
-    "cut off": (lambda f: (f / "adapter_model.safetensors").write_bytes(b"\0" * 20), "damaged|JSON"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_ADAPTERS)
-def test_bad_adapter_gives_one_clear_sentence(case: str, folder: Path, tmp_path: Path) -> None:
-    adapter = lora(tmp_path / "lora")
-    spoil, message = BAD_ADAPTERS[case]
-    spoil(adapter)
-    source, options = on_base(adapter, None if case == "no base" else folder)
-    with pytest.raises(ModelError, match=message):
-        BACKENDS.get("adapter").inspect(source, "tuned", options)
-
-
-def test_adapter_is_no_whole_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="add it as an adapter"):
-        inspect(lora(tmp_path / "lora"))
 
 
 def test_errors_of_libraries_become_one_sentence() -> None:

@@ -57,12 +57,8 @@ MODELS = {
 @dataclass(frozen=True)
 class Settings:
     beta: float = setting(0.1, "How much it costs to move away from the base.", 0.0001, 100.0, step=0.05)
-    desirable_weight: float | None = setting(
-        None, "Of good completions. Empty: balanced with the bad ones.", 0.0, 1000.0, step=0.1
-    )
-    undesirable_weight: float | None = setting(
-        None, "Of bad completions. Empty: balanced with the good ones.", 0.0, 1000.0, step=0.1
-    )
+    desirable_weight: float | None = setting(None, "Of good completions; empty: balanced.", 0.0, 1000.0, step=0.1)
+    undesirable_weight: float | None = setting(None, "Of bad completions; empty: balanced.", 0.0, 1000.0, step=0.1)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -101,6 +97,10 @@ class LabelledFeatures:
     desirable: bool
     reference: tuple[float, ...] | None = None
 
+    @property
+    def mark(self) -> str:
+        return "good" if self.desirable else "bad"
+
 
 class Kto(Objective):
     name = "kto"
@@ -124,33 +124,18 @@ class Kto(Objective):
         if source.templates:
             raise LabError("Labelled completions are read as they are; leave the templates empty.")
         if plan.training.per_device_batch_size < 2:
-            raise BadSetting(
-                "per_device_batch_size", 1, "at least 2 for KTO, which compares with other rows of a batch"
-            )
+            raise BadSetting("per_device_batch_size", 1, "at least 2 for KTO, which compares rows of a batch")
         if _label_columns(source) is None:
             check_pairs(source)
 
     def read(self, source: RowSource, context: ReadingContext, count: int, held: int) -> RowsRead:
         """Rows with a label, or both sides of preference pairs, each by itself."""
-        plan = context.plan
         columns = _label_columns(source)
         if columns is None:
             return self._unpair(source, context, count, held)
-        train, validation = split_rows(source, plan, min(count, MOST_ROWS), held, answered=False)
-        texts, checks = (
-            [
-                LabelledText(
-                    "" if context.chat else input_of(row),
-                    row.fields.get(columns[0], ""),
-                    _is_good(row.fields.get(columns[1], ""), source, row.key),
-                    _messages(row) if context.chat else (),
-                    row.key,
-                )
-                for row in rows
-            ]
-            for rows in (train, validation)
-        )
-        return RowsRead([texts], checks, len(train))
+        split = split_rows(source, context.plan, min(count, MOST_ROWS), held, answered=False)
+        train, validation = ([_labelled_text(row, columns, source, context.chat) for row in rows] for rows in split)
+        return RowsRead([train], validation, len(train))
 
     def _unpair(self, source: RowSource, context: ReadingContext, count: int, held: int) -> RowsRead:
         division = divide_votes(source, context.plan)
@@ -215,15 +200,14 @@ class Kto(Objective):
 
     def show(self, features: LabelledFeatures, width: int, context: EncodingContext) -> ShownRow:
         row = TokenObjective().show(features.completion, width, context)
-        return ShownRow(row.tokens, row.target, f"{'good' if features.desirable else 'bad'}: {row.label}")
+        return ShownRow(row.tokens, row.target, f"{features.mark}: {row.label}")
 
     def samples(self, features: Sequence[LabelledFeatures], context: SamplingContext) -> list[ValidationSample]:
         """Its own completion beside the labelled one."""
         samples = TokenObjective().samples([row.completion for row in features], context)
-        marks = ["good" if row.desirable else "bad" for row in features]
         return [
-            ValidationSample(sample.prompt, f"{mark}: {sample.reference}", sample.text)
-            for sample, mark in zip(samples, marks, strict=True)
+            ValidationSample(sample.prompt, f"{row.mark}: {sample.reference}", sample.text)
+            for sample, row in zip(samples, features, strict=True)
         ]
 
 
@@ -232,10 +216,7 @@ def balanced_weights(settings: Settings, good: int, bad: int) -> tuple[float, fl
     desirable, undesirable = settings.desirable_weight, settings.undesirable_weight
     if desirable is not None or undesirable is not None or not good or not bad:
         return 1.0 if desirable is None else desirable, 1.0 if undesirable is None else undesirable
-    ratio = good / bad
-    if ratio < 1:
-        return 1 / ratio, 1.0
-    return 1.0, max(1.0, ratio / HIGHEST_RATIO)
+    return max(1.0, bad / good), max(1.0, good / bad / HIGHEST_RATIO)
 
 
 def kto_loss(policy: Any, reference: Any, desirable: Any, z0: Any, beta: float, weights: tuple[float, float]) -> Any:
@@ -257,9 +238,8 @@ class KtoSteps:
         settings = setup.inputs.objective_settings
         labels = [example.desirable for examples in setup.train.examples for example in examples]
         self.beta = settings.beta
-        self.desirable_weight, self.undesirable_weight = balanced_weights(
-            settings, sum(labels), len(labels) - sum(labels)
-        )
+        good, bad = sum(labels), len(labels) - sum(labels)
+        self.desirable_weight, self.undesirable_weight = balanced_weights(settings, good, bad)
         self.rewards_seen: list[tuple[Any, Any]] = []
         self.read_references()
 
@@ -370,11 +350,8 @@ def _figures(seen: list[tuple[Any, Any]]) -> dict[str, float]:
     if not seen:
         return {}
     rewards, desirable = (torch.cat(parts) for parts in zip(*seen, strict=True))
-    means = {
-        name: float(rewards[mask].mean())
-        for name, mask in (("desirable reward", desirable), ("undesirable reward", ~desirable))
-        if mask.any()
-    }
+    sides = {"desirable reward": rewards[desirable], "undesirable reward": rewards[~desirable]}
+    means = {name: float(side.mean()) for name, side in sides.items() if len(side)}
     if len(means) == 2:
         means["reward margin"] = means["desirable reward"] - means["undesirable reward"]
     return means
@@ -399,9 +376,14 @@ def _label_columns(source: RowSource) -> tuple[str, str] | None:
     return None if has_pairs else (chosen[0], chosen[1])
 
 
-def _messages(row: Any) -> tuple[dict[str, str], ...]:
-    """The prompt as a chat."""
-    return tuple(turn.as_dict() for turn in row.messages) or ({"role": "user", "content": input_of(row)},)
+def _labelled_text(row: Any, columns: tuple[str, str], source: RowSource, chat: bool) -> LabelledText:
+    """A row with its completion and label from `columns`; its prompt as text, or as the messages of a chat."""
+    completion, label = (row.fields.get(column, "") for column in columns)
+    good = _is_good(label, source, row.key)
+    if not chat:
+        return LabelledText(input_of(row), completion, good, row=row.key)
+    messages = tuple(turn.as_dict() for turn in row.messages) or ({"role": "user", "content": input_of(row)},)
+    return LabelledText("", completion, good, messages, row.key)
 
 
 def _is_good(text: str, source: RowSource, row: int) -> bool:
