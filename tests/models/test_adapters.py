@@ -249,7 +249,7 @@ def edited(folder: Path, path: Path, edit: Any, **settings: Any) -> Path:
 GATE = "base_model.model.model.layers.0.mlp.gate_proj.weight"
 HOSTILE: dict[str, tuple[str, Any, str]] = {
     "writes over the base": ("LORA", lambda t: t.update({GATE: torch.zeros(64, 32)}), "settings do not name"),
-    "lacks a tensor": ("LORA", lambda t: t.pop(min(t)), "its file lacks"),
+    "lacks a tensor": ("LORA", lambda t: t.pop(min(t)), "its file does not have"),
     "brings more": ("VERA", lambda t: t.update(more=torch.zeros(3)), "settings do not name"),
     "soft with more": ("PROMPT_TUNING", lambda t: t.update({GATE: torch.zeros(64, 32)}), "not one table"),
     "other count": ("P_TUNING", lambda t: t.update(prompt_embeddings=torch.zeros(9, 32)), "names 3 virtual tokens"),
