@@ -109,12 +109,14 @@ def _run(command: list[str], drafts: Path, origin: WheelOrigin, report: Report) 
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         errors="replace", env={**os.environ, "TMPDIR": str(drafts)},
     ) as child:  # fmt: skip
+        received = 0
         while True:
             try:
                 output, _ = child.communicate(timeout=LOOK_SECONDS)
                 return output, child.returncode
             except subprocess.TimeoutExpired:
-                report(min(largest_file(drafts), origin.bytes), origin.package)
+                received = max(received, min(largest_file(drafts), origin.bytes))
+                report(received, origin.package)
             except BaseException:
                 child.kill()
                 raise

@@ -50,7 +50,7 @@ class SmallHub:
             body = path.read_bytes()
             row: dict[str, Any] = {"rfilename": str(path.relative_to(self.folder)), "size": len(body)}
             row["blobId"] = hashlib.sha1(f"blob {len(body)}\0".encode() + body).hexdigest()
-            if path.suffix == ".safetensors":
+            if path.suffix in (".safetensors", ".gguf"):
                 row["lfs"] = {"sha256": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 130}
             rows.append(row)
         return [*rows, {"rfilename": "../escape.json", "size": 3}, {"rfilename": "onnx/model.onnx", "size": 9**9}]
@@ -107,7 +107,7 @@ class SmallHub:
                 self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
                 self.send_header("X-Repo-Commit", SHA)
                 self.end_headers()
-                large = file.suffix == ".safetensors"
+                large = file.suffix in (".safetensors", ".gguf")
                 remainder = bytes(len(body)) if hub.spoil and large else body
                 for start in range(first, len(body), 4096):
                     if large and hub.break_after is not None and start - first >= hub.break_after:

