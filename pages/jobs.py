@@ -244,8 +244,8 @@ def _row(view: service.JobView, selected: bool, address: str) -> dict[str, Any]:
 
 def _detail(view: service.JobView) -> dict[str, Any]:
     facts = {
-        "Job": f"{view.id}, {outputs.title_of(view.kind).lower()}, on {view.resource}",
-        "Progress": f"{view.done:,.4g} of {view.total:,.4g}" if view.total else NOTHING,
+        "Job": f"{view.id}: {outputs.title_of(view.kind)}, on {view.resource}",
+        "Progress": f"{round(view.done, 2):,.12g} of {round(view.total, 2):,.12g}" if view.total else NOTHING,
         "Time left": seconds_text(view.seconds_left) if view.live else "",
         "Took": seconds_text(view.seconds) if not view.live and view.seconds is not None else "",
         "Peak memory": size_text(view.peak_memory),
