@@ -26,7 +26,7 @@ def test_an_option_wins_over_its_variable_and_that_over_the_default(tmp_path: Pa
         ("GENAI_LAB_MEMORY_GB", "nan"),
         ("GENAI_LAB_CPU_JOBS", "many"),
         ("GENAI_LAB_DEVICE", "gpu"),
-        ("GENAI_LAB_DTYPE", "int8"),
+        ("GENAI_LAB_DTYPE", "int3"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(name: str, value: str) -> None:
