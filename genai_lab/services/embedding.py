@@ -13,12 +13,13 @@ from genai_lab.prompts.few_shot import ShotSettings
 from genai_lab.services import models
 from genai_lab.services.models import ModelView
 from genai_lab.services.vector_store import VectorStore
+from genai_lab.views import View
 
 MOST_TEXTS = 200_000
 
 
 @dataclass(frozen=True)
-class Embedded:
+class Embedded(View):
     """`vectors` is (n, d) in float32, in the order of the texts; `signature` names model, hash and pooling."""
 
     model: str

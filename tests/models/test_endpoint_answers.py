@@ -18,7 +18,7 @@ from genai_lab.models.endpoint_stream import Limits
 from tests.models.servers import SmallEndpoint, begin_events, serving
 
 CHAT = Prompt(messages=({"role": "user", "content": "Hi"},), mode="chat")
-SMALL = Limits(first_token=60, send_json=120, characters=200)
+SMALL = Limits(first_token=60, whole=120, characters=200)
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,7 @@ def test_trickling_answers_end_in_time_and_keep_what_came(
     assert (text_read.text, text_read.finish_reason) == ("", "error")
     assert error is not None
     assert "sent no text for 0.6 s" in error
-    monkeypatch.setattr(generator, "limits", replace(SMALL, send_json=3))
+    monkeypatch.setattr(generator, "limits", replace(SMALL, whole=3))
     endpoint.answer = endless(data(says("a"), done=False).encode(), 0.05)
     text_read, error = completed(generator)
     assert text_read.text.startswith("aaa")
@@ -246,7 +246,7 @@ def test_trickling_answers_end_in_time_and_keep_what_came(
 
 def test_limits_follow_from_the_settings() -> None:
     limits = Limits.of(Request(CHAT, Sampling(max_new_tokens=100)), timeout=30)
-    assert limits == Limits(first_token=300, send_json=700, characters=16_400)
+    assert limits == Limits(first_token=300, whole=700, characters=16_400)
 
 
 EXTRA = {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from genai_lab.models import BACKENDS, Options
-from tests.models.folders import lora, small_llama
-from tests.models.test_folders import edit, generated, inspect, on_base
+from tests.models.folders import edit, inspect, lora, small_llama
+from tests.models.test_adapter_folders import generated, on_base
 
 
 class Runs:

@@ -33,7 +33,7 @@ Tell = Callable[[float, float, str], None]
 
 
 @dataclass(frozen=True)
-class GgufSource:
+class GgufSource(View):
     """Where a GGUF file is: a path of this machine, or a repository of the Hub with the file's name."""
 
     path: str = ""
