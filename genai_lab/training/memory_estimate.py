@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from genai_lab.training.memory import MemoryPlan, batch_of, plan
 from genai_lab.training.methods import METHODS
 from genai_lab.training.module_kinds import LANGUAGE_MODEL
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, TrainingPlan
+from genai_lab.training.plan import Architecture, DatasetSpec, TrainingPlan
 
 BYTES = 4  # of a parameter, in float32
 
@@ -31,6 +32,28 @@ def estimate_memory(
 
     On the CPU the peak is of the whole process, on a GPU of its memory.
     """
+    memory = _memory_of_step(_without_data(run).to_yaml(), base, architecture, tuple(labels), length, target)
+    memory = memory.of_a_process() if device == "cpu" else memory
+    return _with_models(memory, run, architecture, models or {})
+
+
+def _without_data(run: TrainingPlan) -> TrainingPlan:
+    """The plan without what the memory of a step does not depend on, so that plans alike in all else share it."""
+    training = replace(
+        run.training, num_train_epochs=0.0, learning_rate=None, seed=0, eval_steps=0, early_stopping_patience=0,
+        processes=1, sharding="none", gradient_accumulation_steps=1,
+    )  # fmt: skip
+    return replace(
+        run, training=training, data=(DatasetSpec("none"),), models={}, split=TrainingPlan.split,
+        validation_split=TrainingPlan.validation_split,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _memory_of_step(
+    plan_yaml: str, base: Path, architecture: Architecture, labels: tuple[str, ...], length: int, target: int
+) -> MemoryPlan:
+    run = TrainingPlan.from_yaml(plan_yaml)
     method, objective = METHODS.get(run.method), OBJECTIVES.get(run.objective)
     kind, rows = objective.module_kind, objective.sequences_per_row * run.training.per_device_batch_size
     settings: Any = read_settings(method.settings, run.method_settings, method.title)
@@ -45,14 +68,12 @@ def estimate_memory(
         module = kind.auto_class(architecture).from_config(config)
         return method.apply(module, architecture, settings, run.training.max_steps)
 
-    memory = plan(
+    return plan(
         build,
         lambda: batch_of(kind.memory_family(architecture), rows, length, target),
         gradient_checkpointing=run.training.gradient_checkpointing,
         autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(run.training.precision),
     )
-    memory = memory.of_a_process() if device == "cpu" else memory
-    return _with_models(memory, run, architecture, models or {})
 
 
 def _with_models(

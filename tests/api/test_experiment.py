@@ -22,6 +22,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[gl.Lab]:
         yield lab
 
 
+# The examples take the same ways by default, in parts.
+@pytest.mark.full
 def test_an_experiment_from_the_first_completion_to_a_policy(lab: gl.Lab, tmp_path: Path) -> None:
     assert lab.generate("fake-completion", "Once there was", temperature=0.7, max_new_tokens=4, seed=1).text
 

@@ -85,7 +85,7 @@ def test_an_interrupted_build_ends_with_the_same_weights(tmp_path: Path, monkeyp
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("name", ["starter-causal", "starter-seq2seq"])
+@pytest.mark.parametrize("name", [pytest.param("starter-causal", marks=pytest.mark.full), "starter-seq2seq"])
 def test_generating_recipes_go_on_where_they_stopped(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ def forked_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes.subprocess, "Popen", ForkedRanks)
 
 
-@pytest.mark.parametrize("sharding", ["none", "weights"])
+@pytest.mark.parametrize("sharding", [pytest.param("none", marks=pytest.mark.full), "weights"])
 def test_two_processes_learn_as_one_with_twice_the_batch(
     bases: dict[str, Path], tmp_path: Path, sharding: str, request: pytest.FixtureRequest
 ) -> None:

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from genai_lab.context import LabContext
@@ -22,7 +21,7 @@ from genai_lab.training.learning_rates import default_rate
 from genai_lab.training.memory import GPUS, MemoryPlan, machine_memory
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture, DatasetSpec, TrainingPlan, architecture_of
+from genai_lab.training.plan import DatasetSpec, TrainingPlan, architecture_of
 from genai_lab.training.row_reading import held_rows
 from genai_lab.training.step_timing import StepTime, TimingRequest, time_in_process
 from genai_lab.views import View
@@ -94,10 +93,11 @@ def estimate(lab: LabContext, resolved: ResolvedPlan) -> MemoryEstimate:
     """From the longest of some rows; raises LabError where nothing can be learned from the data."""
     plan, device = resolved.plan, resolved.device
     length, target = _longest_and_usual(resolved)[0]
-    memory = _memory(
-        plan.to_yaml(), str(resolved.folder), resolved.architecture, resolved.labels, length, target, device,
-        tuple((role, str(folder)) for role, folder in resolved.model_folders.items()),
-    )  # fmt: skip
+    from genai_lab.training.memory_estimate import estimate_memory
+
+    memory = estimate_memory(
+        plan, resolved.folder, resolved.architecture, resolved.labels, length, target, device, resolved.model_folders
+    )
     free_disk = shutil.disk_usage(lab.config.home).free
     processes = plan.training.processes if device == "cpu" else 1  # each has a GPU of its own
     return MemoryEstimate(memory, machine_memory(), _disk(plan, memory), free_disk, length, target, processes)
@@ -118,25 +118,6 @@ def check(lab: LabContext, resolved: ResolvedPlan) -> dict[str, Any]:
             f"{size_text(needed.disk_free)} are free; free some space, or choose a method that trains less."
         )
     return needed.as_dict()
-
-
-@lru_cache(maxsize=64)
-def _memory(
-    plan: str,
-    base: str,
-    architecture: Architecture,
-    labels: tuple[str, ...],
-    length: int,
-    target: int,
-    device: str = "cpu",
-    models_by_role: tuple[tuple[str, str], ...] = (),
-) -> MemoryPlan:
-    from genai_lab.training.memory_estimate import estimate_memory
-
-    folders = {role: Path(folder) for role, folder in models_by_role}
-    return estimate_memory(
-        TrainingPlan.from_yaml(plan), Path(base), architecture, labels, length, target, device, folders
-    )
 
 
 def time_run(lab: LabContext, resolved: ResolvedPlan) -> Duration:
@@ -241,6 +222,8 @@ def usual_rate(lab: LabContext, model: str, objective: str, method: str) -> floa
 
 def trained_share(lab: LabContext, model: str, objective: str, method: str) -> tuple[int, int] | None:
     """(trained, all) parameters with the method's own settings; None where the two do not suit the model."""
+    from genai_lab.training.memory_estimate import estimate_memory
+
     try:
         card = models.show(lab, model).card
         architecture = architecture_of(card)
@@ -249,7 +232,7 @@ def trained_share(lab: LabContext, model: str, objective: str, method: str) -> t
         if card.path is None or not suits or exclusion_reason(objective, method) or trained.refusal():
             return None
         plan = TrainingPlan(model, (DatasetSpec("none"),), objective, method)
-        memory = _memory(plan.to_yaml(), str(card.path), architecture, learned.sample_labels, 16, 8)
+        memory = estimate_memory(plan, card.path, architecture, learned.sample_labels, 16, 8)
     except LabError:
         return None
     return memory.trained, memory.parameters
