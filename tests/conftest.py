@@ -23,6 +23,10 @@ SLOW_FILES = {
     "services/test_campaigns.py", "services/test_command_line.py", "services/test_demos.py",
     "services/test_feedback_figures.py", "services/test_generation.py", "services/test_hostile_arguments.py",
     "services/test_readme_commands.py", "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py",
+    "models/test_smollm2.py", "models/test_gguf.py", "models/test_endpoint_answers.py", "prompts/test_chat.py",
+    "services/test_shelf.py", "services/test_actions_command.py", "services/test_chat_prompts.py",
+    "storage/test_old_homes.py", "feedback/test_agreement.py", "feedback/test_bradley_terry.py",
+    "test_authentication.py", "test_connection_bounds.py", "test_safe_mount.py", "test_server.py",
 }  # fmt: skip
 # Folders whose files take longest come first, so that no process is left alone with one of them at the end.
 LONG_FOLDERS = ("browser", "training", "examples", "models", "starter", "jobs", "services", "decoding")
