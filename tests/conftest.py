@@ -18,14 +18,15 @@ TESTS = Path(__file__).parent
 FOLDER_MARKERS = {"browser": "browser", "training": "training", "examples": "training"}
 # Files that start workers or run models for more than some seconds; `make test-fast` leaves them out.
 SLOW_FILES = {
-    "data/test_corpora.py", "data/test_hub_server.py", "decoding/test_traced_step.py", "jobs/test_command_line.py",
-    "jobs/test_jobs.py", "models/test_adapters.py", "models/test_catalogue.py", "models/test_scorers.py",
-    "services/test_campaigns.py", "services/test_command_line.py", "services/test_demos.py",
-    "services/test_feedback_figures.py", "services/test_generation.py", "services/test_hostile_arguments.py",
-    "services/test_readme_commands.py", "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py",
-    "models/test_smollm2.py", "models/test_gguf.py", "models/test_endpoint_answers.py", "prompts/test_chat.py",
-    "services/test_shelf.py", "services/test_actions_command.py", "services/test_chat_prompts.py",
-    "storage/test_old_homes.py", "feedback/test_agreement.py", "feedback/test_bradley_terry.py",
+    "data/test_corpora.py", "data/test_guarded.py", "data/test_hub_server.py", "decoding/test_packed_weights.py",
+    "decoding/test_traced_step.py", "feedback/test_agreement.py", "feedback/test_bradley_terry.py",
+    "jobs/test_command_line.py", "jobs/test_jobs.py", "models/test_adapters.py", "models/test_catalogue.py",
+    "models/test_endpoint_answers.py", "models/test_gguf.py", "models/test_scorers.py", "models/test_smollm2.py",
+    "prompts/test_chat.py", "services/test_actions_command.py", "services/test_campaigns.py",
+    "services/test_chat_prompts.py", "services/test_command_line.py", "services/test_converting.py",
+    "services/test_demos.py", "services/test_feedback_figures.py", "services/test_generation.py",
+    "services/test_hostile_arguments.py", "services/test_readme_commands.py", "services/test_shelf.py",
+    "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py", "storage/test_old_homes.py",
     "test_authentication.py", "test_connection_bounds.py", "test_safe_mount.py", "test_server.py",
 }  # fmt: skip
 # Folders whose files take longest come first, so that no process is left alone with one of them at the end.
