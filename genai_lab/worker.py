@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from genai_lab.files import write_json
+from genai_lab.memory import peak
 from genai_lab.services.jobs import job_files
 from genai_lab.services.jobs.executors.local import name_of, try_lock
 
@@ -100,7 +101,7 @@ def main(folder: Path, lock_descriptor: int | None = None) -> int:
     ended = _body(folder, order, spare)
     spare.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # the code alone has to do
-        write_json(folder / job_files.EXIT, ended | {"attempt": order["attempt"], "peak_memory": _peak()})
+        write_json(folder / job_files.EXIT, ended | {"attempt": order["attempt"], "peak_memory": peak()})
     return CODES[ended["reason"]]
 
 
@@ -177,18 +178,10 @@ def _beat(report: FileReporter) -> None:
     def beat() -> None:
         while True:
             with contextlib.suppress(OSError):
-                report.line({"heartbeat": _peak()})
+                report.line({"heartbeat": peak()})
             time.sleep(HEARTBEAT)
 
     threading.Thread(target=beat, daemon=True).start()
-
-
-def _peak() -> int:
-    """Peak resident memory of this process in bytes."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":
