@@ -132,6 +132,6 @@ def detect_source(text: str, options: Options) -> Source:
         if (source := backend.detect(text, options)) is not None:
             return source
     raise ModelError(
-        f"{text[:200]!r} is not an existing folder, a Hub id (OWNER/NAME), a starter model or an address "
+        f"{text[:200]!r} is not an existing folder or GGUF file, a Hub id (OWNER/NAME), a starter model or an address "
         "(http://...); correct it."
     )

@@ -124,7 +124,7 @@ def test_a_long_chain_is_a_tree_too() -> None:
     ("kind", "name", "sentence"),
     [
         ("run", "9999", "There is no run 9999"),
-        ("run", "twelve", "'twelve' is no run"),
+        ("run", "twelve", "'twelve' is not the number of a run"),
         ("model", "nobody", "nobody"),
         ("dataset", "nothing@7", "There is no dataset 'nothing@7'"),
         ("campaign", "none", "There is no campaign 'none'"),

@@ -46,7 +46,7 @@ def test_address_is_an_endpoint_and_its_only_model_needs_no_name(lab: LabContext
 def test_place_that_is_none_is_one_sentence(address: str, call: Call) -> None:
     code, _, err = call("models", "add", address)
     assert code == 2
-    assert "is not an existing folder, a Hub id" in err or "cannot be followed" in err
+    assert "is not an existing folder or GGUF file" in err or "cannot be followed" in err
     assert len(err.strip().splitlines()) == 1
 
 

@@ -58,7 +58,7 @@ def walk_from(lab: LabContext, kind: str, name: str, limit: int | None = None) -
         raise UnknownName("kind", kind, KINDS)
     if kind == "run":
         if not (name.strip().isdecimal() and len(name.strip()) < 10):
-            raise LabError(f"{name[:50]!r} is no run; give its number, as the history shows it.")
+            raise LabError(f"{name[:50]!r} is not the number of a run; History lists them.")
         return walk_run(lab, int(name), limit)
     by_name = {"model": walk, "dataset": walk_dataset, "template": walk_template, "campaign": walk_campaign}
     return by_name[kind](lab, name.strip(), limit)
