@@ -63,6 +63,14 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     export.add_argument("file", metavar="FILE")
     export.add_argument("--format", choices=["jsonl", "csv"], help="default: by the file's name")
     export.set_defaults(command=_export)
+    _stuck_imports(commands, shared)
+    for name, text in (("archive", "put a dataset away"), ("restore", "bring it back")):
+        parser = commands.add_parser(name, parents=[shared], help=text)
+        parser.add_argument("name")
+        parser.set_defaults(command=_archive, archived=name == "archive")
+
+
+def _stuck_imports(commands: "Parsers[Parser]", shared: Parser) -> None:
     stuck = commands.add_parser("stuck", parents=[shared], help="the queued import that ended at unreadable rows")
     stuck.set_defaults(command=_stuck)
     resolve = commands.add_parser("resolve", parents=[shared], help="what becomes of a stuck import")
@@ -71,10 +79,6 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     choice.add_argument("--drop-bad", action="store_true", help="import again, without the rows that cannot be read")
     choice.add_argument("--give-up", action="store_true", help="forget the import and its file")
     resolve.set_defaults(command=_resolve)
-    for name, text in (("archive", "put a dataset away"), ("restore", "bring it back")):
-        parser = commands.add_parser(name, parents=[shared], help=text)
-        parser.add_argument("name")
-        parser.set_defaults(command=_archive, archived=name == "archive")
 
 
 def _split_options(parser: Parser, default: str) -> None:

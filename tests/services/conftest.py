@@ -15,13 +15,11 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def call(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
+def call(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Call]:
     """A command in this process, on the tests' lab: (exit code, standard output, standard error)."""
-    monkeypatch.setattr("genai_lab.bootstrap.open_lab", lambda config: lab)
-    monkeypatch.setattr(lab, "close", lambda: None)
 
     def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
         try:
             code = main(arguments)
         except SystemExit as end:
@@ -29,7 +27,11 @@ def call(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         captured = capfd.readouterr()
         return code, captured.out, captured.err
 
-    return run
+    # The lab's own `close` is back before the lab is closed.
+    with monkeypatch.context() as patch:
+        patch.setattr("genai_lab.bootstrap.open_lab", lambda config: lab)
+        patch.setattr(lab, "close", lambda: None)
+        yield run
 
 
 @pytest.fixture(scope="session")

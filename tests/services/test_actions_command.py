@@ -1,6 +1,5 @@
 """Commands for what pages do beside starting things: deciding, rating, promoting, copying, giving up, stopping."""
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 
 from genai_lab.api import Lab
 from genai_lab.api.generation import Stream
-from genai_lab.cli import main
 from genai_lab.context import LabContext
 from genai_lab.services import jobs, templates
 from genai_lab.services.feedback import links
@@ -25,26 +23,6 @@ ROWS = [{"question": f"Capital of {land}?", "answer": city} for land, city in ((
 @pytest.fixture
 def lab(fake_lab: LabContext) -> LabContext:  # noqa: F811
     return fake_lab
-
-
-@pytest.fixture
-def call(lab: LabContext, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """A command in this process, on the test's lab: (exit code, standard output, standard error)."""
-    close = lab.close
-    monkeypatch.setattr("genai_lab.bootstrap.open_lab", lambda config: lab)
-    monkeypatch.setattr(lab, "close", lambda: None)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
-        try:
-            code = main(arguments)
-        except SystemExit as end:
-            code = int(end.code or 0)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    yield run
-    monkeypatch.setattr(lab, "close", close)
 
 
 def read(call: Call, *arguments: str) -> Any:
