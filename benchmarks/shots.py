@@ -13,6 +13,7 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,7 +46,10 @@ GREEDY = Sampling(greedy=True, max_new_tokens=8, stop=("\n",))
 
 @dataclass(frozen=True)
 class Result:
-    """The accuracy of a cell with its interval; `against_random` is the difference to random shots of the same rows."""
+    """The accuracy of a cell with its interval; `against_random` is the difference to random shots of the same rows.
+
+    `commonest` is the accuracy of always naming the label that most of these rows have.
+    """
 
     data: str
     form: str
@@ -55,6 +59,7 @@ class Result:
     accuracy: float
     low: float
     high: float
+    commonest: float
     fitted: float
     seconds: float
     against_random: tuple[float, float, float, float] | None = None  # difference, low, high, p
@@ -137,7 +142,8 @@ def _cell(lab: LabContext, plan: MatrixPlan) -> tuple[dict[str, Any], list[int],
     measured = scoring.measure(lab, plan.metrics[0], [[answers[row.key].text] for row in rows], rows, SEED)
     figure = measured.figures[FIGURE]
     fitted = sum(row.fitted.k for row in prompts) / len(prompts)
-    ends = {"accuracy": figure.value, "low": figure.low, "high": figure.high}
+    commonest = max(Counter(row.label for row in rows).values()) / len(rows)
+    ends = {"accuracy": figure.value, "low": figure.low, "high": figure.high, "commonest": commonest}
     return {"n": figure.n, "fitted": fitted, **ends}, [row.key for row in rows], np.array(figure.sample.values, float)
 
 
@@ -177,20 +183,23 @@ def _line(row: Result) -> str:
     fewer = f"  {row.fitted:.1f} fit" if row.fitted < row.shots else ""
     return (
         f"{row.data:9} {row.form:6} {row.selector:10} {row.shots} shots  {row.accuracy:.3f} "
-        f"({row.low:.3f} to {row.high:.3f}), n = {row.n}{fewer}{beside}  {row.seconds:.0f} s"
+        f"({row.low:.3f} to {row.high:.3f}), n = {row.n}, commonest label {row.commonest:.3f}"
+        f"{fewer}{beside}  {row.seconds:.0f} s"
     )
 
 
 def print_table(results: list[Result]) -> None:
     """As it stands in docs/benchmarks.md."""
     shots = sorted({row.shots for row in results})
-    print("\n| data | form | shots chosen | " + " | ".join(map(str, shots)) + " |\n|" + "---|" * (3 + len(shots)))
+    head = ["data", "commonest label", "form", "shots chosen", *map(str, shots)]
+    print(f"\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
     named = {"none": "random", "random": "random", "similar": "by words (TF-IDF)", "embedding": "by meaning"}
     by_cell = {(row.data, row.form, named[row.selector], row.shots): row for row in results}
     for data, form, way in dict.fromkeys(key[:3] for key in by_cell):
         cells = [by_cell.get((data, form, way, k)) for k in shots]
         texts = [f"{row.accuracy:.2f} ({row.low:.2f} to {row.high:.2f})" if row else "" for row in cells]
-        print(f"| {data} | {form} | {way} | " + " | ".join(texts) + " |")
+        commonest = next(f"{row.commonest:.2f}" for row in cells if row)
+        print(f"| {data} | {commonest} | {form} | {way} | " + " | ".join(texts) + " |")
 
 
 if __name__ == "__main__":

@@ -31,4 +31,4 @@ def test_cells_are_measured_on_the_same_rows_and_what_lacks_is_named(
     assert cells == [(form, *way) for form in shots.FORMS for way in ways]
     assert {row["n"] for row in results} == {8}
     assert [row["against_random"] is not None for row in results] == [False, False, True, True] * 2
-    assert "| TREC | chat | by meaning |" in printed
+    assert "| TREC | 0.50 | chat | by meaning |" in printed
