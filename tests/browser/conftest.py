@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,19 @@ def watch(page: Page, app_url: str, faults: list[str]) -> None:
     page.on("console", on_console)
     page.on("download", on_arrival)
     page.on("framenavigated", lambda frame: frame == page.main_frame and on_arrival())
+
+
+@contextmanager
+def form_filled(page: Page) -> Iterator[None]:
+    """What is done inside asks the server to fill fields of the page; waits until they are filled.
+
+    A field that a test changes earlier would be overwritten by the answer.
+    """
+    main = page.locator("main")
+    main.and_(page.locator("[data-filled]")).wait_for()
+    before = main.get_attribute("data-filled") or ""
+    yield
+    expect(main).not_to_have_attribute("data-filled", before)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.models import Source
 from genai_lab.services import feedback, lineage, models
 from tests.browser.accessibility import assert_accessible
-from tests.browser.conftest import PATIENCE
+from tests.browser.conftest import PATIENCE, form_filled
 from tests.browser.running_app import RunningApp
 from tests.tiny import random_model
 
@@ -64,7 +64,8 @@ def compared(house: RunningApp, page: Page) -> list[str]:
         for n in range(12)
     ]
     client.close()
-    page.get_by_role("tab", name="Compare").click()
+    with form_filled(page):
+        page.get_by_role("tab", name="Compare").click()
     page.locator("#cmp-prompt textarea").fill("Once upon a time")
     page.locator("#cmp-run").click()
     expect(page.locator("#cmp-2-note")).to_contain_text("ended by")
@@ -117,8 +118,9 @@ def test_from_a_comparison_to_a_reward_model_that_picks_the_best_of_n(
         expect(page.locator("#card")).to_be_visible()
         assert "tiny" not in page.content()
     rank(ada, 5)
+    expect(ada.locator("#saving-text")).to_have_text("Saved")  # the answer to the last one brought cards in advance
     house.kill()
-    rank(ada, 2)  # two cards were there already
+    rank(ada, 2)
     expect(ada.locator("#saving-text")).to_contain_text("Not saved yet")
     house.start()
     expect(ada.locator("#saving-text")).to_have_text("Saved")

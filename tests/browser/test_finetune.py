@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.accessibility import assert_accessible
-from tests.browser.conftest import Opener
+from tests.browser.conftest import Opener, form_filled
 from tests.browser.test_playground import choose, completion, type_number
 
 
@@ -17,10 +17,8 @@ def field(page: Page, name: str, text: str) -> None:
 
 def prepared(page: Page, example: int, **values: str) -> None:
     """An example in the form, with other values for some fields."""
-    main = page.locator("main")
-    before = main.get_attribute("data-filled") or ""
-    page.locator(f"#ft-example-{example}").click()
-    expect(main).not_to_have_attribute("data-filled", before)
+    with form_filled(page):
+        page.locator(f"#ft-example-{example}").click()
     expect(page.locator("#ft-dataset input")).to_have_value("starter-qa@1")
     if page.locator("#ft-max-steps").is_hidden():
         page.locator("#ft-details > button").click()

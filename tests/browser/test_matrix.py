@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import assert_accessible
-from tests.browser.conftest import Opener
+from tests.browser.conftest import Opener, form_filled
 
 
 def matrix_tab(open_page: Opener, path: str = "/prompts", **options: str) -> Page:
@@ -30,7 +30,8 @@ def test_a_matrix_goes_on_without_its_tab_and_is_read_in_a_second_browser(
     open_page: Opener, matrix_address: list[str]
 ) -> None:
     page = matrix_tab(open_page)
-    page.locator("#mx-try button, button#mx-try").first.click()
+    with form_filled(page):
+        page.locator("#mx-try button, button#mx-try").first.click()
     # Equal rows are kept once: another test may have imported the task under a name of its own.
     expect(box(page, "dataset")).to_have_value(re.compile(r"sentiment.*@\d+"))
     expect(box(page, "rows")).to_have_value("60")
@@ -85,7 +86,8 @@ def test_a_cell_becomes_the_default_prompt_and_a_rerun_costs_nothing(
 
 def test_what_cannot_run_is_one_sentence(open_page: Opener) -> None:
     page = matrix_tab(open_page)
-    page.locator("#mx-try button, button#mx-try").first.click()
+    with form_filled(page):
+        page.locator("#mx-try button, button#mx-try").first.click()
     expect(box(page, "rows")).to_have_value("60")
     box(page, "shots").fill("0, many")
     page.get_by_role("button", name="Run matrix").click()

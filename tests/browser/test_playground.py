@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from genai_lab.starter.examples import examples
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import TINY_MODEL as NAME
-from tests.browser.conftest import Opener
+from tests.browser.conftest import Opener, form_filled
 from tests.browser.drafts import stored_draft
 from tests.browser.slow import SLOW
 
@@ -112,7 +112,8 @@ def test_the_microscope_follows_a_slider_and_is_accessible(open_page: Opener) ->
 
 def test_two_settings_are_compared(open_page: Opener) -> None:
     page = playground(open_page)
-    page.get_by_role("tab", name="Compare").click()
+    with form_filled(page):
+        page.get_by_role("tab", name="Compare").click()
     page.locator("#cmp-prompt textarea").fill(PROMPT)
     for panel in (1, 2):
         choose(page, f"cmp-{panel}-model", NAME)
@@ -221,7 +222,8 @@ def test_a_conversation_goes_on_and_its_link_brings_it_back(open_page: Opener) -
 
 def test_two_models_are_compared_and_the_comparison_has_a_link(open_page: Opener) -> None:
     page = open_page("/")
-    page.get_by_role("tab", name="Compare").click()
+    with form_filled(page):
+        page.get_by_role("tab", name="Compare").click()
     choose(page, "cmp-2-model", "starter-seq2seq")
     page.locator("#cmp-prompt textarea").fill(PROMPT)
     page.locator("#cmp-run").click()
