@@ -1,5 +1,6 @@
 """Queries of the prompt matrix: a reader's ratings, and how fast models were."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -32,6 +33,16 @@ def put_rating(session: Session, generation_id: int, thumb: int | None, comment:
     row.comment = row.comment if comment is None else comment
     session.flush()
     return row
+
+
+def find_thumbs(session: Session, run_ids: Sequence[int]) -> list[tuple[Generation, Rating]]:
+    """The runs' completions with a thumb up or down, in the order they were written."""
+    statement = (
+        select(Generation, Rating)
+        .join(Rating, Rating.generation_id == Generation.id)
+        .where(Generation.run_id.in_(run_ids), Rating.thumb != 0)
+    )
+    return list(session.execute(statement.order_by(Generation.id)).tuples())
 
 
 def speed(session: Session, model_id: int, content_hash: str | None) -> Speed | None:

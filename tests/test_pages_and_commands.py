@@ -69,6 +69,7 @@ ACTIONS = {
     "feedback.figures.undecide": "feedback adjudicate",
     "matrix.promoting.promote": "prompts promote",
     "matrix.reading.rate": "prompts rate",
+    "matrix.thumbs.to_dataset": "prompts thumbs",
     "templates.copy": "prompts templates copy",
     "templates.untag": "prompts templates untag",
     "datasets.give_up": "datasets resolve",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.api.base import Future, Table, name_of, names_of
-from genai_lab.api.datasets import Datasets
+from genai_lab.api.datasets import Dataset, Datasets
 from genai_lab.api.evaluation import Evaluation, Evaluations, choices_of, score_fields
 from genai_lab.api.generation import own_names
 from genai_lab.api.records import Presets
@@ -12,7 +12,7 @@ from genai_lab.api.templates import Templates
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.services import matrix
-from genai_lab.services.matrix import estimating, promoting, reading
+from genai_lab.services.matrix import estimating, promoting, reading, thumbs
 from genai_lab.services.prompting import keys_of
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class Matrix(Future):
     def rate(self, prediction: int, thumb: int | None = None, comment: str | None = None) -> None:
         """Keeps a thumb (-1, 0, 1) or a comment on a completion, by its number in `predictions`."""
         reading.rate(self.context, prediction, thumb=thumb, comment=comment)
+
+    def thumbs_to_dataset(self, name: str = "") -> Dataset:
+        """Its completions with a thumb as a dataset of labels (True is a thumb up), which KTO learns from."""
+        return Datasets(self.context).load(thumbs.to_dataset(self.context, self.id, name).name)
 
     def promote(self, cell: int | None = None) -> "promoting.Promoted":
         """Makes the template of a cell the default one and its settings a preset; the first cell without a number."""

@@ -60,6 +60,12 @@ def _cell_commands(commands: "Parsers[Parser]", shared: Parser) -> None:
     rate.add_argument("--thumb", choices=tuple(THUMBS))
     rate.add_argument("--comment", help="an empty one removes it")
     rate.set_defaults(command=_rate)
+    thumbs = commands.add_parser(
+        "thumbs", parents=[shared], help="completions with a thumb as a dataset of labels, which KTO learns from"
+    )
+    thumbs.add_argument("matrix", type=number)
+    thumbs.add_argument("--name", default="", help="of the dataset (default: after the matrix)")
+    thumbs.set_defaults(command=_thumbs)
     promote = commands.add_parser(
         "promote", parents=[shared], help="make a cell's template the default, and its settings a preset"
     )
@@ -176,6 +182,14 @@ def _rate(lab: "Lab", options: argparse.Namespace) -> None:
     lab.matrices.get(options.matrix).rate(options.prediction, thumb, options.comment)
     fields = {"prediction": options.prediction, "thumb": thumb, "comment": options.comment}
     print_json(fields) if options.json else print(f"Kept on prediction {options.prediction}.")
+
+
+@with_lab
+def _thumbs(lab: "Lab", options: argparse.Namespace) -> None:
+    dataset = lab.matrices.get(options.matrix).thumbs_to_dataset(options.name)
+    if options.json:
+        return print_json(dataset)
+    return print(f"{dataset.name} holds {dataset.rows:,} labelled completions; `train --objective kto` learns from it.")
 
 
 @with_lab

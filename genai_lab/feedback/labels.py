@@ -9,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+# The columns of a dataset of labels, by what they are to an objective that learns from them.
+LABEL_COLUMNS = {"input": ["prompt"], "reference": ["completion"], "label": ["label"]}
+
 
 @dataclass(frozen=True)
 class Label:

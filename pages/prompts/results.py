@@ -9,7 +9,7 @@ from genai_lab.errors import LabError
 from genai_lab.services import evaluation
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
-from genai_lab.services.matrix import MatrixView, promoting, reading
+from genai_lab.services.matrix import MatrixView, promoting, reading, thumbs
 from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import escaped_html
@@ -41,6 +41,7 @@ def build(lab: LabContext, form: Form) -> None:
     _wire_grid(lab, form)
     _wire_predictions(lab, form, earlier, later)
     form.on(buttons["promote"].click, promote, lab, inputs=["run", "cell"])
+    form.on(buttons["thumbs"].click, save_thumbs, lab, inputs=["run"])
     form.on(
         buttons["evaluate"].click, evaluate_cells, lab, inputs=["run", "cell", "beside"], outputs=["evaluation"]
     ).success(None, form["evaluation"], None, js=TO_EVALUATION, **INTERNAL)
@@ -55,6 +56,7 @@ def _draw_actions(form: Form) -> dict[str, gr.Button]:
             "promote": gr.Button("Save as default prompt", size="sm", scale=0, min_width=160, elem_id="mx-promote"),
             "evaluate": gr.Button("Evaluate cell", size="sm", scale=0, min_width=110, elem_id="mx-send"),
             "rank": gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="mx-rank"),
+            "thumbs": gr.Button("Save thumbs as dataset", size="sm", scale=0, min_width=170, elem_id="mx-thumbs"),
         }
     form.add(
         chart=gr.Radio(
@@ -233,6 +235,11 @@ def on_comment(lab: LabContext, event: gr.EventData) -> None:
 def promote(lab: LabContext, values: Values) -> None:
     default = promoting.promote(lab, _open(values["run"]), values["cell"])
     notice(f"{default.template} is the default prompt now; its sampling is the preset {default.preset!r}.")
+
+
+def save_thumbs(lab: LabContext, values: Values) -> None:
+    version = thumbs.to_dataset(lab, _open(values["run"]))
+    notice(f"{version.rows:,} thumbs are the dataset {version.name}; KTO on the Fine-tune page learns from it.")
 
 
 def evaluate_cells(lab: LabContext, values: Values) -> Updates:

@@ -12,10 +12,10 @@ from genai_lab.data import SplitPlan
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.models import Source
-from genai_lab.services import datasets, evaluation, jobs, matrix, models, presets, templates
+from genai_lab.services import datasets, evaluation, jobs, lineage, matrix, models, presets, templates
 from genai_lab.services.evaluation import MetricSpec
 from genai_lab.services.jobs.handlers.matrix import MatrixHandler
-from genai_lab.services.matrix import estimating, promoting, reading
+from genai_lab.services.matrix import estimating, promoting, reading, thumbs
 from genai_lab.services.matrix.estimating import Estimating, estimate
 from storage import jobs as job_queries
 from storage.tables import Job
@@ -216,6 +216,28 @@ def test_filters_thumbs_and_comments(lab: LabContext, finished_matrix: matrix.Ma
         reading.rate(lab, 10**9, thumb=1)
     with pytest.raises(LabError, match="Cell 1000000 is not in matrix"):
         reading.predictions(lab, finished_matrix, 10**6, key)
+
+
+def test_thumbs_become_a_dataset_of_labels_that_leads_back_to_its_matrix(lab: LabContext, reviews: str) -> None:
+    started_matrix = matrix.start(lab, plan(reviews))
+    worked(lab, started_matrix)
+    view = matrix.show(lab, started_matrix.run_id)
+    with pytest.raises(LabError, match="has a thumb yet; press Good or Bad"):
+        thumbs.to_dataset(lab, view.id)
+    zero, two = (reading.predictions(lab, view, cell.system.id, None) for cell in view.cells)
+    for prediction, thumb in ((zero[0], 1), (zero[1], -1), (two[0], -1), (two[2], 0)):
+        reading.rate(lab, prediction.generation, thumb=thumb, comment="read")
+    version = thumbs.to_dataset(lab, view.id)
+    rows = datasets.page(lab, version.id, 0, 10)
+    assert [(row["prompt"], row["completion"], row["label"]) for row in rows] == [
+        (zero[0].prompt, zero[0].text, True),
+        (zero[1].prompt, zero[1].text, False),
+        (two[0].prompt, two[0].text, False),
+    ]
+    assert version.roles == {"input": ("prompt",), "reference": ("completion",), "label": ("label",)}
+    assert thumbs.to_dataset(lab, view.id).name == version.name
+    walk = lineage.walk_dataset(lab, version.name)
+    assert f"run {view.id}" in walk.nodes
 
 
 def test_a_promoted_cell_is_the_default_prompt_and_a_preset(

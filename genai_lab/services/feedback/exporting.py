@@ -13,7 +13,7 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import BadSetting, LabError
-from genai_lab.feedback.labels import Label, labels_of, majority_labels
+from genai_lab.feedback.labels import LABEL_COLUMNS, Label, labels_of, majority_labels
 from genai_lab.feedback.pairs import FORMS, VOTES, Pair, aggregate_pairs, format_pair, pairs_of
 from genai_lab.files import atomic_write
 from genai_lab.services import datasets, feedback
@@ -28,7 +28,7 @@ FILES = ("jsonl", "csv")
 CONTENTS = ("pairs", "labels", "rankings")
 MAPPINGS = {
     "pairs": {"input": ["prompt"], "chosen": ["chosen"], "rejected": ["rejected"]},
-    "labels": {"input": ["prompt"], "reference": ["completion"], "label": ["label"]},
+    "labels": LABEL_COLUMNS,
 }
 
 
