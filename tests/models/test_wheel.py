@@ -1,6 +1,7 @@
 """A file out of a wheel: got by pip with its own settings, checked, never run."""
 
 import io
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -114,3 +115,5 @@ def test_every_entry_of_the_shelf_is_complete() -> None:
             if isinstance(origin, WheelOrigin):
                 assert len(origin.sha256) == len(origin.member_sha256) == 64
                 assert origin.file.endswith(f".{origin.form}")
+            else:
+                assert re.fullmatch("[0-9a-f]{40}", origin.revision)

