@@ -101,6 +101,7 @@ def serve(config: Config, bound_socket: socket.socket) -> int:
     import uvicorn
 
     from genai_lab import bootstrap
+    from genai_lab.services import models
     from genai_lab.services.feedback import warming
     from genai_lab.services.jobs.supervisor import Supervisor
     from genai_lab.services.models import first_model
@@ -125,6 +126,7 @@ def serve(config: Config, bound_socket: socket.socket) -> int:
     try:
         application = create(lab)
         first_model.get_first(lab, tell=lambda line: print(line, flush=True))
+        models.measure_in_background(lab)
         warming.warm_open(lab)
         gc.freeze()
         gc.enable()
@@ -146,6 +148,7 @@ def _parser() -> Parser:
         "(comma-separated), GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE (auto, cpu, cuda, "
         "mps), GENAI_LAB_DTYPE (auto, float32, bfloat16, float16, int8, int4), GENAI_LAB_MEMORY_GB, "
         "GENAI_LAB_CPU_JOBS (jobs that compute at once), GENAI_LAB_SHELF (0: a new lab gets no model), "
+        "GENAI_LAB_MEASURE (0: no model's speed is measured by itself), "
         "GENAI_LAB_PLUGINS (modules to import, "
         "comma-separated), GENAI_LAB_OWNER_PASSWORD (asked for on every page except those of annotators and "
         "visitors), GENAI_LAB_TRUSTED_PROXIES (comma-separated). A flag "

@@ -25,7 +25,8 @@ class Config:
     and visitors.
     What a request says in X-Forwarded-For and X-Forwarded-Proto is believed from `trusted_proxies` alone.
     Endpoints at link-local addresses are refused unless `allow_link_local`. With `show_hidden_models` the catalogue
-    lists models of hidden backends, such as the fake one, too. With `shelf` the app gets a first model for a new lab.
+    lists models of hidden backends, such as the fake one, too. With `shelf` the app gets a first model for a new lab,
+    with `measure` it times the first model of each size that is loaded.
     """
 
     home: Path = PROJECT / "lab_data"
@@ -44,6 +45,7 @@ class Config:
     allow_link_local: bool = False
     show_hidden_models: bool = False
     shelf: bool = True
+    measure: bool = True
 
     def __post_init__(self) -> None:
         home = _resolved(self.home)
@@ -102,7 +104,7 @@ class Config:
         GENAI_LAB_MODEL_ROOTS (separated like PATH), GENAI_LAB_DEVICE, GENAI_LAB_DTYPE, GENAI_LAB_MEMORY_GB,
         GENAI_LAB_CPU_JOBS, GENAI_LAB_PLUGINS (comma-separated), GENAI_LAB_OWNER_PASSWORD, GENAI_LAB_TRUSTED_PROXIES
         (comma-separated), GENAI_LAB_ALLOW_LINK_LOCAL and GENAI_LAB_SHOW_HIDDEN_MODELS (1 or empty),
-        GENAI_LAB_SHELF (0 or empty).
+        GENAI_LAB_SHELF and GENAI_LAB_MEASURE (0 or empty).
         """
         values: dict[str, Any] = {}
         if text := env.get("GENAI_LAB_HOME"):
@@ -130,6 +132,8 @@ class Config:
             values["show_hidden_models"] = text.strip().lower() in ("1", "true", "yes")
         if text := env.get("GENAI_LAB_SHELF"):
             values["shelf"] = text.strip().lower() not in ("0", "false", "no")
+        if text := env.get("GENAI_LAB_MEASURE"):
+            values["measure"] = text.strip().lower() not in ("0", "false", "no")
         if text := env.get("GENAI_LAB_PLUGINS"):
             values["plugins"] = tuple(part.strip() for part in text.split(",") if part.strip())
         if text := env.get("GENAI_LAB_ALLOWED_HOSTS"):

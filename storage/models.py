@@ -59,6 +59,12 @@ def speeds(session: Session, model_ids: Sequence[int]) -> dict[int, float]:
     return {model: tokens / seconds for model, tokens, seconds in session.execute(statement).tuples() if model}
 
 
+def dtype_choices(session: Session) -> dict[int, str]:
+    """The dtypes that users chose, by the model's id."""
+    rows = session.execute(select(Model.id, Model.dtype).where(Model.dtype.is_not(None))).tuples()
+    return {model: dtype for model, dtype in rows if dtype}
+
+
 def hash_inputs(session: Session, model: Model) -> None:
     """Runs that were queued before the model was made learn what they read."""
     statement = update(RunInput).where(RunInput.model_id == model.id, RunInput.content_hash.is_(None))

@@ -1,24 +1,13 @@
 """Every table, on one page. Rows are what is remembered; a Run is the only maker of artefacts."""
 
-import re
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    ForeignKey,
-    LargeBinary,
-    MetaData,
-    Text,
-    UniqueConstraint,
-)
-from sqlalchemy.engine import Dialect
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, LargeBinary, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
-from sqlalchemy.types import TypeDecorator
+
+from storage.column_types import Moment, Words
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -31,33 +20,6 @@ NAMES = {
 OWNER_ID = 1  # the one user of a lab, whom the migration adds
 _ACTING_USER: ContextVar[int] = ContextVar("acting_user", default=OWNER_ID)
 INPUTS = ("model_id", "dataset_version_id", "template_version_id", "source_run_id")
-
-
-class Moment(TypeDecorator[datetime]):
-    """A point in time, always aware and in UTC; SQLite forgets the zone, so it is put back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
-
-
-class Words(TypeDecorator[str]):
-    """Text of any characters. PostgreSQL has no U+0000, so that an escape stands for it there (and for itself)."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or dialect.name != "postgresql":
-            return value
-        return value.replace("\x1a", "\x1a\x1a").replace("\x00", "\x1a0")
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or dialect.name != "postgresql":
-            return value
-        return re.sub("\x1a(.)", lambda match: "\x00" if match[1] == "0" else "\x1a", value)
 
 
 class Base(DeclarativeBase):
@@ -123,6 +85,7 @@ class Model(Row):
     base_id: Mapped[int | None] = mapped_column(ForeignKey("models.id"))
     made_by_run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))
     archived_at: Mapped[datetime | None]
+    dtype: Mapped[str | None]  # as its user chose; None leaves it to the lab
 
     __table_args__ = (CheckConstraint("role IN ('generate', 'reward', 'classify', 'embed')", name="role"),)
 
@@ -151,6 +114,7 @@ class Run(OwnedRow):
     deleted_at: Mapped[datetime | None]
     title: Mapped[str | None]
     tags: Mapped[list[Any] | None]
+    dtype: Mapped[str | None]  # that its model was loaded in
     inputs: Mapped[list["RunInput"]] = relationship(
         cascade="all, delete-orphan", back_populates="run", foreign_keys="RunInput.run_id", order_by="RunInput.id"
     )

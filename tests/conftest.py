@@ -13,6 +13,8 @@ from xdist.scheduler import LoadFileScheduling
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test gets a model over the network unless it says so.
 os.environ.setdefault("GENAI_LAB_SHELF", "0")
+# Nor is a model measured behind its back.
+os.environ.setdefault("GENAI_LAB_MEASURE", "0")
 
 TESTS = Path(__file__).parent
 FOLDER_MARKERS = {"browser": "browser", "training": "training", "examples": "training"}

@@ -78,6 +78,7 @@ ACTIONS = {
     "models.convert": "models convert",
     "models.shelf.get": "models get",
     "models.convert_model": "models convert",
+    "models.choose_dtype": "models dtype",
     "models.archive": "models archive",
     "models.restore": "models restore",
     "jobs.cancel": "jobs cancel",
@@ -100,6 +101,7 @@ SAME_AS = {
     "datasets.export_file": "datasets.export",
     "feedback.exporting.export_file": "feedback.exporting.export",
     "models.start_download": "models.download",
+    "models.measure_watched": "models.measure",
     "models.shelf.cancel": "jobs.cancel",
     "models.cancel_download": "jobs.cancel",
     "training.export_file": "training.export",
@@ -119,7 +121,7 @@ VERBS = {
     "rename", "renew", "replay", "rerun", "restore", "resume", "retry", "run", "run_cells", "run_models", "save",
     "save_preset", "shots_against_tuning", "split_again", "start", "start_download", "start_gated", "start_many",
     "start_profile", "study", "sweep", "tag", "train", "undecide", "undelete_runs", "unload", "untag", "without_bad",
-    "cancel_download", "convert", "convert_model",
+    "cancel_download", "choose_dtype", "convert", "convert_model", "measure_watched",
 }  # fmt: skip
 
 

@@ -6,11 +6,13 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from genai_lab import bootstrap
 from genai_lab.config import Config
 from genai_lab.context import LabContext
 from genai_lab.models import Source
+from genai_lab.models.cache import ModelCache
 from genai_lab.services import models
 
 CHAT = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant> "
@@ -57,6 +59,11 @@ def random_model(folder: Path, *, chat: bool = False, seed: int = 0) -> Path:
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def loaded_generator(cache: ModelCache, name: str) -> Any:
+    """The generator that a cache holds for a model, without the handle that `acquire` gives."""
+    return next(entry.generator for entry in cache._entries.values() if entry.card.name == name)
 
 
 def open_lab(home: Path, **folders: Path) -> LabContext:

@@ -89,6 +89,25 @@ class Models:
         models.unload(self.context, name)
         return self.get(name)
 
+    def measure(
+        self, name: str, *, packed: bool = True, on_progress: Callable[[str], None] = lambda text: None
+    ) -> "ModelView":
+        """Times the model in each dtype on each device of this machine; its `speeds` hold the figures.
+
+        From then on it, and models of its size that nobody measured, are loaded in the float dtype that is fastest.
+        """
+        from genai_lab.services import models
+
+        return models.measure(self.context, name, packed=packed, tell=on_progress)
+
+    def choose_dtype(self, name: str, dtype: str = "auto") -> "ModelView":
+        """Loads the model in this dtype from now on: float32, bfloat16, float16, int8, int4, or auto for the fastest
+        that was measured. GENAI_LAB_DTYPE stands above it.
+        """
+        from genai_lab.services import models
+
+        return models.choose_dtype(self.context, name, dtype)
+
     def budget(self) -> "Budget":
         """The memory that the loaded models of this process take, in bytes."""
         from genai_lab.services import models

@@ -1,11 +1,13 @@
-"""`models list | add | shelf | get | convert | show | archive | restore | remove`, and `presets`."""
+"""`models list | add | shelf | get | convert | measure | dtype | show | archive | restore | remove`, and `presets`."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
 from genai_lab.cli.base import COMMANDS, Parser, Parsers, print_json, progress, with_lab
 from genai_lab.cli.generate import add_sampling, sampling_settings
+from genai_lab.config import DTYPES
 from genai_lab.errors import LabError
+from genai_lab.models.checks import size_text
 
 if TYPE_CHECKING:
     from genai_lab.api import Lab
@@ -52,6 +54,21 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     )
     get.add_argument("name", help="as `models shelf` lists it")
     get.set_defaults(command=_get)
+    measure = verbs.add_parser(
+        "measure",
+        parents=[shared],
+        help="time a model in each dtype on each device of this machine",
+        description="Takes some seconds and keeps the figures, by which the dtype of models of this size is chosen; "
+        "int8 and int4 are only offered, since they change what a model says.",
+    )
+    measure.add_argument("name")
+    measure.set_defaults(command=_measure)
+    dtype = verbs.add_parser("dtype", parents=[shared], help="choose the dtype that a model is loaded in")
+    dtype.add_argument("name")
+    dtype.add_argument(
+        "dtype", choices=DTYPES, help="auto is the float dtype that was measured fastest; GENAI_LAB_DTYPE stands above"
+    )
+    dtype.set_defaults(command=_choose_dtype)
     for verb, run in (("show", _show), ("archive", _archive), ("restore", _restore), ("remove", _remove)):
         parser = verbs.add_parser(verb, parents=[shared], help=f"{verb} one model")
         parser.add_argument("name")
@@ -93,7 +110,13 @@ def _list(lab: "Lab", options: argparse.Namespace) -> None:
         return print_json(views)
     for view in views:
         size = f"{view.card.parameters / 1e6:.1f}M" if view.card.parameters else "-"
-        print(f"{view.card.name:24} {view.card.family:16} {size:>8}  {view.status:9} {view.card.source.location}")
+        dtype = view.card.loaded_dtype or view.card.dtype or "-"
+        speed = next((s for s in view.speeds if (s.dtype, s.device) == (dtype, view.card.device)), None)
+        written = f"{speed.written:.0f}/s" if speed else "-"
+        print(
+            f"{view.card.name:24} {view.card.family:16} {size:>8}  {dtype:8} {written:>7}  {view.status:9} "
+            f"{view.card.source.location}"
+        )
     return None
 
 
@@ -161,6 +184,16 @@ def _show(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 @with_lab
+def _measure(lab: "Lab", options: argparse.Namespace) -> None:
+    _print(lab.models.measure(options.name, on_progress=progress), options)
+
+
+@with_lab
+def _choose_dtype(lab: "Lab", options: argparse.Namespace) -> None:
+    _print(lab.models.choose_dtype(options.name, options.dtype), options)
+
+
+@with_lab
 def _archive(lab: "Lab", options: argparse.Namespace) -> None:
     _print(lab.models.archive(options.name), options)
 
@@ -202,6 +235,12 @@ def _print(view: "ModelView", options: argparse.Namespace) -> None:
     if options.json:
         return print_json(view)
     fields: dict[str, Any] = view.as_dict()
+    fields.pop("speeds")
+    for speed in view.speeds:
+        memory = f", {size_text(speed.memory_bytes)}" if speed.memory_bytes else ""
+        fields[f"{speed.dtype} on {speed.device}"] = (
+            f"reads {speed.read:,.0f}, writes {speed.written:,.1f} tokens/s{memory}"
+        )
     for name, value in {**fields.pop("card"), **fields}.items():
-        print(f"{name:14} {'-' if value is None else value}")
+        print(f"{name:16} {'-' if value is None else value}")
     return None

@@ -11,22 +11,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from genai_lab.decoding import Completion, Delta
 from genai_lab.errors import LabError, ModelError
 from genai_lab.memory import import_engine, release, resident
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.checks import size_text
 from genai_lab.models.loading import LoadProgress, progress_to
 from genai_lab.models.scorer import Scorer
-from genai_lab.models.sizing import scorer_bytes
+from genai_lab.models.sizing import placed_options, scorer_bytes
+from genai_lab.models.watched_stream import WatchedStream
 
 Loader = Callable[[Card, Options, Generator | None], Generator]
+# A model in another dtype or on another device is another entry of the same budget: (name, dtype, device).
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class LoadedState:
     """`memory_bytes` is what loading took (as foreseen, unless `measured`) and the cache of one text that fills the
-    context. `last_used` in seconds since the epoch; `rows_together` is the most rows that have shared a step.
+    context. `last_used` in seconds since the epoch; `rows_together` is the most rows that have shared a step. `dtype`
+    and `device` are those of its card.
     """
 
     memory_bytes: int
@@ -35,6 +38,8 @@ class LoadedState:
     last_used: float
     seconds_to_load: float
     rows_together: int = 0
+    dtype: str | None = None
+    device: str | None = None
 
 
 @dataclass
@@ -49,7 +54,7 @@ class _Entry:
     seconds: float = 0.0
     progress: LoadProgress | None = None
     users: int = 0
-    streams: list["weakref.ref[_Watched]"] = field(default_factory=list)
+    streams: list["weakref.ref[WatchedStream]"] = field(default_factory=list)
 
     @property
     def loading(self) -> bool:
@@ -71,7 +76,7 @@ class ModelCache:
     def __init__(self, budget_bytes: int, options: Options, load: Loader | None = None) -> None:
         self.budget_bytes, self.options = budget_bytes, options
         self._load = load or (lambda card, options, base: BACKENDS.get(card.source.backend).load(card, options, base))
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[Key, _Entry] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._loading = 0
@@ -86,32 +91,54 @@ class ModelCache:
             return handle
 
     def unload(self, name: str) -> None:
-        """Frees the memory of the model and the adapters on it; streams under way end as cancelled.
-
-        Nothing happens if it is not loaded.
+        """Frees the memory of the model, in whichever dtypes it is loaded, and of the adapters on it; streams under way
+        end as cancelled. Nothing happens if it is not loaded.
         """
-        for key in (name, scoring_name(name)):
-            with self._changed:
-                entry = self._entries.get(key)
-                while entry is not None and any(related.loading for related in self._with_above(entry)):
-                    self._changed.wait()
-                if entry is None or self._entries.get(key) is not entry:
-                    continue
-                gone = self._taken_out(entry)
-            _end(gone)
+        for key in [key for key in list(self._entries) if key[0] in (name, scoring_name(name))]:
+            self._unload(key)
+
+    def unload_card(self, card: Card) -> None:
+        """Frees the model as this card loads it, and leaves it in other dtypes as it is."""
+        self._unload(_key(card))
+
+    def _unload(self, key: Key) -> None:
+        with self._changed:
+            entry = self._entries.get(key)
+            while entry is not None and any(related.loading for related in self._with_above(entry)):
+                self._changed.wait()
+            if entry is None or self._entries.get(key) is not entry:
+                return
+            gone = self._taken_out(entry)
+        _end(gone)
 
     def loaded(self) -> dict[str, LoadedState]:
+        """By name; of a model in several dtypes the one last used has its name, others NAME (DTYPE, DEVICE)."""
+        states: dict[str, LoadedState] = {}
         with self._changed:
-            return {
-                name: LoadedState(e.memory, e.measured, self._busy(e), e.last_used, e.seconds, e.rows_together())
-                for name, e in self._entries.items()
-                if e.generator is not None
-            }
+            ready = [entry for entry in self._entries.values() if entry.generator is not None]
+            latest = {e.card.name: e for e in sorted(ready, key=lambda entry: entry.last_used)}
+            for entry in ready:
+                name = entry.card.name
+                label = name if latest[name] is entry else f"{name} ({', '.join(filter(None, _key(entry.card)[1:]))})"
+                states[label] = self._state(entry)
+        return states
+
+    def state_of(self, card: Card) -> LoadedState | None:
+        """The model as this card loads it; None where it is not loaded so."""
+        with self._changed:
+            entry = self._entries.get(_key(card))
+            return self._state(entry) if entry is not None and entry.generator is not None else None
+
+    def _state(self, entry: _Entry) -> LoadedState:
+        return LoadedState(
+            entry.memory, entry.measured, self._busy(entry), entry.last_used, entry.seconds, entry.rows_together(),
+            entry.card.loaded_dtype, entry.card.device,
+        )  # fmt: skip
 
     def loading(self) -> dict[str, LoadProgress | None]:
         """The models that are being read, and how far each is; None where that is not known."""
         with self._changed:
-            return {name: entry.progress for name, entry in self._entries.items() if entry.loading}
+            return {entry.card.name: entry.progress for entry in self._entries.values() if entry.loading}
 
     @property
     def used_bytes(self) -> int:
@@ -122,8 +149,8 @@ class ModelCache:
         """Ends every stream and frees every model; nothing can be loaded afterwards."""
         with self._changed:
             self._closed = True
-        for name in list(self._entries):
-            self.unload(name)
+        for key in list(self._entries):
+            self._unload(key)
 
     @contextmanager
     def scoring(self, card: Card, load: Callable[..., Any] | None = None) -> Iterator[Any]:
@@ -133,7 +160,8 @@ class ModelCache:
         """
         if card.role == "generate":
             card.require_torch("the log-probability of a given text")
-            card = replace(card, name=scoring_name(card.name), memory_bytes=_scorer_bytes(card), cache_bytes=0)
+            name, memory = scoring_name(card.name), _scorer_bytes(card)
+            card = replace(card, name=name, memory_bytes=memory, cache_bytes=0, loaded_dtype=None, device=None)
         with self._using(card, load=load or _load_scorer) as entry:
             yield entry.generator
 
@@ -151,7 +179,7 @@ class ModelCache:
     def _enter_above(self, card: Card, base: Card) -> _Entry:
         while True:
             with self._changed:
-                entry = self._entries.get(card.name)
+                entry = self._entries.get(_key(card))
                 below = entry.below if entry is not None and not entry.loading and _same(entry.card, card) else None
                 if entry is not None and below is not None and _same(below.card, base):
                     entry.users += 1
@@ -165,9 +193,9 @@ class ModelCache:
         with self._changed:
             while True:
                 self._refuse_when_closed()
-                if below is not None and self._entries.get(below.card.name) is not below:
+                if below is not None and self._entries.get(_key(below.card)) is not below:
                     raise _Gone
-                entry = self._entries.get(card.name)
+                entry = self._entries.get(_key(card))
                 if entry is None:
                     break
                 if entry.loading:
@@ -180,7 +208,7 @@ class ModelCache:
                 else:
                     _end(self._taken_out(entry))
             gone = self._make_room(card)
-            entry = self._entries[card.name] = _Entry(card, card.memory_bytes or 0, below=below, users=1)
+            entry = self._entries[_key(card)] = _Entry(card, card.memory_bytes or 0, below=below, users=1)
         _end(gone)
         self._fill(entry, load or self._load)
         return entry
@@ -199,12 +227,14 @@ class ModelCache:
         try:
             before = _engine_memory() if entry.card.has_weights else 0
             with progress_to(lambda progress: setattr(entry, "progress", progress)):
-                generator = load(entry.card, self.options, entry.below.generator if entry.below else None)
+                generator = load(
+                    entry.card, placed_options(self.options, entry.card), entry.below.generator if entry.below else None
+                )
         except BaseException as problem:
             with self._changed:
                 message = f"{entry.card.name} could not be loaded."
                 entry.error = problem if isinstance(problem, LabError) else ModelError(message)
-                self._entries.pop(entry.card.name, None)
+                self._entries.pop(_key(entry.card), None)
                 self._loading -= 1
                 self._changed.notify_all()
             raise
@@ -223,7 +253,7 @@ class ModelCache:
         idle = sorted((e for e in self._entries.values() if e.memory and not self._busy(e)), key=self._last_used)
         free = self.budget_bytes - self._used()
         if needed > free + sum(entry.memory for entry in idle):
-            busy = ", ".join(sorted(name for name, e in self._entries.items() if e.memory and self._busy(e)))
+            busy = ", ".join(sorted({e.card.name for e in self._entries.values() if e.memory and self._busy(e)}))
             raise ModelError(
                 f"{card.name} needs {size_text(needed)} of memory, and of the budget's {size_text(self.budget_bytes)} "
                 f"only {size_text(max(free, 0) + sum(entry.memory for entry in idle))} can be freed while {busy} is in "
@@ -249,9 +279,9 @@ class ModelCache:
 
     def _taken_out(self, entry: _Entry) -> list[_Entry]:
         """Takes the entry and what stands on it out, in the order in which the caller ends them."""
-        gone = [related for related in self._with_above(entry) if self._entries.get(related.card.name) is related]
+        gone = [related for related in self._with_above(entry) if self._entries.get(_key(related.card)) is related]
         for related in gone:
-            del self._entries[related.card.name]
+            del self._entries[_key(related.card)]
         self._changed.notify_all()
         return gone
 
@@ -281,7 +311,7 @@ class _Held:
             assert entry.generator is not None
             inner = entry.generator.submit(requests)
             streams = [
-                _Watched(stream, request.sampling.num_return_sequences)
+                WatchedStream(stream, request.sampling.num_return_sequences)
                 for stream, request in zip(inner, requests, strict=True)
             ]
             entry.streams += [weakref.ref(stream) for stream in streams]
@@ -314,35 +344,8 @@ class _Gone(Exception):
     """The base has been unloaded before its adapter was made."""
 
 
-class _Watched:
-    """A stream that knows whether it is under way."""
-
-    def __init__(self, stream: Stream, expected: int) -> None:
-        self._stream, self._expected, self._over = stream, expected, False
-
-    def __iter__(self) -> Iterator[Delta]:
-        try:
-            yield from self._stream
-        finally:
-            self._over = True
-
-    @property
-    def ended(self) -> bool:
-        return self._over or len(self._stream.completions) >= self._expected
-
-    def cancel(self) -> None:
-        self._stream.cancel()
-
-    @property
-    def completions(self) -> tuple[Completion, ...]:
-        return self._stream.completions
-
-    @property
-    def rendered(self) -> str:
-        return self._stream.rendered
-
-    def logits(self, completion: int, step: int) -> Any:
-        return self._stream.logits(completion, step)
+def _key(card: Card) -> Key:
+    return card.name, card.loaded_dtype or "", card.device or ""
 
 
 def _same(first: Card, other: Card) -> bool:

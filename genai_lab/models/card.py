@@ -43,11 +43,12 @@ class Source:
 class Card:
     """What is known of a model without loading it. Bytes are whole numbers; None where a place does not tell.
 
-    `dtype` is that of the weights on file, `loaded_dtype` what they are loaded in here. `memory_bytes` is what the
-    process takes for the model as foreseen (see `sizing`); of these, `cache_bytes` are the keys and values of one text
-    that fills the context (`CACHED` tokens of it where it is longer). `engine` computes the model. `converted_from` is
-    the file, or the model that the catalogue has for it, of which these weights are a copy. `completes` marks a model
-    with a chat template whose training was mostly plain text, so that completion is what it does best.
+    `dtype` is that of the weights on file, `loaded_dtype` what they are loaded in here and `device` where; None leaves
+    that to the lab's options. `memory_bytes` is what the process takes for the model as foreseen (see `sizing`); of
+    these, `cache_bytes` are the keys and values of one text that fills the context (`CACHED` tokens of it where it is
+    longer). `engine` computes the model. `converted_from` is the file, or the model that the catalogue has for it, of
+    which these weights are a copy. `completes` marks a model with a chat template whose training was mostly plain text,
+    so that completion is what it does best.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Card:
     cache_bytes: int | None = None
     converted_from: str | None = None
     engine: Engine = "torch"
+    device: str | None = None
 
     @property
     def modes(self) -> tuple[Mode, ...]:

@@ -5,12 +5,15 @@ tokenizer; code. The rest of the process (Python, torch, the app) is no model's 
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from genai_lab.decoding import PACKED_UP_TO, TRACED_UP_TO
-from genai_lab.models import CACHED, Family, Options
+from genai_lab.errors import LabError
+from genai_lab.models import CACHED, Card, Family, Options
+from genai_lab.models.checks import read_json
 
 SIZES = {
     "number of layers": ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers"),
@@ -27,6 +30,7 @@ HEADS = (
 )
 # Weights that are packed while a model is loaded on a CPU, by bits; activations and the cache stay float32.
 PACKED_DTYPES = {"int8": 8, "int4": 4}
+FLOAT_DTYPES = ("float32", "bfloat16", "float16")
 GENERATING = ("decoder-only", "encoder-decoder")
 # Measured by `python -m benchmarks.models`: bytes of code and scratch that a model's first texts need, bytes that the
 # first graph of a step takes and those of one layer of it, and bytes in memory for each byte of a tokenizer's file.
@@ -97,6 +101,31 @@ def load_dtype(options: Options, stored: str, family: Family) -> str:
     if options.dtype != "auto":
         return options.dtype
     return "float32" if device_of(options) == "cpu" or stored == "float64" else stored
+
+
+def placed_options(options: Options, card: Card) -> Options:
+    """The options with the dtype and device that the card is to be loaded in and on, where it names them."""
+    loadable = card.loaded_dtype in (*FLOAT_DTYPES, *PACKED_DTYPES)
+    dtype = card.loaded_dtype if loadable else None
+    return replace(options, dtype=dtype or options.dtype, device=card.device or options.device)
+
+
+def placed_card(card: Card, dtype: str, device: str) -> Card:
+    """The card as loaded in this dtype on this device, with the memory that it then takes."""
+    placed = replace(card, loaded_dtype=dtype, device=device)
+    if card.loaded_dtype == dtype or card.path is None or card.is_adapter or not card.parameters:
+        return placed
+    try:
+        size = _size_of(card.path, card.family, card.parameters, card.context, dtype, device)
+    except (OSError, LabError):
+        return placed  # its folder is gone, which its status says
+    return replace(placed, memory_bytes=size.total, cache_bytes=size.cache)
+
+
+@lru_cache(maxsize=512)
+def _size_of(path: Path, family: Family, parameters: int, room: int | None, dtype: str, device: str) -> Size:
+    options = Options(device=device, dtype=dtype)
+    return estimate_memory(read_json(path / "config.json"), family, parameters, room, dtype, options, path)
 
 
 def device_of(options: Options) -> str:

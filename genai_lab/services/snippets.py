@@ -5,8 +5,8 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.models import BACKENDS
-from genai_lab.models.inspect import load_dtype
+from genai_lab.models import BACKENDS, Card
+from genai_lab.models.sizing import PACKED_DTYPES
 from genai_lab.services import models
 from genai_lab.services.generation import RunView, run
 
@@ -65,7 +65,7 @@ def as_python(lab: LabContext, run_id: int, library: str = "transformers") -> st
         auto="AutoModelForSeq2SeqLM" if seq2seq else "AutoModelForCausalLM",
         location=location,
         revision=f", revision={revision!r}" if revision else "",
-        dtype=load_dtype(lab.options, card.dtype or "auto", card.family),
+        dtype=_dtype(view, card),
         inputs=_inputs(view, seq2seq),
         seed=view.seed,
         settings=_generate_settings(view),
@@ -91,6 +91,12 @@ def as_curl(lab: LabContext, run_id: int, base_url: str) -> str:
 def api_arguments(view: RunView) -> list[Any]:
     """The run as the arguments of the public `generate`: model, prompt, mode, settings."""
     return [view.model, view.prompt.last_text, view.mode, view.sampling.as_dict()]
+
+
+def _dtype(view: RunView, card: Card) -> str:
+    """What the run's model was loaded in, as transformers knows it: it has no packed weights of ours."""
+    dtype = view.dtype or card.loaded_dtype or "auto"
+    return "float32" if dtype in PACKED_DTYPES else dtype
 
 
 def _inputs(view: RunView, seq2seq: bool) -> str:

@@ -52,6 +52,15 @@ and to load it.</p></div>
 {{/if}}
 """
 
+_SPEEDS = """
+{{#if value.rows.length}}<table class="speeds"><caption>Tokens a second of {{value.name}} on this machine, one text at a
+time</caption><thead><tr><th scope="col">Dtype</th><th scope="col">Device</th><th scope="col" class="n">Reads</th>
+<th scope="col" class="n">Writes</th><th scope="col" class="n">Memory</th></tr></thead><tbody>
+{{#each value.rows}}<tr class="{{#if this.taken}}selected{{/if}}"><th scope="row">{{this.dtype}}{{#if this.taken}}
+<span class="state loaded">in use</span>{{/if}}</th><td>{{this.device}}</td><td class="n">{{this.read}}</td>
+<td class="n">{{this.written}}</td><td class="n">{{this.memory}}</td></tr>{{/each}}</tbody></table>{{/if}}
+"""
+
 _BUDGET = """
 <div class="budget"><div class="row"><span><b>{{value.used}}</b> of {{value.budget}} for loaded models</span>
 <span>{{value.note}}</span></div>
@@ -91,6 +100,11 @@ def model_table(elem_id: str) -> gr.HTML:
 def model_detail(elem_id: str) -> gr.HTML:
     """One model: {name, status, about, detail, facts: [[name, text], ...]}."""
     return html_part({"waiting": True}, _DETAIL, elem_id, sheet="catalogue.css")
+
+
+def speed_table(elem_id: str) -> gr.HTML:
+    """One model's speeds: {name, rows: [{dtype, device, read, written, memory, taken}]}; nothing without rows."""
+    return html_part({"rows": []}, _SPEEDS, elem_id, sheet="catalogue.css")
 
 
 def budget_bar(elem_id: str) -> gr.HTML:

@@ -17,8 +17,9 @@ from pages.components.forms import Form
 from pages.components.head import page_head, section
 from pages.components.settings_inputs import Updates, Values
 from pages.components.stats import NOTHING, count_text, seconds_text, size_text
-from pages.models import adding, torch_copy
+from pages.models import adding, speed, torch_copy
 from pages.models import shelf as shelf_panel
+from pages.models.budget import draw_budget
 
 TITLE = "Models"
 ROUTE = "models"
@@ -27,7 +28,7 @@ README_LIMIT = 60_000
 
 # What depends on the catalogue and the selected model.
 BUTTONS = ["load", "unload", "open_playground", "torch_copy", "lineage", "archive", "restore"]
-CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, "downloads", "shelf"]
+CHANGED = ["table", "budget", "detail", "card_panel", "readme", *BUTTONS, *speed.NAMES, "downloads", "shelf"]
 SELECTED = ["model", "show_archived"]
 LOADING_PAUSE = 0.25  # seconds between two updates while a model is being read
 
@@ -68,6 +69,7 @@ def _selected_model(form: Form) -> tuple[Confirm, Confirm]:
         )
     confirm_archive = Confirm("Archive", "models-archive-confirm")
     confirm_unload = Confirm("Unload", "models-unload-confirm")
+    speed.build(form)
     with gr.Accordion("Model card", open=False, visible=False, elem_id="models-card") as card_panel:
         form.add(readme=gr.Markdown(elem_id="models-readme", elem_classes=["prose-small"]))
     form.add(card_panel=card_panel)
@@ -95,6 +97,8 @@ def _wire(lab: LabContext, form: Form, confirm_archive: Confirm, confirm_unload:
     )
     on(form["restore"].click, restore_model, lab)
     on(form["torch_copy"].click, make_or_show_copy, lab)
+    on(form["dtype"].input, choose_dtype, lab, inputs=[*SELECTED, "dtype"])
+    on(form["measure"].click, measure_speed, lab, concurrency_id="models", concurrency_limit=2)
     for added in adding.wire(lab, form):
         on(added.success, render, lab)
     on(form["downloads"].cancel, cancel_download, lab)
@@ -134,12 +138,13 @@ def render(lab: LabContext, values: Values) -> Updates:
     text = _readme(view) if view else ""
     return {
         "table": {"rows": [_row(row, row.card.name == selected) for row in views]},
-        "budget": _budget(lab),
+        "budget": draw_budget(lab),
         "detail": _detail(view, service.budget(lab).loaded.get(selected)) if view else {},
         "card_panel": gr.update(visible=bool(text)),
         "readme": text,
         **_buttons(view),
         "torch_copy": torch_copy.button_state(lab, view),
+        **speed.state(lab, view),
         "downloads": [_download(item) for item in service.downloads(lab)],
         "shelf": shelf_panel.cards(lab),
         **{name: gr.update(choices=adding.base_models(lab)) for name in adding.model_inputs()},
@@ -149,7 +154,8 @@ def render(lab: LabContext, values: Values) -> Updates:
 
 def refresh(lab: LabContext, values: Values) -> Updates:
     """Draws the page again where something changed: a download moved, a model was loaded elsewhere."""
-    models = [(view.card.name, view.status, view.detail) for view in _views(lab, values["show_archived"])]
+    views = _views(lab, values["show_archived"])
+    models = [(view.card.name, view.status, view.detail, view.card.loaded_dtype, view.speeds) for view in views]
     downloads = [_download(item) for item in service.downloads(lab)]
     budget = service.budget(lab)
     state = repr((values["model"], models, budget.used_bytes, budget.loading, downloads, shelf_panel.cards(lab)))
@@ -157,7 +163,10 @@ def refresh(lab: LabContext, values: Values) -> Updates:
         return {}
     updates = render(lab, values)
     del updates["model"]
-    updates["load"].pop("interactive")  # a button that says Loading… stays as it is
+    # A button that says Loading… or Measuring… stays as it is.
+    updates["load"].pop("interactive")
+    updates["measure"].pop("interactive", None)
+    updates["measure"].pop("value", None)
     return {**updates, "drawn_state": state}
 
 
@@ -178,7 +187,7 @@ def _row(view: service.ModelView, selected: bool) -> dict[str, Any]:
         "name": card.name,
         "family": card.family,
         "parameters": count_text(card.parameters),
-        "dtype": _dtype(card),
+        "dtype": speed.short_dtype(card),
         "disk": size_text(card.disk_bytes),
         "memory": size_text(card.memory_bytes),
         "context": f"{card.context:,}" if card.context else NOTHING,
@@ -201,7 +210,7 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
         "Architecture": f"{card.architecture} ({card.family})",
         "Modes": ", ".join(card.modes) or "none (a classifier)",
         "Parameters": f"{card.parameters:,}" if card.parameters else NOTHING,
-        "Dtype": _dtype(card),
+        "Dtype": speed.dtype_text(view),
         "Disk": size_text(card.disk_bytes),
         "Memory": _memory(card, state),
         "Context": f"{card.context:,} tokens" if card.context else NOTHING,
@@ -224,17 +233,12 @@ def _detail(view: service.ModelView, state: service.LoadedState | None) -> dict[
     }
 
 
-def _dtype(card: Any) -> str:
-    """The dtype on file, and the one that it is loaded in where that is another."""
-    if not card.dtype or card.loaded_dtype in (None, card.dtype):
-        return card.dtype or NOTHING
-    return f"{card.dtype} on file, {card.loaded_dtype} loaded"
-
-
 def _memory(card: Any, state: service.LoadedState | None) -> str:
     cache = f", {size_text(card.cache_bytes)} of it for a text that fills the context" if card.cache_bytes else ""
     estimate = f"about {size_text(card.memory_bytes)} estimated{cache}" if card.memory_bytes else NOTHING
-    return f"{size_text(state.memory_bytes)} measured; {estimate}" if state and state.measured else estimate
+    if state is None or not state.measured or state.dtype != card.loaded_dtype:
+        return estimate
+    return f"{size_text(state.memory_bytes)} measured; {estimate}"
 
 
 def _buttons(view: service.ModelView | None) -> Updates:
@@ -248,30 +252,6 @@ def _buttons(view: service.ModelView | None) -> Updates:
         "archive": gr.update(visible=status != "archived", interactive=bool(view) and status != "downloading"),
         "restore": gr.update(visible=status == "archived"),
     }
-
-
-def _budget(lab: LabContext) -> dict[str, Any]:
-    state = service.budget(lab)
-    share = state.used_bytes / state.budget_bytes if state.budget_bytes else 0.0
-    return {
-        "used": size_text(state.used_bytes),
-        "budget": size_text(state.budget_bytes),
-        "percent": round(100 * share, 1),
-        "loaded": " · ".join(f"{name} {size_text(model.memory_bytes)}" for name, model in state.loaded.items()),
-        "loading": [_loading(name, progress) for name, progress in state.loading.items()],
-        "note": f"device {lab.config.device}, dtype {lab.config.dtype}; the least recently used model is unloaded "
-        f"first; the whole process takes {size_text(state.process_bytes)}",
-    }
-
-
-def _loading(name: str, progress: service.LoadProgress | None) -> dict[str, Any]:
-    """A model that is being read, for the memory bar."""
-    if progress is None:
-        return {"name": name, "text": "getting ready", "percent": 0}
-    percent, amount = round(100 * progress.share), f"{progress.done:,} of {progress.total:,} tensors"
-    if progress.unit == "bytes":
-        amount = f"{size_text(progress.done)} of {size_text(progress.total)}"
-    return {"name": name, "text": f"{percent} %, {amount}", "percent": percent}
 
 
 def _download(item: service.Download) -> dict[str, Any]:
@@ -311,7 +291,7 @@ def load_model(lab: LabContext, values: Values) -> Iterator[Updates]:
     try:
         for progress in service.load_watched(lab, values["model"], LOADING_PAUSE):
             text = "Loading…" if progress is None else f"Loading… {100 * progress.share:.0f} %"
-            yield {"budget": _budget(lab), "load": gr.update(value=text, interactive=False)}
+            yield {"budget": draw_budget(lab), "load": gr.update(value=text, interactive=False)}
     except Exception:
         yield _after_loading(lab, values)
         raise
@@ -350,6 +330,18 @@ def archive_model(lab: LabContext, values: Values) -> Updates:
 def restore_model(lab: LabContext, values: Values) -> Updates:
     service.restore(lab, values["model"])
     return render(lab, values)
+
+
+def choose_dtype(lab: LabContext, values: Values) -> Updates:
+    speed.choose(lab, values)
+    return render(lab, values)
+
+
+def measure_speed(lab: LabContext, values: Values) -> Iterator[Updates]:
+    try:
+        yield from speed.measure(lab, values)
+    finally:
+        yield render(lab, values)
 
 
 def make_or_show_copy(lab: LabContext, values: Values) -> Updates:

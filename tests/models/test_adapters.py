@@ -19,6 +19,7 @@ from genai_lab.models.cache import ModelCache
 from genai_lab.models.variants import share_module
 from tests.models.adapters import TASKS, adapter, card, load_model, reference, tiny_folder
 from tests.products import representatives
+from tests.tiny import loaded_generator
 
 TRACED = ["LORA", "DORA", "IA3"]
 INTO_LAYERS = [*TRACED, "RSLORA", "LORA WITH HEAD", "LORA ON EMBEDDINGS", "ADALORA", "LOHA", "LOKR", "OFT", "VERA",
@@ -53,7 +54,7 @@ class Bench:
 
     def base(self, family: str) -> Any:
         self.cache.acquire(self.cards[family])
-        return self.cache._entries[family].generator
+        return loaded_generator(self.cache, family)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_an_adapter_says_what_peft_says(kind: str, family: str, bench: Bench, mo
     assert greedy_ids(base) == plain, "the base is as it was"
     assert bench.cache.loaded()[folder.name].memory_bytes < 0.5 * bench.cache.loaded()[family].memory_bytes
     assert bench.loads[family] == 1
-    inner: Any = bench.cache._entries[folder.name].generator
+    inner: Any = loaded_generator(bench.cache, folder.name)
     assert kind not in TRACED or inner.scheduler.network.quick is not None
     bench.cache.unload(folder.name)
 
@@ -145,7 +146,7 @@ def test_adapters_and_base_take_turns_over_the_same_tensors(family: str, bench: 
     for stream in (stream for streams in together for stream in streams):
         list(stream)
     assert [[[t.id for t in s.completions[0].tokens] for s in streams] for streams in together] == alone
-    variant: Any = bench.cache._entries[f"LORA-{family}-1"].generator
+    variant: Any = loaded_generator(bench.cache, f"LORA-{family}-1")
     inner = {weight.data_ptr() for weight in variant.module.parameters()}
     assert {index for index, _ in before.values()} <= inner, "the variant holds the base's own memory"
     assert all(torch.equal(weight, before[name][1]) for name, weight in base.module.state_dict().items())

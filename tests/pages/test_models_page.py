@@ -13,9 +13,12 @@ import pytest
 import pages  # noqa: F401  (turns Gradio's analytics off)
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
+from genai_lab.machine import this_machine
 from genai_lab.models import BACKENDS, Backend, Card, Options, Source, SourceCheck, SourceField
 from genai_lab.models.loading import LoadProgress
+from genai_lab.models.speed import Speed, class_of
 from genai_lab.services import models as service
+from genai_lab.services.models.speeds import Measurement, measurements
 from pages.models import adding, torch_copy
 from pages.models import page as models
 
@@ -181,3 +184,38 @@ def test_a_model_of_another_engine_has_its_torch_copy_made_and_then_shown(
     assert torch_copy.button_state(lab, packed)["value"] == torch_copy.SHOW
     assert torch_copy.make_or_show(lab, "tiny") == "tiny in torch"
     assert asked == ["tiny"]
+
+
+def test_speed_is_measured_and_a_dtype_chosen(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "options", replace(lab.options, dtype="auto"))
+
+    def figures(lab: LabContext, name: str) -> Iterator[str]:
+        yield "float32 on cpu"
+        speeds = (Speed("float32", "cpu", 300, 12.34, 40_000_000), Speed("bfloat16", "cpu", 900, 60, 20_000_000))
+        kind = class_of(service.show(lab, name).card)
+        measurements(lab).keep(Measurement(name, kind, str(this_machine()), "2026-12-01T00:00:00", speeds))
+
+    monkeypatch.setattr(service, "measure_watched", figures)
+    before = models.render(lab, selected("tiny"))
+    assert (before["speeds"]["rows"], before["measure"]["value"]) == ([], "Measure speed")
+    assert "not measured yet" in dict(before["detail"]["facts"])["Dtype"]
+    *told, after = models.measure_speed(lab, selected("tiny"))
+    assert [update["measure"]["value"] for update in told] == ["Measuring…", "Measuring float32 on cpu…"]
+    exact, coarse = after["speeds"]["rows"]
+    assert (exact["read"], exact["written"], exact["taken"]) == ("300", "12.3", False)
+    assert (coarse["memory"], coarse["taken"]) == ("20.0 MB", True)
+    assert after["measure"]["value"] == "Measure again"
+    choices = dict(after["dtype"]["choices"])
+    assert choices["bfloat16: 60 tokens/s"] == "bfloat16"
+    assert "changes texts" in next(text for text, dtype in choices.items() if dtype == "int4")
+    chosen = models.choose_dtype(lab, {**selected("tiny"), "dtype": "float32"})
+    assert [row["taken"] for row in chosen["speeds"]["rows"]] == [True, False]
+    assert "chosen for this model" in dict(chosen["detail"]["facts"])["Dtype"]
+    assert models.choose_dtype(lab, {**selected("tiny"), "dtype": "auto"})["dtype"]["value"] == "auto"
+    (lab.config.home / "speeds.json").unlink()
+
+
+def test_what_has_no_choice_of_dtype_shows_none(lab: LabContext) -> None:
+    updates = models.render(lab, selected("starter-toxicity"))
+    assert updates["dtype"]["visible"] is False
+    assert updates["measure"]["visible"] is False

@@ -15,6 +15,7 @@ from genai_lab.models import Prompt
 from genai_lab.services import generation, models, runs
 from storage import runs as queries
 from storage.tables import RunInput
+from tests.tiny import loaded_generator
 from tests.waiting import until
 
 NAUGHTY = Path(__file__).resolve().parents[2] / "../shared/corpora/blns.json"
@@ -111,7 +112,7 @@ def test_two_watchers_share_a_batch_and_nothing_changes(lab: LabContext) -> None
     """As two browsers do: each from a thread of its own."""
     settings = [Sampling(max_new_tokens=60, temperature=1.2, seed=seed) for seed in (11, 12)]
     alone = [generation.generate(lab, "tiny", Prompt("Once"), setting).completions[0].text for setting in settings]
-    generator: Any = lab.models._entries["tiny"].generator
+    generator: Any = loaded_generator(lab.models, "tiny")
     scheduler = generator.scheduler
     scheduler.largest, both_wait = 0, threading.Event()
     scheduler.call(both_wait.wait)

@@ -1,13 +1,20 @@
 """`models add` with a folder, a Hub id or an address, and keys that stay with their host."""
 
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from genai_lab.context import LabContext
+from genai_lab.decoding import Completion, Token
 from genai_lab.errors import ModelError
 from genai_lab.models import Source
 from genai_lab.services import models
+from genai_lab.services.models import measuring
 from tests.models.servers import SmallEndpoint, serving
 from tests.services.conftest import Call
 from tests.tiny import random_model
@@ -23,6 +30,32 @@ def test_folder_that_exists_is_a_local_model(lab: LabContext, call: Call, monkey
     assert call("models", "add", str(folder), "--name", "second")[0] == 0
     assert call("models", "add", "third", "--backend", "local", "--location", str(folder))[0] == 0
     assert models.show(lab, "second").card.content_hash == models.show(lab, "third").card.content_hash
+
+
+def test_dtype_is_measured_listed_and_chosen(lab: LabContext, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab, "options", replace(lab.options, dtype="auto"))
+
+    def measure_all(generators: Sequence[Callable[[], Any]], *_: Any) -> list[Any]:
+        held = [generator() for generator in generators]
+        return [(model, [Completion(0, "", (Token(1, "a"),) * 11, "length", 100, 0, 2.0, 1.0)]) for model in held]
+
+    monkeypatch.setattr(measuring, "measure_all", measure_all)
+    monkeypatch.setattr(lab.models, "acquire", lambda card: SimpleNamespace(card=card))
+    code, out, _ = call("models", "measure", "tiny", "--json")
+    assert code == 0
+    measured = json.loads(out)
+    assert {item["dtype"] for item in measured["speeds"]} == {"float32", "bfloat16", "int8", "int4"}
+    assert {(item["read"], item["written"]) for item in measured["speeds"]} == {(100.0, 10.0)}
+    assert call("models", "dtype", "tiny", "int8")[0] == 0
+    shown = call("models", "show", "tiny")[1]
+    assert "int8 on cpu" in shown
+    assert "tokens/s" in shown
+    assert "/s" in next(line for line in call("models", "list")[1].splitlines() if line.startswith("tiny "))
+    assert models.show(lab, "tiny").card.loaded_dtype == "int8"
+    assert call("models", "dtype", "tiny", "float99")[0] == 2
+    assert call("models", "dtype", "tiny", "auto")[0] == 0
+    assert models.show(lab, "tiny").dtype_choice is None
+    (lab.config.home / "speeds.json").unlink()
 
 
 def test_address_is_an_endpoint_and_its_only_model_needs_no_name(lab: LabContext, call: Call) -> None:

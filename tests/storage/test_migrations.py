@@ -4,8 +4,9 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 import storage.feedback_tables  # noqa: F401 - its tables belong to the whole
+from storage.column_types import Words
 from storage.database import Database
-from storage.tables import Base, Words
+from storage.tables import Base
 
 
 def differences(database: Database) -> list[object]:

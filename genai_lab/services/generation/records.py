@@ -58,6 +58,7 @@ class RunView(View):
     dirty: bool
     packages: dict[str, str]
     device: str
+    dtype: str | None
     model_hash: str | None
     parent_run_id: int | None
     group: str | None
@@ -104,6 +105,7 @@ def view_of(row: Run) -> RunView:
         dirty=row.dirty,
         packages=row.packages,
         device=row.device,
+        dtype=row.dtype,
         model_hash=model_input.content_hash,
         parent_run_id=row.parent_id,
         group=row.group,
@@ -127,8 +129,8 @@ def begin_run(
     settings = {"sampling": spec.sampling.as_dict(), "prompt": asdict(spec.prompt), "trace": trace}
     inputs = [RunInput(role="model", model_id=model_id, content_hash=card.content_hash)]
     return runs.begin(
-        session, KIND, inputs, settings, spec.sampling.seed or 0, device=lab.config.device, status=status,
-        parent_id=parent_id, group=group, seconds=seconds,
+        session, KIND, inputs, settings, spec.sampling.seed or 0, device=card.device or lab.config.device,
+        dtype=card.loaded_dtype, status=status, parent_id=parent_id, group=group, seconds=seconds,
     )  # fmt: skip
 
 

@@ -25,10 +25,14 @@ def start(
     trace: int = TRACED,
     return_logits: bool = True,
     parent_run_id: int | None = None,
+    dtype: str | None = None,
 ) -> Live:
-    """Begins one run; its stream is already being computed. Raises LabError for whatever the user can mend."""
+    """Begins one run; its stream is already being computed. Raises LabError for whatever the user can mend.
+
+    `dtype` is what the model is loaded in for it, in place of its own.
+    """
     job = GenerationSpec(model, prompt, sampling)
-    return start_many(lab, [job], trace=trace, return_logits=return_logits, parent_run_id=parent_run_id)[0]
+    return start_many(lab, [job], trace=trace, return_logits=return_logits, parent_run_id=parent_run_id, dtype=dtype)[0]
 
 
 def start_many(
@@ -39,12 +43,13 @@ def start_many(
     return_logits: bool = False,
     parent_run_id: int | None = None,
     group: str | None = None,
+    dtype: str | None = None,
 ) -> list[Live]:
     """Begins several runs together: jobs for one model share its batch. Nothing begins unless every job can."""
     group = group or (uuid.uuid4().hex[:12] if len(jobs) > 1 else None)
     jobs = [GenerationSpec(job.model, check_prompt(job.prompt), job.sampling.seeded()) for job in jobs]
     views = {name: models.show(lab, name) for name in dict.fromkeys(job.model for job in jobs)}
-    generators = {name: models.load(lab, name) for name in views}
+    generators = {name: models.load(lab, name, dtype) for name in views}
     streams: dict[int, Stream] = {}
     began = time.perf_counter()
     try:
@@ -58,7 +63,9 @@ def start_many(
         raise
     with lab.database.session() as session:
         ids = [
-            begin_run(lab, session, job, views[job.model].id, views[job.model].card, trace, parent_run_id, group).id
+            begin_run(
+                lab, session, job, views[job.model].id, generators[job.model].card, trace, parent_run_id, group
+            ).id
             for job in jobs
         ]
     lives = [Live(lab, ids[i], views[job.model].card, job.sampling, streams[i], began) for i, job in enumerate(jobs)]
@@ -77,9 +84,20 @@ def generate(lab: LabContext, model: str, prompt: Prompt, sampling: Sampling, *,
 
 
 def replay(lab: LabContext, run_id: int, *, trace: int = TRACED) -> Live:
-    """The same run again: the same settings and seed, so the same text wherever model and packages are the same."""
+    """The same run again: the same settings, seed and dtype, so the same text wherever model and packages are the same.
+
+    Raises LabError where the model cannot be loaded in that dtype here.
+    """
     view = run(lab, run_id)
-    return start(lab, view.model, view.prompt, view.sampling, trace=trace, parent_run_id=run_id)
+    try:
+        return start(lab, view.model, view.prompt, view.sampling, trace=trace, parent_run_id=run_id, dtype=view.dtype)
+    except LabError as problem:
+        if view.dtype in (None, models.show(lab, view.model).card.loaded_dtype):
+            raise
+        raise LabError(
+            f"Run {run_id} was computed in {view.dtype} on {view.device}, which cannot be repeated here: {problem} "
+            "Open its settings in the playground to run them in the model's dtype of now."
+        ) from problem
 
 
 def prefix_text(lab: LabContext, view: RunView) -> str:

@@ -141,8 +141,10 @@ def _add_cell(lab: LabContext, session: Session, prepared: PreparedMatrix, cell:
         card = prepared.embedder.card
         inputs.append(RunInput(role="embedder", model_id=prepared.embedder.id, content_hash=card.content_hash))
     settings = {"label": label(cell, prepared.cells), **cell_settings(cell, prepared.plan)}
-    device = lab.config.device
-    return runs.begin(session, queries.SYSTEM, inputs, settings, cell.seed, device=device, parent_id=parent_id).id
+    return runs.begin(
+        session, queries.SYSTEM, inputs, settings, cell.seed, device=model.card.device or lab.config.device,
+        dtype=model.card.loaded_dtype, parent_id=parent_id,
+    ).id  # fmt: skip
 
 
 def check_plan(lab: LabContext, plan: MatrixPlan) -> tuple[list[Cell], datasets.VersionView]:

@@ -78,6 +78,7 @@ class CellPlan(View):
     dataset_version: int
     settings: dict[str, Any]
     seed: int
+    dtype: str | None = None
 
     @property
     def sampling(self) -> Sampling:
@@ -102,7 +103,7 @@ def row_prompts(lab: LabContext, cell: CellPlan) -> list[RowPrompt]:
     sampling = prompting.stops(template, mode, settings["most_shots"], cell.sampling)
     sampling = replace(sampling, num_return_sequences=1)
     filled = fill(template, rows, shots, chat=mode == "chat", binding=binding)
-    generator = models.load(lab, cell.model)
+    generator = models.load(lab, cell.model, cell.dtype)
     room = prompting.room_of(view.card, sampling.max_new_tokens)
     count = _counting(generator) if settings["k"] or room is not None else lambda _: None
     prompts = []
@@ -111,7 +112,7 @@ def row_prompts(lab: LabContext, cell: CellPlan) -> list[RowPrompt]:
         used = tuple(example.key for example in examples[: fitted.k])
         for sample in range(cell.completions_per_row):
             seeded = sampling if sampling.greedy else replace(sampling, seed=seed_of(cell.seed, index, sample))
-            key = _key(view.card, prompt, seeded)
+            key = _key(generator.card, prompt, seeded)
             prompts.append(RowPrompt(row, index, sample, fitted, prompt, seeded, used, key))
     return prompts
 
@@ -155,7 +156,7 @@ def completions(
         remaining = [row for row in prompts if row.id not in cached]
     if not remaining:
         return
-    generator = models.load(lab, cell.model)
+    generator = models.load(lab, cell.model, cell.dtype)
     remaining.sort(key=lambda row: -(row.fitted.tokens or len(row.fitted.rendered.text)))
     yield from _in_flight(generator, remaining, *_group_sizes(generator.card, cell.sampling))
 
@@ -263,6 +264,9 @@ def _key(card: Card, prompt: Prompt, sampling: Sampling) -> str:
             settings.pop(name)
     model = card.content_hash or f"{card.source.backend} {card.source.location} {card.source.remote_name}"
     parts = [RENDERING, model, prompt.mode, prompt.text, list(prompt.messages), settings]
+    # Keys of before dtypes differed by model stay as they are for float32.
+    if card.has_weights and card.loaded_dtype not in (None, "float32"):
+        parts.append(card.loaded_dtype)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

@@ -17,6 +17,7 @@ from genai_lab.services.endpoints import check_key_host, remote_name
 from genai_lab.services.models import hashing, records
 from genai_lab.services.models.downloading import delete_files, downloads_of
 from genai_lab.services.models.records import ModelView, backend_of, columns_of
+from genai_lab.services.models.speeds import Placing
 from storage import models as queries
 from storage.tables import Model
 
@@ -60,9 +61,10 @@ def catalogue(
             if role in (None, row.role) and (show_hidden or not backend_of(row).hidden)
         ]
         run_statuses = queries.making(session, rows)
+        placing = Placing(lab, session)
     downloads = downloads_of(lab, rows)
     loaded = lab.models.loaded()
-    return [records.view_of(row, downloads, loaded, run_statuses) for row in rows]
+    return [records.view_of(row, downloads, loaded, run_statuses, placing) for row in rows]
 
 
 def show(lab: "LabContext", name: str) -> ModelView:
@@ -70,7 +72,8 @@ def show(lab: "LabContext", name: str) -> ModelView:
     row = records.get_row(lab, name)
     with lab.database.reading() as session:
         run_statuses = queries.making(session, [row])
-    return records.view_of(row, downloads_of(lab, [row]), lab.models.loaded(), run_statuses)
+        placing = Placing(lab, session)
+    return records.view_of(row, downloads_of(lab, [row]), lab.models.loaded(), run_statuses, placing)
 
 
 def detect_source(lab: "LabContext", text: str, base: str | None = None) -> Source:

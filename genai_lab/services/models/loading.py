@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from genai_lab.errors import BadSetting, ModelError
@@ -10,9 +10,12 @@ from genai_lab.memory import resident
 from genai_lab.models import BACKENDS, Card, Generator, Mode, Prompt
 from genai_lab.models.cache import LoadedState
 from genai_lab.models.loading import LoadProgress
+from genai_lab.models.sizing import PACKED_DTYPES, placed_card, placed_options
+from genai_lab.models.speed import measurable
 from genai_lab.services.models.catalogue import show
 from genai_lab.services.models.hashing import with_hash
-from genai_lab.services.models.records import ModelView
+from genai_lab.services.models.measuring import BackgroundMeasuring
+from genai_lab.services.models.records import check_ready
 from genai_lab.views import View
 
 if TYPE_CHECKING:
@@ -33,16 +36,23 @@ class Budget(View):
     loading: dict[str, LoadProgress | None] = field(default_factory=dict)
 
 
-def load(lab: "LabContext", name: str) -> Generator:
-    """The loaded model; raises LabError for one that is archived, not there, or that does not fit into the budget."""
+def load(lab: "LabContext", name: str, dtype: str | None = None) -> Generator:
+    """The loaded model; raises LabError for one that is archived, not there, or that does not fit into the budget.
+
+    With a `dtype` it is loaded in that one, beside those that are loaded already.
+    """
     view = show(lab, name)
     check_ready(view)
     if view.card.role != "generate":
         does = "embeds" if view.card.role == "embed" else "classifies"
         raise ModelError(f"{name} {does} texts and cannot generate; choose a model that generates.")
-    card = with_hash(lab, view.card)
-    base = _base(lab, card)
-    return lab.models.acquire(card, None if base is None else with_hash(lab, base))
+    card, base = with_hash(lab, view.card), _base(lab, view.card)
+    base = None if base is None else with_hash(lab, base)
+    card, base = _placed(card, base, dtype)
+    generator = lab.models.acquire(card, base)
+    if (measuring := lab.find_service(BackgroundMeasuring)) is not None:
+        measuring.note_loaded(base or card)
+    return generator
 
 
 def load_watched(lab: "LabContext", name: str, pause: float) -> Iterator[LoadProgress | None]:
@@ -71,12 +81,13 @@ def load_watched(lab: "LabContext", name: str, pause: float) -> Iterator[LoadPro
 def load_apart(lab: "LabContext", name: str) -> Generator:
     """The model outside the shared memory, for a worker that needs its weights themselves; the caller closes it."""
     card = show(lab, name).card
-    base_card = _base(lab, card)
+    card, base_card = _placed(card, _base(lab, card), None)
+    options = placed_options(lab.options, card)
     if base_card is None:
-        return BACKENDS.get(card.source.backend).load(card, lab.options)
-    base = BACKENDS.get(base_card.source.backend).load(base_card, lab.options)
+        return BACKENDS.get(card.source.backend).load(card, options)
+    base = BACKENDS.get(base_card.source.backend).load(base_card, options)
     try:
-        generator: Any = BACKENDS.get(card.source.backend).load(card, lab.options, base)
+        generator: Any = BACKENDS.get(card.source.backend).load(card, options, base)
     except BaseException:
         base.close()
         raise
@@ -93,13 +104,6 @@ def budget(lab: "LabContext") -> Budget:
     return Budget(lab.models.used_bytes, lab.models.budget_bytes, lab.models.loaded(), resident(), lab.models.loading())
 
 
-def check_ready(view: ModelView) -> None:
-    """Raises ModelError, which says why, for a model that cannot be loaded."""
-    if view.status not in ("ready", "loaded"):
-        reason = f": {view.detail}" if view.detail else ""
-        raise ModelError(f"{view.card.name} is {view.status}{reason}".rstrip(".") + ".")
-
-
 def prompt_for(lab: "LabContext", model: str, text: str, mode: str | None = None) -> Prompt:
     """The text as the model's prompt in `mode`, or in the mode that the model does best; raises LabError."""
     card = show(lab, model).card
@@ -111,6 +115,17 @@ def prompt_for(lab: "LabContext", model: str, text: str, mode: str | None = None
     if best == "chat":
         return Prompt(messages=({"role": "user", "content": text},), mode="chat")
     return Prompt(text=text, mode=best)
+
+
+def _placed(card: Card, base: Card | None, dtype: str | None) -> tuple[Card, Card | None]:
+    """The two as they are loaded: in `dtype` where one is given, an adapter always as its base."""
+    below = base or card
+    if dtype is not None and measurable(below):
+        device = "cpu" if dtype in PACKED_DTYPES else below.device or "cpu"
+        below = placed_card(below, dtype, device)
+    if base is None:
+        return below, None
+    return replace(card, loaded_dtype=below.loaded_dtype, device=below.device), below
 
 
 def _base(lab: "LabContext", card: Card) -> Card | None:

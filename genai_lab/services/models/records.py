@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 from sqlalchemy.exc import IntegrityError
 
-from genai_lab.errors import BadSetting, DuplicateName, UnknownName
+from genai_lab.errors import BadSetting, DuplicateName, ModelError, UnknownName
 from genai_lab.models import BACKENDS, Backend, Card, Options, Source
 from genai_lab.models.checks import size_text
 from genai_lab.models.inspect import is_starter_template
+from genai_lab.models.speed import Speed
 from genai_lab.services.downloads import Download
+from genai_lab.services.models.speeds import Placing, Reason
 from genai_lab.views import Linked, View
 from storage import models as queries
 from storage.tables import Model
@@ -28,7 +30,11 @@ Status = Literal["ready", "loaded", "missing", "archived", "downloading", "faile
 
 @dataclass(frozen=True)
 class ModelView(View, Linked):
-    """One model of the catalogue; `detail` says in words why it is missing or failed, or how far a download is."""
+    """One model of the catalogue; `detail` says in words why it is missing or failed, or how far a download is.
+
+    `dtype_choice` is the dtype that its user chose, `dtype_reason` says why it is loaded as its card says, and `speeds`
+    are what was measured of it on this machine.
+    """
 
     _computed = ("name",)
     id: int
@@ -37,6 +43,9 @@ class ModelView(View, Linked):
     detail: str
     made_by_run: int | None
     created_at: datetime
+    dtype_choice: str | None = None
+    dtype_reason: Reason | None = None
+    speeds: tuple[Speed, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,14 +65,25 @@ def view_of(
     downloads: Mapping[tuple[str, str], Download],
     loaded: Collection[str],
     run_statuses: Mapping[int, str],
+    placing: Placing,
 ) -> ModelView:
     """The model as it stands; `run_statuses` are those of the runs that are to make models, by the model's id."""
-    card = card_of({**row.card, "name": row.name})
+    card, reason = placing.place(row, card_of({**row.card, "name": row.name}))
     download = downloads.get(source_key(row.source)) if backend_of(row).downloads else None
     status, detail = _status(row, card, download, loaded)
     if status == "missing" and row.id in run_statuses:
         status, detail = _status_of_run(row, run_statuses[row.id])
-    return ModelView(row.id, card, status, detail, row.made_by_run_id, row.created_at)
+    return ModelView(
+        row.id, card, status, detail, row.made_by_run_id, row.created_at, placing.choice(row), reason,
+        placing.speeds(row.name),
+    )  # fmt: skip
+
+
+def check_ready(view: ModelView) -> None:
+    """Raises ModelError, which says why, for a model that cannot be loaded."""
+    if view.status not in ("ready", "loaded"):
+        reason = f": {view.detail}" if view.detail else ""
+        raise ModelError(f"{view.card.name} is {view.status}{reason}".rstrip(".") + ".")
 
 
 def source_key(source: Mapping[str, Any]) -> tuple[str, str]:

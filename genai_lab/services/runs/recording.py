@@ -20,6 +20,7 @@ def begin(
     seed: int,
     *,
     device: str = "cpu",
+    dtype: str | None = None,
     status: str = "running",
     origin: Provenance | None = None,
     parent_id: int | None = None,
@@ -30,8 +31,8 @@ def begin(
 ) -> Run:
     """Adds a run with what it takes to repeat it, within the caller's transaction; raises UnknownName for the kind.
 
-    `origin` is the code that does the work, by default that of this process. Work that is done in a moment is added
-    with the status "finished".
+    `dtype` is what its model was loaded in. `origin` is the code that does the work, by default that of this process.
+    Work that is done in a moment is added with the status "finished".
     """
     RUN_KINDS.get(kind)
     origin = origin or provenance()
@@ -45,6 +46,7 @@ def begin(
         dirty=origin.dirty,
         packages=origin.packages,
         device=device,
+        dtype=dtype,
         status=status,
         parent_id=parent_id,
         group=group,

@@ -125,7 +125,7 @@ def _cell_plan(lab: LabContext, cell: int) -> "CellPlan":
     template = next(row.template_version for row in run.inputs if row.template_version_id)
     version_id = next(row.dataset_version_id for row in run.inputs if row.dataset_version_id) or 0
     template_name = f"{template.template.name}@{template.number}"
-    return CellPlan(run.model_input.model.name, template_name, version_id, run.settings, run.seed)
+    return CellPlan(run.model_input.model.name, template_name, version_id, run.settings, run.seed, run.dtype)
 
 
 def _record(cell: int, completion: "RowCompletion") -> dict[str, Any]:
