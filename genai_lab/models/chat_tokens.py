@@ -27,9 +27,14 @@ class Marked:
 def mark_answers(tokenizer: Any, messages: Messages, *, last: bool = False, name: str = "the base") -> Marked:
     """The conversation, which ends with an answer, and all of its answers, or the last one alone.
 
-    Raises ModelError where the template refuses the messages or does not end what it began.
+    Of all answers, an empty one is left out, and so is a first turn, before which nothing was asked. Raises ModelError
+    where the template refuses the messages or does not end what it began.
     """
-    places = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    places = [
+        index
+        for index, message in enumerate(messages)
+        if (message["role"] == "assistant" if last else index and is_answer(message))
+    ]
     if not places or places[-1] != len(messages) - 1:
         raise ModelError("The conversation does not end with an answer of the assistant.")
     text = render_messages(tokenizer, messages, name, add_generation_prompt=False)
@@ -48,6 +53,11 @@ def mark_answers(tokenizer: Any, messages: Messages, *, last: bool = False, name
         ids = [*ids[: answers[-1][1]], int(tokenizer.eos_token_id)]
         answers[-1] = (answers[-1][0], len(ids))
     return Marked(ids, tuple(answers))
+
+
+def is_answer(message: Mapping[str, Any]) -> bool:
+    """Whether the assistant says something."""
+    return message["role"] == "assistant" and bool(message["content"].strip())
 
 
 def chat_pair(

@@ -166,7 +166,7 @@ class CompletionReader(RowReader):
         return [
             TextExample(write_text(exchange.prompt, cue=True), f"{space}{exchange.answer}", row=row.key)
             for exchange in exchanges
-            if exchange.answer
+            if exchange.answer and exchange.answer.strip()
         ]
 
     def templated(self, row: Example, rendered: Rendered, chat: bool) -> TextExample:

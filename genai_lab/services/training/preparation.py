@@ -1,13 +1,13 @@
 """From a resolved plan to what the loop reads: rows read and encoded."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genai_lab.errors import LabError
+from genai_lab.errors import LabError, ModelError
 from genai_lab.services.training.resolution import ResolvedPlan
-from genai_lab.training.objective import EncodingContext
+from genai_lab.training.objective import EncodingContext, Objective
 from genai_lab.training.row_source import MOST_ROWS, RowSource
 
 SEARCHED, NAMED = 1_000, 5  # rows that are searched for those left out, and how many of these are named
@@ -51,8 +51,8 @@ def prepare(resolved: ResolvedPlan, tokenizer: Any) -> Prepared:
     left_rows: list[int] = []
     for source in resolved.sources:
         read = objective.read(source, reading, rows_needed, validation_rows)
-        encoded = [objective.encode(texts, context) for texts in read.passes]
-        validation += objective.encode(read.validation, context)[:validation_rows]
+        encoded = [_encode(objective, texts, context, source) for texts in read.passes]
+        validation += _encode(objective, read.validation, context, source)[:validation_rows]
         examples = tuple(example for part in encoded for example in part)
         count = sum(map(len, read.passes))
         if not examples:
@@ -83,6 +83,22 @@ def prepare(resolved: ResolvedPlan, tokenizer: Any) -> Prepared:
     )
 
 
+def _encode(objective: Objective, texts: Sequence[Any], context: EncodingContext, source: RowSource) -> list[Any]:
+    """The examples of the texts; raises LabError that names the row where one cannot be encoded."""
+    row = 0
+
+    def tracked() -> Iterator[Any]:
+        nonlocal row
+        for text in texts:
+            row = text.row + 1
+            yield text
+
+    try:
+        return objective.encode(tracked(), context)
+    except ModelError as problem:
+        raise LabError(f"Row {row:,} of {source.name}: {problem}") from None
+
+
 def _steps(resolved: ResolvedPlan, passes: Sequence[Sequence[int]]) -> int:
     training = resolved.plan.training
     if not training.num_train_epochs:
@@ -95,9 +111,13 @@ def _nothing_to_learn(resolved: ResolvedPlan, source: RowSource, rows: int) -> s
     length = resolved.plan.training.max_length
     if resolved.objective.reads_blocks:
         return f"{source.name} has less text than one block of {length} tokens; lower the length."
+    if "messages" in source.roles and not source.templates:
+        advice = "look whether each conversation asks something first and the assistant answers with a text"
+    else:
+        advice = "look whether the references are empty"
     return (
         f"None of the {rows:,} rows of {source.name} has anything to learn within {length:,} tokens; raise the length, "
-        "or look whether the references are empty."
+        f"or {advice}."
     )
 
 

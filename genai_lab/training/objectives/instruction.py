@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai_lab.errors import LabError
-from genai_lab.models.chat_tokens import mark_answers
+from genai_lab.models.chat_tokens import is_answer, mark_answers
 from genai_lab.settings import check_settings, setting
 from genai_lab.training.examples import IGNORED, EncodedExample, TextExample, TokenFeatures
 from genai_lab.training.objective import EncodingContext, ReadingContext, RowsRead
@@ -87,12 +87,19 @@ def _decoder(text: TextExample, tokenizer: Any, training: Training) -> EncodedEx
 
 
 def _chat(text: TextExample, tokenizer: Any, length: int) -> EncodedExample | None:
-    """A conversation in the chat template; one that is too long is cut around its last answer."""
+    """A conversation in the chat template up to its last answer that is not empty; None where there is none.
+
+    One that is too long is cut around its last answer.
+    """
     messages: list[dict[str, str]] = list(text.messages)
     if not text.full_conversation:
-        if not text.completion:
-            return None
         messages.append({"role": "assistant", "content": text.completion})
+        if not is_answer(messages[-1]):
+            return None
+    while messages and not is_answer(messages[-1]):
+        messages.pop()
+    if len(messages) < 2:
+        return None
     conversation = mark_answers(tokenizer, messages, last=not text.full_conversation)
     begin, end = conversation.answers[-1]
     cut = end > length
