@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from trl import RewardConfig, RewardTrainer
 
-from genai_lab.training.lab_trainer import TrainingSetup, arguments
+from genai_lab.training.lab_trainer import TrainingSetup, arguments, checkpoints
+from genai_lab.training.trainers.new_head import has_new_head, start_from_probe
 from genai_lab.training.trainers.pairs import PairTrainer, Sides
 
 
@@ -26,6 +27,8 @@ class RewardModelTrainer(PairTrainer, RewardTrainer):
         super().__init__(
             setup, args=arguments(setup.inputs, setup.out, RewardConfig, max_length=None, **settings_of_trl)
         )
+        if has_new_head(self.model) and not checkpoints(setup.out):
+            start_from_probe(self, self.train_features)
 
     def read(self, model: Any, inputs: dict[str, Any]) -> Any:
         out = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
