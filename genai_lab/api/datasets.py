@@ -135,8 +135,8 @@ class Datasets:
         """A dataset from a file, "hub:OWNER/NAME", "starter:TASK", a DataFrame or rows; the same rows are kept once.
 
         `roles` maps roles to columns, such as {"input": "dialogue"}; without it they are guessed. Options are those of
-        the split (`ratios`, `column`, `seed`, `only`), of a file (`encoding`, `separator`, `as_is`), of the Hub
-        (`configuration`, `hub_split`, `revision`), and `drop_bad`. The name of a dataset of the lab gives that one.
+        the split (`ratios`, `column`, `seed`, `only`), of a file (`encoding`, `separator`, `header`, `as_is`), of the
+        Hub (`configuration`, `hub_split`, `revision`), and `drop_bad`. The name of a dataset of the lab gives that one.
         """
         if isinstance(source, Dataset):
             return source
@@ -202,6 +202,7 @@ def order_of(
     encoding: str = "",
     separator: str = "",
     as_is: bool = False,
+    header: str = "",
     configuration: str = "",
     hub_split: str = "",
     revision: str = "",
@@ -223,7 +224,7 @@ def order_of(
     if not path.is_file():
         raise LabError(f"There is no file {source}; give the path of a table.")
     name = name or path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    reading = datasets.FileOptions(_encoding(encoding), separator.replace("\\t", "\t"), as_is)
+    reading = datasets.FileOptions(_encoding(encoding), separator.replace("\\t", "\t"), as_is, header)
     return datasets.file_order(path.resolve(), name, mapping=mapping, split=plan, drop_bad=drop_bad, options=reading)
 
 

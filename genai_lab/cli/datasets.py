@@ -35,6 +35,12 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     _split_options(importing, "auto")
     importing.add_argument("--encoding", default="", help=f"of a text file, of: {', '.join(ENCODINGS)}")
     importing.add_argument("--separator", default="", help="between the cells of a CSV file (default: detected)")
+    importing.add_argument(
+        "--header",
+        choices=["yes", "no"],
+        default="",
+        help="whether the first line names the columns (default: detected)",
+    )
     importing.add_argument("--as-is", action="store_true", help="accept a file that is one column or one row")
     importing.add_argument("--drop-bad", action="store_true", help="leave out rows that cannot be read")
     importing.add_argument("--configuration", default="", help="of a Hub dataset (default: its only one)")
@@ -162,6 +168,7 @@ def _source_settings(options: argparse.Namespace) -> dict[str, Any]:
         "encoding": options.encoding,
         "separator": options.separator,
         "as_is": options.as_is,
+        "header": options.header,
         "configuration": options.configuration,
         "hub_split": options.hub_split,
         "revision": options.revision,

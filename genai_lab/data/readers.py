@@ -1,27 +1,23 @@
 """Rows out of files, one after the other: CSV, TSV, JSON, JSON Lines, Parquet, lines of text, and gzip of these."""
 
-import csv
 import gzip
 import io
 import json
 import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from genai_lab.data import SPLIT, BadRow, BadRows, Note
-from genai_lab.data.formulas import GUARD, release
-from genai_lab.data.header import MOST_COLUMNS, OLD_SPLIT, checked_names, with_names
+from genai_lab.data.delimited import LONGEST_CELL, delimited_rows, lines_of
+from genai_lab.data.header import MOST_COLUMNS, OLD_SPLIT, checked_names
 from genai_lab.data.json_files import by_lines, parse_json, read_document, rows_by_line, single_line, table_of
-from genai_lab.data.sniffing import LOOKED_AT, FileOptions, NeedsChoice, encoding_of, layout_of, no_text
-from genai_lab.data.sniffing import NAMES as SEPARATOR_NAMES
+from genai_lab.data.sniffing import LOOKED_AT, FileOptions, encoding_of, format_of, no_text
 from genai_lab.errors import LabError
 
 Item = dict[str, Any] | BadRow | Note
 FORMATS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt")
-LONGEST_CELL = 10_000_000
 LONGEST_ROW = 40_000_000
 SUSPICIOUS, MOST_UNPACKED = 64_000_000, 1_000
 ROWS_A_BATCH, LARGE_BATCH = 64, 16_000_000
@@ -52,7 +48,7 @@ def read(path: Path, name: str = "", options: FileOptions | None = None) -> Iter
         encoding = encoding_of(_head(path, packed), options)
         if encoding.startswith("utf-16") and not options.encoding:
             yield Note("The file is in UTF-16.")
-        with _opened(path, packed, encoding, "" if suffix in (".csv", ".tsv") else "\n") as stream:
+        with _opened(path, packed, encoding, "" if suffix in (".csv", ".tsv", "") else "\n") as stream:
             yield from _bounded(_rows(stream, suffix, options), path)
     except UnicodeDecodeError as problem:
         raise no_text(problem, encoding) from None
@@ -88,8 +84,9 @@ def text_of(value: Any) -> str:
 
 
 def _rows(stream: IO[str], suffix: str, options: FileOptions) -> Iterator[Item]:
+    suffix = suffix or format_of(stream)
     if suffix in (".csv", ".tsv"):
-        return _delimited(stream, "\t" if suffix == ".tsv" else ",", options)
+        return delimited_rows(stream, "\t" if suffix == ".tsv" else ",", options)
     if suffix == ".txt":
         return _text_lines(stream)
     head = stream.read(LOOKED_AT)
@@ -121,11 +118,11 @@ def _bounded(items: Iterator[Item], path: Path) -> Iterator[Item]:
 
 
 def kind_of(name: str) -> tuple[str, bool]:
-    """The format by the file's name, and whether it is compressed; raises LabError for others."""
+    """The format by the file's name ("" where that has no ending), and whether it is compressed; raises LabError."""
     low = name.lower()
     packed = low.endswith(".gz")
     suffix = Path(low.removesuffix(".gz")).suffix
-    if suffix not in FORMATS:
+    if suffix and suffix not in FORMATS:
         raise LabError(
             f"{name[-100:]!r} is in no format that can be read; use CSV, TSV, JSON, JSON Lines, Parquet or "
             "plain text (a row a line), or gzip of these."
@@ -143,63 +140,9 @@ def _opened(path: Path, packed: bool, encoding: str, newline: str) -> IO[str]:
     return io.TextIOWrapper(opened(path, "rb"), encoding=encoding, newline=newline)  # type: ignore[arg-type]
 
 
-def _lines(stream: IO[str]) -> Iterator[str]:
-    """Lines in pieces of at most LONGEST_CELL + 1 characters, so that no line fills the memory."""
-    return iter(partial(stream.readline, LONGEST_CELL + 1), "")
-
-
-def _delimited(stream: IO[str], default: str, options: FileOptions) -> Iterator[Item]:
-    csv.field_size_limit(LONGEST_CELL)
-    layout = layout_of(stream, default, options)
-    lines = csv.reader(_lines(stream), delimiter=layout.separator, strict=True)
-    try:
-        header = next(lines, None)
-    except csv.Error as problem:
-        raise LabError(f"The header cannot be read ({problem}); look for an open quotation mark.") from None
-    names = checked_names(with_names([release(name) for name in header or ()]))
-    if layout.separator != default and not options.separator:
-        yield Note(f"The cells are separated by {SEPARATOR_NAMES.get(layout.separator, repr(layout.separator))}.")
-    if unnamed := [name for name, old in zip(names, header or (), strict=True) if not old.strip()]:
-        yield Note(f"The header gives no name to {', '.join(unnamed)}.")
-    if len(names) == 1 and not options.as_is:
-        raise NeedsChoice(
-            f"The file would become one column, called {names[0][:80]!r}; is it to be read so? "
-            "A table has commas, semicolons, tabs or vertical bars between its cells.",
-            "as_is",
-            True,
-            "Import as one column",
-        )
-    number = guarded = 0
-    while True:
-        number += 1
-        try:
-            cells = next(lines, None)
-        except csv.Error as problem:
-            yield BadRow(number, None, f"it cannot be read ({problem}), near line {lines.line_num:,}")
-            if "unexpected end" in str(problem):
-                return
-            continue
-        if cells is None:
-            if guarded:
-                cells_begin = "1 cell begins" if guarded == 1 else f"{guarded:,} cells begin"
-                yield Note(f"{cells_begin} with an apostrophe that guards a formula; it is taken off.")
-            return
-        if not cells:
-            number -= 1
-        elif len(cells) < len(names):
-            missing = names[len(cells)]
-            yield BadRow(number, missing, f"the cell is missing; the row has {len(cells)} of {len(names)} cells")
-        elif len(cells) > len(names):
-            yield BadRow(number, None, f"it has {len(cells)} cells, but the header names {len(names)} columns")
-        else:
-            freed = [release(cell) if cell.startswith(GUARD) else cell for cell in cells]
-            guarded += sum(old != new for old, new in zip(cells, freed, strict=True))
-            yield dict(zip(names, freed, strict=True))
-
-
 def _text_lines(stream: IO[str]) -> Iterator[Item]:
     number = 0
-    for line in _lines(stream):
+    for line in lines_of(stream):
         if text := line.rstrip("\r\n"):
             number += 1
             if len(text) > LONGEST_CELL:
@@ -210,7 +153,7 @@ def _text_lines(stream: IO[str]) -> Iterator[Item]:
 def _json_lines(stream: IO[str], options: FileOptions, alone: bool = False) -> Iterator[Item]:
     """`alone` where the file is one line."""
     nulls = _Nulls()
-    for number, line in rows_by_line(_lines(stream), LONGEST_CELL):
+    for number, line in rows_by_line(lines_of(stream), LONGEST_CELL):
         if line is None:
             yield BadRow(number, None, f"it has more than {LONGEST_CELL:,} characters")
             continue

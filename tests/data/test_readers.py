@@ -255,3 +255,57 @@ def test_a_line_of_any_length_does_not_fill_the_memory(tmp_path: Path) -> None:
     assert isinstance(bad, BadRow)
     assert "10,000,000 characters" in bad.reason
     assert good == {"a": "after"}
+
+
+MESSAGES = [
+    "ham\tSo what's up",
+    'spam\t"WIN a prize',
+    "ham\tOk lar...",
+    'ham\tHe said "yes',
+    "spam\tCall now",
+    "ham\tBye",
+]
+
+
+@pytest.mark.parametrize("name", ["SMSSpamCollection", "messages.tsv", "messages.tsv.gz"])
+def test_a_table_without_a_header_keeps_its_first_row_and_lone_quotes(tmp_path: Path, name: str) -> None:
+    data = "\n".join(MESSAGES * 2).encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    items = list(read(tmp_path / name))
+    rows = [item for item in items if isinstance(item, dict)]
+    assert [f"{row['column 1']}\t{row['column 2']}" for row in rows] == MESSAGES * 2
+    assert [item.text for item in items if isinstance(item, Note)] == [
+        "The first line names no columns but is a row; they are called column 1, column 2."
+    ]
+
+
+def test_the_header_can_be_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("\n".join(MESSAGES * 2))
+    with_header = list(read(path, options=FileOptions(header="yes")))
+    assert with_header[0] == {"ham": "spam", "So what's up": '"WIN a prize'}
+    path.write_text("text,label\nx,ham\ny,spam\n")
+    without = [item for item in read(path, options=FileOptions(separator=",", header="no")) if isinstance(item, dict)]
+    assert without[0] == {"column 1": "text", "column 2": "label"}
+
+
+def test_quotes_that_enclose_cells_are_taken_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tlabel\n"a ""quoted"" word"\tham\n"two\nlines"\tspam\n')
+    assert list(read(path)) == [
+        {"text": 'a "quoted" word', "label": "ham"},
+        {"text": "two\nlines", "label": "spam"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('{"a": "1"}\n{"a": "2"}\n', [{"a": "1"}, {"a": "2"}]),
+        ("a,b\n1,2\n3,4\n", [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]),
+        ("One line.\nAnother, longer one.\n", [{"text": "One line."}, {"text": "Another, longer one."}]),
+    ],
+)
+def test_a_file_without_an_ending_is_told_by_its_content(tmp_path: Path, text: str, rows: list[dict[str, str]]) -> None:
+    (tmp_path / "rows").write_text(text)
+    assert list(read(tmp_path / "rows")) == rows
