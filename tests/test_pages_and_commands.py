@@ -87,12 +87,14 @@ ACTIONS = {
     "backup_store.find": "backups list",
     "backup_store.delete": "backups delete",
     "backup_store.restore_commands": "backups how-to-restore",
+    "recipes.recognise": "recipes run",
 }
 # What pages start under another name than the command line, by the function that this calls instead.
 SAME_AS = {
     "feedback.campaign_models.study": "training.reward_studies.learning_curve",
     "runs.replay": "generation.replay",
     "backup_store.start": "backup_store.create",
+    "recipes.run_steps": "recipes.run",
     "generation.generate": "generation.start",
     "training.start": "training.studies.start_gated",
     "training.cancel": "jobs.cancel",
@@ -121,7 +123,7 @@ VERBS = {
     "rename", "renew", "replay", "rerun", "restore", "resume", "retry", "run", "run_cells", "run_models", "save",
     "save_preset", "shots_against_tuning", "split_again", "start", "start_download", "start_gated", "start_many",
     "start_profile", "study", "sweep", "tag", "train", "undecide", "undelete_runs", "unload", "untag", "without_bad",
-    "cancel_download", "choose_dtype", "convert", "convert_model", "measure_watched",
+    "cancel_download", "choose_dtype", "convert", "convert_model", "measure_watched", "run_steps",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from genai_lab.api.evaluation import Evaluation, Evaluations
     from genai_lab.api.generation import Chat, Generation, Messages, Stream
     from genai_lab.api.matrices import Matrices, Matrix
+    from genai_lab.api.recipes import Recipes
     from genai_lab.api.templates import Templates
     from genai_lab.api.training import Runs, Studies, TrainingRun
     from genai_lab.models import Prompt
@@ -108,6 +109,12 @@ class Lab:
         from genai_lab.api.campaigns import Campaigns
 
         return Campaigns(self.context)
+
+    @cached_property
+    def recipes(self) -> "Recipes":
+        from genai_lab.api.recipes import Recipes
+
+        return Recipes(self.context)
 
     @cached_property
     def demos(self) -> "Demos":

@@ -114,6 +114,9 @@ LIBRARY: tuple[Shipped, ...] = (
         "translate",
         "Translate this English sentence to French.\n\n{{ input }}\n\nTranslation:",
     ),
+    _starter(
+        "translate-german", "translate", "Translate the sentence from English to German.\n\n{{ input }}\n\nGerman:"
+    ),
     Shipped(
         "translate-pairs",
         "translate",

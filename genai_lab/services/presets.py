@@ -1,4 +1,4 @@
-"""Sampling settings under a name: four that everybody has, and the user's own."""
+"""Sampling settings under a name: some that everybody has, and the user's own."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from storage import presets as queries
 
 BUILTIN = {
     "greedy": Sampling(greedy=True),
+    "one line": Sampling(greedy=True, stop=("\n",)),
     "precise": Sampling(temperature=0.3, top_p=0.9),
     "balanced": Sampling(temperature=0.8, top_p=0.95),
     "creative": Sampling(temperature=1.2, min_p=0.05),

@@ -6,9 +6,11 @@ from typing import Any
 import gradio as gr
 
 from genai_lab.context import LabContext
+from genai_lab.recipes import all_recipes
 from genai_lab.services import history
-from pages.components.head import PLAIN
+from pages.components.head import PLAIN, style_sheet
 from pages.components.loading import on_load
+from pages.components.recipe_links import links_markup
 
 WHAT_FOR = (
     "A lab for experiments with language models: inspect single answers, find out which prompt or model is better "
@@ -40,17 +42,17 @@ WAYS_IN = (
 LOOK = """
 .welcome { display: grid; gap: 10px; }
 .welcome > p { margin: 0; font-size: 13px; color: var(--body-text-color); max-width: 96ch; }
-.welcome ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 10px;
+.welcome .ways { list-style: none; margin: 0; padding: 0; display: grid; gap: 10px;
   grid-template-columns: repeat(3, 1fr); }
-.welcome li { margin: 0; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 12px 14px;
+.welcome .ways li { margin: 0; border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 12px 14px;
   background: var(--block-background-fill); display: flex; flex-direction: column; gap: 4px; }
 .welcome h2 { font-size: 14px; font-weight: 600; margin: 0; color: var(--body-text-color); }
-.welcome li p { font-size: 13px; margin: 0; flex: 1; color: var(--body-text-color-subdued); }
+.welcome .ways li p { font-size: 13px; margin: 0; flex: 1; color: var(--body-text-color-subdued); }
 .welcome a { color: var(--link-text-color); font-size: 13px; font-weight: 500; }
 @media (max-width: 640px) {
-  .welcome ul { grid-template-columns: 1fr; gap: 6px; }
-  .welcome li { padding: 8px 12px; }
-  .welcome li p, .welcome > p { display: none; }
+  .welcome .ways { grid-template-columns: 1fr; gap: 6px; }
+  .welcome .ways li { padding: 8px 12px; }
+  .welcome .ways li p, .welcome > p { display: none; }
 }
 """
 Update = Any
@@ -59,7 +61,7 @@ Update = Any
 def build(lab: LabContext) -> None:
     markup = gr.HTML(
         _markup(),
-        css_template=LOOK,
+        css_template=LOOK + style_sheet("recipes.css"),
         visible=False,
         apply_default_css=False,
         elem_classes=PLAIN,
@@ -79,4 +81,5 @@ def _markup() -> str:
         f'<a href="{html.escape(address, quote=True)}">{html.escape(link)}</a></li>'
         for title, sentence, link, address in WAYS_IN
     )
-    return f'<div class="welcome"><p>{html.escape(WHAT_FOR)}</p><ul>{items}</ul></div>'
+    recipes = links_markup(all_recipes())
+    return f'<div class="welcome"><p>{html.escape(WHAT_FOR)}</p><ul class="ways">{items}</ul>{recipes}</div>'

@@ -13,10 +13,12 @@ from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import escaped_html, section
 from pages.components.loading import number_of
+from pages.components.recipe_links import recipe_links
 from pages.prompts import matrix_form, results
 from pages.prompts.matrix_form import INPUTS, plan_of
 from pages.prompts.pieces import EMBEDDING
 
+ROUTE = "prompts"
 ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.pathname}?matrix=${run}`); return run; }"""
 OPENED = ("run", "address", "cell", "mark", *results.OUTPUTS)  # what another matrix changes
 # Estimates under way, by browser session.
@@ -25,6 +27,7 @@ _ESTIMATES: dict[str, Estimating] = {}
 
 def build(lab: LabContext, tabs: gr.Tabs, draft: gr.BrowserState) -> Form:
     form = Form(tabs=tabs, draft=draft, run=gr.State(None), mark=gr.State(""))
+    recipe_links(ROUTE)
     jobstrip.build(lab, ("matrix",))
     with gr.Accordion("New matrix", open=True, elem_id="mx-new"):
         matrix_form.draw_main(form)
@@ -104,9 +107,11 @@ def _wire_form(lab: LabContext, form: Form, cost: gr.Button, sample: gr.Button, 
 def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
     """The page as its address asks for it: ?matrix=RUN and &cell=CELL, else the newest; the form as it was left.
 
-    ?tab=matrix opens this tab, ?dataset=NAME chooses it with what suits it, ?example=yes fills the example in.
+    ?tab=matrix opens this tab, ?dataset=NAME chooses it with what suits it, ?example=yes fills the example in,
+    ?recipe=NAME the plan of a recipe.
     """
-    query = {name: request.query_params.get(name, "") for name in ("matrix", "cell", "dataset", "tab", "example")}
+    names = ("matrix", "cell", "dataset", "tab", "example", "recipe")
+    query = {name: request.query_params.get(name, "") for name in names}
     newest, named = service.find(lab, 1), number_of(query["matrix"])
     run = named if named is not None else newest[0].id if newest else None
     cell = number_of(query["cell"]) if named is not None else None
@@ -114,7 +119,11 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
     updates |= metric_settings.load_models(lab)
     if query["example"]:
         updates |= matrix_form.example(lab)
-    if query["matrix"] or query["example"] or query["tab"] == "matrix":
+    if query["recipe"]:
+        for name, value in matrix_form.from_recipe(lab, query["recipe"], query["dataset"]).items():
+            update = updates.get(name)
+            updates[name] = {**update, "value": value} if isinstance(update, dict) and "choices" in update else value
+    if query["matrix"] or query["example"] or query["recipe"] or query["tab"] == "matrix":
         updates["tabs"] = gr.update(selected="matrix")
     return updates
 

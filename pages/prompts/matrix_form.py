@@ -9,7 +9,8 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS
 from genai_lab.prompts.few_shot import SELECTORS
-from genai_lab.services import datasets, models, presets, prompting, task_defaults, templates
+from genai_lab.recipes import RECIPES
+from genai_lab.services import datasets, models, presets, prompting, recipes, task_defaults, templates
 from genai_lab.services.matrix import MatrixPlan
 from pages.components import metric_settings
 from pages.components.forms import Form, Updates, Values, read_draft
@@ -263,6 +264,35 @@ def example(lab: LabContext) -> Updates:
         "metrics": ["classification"],
         "samplings": ["greedy"],
         "max_new_tokens": 8,
+    }
+
+
+def from_recipe(lab: LabContext, name: str, dataset: str) -> dict[str, Any]:
+    """The plan of a recipe as values of the form, on a dataset of the lab: the named one, else the newest that fits.
+
+    Raises LabError where the lab has no data for it.
+    """
+    recipe = RECIPES.get(name)
+    fitting = [view.name for view in recipes.fitting_versions(lab, recipe)]
+    version = next((view for view in fitting if dataset in (view, view.partition("@")[0])), next(iter(fitting), None))
+    if version is None:
+        raise LabError(f"{recipe.title} needs {recipe.data.about}; the Recipes page takes a file with it.")
+    chosen = recipes.choose_models(lab, recipe).models
+    plan = recipes.matrix_plan(recipe, version, chosen, list(datasets.show(lab, version).splits))
+    return {
+        "dataset": version,
+        "models": list(plan.models),
+        "templates": list(plan.templates),
+        "shots": ", ".join(map(str, plan.shots)),
+        "rows": plan.rows,
+        "metrics": [spec.metric for spec in plan.metrics],
+        "selectors": list(plan.selectors),
+        "shot_split": plan.shot_split,
+        "split": plan.split,
+        "samplings": [recipe.preset],
+        "max_new_tokens": recipe.max_new_tokens,
+        "seeds": ", ".join(map(str, plan.seeds)),
+        "rendering": plan.rendering,
     }
 
 
