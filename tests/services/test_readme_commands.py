@@ -20,6 +20,7 @@ from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from storage import jobs as job_queries
 from storage.tables import Job
+from tests import recipe_files
 from tests.models.servers import SmallEndpoint, serving
 from tests.services.conftest import Call
 from tests.services.test_matrix import Kept
@@ -119,6 +120,7 @@ def _write_files(folder: Path) -> None:
     (folder / "votes.jsonl").write_text("\n".join(map(json.dumps, votes)))
     (folder / "rows.jsonl").write_text(json.dumps({"prompt": "Hi", "completion": "Hello"}))
     (folder / "tasks").mkdir()
+    recipe_files.sms(folder / "SMSSpamCollection")
 
 
 def _run_here(

@@ -1,4 +1,4 @@
-"""The recipes of docs/how_to: their code runs against the real registries."""
+"""The guides of docs/how_to: their code runs against the real registries."""
 
 import re
 from collections.abc import Iterator
@@ -9,12 +9,13 @@ import pytest
 from genai_lab.metrics import METRICS
 from genai_lab.models import BACKENDS
 from genai_lab.prompts.few_shot import SELECTORS
+from genai_lab.recipes import RECIPES
 from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
-RECIPES = sorted((Path(__file__).resolve().parents[1] / "docs" / "how_to").glob("*.md"))
-NAMES = ["backend", "job_kind", "method", "metric", "objective", "page", "selector"]
+GUIDES = sorted((Path(__file__).resolve().parents[1] / "docs" / "how_to").glob("*.md"))
+NAMES = ["backend", "job_kind", "method", "metric", "objective", "page", "recipe", "selector"]
 REGISTERED = (
     (METRICS, "same_length"),
     (BACKENDS, "canned"),
@@ -22,6 +23,7 @@ REGISTERED = (
     (HANDLERS, "count_rows"),
     (METHODS, "norm_factors"),
     (OBJECTIVES, "focal"),
+    (RECIPES, "emails"),
 )
 
 
@@ -32,16 +34,16 @@ def registries_as_before() -> Iterator[None]:
         registry.drop(name)
 
 
-def test_there_is_a_recipe_for_each_extension() -> None:
-    assert [path.stem for path in RECIPES] == NAMES
+def test_there_is_a_guide_for_each_extension() -> None:
+    assert [path.stem for path in GUIDES] == NAMES
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_the_code_of_a_recipe_runs(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_the_code_of_a_guide_runs(path: Path, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
     assert blocks
     code = "\n".join(blocks)
     assert "assert " in code
-    file = tmp_path / f"recipe_{path.stem}.py"
+    file = tmp_path / f"guide_{path.stem}.py"
     file.write_text(code, encoding="utf-8")
-    exec(compile(code, str(file), "exec"), {"__name__": f"recipe_{path.stem}"})
+    exec(compile(code, str(file), "exec"), {"__name__": f"guide_{path.stem}"})
