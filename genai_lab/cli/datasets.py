@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 @COMMANDS.register("datasets")
 def add(groups: "Parsers[Parser]", shared: Parser) -> None:
     from genai_lab.data import ROLES
-    from genai_lab.data.sniffing import ENCODINGS
 
     group = groups.add_parser("datasets", help="tables of examples: import, list, show, split, export, archive")
     commands = group.add_subparsers(required=True, metavar="COMMAND")
@@ -33,15 +32,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
         help=f"roles: {', '.join(ROLES)}, or other names that people use for them; default: guessed",
     )
     _split_options(importing, "auto")
-    importing.add_argument("--encoding", default="", help=f"of a text file, of: {', '.join(ENCODINGS)}")
-    importing.add_argument("--separator", default="", help="between the cells of a CSV file (default: detected)")
-    importing.add_argument(
-        "--header",
-        choices=["yes", "no"],
-        default="",
-        help="whether the first line names the columns (default: detected)",
-    )
-    importing.add_argument("--as-is", action="store_true", help="accept a file that is one column or one row")
+    _reading_options(importing)
     importing.add_argument("--drop-bad", action="store_true", help="leave out rows that cannot be read")
     importing.add_argument("--configuration", default="", help="of a Hub dataset (default: its only one)")
     importing.add_argument("--hub-split", default="", help="of a Hub dataset (default: all, in a column 'split')")
@@ -85,6 +76,21 @@ def _stuck_imports(commands: "Parsers[Parser]", shared: Parser) -> None:
     choice.add_argument("--drop-bad", action="store_true", help="import again, without the rows that cannot be read")
     choice.add_argument("--give-up", action="store_true", help="forget the import and its file")
     resolve.set_defaults(command=_resolve)
+
+
+def _reading_options(parser: Parser) -> None:
+    """How a text file is to be read, where its content does not tell."""
+    from genai_lab.data.sniffing import ENCODINGS
+
+    parser.add_argument("--encoding", default="", help=f"of a text file, of: {', '.join(ENCODINGS)}")
+    parser.add_argument("--separator", default="", help="between the cells of a CSV file (default: detected)")
+    parser.add_argument(
+        "--header",
+        choices=["yes", "no"],
+        default="",
+        help="whether the first line names the columns (default: detected)",
+    )
+    parser.add_argument("--as-is", action="store_true", help="accept a file that is one column or one row")
 
 
 def _split_options(parser: Parser, default: str) -> None:
