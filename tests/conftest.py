@@ -31,6 +31,8 @@ SLOW_FILES = {
     "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py", "storage/test_old_homes.py",
     "test_authentication.py", "test_connection_bounds.py", "test_safe_mount.py", "test_server.py",
 }  # fmt: skip
+# Browser tests that start apps or servers of their own: they go on beside those that share one app.
+OWN_SERVERS = {"test_feedback.py", "test_ranking_card.py", "test_shelf.py"}
 # Folders whose files take longest come first, so that no process is left alone with one of them at the end.
 LONG_FOLDERS = ("browser", "training", "examples", "models", "starter", "jobs", "services", "decoding")
 
@@ -49,10 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class FolderScheduling(LoadFileScheduling):
-    """A file is run by one process, and all browser tests by one, which starts the app and Chromium once."""
+    """A file is run by one process. So are all browser tests that share one app, and those that need another one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+        file = super()._split_scope(nodeid)
+        if not file.startswith("tests/browser/"):
+            return file
+        return "tests/browser" if file.removeprefix("tests/browser/") not in OWN_SERVERS else "tests/browser apart"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling:

@@ -114,6 +114,20 @@ def watch(page: Page, app_url: str, faults: list[str]) -> None:
     page.on("framenavigated", lambda frame: frame == page.main_frame and on_arrival())
 
 
+def guard(page: Page) -> None:
+    """From here on each action on the page waits while an answer that fills its form is on the way.
+
+    The page takes no typing of its reader meanwhile, but what a script types would be overwritten.
+    """
+    page.add_locator_handler(page.locator("main[inert]"), lambda _: None)
+
+
+def wait_filled(page: Page) -> None:
+    """Waits until a page of the lab is drawn and what its address names has been filled in."""
+    page.locator(".page-head h1").wait_for()
+    page.locator("main[data-filled]").wait_for()
+
+
 @contextmanager
 def form_filled(page: Page) -> Iterator[None]:
     """What is done inside asks the server to fill fields of the page; waits until they are filled.
@@ -147,9 +161,9 @@ def open_page(browser: Browser, app_url: str, visitors: list[BrowserContext]) ->
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
         watch(page, app_url, faults)
+        guard(page)
         page.goto(app_url + path, wait_until="domcontentloaded")
-        page.locator(".page-head h1").wait_for()
-        page.locator("main[data-filled]").wait_for()
+        wait_filled(page)
         return page
 
     yield opener

@@ -1,6 +1,7 @@
 """From a comparison to a reward model: a campaign, two annotators by keyboard, a killed server, figures, best of n."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from genai_lab.feedback import CampaignPlan, Option, RankingTask
 from genai_lab.models import Source
 from genai_lab.services import feedback, lineage, models
 from tests.browser.accessibility import assert_accessible
-from tests.browser.conftest import PATIENCE, form_filled
+from tests.browser.conftest import PATIENCE, form_filled, guard, wait_filled
 from tests.browser.running_app import RunningApp
 from tests.tiny import random_model
 
@@ -49,8 +50,16 @@ def contexts(browser: Browser) -> Iterator[list[BrowserContext]]:
 
 
 def visit(context: BrowserContext, address: str) -> Page:
+    """An annotator's page."""
     page = context.new_page()
     page.goto(address, wait_until="domcontentloaded")
+    return page
+
+
+def visit_lab(context: BrowserContext, address: str) -> Page:
+    page = visit(context, address)
+    guard(page)
+    wait_filled(page)
     return page
 
 
@@ -68,7 +77,8 @@ def compared(house: RunningApp, page: Page) -> list[str]:
         page.get_by_role("tab", name="Compare").click()
     page.locator("#cmp-prompt textarea").fill("Once upon a time")
     page.locator("#cmp-run").click()
-    expect(page.locator("#cmp-2-note")).to_contain_text("ended by")
+    for panel in (1, 2):
+        expect(page.locator(f"#cmp-{panel}-note")).to_contain_text("ended by")
     page.locator("#cmp-rank").click()
     box = page.locator("#fb-runs input, #fb-runs textarea").first
     expect(box).not_to_have_value("")
@@ -95,20 +105,21 @@ def campaign(page: Page, runs: list[str]) -> dict[str, str]:
 
 
 def rank(page: Page, count: int, first: str = "1") -> None:
-    """Answers so many cards by keyboard."""
-    for _ in range(count):
+    """Answers so many cards by keyboard, each once it is there."""
+    done = page.locator("#figures span").first
+    expect(done).to_have_text(re.compile(r"^\d+ done$"))
+    before = int(done.inner_text().split()[0])
+    for number in range(before + 1, before + count + 1):
         expect(page.locator("#card")).to_be_visible()
-        before = page.locator("#candidates").inner_text()
         page.keyboard.press(first)
         page.keyboard.press("Enter")
-        expect(page.locator("#candidates")).not_to_have_text(before)
+        expect(done).to_have_text(f"{number} done")
 
 
 def test_from_a_comparison_to_a_reward_model_that_picks_the_best_of_n(
     house: RunningApp, contexts: list[BrowserContext], tmp_path: Path
 ) -> None:
-    lead = visit(contexts[0], house.url)
-    lead.locator(".page-head h1").wait_for()
+    lead = visit_lab(contexts[0], house.url)
     runs = compared(house, lead)
     links = campaign(lead, runs)
     ada, bo = (
@@ -128,7 +139,7 @@ def test_from_a_comparison_to_a_reward_model_that_picks_the_best_of_n(
     rank(bo, 10, "2")
     expect(bo.locator("#saving-text")).to_have_text("Saved")
 
-    lead = visit(contexts[0], f"{house.url}/feedback")
+    lead = visit_lab(contexts[0], f"{house.url}/feedback")
     people = lead.locator(".fb-people tbody")
     expect(people.locator("tr").nth(0)).to_contain_text("10")
     expect(people.locator("tr").nth(1)).to_contain_text("10")
@@ -156,11 +167,12 @@ def learned(lead: Page) -> str:
     expect(lead.locator("#ft-report-plot .js-plotly-plot")).to_be_visible()
     name = lead.locator("#ft-detail h2").inner_text().removesuffix("finished").strip()
     lead.go_back()
+    wait_filled(lead)
     return name
 
 
 def best_of_n(house: RunningApp, context: BrowserContext, model: str) -> None:
-    page = visit(context, house.url)
+    page = visit_lab(context, house.url)
     expect(page.locator("#pg-model input")).not_to_have_value("")
     page.locator("#pg-prompt textarea").fill("Once upon a time")
     page.get_by_role("tab", name="Best of n").click()
@@ -205,7 +217,7 @@ def walked(house: RunningApp, model: str) -> None:
 
 
 def test_the_leads_page_has_no_serious_violation(house: RunningApp, contexts: list[BrowserContext]) -> None:
-    page = visit(contexts[0], f"{house.url}/feedback?campaign=1")
+    page = visit_lab(contexts[0], f"{house.url}/feedback?campaign=1")
     page.locator(".fb-people").wait_for()
     assert_accessible(page)
     for tab in ("Agreement", "Leaderboard", "Items", "New campaign"):

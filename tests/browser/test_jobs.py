@@ -29,7 +29,7 @@ def count(app_url: str, app_home: Path) -> Iterator[Callable[..., int]]:
 def test_a_job_is_seen_alike_in_two_browsers_cancelled_and_tried_again(
     open_page: Opener, count: Callable[..., int]
 ) -> None:
-    job = count("Count slowly", upto=60, pause=1.0)
+    job = count("Count slowly", upto=3000, pause=1.0)
     first, second = open_page(f"/jobs?job={job}"), open_page("/jobs", size="phone", scheme="dark")
     row = f"#jobs-table tr[data-job='{job}']"
     for page in (first, second):

@@ -28,7 +28,7 @@ def test_a_run_leads_from_the_history_to_its_model_and_back(open_page: Opener, r
     page.get_by_label(f"Lineage of run {run}", exact=True).click()
     trees = page.locator("#lineage-trees")
     expect(trees.locator(f"[data-root='run {run}']")).to_contain_text("origin <b>bold</b>")
-    assert page.url.endswith(f"/lineage?run={run}")
+    expect(page).to_have_url(re.compile(rf"/lineage\?run={run}$"))
     upstream = trees.locator("[data-side=upstream] li")
     expect(upstream).to_contain_text("Model")
     upstream.get_by_role("link", name="Lineage of Model fake").click()

@@ -43,7 +43,7 @@ def test_a_local_folder_is_added_loaded_and_put_away(open_page: Opener, model_fo
     page.locator("#models-restore").click()
     expect(added.locator(".state")).to_have_text("ready")
 
-    assert page.url.endswith("/models?model=stories")
+    expect(page).to_have_url(re.compile(r"/models\?model=stories$"))
     page.reload()
     expect(detail.locator("h2")).to_contain_text("stories")
     expect(page.locator("#models-play")).to_have_attribute("href", "/?model=stories")
@@ -76,7 +76,7 @@ def test_bad_input_is_one_sentence_and_breaks_nothing(
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text(re.compile(message))
     assert "Traceback" not in alert.inner_text()
-    assert page.locator("#models-table tr[data-name]").count() == count
+    expect(page.locator("#models-table tr[data-name]")).to_have_count(count)
 
 
 FOLDERS = ("pickle only", "own code", "no tokenizer", "cut off", "unfinished", "pictures", "config is text")
@@ -106,7 +106,7 @@ def test_every_kind_of_bad_folder_and_endpoint_is_one_sentence_in_one_page(open_
     refused(
         page, {"endpoint-location": f"{address}/v1", "endpoint-remote-name": "tiny"}, "endpoint-add", "answer|reach"
     )
-    assert page.locator("#models-table tr[data-name]").count() == count
+    expect(page.locator("#models-table tr[data-name]")).to_have_count(count)
 
 
 def refused(page: Page, fields: dict[str, str], button: str, message: str) -> None:
@@ -117,5 +117,5 @@ def refused(page: Page, fields: dict[str, str], button: str, message: str) -> No
     alert = page.get_by_role("alert").filter(has_text=re.compile(message))
     expect(alert.first).to_be_visible()
     assert "Traceback" not in alert.first.inner_text()
-    for close in page.locator(".toast-close").all():
-        close.click()
+    page.locator(".toast-close").evaluate_all("buttons => buttons.forEach(button => button.click())")
+    expect(page.get_by_role("alert")).to_have_count(0)

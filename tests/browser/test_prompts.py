@@ -1,5 +1,7 @@
 """The prompt lab in a browser: choose, change, preview, save, compare, tag, archive, take the link along."""
 
+import re
+
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.accessibility import assert_accessible
@@ -37,7 +39,7 @@ def test_a_row_fills_the_template_and_its_tokens_are_counted(open_page: Opener) 
     expect(page.locator("#prompts-figures")).to_contain_text("1,024")
     box(page, "k").fill("60")
     expect(filled(page)).to_contain_text("of 60 shots fit into the 960 tokens")
-    assert filled(page).locator("span.left-out").count() > 0
+    expect(filled(page).locator("span.left-out").first).to_be_visible()
     box(page, "k").fill("0")
     expect(filled(page).locator("span.shot")).to_have_count(0)
     box(page, "instruction").fill("Now: {{ input | upper }}")
@@ -89,7 +91,7 @@ def test_versions_are_kept_compared_tagged_and_linked(open_page: Opener) -> None
     expect(versions.first.locator(".tag")).to_have_text("best")
     page.get_by_role("button", name="Open version 1").click()
     expect(box(page, "instruction")).to_have_value("First {{ input }}")
-    assert page.url.endswith("?template=browsed@1")
+    expect(page).to_have_url(re.compile(r"\?template=browsed@1$"))
     other = prompt_lab(open_page, "/prompts?template=browsed@best")
     expect(box(other, "instruction")).to_have_value("Second {{ input }}")
 

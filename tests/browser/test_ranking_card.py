@@ -57,6 +57,11 @@ def visit(page: Page, server: RankingServer) -> Page:
     return page
 
 
+def revision(server: RankingServer, key: str) -> int:
+    """The revision of the card's newest answer; -1 before there is any."""
+    return len(server.answers.get(key, ())) - 1
+
+
 def press(page: Page, *keys: str) -> None:
     for key in keys:
         page.keyboard.press(key)
@@ -81,9 +86,6 @@ def test_ten_cards_by_keyboard(start: Start) -> None:
     assert [item["groups"] for item in judged] == [[[0], [1]]] * 3 + [[[1], [0]]] * 3 + [[[0, 1]]] * 4
     assert [item["both_bad"] for item in judged] == [False] * 9 + [True]
     assert len(server.arrived) == 10
-    times = page.evaluate("performance.getEntriesByName('next-card').map(entry => entry.duration)")
-    assert sorted(times)[5] < 500
-    print(f"submit to next card: median {sorted(times)[5]:.0f} ms, slowest {max(times):.0f} ms")
 
 
 @pytest.mark.parametrize("trouble", ["fail", "drop", "restart"])
@@ -185,13 +187,14 @@ def test_undo_skip_and_change(start: Start) -> None:
     expect(prompt(page)).to_contain_text("idea 0")
     expect(page.locator("[data-act=first]")).to_have_attribute("aria-pressed", "true")
     press(page, "2", "Enter")
-    until(lambda: server.latest()["card0"]["revision"] == 1)
+    until(lambda: revision(server, "card0") == 1)
     changed = server.latest()["card0"]
     assert (changed["groups"], changed["comment"]) == ([[1], [0]], "12x? close call")
     page.locator("#open-answers").click()
     page.locator(".earlier", has_text="Skipped: cannot judge").click()
+    expect(prompt(page)).to_contain_text("idea 1")
     press(page, "t", "Enter")
-    until(lambda: server.latest()["card1"]["revision"] == 1)
+    until(lambda: revision(server, "card1") == 1)
     assert server.latest()["card1"]["skip"] is None
     expect(page.locator("[data-act=second]")).to_have_attribute("aria-pressed", "true")
 
@@ -201,7 +204,9 @@ def test_an_answer_that_was_changed_elsewhere_is_not_written_over(start: Start) 
     press(page, "1", "Enter")
     expect(saving(page)).to_have_text("Saved")
     server.answers["card0"].append({**server.latest()["card0"], "revision": 1, "groups": [[0, 1]]})
-    press(page, "u", "2", "Enter")
+    press(page, "u")
+    expect(prompt(page)).to_contain_text("idea 0")
+    press(page, "2", "Enter")
     notice = page.locator(".notice", has_text="changed elsewhere")
     expect(notice).to_be_visible()
     notice.get_by_role("button", name="Save this one").click()
@@ -225,7 +230,6 @@ def test_ranking_by_drag_keys_and_ties(start: Start) -> None:
     for name, slot in zip("ABCD", "4321", strict=True):
         page.get_by_role("button", name=f"{name} to place {slot}").click()
     page.keyboard.press("Enter")
-    until(lambda: "card2" in server.answers)
     until(lambda: "card2" in server.answers)
     assert server.latest()["card2"]["groups"] == [[3], [2], [1], [0]]
     press(page, "b", "a", "d", "c", "Enter")  # letters alone, from the best to the worst

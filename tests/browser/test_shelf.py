@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import tiny_shelf
 from tests.browser.accessibility import assert_accessible
-from tests.browser.conftest import PATIENCE, watch
+from tests.browser.conftest import PATIENCE, guard, wait_filled, watch
 from tests.browser.running_app import RunningApp
 from tests.models.gguf_files import write_gguf
 from tests.models.wheels import NO_INDEX, gguf_entry
@@ -39,6 +39,7 @@ def page(browser: Browser, app: RunningApp) -> Iterator[Page]:
     context.set_default_timeout(PATIENCE)
     page, faults = context.new_page(), list[str]()
     watch(page, app.url, faults)
+    guard(page)
     yield page
     context.close()
     assert not faults
@@ -46,6 +47,7 @@ def page(browser: Browser, app: RunningApp) -> Iterator[Page]:
 
 def test_a_new_lab_opens_with_its_first_model_in_chat_and_gets_more_by_one_press(page: Page, app: RunningApp) -> None:
     page.goto(f"{app.url}/models")
+    wait_filled(page)
     cards = page.locator("#models-shelf li")
     first, second, absent = (cards.filter(has_text=name) for name in ("First", "Second", "Absent"))
     expect(first.locator(".state")).to_have_text("here")
@@ -63,7 +65,7 @@ def test_a_new_lab_opens_with_its_first_model_in_chat_and_gets_more_by_one_press
     assert_accessible(page)
 
     page.goto(app.url)
-    page.locator("main[data-filled]").wait_for()
+    wait_filled(page)
     expect(page.locator("#pg-model input")).to_have_value(re.compile("^First"))
     expect(page.locator("#pg-mode input[value=chat]")).to_be_checked()
     page.locator("#pg-prompt textarea").fill("Once upon a time")
