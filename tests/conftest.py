@@ -1,5 +1,6 @@
 """What all tests share: one thread per process, markers by place, long folders first, temporary files in memory."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,10 @@ os.environ.setdefault("GENAI_LAB_SHELF", "0")
 # Nor is a model measured behind its back.
 os.environ.setdefault("GENAI_LAB_MEASURE", "0")
 
+# Libraries are millions of objects that stay: to look for garbage among them takes a tenth of the time.
+gc.disable()
+gc.set_threshold(20_000, 20, 20)
+
 TESTS = Path(__file__).parent
 FOLDER_MARKERS = {"browser": "browser", "training": "training", "examples": "training"}
 # Files that start workers or run models for more than some seconds; `make test-fast` leaves them out.
@@ -31,10 +36,17 @@ SLOW_FILES = {
     "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py", "storage/test_old_homes.py",
     "test_authentication.py", "test_connection_bounds.py", "test_safe_mount.py", "test_server.py",
 }  # fmt: skip
-# Browser tests that start apps or servers of their own: they go on beside those that share one app.
-OWN_SERVERS = {"test_feedback.py", "test_ranking_card.py", "test_shelf.py"}
-# Folders whose files take longest come first, so that no process is left alone with one of them at the end.
-LONG_FOLDERS = ("browser", "training", "examples", "models", "starter", "jobs", "services", "decoding")
+# Browser tests in three parts that take about as long: these share one app, those start apps or servers of their own,
+# and the others share another app.
+BROWSER_PARTS = {
+    "first": {"test_history.py", "test_jobs.py", "test_matrix.py", "test_models_page.py", "test_playground.py"},
+    "apart": {"test_feedback.py", "test_ranking_card.py", "test_shelf.py"},
+}
+# What takes longest comes first, so that no process is left alone with it at the end, and at most two browsers at once.
+LONGEST = (
+    "browser", "browser first", "training", "browser apart", "examples", "models", "starter", "jobs", "services",
+    "decoding",
+)  # fmt: skip
 
 # Databases and checkpoints are flushed to the disk after each write. A file system in memory makes that free.
 MEMORY_FILES = Path("/dev/shm")
@@ -51,13 +63,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class FolderScheduling(LoadFileScheduling):
-    """A file is run by one process. So are all browser tests that share one app, and those that need another one."""
+    """A file is run by one process, and so is each part of the browser tests, which starts Chromium once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        if not file.startswith("tests/browser/"):
-            return file
-        return "tests/browser" if file.removeprefix("tests/browser/") not in OWN_SERVERS else "tests/browser apart"
+        folder, _, name = file.removeprefix("tests/").partition("/")
+        return part_of(folder, name) if folder == "browser" else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling:
@@ -71,7 +82,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(marker)
         if item.path.relative_to(TESTS).as_posix() in SLOW_FILES:
             item.add_marker("slow")
-    items.sort(key=lambda item: rank_of(folder_of(item)))
+    items.sort(key=rank_of)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def folder_of(item: pytest.Item) -> str:
@@ -80,5 +96,11 @@ def folder_of(item: pytest.Item) -> str:
     return parts[0] if len(parts) > 1 else ""
 
 
-def rank_of(folder: str) -> int:
-    return LONG_FOLDERS.index(folder) if folder in LONG_FOLDERS else len(LONG_FOLDERS)
+def part_of(folder: str, name: str) -> str:
+    """The folder, with its part where it is the browser tests'."""
+    return " ".join([folder, *(part for part, names in BROWSER_PARTS.items() if folder == "browser" and name in names)])
+
+
+def rank_of(item: pytest.Item) -> int:
+    part = part_of(folder_of(item), item.path.name)
+    return LONGEST.index(part) if part in LONGEST else len(LONGEST)
