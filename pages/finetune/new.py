@@ -14,6 +14,7 @@ from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from pages.components.copying import copy_computed, download_computed
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import html_part
+from pages.components.recipe_links import recipe_links
 from pages.components.selection import Selection
 from pages.components.stats import share_text
 from pages.finetune import choices, form, panels
@@ -53,6 +54,7 @@ WAITING, READY = gr.update(interactive=False), gr.update(interactive=True)
 
 def build(lab: LabContext, page: Form) -> None:
     """Draws and wires the tab; "started" of the page becomes the id of a run that has been started."""
+    recipe_links("finetune")
     with gr.Row(elem_classes=["chips"]):
         chips = {name: gr.Button(name, size="sm", elem_id=f"ft-example-{n}") for n, name in enumerate(EXAMPLES)}
         quick = gr.Button(

@@ -4,7 +4,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services import training
+from genai_lab.services import recipes, training
 from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import page_head
@@ -37,10 +37,11 @@ def build(lab: LabContext) -> None:
 
 
 def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
-    """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, ?dataset=NAME to learn from, else
-    the form as it was left.
+    """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, ?dataset=NAME to learn from,
+    ?recipe=NAME with the plan of a recipe, else the form as it was left.
     """
-    named, study, model, dataset = (request.query_params.get(name, "") for name in ("run", "study", "model", "dataset"))
+    query = {name: request.query_params.get(name, "") for name in ("run", "study", "model", "dataset", "recipe")}
+    named, study, model, dataset, recipe = query.values()
     newest, number = training.find(lab, limit=1), number_of(named)
     run = number if number is not None else newest[0].id if newest else None
     updates = {"run": run, **new.first_values(lab, values["plan_draft"]), **studies.first_values(lab, study)}
@@ -48,6 +49,8 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
         updates["model"] = gr.update(choices=updates["model"].get("choices"), value=model)
     if dataset:
         updates |= choices.updates_for_dataset(lab, dataset)
+    if recipe:
+        updates |= choices.form_updates(lab, form.write_plan(recipes.tuning_plan(lab, recipe)))
     if named or study:
         updates["tabs"] = gr.update(selected="runs" if named else "studies")
     return updates

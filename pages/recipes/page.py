@@ -129,6 +129,8 @@ def run(
         rows=values["rows"] or None,
         steps=(values["steps"] or None) if recipe.tuning else None,
     )
+    selection.choose(request.session_hash, _choice(recipe.name, None))
+    yield {"note": "Starting.", **_show_answer(lab, recipe.name, None)}
     while True:
         try:
             yield {"note": next(going)}
@@ -169,7 +171,7 @@ def _show(lab: LabContext, selection: Selection, request: gr.Request, recipe: Re
     return {
         "recipe": recipe.name,
         "list": parts.list_value(recipe.name),
-        "plan": parts.plan_value(recipe),
+        "plan": parts.plan_value(recipe, bool(sets)),
         "dataset": gr.update(choices=sets, value=sets[0] if sets else None),
         "models": gr.update(choices=names, value=list(choice.models)),
         "rows": recipe.rows,

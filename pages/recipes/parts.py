@@ -72,8 +72,8 @@ def list_value(selected: str) -> list[dict[str, Any]]:
     ]
 
 
-def plan_value(recipe: Recipe) -> dict[str, Any]:
-    """What the recipe asks, of which data, with which settings."""
+def plan_value(recipe: Recipe, has_data: bool) -> dict[str, Any]:
+    """What the recipe asks, of which data, with which settings; with data, also where the plan stands in a form."""
     data = recipe.data
     columns = ", ".join(f"{role}: {' or '.join(names[:3])}" for role, names in data.columns.items())
     facts = [
@@ -88,6 +88,7 @@ def plan_value(recipe: Recipe) -> dict[str, Any]:
         ("Methods", " against ".join(recipe.tuning.methods) if recipe.tuning else "", ""),
         ("Forgetting", ", ".join(recipe.tuning.suites) + " suites" if recipe.tuning else "", ""),
         ("Metric", _metric_text(recipe), ""),
+        ("Change it", "the plan as a form" if has_data else "", f"/{recipe.page}?recipe={recipe.name}"),
     ]
     return {
         "question": recipe.question,

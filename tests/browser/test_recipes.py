@@ -83,5 +83,5 @@ def test_a_file_that_suits_no_recipe_is_one_sentence(open_page: Opener, tmp_path
 def test_the_page_fits_a_phone_and_can_be_read_by_all(open_page: Opener) -> None:
     page = open_page("/recipes?recipe=lab-2-tuning", size="phone", scheme="dark")
     expect(page.locator("#rc-list li.selected")).to_contain_text("Lab 2")
-    expect(page.locator("#rc-steps input")).to_have_value("60")
+    expect(page.locator("#rc-steps input")).to_have_value("30")
     assert_accessible(page)

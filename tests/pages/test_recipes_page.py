@@ -9,17 +9,28 @@ import pytest
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.recipes import all_recipes
+from genai_lab.recipes import RECIPES, all_recipes
 from genai_lab.services import jobs, matrix, models, recipes
+from genai_lab.services.recipes.recipe_data import import_file
 from pages.components.selection import Selection
+from pages.finetune import form
+from pages.finetune import page as finetune_page
 from pages.prompts import matrix as matrix_page
 from pages.prompts.matrix_form import INPUTS, plan_of
 from pages.recipes import page, parts
 from tests import recipe_files
-from tests.fake_lab import fake_lab
+from tests.fake_lab import fake_lab, open_fake_lab
 from tests.inline_jobs import run_inline
 
 __all__ = ["fake_lab"]
+
+
+@pytest.fixture(scope="module")
+def unused_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
+    """A lab in which no test imports or runs anything."""
+    lab = open_fake_lab(tmp_path_factory.mktemp("recipes") / "home")
+    yield lab
+    lab.close()
 
 
 @pytest.fixture
@@ -43,29 +54,29 @@ def opened(lab: LabContext, selection: Selection, **query: str) -> dict[str, Any
     return values_of(page.load_page(lab, selection, visit(**query)))
 
 
-def test_the_address_opens_a_recipe_and_the_first_one_without(fake_lab: LabContext, selection: Selection) -> None:
-    first = opened(fake_lab, selection)
+def test_the_address_opens_a_recipe_and_the_first_one_without(unused_lab: LabContext, selection: Selection) -> None:
+    first = opened(unused_lab, selection)
     assert first["recipe"] == all_recipes()[0].name == "sms-spam"
     assert first["rows"] == 200
     assert first["answer"] == parts.NO_ANSWER
-    tuning = page.load_page(fake_lab, selection, visit(recipe="lab-2-tuning"))
+    tuning = page.load_page(unused_lab, selection, visit(recipe="lab-2-tuning"))
     assert tuning["steps"]["visible"]
-    assert tuning["steps"]["value"] == 60
+    assert tuning["steps"]["value"] == 30
     assert "CC BY-NC-SA 4.0" in str(tuning["plan"])
     assert [item["state"] for item in tuning["list"]].count("selected") == 1
 
 
-def test_a_file_of_another_recipe_opens_that_one(fake_lab: LabContext, selection: Selection, tmp_path: Path) -> None:
-    start = opened(fake_lab, selection)
+def test_a_file_of_another_recipe_opens_that_one(unused_lab: LabContext, selection: Selection, tmp_path: Path) -> None:
+    start = opened(unused_lab, selection)
     path = recipe_files.sms(tmp_path / "SMSSpamCollection")
-    same = page.on_file(fake_lab, selection, {**start, "file": str(path)}, visit())
+    same = page.on_file(unused_lab, selection, {**start, "file": str(path)}, visit())
     assert same.keys() == {"file_note", "dataset"}
     assert "input is 'column 2', label is 'column 1'" in same["file_note"]
     other = recipe_files.trec(tmp_path / "trec.jsonl")
-    switched = page.on_file(fake_lab, selection, {**start, "file": str(other)}, visit())
+    switched = page.on_file(unused_lab, selection, {**start, "file": str(other)}, visit())
     assert switched["recipe"] == "trec"
     assert switched["address"] == "/recipes?recipe=trec"
-    assert page.on_file(fake_lab, selection, {**start, "file": None}, visit()) == {"file_note": ""}
+    assert page.on_file(unused_lab, selection, {**start, "file": None}, visit()) == {"file_note": ""}
 
 
 def run(lab: LabContext, selection: Selection, values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -78,8 +89,9 @@ def test_run_says_what_it_does_and_the_answer_comes_in(
 ) -> None:
     path = recipe_files.sms(tmp_path / "SMSSpamCollection")
     values = {**opened(fake_lab, selection), "models": ["fake-completion"], "file": str(path), "rows": 5}
-    first, *_, last = run(fake_lab, selection, values)
-    assert first == {"note": "Importing SMSSpamCollection."}
+    first, second, *_, last = run(fake_lab, selection, values)
+    assert first["answer"] == parts.NO_ANSWER
+    assert second == {"note": "Importing SMSSpamCollection."}
     assert last["address"] == f"/recipes?recipe=sms-spam&run={last['run']}"
     assert last["answer"]["short"] == ""
     state = {"recipe": "sms-spam", "run": last["run"], "drawn_state": last["drawn_state"]}
@@ -96,10 +108,10 @@ def test_run_says_what_it_does_and_the_answer_comes_in(
     assert (again["run"], again["dataset"]) == (last["run"], "sms-spam@1")
 
 
-def test_without_data_the_page_says_what_is_needed(fake_lab: LabContext, selection: Selection) -> None:
-    values = {**opened(fake_lab, selection), "file": None}
+def test_without_data_the_page_says_what_is_needed(unused_lab: LabContext, selection: Selection) -> None:
+    values = {**opened(unused_lab, selection), "file": None}
     with pytest.raises(LabError, match="needs SMS Spam Collection"):
-        run(fake_lab, selection, values)
+        run(unused_lab, selection, values)
 
 
 def test_the_form_of_the_prompt_lab_holds_the_plan_of_a_recipe(fake_lab: LabContext, tmp_path: Path) -> None:
@@ -114,3 +126,13 @@ def test_the_form_of_the_prompt_lab_holds_the_plan_of_a_recipe(fake_lab: LabCont
     assert updates["models"]["choices"]
     assert plan_of(fake_lab, filled) == matrix.find(fake_lab, 1)[0].plan
     assert filled["dataset"] == started.dataset
+
+
+def test_the_form_of_fine_tuning_holds_the_plan_of_a_recipe(fake_lab: LabContext, tmp_path: Path) -> None:
+    recipe = RECIPES.get("lab-2-tuning")
+    match = recipes.recognise(fake_lab, recipe_files.dialogsum(tmp_path / "dev.jsonl"))
+    version = import_file(fake_lab, match, tmp_path / "dev.jsonl")
+    updates = finetune_page.load_page(fake_lab, {"plan_draft": None}, visit(recipe=recipe.name))
+    filled = values_of({name: updates[name] for name in form.input_names()})
+    plan, _ = form.read_plan(filled)
+    assert plan == recipes.training_plan(recipe, version.name, "starter-seq2seq")

@@ -1,7 +1,7 @@
 """Recipes from a file to the answer: what is recognised, what is queued, what is said of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,21 @@ from genai_lab.recipes import RECIPES, Recipe, all_recipes
 from genai_lab.services import datasets, evaluation, jobs, matrix, models, recipes, templates
 from genai_lab.services.training import studies
 from tests import recipe_files
-from tests.fake_lab import fake_answers, fake_lab
+from tests.fake_lab import fake_answers, open_fake_lab
 from tests.inline_jobs import run_inline, wait_inline
 from tests.services.conftest import Call
 
-__all__ = ["fake_lab"]
 Maker = Callable[[Path], Path]
 # Answers ham as soon as a solved example shows it, and nothing that counts before.
 LEARNER = fake_answers({"Class: ham": "ham", "Class:": "I would say so"}, "completion")
+
+
+@pytest.fixture(scope="module")
+def fake_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
+    """One lab with fake models for all tests here; no test imports the questions of TREC into it."""
+    lab = open_fake_lab(tmp_path_factory.mktemp("recipes") / "home")
+    yield lab
+    lab.close()
 
 
 def run(lab: LabContext, name: str, path: Path | str, **options: object) -> recipes.Answer:
@@ -96,12 +103,12 @@ def test_a_second_run_takes_the_dataset_that_is_there(fake_lab: LabContext, tmp_
     assert first.dataset == again.dataset == without.dataset
     fitting = recipes.fitting_versions(fake_lab, RECIPES.get("sms-spam"))
     assert [view.name for view in fitting] == [first.dataset]
-    assert not recipes.fitting_versions(fake_lab, RECIPES.get("sst2"))
+    assert not recipes.fitting_versions(fake_lab, RECIPES.get("trec"))
 
 
 def test_what_cannot_run_says_what_to_do(fake_lab: LabContext, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match=r"needs SMS Spam Collection: .*; drop a file with it, or take ucirvine/"):
-        recipes.run(fake_lab, "sms-spam")
+    with pytest.raises(LabError, match=r"needs TREC questions: .*; drop a file with it, or take CogComp/trec from"):
+        recipes.run(fake_lab, "trec")
     path = recipe_files.dialogsum(tmp_path / "dev.jsonl")
     with pytest.raises(LabError, match=r"is not the data of SMS spam.* but of Lab 1.*; choose that one"):
         recipes.run(fake_lab, "sms-spam", str(path))
@@ -127,7 +134,7 @@ def test_every_recipe_names_what_exists(fake_lab: LabContext, recipe: Recipe) ->
     if recipe.tuning:
         plan = recipes.training_plan(recipe, "dialogsum@1", "starter-seq2seq")
         assert plan.method == recipe.tuning.methods[0]
-        assert plan.training.max_steps == 60
+        assert plan.training.max_steps == 30
     else:
         cells = recipes.matrix_plan(recipe, "data@1", ["fake"], ["train", "test"]).cells()
         assert len(cells) == len(recipe.shots)
@@ -137,7 +144,7 @@ def test_lab_2_queues_training_by_both_methods_and_what_is_measured(lab: LabCont
     path = recipe_files.dialogsum(tmp_path / "dev.jsonl")
     started = recipes.run(lab, "lab-2-tuning", str(path), models=["starter-seq2seq"], rows=4, steps=2)
     study = studies.show(lab, started.run_id)
-    assert [run.method for run in study.runs] == ["full", "lora"]
+    assert [run.plan.method for run in study.runs] == ["full", "lora"]
     assert {run.plan.training.max_steps for run in study.runs} == {2}
     answer = recipes.answer(lab, "lab-2-tuning", started.run_id)
     assert answer.live

@@ -8,6 +8,7 @@ from genai_lab.services.recipes.planning import ModelChoice as ModelChoice
 from genai_lab.services.recipes.planning import choose_models as choose_models
 from genai_lab.services.recipes.planning import matrix_plan as matrix_plan
 from genai_lab.services.recipes.planning import training_plan as training_plan
+from genai_lab.services.recipes.planning import tuning_plan as tuning_plan
 from genai_lab.services.recipes.recipe_data import FileMatch as FileMatch
 from genai_lab.services.recipes.recipe_data import fitting_versions as fitting_versions
 from genai_lab.services.recipes.recipe_data import recognise as recognise

@@ -8,11 +8,12 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.models import Card
 from genai_lab.models.shelf import SHELF
-from genai_lab.recipes import Recipe
+from genai_lab.recipes import RECIPES, Recipe
 from genai_lab.services import models
 from genai_lab.services.matrix import MatrixPlan
 from genai_lab.services.models import shelf
 from genai_lab.services.presets import BUILTIN
+from genai_lab.services.recipes.recipe_data import fitting_versions
 from genai_lab.services.training.studies import Held
 from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.views import View
@@ -78,6 +79,15 @@ def training_plan(recipe: Recipe, dataset: str, model: str, steps: int | None = 
         method=recipe.tuning.methods[0],
         training=Training(**settings, seed=recipe.seed),
     )
+
+
+def tuning_plan(lab: LabContext, name: str) -> TrainingPlan:
+    """The plan of a recipe's first method on the newest dataset of this lab that fits; raises LabError."""
+    recipe = RECIPES.get(name)
+    version = next(iter(fitting_versions(lab, recipe)), None)
+    if version is None:
+        raise LabError(f"{recipe.title} needs {recipe.data.about}; the Recipes page takes a file with it.")
+    return training_plan(recipe, version.name, choose_models(lab, recipe).models[0])
 
 
 def held_out_rows(recipe: Recipe, splits: Sequence[str], rows: int | None = None) -> Held:
