@@ -30,4 +30,4 @@ def links_markup(recipes: list[Recipe]) -> str:
         f"{html.escape(recipe.title)}</a></li>"
         for recipe in recipes
     )
-    return f'<nav class="recipe-links" aria-label="Recipes"><b>Recipes</b><ul>{links}</ul></nav>'
+    return f'<div class="recipe-links"><b>Recipes</b><ul aria-label="Recipes">{links}</ul></div>'
