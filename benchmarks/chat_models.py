@@ -197,7 +197,9 @@ def plan_of(lab: LabContext, shape: Shape, name: str) -> TrainingPlan:
     for _ in range(shape.rows * (STEPS + 4)):
         question, answers = text(words // 2), [text(words // 2) for _ in range(2)]
         sides = [[{"role": "user", "content": question}, {"role": "assistant", "content": side}] for side in answers]
-        rows.append({"messages": sides[0]} if shape.objective == "instruction" else dict(zip(SIDES, sides, strict=True)))
+        rows.append(
+            {"messages": sides[0]} if shape.objective == "instruction" else dict(zip(SIDES, sides, strict=True))
+        )
     version = datasets.import_rows(lab, rows, name, {"kind": "random words"}, split=TRAIN).name
     settings = Training(
         max_steps=STEPS, per_device_batch_size=shape.rows, max_length=shape.length, eval_steps=STEPS, score_rows=0,

@@ -11,6 +11,8 @@ from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_module, load_tokenizer
 from genai_lab.training.training_loop import best_checkpoint
 
+LOGITS = 2**25  # of a batch: 134 MB in float32
+
 
 class ImplicitReward:
     """beta log(p / p0) of a completion given its prompt, without unit (Rafailov et al., 2023, section 4).
@@ -38,8 +40,9 @@ class ImplicitReward:
         ]
         scores = [0.0] * len(rows)
         order = sorted(range(len(rows)), key=lambda index: (sum(map(len, rows[index])), index))
+        most = min(BATCH_TOKENS, LOGITS // self._reference.config.vocab_size)
         while order:
-            count = max(1, min(len(order), BATCH_TOKENS // sum(map(len, rows[order[-1]]))))
+            count = max(1, min(len(order), most // sum(map(len, rows[order[-1]]))))
             batch, order = order[-count:], order[:-count]
             policy, reference = (
                 self._log_probabilities(module, [rows[index] for index in batch])
@@ -63,5 +66,5 @@ class ImplicitReward:
         with torch.inference_mode():
             out = module(input_ids=ids.to(self._device), attention_mask=mask.to(self._device), use_cache=False)
         logits = out.logits[:, -width:-1].float().cpu()  # a soft prompt stands before the others
-        tokens = logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+        tokens = logits.gather(-1, ids[:, 1:, None])[..., 0] - logits.logsumexp(-1)
         return (tokens * completed[:, 1:]).sum(-1).tolist()

@@ -59,13 +59,15 @@ def _memory_of_step(
     settings: Any = read_settings(method.settings, run.method_settings, method.title)
 
     def build() -> Any:
+        import torch
         from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(base, **SAFE, **kind.config(labels))
         config.use_cache = False
         if kind.whole_folder:
             config.pad_token_id = 0  # some bases lack one, and the score is read at the last token beside it
-        module = kind.auto_class(architecture).from_config(config)
+        # Whatever dtype the base is stored in, it is trained in float32 (`loading.load_module`).
+        module = kind.auto_class(architecture).from_config(config, dtype=torch.float32)
         return method.apply(module, architecture, settings, run.training.max_steps)
 
     return plan(

@@ -126,6 +126,7 @@ class Objective:
     models: Mapping[str, ModelRole] = {}
     text_type: type = TextExample  # what `read` gives and `encode` takes
     example_type: type = EncodedExample  # what `encode` gives and `features` takes
+    passes_without_learning: int = 0  # over the rows of a run, before its first step
     best_figure: str = "loss"
     greater_is_better: bool = False
     rate_share: float = 1.0

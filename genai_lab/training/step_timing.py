@@ -22,10 +22,14 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class StepTime:
-    """Of one batch, forwards, backwards and the optimiser: seconds, and the tokens that it reads."""
+    """Of one batch: `seconds` forwards, backwards and of the optimiser, `forward` of these forwards alone, and the
+    tokens that it reads. `loading` are the seconds until the module is there.
+    """
 
     seconds: float
     tokens: int
+    forward: float
+    loading: float
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def time_steps(request: TimingRequest) -> StepTime:
 
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
+    began = time.perf_counter()
     plan = TrainingPlan.from_yaml(request.plan)
     method, objective = METHODS.get(plan.method), OBJECTIVES.get(plan.objective)
     kind, training = objective.module_kind, plan.training
@@ -77,11 +82,12 @@ def time_steps(request: TimingRequest) -> StepTime:
     module = method.apply(module, request.architecture, settings, training.max_steps).to(request.device).train()
     if training.gradient_checkpointing:
         module.activation_checkpointing_enable({"use_reentrant": False})
+    loading = time.perf_counter() - began
     optimiser = torch.optim.AdamW([weight for weight in module.parameters() if weight.requires_grad], lr=1e-6)
     family = kind.memory_family(request.architecture)
     rows = training.per_device_batch_size * objective.sequences_per_row
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(training.precision)
-    seconds, tokens = [], 0
+    seconds, forward, tokens = [], [], 0
     for _ in range(1 + TIMED):
         batch = batch_of(family, rows, request.length, request.target)
         tokens = sum(batch[name].numel() for name in ("input_ids", "decoder_input_ids") if name in batch)
@@ -89,13 +95,14 @@ def time_steps(request: TimingRequest) -> StepTime:
         began = time.perf_counter()
         with torch.autocast(request.device, dtype or torch.bfloat16, enabled=dtype is not None):
             loss = token_loss(module(**{name: tensor for name, tensor in batch.items() if name != "labels"}), batch)
+        forward.append(time.perf_counter() - began)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         if request.device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return StepTime(min(seconds[1:]), tokens)
+    return StepTime(min(seconds[1:]), tokens, min(forward[1:]), loading)
 
 
 def _environment() -> dict[str, str]:

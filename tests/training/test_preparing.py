@@ -1,19 +1,22 @@
 """What a plan reads: mixtures, templates, draws, and what the machine must have for it."""
 
 import json
+import shutil
 import subprocess
 from dataclasses import asdict, replace
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
 from genai_lab.errors import LabError
-from genai_lab.services import datasets, training
+from genai_lab.services import datasets, models, training
 from genai_lab.services.training import batch_preview, estimates, preparation, resolution, resolve
 from genai_lab.training import DatasetSpec, Training, TrainingPlan, step_timing
 from genai_lab.training.loading import load_tokenizer
+from genai_lab.training.memory_estimate import estimate_memory
 from tests.training.test_services import LORA, TRAINING
 
 
@@ -121,11 +124,47 @@ def test_time_and_passes_are_foreseen_from_two_steps_that_are_timed_once(
     assert estimate.tokens_per_second > 0
     assert "36 steps are 4 passes over 36 rows." in estimate.sentence
     longer = replace(plan, training=replace(own_result, max_steps=72, seed=5, learning_rate=1e-3))
-    assert estimates.time_run(lab, resolve(lab, longer)).seconds > 1.5 * estimate.seconds
+    added = estimates.time_run(lab, resolve(lab, longer)).seconds - estimate.seconds
+    assert 35.9 < added / estimate.seconds_per_step < 38  # its steps, and one evaluation more
     epochs = replace(plan, training=replace(own_result, num_train_epochs=2.0))
     assert (estimates.time_run(lab, resolve(lab, epochs)).steps, len(orders)) == (18, 1)
     estimates.time_run(lab, resolve(lab, replace(plan, training=replace(own_result, per_device_batch_size=8))))
     assert len(orders) == 2
+
+
+@pytest.mark.parametrize(("objective", "read_before"), [("instruction", 0), ("dpo", 1), ("reward", 1)])
+def test_what_a_run_reads_without_learning_is_foreseen(
+    lab: LabContext, monkeypatch: pytest.MonkeyPatch, objective: str, read_before: int
+) -> None:
+    """Loading, evaluations, and the pass that a reference or a new head takes before the first step."""
+    if objective != "instruction":
+        rows = [{"prompt": f"{n}?", "chosen": "yes", "rejected": "no"} for n in range(50)]
+        split = SplitPlan(by="none", only="train")
+        name = datasets.import_rows(lab, rows, f"time-{objective}", {"kind": "test"}, split=split).name
+        parts = (DatasetSpec(name),)
+    else:
+        parts = (DatasetSpec("pairs", ("plain",)),)
+    monkeypatch.setattr(estimates, "_step_time", lambda request: step_timing.StepTime(10.0, 64, 3.0, 7.0))
+    own_result = Training(max_steps=5, per_device_batch_size=4, max_length=64, validation_rows=4, eval_steps=5)
+    plan = TrainingPlan("llama", parts, objective, "lora", training=own_result)
+    estimate = estimates.time_run(lab, resolve(lab, plan))
+    evaluations = 2  # before the first step and behind the last one, of one batch each
+    assert estimate.seconds == pytest.approx(7 + 5 * 10 + (evaluations + 5 * read_before) * 3)
+
+
+def test_the_memory_of_a_base_does_not_depend_on_the_dtype_that_it_is_stored_in(
+    lab: LabContext, tmp_path: Path
+) -> None:
+    plan = TrainingPlan("llama", (DatasetSpec("pairs", ("plain",)),), training=Training(max_length=64))
+    stored = models.show(lab, "llama").card.path
+    assert stored is not None
+    folder = shutil.copytree(stored, tmp_path / "halves")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    whole, halves = (estimate_memory(plan, path, "decoder-only", (), 64, 0) for path in (stored, folder))
+    assert config.get("dtype") != "bfloat16"
+    assert halves == whole
+    assert whole.weights >= 4 * whole.parameters
 
 
 def test_steps_that_cannot_be_timed_are_one_sentence(

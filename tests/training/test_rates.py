@@ -21,7 +21,8 @@ from genai_lab.training.methods import METHODS
         ("full", "instruction", 135_000_000, 2e-5),
         ("full", "reward", 3_700_000, 5e-4),
         ("full", "reward", 135_000_000, 1e-5),
-        ("lora", "dpo", 135_000_000, 1e-5),
+        ("lora", "dpo", 135_000_000, 1e-4),
+        ("full", "dpo", 135_000_000, 1e-6),
         ("lora", "instruction", None, 2e-4),
     ],
 )

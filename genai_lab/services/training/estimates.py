@@ -31,7 +31,10 @@ SAMPLED_ROWS = 400
 
 @dataclass(frozen=True)
 class Duration(View):
-    """How long a run will take, foreseen from timed steps; `passes` over its `rows` rows. Scoring is not in it."""
+    """How long a run will take, foreseen from timed steps, with its evaluations; `passes` over its `rows` rows.
+
+    Completions that are scored and the report on held-out rows are not in it.
+    """
 
     seconds: float
     seconds_per_step: float
@@ -151,9 +154,10 @@ def time_run(lab: LabContext, resolved: ResolvedPlan) -> Duration:
     evaluations = steps // training.steps_between_evaluations(steps) + 1
     batches = min(training.validation_rows, rows) / training.per_device_batch_size
     seconds_per_step = training.gradient_accumulation_steps * step.seconds
+    read_once = resolved.objective.passes_without_learning * min(rows, steps * training.rows_per_step)
+    readings = evaluations * batches + read_once / training.per_device_batch_size
     return Duration(
-        # Reading without learning takes about a third of a step.
-        seconds=steps * seconds_per_step + evaluations * batches * step.seconds / 3,
+        seconds=step.loading + steps * seconds_per_step + readings * step.forward,
         seconds_per_step=seconds_per_step,
         tokens_per_second=step.tokens * training.processes / step.seconds,
         steps=steps,

@@ -26,6 +26,7 @@ LOSSES = (
     "discopop", "sigmoid_norm",
 )  # fmt: skip
 SMOOTHED = ("robust", "exo_pair")
+ADAPTER_SHARE = 0.5
 REFERENCE = ModelRole(
     "Log-probabilities are compared with those of this model; the base, where none is given.", resident=False
 )
@@ -65,8 +66,15 @@ class Dpo(PairObjective):
     architectures: tuple[Architecture, ...] = ("decoder-only",)
     models = MODELS
     settings = Settings
+    passes_without_learning = 1
     rate_share = 0.05
     learns_policy = True
+
+    def learning_rate(self, method: Any, small: bool) -> float:
+        """Adapters of larger models bear half the rate of text; a twentieth leaves them where they were."""
+        if small or method.artefact == "model":
+            return super().learning_rate(method, small)
+        return ADAPTER_SHARE * method.large_rate
 
     def features(self, example: EncodedPair, context: EncodingContext, rng: random.Random) -> PairFeatures:
         chosen, rejected = (completion_features(side) for side in (example.chosen, example.rejected))

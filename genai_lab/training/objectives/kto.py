@@ -110,6 +110,7 @@ class Kto(Objective):
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder-decoder")
     models = MODELS
     settings = Settings
+    passes_without_learning = 1
     text_type = LabelledText
     example_type = LabelledExample
     rate_share = 0.05

@@ -45,6 +45,7 @@ class Reward(PairObjective):
     architectures: tuple[Architecture, ...] = ("decoder-only", "encoder")
     module_kind = SCORER
     settings = Settings
+    passes_without_learning = 1
     rate_share = 0.5
     learns_reward = True
 

@@ -14,7 +14,7 @@ from peft import PeftModel
 from genai_lab.training.batches import FeatureDataset
 
 MOST_PAIRS = 2000
-STRENGTH = 0.1  # the inverse of the L2 penalty, in units of the differences' standard deviation
+STRENGTH = 0.03  # the inverse of the L2 penalty, in units of the differences' standard deviation
 FEWEST_PAIRS = 16
 
 
@@ -27,6 +27,8 @@ def has_new_head(module: Any) -> bool:
 def probe(trainer: Any, pairs: FeatureDataset) -> torch.Tensor | None:
     """(1, H) weights of a logistic regression on differences of the base's last states, of at most MOST_PAIRS of the
     pairs that the run reads; None where there are too few.
+
+    They are at right angles to the mean state, so that the mean score is 0, where the loss keeps it.
     """
     indices = [*dict.fromkeys(islice(pairs.indices, MOST_PAIRS))]
     positions = {index: position for position, index in reversed([*enumerate(islice(pairs.indices, MOST_PAIRS))])}
@@ -34,7 +36,10 @@ def probe(trainer: Any, pairs: FeatureDataset) -> torch.Tensor | None:
     rows = sorted((row for row in rows if row.weight > 0), key=lambda row: len(row.chosen.ids) + len(row.rejected.ids))
     if len(rows) < FEWEST_PAIRS:
         return None
-    differences = _differences(trainer, rows)
+    chosen, rejected = _last_states(trainer, rows)
+    mean = (chosen + rejected).mean(0)
+    differences = chosen - rejected
+    differences -= np.outer(differences @ mean, mean) / max(1e-12, mean @ mean)
     weights = np.array([row.weight for row in rows])
     from sklearn.linear_model import LogisticRegression
 
@@ -57,22 +62,22 @@ def start_from_probe(trainer: Any, pairs: FeatureDataset) -> None:
                 names[name].copy_(weights)
 
 
-def _differences(trainer: Any, rows: list[Any]) -> np.ndarray:
-    """(N, H) states of the chosen side less those of the rejected one, read where the score will be."""
+def _last_states(trainer: Any, rows: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """(N, H) states of the chosen and of the rejected sides, read where the score will be."""
     base = _unwrapped(trainer.model)
     head, base.score = base.score, torch.nn.Identity()
-    size, parts = trainer.args.per_device_train_batch_size, []
+    size, sides = trainer.args.per_device_train_batch_size, []
     trainer.model.eval()
     try:
         with torch.no_grad(), trainer.accelerator.autocast():
             for start in range(0, len(rows), size):
                 batch = trainer._prepare_inputs(trainer.collate(rows[start : start + size]))
                 states = base(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
-                chosen, rejected = states.chunk(2)
-                parts.append((chosen - rejected).cpu().numpy())
+                sides.append([side.cpu().numpy() for side in states.chunk(2)])
     finally:
         base.score = head
-    return np.concatenate(parts)
+    chosen, rejected = (np.concatenate(parts) for parts in zip(*sides, strict=True))
+    return chosen, rejected
 
 
 def _unwrapped(module: Any) -> Any:
