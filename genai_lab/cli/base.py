@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -124,14 +125,19 @@ def real(text: str) -> float:
 
 
 def parser() -> Parser:
+    installed = Path(sys.argv[0]).name == "genai-lab"
+    return _parser_of("genai-lab" if installed else "python -m genai_lab", tuple(COMMANDS))
+
+
+@cache
+def _parser_of(prog: str, names: tuple[str, ...]) -> Parser:
+    """Built once: whoever calls many commands in one process would spend most of the time on this."""
     shared = Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="print only JSON; progress goes to standard error")
     shared.add_argument("--home", type=folder, help="data home (default: lab_data, or GENAI_LAB_HOME)")
-    installed = Path(sys.argv[0]).name == "genai-lab"
-    prog = "genai-lab" if installed else "python -m genai_lab"
     root = Parser(prog=prog, description="The lab without its pages.")
     groups = root.add_subparsers(required=True, metavar="COMMAND")
-    for name in COMMANDS:
+    for name in names:
         COMMANDS.get(name)(groups, shared)
     return root
 
