@@ -52,7 +52,7 @@ def app_url(app_home: Path, model_folder: Path) -> Iterator[str]:
     """The address of a running app with an empty data home."""
     plugins = "tests.jobs.bodies,tests.browser.slow"
     roots = [app_home / "models", model_folder.parent]
-    app = RunningApp(app_home, roots, GENAI_LAB_PLUGINS=plugins, OMP_NUM_THREADS="2", HF_HUB_OFFLINE="0")
+    app = RunningApp(app_home, roots, GENAI_LAB_PLUGINS=plugins, HF_HUB_OFFLINE="0")
     yield app.url
     app.stop()
 

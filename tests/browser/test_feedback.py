@@ -139,6 +139,7 @@ def test_from_a_comparison_to_a_reward_model_that_picks_the_best_of_n(
     rank(bo, 10, "2")
     expect(bo.locator("#saving-text")).to_have_text("Saved")
 
+    lead.close()
     lead = visit_lab(contexts[0], f"{house.url}/feedback")
     people = lead.locator(".fb-people tbody")
     expect(people.locator("tr").nth(0)).to_contain_text("10")
