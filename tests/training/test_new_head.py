@@ -1,13 +1,16 @@
 """The new head of a reward model begins as a linear probe; one that a base has stays."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import logsigmoid
 from transformers import AutoModelForSequenceClassification
 
 from genai_lab.training.loading import load_tokenizer
+from genai_lab.training.trainers.new_head import RIDGE
 from genai_lab.training.training_loop import prepare_run
 from tests.training.models import Told, tiny
 from tests.training.test_contract import work_of
@@ -34,26 +37,23 @@ def last_states(trainer: Any, rows: list[Any]) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_a_new_head_begins_as_the_optimum_of_a_penalised_logistic_regression(
+def test_a_new_head_begins_where_the_run_s_own_loss_is_least(
     bases: dict[str, Path], tmp_path: Path, method: str
 ) -> None:
-    work = work_of(bases, tmp_path, method, "decoder-only", "reward", max_steps=12, eval_steps=12)
+    work = work_of(bases, tmp_path, method, "decoder-only", "reward")
     trainer = trainer_of(work, tmp_path)
-    rows = [trainer.train_features[place] for place in range(len(trainer.train_features))]
-    unlike = list({tuple(row.chosen.ids + row.rejected.ids): row for row in rows}.values())
-    chosen, rejected = last_states(trainer, unlike).chunk(2)
-    [name] = [name for name in trainer.trained if name.endswith("score.weight") or ".score." in name]
-    weight = dict(trainer.model.named_parameters())[name].detach().clone()
-    mean = (chosen + rejected).mean(0)
-    assert float(abs(weight[0] @ mean)) < 1e-4 * float(weight.norm() * mean.norm())
-    differences = chosen - rejected
-    differences = differences - torch.outer(differences @ mean, mean) / (mean @ mean)
-    scale = differences.std(correction=0)
-    margins = differences @ weight[0]
-    assert float((margins > 0).float().mean()) > 0.6
-    # Where sum log(1 + exp(-m)) + |w|^2 / (2 C) is least, its slope is none; w and m in units of the scale.
-    slope = -(torch.sigmoid(-margins)[:, None] * differences / scale).sum(0) + weight[0] * scale / 0.03
-    assert float(slope.abs().max()) < 1e-2 * float((weight[0] * scale / 0.03).abs().max())
+    every = replace(trainer.train_features, indices=[(0, n) for n in range(len(trainer.train_features.examples[0]))])
+    chosen, rejected = last_states(trainer, [every[place] for place in range(len(every))]).double().chunk(2)
+    scale = (chosen - rejected).std(correction=0)
+    [name] = [name for name in trainer.trained if ".score." in f".{name}"]
+    weights = (dict(trainer.model.named_parameters())[name].detach().double()[0] * scale).requires_grad_()
+    apart, together = ((chosen - rejected) / scale) @ weights, ((chosen + rejected) / scale) @ weights
+    loss = -logsigmoid(apart) + work.objective_settings.center_rewards_coefficient * together**2
+    (loss.sum() + weights.square().sum() / (2 * RIDGE)).backward()
+    assert float(weights.detach().norm()) > 0
+    assert weights.grad is not None
+    assert float(weights.grad.norm()) < 1e-2 * float(weights.detach().norm()) / RIDGE
+    assert float((apart > 0).double().mean()) > 0.6
 
 
 def test_the_head_of_a_base_that_has_one_stays(bases: dict[str, Path], tmp_path: Path) -> None:

@@ -347,3 +347,11 @@ def test_the_page_s_form_and_charts_take_pairs(lab: LabContext, objective: str) 
     assert plot["value"] is not None
     assert detail_value(lab, replace(view, report=measured), None)["facts"]
     training.cancel(lab, started_run.run_id)
+
+
+@pytest.mark.parametrize(
+    ("rows", "parameters", "steps"),
+    [(866, 4_000_000, 324), (80, 4_000_000, 100), (866, 135_000_000, 54), (80, 135_000_000, 20), (10**6, None, 600)],
+)
+def test_a_default_run_is_as_long_as_its_base_needs(rows: int, parameters: int | None, steps: int) -> None:
+    assert reward_studies.default_steps(rows, parameters) == steps

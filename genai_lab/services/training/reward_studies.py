@@ -13,12 +13,14 @@ from genai_lab.services.training import ResolvedPlan, StartedRun, TrainingView, 
 from genai_lab.services.training.plan_settings import with_settings
 from genai_lab.services.training.resolution import sources_of
 from genai_lab.training import DatasetSpec, Training, TrainingPlan, architecture_of, reward_report
+from genai_lab.training.learning_rates import SMALL
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.preference_data import Vote, divide_votes
 from genai_lab.views import View
 
 SHARES = (0.125, 0.25, 0.5, 1.0)
-PASSES = 6
+PASSES = 6  # over the pairs, of a small base
+PAIRS_PER_STEP = 16
 HOW = {"leave out": "left_out", "flip": "flipped"}
 
 
@@ -49,10 +51,20 @@ class Influence(View):
     run: TrainingView
 
 
+def default_steps(rows: int, parameters: int | None) -> int:
+    """Of 16 pairs: six passes and 100 to 1,200 steps for small bases, one pass and 20 to 600 for others.
+
+    What a larger base has read already orders most pairs from the first step on, and its steps are dear.
+    """
+    if parameters is not None and parameters <= SMALL:
+        return max(100, min(1200, PASSES * rows // PAIRS_PER_STEP))
+    return max(20, min(600, rows // PAIRS_PER_STEP))
+
+
 def resolve_default(
     lab: LabContext, dataset: str, base: str, method: str = "full", steps: int = 0, objective: str = "reward"
 ) -> ResolvedPlan:
-    """A plan that suits the base: six passes over the pairs, 100 to 1,200 steps of 16.
+    """A plan that suits the base: as many steps of 16 pairs as `default_steps` says.
 
     Another `objective`, such as dpo, tunes a policy on the same pairs. Raises LabError where something does not
     exist or does not suit the objective.
@@ -62,10 +74,10 @@ def resolve_default(
     architecture = architecture_of(card)
     room = min(256, card.context or 256)
     split = "train" if "train" in version.splits else next(iter(version.splits))
-    max_steps = steps or max(100, min(1200, PASSES * version.splits[split] // 16))
+    max_steps = steps or default_steps(version.splits[split], card.parameters)
     settings_of_training = Training(
         max_steps=max_steps,
-        per_device_batch_size=16,
+        per_device_batch_size=PAIRS_PER_STEP,
         max_length=room,
         validation_rows=200,
         eval_steps=max(1, max_steps // 6),

@@ -1,10 +1,11 @@
-"""The new head of a reward model before the first step: a linear probe of what the base makes of the pairs.
+"""The new head of a reward model before the first step: a linear probe of what the base makes of its pairs.
 
 A head of random weights moves the base's own weights first in directions that mean nothing (Kumar et al., 2022:
 Fine-tuning can distort pretrained features and underperform out-of-distribution, section 3).
 """
 
-from itertools import islice
+import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from peft import PeftModel
 from genai_lab.training.batches import FeatureDataset
 
 MOST_PAIRS = 2000
-STRENGTH = 0.03  # the inverse of the L2 penalty, in units of the differences' standard deviation
 FEWEST_PAIRS = 16
+RIDGE = 0.03  # the inverse of the weight of |w|^2 / 2 beside the sum of the pairs' losses
+ITERATIONS = 400
 
 
 def has_new_head(module: Any) -> bool:
@@ -25,29 +27,44 @@ def has_new_head(module: Any) -> bool:
 
 
 def probe(trainer: Any, pairs: FeatureDataset) -> torch.Tensor | None:
-    """(1, H) weights of a logistic regression on differences of the base's last states, of at most MOST_PAIRS of the
-    pairs that the run reads; None where there are too few.
-
-    They are at right angles to the mean state, so that the mean score is 0, where the loss keeps it.
+    """(1, H) weights that minimise the run's own loss over at most MOST_PAIRS of its pairs, on states of the base as it
+    is; None where there are too few pairs.
     """
-    indices = [*dict.fromkeys(islice(pairs.indices, MOST_PAIRS))]
-    positions = {index: position for position, index in reversed([*enumerate(islice(pairs.indices, MOST_PAIRS))])}
-    rows = [pairs[positions[index]] for index in indices]
-    rows = sorted((row for row in rows if row.weight > 0), key=lambda row: len(row.chosen.ids) + len(row.rejected.ids))
-    if len(rows) < FEWEST_PAIRS:
+    every = [(part, number) for part, examples in enumerate(pairs.examples) for number in range(len(examples))]
+    rows = random.Random(f"head {pairs.seed}").sample(every, min(len(every), MOST_PAIRS))
+    read = replace(pairs, indices=rows)
+    features = [row for row in (read[place] for place in range(len(rows))) if row.weight > 0]
+    if len(features) < FEWEST_PAIRS:
         return None
-    chosen, rejected = _last_states(trainer, rows)
-    mean = (chosen + rejected).mean(0)
-    differences = chosen - rejected
-    differences -= np.outer(differences @ mean, mean) / max(1e-12, mean @ mean)
-    weights = np.array([row.weight for row in rows])
-    from sklearn.linear_model import LogisticRegression
+    features.sort(key=lambda row: len(row.chosen.ids) + len(row.rejected.ids))
+    chosen, rejected = _last_states(trainer, features)
+    scale = (chosen - rejected).std() or 1.0
+    weights, margins = (np.array([getattr(row, name) for row in features]) for name in ("weight", "margin"))
+    centering = trainer.args.center_rewards_coefficient or 0.0
+    solution = minimise_pair_loss(chosen / scale, rejected / scale, weights, margins, centering)
+    return torch.tensor(solution[None] / scale, dtype=torch.float32)
 
-    scale = differences.std() or 1.0
-    signs = np.where(np.arange(len(rows)) % 2, 1, -1)
-    model = LogisticRegression(C=STRENGTH, fit_intercept=False, max_iter=1000)
-    model.fit(differences / scale * signs[:, None], signs, sample_weight=weights)
-    return torch.tensor(model.coef_ / scale, dtype=torch.float32)
+
+def minimise_pair_loss(
+    chosen: np.ndarray, rejected: np.ndarray, weights: np.ndarray, margins: np.ndarray, centering: float
+) -> np.ndarray:
+    """(H,) weights w of which the sum over pairs of weight times log(1 + exp(margin - w (c - r))) + centering
+    (w (c + r))^2, plus |w|^2 / (2 RIDGE), is least; `chosen` and `rejected` are (N, H).
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    apart, together = chosen - rejected, chosen + rejected
+
+    def loss_and_slope(w: np.ndarray) -> tuple[float, np.ndarray]:
+        lead, total = apart @ w - margins, together @ w
+        loss = weights @ (np.logaddexp(0, -lead) + centering * total**2) + w @ w / (2 * RIDGE)
+        slope = -(weights * expit(-lead)) @ apart + 2 * centering * (weights * total) @ together + w / RIDGE
+        return float(loss), slope
+
+    start = np.zeros(chosen.shape[1])
+    result = minimize(loss_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    return np.asarray(result.x)
 
 
 def start_from_probe(trainer: Any, pairs: FeatureDataset) -> None:
@@ -73,7 +90,7 @@ def _last_states(trainer: Any, rows: list[Any]) -> tuple[np.ndarray, np.ndarray]
             for start in range(0, len(rows), size):
                 batch = trainer._prepare_inputs(trainer.collate(rows[start : start + size]))
                 states = base(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits.float()
-                sides.append([side.cpu().numpy() for side in states.chunk(2)])
+                sides.append([side.double().cpu().numpy() for side in states.chunk(2)])
     finally:
         base.score = head
     chosen, rejected = (np.concatenate(parts) for parts in zip(*sides, strict=True))
