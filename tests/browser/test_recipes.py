@@ -1,15 +1,22 @@
 """Each recipe in a browser: from the file to the answer with its intervals, in five clicks at most."""
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from genai_lab import bootstrap
+from genai_lab.config import Config
+from genai_lab.models import Source
+from genai_lab.services import models
+from genai_lab.services.models.converting import file_folder, sha256_of
 from tests import recipe_files
 from tests.browser.accessibility import assert_accessible
 from tests.browser.conftest import Opener
+from tests.smollm2 import smollm2_gguf
 
 MOST_CLICKS = 5
 FLOWS = [
@@ -68,6 +75,41 @@ def test_a_question_is_answered_in_five_clicks_from_the_file(
     expect(page).to_have_url(re.compile(r"/recipes\?recipe=[\w-]+&run=\d+$"))
     assert clicks.count <= MOST_CLICKS
     assert_accessible(page)
+
+
+@pytest.mark.full
+def test_both_methods_are_trained_measured_and_asked_what_they_forgot(open_page: Opener, tmp_path: Path) -> None:
+    page = open_page("/recipes?recipe=lab-2-tuning")
+    Clicks(page).choose_file(recipe_files.dialogsum(tmp_path / "dev.jsonl"))
+    expect(page.locator("#rc-recognised")).to_contain_text("input is")
+    for name, value in (("rows", "4"), ("steps", "2")):
+        page.locator(f"#rc-{name} input").fill(value)
+    page.get_by_role("button", name="Run recipe").click()
+    answer = page.locator("#rc-answer .answer[data-status=finished]")
+    expect(answer.locator("tbody tr")).to_have_count(3)
+    expect(answer.locator("p.short")).to_contain_text("95 % interval")
+    expect(answer.get_by_text(re.compile(r"figures of 2 suites"))).to_be_visible()
+    expect(answer.get_by_role("link", name="What was forgotten")).to_be_visible()
+
+
+@pytest.mark.full
+def test_smollm2_is_asked_where_it_is_here(open_page: Opener, app_home: Path, tmp_path: Path) -> None:
+    source = smollm2_gguf()
+    lab = bootstrap.open_lab(Config(home=app_home))
+    path = file_folder(lab, sha256_of(source)) / source.name
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(source, path)
+    models.add(lab, "smollm2", Source("gguf", str(path)))
+    lab.close()
+    page = open_page("/")
+    clicks = Clicks(page)
+    open_recipe(clicks, "SMS spam: which of 0, 1, 4, 8 shots?")
+    clicks.choose_file(recipe_files.sms(tmp_path / "SMSSpamCollection"))
+    expect(page.locator("#rc-recognised")).to_contain_text("input is")
+    clicks.click(page.get_by_role("button", name="Run recipe"))
+    answer = page.locator("#rc-answer .answer[data-status=finished]")
+    expect(answer.locator("p.short")).to_contain_text(re.compile(r"smollm2 · \d shots? is best: accuracy 0\.\d+"))
+    assert clicks.count <= MOST_CLICKS
 
 
 def test_a_file_that_suits_no_recipe_is_one_sentence(open_page: Opener, tmp_path: Path) -> None:

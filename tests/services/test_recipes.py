@@ -17,6 +17,7 @@ from tests.fake_lab import fake_answers, open_fake_lab
 from tests.inline_jobs import run_inline, wait_inline
 from tests.services.conftest import Call
 
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 Maker = Callable[[Path], Path]
 # Answers ham as soon as a solved example shows it, and nothing that counts before.
 LEARNER = fake_answers({"Class: ham": "ham", "Class:": "I would say so"}, "completion")
@@ -54,6 +55,24 @@ def test_a_published_file_is_recognised(
 ) -> None:
     match = recipes.recognise(fake_lab, maker(tmp_path / filename))
     assert (match.recipe, match.roles) == (name, roles)
+
+
+@pytest.mark.parametrize(
+    ("name", "filename"),
+    [
+        ("sms-spam", "classification/sms_spam_train"),
+        ("sst2", "classification/sst2_dev"),
+        ("trec", "classification/trec_train"),
+        ("lab-1-summaries", "summarization/dialogsum_dev"),
+        ("translation", "translation/multi30k_val"),
+    ],
+)
+def test_the_real_data_are_recognised(fake_lab: LabContext, name: str, filename: str) -> None:
+    path = SHARED / f"{filename}.jsonl.gz"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    match = recipes.recognise(fake_lab, path)
+    assert (match.recipe, match.renames) == (name, False)
 
 
 def test_of_two_recipes_on_the_same_data_the_one_that_is_open_stays(fake_lab: LabContext, tmp_path: Path) -> None:
