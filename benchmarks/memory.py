@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.glibc_heap import TUNABLES
-from genai_lab.training.memory import MemoryPlan, batch_of, plan, token_loss
+from genai_lab.training.memory import MemoryPlan, batch_of, learned_token_loss, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "genai_lab" / "starter" / "weights"
@@ -139,8 +139,7 @@ def train(case: Case) -> dict[str, Any]:
                 batch[name] = torch.randint_like(batch[name], 5, model.config.vocab_size)
         batch["attention_mask"][0, -(case.length // 4) :] = 0
         with context:
-            fields = {name: value for name, value in batch.items() if name != "labels"}
-            loss = token_loss(model(**fields), batch)
+            loss = learned_token_loss(model, batch)
         loss.backward()
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)

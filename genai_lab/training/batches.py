@@ -3,6 +3,7 @@
 Everything is decided by the seed before the first step, so that a resumed run reads what an unbroken one would.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -124,16 +125,21 @@ class FeatureDataset:
         return self.examples[index[0]][index[1]]
 
     def largest_batch(self, batch_size: int) -> tuple[int, int]:
-        """(tokens read, tokens written) of the batch that takes most of the first LOOKED_AT rows."""
+        """(tokens read, tokens written) of the batch that takes most of the first LOOKED_AT rows; of a decoder-only
+        model's the mean of what its rows learn, 0 for all.
+        """
         most, largest = 0, (1, 1)
         architecture = self.context.architecture
         for start in range(0, min(len(self.indices), LOOKED_AT), batch_size):
             batch = [self.example(index) for index in self.indices[start : start + batch_size]]
             lengths = [self.objective.lengths(example, architecture) for example in batch]
-            width, target = (max(sizes) for sizes in zip(*lengths, strict=True))
-            target = (target or width) if architecture == "encoder-decoder" else 0
+            widths, targets = zip(*lengths, strict=True)
+            width, target = max(widths), math.ceil(sum(targets) / len(targets))
+            if architecture == "encoder-decoder":
+                target = max(targets) or width
+            written = target * target if architecture == "encoder-decoder" else 0
             # Attention grows with the square, so that the widest batch counts and not the one of most tokens.
-            size = width * width + target * target + 64 * (width + target)
+            size = width * width + written + 64 * (width + target)
             if size > most:
                 most, largest = size, (width, target)
         return largest

@@ -24,7 +24,7 @@ from genai_lab.memory import machine_memory
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["GPUS", "MemoryPlan", "batch_of", "machine_memory", "plan", "token_loss"]
+__all__ = ["GPUS", "MemoryPlan", "batch_of", "learned_token_loss", "machine_memory", "plan", "token_loss"]
 MIB = 2**20
 # What nvidia-smi gives as a card's total.
 GPUS: dict[str, int] = {
@@ -112,8 +112,8 @@ def plan(
     """The memory of a step of AdamW, from the second one on, when the optimiser's states are there.
 
     `build` makes the module and `batch` what it is given, both called under FakeTensorMode: from a config, never from
-    weights. `loss` gets the module's output and the batch (without one, cross-entropy of the logits in float32); the
-    module gets all of the batch but its labels. `autocast` names a dtype, such as "bfloat16".
+    weights. `loss` gets the module's output, for all of the batch but its labels, and the batch; without one it is
+    `learned_token_loss`. `autocast` names a dtype, such as "bfloat16".
     """
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -125,7 +125,6 @@ def plan(
         if gradient_checkpointing:
             model.activation_checkpointing_enable({"use_reentrant": False})
         given = batch()
-        fields = {name: value for name, value in given.items() if name != "labels"}
         ledger = _Ledger()
         for weight in (*model.parameters(), *model.buffers()):
             ledger.note(weight, "weights")
@@ -136,7 +135,7 @@ def plan(
             optimiser, states = _with_states(trained, ledger)
             ledger.begin("activations")
             with torch.autocast(device, dtype) if dtype else contextlib.nullcontext():
-                value = (loss or token_loss)(model(**fields), given)
+                value = loss(model(**fields_of(given)), given) if loss else learned_token_loss(model, given)
             ledger.kind = "temporaries"
             value.backward()
             del value
@@ -179,6 +178,24 @@ def _heap_peak(ledger: "_Ledger", learned: int, states: list[int]) -> int:
     return round(SPILL * heap.peak)
 
 
+def fields_of(batch: dict[str, Any]) -> dict[str, Any]:
+    """What of a batch the module reads."""
+    return {name: value for name, value in batch.items() if name not in ("labels", "learned")}
+
+
+def learned_token_loss(module: Any, batch: dict[str, Any]) -> "torch.Tensor":
+    """Cross-entropy a learned token, as runs that learn tokens or classes have it: logits at `learned` alone."""
+    from genai_lab.training.learned_positions import head_at, logits_at, summed_cross_entropy
+
+    labels = batch["labels"]
+    if labels.dim() == 1:
+        return summed_cross_entropy(module(**fields_of(batch)).logits, labels) / len(labels)
+    positions, width = batch["learned"], labels.shape[1]
+    with head_at(module, positions, width):
+        logits = logits_at(module(**fields_of(batch)).logits, positions, width)
+    return summed_cross_entropy(logits, labels.view(-1).index_select(0, positions)) / len(positions)
+
+
 def token_loss(output: Any, batch: dict[str, Any]) -> "torch.Tensor":
     """Cross-entropy a label; logits that virtual tokens put before the labels' are left out."""
     from torch.nn.functional import cross_entropy
@@ -194,7 +211,8 @@ def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str,
     """The fields of a batch, int64 (rows, length), as training makes them; `family` is a card's, or "masked".
 
     Labels: (rows, length), (rows, target) for an encoder-decoder, whose decoder reads them shifted by one, and (rows,)
-    for a classifier.
+    for a classifier. `learned` are the positions in the flattened labels that are learned: all, or the last `target` of
+    each row of a decoder or masked encoder.
     """
     import torch
 
@@ -205,11 +223,14 @@ def batch_of(family: str, rows: int, length: int, target: int = 0) -> "dict[str,
     if family == "encoder-decoder":
         labels = tokens(target or length)
         begin = torch.zeros(rows, 1, dtype=torch.long)
-        return {**batch, "labels": labels, "decoder_input_ids": torch.cat((begin, labels[:, :-1]), 1)}
+        decoder = {"decoder_input_ids": torch.cat((begin, labels[:, :-1]), 1)}
+        return {**batch, "labels": labels, **decoder, "learned": torch.arange(labels.numel())}
     if family in ("classifier", "reward"):
         return {**batch, "labels": torch.zeros(rows, dtype=torch.long)}
     if family in ("decoder-only", "masked"):
-        return {**batch, "labels": tokens(length)}
+        places = torch.arange(rows * length).view(rows, length)
+        learned = places[:, -min(target or length, length) :].reshape(-1)
+        return {**batch, "labels": tokens(length), "learned": learned}
     raise ValueError(f"{family!r} is not a family that is trained")
 
 

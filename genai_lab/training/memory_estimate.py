@@ -8,7 +8,7 @@ from typing import Any
 
 from genai_lab.settings import read_settings
 from genai_lab.training.loading import SAFE
-from genai_lab.training.memory import MemoryPlan, batch_of, plan
+from genai_lab.training.memory import MemoryPlan, batch_of, plan, token_loss
 from genai_lab.training.methods import METHODS
 from genai_lab.training.module_kinds import LANGUAGE_MODEL
 from genai_lab.training.objectives import OBJECTIVES
@@ -27,8 +27,8 @@ def estimate_memory(
     device: str = "cpu",
     models: Mapping[str, Path] | None = None,
 ) -> MemoryPlan:
-    """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch; `models` are the
-    folders of other models by role.
+    """`length` and `target` are the tokens of the longest prompt (or block) and completion in a batch, or how many
+    tokens of a row are learned (0: all that the objective may learn); `models` are the folders of other models by role.
 
     On the CPU the peak is of the whole process, on a GPU of its memory.
     """
@@ -57,6 +57,7 @@ def _memory_of_step(
     method, objective = METHODS.get(run.method), OBJECTIVES.get(run.objective)
     kind, rows = objective.module_kind, objective.sequences_per_row * run.training.per_device_batch_size
     settings: Any = read_settings(method.settings, run.method_settings, method.title)
+    target = target or objective.learned_tokens(length, run)
 
     def build() -> Any:
         import torch
@@ -73,6 +74,7 @@ def _memory_of_step(
     return plan(
         build,
         lambda: batch_of(kind.memory_family(architecture), rows, length, target),
+        loss=None if objective.only_learned_logits else token_loss,
         gradient_checkpointing=run.training.gradient_checkpointing,
         autocast={"bfloat16": "bfloat16", "float16": "float16"}.get(run.training.precision),
     )

@@ -135,6 +135,7 @@ class Objective:
     reads_chat: bool = False
     reads_blocks: bool = False
     needs_whole_weights: bool = False
+    only_learned_logits: bool = False  # whether its trainer has logits at learned positions alone
     sequences_per_row: int = 1
     scores_completions: bool = False
     learns_reward: bool = False  # makes a reward model, whose accuracy by labels and annotators can be studied
@@ -209,8 +210,14 @@ class Objective:
         """What examples of one batch have in common where batches are grouped by length."""
         return self.width(example), len(example.target)
 
+    def learned_tokens(self, length: int, plan: TrainingPlan) -> int:
+        """How many tokens of a block of `length` are learned; 0 for all."""
+        return 0
+
     def lengths(self, example: Any, architecture: Architecture) -> tuple[int, int]:
-        """(tokens that are read, tokens that a decoder writes) of an example, for the memory plan."""
+        """(tokens that are read, tokens that an encoder-decoder writes or another learns, 0 for all) of an example, for
+        the memory plan.
+        """
         if architecture == "encoder-decoder":
             return len(example.ids), len(example.target)
         return example.length(), 0

@@ -69,7 +69,7 @@ def time_steps(request: TimingRequest) -> StepTime:
     import torch
 
     from genai_lab.training.loading import load_module
-    from genai_lab.training.memory import batch_of, token_loss
+    from genai_lab.training.memory import batch_of, fields_of, learned_token_loss, token_loss
 
     torch.set_flush_denormal(True)
     torch.manual_seed(0)
@@ -89,12 +89,15 @@ def time_steps(request: TimingRequest) -> StepTime:
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(training.precision)
     seconds, forward, tokens = [], [], 0
     for _ in range(1 + TIMED):
-        batch = batch_of(family, rows, request.length, request.target)
+        batch = batch_of(family, rows, request.length, request.target or objective.learned_tokens(request.length, plan))
         tokens = sum(batch[name].numel() for name in ("input_ids", "decoder_input_ids") if name in batch)
         batch = {name: tensor.to(request.device) for name, tensor in batch.items()}
         began = time.perf_counter()
         with torch.autocast(request.device, dtype or torch.bfloat16, enabled=dtype is not None):
-            loss = token_loss(module(**{name: tensor for name, tensor in batch.items() if name != "labels"}), batch)
+            if objective.only_learned_logits:
+                loss = learned_token_loss(module, batch)
+            else:
+                loss = token_loss(module(**fields_of(batch)), batch)
         forward.append(time.perf_counter() - began)
         loss.backward()
         optimiser.step()

@@ -33,6 +33,7 @@ class TokenObjective(Objective):
     """Learns tokens by cross-entropy."""
 
     keeps_special_tokens = False  # in samples
+    only_learned_logits = True
     old_curves = OLD_CURVES
 
     def collate(self, rows: Sequence[TokenFeatures], context: EncodingContext) -> dict[str, Any]:
@@ -42,6 +43,11 @@ class TokenObjective(Objective):
         from genai_lab.training.trainers.tokens import TokenTrainer
 
         return TokenTrainer
+
+    def lengths(self, example: EncodedExample, architecture: Architecture) -> tuple[int, int]:
+        if architecture == "encoder-decoder" or not example.target:
+            return super().lengths(example, architecture)
+        return example.length(), sum(label != IGNORED for label in example.labels)
 
     def split(self, features: TokenFeatures, context: EncodingContext) -> tuple[list[int], list[int]]:
         """(ids of the prompt, ids of what is to be written); of several answers the last one is written."""

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from statistics import mean
 from typing import Any
 
 from genai_lab.context import LabContext
@@ -197,7 +198,12 @@ def _longest_and_usual(resolved: ResolvedPlan) -> Lengths:
     prepared = prepare(replace(resolved, plan=sampled), load_tokenizer(resolved.folder))
     sizes = [objective.lengths(example, architecture) for examples in prepared.train for example in examples]
     lengths, targets = zip(*sizes, strict=True)
-    return (max(lengths), max(targets)), (_usual(plan, lengths), _usual(plan, targets))
+    usual = _usual(plan, lengths)
+    if architecture == "encoder-decoder":
+        return (max(lengths), max(targets)), (usual, _usual(plan, targets))
+    # Of a decoder's row what it learns counts, as the mean of a batch: of the one that learns most, and of all.
+    most = sorted(targets)[-plan.training.per_device_batch_size :]
+    return (max(lengths), math.ceil(mean(most))), (usual, round(mean(targets)))
 
 
 def _usual(plan: TrainingPlan, lengths: Sequence[int]) -> int:

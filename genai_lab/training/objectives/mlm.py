@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from genai_lab.errors import LabError
-from genai_lab.settings import check_settings, setting
+from genai_lab.settings import check_settings, read_settings, setting
 from genai_lab.training.examples import IGNORED, EncodedExample, TextExample, TokenFeatures, ValidationSample
 from genai_lab.training.generation import decode
 from genai_lab.training.module_kinds import MASKED_LANGUAGE_MODEL
 from genai_lab.training.objective import EncodingContext, SamplingContext
 from genai_lab.training.objectives import OBJECTIVES
-from genai_lab.training.plan import Architecture
+from genai_lab.training.plan import Architecture, TrainingPlan
 from genai_lab.training.token_objective import TextBlockObjective, blocks, encode_text
 
 
@@ -63,6 +63,10 @@ class MaskedLanguageModelling(TextBlockObjective):
             elif share < 0.9:
                 ids[index] = rng.randrange(len(tokenizer))
         return TokenFeatures(ids, labels, tuple(hidden))
+
+    def learned_tokens(self, length: int, plan: TrainingPlan) -> int:
+        settings = read_settings(Settings, plan.objective_settings, self.title)
+        return max(1, round(settings.mlm_probability * length))
 
     def samples(self, features: Sequence[TokenFeatures], context: SamplingContext) -> list[ValidationSample]:
         """The hidden tokens as the module finds them."""
