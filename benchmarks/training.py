@@ -4,7 +4,7 @@
 once. In a round each side reads the same rows once, with the same model, method, batch size, optimiser (fused AdamW),
 rate, clipping and float32; both count the tokens that they read and learn, which must be equal. No evaluation and no
 checkpoint. Measured from the first step to the last: seconds, and seconds of processor time, which other work on the
-machine disturbs less; the first round of a small model is for warming up. Denormal numbers flushed and one heap for both.
+machine disturbs less; the first round of a small model is for warming up. Denormals are flushed, one heap for both.
 
 Rows: DialogSum as it is ("mixed", lengths vary), and of its longer rows the part that has one length ("equal").
 Ours groups rows by length, which is its default. SFTTrainer has its defaults (no packing; no padding-free batches, for

@@ -12,6 +12,7 @@ from genai_lab.training.memory import GPUS, MemoryPlan, batch_of, machine_memory
 
 FAMILIES = ("decoder-only", "encoder-decoder", "classifier", "masked")
 TASKS = {"decoder-only": "CAUSAL_LM", "encoder-decoder": "SEQ_2_SEQ_LM", "classifier": "SEQ_CLS"}
+WORDS = 5000
 METHODS = ("full", "half", "lora", "prompt", "prefix")
 
 
@@ -92,6 +93,46 @@ def test_activations_grow_with_the_batch_and_shrink_with_checkpointing(family: s
 
 def test_autocast_takes_less_than_float32() -> None:
     assert planned("decoder-only", rows=32, autocast="bfloat16").peak < planned("decoder-only", rows=32).peak
+
+
+@pytest.mark.parametrize("family", ["decoder-only", "masked"])
+def test_what_is_only_read_has_no_logits(family: str) -> None:
+    all_learned, few = (
+        plan(partial(wide_head, family), lambda target=target: batch_of(family, 4, 64, target)) for target in (0, 8)
+    )
+    logits = 4 * 4 * 64 * WORDS  # bytes of one tensor of all logits
+    assert 1.5 * logits < all_learned.activations - few.activations < 2.5 * logits
+    assert few.peak < all_learned.peak
+
+
+def wide_head(family: str) -> Any:
+    import transformers
+
+    sizes: dict[str, Any] = {"vocab_size": WORDS, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    if family == "decoder-only":
+        return transformers.LlamaForCausalLM(transformers.LlamaConfig(**sizes, num_attention_heads=2))
+    return transformers.RobertaForMaskedLM(
+        transformers.RobertaConfig(**sizes, num_attention_heads=2, max_position_embeddings=80)
+    )
+
+
+def test_a_plan_counts_what_a_decoders_rows_learn(tmp_path: Path) -> None:
+    """The largest batch is told with the mean of the tokens that its rows learn, which of masked blocks is a share."""
+    from genai_lab.training import DatasetSpec, TrainingPlan
+    from genai_lab.training.batches import training_dataset
+    from genai_lab.training.examples import EncodedExample
+    from genai_lab.training.objective import EncodingContext
+    from genai_lab.training.objectives import OBJECTIVES
+
+    objective, data = OBJECTIVES.get("instruction"), (DatasetSpec("none"),)
+    plan_of_run = TrainingPlan("none", data)
+    rows = [EncodedExample([5] * 20, [5] * 4), EncodedExample([5] * 9, [5] * 10, unlearned=((2, 5),))]
+    for architecture, expected in (("decoder-only", (24, 6)), ("encoder-decoder", (20, 10))):
+        context = EncodingContext(None, architecture, plan_of_run.training, objective.settings())  # type: ignore[arg-type]
+        assert training_dataset(plan_of_run, [rows], 1, objective, context).largest_batch(8) == expected
+    masked = TrainingPlan("none", data, objective="mlm", objective_settings={"mlm_probability": 0.25})
+    assert OBJECTIVES.get("mlm").learned_tokens(64, masked) == 16
+    assert OBJECTIVES.get("clm").learned_tokens(64, masked) == 0
 
 
 def test_a_loss_of_its_own() -> None:
