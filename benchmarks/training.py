@@ -138,7 +138,7 @@ def cases(options: argparse.Namespace) -> list[Case]:
         for method in ("full", "lora"):
             table += [
                 Case("starter-causal", method, "equal", 256, 8, 8, threads),
-                Case("starter-causal", method, "mixed", 768, 8, 8, threads, aim=1.3),
+                Case("starter-causal", method, "mixed", 768, 8, 5, threads, aim=1.3, warm_up=0),
             ]
             if options.smollm is not None:
                 folder = str(options.smollm.resolve())
