@@ -11,6 +11,7 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.recipes import RECIPES, Recipe, all_recipes
 from genai_lab.services import datasets, evaluation, jobs, matrix, models, recipes, templates
+from genai_lab.services.recipes.recipe_data import import_from_hub
 from genai_lab.services.training import studies
 from tests import recipe_files
 from tests.fake_lab import fake_answers, open_fake_lab
@@ -203,3 +204,14 @@ def test_pages_api_and_command_line_run_the_same_plan(
     code, out, _ = call("recipes", "show", "trec")
     assert code == 0
     assert "abbreviation, entity, description" in out
+
+
+def test_numbers_that_the_hub_has_for_labels_are_named(fake_lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"sentence": f"review {number}", "label": number % 2} for number in range(20)]
+    preview = datasets.ImportPreview(rows, [], {}, [])
+    monkeypatch.setattr("genai_lab.services.datasets.preview_hub", lambda place: preview)
+    monkeypatch.setattr("genai_lab.data.hub.rows", lambda place: iter(rows))
+    version = import_from_hub(fake_lab, RECIPES.get("sst2"))
+    assert version.source["repo"] == "stanfordnlp/sst2"
+    assert set(datasets.labels(fake_lab, version.id)) == {"negative", "positive"}
+    assert version.splits == {"train": 14, "validation": 2, "test": 4}
