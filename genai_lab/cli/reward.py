@@ -40,7 +40,11 @@ def train_options(parser: Parser, objective: str = "reward") -> None:
     method = "full" if objective == "reward" else "lora"
     parser.add_argument("--method", default=method, help=f"of fine-tuning (default: {method})")
     parser.add_argument(
-        "--max-steps", "--steps", type=integer, default=0, help="0: six passes over the pairs, 100 to 1,200 steps"
+        "--max-steps",
+        "--steps",
+        type=integer,
+        default=0,
+        help="0: six passes over the pairs, or one where the base is large",
     )
     if objective != "reward":
         parser.add_argument("--objective", default=objective, help="dpo reads pairs, kto labels of completions")
