@@ -39,9 +39,12 @@ SLOW_FILES = {
 # Browser tests in three parts that take about as long: these share one app, those start apps or servers of their own,
 # and the others share another app.
 BROWSER_PARTS = {
-    "first": {"test_history.py", "test_jobs.py", "test_matrix.py", "test_models_page.py", "test_playground.py"},
+    "first": {
+        "test_history.py", "test_jobs.py", "test_matrix.py", "test_models_page.py", "test_playground.py",
+        "test_recipes.py",
+    },
     "apart": {"test_feedback.py", "test_ranking_card.py", "test_shelf.py"},
-}
+}  # fmt: skip
 # What takes longest comes first, so that no process is left alone with it at the end, and at most two browsers at once.
 LONGEST = (
     "browser", "browser first", "training", "browser apart", "examples", "models", "starter", "jobs", "services",
