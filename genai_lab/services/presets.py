@@ -10,10 +10,10 @@ from storage import presets as queries
 
 BUILTIN = {
     "greedy": Sampling(greedy=True),
-    "one line": Sampling(greedy=True, stop=("\n",)),
     "precise": Sampling(temperature=0.3, top_p=0.9),
     "balanced": Sampling(temperature=0.8, top_p=0.95),
     "creative": Sampling(temperature=1.2, min_p=0.05),
+    "one line": Sampling(greedy=True, stop=("\n",)),
 }
 
 

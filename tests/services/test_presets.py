@@ -1,4 +1,4 @@
-"""Presets: four built in that stay, and the user's own."""
+"""Presets: some built in that stay, and the user's own."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def test_own_presets_are_kept_replaced_and_deleted(lab: LabContext) -> None:
     presets.save_preset(lab, " mine ", Sampling(temperature=0.4, stop=("\n",)))
     presets.save_preset(lab, "mine", Sampling(temperature=0.6, stop=("\n", "end")))
     result = presets.presets(lab)
-    assert list(result)[:4] == ["greedy", "precise", "balanced", "creative"]
+    assert list(result)[:5] == ["greedy", "precise", "balanced", "creative", "one line"]
     assert list(result).count("mine") == 1
     assert result["mine"].sampling == Sampling(temperature=0.6, stop=("\n", "end"))
     presets.delete_preset(lab, "mine")

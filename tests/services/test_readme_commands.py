@@ -88,7 +88,7 @@ def here(lab: LabContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     """
     monkeypatch.chdir(tmp_path)
     _write_files(tmp_path)
-    monkeypatch.setattr("genai_lab.services.models.load", lambda lab, name: Temperate(models.show(lab, name).card))
+    monkeypatch.setattr("genai_lab.services.models.load", lambda lab, name, *_: Temperate(models.show(lab, name).card))
     monkeypatch.setattr(
         "genai_lab.services.rewards.score", lambda lab, model, prompts, completions: [0.5] * len(prompts)
     )
