@@ -45,7 +45,7 @@ def odd(lab: LabContext, monkeypatch: pytest.MonkeyPatch) -> type[OddStream]:
         def submit(self, requests: Any) -> list[FakeStream]:
             return [Stream(request, self) for request in requests]
 
-    monkeypatch.setattr("genai_lab.services.models.load", lambda lab, name: Odd())
+    monkeypatch.setattr("genai_lab.services.models.load", lambda lab, name, *_: Odd())
     return Stream
 
 
