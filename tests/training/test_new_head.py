@@ -10,6 +10,7 @@ from torch.nn.functional import logsigmoid
 from transformers import AutoModelForSequenceClassification
 
 from genai_lab.training.loading import load_tokenizer
+from genai_lab.training.trainers import new_head
 from genai_lab.training.trainers.new_head import RIDGE
 from genai_lab.training.training_loop import prepare_run
 from tests.training.models import Told, tiny
@@ -20,6 +21,11 @@ from tests.training.test_contract import work_of
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("bases")
     return {kind: tiny(folder / kind, kind) for kind in ("llama", "roberta")}
+
+
+@pytest.fixture(autouse=True)
+def every_base_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new_head, "SMALL", 1000)
 
 
 def trainer_of(work: Any, folder: Path) -> Any:
@@ -73,3 +79,13 @@ def test_an_encoder_s_head_is_left_as_it_is(bases: dict[str, Path], tmp_path: Pa
     before = setup.module.classifier.out_proj.weight.detach().clone()
     trainer = work.objective.trainer(work.architecture)(setup)
     assert torch.equal(trainer.model.classifier.out_proj.weight, before)
+
+
+def test_a_small_base_keeps_its_random_head(
+    bases: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_head, "SMALL", 10_000_000)
+    work = work_of(bases, tmp_path, "full", "decoder-only", "reward")
+    setup = prepare_run(work, tmp_path, tmp_path / "out", Told())
+    before = setup.module.score.weight.detach().clone()
+    assert torch.equal(work.objective.trainer(work.architecture)(setup).model.score.weight, before)

@@ -13,6 +13,7 @@ import torch
 from peft import PeftModel
 
 from genai_lab.training.batches import FeatureDataset
+from genai_lab.training.learning_rates import SMALL
 
 MOST_PAIRS = 2000
 FEWEST_PAIRS = 16
@@ -21,9 +22,15 @@ ITERATIONS = 400
 
 
 def has_new_head(module: Any) -> bool:
-    """Whether the module is a decoder whose base had no head, so that its `score` is random."""
+    """Whether the module is a decoder of more than SMALL parameters whose base had no head, so that `score` is random.
+
+    Small bases have read little that a probe could use, and learn at rates that would undo it.
+    """
     names = getattr(module.config, "architectures", None) or ()
-    return hasattr(_unwrapped(module), "score") and not any("SequenceClassification" in name for name in names)
+    large = sum(weight.numel() for weight in module.parameters()) > SMALL
+    return (
+        large and hasattr(_unwrapped(module), "score") and not any("SequenceClassification" in name for name in names)
+    )
 
 
 def probe(trainer: Any, pairs: FeatureDataset) -> torch.Tensor | None:
