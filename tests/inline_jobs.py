@@ -40,9 +40,9 @@ def wait_inline(
     every: float = 0.2,
     on_poll: Callable[[Any], None] | None = None,
 ) -> jobs.JobView:
-    """Stands in for `jobs.wait`: runs every queued job up to this one, in order, and returns it."""
+    """Stands in for `jobs.wait`: runs what is queued up to this job and not cancelled, in order; returns the job."""
     for view in sorted(jobs.find(lab, status="queued", limit=200)[0], key=lambda view: view.id):
-        if view.id <= job_id:
+        if view.id <= job_id and not view.cancel_requested:
             run_job(lab, view)
     return jobs.show(lab, job_id)
 

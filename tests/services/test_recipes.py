@@ -183,8 +183,8 @@ def test_pages_api_and_command_line_run_the_same_plan(
     models.show(lab, "fake-completion")
     path = recipe_files.sms(tmp_path / "SMSSpamCollection")
     options = ("--model", "fake-completion", "--rows", "4", "--wait", "--json")
-    code, out, _ = call("recipes", "run", "sms-spam", "--data", str(path), *options)
-    assert code == 0
+    code, out, error = call("recipes", "run", "sms-spam", "--data", str(path), *options)
+    assert code == 0, error
     shown = json.loads(out)
     api = Lab(lab).recipes.latest("sms-spam")
     assert api is not None
