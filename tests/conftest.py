@@ -32,8 +32,9 @@ SLOW_FILES = {
     "prompts/test_chat.py", "services/test_actions_command.py", "services/test_campaigns.py",
     "services/test_chat_prompts.py", "services/test_command_line.py", "services/test_converting.py",
     "services/test_demos.py", "services/test_feedback_figures.py", "services/test_generation.py",
-    "services/test_hostile_arguments.py", "services/test_readme_commands.py", "services/test_shelf.py",
-    "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py", "storage/test_old_homes.py",
+    "services/test_hostile_arguments.py", "services/test_readme_commands.py", "services/test_recipes.py",
+    "services/test_shelf.py", "services/test_snippets.py", "starter/test_recipes.py", "starter/test_tasks.py",
+    "storage/test_old_homes.py",
     "test_authentication.py", "test_connection_bounds.py", "test_safe_mount.py", "test_server.py",
 }  # fmt: skip
 # Browser tests in three parts that take about as long: these share one app, those start apps or servers of their own,
