@@ -189,7 +189,7 @@ def _thumbs(lab: "Lab", options: argparse.Namespace) -> None:
     dataset = lab.matrices.get(options.matrix).thumbs_to_dataset(options.name)
     if options.json:
         return print_json(dataset)
-    return print(f"{dataset.name} holds {dataset.rows:,} labelled completions; `train --objective kto` learns from it.")
+    return print(f"Thumbs saved as {dataset.name}: {len(dataset):,}. A plan with the objective kto learns from them.")
 
 
 @with_lab

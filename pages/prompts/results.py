@@ -239,7 +239,7 @@ def promote(lab: LabContext, values: Values) -> None:
 
 def save_thumbs(lab: LabContext, values: Values) -> None:
     version = thumbs.to_dataset(lab, _open(values["run"]))
-    notice(f"{version.rows:,} thumbs are the dataset {version.name}; KTO on the Fine-tune page learns from it.")
+    notice(f"Thumbs saved as {version.name}: {version.rows:,}. KTO on the Fine-tune page learns from them.")
 
 
 def evaluate_cells(lab: LabContext, values: Values) -> Updates:

@@ -227,6 +227,8 @@ def test_thumbs_become_a_dataset_of_labels_that_leads_back_to_its_matrix(lab: La
     zero, two = (reading.predictions(lab, view, cell.system.id, None) for cell in view.cells)
     for prediction, thumb in ((zero[0], 1), (zero[1], -1), (two[0], -1), (two[2], 0)):
         reading.rate(lab, prediction.generation, thumb=thumb, comment="read")
+    failed = next(prediction for prediction in zero if prediction.error)
+    reading.rate(lab, failed.generation, thumb=-1)
     version = thumbs.to_dataset(lab, view.id)
     rows = datasets.page(lab, version.id, 0, 10)
     assert [(row["prompt"], row["completion"], row["label"]) for row in rows] == [

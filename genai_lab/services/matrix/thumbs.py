@@ -4,6 +4,7 @@ from typing import Any
 
 from genai_lab.context import LabContext
 from genai_lab.data import SplitPlan
+from genai_lab.decoding import NO_ANSWER
 from genai_lab.errors import LabError
 from genai_lab.feedback.labels import LABEL_COLUMNS
 from genai_lab.services import datasets
@@ -18,8 +19,8 @@ RATIOS = (0.7, 0.1, 0.2)
 def to_dataset(lab: LabContext, matrix_id: int, name: str = "") -> datasets.VersionView:
     """Every completion of the matrix with a thumb as a new dataset version, split by prompt; True is a thumb up.
 
-    Its run reads the matrix, so that a walk leads back. The same thumbs give the same version again. Raises LabError
-    where no completion has a thumb.
+    A row that failed has no completion, whatever its thumb. The version's run reads the matrix, so that a walk leads
+    back. The same thumbs give the same version again. Raises LabError where no completion has a thumb.
     """
     view = matrices.show(lab, matrix_id)
     rows = _rows(lab, view)
@@ -51,4 +52,5 @@ def _rows(lab: LabContext, view: matrices.MatrixView) -> list[dict[str, Any]]:
                 "prediction": generation.id,
             }
             for generation, rating in queries.find_thumbs(session, list(systems))
+            if not (generation.detail or {}).get("error") and generation.finish_reason not in NO_ANSWER
         ]
