@@ -7,7 +7,6 @@ names scores nothing, whatever it knows.
 from genai_lab.metrics import MetricSpec
 from genai_lab.recipes.recipe import RECIPES, HubCopy, Recipe, RecipeData
 
-TEMPLATE, METRICS, FIGURE = "classify-labels", (MetricSpec("classification"),), "accuracy"
 SHOTS = (0, 1, 4, 8)
 
 SMS = RecipeData(
@@ -48,51 +47,33 @@ TREC = RecipeData(
     published_at="https://cogcomp.seas.upenn.edu/Data/QA/QC/",
 )  # fmt: skip
 
-RECIPES.register("sms-spam")(
-    Recipe(
-        "sms-spam",
-        "SMS spam: which of 0, 1, 4, 8 shots?",
-        "How many solved examples does a small model need to tell spam from other messages?",
-        10,
-        SMS,
-        TEMPLATE,
-        METRICS,
-        FIGURE,
+
+def register_shots(data: RecipeData, name: str, question: str, position: int) -> None:
+    """Which number of solved examples is best on these data?"""
+    recipe = Recipe(
+        name=data.name,
+        title=f"{name}: which of {', '.join(map(str, SHOTS))} shots?",
+        question=question,
+        position=position,
+        data=data,
+        template="classify-labels",
+        metrics=(MetricSpec("classification"),),
+        figure="accuracy",
         shots=SHOTS,
         format="plain",
         preset="one line",
         max_new_tokens=8,
     )
+    RECIPES.register(data.name)(recipe)
+
+
+register_shots(
+    SMS, "SMS spam", "How many solved examples does a small model need to tell spam from other messages?", position=10
 )
-RECIPES.register("sst2")(
-    Recipe(
-        "sst2",
-        "SST-2: which of 0, 1, 4, 8 shots?",
-        "How many solved examples does a small model need to tell praise from blame in film reviews?",
-        40,
-        SST2,
-        TEMPLATE,
-        METRICS,
-        FIGURE,
-        shots=SHOTS,
-        format="plain",
-        preset="one line",
-        max_new_tokens=8,
-    )
+register_shots(
+    SST2,
+    "SST-2",
+    "How many solved examples does a small model need to tell praise from blame in film reviews?",
+    position=40,
 )
-RECIPES.register("trec")(
-    Recipe(
-        "trec",
-        "TREC: which of 0, 1, 4, 8 shots?",
-        "Do solved examples help where six classes are to be told apart?",
-        50,
-        TREC,
-        TEMPLATE,
-        METRICS,
-        FIGURE,
-        shots=SHOTS,
-        format="plain",
-        preset="one line",
-        max_new_tokens=8,
-    )
-)
+register_shots(TREC, "TREC", "Do solved examples help where six classes are to be told apart?", position=50)

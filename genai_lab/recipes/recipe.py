@@ -80,7 +80,7 @@ class Tuning(View):
     suites: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe(View):
     """A question, and the plan that answers it. Without `tuning` it is a matrix and the evaluation of its cells.
 

@@ -14,14 +14,14 @@ MULTI30K = RecipeData(
 
 RECIPES.register("translation")(
     Recipe(
-        "translation",
-        "Translation: English to German at 0, 1, 4 shots",
-        "Can a small model translate captions, and do solved examples help?",
-        60,
-        MULTI30K,
-        "translate-german",
-        (MetricSpec("chrf"), MetricSpec("bleu")),
-        "chrf",
+        name="translation",
+        title="Translation: English to German at 0, 1, 4 shots",
+        question="Can a small model translate captions, and do solved examples help?",
+        position=60,
+        data=MULTI30K,
+        template="translate-german",
+        metrics=(MetricSpec("chrf"), MetricSpec("bleu")),
+        figure="chrf",
         shots=(0, 1, 4),
         rows=100,
         preset="one line",
