@@ -12,6 +12,7 @@ from genai_lab.services import databases
 from genai_lab.web import application
 from genai_lab.web.body_limits import MEGABYTE
 from genai_lab.web.messages import error_response
+from pages import gradio_scripts
 from pages.components import theme
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def mount(lab: "LabContext", build: Callable[["LabContext"], gr.Blocks]) -> Fast
     os.environ["GRADIO_TEMP_DIR"] = str(lab.config.uploads)  # components read it when they are built
     demo = build(lab)
     app = application.create(lab, theme.ASSETS, {UPLOAD_PATH: UPLOAD_LIMIT})
+    gradio_scripts.add_routes(app)
     warnings.filterwarnings("ignore", message="SSR mode is not supported", category=UserWarning)  # it is off
     gr.mount_gradio_app(
         app,
