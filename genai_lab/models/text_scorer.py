@@ -69,8 +69,34 @@ class TextScorer(Scorer):
         for start in range(0, len(texts), BATCH):
             coded = self._coded(texts[start : start + BATCH])
             with torch.inference_mode():
-                values += self._module(**coded).logits.softmax(-1)[:, column].tolist()
+                values += self._module(**coded.to(self._module.device)).logits.softmax(-1)[:, column].tolist()
         return values
+
+    def label_values(self, texts: Sequence[str], label: str = "", form: str = "log-odds") -> list[float]:
+        """Of each text the label's log-odds log p / (1 - p) in nats, its logit or its probability, as `form` says.
+
+        Log-odds are made of logits, so that they stay finite where p rounds to 1. Raises ModelError as `scores`.
+        """
+        import torch
+
+        column = self._place(label)
+        values: list[float] = []
+        for start in range(0, len(texts), BATCH):
+            coded = self._coded(texts[start : start + BATCH])
+            with torch.inference_mode():
+                logits = self._module(**coded.to(self._module.device)).logits.float()
+            others = torch.cat([logits[:, :column], logits[:, column + 1 :]], 1)
+            one = {
+                "log-odds": lambda: logits[:, column] - others.logsumexp(1),
+                "logit": lambda: logits[:, column],
+                "probability": lambda: logits.softmax(-1)[:, column],
+            }[form]()
+            values += one.tolist()
+        return values
+
+    def to(self, device: str) -> None:
+        """Moves the weights to a device."""
+        self._module.to(device)
 
     @property
     def reads_input(self) -> bool:

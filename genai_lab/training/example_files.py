@@ -13,7 +13,9 @@ ENDS = " ends"
 
 
 def write_examples(path: Path, examples: Sequence[Any], kind: type) -> None:
-    """The examples, all of the dataclass `kind`, whose fields are numbers, lists of them or such dataclasses again."""
+    """The examples, all of the dataclass `kind`, whose fields are numbers, lists of them, texts or such dataclasses
+    again.
+    """
     arrays: dict[str, Any] = {"count": np.array(len(examples))}
     _collect(arrays, "", kind, examples)
     np.savez(path, **arrays)
@@ -33,6 +35,10 @@ def _collect(arrays: dict[str, Any], prefix: str, kind: type, examples: Sequence
             _collect(arrays, f"{name}.", hint, values)  # type: ignore[arg-type]
         elif hint in (int, float, bool):
             arrays[name] = np.asarray(values, dtype=hint)
+        elif hint is str:
+            parts = [np.frombuffer(value.encode("utf-8", "surrogatepass"), dtype=np.uint8) for value in values]
+            arrays[name] = np.concatenate([*parts, np.empty(0, np.uint8)])
+            arrays[name + ENDS] = np.cumsum([len(part) for part in parts], dtype=np.int64)
         else:
             flat = [np.asarray(value, dtype=np.int32).ravel() for value in values]
             arrays[name] = np.concatenate([*flat, np.empty(0, np.int32)])
@@ -47,6 +53,9 @@ def _restored(arrays: Arrays, prefix: str, kind: type[Example], count: int) -> l
             columns[item.name] = _restored(arrays, f"{name}.", hint, count)  # type: ignore[type-var, arg-type]
         elif hint in (int, float, bool):
             columns[item.name] = arrays[name].tolist()
+        elif hint is str:
+            parts = np.split(arrays[name], arrays[name + ENDS])[:count]
+            columns[item.name] = [part.tobytes().decode("utf-8", "surrogatepass") for part in parts]
         else:
             parts = np.split(arrays[name], arrays[name + ENDS])[:count]
             columns[item.name] = [_ranges(part) if hint != list[int] else part.tolist() for part in parts]

@@ -105,7 +105,9 @@ class LabTrainer(_Trainer):
             super()._move_model_to_device(model, device)
 
     def measure(self) -> dict[str, float]:
-        """The loss over all validation rows, and figures beside it; without gradients, in evaluation mode."""
+        """The loss over all validation rows or the objective's best figure, and figures beside it; without gradients, in
+        evaluation mode.
+        """
         raise NotImplementedError
 
     def curves(self) -> dict[str, float]:
@@ -131,12 +133,13 @@ class LabTrainer(_Trainer):
         self.model.eval()
         with torch.no_grad(), self.compute_loss_context_manager():
             figures = self.measure()
-        if not math.isfinite(figures["loss"]):
-            raise Diverged("validation loss", self.state.global_step, self._get_learning_rate(), self.last_good())
+        for name in {"loss", self.objective.best_figure} & set(figures):
+            if not math.isfinite(figures[name]):
+                raise Diverged(f"validation {name}", self.state.global_step, self._get_learning_rate(), self.last_good())
         metrics = {f"eval_{name.replace(' ', '_')}": value for name, value in figures.items()}
         step = self.state.global_step
-        best = best_metric_of(self.objective)
-        self.state.log_history.append({"step": step, "eval_loss": figures["loss"], best: metrics[best]})
+        compared = {"eval_loss", best_metric_of(self.objective)} & set(metrics)
+        self.state.log_history.append({"step": step, **{name: metrics[name] for name in sorted(compared)}})
         samples: list[dict[str, Any]] = []
         # Sharded weights are gathered by all processes, which write the same then.
         if self.is_world_process_zero() or self.sharded:

@@ -6,6 +6,7 @@ change neither the loss nor a gradient. So the head is given the hidden states o
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,23 +22,32 @@ def learned_positions(labels: torch.Tensor) -> torch.Tensor:
     return (labels.reshape(-1) != IGNORED).nonzero()[:, 0]
 
 
+@dataclass
+class HeadInputs:
+    """What a head has read: (N, H) hidden states; None before the forward pass, or where there is no head."""
+
+    inputs: torch.Tensor | None = None
+
+
 @contextmanager
-def head_at(module: Any, positions: torch.Tensor, width: int) -> Iterator[None]:
+def head_at(module: Any, positions: torch.Tensor, width: int) -> Iterator[HeadInputs]:
     """Within it the module's head reads `positions` of its (B x width) last hidden states alone: logits are (N, V).
 
     Virtual tokens before the text are passed over. A module without a head of its own gives all its logits, as before.
     """
     head = module.get_output_embeddings() if hasattr(module, "get_output_embeddings") else None
+    read = HeadInputs()
 
     def gather(_: Any, given: tuple[Any, ...]) -> Any:
         if not given or given[0].dim() != 3:
             return None
         hidden = given[0][:, -width:]
-        return (hidden.reshape(-1, hidden.shape[-1]).index_select(0, positions), *given[1:])
+        read.inputs = hidden.reshape(-1, hidden.shape[-1]).index_select(0, positions)
+        return (read.inputs, *given[1:])
 
     hook = head.register_forward_pre_hook(gather) if isinstance(head, torch.nn.Module) else None
     try:
-        yield
+        yield read
     finally:
         if hook is not None:
             hook.remove()

@@ -10,7 +10,7 @@ from genai_lab.settings import read_settings
 from genai_lab.training.loading import SAFE
 from genai_lab.training.memory import MemoryPlan, batch_of, plan, token_loss
 from genai_lab.training.methods import METHODS
-from genai_lab.training.module_kinds import LANGUAGE_MODEL
+from genai_lab.training.module_kinds import CLASSIFIER, LANGUAGE_MODEL
 from genai_lab.training.objectives import OBJECTIVES
 from genai_lab.training.plan import Architecture, DatasetSpec, TrainingPlan
 
@@ -55,9 +55,9 @@ def _memory_of_step(
 ) -> MemoryPlan:
     run = TrainingPlan.from_yaml(plan_yaml)
     method, objective = METHODS.get(run.method), OBJECTIVES.get(run.objective)
-    kind, rows = objective.module_kind, objective.sequences_per_row * run.training.per_device_batch_size
+    kind, rows = objective.module_kind, objective.forward_rows(run)
     settings: Any = read_settings(method.settings, run.method_settings, method.title)
-    target = target or objective.learned_tokens(length, run)
+    length, target = objective.lengths_in_step(length, target, run, architecture)
 
     def build() -> Any:
         import torch
@@ -86,7 +86,7 @@ def _with_models(
     """The plan with the weights of other models: those that stay, and those that are read before the first step."""
     if not models:
         return memory
-    roles = OBJECTIVES.get(run.objective).models
+    roles = OBJECTIVES.get(run.objective).model_roles(run)
     sizes = {role: BYTES * parameters_of(folder, architecture) for role, folder in models.items()}
     resident = sum(size for role, size in sizes.items() if roles[role].resident)
     passing = max((size for role, size in sizes.items() if not roles[role].resident), default=0)
@@ -95,11 +95,12 @@ def _with_models(
 
 
 def parameters_of(folder: Path, architecture: Architecture) -> int:
-    """The number of parameters of a language model, from its configuration alone."""
+    """The number of parameters of a language model or a classifier, from its configuration alone."""
     import torch
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, **SAFE)
+    classifies = any("SequenceClassification" in name for name in config.architectures or ())
     with torch.device("meta"):
-        module = LANGUAGE_MODEL.auto_class(architecture).from_config(config)
+        module = (CLASSIFIER if classifies else LANGUAGE_MODEL).auto_class(architecture).from_config(config)
     return sum(weight.numel() for weight in module.parameters())

@@ -141,6 +141,7 @@ class Objective:
     learns_reward: bool = False  # makes a reward model, whose accuracy by labels and annotators can be studied
     reads_votes_as: str = "pairs"  # how a campaign's votes reach it: "pairs", or "labels" of single completions
     learns_policy: bool = False  # makes a model that people are to prefer to its base
+    rolls_out: bool = False  # learns from completions that it writes itself, which are kept
     sample_labels: tuple[str, ...] = ()  # labels that stand for any, where sizes are estimated without data
     preview_tokens: ClassVar[int] = 48
 
@@ -169,6 +170,31 @@ class Objective:
         return (
             f"{method.title} leaves an adapter that cannot be merged into a {self.title.lower()}; choose LoRA or full."
         )
+
+    def model_names(self, plan: TrainingPlan) -> Mapping[str, str]:
+        """The other models that the plan names, by role."""
+        return plan.models
+
+    def model_roles(self, plan: TrainingPlan) -> Mapping[str, ModelRole]:
+        """What other models a run with this plan may read, by role."""
+        return self.models
+
+    def check_model(self, role: str, card: Card, plan: TrainingPlan) -> None:
+        """Raises LabError where a model cannot take its role."""
+
+    def context_needed(self, plan: TrainingPlan, architecture: Architecture) -> int:
+        """How many tokens of context a row may take."""
+        return plan.training.max_length
+
+    def forward_rows(self, plan: TrainingPlan) -> int:
+        """How many sequences one forward pass of a step reads."""
+        return self.sequences_per_row * plan.training.per_device_batch_size
+
+    def lengths_in_step(
+        self, length: int, target: int, plan: TrainingPlan, architecture: Architecture
+    ) -> tuple[int, int]:
+        """(tokens that a step reads of a row, tokens of it that are learned, 0 for all), given those of its example."""
+        return length, target or self.learned_tokens(length, plan)
 
     def check(self, source: RowSource, plan: TrainingPlan) -> None:
         """Raises LabError in one sentence where the dataset lacks columns that are read."""

@@ -85,11 +85,12 @@ def time_steps(request: TimingRequest) -> StepTime:
     loading = time.perf_counter() - began
     optimiser = torch.optim.AdamW([weight for weight in module.parameters() if weight.requires_grad], lr=1e-6)
     family = kind.memory_family(request.architecture)
-    rows = training.per_device_batch_size * objective.sequences_per_row
+    rows = objective.forward_rows(plan)
+    length, target = objective.lengths_in_step(request.length, request.target, plan, request.architecture)
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(training.precision)
     seconds, forward, tokens = [], [], 0
     for _ in range(1 + TIMED):
-        batch = batch_of(family, rows, request.length, request.target or objective.learned_tokens(request.length, plan))
+        batch = batch_of(family, rows, length, target)
         tokens = sum(batch[name].numel() for name in ("input_ids", "decoder_input_ids") if name in batch)
         batch = {name: tensor.to(request.device) for name, tensor in batch.items()}
         began = time.perf_counter()

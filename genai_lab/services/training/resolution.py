@@ -144,7 +144,7 @@ def resolve(lab: LabContext, plan: TrainingPlan) -> ResolvedPlan:
             )
     if reason := method.refusal() or objective.excludes(method):
         raise LabError(reason)
-    _check_length(plan, base.card, method.virtual_tokens(settings))
+    _check_length(objective.context_needed(plan, architecture), base.card, method.virtual_tokens(settings), plan)
     device = device_of(lab)
     _check_processes(plan, device)
     _check_sharding(plan, objective, method)
@@ -197,17 +197,19 @@ def _source(lab: LabContext, spec: DatasetSpec) -> VersionSource:
 def _models_by_role(lab: LabContext, plan: TrainingPlan, base: ModelView) -> dict[str, ModelView]:
     """The plan's other models; raises LabError for a role that the objective does not have, or lacks."""
     objective = OBJECTIVES.get(plan.objective)
+    roles, names = objective.model_roles(plan), objective.model_names(plan)
     for role in plan.models:
         if role not in objective.models:
-            roles = ", ".join(objective.models) or "none"
-            raise LabError(f"{objective.title} reads no model as {role}. Its roles: {roles}.")
-    for role, needed in objective.models.items():
-        if needed.required and role not in plan.models:
+            listed = ", ".join(objective.models) or "none"
+            raise LabError(f"{objective.title} reads no model as {role}. Its roles: {listed}.")
+    for role, needed in roles.items():
+        if needed.required and role not in names:
             raise LabError(f"{objective.title} needs a model as {role}: {needed.about}")
-    views = {role: models.show(lab, name) for role, name in plan.models.items()}
+    views = {role: models.show(lab, name) for role, name in names.items()}
     for role, view in views.items():
         _check_ready(view)
-        _check_role(role, objective.models[role], view, base)
+        objective.check_model(role, view.card, plan)
+        _check_role(role, roles[role], view, base)
     return views
 
 
@@ -227,13 +229,15 @@ def _same_tokenizer(first: Card, second: Card) -> bool:
     return bool(load_tokenizer(first.path).get_vocab() == load_tokenizer(second.path).get_vocab())
 
 
-def _check_length(plan: TrainingPlan, card: Card, virtual: int) -> None:
-    context = card.context
-    if context is not None and plan.training.max_length + virtual > context:
+def _check_length(needed: int, card: Card, virtual: int, plan: TrainingPlan) -> None:
+    """Raises BadSetting where a row of `needed` tokens is longer than the base reads."""
+    context, length = card.context, plan.training.max_length
+    others = needed - length  # of completions
+    if context is not None and needed + virtual > context:
         beside = f" beside {virtual} virtual tokens" if virtual else ""
-        raise BadSetting(
-            "max_length", plan.training.max_length, f"at most the {context - virtual:,} tokens of {card.name}{beside}"
-        )
+        beside += f" beside completions of {others} tokens" if others else ""
+        most = max(0, context - virtual - others)
+        raise BadSetting("max_length", length, f"at most the {most:,} tokens of {card.name}{beside}")
     if plan.training.precision == "float16":
         import torch
 

@@ -8,6 +8,8 @@ rude replies insult without any such word; so the words alone do not give the an
 # ruff: noqa: SIM905
 
 import random
+import re
+from functools import cache
 
 from genai_lab.starter.tasks import TASKS, Example, Split
 from genai_lab.starter.world import CHORES, DAYS, HOURS, ITEMS, PLACES, article, draw_owned, frames, people
@@ -210,6 +212,29 @@ def preference(rng: random.Random, split: Split) -> tuple[str, str, str]:
     worse = rng.choice(("curt", "rude"))
     chosen, rejected = (_reply(rng, split, attribute, intent).format(**slots) for attribute in ("helpful", worse))
     return source, chosen, rejected
+
+
+def helpfulness(request: str, reply: str) -> float:
+    """1 where the reply helps with the request, 0.5 where it answers curtly, 0 otherwise, by the frames of the world.
+
+    A request is any text that has one of the world's requests in it; of one that has none nothing is known: NaN.
+    """
+    intents = [intent for intent in sorted(REQUESTS) if _pattern(REQUESTS[intent]).search(request)]
+    if not intents:
+        return float("nan")
+    text = reply.strip()
+    aside = _pattern(ASIDES).match(text)
+    cores = [text, text[aside.end() :].strip()] if aside else [text]
+    if any(_pattern(HELPFUL[intent]).fullmatch(core) for intent in intents for core in cores):
+        return 1.0
+    return 0.5 if any(_pattern(CURT[intent]).fullmatch(text) for intent in intents) else 0.0
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """Any of the frames, with any words in their slots."""
+    frame_patterns = (re.sub(r"\\\{\w+\\\}", r"[^.!?]+?", re.escape(frame)) for frame in text.split("|"))
+    return re.compile("|".join(f"(?:{pattern})" for pattern in frame_patterns))
 
 
 TASKS.register("reply")(Reply())
