@@ -70,9 +70,7 @@ def policy_loss(
 def value_loss(
     values: torch.Tensor, old: torch.Tensor, returns: torch.Tensor, weights: torch.Tensor, clip: float
 ) -> torch.Tensor:
-    """Half the squared error; values that moved more than `clip` from the old ones do not get better by that (0: off).
-
-    """
+    """Half the squared error; a value gets no better by moving more than `clip` from the old one (0: off)."""
     error = (values - returns).square()
     if clip:
         near = old + (values - old).clamp(-clip, clip)

@@ -85,13 +85,10 @@ class TextScorer(Scorer):
             coded = self._coded(texts[start : start + BATCH])
             with torch.inference_mode():
                 logits = self._module(**coded.to(self._module.device)).logits.float()
-            others = torch.cat([logits[:, :column], logits[:, column + 1 :]], 1)
-            one = {
-                "log-odds": lambda: logits[:, column] - others.logsumexp(1),
-                "logit": lambda: logits[:, column],
-                "probability": lambda: logits.softmax(-1)[:, column],
-            }[form]()
-            values += one.tolist()
+            if form == "probability":
+                logits = logits.softmax(-1)
+            others = torch.cat([logits[:, :column], logits[:, column + 1 :]], 1).logsumexp(1)
+            values += (logits[:, column] - others if form == "log-odds" else logits[:, column]).tolist()
         return values
 
     def to(self, device: str) -> None:

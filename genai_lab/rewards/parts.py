@@ -64,7 +64,9 @@ class RewardPart:
     def __str__(self) -> str:
         weight = "" if self.weight == 1 else f"{self.weight:g} * "
         target = f":{shlex.quote(self.target)}" if self.target else ""
-        return " ".join([f"{weight}{self.kind}{target}", *(f"{k}={shlex.quote(str(v))}" for k, v in self.values.items())])
+        return " ".join(
+            [f"{weight}{self.kind}{target}", *(f"{k}={shlex.quote(str(v))}" for k, v in self.values.items())]
+        )
 
 
 def read_parts(texts: Sequence[str]) -> tuple[RewardPart, ...]:
@@ -77,9 +79,15 @@ def read_parts(texts: Sequence[str]) -> tuple[RewardPart, ...]:
     return parts
 
 
+def reward_roles(parts: Sequence[RewardPart]) -> dict[str, str]:
+    """The models that parts of a score ask, each once, by their role in the run."""
+    names = dict.fromkeys(part.model for part in parts if part.model)
+    return {"reward" if number == 1 else f"reward {number}": name for number, name in enumerate(names, 1)}
+
+
 def _read(text: str) -> RewardPart:
     found = _PART.match(text.strip())
-    form = 'KIND, KIND:MODEL or WEIGHT * KIND, such as reward_model:my-model or -0.05 * length'
+    form = "KIND, KIND:MODEL or WEIGHT * KIND, such as reward_model:my-model or -0.05 * length"
     if found is None:
         raise BadSetting("rewards", text, form)
     try:

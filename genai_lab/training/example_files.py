@@ -54,12 +54,16 @@ def _restored(arrays: Arrays, prefix: str, kind: type[Example], count: int) -> l
         elif hint in (int, float, bool):
             columns[item.name] = arrays[name].tolist()
         elif hint is str:
-            parts = np.split(arrays[name], arrays[name + ENDS])[:count]
-            columns[item.name] = [part.tobytes().decode("utf-8", "surrogatepass") for part in parts]
+            columns[item.name] = _texts(arrays, name, count)
         else:
             parts = np.split(arrays[name], arrays[name + ENDS])[:count]
             columns[item.name] = [_ranges(part) if hint != list[int] else part.tolist() for part in parts]
     return [kind(**{name: column[index] for name, column in columns.items()}) for index in range(count)]
+
+
+def _texts(arrays: Arrays, name: str, count: int) -> Any:
+    parts = np.split(arrays[name], arrays[name + ENDS])[:count]
+    return [part.tobytes().decode("utf-8", "surrogatepass") for part in parts]
 
 
 def _ranges(part: np.ndarray) -> Any:

@@ -4,8 +4,11 @@ Rows become texts, an objective encodes texts once, and turns an encoded example
 An objective with needs of its own defines dataclasses of its own; those here are shared by several.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Literal
+
+from genai_lab.models.scorer import PromptLike
 
 IGNORED = -100
 TokenKind = Literal["read", "trained", "masked", "corrupted", "padded"]
@@ -82,6 +85,26 @@ class EncodedPair:
     @property
     def cut(self) -> bool:
         return self.chosen.cut or self.rejected.cut
+
+
+@dataclass(frozen=True)
+class PromptExample:
+    """A prompt to be completed: its `ids`, and what rewards read: the prompt as text or as messages in JSON, and the
+    row's answer.
+    """
+
+    ids: list[int]
+    prompt: str
+    reference: str
+    chat: bool
+    row: int
+    cut: bool = False
+
+    @property
+    def asked(self) -> PromptLike:
+        """The prompt as a reward model takes it."""
+        messages: PromptLike = json.loads(self.prompt) if self.chat else self.prompt
+        return messages
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import torch
 from genai_lab.alignment.records import RolloutBatch
 from genai_lab.alignment.rollouts import Completion, Sampling, generator, network_of, sample
 from genai_lab.rewards import RewardInput, RewardScorer, Scores
+from genai_lab.training.examples import PromptExample
 from genai_lab.training.generation import decode
 from genai_lab.training.objective import EncodingContext
-from genai_lab.training.policy_objective import PromptExample
 from genai_lab.training.policy_reading import PolicyReader, as_matrix, kl_at_tokens, mask_of
 
 EVALUATION = -1  # the step by which completions of evaluations are drawn, so that they are the same ones each time

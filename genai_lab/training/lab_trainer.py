@@ -105,8 +105,8 @@ class LabTrainer(_Trainer):
             super()._move_model_to_device(model, device)
 
     def measure(self) -> dict[str, float]:
-        """The loss over all validation rows or the objective's best figure, and figures beside it; without gradients, in
-        evaluation mode.
+        """The loss over all validation rows, or the objective's best figure, and figures beside it; without gradients,
+        in evaluation mode.
         """
         raise NotImplementedError
 
@@ -135,7 +135,9 @@ class LabTrainer(_Trainer):
             figures = self.measure()
         for name in {"loss", self.objective.best_figure} & set(figures):
             if not math.isfinite(figures[name]):
-                raise Diverged(f"validation {name}", self.state.global_step, self._get_learning_rate(), self.last_good())
+                raise Diverged(
+                    f"validation {name}", self.state.global_step, self._get_learning_rate(), self.last_good()
+                )
         metrics = {f"eval_{name.replace(' ', '_')}": value for name, value in figures.items()}
         step = self.state.global_step
         compared = {"eval_loss", best_metric_of(self.objective)} & set(metrics)

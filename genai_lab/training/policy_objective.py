@@ -11,10 +11,17 @@ from genai_lab.data import Example
 from genai_lab.errors import BadSetting, LabError
 from genai_lab.models import Card
 from genai_lab.models.chat import render_messages
-from genai_lab.models.scorer import PromptLike
-from genai_lab.rewards import RewardPart, read_parts
+from genai_lab.rewards import RewardPart, read_parts, reward_roles
 from genai_lab.settings import check_settings, read_settings, setting
-from genai_lab.training.examples import IGNORED, ShownRow, TextExample, TokenFeatures, TokenKind, ValidationSample
+from genai_lab.training.examples import (
+    IGNORED,
+    PromptExample,
+    ShownRow,
+    TextExample,
+    TokenFeatures,
+    TokenKind,
+    ValidationSample,
+)
 from genai_lab.training.generation import decode, generate_greedily
 from genai_lab.training.objective import (
     EncodingContext,
@@ -86,26 +93,6 @@ class PolicySettings:
         return LossShape(self.epsilon, self.epsilon)
 
 
-@dataclass(frozen=True)
-class PromptExample:
-    """A prompt to be completed: its `ids`, and what rewards read: the prompt as text or as messages in JSON, and the
-    row's answer.
-    """
-
-    ids: list[int]
-    prompt: str
-    reference: str
-    chat: bool
-    row: int
-    cut: bool = False
-
-    @property
-    def asked(self) -> PromptLike:
-        """The prompt as a reward model takes it."""
-        messages: PromptLike = json.loads(self.prompt) if self.chat else self.prompt
-        return messages
-
-
 class PromptReader(CompletionReader):
     """Prompts, with the rows' answers where they have some; without a template conversations or inputs."""
 
@@ -148,7 +135,9 @@ class PolicyObjective(Objective):
 
     def excludes(self, method: Any) -> str | None:
         if method.virtual_tokens(method.settings()):
-            return f"{method.title} puts virtual tokens before the prompt, which rollouts do not read; choose LoRA or full."
+            return (
+                f"{method.title} puts virtual tokens before prompts; rollouts do not read them, so choose LoRA or full."
+            )
         return super().excludes(method)
 
     def settings_of(self, plan: TrainingPlan) -> Any:
@@ -225,7 +214,9 @@ class PolicyObjective(Objective):
     def lengths(self, example: PromptExample, architecture: Architecture) -> tuple[int, int]:
         return len(example.ids), 0
 
-    def lengths_in_step(self, length: int, target: int, plan: TrainingPlan, architecture: Architecture) -> tuple[int, int]:
+    def lengths_in_step(
+        self, length: int, target: int, plan: TrainingPlan, architecture: Architecture
+    ) -> tuple[int, int]:
         longest = self.settings_of(plan).max_completion_length
         return (length if architecture == "encoder-decoder" else length + longest), longest
 
@@ -262,12 +253,6 @@ class GroupObjective(PolicyObjective):
         super().check(source, plan)
         if self.settings_of(plan).num_generations < 2:
             raise LabError(f"{self.title} compares completions of one prompt; set num_generations to at least 2.")
-
-
-def reward_roles(parts: Sequence[RewardPart]) -> dict[str, str]:
-    """The models that parts of a score ask, each once, by their role in the run."""
-    names = dict.fromkeys(part.model for part in parts if part.model)
-    return {"reward" if number == 1 else f"reward {number}": name for number, name in enumerate(names, 1)}
 
 
 def _encode(text: TextExample, context: EncodingContext) -> PromptExample | None:

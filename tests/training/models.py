@@ -100,9 +100,10 @@ def encoded(
     training: Training,
     objective: str = "instruction",
     labels: Sequence[str] = (),
+    **settings: Any,
 ) -> list[Any]:
     """The texts as the objective encodes them."""
-    context = context_for(tokenizer, architecture, training, objective, labels)
+    context = context_for(tokenizer, architecture, training, objective, labels, **settings)
     return OBJECTIVES.get(objective).encode(texts, context)
 
 

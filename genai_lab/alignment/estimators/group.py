@@ -23,7 +23,7 @@ class Group:
         if settings.scale_rewards == "group":
             squares, _ = group_sums(advantage.square(), groups)
             advantage = advantage / ((squares / (counts - 1).clamp(min=1)).sqrt() + SMALLEST)
-        return Advantages(advantage[:, None] * episode.mask, flat_groups=flat_share(returns, groups))
+        return Advantages(advantage[:, None] * episode.mask, flat_groups=flat_share(episode.score, groups))
 
 
 ESTIMATORS.register("group")(Group())

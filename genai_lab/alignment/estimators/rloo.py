@@ -18,7 +18,7 @@ class LeaveOneOut:
         sums, counts = group_sums(returns, episode.groups)
         others = (sums - returns) / (counts - 1).clamp(min=1)
         advantage = (returns - others) * (counts > 1)
-        flat = flat_share(returns, episode.groups)
+        flat = flat_share(episode.score, episode.groups)
         return Advantages(advantage[:, None] * episode.mask, flat_groups=flat)
 
 

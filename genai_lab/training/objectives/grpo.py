@@ -48,7 +48,9 @@ class Settings(PolicySettings):
 class Grpo(GroupObjective):
     name = "grpo"
     title = "Group relative policy optimisation (GRPO)"
-    about = "The policy writes several completions of a prompt and learns from how far each is above or below their mean."
+    about = (
+        "The policy writes several completions of a prompt and learns from how far each is above or below their mean."
+    )
     source = "Shao et al., 2024: DeepSeekMath, section 4.1; with the switches of Dr. GRPO and DAPO (2025)"
     settings = Settings
     estimator = "group"

@@ -17,7 +17,9 @@ class Settings(PolicySettings):
 class Rloo(GroupObjective):
     name = "rloo"
     title = "REINFORCE leave-one-out (RLOO)"
-    about = "The policy writes several completions of a prompt and finds those that earned more than the others likelier."
+    about = (
+        "The policy writes several completions of a prompt and finds those that earned more than the others likelier."
+    )
     source = "Ahmadian et al., 2024: Back to basics, revisiting REINFORCE-style optimization, section 3.3"
     settings = Settings
     estimator = "rloo"

@@ -22,11 +22,11 @@ from genai_lab.alignment.estimators import ESTIMATORS, Advantages, Episode, mask
 from genai_lab.alignment.policy_loss import explained_variance, policy_loss, token_weights, value_loss
 from genai_lab.alignment.records import rollout_path
 from genai_lab.errors import LabError
+from genai_lab.rewards import reward_roles
 from genai_lab.rewards.scoring import load_scorer
 from genai_lab.training.experience import EVALUATION, Experience, ExperienceMaker
 from genai_lab.training.lab_trainer import Diverged, LabTrainer, TrainingSetup, arguments
 from genai_lab.training.loading import ends_of, load_module
-from genai_lab.training.policy_objective import reward_roles
 from genai_lab.training.policy_reading import as_matrix
 
 ROLLOUTS, EVALUATIONS = "rollouts", "evaluations"
@@ -148,7 +148,9 @@ class PolicyTrainer(LabTrainer, Trainer):
         """(the first update's loss, figures of the last one); stops where the policy has moved too far."""
         mask = self._learned(experience)
         weights = token_weights(mask, self.shape)
-        first, figures, updates = None, {}, 0
+        first: float | None = None
+        figures: dict[str, float] = {}
+        updates = 0
         for iteration in range(self.settings.num_iterations):
             if iteration:
                 self._optimise(model)
@@ -204,9 +206,9 @@ class PolicyTrainer(LabTrainer, Trainer):
                     real / experience.mask.sum(), self.settings.cliprange_value,
                 )  # fmt: skip
                 loss = loss + self.settings.vf_coef * error
-                value_errors += float(error)
+                value_errors += float(error.detach())
             self.accelerator.backward(loss)
-            total += float(loss)
+            total += float(loss.detach())
             ratios[rows, :width], clipped[rows, :width] = result.ratio, result.clipped
         log_ratio = ratios.log() * mask
         figures = {
@@ -263,22 +265,25 @@ class PolicyTrainer(LabTrainer, Trainer):
         if kl > self.settings.max_kl:
             kept = self.last_good()
             raise LabError(
-                f"The KL to the reference is {kl:,.0f} nats per completion at step {step}, above {self.settings.max_kl:g}"
-                f"{f'; the checkpoint of step {kept} is kept' if kept else ''}. Lower the learning rate, or raise beta."
+                f"The KL to the reference is {kl:,.0f} nats per completion at step {step}, above the limit of "
+                f"{self.settings.max_kl:g}{f'; the checkpoint of step {kept} is kept' if kept else ''}. Lower the "
+                "learning rate, or raise beta."
             )
         self._spread.append(float(experience.scores.total.std()))
         if len(self._spread) == LOOKED_AT and not any(self._spread):
             value = float(experience.scores.total[0])
             self._note(
                 "constant",
-                f"Every completion of the first {LOOKED_AT} batches has earned {value:.4g}, so that nothing but the KL is "
-                "learned; look whether the reward fits these prompts.",
+                f"Every completion of the first {LOOKED_AT} batches has earned {value:.4g}, so that nothing but the KL "
+                "is learned; look whether the reward fits these prompts.",
             )
         if not any(experience.texts):
             self._note("empty", f"Every completion of step {step} is empty: the policy ends at once.")
         if not any(one.ended for one in experience.completions):
             length = self.settings.max_completion_length
-            self._note("cut", f"No completion of step {step} ended within {length} tokens; raise max_completion_length.")
+            self._note(
+                "cut", f"No completion of step {step} ended within {length} tokens; raise max_completion_length."
+            )
 
     def _note(self, key: str, text: str) -> None:
         """Says it once in a run."""
@@ -320,5 +325,3 @@ def _parts_of(experience: Experience) -> dict[str, float]:
     """The mean of each part of the score, before its weight."""
     scores = experience.scores
     return {f"reward: {label}": float(value) for label, value in zip(scores.labels, scores.parts.mean(0), strict=True)}
-
-
