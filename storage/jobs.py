@@ -65,25 +65,28 @@ def metrics(session: Session, job_id: int) -> dict[str, list[tuple[int, float]]]
     return points
 
 
-def extremes(session: Session, job_ids: Sequence[int], name: str) -> dict[int, tuple[MetricPoint, MetricPoint]]:
-    """By job, the last and the lowest point of a curve as (step, value); of equal ones the first is the lowest."""
+def extremes(
+    session: Session, job_ids: Sequence[int], name: str, *, highest: bool = False
+) -> dict[int, tuple[MetricPoint, MetricPoint]]:
+    """By job, the last and the lowest (or highest) point of a curve as (step, value); of equal ones the first."""
     late = func.row_number().over(partition_by=JobMetric.job_id, order_by=JobMetric.step.desc())
-    low = func.row_number().over(partition_by=JobMetric.job_id, order_by=(JobMetric.value, JobMetric.step))
+    value = JobMetric.value.desc() if highest else JobMetric.value
+    low = func.row_number().over(partition_by=JobMetric.job_id, order_by=(value, JobMetric.step))
     ranked = (
         select(JobMetric.job_id, JobMetric.step, JobMetric.value, late.label("late"), low.label("low"))
         .where(JobMetric.job_id.in_(job_ids), JobMetric.name == name)
         .subquery()
     )
     last: dict[int, MetricPoint] = {}
-    lowest: dict[int, MetricPoint] = {}
+    extreme: dict[int, MetricPoint] = {}
     for job, step, value, recency, rank in session.execute(
         select(ranked).where((ranked.c.late == 1) | (ranked.c.low == 1))
     ):
         if recency == 1:
             last[job] = (step, value)
         if rank == 1:
-            lowest[job] = (step, value)
-    return {job: (last[job], lowest[job]) for job in last}
+            extreme[job] = (step, value)
+    return {job: (last[job], extreme[job]) for job in last}
 
 
 def last_values(session: Session, job_ids: Sequence[int], name: str) -> dict[int, MetricPoint]:

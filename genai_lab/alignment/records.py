@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from genai_lab.files import atomic_write
 
+ROLLOUTS, EVALUATIONS = "rollouts", "evaluations"  # folders of what was learned from, and of held-out prompts
 Floats = NDArray[np.float32]
-TOKEN_FIGURES = ("log_probs", "reference", "kl", "advantages", "values", "returns")
 
 
 @dataclass(frozen=True)

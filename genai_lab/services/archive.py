@@ -12,7 +12,7 @@ from genai_lab.errors import LabError
 
 MANIFEST = "backup.json"
 DATABASE = "lab.db"
-FOLDERS = ("datasets", "models", "artefacts")
+FOLDERS = ("datasets", "models", "artefacts", "rollouts")
 FILES = ("secret",)
 LARGEST_MANIFEST = 256 * 2**20
 LARGEST_HEADER = 2**16

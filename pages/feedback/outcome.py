@@ -57,7 +57,10 @@ RESULTS = ["outcome.file", "outcome.started"]
 EXPORTS = {"pairs_jsonl": ("jsonl", "pairs"), "pairs_csv": ("csv", "pairs"), "labels_jsonl": ("jsonl", "labels"),
            "rankings_jsonl": ("jsonl", "rankings"), "rankings_csv": ("csv", "rankings")}  # fmt: skip
 CAMPAIGN = ["campaign"]
-POLICIES = tuple(name for name in OBJECTIVES if OBJECTIVES.get(name).learns_policy)
+# Those that learn from the votes themselves; others need a reward model first.
+POLICIES = tuple(
+    name for name in OBJECTIVES if OBJECTIVES.get(name).learns_policy and not OBJECTIVES.get(name).rolls_out
+)
 TRAINING = ["campaign", "outcome.votes", "outcome.base", "outcome.method"]
 
 

@@ -32,6 +32,18 @@ OF_SOME = (
             *("training rejected reward", "validation rejected reward"),
         ),
     ),
+    ("Score of completions", ("score", "validation score")),
+    ("KL to the reference (nats per completion)", ("KL", "validation KL")),
+    ("Score less the KL penalty", ("objective", "validation objective")),
+    ("Completion length (tokens)", ("completion length", "validation completion length")),
+    ("Share of completions that end", ("ended", "validation ended")),
+    ("Entropy (nats per token)", ("entropy",)),
+    ("Ratio to the old policy", ("ratio",)),
+    ("Share of clipped tokens", ("clip share",)),
+    ("KL weight (beta)", ("beta",)),
+    ("Variance explained by the value head", ("value explained variance",)),
+    ("Share of prompts of equal reward", ("prompts of equal reward",)),
+    ("Seconds per step", ("seconds writing", "seconds rewarding", "seconds reading", "seconds updating")),
 )
 
 
@@ -159,14 +171,14 @@ def scores(lines: Sequence[SystemResult], name: str, *, costs: bool = False) -> 
 
 
 def sweep(views: Sequence[TrainingView], names: Sequence[str]) -> go.Figure | None:
-    """Parallel coordinates: each run a line through its settings to its best validation loss."""
+    """Parallel coordinates: each run a line through its settings to the figure of its best checkpoint."""
     ended = [view for view in views if view.outcome.get("best_loss") is not None]
     if len(ended) < 2:
         return None
     columns = [(_last(name), [_value(view.plan.as_dict(), name) for view in ended]) for name in names]
     losses = [float(view.outcome["best_loss"]) for view in ended]
     dimensions = [_dimension(label, values) for label, values in columns]
-    dimensions.append({"label": "validation loss", "values": losses})
+    dimensions.append({"label": ended[0].best_figure, "values": losses})
     figure_layout = layout(height=320)
     figure_layout["margin"] = {"l": 70, "r": 70, "t": 46, "b": 24}
     line = {"color": losses, "colorscale": [[0, PALETTE[2]], [1, PALETTE[3]]], "showscale": False}

@@ -113,7 +113,7 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
         "Rows": _rows(out),
         "Steps": f"{out['steps']:,}{', stopped early' if out.get('stopped_early') else ''}" if "steps" in out else "",
         "Checkpoint": f"step {out['step']:,}" if "step" in out else "",
-        "Validation loss": f"{out['best_loss']:.4f}" if out.get("best_loss") is not None else "",
+        view.best_figure.capitalize(): f"{out['best_loss']:.4f}" if out.get("best_loss") is not None else "",
         "Time": seconds_text(out.get("seconds")) if out.get("seconds") else "",
         "Speed": f"{out['tokens'] / out['seconds']:,.0f} tokens/s" if out.get("tokens") and out.get("seconds") else "",
         "Memory": f"estimated {size_text(estimated)}, measured {size_text(view.measured)}" if estimated else "",
@@ -159,5 +159,5 @@ def _end_text(lab: LabContext, view: TrainingView) -> str:
     step = progress.best_checkpoint(lab, view)
     if step is None:
         return f"{where}; no checkpoint yet."
-    loss = f", validation loss {at.best:.3f}" if at.best is not None and at.best_step == step else ""
+    loss = f", {view.best_figure} {at.best:.3f}" if at.best is not None and at.best_step == step else ""
     return f"{where}; best checkpoint: step {step:,}{loss}."

@@ -76,9 +76,11 @@ def _sweep_table(view: StudyView) -> str:
     ended = [run.outcome["best_loss"] for run in view.runs if run.outcome.get("best_loss") is not None]
     for run in view.runs:
         loss = run.outcome.get("best_loss")
-        loss_text = f"{loss:.4f}{' (best)' if loss == min(ended) else ''}" if loss is not None else NOTHING
+        best = (max if run.greater_is_better else min)(ended, default=None)
+        loss_text = f"{loss:.4f}{' (best)' if loss == best else ''}" if loss is not None else NOTHING
         rows.append([f"{run.id}: {run.title}", run.status, loss_text, seconds_text(run.outcome.get("seconds"))])
-    return _table(("Run", "State", "Validation loss", "Training"), rows)
+    figure = view.runs[0].best_figure.capitalize() if view.runs else "Validation loss"
+    return _table(("Run", "State", figure, "Training"), rows)
 
 
 def _changes(changes: Sequence[study_results.Change], kind: str) -> str:

@@ -37,7 +37,7 @@ def write_card(lab: LabContext, run_id: int, name: str, folder: Path, step: int)
     view = training.show(lab, run_id)
     method, objective = METHODS.get(view.plan.method), OBJECTIVES.get(view.plan.objective)
     curves = training.curves(lab, view)
-    losses = dict(curves.get("validation loss", []))
+    losses = dict(curves.get(view.best_figure, []))
     rows: dict[str, Any] = {
         "Objective": f"{objective.title} ({objective.source})",
         "Method": f"{method.title} ({method.source})",
@@ -47,9 +47,10 @@ def write_card(lab: LabContext, run_id: int, name: str, folder: Path, step: int)
     }
     rows |= {role.capitalize(): f"{name} ({digest})" for role, name, digest in view.inputs}
     if losses:
-        rows["Validation loss"] = (
-            f"{losses.get(step, min(losses.values())):.4f} nats per {objective.loss_unit} "
-            f"(before: {losses[min(losses)]:.4f})"
+        best = (max if view.greater_is_better else min)(losses.values())
+        unit = "" if view.rolls_out else " nats"
+        rows[view.best_figure.capitalize()] = (
+            f"{losses.get(step, best):.4f}{unit} per {objective.loss_unit} (before: {losses[min(losses)]:.4f})"
         )
     score = next((entry for entry in view.scores if entry["step"] == step), None)
     if score is not None:

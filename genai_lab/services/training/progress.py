@@ -14,13 +14,14 @@ from genai_lab.training.methods import METHODS
 from genai_lab.views import View
 from storage import jobs as queries
 
-LOSS, SPEED = "validation loss", "tokens per second"
+SPEED = "tokens per second"
 
 
 @dataclass(frozen=True)
 class RunProgress(View):
-    """Where a run is or ended. `last` and `best` are validation losses, `best_step` where the lowest was measured;
-    `speed` in tokens per second; None for what has not been measured yet.
+    """Where a run is or ended. `last` and `best` are of the figure by which its best checkpoint is chosen, mostly the
+    validation loss, `best_step` where the best was measured; `speed` in tokens per second; None for what has not been
+    measured yet.
     """
 
     step: int | None = None
@@ -34,22 +35,27 @@ class RunProgress(View):
 
 def standings(lab: LabContext, views: Sequence[TrainingView]) -> dict[int, RunProgress]:
     """The standing of each run, by its id."""
-    ids = [view.job.id for view in views if view.job is not None]
+    jobs_by_figure: dict[tuple[str, bool], list[int]] = {}
+    for view in views:
+        if view.job is not None:
+            jobs_by_figure.setdefault((view.best_figure, view.greater_is_better), []).append(view.job.id)
+    figures: dict[int, tuple[queries.MetricPoint, queries.MetricPoint]] = {}
     with lab.database.reading() as session:
-        losses = queries.extremes(session, ids, LOSS)
-        speeds = queries.last_values(session, ids, SPEED)
-    return {view.id: _standing(view, losses, speeds) for view in views}
+        for (name, highest), ids in jobs_by_figure.items():
+            figures |= queries.extremes(session, ids, name, highest=highest)
+        speeds = queries.last_values(session, [job for ids in jobs_by_figure.values() for job in ids], SPEED)
+    return {view.id: _standing(view, figures, speeds) for view in views}
 
 
 def _standing(
     view: TrainingView,
-    losses: dict[int, tuple[queries.MetricPoint, queries.MetricPoint]],
+    figures: dict[int, tuple[queries.MetricPoint, queries.MetricPoint]],
     speeds: dict[int, queries.MetricPoint],
 ) -> RunProgress:
     job, out = view.job, view.outcome
     if job is None:
         return RunProgress()
-    last, best = losses.get(job.id, ((None, None), (None, None)))
+    last, best = figures.get(job.id, ((None, None), (None, None)))
     steps = int(job.total) if job.total else None
     step = int(job.done) if job.total else None
     speed = out["tokens"] / out["seconds"] if out.get("tokens") and out.get("seconds") else None

@@ -180,6 +180,11 @@ def folder_of(lab: LabContext, name: str, run_id: int) -> Path:
     return lab.config.home / "models" / f"{run_id}-{re.sub(r'[^A-Za-z0-9._-]', '-', name)}"
 
 
+def rollouts_folder(lab: LabContext, run_id: int) -> Path:
+    """Where completions that a policy wrote in the run lie, once it has ended."""
+    return lab.config.home / "rollouts" / str(run_id)
+
+
 def show(lab: LabContext, run_id: int) -> TrainingView:
     """Raises LabError where there is no such run."""
     with lab.database.reading() as session:

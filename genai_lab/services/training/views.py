@@ -80,6 +80,21 @@ class TrainingView(View):
         return OBJECTIVES.get(self.plan.objective).writes
 
     @property
+    def best_figure(self) -> str:
+        """The curve by which its best checkpoint is chosen."""
+        return f"validation {OBJECTIVES.get(self.plan.objective).best_figure}"
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Whether more of that figure is better."""
+        return OBJECTIVES.get(self.plan.objective).greater_is_better
+
+    @property
+    def rolls_out(self) -> bool:
+        """Whether it learns from completions of its own, which are kept."""
+        return OBJECTIVES.get(self.plan.objective).rolls_out
+
+    @property
     def makes_reward_model(self) -> bool:
         return OBJECTIVES.get(self.plan.objective).learns_reward
 

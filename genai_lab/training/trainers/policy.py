@@ -20,7 +20,7 @@ from transformers import Trainer
 from genai_lab.alignment.divergence import ESTIMATES, KlController
 from genai_lab.alignment.estimators import ESTIMATORS, Advantages, Episode, masked_mean
 from genai_lab.alignment.policy_loss import explained_variance, policy_loss, token_weights, value_loss
-from genai_lab.alignment.records import rollout_path
+from genai_lab.alignment.records import EVALUATIONS, ROLLOUTS, rollout_path
 from genai_lab.errors import LabError
 from genai_lab.rewards import reward_roles
 from genai_lab.rewards.scoring import load_scorer
@@ -29,7 +29,6 @@ from genai_lab.training.lab_trainer import Diverged, LabTrainer, TrainingSetup, 
 from genai_lab.training.loading import ends_of, load_module
 from genai_lab.training.policy_reading import as_matrix
 
-ROLLOUTS, EVALUATIONS = "rollouts", "evaluations"
 KL_STATE = "kl.json"
 ADAM_EPSILON = 1e-5
 # An update ends early where the policy has left the one that wrote the completions this far.

@@ -10,12 +10,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from genai_lab.alignment.records import EVALUATIONS, ROLLOUTS
 from genai_lab.context import LabContext
 from genai_lab.files import write_json
 from genai_lab.models import BACKENDS, Card, Source
 from genai_lab.services import jobs, models
 from genai_lab.services.jobs.handlers.protocol import HANDLERS, JobReporter
-from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, resolve
+from genai_lab.services.training import KEEP, MERGE, TRAIN, folder_of, makes_adapter, resolve, rollouts_folder
 from genai_lab.services.training.preparation import prepare
 from genai_lab.services.training.resolution import device_of, sources_of
 from genai_lab.training import TrainingPlan, architecture_of
@@ -61,6 +62,7 @@ class Train:
             "outcome": outcome | counts | {"step": step, "bytes": card.disk_bytes, "foreseen": estimated},
             "notes": noting.notes,
         }
+        keep_rollouts(lab, settings["run"], out)
         reporter.record({"key": "made", "made": result})
         for path in (out, folder):
             shutil.rmtree(path, ignore_errors=True)  # the model is written; checkpoints are of no more use
@@ -219,6 +221,16 @@ def export_model(
     adapter = makes_adapter(plan, models.show(lab, plan.model).card)
     source = Source("adapter" if adapter else "local", str(folder), base=plan.model if adapter else None)
     return BACKENDS.get(source.backend).inspect(source, settings["model"], models.options(lab)), step
+
+
+def keep_rollouts(lab: LabContext, run_id: int, out: Path) -> None:
+    """Moves what a policy has written while it learned to where it stays."""
+    for name in (ROLLOUTS, EVALUATIONS):
+        if (out / name).is_dir():
+            folder = rollouts_folder(lab, run_id) / name
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.move(out / name, folder)
 
 
 def _report(
