@@ -17,7 +17,12 @@ class Settings(PolicySettings):
         10.0, "The value head's learning rate, as a multiple of the policy's.", 0.01, 1000.0, more=True
     )
     cliprange_value: float = setting(
-        0.0, "How far a value may move in an update, in units of the score; 0 is off.", 0.0, 100.0, more=True, label="Value clip"
+        0.0,
+        "How far a value may move in an update, in units of the score; 0 is off.",
+        0.0,
+        100.0,
+        more=True,
+        label="Value clip",
     )
     whiten_rewards: bool = setting(False, "Scales rewards to the variance 1, which hides their size.", more=True)
 
