@@ -38,6 +38,21 @@ def trec(path: Path, rows: int = 90) -> Path:
     return _lines(path, [{"text": f"{text} {number} ?", "label": name} for (name, text), number in chosen])
 
 
+def trec_label(path: Path, rows: int = 90) -> Path:
+    """As its authors have it: lines with the class, its finer one and the question, in Latin-1."""
+    items = list(QUESTIONS.items())
+    lines = [f"{items[n % 6][0]}:other {items[n % 6][1]} {n} in M\xe9xico ?" for n in range(rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="latin-1")
+    return path
+
+
+def sst2_lines(path: Path, rows: int = 80) -> Path:
+    """As published for convolutional networks: lines with the class as a number and the sentence."""
+    names = ("negative", "positive")
+    path.write_text("".join(f"{n % 2} {REVIEWS[names[n % 2]]} {n}\n" for n in range(rows)), encoding="utf-8")
+    return path
+
+
 def dialogsum(path: Path, rows: int = 40) -> Path:
     """As JSON Lines, or as CSV where the name ends so."""
     fields = [

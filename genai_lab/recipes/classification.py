@@ -28,6 +28,7 @@ SST2 = RecipeData(
     label_names={"0": "negative", "1": "positive"},
     hub=HubCopy("stanfordnlp/sst2", split="train"),
     published_at="https://nlp.stanford.edu/sentiment/",
+    line=r"(?P<label>[01]) (?P<text>.+)",
 )
 TREC = RecipeData(
     name="trec",
@@ -45,6 +46,8 @@ TREC = RecipeData(
     },
     hub=HubCopy("CogComp/trec", revision="refs/convert/parquet"),
     published_at="https://cogcomp.seas.upenn.edu/Data/QA/QC/",
+    line=r"(?P<label>[A-Za-z]+):(?P<fine>\S+) (?P<text>.+)",
+    encoding="cp1252",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What a recipe is made of: the data that it needs, as they are published, and everything of the run's plan."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,8 @@ class RecipeData(View):
     """The data of a recipe. `columns` names, by role, the columns that published copies have, the best first.
 
     `labels` are the classes by name, and `label_names` what copies write for them, such as 0 and 1. Nothing of the data
-    comes with the lab: a user drops a file, or the Hub has it.
+    comes with the lab: a user drops a file, or the Hub has it. Where copies are plain text, a row a line, `line` is the
+    pattern of a line, whose groups are columns, and `encoding` that of the text.
     """
 
     name: str
@@ -37,6 +39,13 @@ class RecipeData(View):
     label_names: Mapping[str, str] = field(default_factory=dict)
     hub: HubCopy | None = None
     published_at: str = ""
+    line: str = ""
+    encoding: str = "utf-8"
+
+    def row_of_line(self, text: str) -> dict[str, str] | None:
+        """The columns that a line of plain text holds, None where it is no line of the data."""
+        match = re.fullmatch(self.line, text.strip())
+        return match.groupdict() if match else None
 
     def label_of(self, value: Any) -> str | None:
         """The class that a cell names, None where it names none of them."""

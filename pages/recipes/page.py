@@ -20,7 +20,7 @@ from pages.recipes import parts
 TITLE = "Recipes"
 ROUTE = "recipes"
 # What a recipe fills; an answer of another recipe or run is dropped.
-RECIPE = ["recipe", "list", "plan", "dataset", "models", "rows", "steps", "hub", "note", "file_note"]
+RECIPE = ["recipe", "list", "plan", "dataset", "models", "choice", "watch", "rows", "steps", "hub", "note", "file_note"]
 ANSWER = ["run", "answer", "drawn_state", "address"]
 CHOICES = ["recipe", "file", "dataset", "models", "rows", "steps"]
 ADDRESS = """(text) => { if (text) history.replaceState(null, '', text); return text; }"""
@@ -30,7 +30,8 @@ KINDS = ("matrix", "evaluate", "train", "convert")
 
 def build(lab: LabContext) -> None:
     page_head(TITLE, "Experiments that run as they stand: bring the data, press Run, read the answer.")
-    form = Form(recipe=gr.State(""), run=gr.State(None), drawn_state=gr.State(""), list=parts.draw_list())
+    form = Form(recipe=gr.State(""), run=gr.State(None), drawn_state=gr.State(""), choice=gr.State(None))
+    form.add(list=parts.draw_list(), watch=gr.Timer(2, active=False))  # runs while the recipe's model is coming
     with gr.Row():
         with gr.Column(scale=5, min_width=320):
             form.add(plan=parts.draw_plan())
@@ -79,8 +80,10 @@ def _wire(lab: LabContext, form: Form) -> None:
             form[button].click, run, lab, selection, from_hub, inputs=CHOICES, outputs=["note", "dataset", *ANSWER]
         )
         going.success(None, form["address"], None, js=ADDRESS, queue=False, api_visibility="private")
-    tick = selection.for_choice(refresh, lab)
+    tick, arrived = selection.for_choice(refresh, lab), selection.for_choice(offer_what_came, lab)
     form.on(gr.Timer(1).tick, tick, inputs=["recipe", "run", "drawn_state"], outputs=["answer", "drawn_state"])
+    coming = ["recipe", "run", "choice", "models", "note"]
+    form.on(form["watch"].tick, arrived, inputs=coming, outputs=["choice", "models", "note", "watch"])
 
 
 def _choice(recipe: str, run_id: int | None) -> str:
@@ -158,6 +161,23 @@ def refresh(lab: LabContext, values: Values) -> Updates:
     return {} if shown["drawn_state"] == drawn_state else {name: shown[name] for name in ("answer", "drawn_state")}
 
 
+def offer_what_came(lab: LabContext, values: Values) -> Updates:
+    """Where the page was opened while the recipe's own model was being downloaded: that one, once it is here.
+
+    Models that a user has chosen meanwhile stay.
+    """
+    offered: service.ModelChoice | None = values["choice"]
+    if offered is None or not offered.coming:
+        return {}
+    choice = service.choose_models(lab, RECIPES.get(values["recipe"]))
+    if choice == offered:
+        return {}
+    kept = {} if tuple(values["models"] or ()) != offered.models else {"value": list(choice.models)}
+    note = {"note": choice.note} if values["note"] == offered.note else {}
+    drawn = gr.update(choices=_names(lab), **kept)
+    return {"choice": choice, "models": drawn, "watch": gr.update(active=choice.coming), **note}
+
+
 def _show(lab: LabContext, selection: Selection, request: gr.Request, recipe: Recipe, run_id: int | None) -> Updates:
     """Everything of a recipe, with the answer of one of its runs."""
     selection.choose(request.session_hash, _choice(recipe.name, run_id))
@@ -165,7 +185,6 @@ def _show(lab: LabContext, selection: Selection, request: gr.Request, recipe: Re
         choice = service.choose_models(lab, recipe)
     except LabError as problem:
         choice = service.ModelChoice((), str(problem))
-    names = [view.card.name for view in models.catalogue(lab) if view.card.modes]
     sets = _sets(lab, recipe)
     run_part = f"&run={run_id}" if run_id is not None else ""
     return {
@@ -173,7 +192,9 @@ def _show(lab: LabContext, selection: Selection, request: gr.Request, recipe: Re
         "list": parts.list_value(recipe.name),
         "plan": parts.plan_value(recipe, bool(sets)),
         "dataset": gr.update(choices=sets, value=sets[0] if sets else None),
-        "models": gr.update(choices=names, value=list(choice.models)),
+        "models": gr.update(choices=_names(lab), value=list(choice.models)),
+        "choice": choice,
+        "watch": gr.update(active=choice.coming),
         "rows": recipe.rows,
         "steps": gr.update(value=_steps(recipe), visible=recipe.tuning is not None),
         "hub": gr.update(visible=recipe.data.hub is not None),
@@ -189,6 +210,11 @@ def _show_answer(lab: LabContext, name: str, run_id: int | None) -> Updates:
     answer = None if run_id is None else service.answer(lab, name, run_id)
     ended = ENDED if answer is not None and not answer.live else ""
     return {"run": run_id, "answer": parts.answer_value(answer), "drawn_state": f"{ended}{answer!r}"}
+
+
+def _names(lab: LabContext) -> list[str]:
+    """Every model that writes text."""
+    return [view.card.name for view in models.catalogue(lab) if view.card.modes]
 
 
 def _sets(lab: LabContext, recipe: Recipe) -> list[str]:

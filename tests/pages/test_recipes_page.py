@@ -66,6 +66,25 @@ def test_the_address_opens_a_recipe_and_the_first_one_without(unused_lab: LabCon
     assert [item["state"] for item in tuning["list"]].count("selected") == 1
 
 
+@pytest.mark.parametrize("chosen", [None, ["fake"]], ids=["as offered", "chosen by hand"])
+def test_a_model_that_comes_while_the_page_is_open_is_offered(
+    unused_lab: LabContext, selection: Selection, monkeypatch: pytest.MonkeyPatch, chosen: list[str] | None
+) -> None:
+    coming = recipes.ModelChoice(("starter-causal",), "SmolLM2-135M-Instruct is being downloaded", coming=True)
+    monkeypatch.setattr(recipes, "choose_models", lambda lab, recipe: coming)
+    values = opened(unused_lab, selection)
+    assert values["models"] == ["starter-causal"]
+    values |= {"choice": coming} | ({"models": chosen} if chosen else {})
+    assert page.offer_what_came(unused_lab, values) == {}
+    monkeypatch.setattr(recipes, "choose_models", lambda lab, recipe: recipes.ModelChoice(("fake-completion",)))
+    offered = page.offer_what_came(unused_lab, values)
+    assert offered["models"].get("value") == (None if chosen else ["fake-completion"])
+    assert "fake-completion" in offered["models"]["choices"]
+    assert offered["note"] == ""
+    assert offered["watch"]["active"] is False
+    assert page.offer_what_came(unused_lab, values | offered) == {}
+
+
 def test_a_file_of_another_recipe_opens_that_one(unused_lab: LabContext, selection: Selection, tmp_path: Path) -> None:
     start = opened(unused_lab, selection)
     path = recipe_files.sms(tmp_path / "SMSSpamCollection")

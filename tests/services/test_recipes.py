@@ -9,9 +9,9 @@ import pytest
 from genai_lab.api import Lab
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.recipes import RECIPES, Recipe, all_recipes
+from genai_lab.recipes import RECIPES, Recipe, RecipeData, all_recipes
 from genai_lab.services import datasets, evaluation, jobs, matrix, models, recipes, templates
-from genai_lab.services.recipes.recipe_data import import_from_hub
+from genai_lab.services.recipes.recipe_data import import_file, import_from_hub
 from genai_lab.services.training import studies
 from tests import recipe_files
 from tests.fake_lab import fake_answers, open_fake_lab
@@ -32,6 +32,10 @@ def fake_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabContext]:
     lab.close()
 
 
+def recipe_data(match: recipes.FileMatch) -> RecipeData:
+    return RECIPES.get(match.recipe).data
+
+
 def run(lab: LabContext, name: str, path: Path | str, **options: object) -> recipes.Answer:
     """The answer of a recipe after all of its jobs."""
     started = recipes.run(lab, name, str(path), **options)  # type: ignore[arg-type]
@@ -46,6 +50,8 @@ def run(lab: LabContext, name: str, path: Path | str, **options: object) -> reci
         ("SMSSpamCollection", recipe_files.sms, "sms-spam", {"input": "column 2", "label": "column 1"}),
         ("train.tsv", recipe_files.sst2, "sst2", {"input": "sentence", "label": "label"}),
         ("trec.jsonl", recipe_files.trec, "trec", {"input": "text", "label": "label"}),
+        ("train_5500.label", recipe_files.trec_label, "trec", {"input": "text", "label": "label"}),
+        ("stsa.binary.train", recipe_files.sst2_lines, "sst2", {"input": "text", "label": "label"}),
         ("dialogsum.csv", recipe_files.dialogsum, "lab-1-summaries", {"input": "dialogue", "reference": "summary"}),
         ("dialogsum.jsonl", recipe_files.dialogsum, "lab-1-summaries", {"input": "dialogue", "reference": "summary"}),
         ("multi30k.jsonl", recipe_files.multi30k, "translation", {"input": "en", "reference": "de"}),
@@ -93,6 +99,22 @@ def test_labels_are_written_as_the_recipe_names_them(fake_lab: LabContext, tmp_p
     view = datasets.show(fake_lab, answer.dataset)
     assert set(datasets.labels(fake_lab, view.id)) == {"negative", "positive"}
     assert view.roles == {"input": ("sentence",), "label": ("label",)}
+
+
+def test_lines_of_the_authors_become_rows_with_the_names_of_classes(fake_lab: LabContext, tmp_path: Path) -> None:
+    path = recipe_files.sst2_lines(tmp_path / "stsa.binary.train")
+    version = import_file(fake_lab, recipes.recognise(fake_lab, path), path)
+    [first] = datasets.pick(fake_lab, version.id, [0])
+    assert (first.label, first.input) == ("negative", "a dull and empty film , number 0")
+    path = recipe_files.trec_label(tmp_path / "TREC_10.label")
+    match = recipes.recognise(fake_lab, path)
+    assert recipe_data(match).row_of_line("HUM:ind Who was Caf\xe9 ?") == {
+        "label": "HUM", "fine": "ind", "text": "Who was Caf\xe9 ?",
+    }  # fmt: skip
+    with path.open("a", encoding="latin-1") as stream:
+        stream.writelines(["LOC:city Where ?\n" * 200, "no question\n"])
+    with pytest.raises(LabError, match=r"Line 291 of TREC_10.label is none of trec; mend or remove it"):
+        import_file(fake_lab, match, path)
 
 
 def test_the_question_of_shots_is_answered_in_words(fake_lab: LabContext, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Systems against a baseline on one figure: paired tests, corrected for the number of comparisons, and a verdict."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,6 +30,15 @@ class BaselineComparison(View):
     verdict: str
 
 
+@dataclass(frozen=True)
+class CommonestLabel(View):
+    """What always naming one label, the commonest of the rows, scores; `comparison` is the system less that."""
+
+    label: str
+    share: float
+    comparison: statistics.Comparison
+
+
 def compare(lab: LabContext, view: EvaluationView, key: Key, baseline: int | None = None) -> list[BaselineComparison]:
     """Every other system against the baseline, in the order of the columns; empty for a single system."""
     base = view.system(baseline or view.baseline)
@@ -42,6 +52,16 @@ def compare(lab: LabContext, view: EvaluationView, key: Key, baseline: int | Non
         )
         for item, comparison, p in zip(others, comparisons, corrected, strict=True)
     ]
+
+
+def compare_with_commonest_label(lab: LabContext, view: EvaluationView, key: Key, system: int) -> CommonestLabel:
+    """The accuracy of a system beside that of always naming the commonest label of the same rows, paired."""
+    sample, indices = sample_of(lab, view, key, system)
+    labels = [row.label or "" for row in datasets.pick(lab, view.dataset_version_id, list(indices))]
+    label, count = Counter(labels).most_common(1)[0]
+    constant = Sample(np.array([float(each == label) for each in labels]), proportion=True)
+    comparison = statistics.compare(constant, sample, bounds=(0.0, 1.0), seed=view.seed)
+    return CommonestLabel(label, count / len(labels), comparison)
 
 
 def _pair(lab: LabContext, evaluation: int, key: Key, a: int, b: int) -> statistics.Comparison:

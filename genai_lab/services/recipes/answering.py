@@ -1,20 +1,16 @@
 """What came of a recipe, in words: figures with intervals, which system is best, and what may be said of it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.evaluation.figures import figure_of
-from genai_lab.evaluation.statistics import compare as compare_samples
-from genai_lab.metrics import Figure, Sample
+from genai_lab.metrics import Figure
 from genai_lab.recipes import RECIPES, Recipe
-from genai_lab.services import datasets, evaluation
+from genai_lab.services import evaluation
 from genai_lab.services.evaluation import EvaluationView, Key
-from genai_lab.services.evaluation.comparing import BaselineComparison, compare, sample_of
+from genai_lab.services.evaluation.comparing import BaselineComparison, compare, compare_with_commonest_label
 from genai_lab.services.training import studies, study_results
 from genai_lab.services.training.studies import StudyView
 from genai_lab.views import View
@@ -174,27 +170,25 @@ def _fewest_shots(view: EvaluationView, best: int, compared: Sequence[BaselineCo
     if not fewer:
         return [f"Fewer shots than {most} are shown to be worse." if most else "No number of shots is better than 0."]
     worse = sorted(n for s, n in shots.items() if n is not None and s not in [i.system for i in equal] and n != most)
-    beside = f" ({_listed(worse)} shots are)" if worse else ""
-    return [f"{min(fewer)} shots are not shown to be worse than {most}{beside}."]
+    beside = f" ({_listed(worse)} shot{'s are' if worse != [1] else ' is'})" if worse else ""
+    least = min(fewer)
+    return [f"{least} shot{'s are' if least != 1 else ' is'} not shown to be worse than {most}{beside}."]
 
 
 def _against_commonest(lab: LabContext, view: EvaluationView, key: Key, best: int) -> tuple[float | None, str]:
     """What always naming the commonest label of these rows scores, and whether the best system is above it."""
     if key[1] != "accuracy":
         return None, ""
-    sample, indices = sample_of(lab, view, key, view.systems[best].id)
-    labels = [row.label or "" for row in datasets.pick(lab, view.dataset_version_id, list(indices))]
-    label, count = Counter(labels).most_common(1)[0]
-    constant = Sample(np.array([float(each == label) for each in labels]), proportion=True)
-    difference = compare_samples(constant, sample, bounds=(0.0, 1.0), seed=view.seed)
-    share, points = count / len(labels), f"{100 * difference.difference:+.1f} points"
+    commonest = compare_with_commonest_label(lab, view, key, view.systems[best].id)
+    share, difference = commonest.share, commonest.comparison
+    points = f"{100 * difference.difference:+.1f} points"
     ends = f"95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}"
     if difference.p_randomisation >= ALPHA:
         said = "is not shown to differ from that, so that no skill is shown"
     else:
         said = "is above that" if difference.difference > 0 else "is below that"
     return share, (
-        f"Always naming {label!r}, the commonest label, scores {share:.3f} on the same rows; the best {said} "
+        f"Always naming {commonest.label!r}, the commonest label, scores {share:.3f} on the same rows; the best {said} "
         f"({points}, {ends}, p = {difference.p_randomisation:.2g})."
     )
 

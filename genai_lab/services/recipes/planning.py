@@ -23,10 +23,13 @@ SHELF_NAMES = tuple(entry.name for entry in SHELF)
 
 @dataclass(frozen=True)
 class ModelChoice(View):
-    """The models that a recipe asks here, and a sentence where the first of its list is not among them."""
+    """The models that a recipe asks here, and a sentence where the first of its list is not among them; `coming` where
+    that one is being downloaded.
+    """
 
     models: tuple[str, ...]
     note: str = ""
+    coming: bool = False
 
 
 def choose_models(lab: LabContext, recipe: Recipe) -> ModelChoice:
@@ -41,7 +44,8 @@ def choose_models(lab: LabContext, recipe: Recipe) -> ModelChoice:
         raise LabError(f"None of {', '.join(recipe.models)} is here; get one from the shelf of the Models page.")
     names = [first] if recipe.tuning else [first, *(name for name in recipe.others if name in present)]
     chosen = tuple(_for_torch(lab, present[name]) if recipe.tuning else present[name] for name in names)
-    return ModelChoice(tuple(dict.fromkeys(chosen)), _note(lab, recipe.models[0], first))
+    coming = first != recipe.models[0] and _is_coming(lab, recipe.models[0])
+    return ModelChoice(tuple(dict.fromkeys(chosen)), _note(recipe.models[0], first, coming), coming)
 
 
 def matrix_plan(
@@ -123,10 +127,13 @@ def _here(lab: LabContext, name: str) -> str | None:
         return None
 
 
-def _note(lab: LabContext, wanted: str, taken: str) -> str:
+def _is_coming(lab: LabContext, name: str) -> bool:
+    return name in SHELF_NAMES and shelf.item(lab, name).status == "coming"
+
+
+def _note(wanted: str, taken: str, coming: bool) -> str:
     if taken == wanted:
         return ""
-    status = shelf.item(lab, wanted).status if wanted in SHELF_NAMES else "absent"
-    state = "is being downloaded" if status == "coming" else "is not here (the shelf on the Models page has it)"
+    state = "is being downloaded" if coming else "is not here (the shelf on the Models page has it)"
     world = " which knows a small made-up world alone," if taken.startswith("starter-") else ""
     return f"{wanted} {state}; {taken},{world} is asked in its place."

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from genai_lab.context import LabContext
-from genai_lab.data import BadRow, BadRows, Note, SplitPlan, guarded, hub
+from genai_lab.data import BadRow, BadRows, Note, SplitPlan, guarded, hub, readers
 from genai_lab.data.hub import HubDataset
+from genai_lab.data.sniffing import FileOptions
 from genai_lab.errors import LabError
 from genai_lab.recipes import RECIPES, Recipe, RecipeData, all_recipes
 from genai_lab.services import datasets
@@ -24,7 +25,7 @@ SPLIT = SplitPlan("auto", (0.7, 0.1, 0.2), seed=1)
 @dataclass(frozen=True)
 class FileMatch(View):
     """A file as the data of a recipe: the column of each role, what else was told of the file, and whether its labels
-    are to be written as the recipe writes them.
+    are to be written as the recipe writes them; `by_line` where the recipe's own pattern reads its lines.
     """
 
     recipe: str
@@ -32,13 +33,18 @@ class FileMatch(View):
     roles: dict[str, str]
     renames: bool
     notes: tuple[str, ...] = ()
+    by_line: bool = False
 
 
 def recognise(lab: LabContext, path: Path, filename: str = "", preferred: str = "") -> FileMatch:
     """The recipe whose data the file is, `preferred` first; raises LabError where it is that of none."""
     filename = filename or path.name
-    preview = datasets.preview(path, filename, LOOKED_AT)
     recipes = sorted(all_recipes(), key=lambda recipe: recipe.name != preferred)
+    if _is_plain_text(filename):
+        for recipe in (recipe for recipe in recipes if recipe.data.line):
+            if (match := _match_lines(recipe, path, filename)) is not None:
+                return match
+    preview = datasets.preview(path, filename, LOOKED_AT)
     for recipe in recipes:
         if (roles := _roles(recipe.data, preview)) is not None:
             renames = _renames(recipe.data, preview.rows, roles)
@@ -46,6 +52,35 @@ def recognise(lab: LabContext, path: Path, filename: str = "", preferred: str = 
     raise LabError(
         f"{filename} is the data of no recipe: its columns are {', '.join(preview.columns)}. {_needs(recipes)}"
     )
+
+
+def _is_plain_text(filename: str) -> bool:
+    """Whether the name is that of no table: of a text, or with an ending of the data's publisher, such as .label."""
+    try:
+        return readers.kind_of(filename)[0] in ("", ".txt")
+    except LabError:
+        return True
+
+
+def _match_lines(recipe: Recipe, path: Path, filename: str) -> FileMatch | None:
+    """The file as the recipe's lines; None where one of its first lines is none of them."""
+    data = recipe.data
+    try:
+        rows = list(itertools.islice(_rows_of_lines(data, path, filename), LOOKED_AT))
+    except LabError:
+        return None
+    roles = data.roles_of(list(rows[0]), rows, {}) if rows else None
+    return FileMatch(recipe.name, filename, roles, True, by_line=True) if roles else None
+
+
+def _rows_of_lines(data: RecipeData, path: Path, filename: str) -> Iterator[dict[str, Any]]:
+    """The rows that the lines hold; raises LabError at the first that is none, and where the file cannot be read."""
+    as_text = "lines.txt.gz" if filename.lower().endswith(".gz") else "lines.txt"
+    items = readers.only_rows(guarded.read(path, as_text, FileOptions(encoding=data.encoding)))
+    for number, item in enumerate(items, 1):
+        if (row := data.row_of_line(item["text"])) is None:
+            raise LabError(f"Line {number:,} of {filename} is none of {data.name}; mend or remove it.")
+        yield row
 
 
 def fitting_versions(lab: LabContext, recipe: Recipe) -> list[VersionView]:
@@ -67,7 +102,8 @@ def import_file(lab: LabContext, match: FileMatch, path: Path) -> VersionView:
         order = datasets.file_order(path, data.name, filename=match.filename, mapping=mapping, split=SPLIT)
         return datasets.make(lab, order)
     source = {"kind": "rows", "name": match.filename, "sha256": file_hash(path)}
-    rows = _named_rows(data, match.roles, guarded.read(path, match.filename))
+    items = _rows_of_lines(data, path, match.filename) if match.by_line else guarded.read(path, match.filename)
+    rows = _named_rows(data, match.roles, items)
     return datasets.import_rows(lab, list(rows), data.name, source, mapping=mapping, split=SPLIT)
 
 
