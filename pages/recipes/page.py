@@ -172,9 +172,10 @@ def offer_what_came(lab: LabContext, values: Values) -> Updates:
     choice = service.choose_models(lab, RECIPES.get(values["recipe"]))
     if choice == offered:
         return {}
-    kept = {} if tuple(values["models"] or ()) != offered.models else {"value": list(choice.models)}
+    drawn = gr.update(choices=_names(lab))
+    if tuple(values["models"] or ()) == offered.models:
+        drawn = gr.update(choices=_names(lab), value=list(choice.models))
     note = {"note": choice.note} if values["note"] == offered.note else {}
-    drawn = gr.update(choices=_names(lab), **kept)
     return {"choice": choice, "models": drawn, "watch": gr.update(active=choice.coming), **note}
 
 
