@@ -50,7 +50,7 @@ def app_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def app_url(app_home: Path, model_folder: Path) -> Iterator[str]:
     """The address of a running app with an empty data home."""
-    plugins = "tests.jobs.bodies,tests.browser.slow"
+    plugins = "tests.jobs.bodies,tests.browser.slow,tests.forked_workers"
     roots = [app_home / "models", model_folder.parent]
     app = RunningApp(app_home, roots, GENAI_LAB_PLUGINS=plugins, HF_HUB_OFFLINE="0")
     yield app.url
