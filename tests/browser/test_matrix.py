@@ -36,8 +36,9 @@ def matrix(open_page: Opener, run: list[str]) -> str:
         # Equal rows are kept once: another test may have imported the task under a name of its own.
         expect(box(page, "dataset")).to_have_value(re.compile(r"sentiment.*@\d+"))
         expect(box(page, "rows")).to_have_value("60")
+        box(page, "rows").fill("21")  # one more than a page of predictions
         page.get_by_role("button", name="Estimate").click()
-        expect(page.locator("#mx-cost")).to_contain_text("3 cells x 60 rows = 180 requests")
+        expect(page.locator("#mx-cost")).to_contain_text("3 cells x 21 rows = 63 requests")
         page.get_by_role("button", name="Run matrix").click()
         expect(page.locator("#mx-grid button[data-cell]")).to_have_count(3)
         expect(page).to_have_url(re.compile(r"/prompts\?matrix=\d+$"))
@@ -61,10 +62,10 @@ def test_a_matrix_goes_on_without_its_tab_and_its_ratings_are_seen_by_whoever_ha
 ) -> None:
     second = with_cell(open_page, matrix, 2)
     grid = second.locator("#mx-grid")
-    expect(grid.locator("button[data-done='60'] b")).to_have_count(3)
-    expect(grid).to_contain_text("n = 60")
+    expect(grid.locator("button[data-done='21'] b")).to_have_count(3)
+    expect(grid).to_contain_text("n = 21")
     expect(second.locator("#mx-plot .js-plotly-plot")).to_be_visible()
-    expect(second.locator("#mx-where")).to_contain_text("1 to 20 of 60 predictions of starter-causal · 4 shots")
+    expect(second.locator("#mx-where")).to_contain_text("1 to 20 of 21 predictions of starter-causal · 4 shots")
     first = second.locator("#mx-predictions li").first
     first.get_by_role("button", name="Good").click()
     expect(first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
