@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ os.environ.setdefault("GENAI_LAB_MEASURE", "0")
 # Libraries are millions of objects that stay: to look for garbage among them takes a tenth of the time.
 gc.disable()
 gc.set_threshold(20_000, 20, 20)
+MANY_MODULES = 150
+SEEN_MODULES = pytest.StashKey[int]()
 
 TESTS = Path(__file__).parent
 FOLDER_MARKERS = {"browser": "browser", "training": "training", "examples": "training"}
@@ -92,6 +95,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leaves the libraries that the tests before this one have imported out of the search for garbage too."""
+    if len(sys.modules) - item.session.stash.get(SEEN_MODULES, 0) > MANY_MODULES:
+        item.session.stash[SEEN_MODULES] = len(sys.modules)
+        gc.freeze()
 
 
 def folder_of(item: pytest.Item) -> str:
