@@ -113,7 +113,8 @@ def may_start(session: Session, job: Job) -> bool:
         return True
     other = session.get_one(Job, job.depends_on_id)
     if other.status in ("failed", "cancelled"):
-        how = "failed" if other.status == "failed" else "was cancelled"
+        reason = f" ({other.error.rstrip('.')})" if other.error else ""
+        how = f"failed{reason}" if other.status == "failed" else "was cancelled"
         message = f"Job {other.id} ({other.title}), which this one needs, {how}; try that one again, then this one."
         end_job(session, job, "failed", "failed", message)
     return other.status == "finished"

@@ -247,7 +247,9 @@ def test_what_depends_on_a_failed_job_fails_with_it(lab: LabContext) -> None:
     then = jobs.enqueue(lab, "count", {"upto": 1, "name": "b"}, title="After it", depends_on=first)
     ended_job = until_ended(lab, then)
     assert ended_job.status == "failed"
-    assert "which this one needs, failed; try that one again" in str(ended_job.error)
+    reason = str(jobs.show(lab, first).error).rstrip(".")
+    assert reason
+    assert f"which this one needs, failed ({reason}); try that one again" in str(ended_job.error)
 
 
 class Brief:
