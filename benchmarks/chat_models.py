@@ -76,7 +76,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="pairs, one JSON object a line, or the same as .gz")
     parser.add_argument("--rows", type=int, default=0, help="read no more than these, drawn with the seed")
     parser.add_argument("--method", default="lora")
-    parser.add_argument("--steps", type=int, default=0, help="0: as the lab proposes")
+    parser.add_argument("--steps", type=int, default=0, help="0: as the lab proposes; of cost, 4")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", default="{}", help="settings of the training, as JSON")
     parser.add_argument("--format", default="by model", help="chat, plain, or by model")
@@ -166,7 +166,7 @@ def dpo(lab: LabContext, options: argparse.Namespace) -> dict[str, Any]:
 def cost(lab: LabContext, options: argparse.Namespace) -> list[dict[str, Any]]:
     lines = []
     for number, shape in enumerate(shape for shape in SHAPES if options.only in str(shape)):
-        plan = plan_of(lab, shape, f"shape-{number}")
+        plan = plan_of(lab, shape, f"shape-{number}", options.steps or STEPS)
         resolved = training.resolve(lab, plan)
         foreseen = estimates.estimate(lab, resolved).peak
         seconds = estimates.time_run(lab, resolved).seconds if options.time else None
@@ -185,8 +185,8 @@ def cost(lab: LabContext, options: argparse.Namespace) -> list[dict[str, Any]]:
     return lines
 
 
-def plan_of(lab: LabContext, shape: Shape, name: str) -> TrainingPlan:
-    """A run of STEPS steps on rows of nearly the shape's length."""
+def plan_of(lab: LabContext, shape: Shape, name: str, steps: int) -> TrainingPlan:
+    """A run of so many steps on rows of nearly the shape's length."""
     rng = random.Random(name)
     words = shape.length - 60  # what the template writes around the turns
 
@@ -194,7 +194,7 @@ def plan_of(lab: LabContext, shape: Shape, name: str) -> TrainingPlan:
         return " ".join(rng.choice(WORDS) for _ in range(count))
 
     rows = []
-    for _ in range(shape.rows * (STEPS + 4)):
+    for _ in range(shape.rows * (steps + 4)):
         question, answers = text(words // 2), [text(words // 2) for _ in range(2)]
         sides = [[{"role": "user", "content": question}, {"role": "assistant", "content": side}] for side in answers]
         rows.append(
@@ -202,7 +202,7 @@ def plan_of(lab: LabContext, shape: Shape, name: str) -> TrainingPlan:
         )
     version = datasets.import_rows(lab, rows, name, {"kind": "random words"}, split=TRAIN).name
     settings = Training(
-        max_steps=STEPS, per_device_batch_size=shape.rows, max_length=shape.length, eval_steps=STEPS, score_rows=0,
+        max_steps=steps, per_device_batch_size=shape.rows, max_length=shape.length, eval_steps=steps, score_rows=0,
         validation_rows=1, gradient_checkpointing=shape.checkpointing,
     )  # fmt: skip
     return TrainingPlan(MODEL, (DatasetSpec(version),), shape.objective, shape.method, training=settings)

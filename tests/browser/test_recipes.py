@@ -86,7 +86,7 @@ def test_both_methods_are_trained_measured_and_asked_what_they_forgot(open_page:
         page.locator(f"#rc-{name} input").fill(value)
     page.get_by_role("button", name="Run recipe").click()
     answer = page.locator("#rc-answer .answer[data-status=finished]")
-    expect(answer.locator("tbody tr")).to_have_count(3)
+    expect(answer.locator("tbody tr")).to_have_count(3, timeout=1_800_000)  # nine jobs one after the other
     expect(answer.locator("p.short")).to_contain_text("95 % interval")
     expect(answer.get_by_text(re.compile(r"figures of 2 suites"))).to_be_visible()
     expect(answer.get_by_role("link", name="What was forgotten")).to_be_visible()

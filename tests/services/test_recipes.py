@@ -15,7 +15,7 @@ from genai_lab.services.recipes.recipe_data import import_file, import_from_hub
 from genai_lab.services.training import studies
 from tests import recipe_files
 from tests.fake_lab import fake_answers, open_fake_lab
-from tests.inline_jobs import run_inline, wait_inline
+from tests.inline_jobs import cancel_queued, run_inline, wait_inline
 from tests.services.conftest import Call
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -196,6 +196,22 @@ def test_lab_2_queues_training_by_both_methods_and_what_is_measured(lab: LabCont
     last = jobs.show(lab, started.job_ids[-1])
     assert last.live
     assert recipes.latest(lab, "lab-2-tuning") == started.run_id
+    cancel_queued(lab)
+
+
+def test_a_method_whose_training_failed_is_left_out_of_the_answer(lab: LabContext, tmp_path: Path) -> None:
+    path = recipe_files.dialogsum(tmp_path / "dev.jsonl")
+    started = recipes.run(lab, "lab-2-tuning", str(path), models=["starter-seq2seq"], rows=2, steps=2)
+    evaluated = recipes.answer(lab, "lab-2-tuning", started.run_id).evaluation
+    job = jobs.of_run(lab, evaluated or 0)
+    assert job is not None
+    assert run_inline(lab, job.id).status == "finished"  # the trainings never ran, so their models are not there
+    answer = recipes.answer(lab, "lab-2-tuning", started.run_id)
+    assert [row.value is None for row in answer.rows] == [False, True, True]
+    assert answer.sentences[0].startswith("Not measured, because the run failed: starter-seq2seq-full")
+    assert answer.sentences[-1] == "What was forgotten is still being measured."
+    assert answer.verdicts == ()
+    cancel_queued(lab)
 
 
 def test_pages_api_and_command_line_run_the_same_plan(

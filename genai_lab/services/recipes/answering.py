@@ -110,12 +110,15 @@ def _of_study(lab: LabContext, recipe: Recipe, run_id: int) -> Answer:
         recipe.name, run_id, view.status, view.dataset, _title(recipe), _rows(view, key), error=view.error or "",
         evaluation=number, study=run_id, forgetting=forgotten.id if forgotten else None,
     )  # fmt: skip
-    if view.status != "finished" or key is None or len(started.rows) < len(view.systems):
+    if view.status != "finished" or key is None:
         return started
-    base = view.systems[0]
-    gains = compare(lab, view, key, base.id)
-    between = [item for item in compare(lab, view, key, view.systems[1].id) if item.system != base.id]
-    sentences = [item.verdict for item in gains]
+    measured = _measured(view, key)
+    base, *tuned = view.systems
+    gains = compare(lab, measured, key, base.id) if base in measured.systems else []
+    between: list[BaselineComparison] = []
+    if tuned[0] in measured.systems:
+        between = [item for item in compare(lab, measured, key, tuned[0].id) if item.system != base.id]
+    sentences = [item.verdict for item in gains] + _left_out(view, measured)
     pending = _forgetting_pending(lab, forgotten)
     if forgotten is not None and not pending:
         sentences.append(study_results.got_worse(study_results.changes(lab, forgotten), "suites"))
@@ -127,6 +130,17 @@ def _of_study(lab: LabContext, recipe: Recipe, run_id: int) -> Answer:
         sentences=tuple(sentences),
         verdicts=tuple(item.verdict for item in between),
     )
+
+
+def _measured(view: EvaluationView, key: Key) -> EvaluationView:
+    """The evaluation with the systems that were measured alone; those whose run failed are left out of it."""
+    ids = {score.system for score in view.scores if (score.metric, score.figure, score.signature) == key}
+    return replace(view, systems=tuple(system for system in view.systems if system.id in ids))
+
+
+def _left_out(view: EvaluationView, measured: EvaluationView) -> list[str]:
+    names = [system.label for system in view.systems if system not in measured.systems]
+    return [f"Not measured, because the run failed: {', '.join(names)}."] if names else []
 
 
 def _key(view: EvaluationView, recipe: Recipe) -> Key | None:
