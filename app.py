@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address
@@ -101,6 +102,7 @@ def serve(config: Config, bound_socket: socket.socket) -> int:
     import uvicorn
 
     from genai_lab import bootstrap
+    from genai_lab.provenance import provenance
     from genai_lab.services import models
     from genai_lab.services.feedback import warming
     from genai_lab.services.jobs.supervisor import Supervisor
@@ -127,6 +129,7 @@ def serve(config: Config, bound_socket: socket.socket) -> int:
         application = create(lab)
         first_model.get_first(lab, tell=lambda line: print(line, flush=True))
         models.measure_in_background(lab)
+        threading.Thread(target=provenance, name="provenance", daemon=True).start()  # the first run waits for no git
         warming.warm_open(lab)
         gc.freeze()
         gc.enable()

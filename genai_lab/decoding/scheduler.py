@@ -1,6 +1,7 @@
 """One thread a model that takes every request's rows through the same steps."""
 
 import itertools
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -10,14 +11,19 @@ from typing import Any
 import torch
 
 from genai_lab.decoding.batch import Batch, attach_traced_step
+from genai_lab.decoding.packed_weights import weight_count
 from genai_lab.decoding.prefill import Network
 from genai_lab.decoding.sampling import next_tokens
 from genai_lab.decoding.sequences import DecodingSequence, as_lab_error
-from genai_lab.decoding.traced_step import LARGEST
+from genai_lab.decoding.traced_step import LARGEST, can_be_traced
 from genai_lab.errors import ModelError
 from genai_lab.models.checks import size_text
 
+log = logging.getLogger(__name__)
 MOST_ROWS = 64
+# When a module gets its traced step: after so many seconds without a request, or in the midst of texts after so many
+# steps, which is about what it takes to make (150 steps' gain at 3.7M parameters, 240 at 135M).
+IDLE, UNTRACED_STEPS = 1.0, 256
 # Longer readings are taken in parts, so that the rows under way take a step in between.
 READ_AT_ONCE = 4096
 SMALL = 30_000_000
@@ -31,15 +37,18 @@ UNNOTICED = 32 * 2**20
 class Scheduler:
     """`submit` from any thread; rows join between two steps and leave when they are finished.
 
-    `token_text` gives the text of one id; a module of at most `traced` parameters gets a traced step. `largest` is the
-    greatest number of rows that took a step together.
+    `token_text` gives the text of one id; a module of at most `traced` parameters gets a traced step, which no first
+    token waits for: it is made once the thread was idle for a moment or has taken many steps. `largest` is the greatest
+    number of rows that took a step together.
     """
 
     def __init__(
         self, module: Any, token_text: Callable[[int], str], most_rows: int = MOST_ROWS, traced: int = LARGEST
     ) -> None:
         self.network = Network(module)
-        attach_traced_step(self.network, traced)
+        self._most_traced = traced
+        self._untraced = can_be_traced(module, traced)
+        self._small = weight_count(module) < SMALL
         self.largest = self.steps = 0
         self._text, self._most = token_text, most_rows
         self._waiting: list[list[DecodingSequence]] = []
@@ -65,11 +74,29 @@ class Scheduler:
             self._tasks.append(task)
             self._wake.notify()
 
+    def prepare(self) -> None:
+        """Makes the traced step at once, so that what follows can be timed; returns when it is there."""
+        done = threading.Event()
+
+        def trace() -> None:
+            if self._untraced:
+                self._trace()
+            done.set()
+
+        self.call(trace)
+        while self._thread.is_alive() and not done.wait(0.1):
+            continue
+
     def yield_to_batch(self) -> None:
         """One step of the batches, from within a task that takes long."""
         with self._wake:
             groups = self._admitted()
         self._round(groups)
+
+    @property
+    def traces(self) -> bool:
+        """Whether the module has a traced step or is still to get one."""
+        return self._untraced or self.network.quick is not None
 
     @property
     def busy(self) -> bool:
@@ -92,11 +119,15 @@ class Scheduler:
             while True:
                 with self._wake:
                     while not (self._closed or self._waiting or self._tasks or self._batches):
-                        self._wake.wait()
+                        due = self._untraced and self.steps > 0
+                        if not self._wake.wait(IDLE if due else None):
+                            break
                     if self._closed:
                         break
                     tasks, self._tasks = self._tasks, []
                     groups = self._admitted()
+                if self._untraced and self.steps and not (groups or tasks or self._batches):
+                    self._trace()
                 # Rows first: what a long task finds in a batch goes on while it breathes.
                 self._round(groups)
                 for task in tasks:
@@ -114,10 +145,20 @@ class Scheduler:
             if not batch.rows:
                 self._batches.pop(key, None)
 
+    def _trace(self) -> None:
+        """Makes the traced step, which replaces the module's own from the next step on."""
+        self._untraced = False
+        try:
+            with torch.inference_mode(False):
+                attach_traced_step(self.network, self._most_traced)
+        except Exception:
+            # The model may have been unloaded meanwhile; without a graph it decodes as the module does.
+            self.network.quick = None
+            log.info("no traced step is made", exc_info=True)
+
     def _threads(self) -> int:
         """Of this thread's own: a small model's steps are over before a second core could help."""
-        size = sum(weight.numel() for weight in self.network.module.parameters())
-        return 1 if size < SMALL else max(1, os.cpu_count() or 1)
+        return 1 if self._small else max(1, os.cpu_count() or 1)
 
     def _admitted(self) -> list[list[DecodingSequence]]:
         """Waiting rows that fit into the batch and, in tokens to read, into one round."""
@@ -219,6 +260,8 @@ class Scheduler:
             self._let_go(batch)
         if not batch.rows:
             return
+        if self._untraced and self.steps >= UNTRACED_STEPS:
+            self._trace()
         self.steps += 1
         self.largest = max(self.largest, len(batch.rows))
         self._advance(batch, batch.rows, batch.step(), 0)

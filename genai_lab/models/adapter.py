@@ -108,6 +108,7 @@ class Adapter(FolderBackend):
         folder = folder_within(str(card.path), options.roots)
         config, tensors = _check(folder)
         _check_fit(folder, config, tensors, base.card)
+        base.prepare()  # making a traced step moves tensors, which then are shared where they stay
         with clear_errors(card.name):
             if config["peft_type"] in SOFT:
                 return cast(Generator, variants.SoftGenerator(card, base, variants.soft_prompt(base, folder)))

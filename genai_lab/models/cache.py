@@ -18,6 +18,7 @@ from genai_lab.models.checks import size_text
 from genai_lab.models.loading import LoadProgress, progress_to
 from genai_lab.models.scorer import Scorer
 from genai_lab.models.sizing import placed_options, scorer_bytes
+from genai_lab.models.speed import Prepared
 from genai_lab.models.watched_stream import WatchedStream
 
 Loader = Callable[[Card, Options, Generator | None], Generator]
@@ -332,6 +333,12 @@ class _Held:
     def token_text(self, token_id: int) -> str:
         return self._call("token_text", token_id)
 
+    def prepare(self) -> None:
+        """Makes at once what a model of this process makes between texts, so that its speed can be measured."""
+        with self._cache._using(self.card, self._base) as entry:
+            if isinstance(entry.generator, Prepared):
+                entry.generator.prepare()
+
     def close(self) -> None:
         self._cache.unload(self.card.name)
 
@@ -395,4 +402,5 @@ def _measured(card: Card, generator: Any, before: int) -> int | None:
     release()
     cache = card.cache_bytes or 0
     foreseen = max(tensors, (card.memory_bytes or 0) - cache)
-    return int(min(max(tensors, resident() - before), 2 * foreseen)) + cache
+    taken = resident() - before + int(getattr(generator, "later_bytes", 0))
+    return int(min(max(tensors, taken), 2 * foreseen)) + cache

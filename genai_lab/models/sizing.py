@@ -66,8 +66,13 @@ def estimate_memory(
         cache = cached_numbers(config, room) * width(dtype)
         if (packed or dtype == "float32") and device_of(options) == "cpu":
             weights += 0 if packed else packed_bytes(parameters)
-            code += GRAPH + GRAPH_LAYER * _first(config, HEADS[0]) if parameters <= TRACED_UP_TO else 0
+            code += graph_bytes(config) if parameters <= TRACED_UP_TO else 0
     return Size(weights + cache + code, cache, dtype)
+
+
+def graph_bytes(config: dict[str, Any]) -> int:
+    """Of the graph of a model's step, without its copy of the weights."""
+    return GRAPH + GRAPH_LAYER * _first(config, HEADS[0])
 
 
 def scorer_bytes(parameters: int) -> int:

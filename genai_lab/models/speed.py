@@ -7,6 +7,7 @@ they are measured and offered, never taken by themselves.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from genai_lab.decoding import PACKED_UP_TO, TRACED_UP_TO, Completion, Sampling
 from genai_lab.errors import LabError
@@ -45,6 +46,13 @@ WORDS = [
     "birds",
     "before",
 ]
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A generator that makes between texts what makes it faster, and at once when it is asked to."""
+
+    def prepare(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,8 @@ def measure_all(
                 generator = generators[index]()
                 tell(generator.card)
                 measure_text(generator, ROUNDS, WARM_UP)
+                if isinstance(generator, Prepared):
+                    generator.prepare()
                 result = results[index] = generator, []
             result[1].append(measure_text(result[0], number))
         except LabError as problem:

@@ -14,7 +14,7 @@ from genai_lab.errors import BadSetting, LabError, ModelError, PromptTooLong
 from genai_lab.models import Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.chat import PromptRenderer, check_length
 from genai_lab.models.loading import reading_weights
-from genai_lab.models.sizing import PACKED_DTYPES
+from genai_lab.models.sizing import PACKED_DTYPES, graph_bytes
 from genai_lab.models.tokenizer_panics import clear_panics
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ class LocalGenerator:
         self.scheduler = Scheduler(module, self.token_text, traced=SMALL if variant else LARGEST)
         self.owned: Generator | None = None
         # A variant's tensors are its base's but for a few; a packed graph holds a copy.
-        network = self.scheduler.network
-        copies = 2 if network.quick is not None and packs(module) else 1
+        traces = self.scheduler.traces
+        copies = 2 if traces and packs(module) else 1
         self.tensor_bytes = None if variant else copies * bytes_of(module)
+        # What the first steps will take beside what loading took.
+        self.later_bytes = (copies - 1) * bytes_of(module) + (graph_bytes(module.config.to_dict()) if traces else 0)
         self._ends = _end_ids(module, tokenizer)
         self._byte_of = byte_tokens(tokenizer)
         dtype = str(module.dtype).removeprefix("torch.")
@@ -93,6 +95,10 @@ class LocalGenerator:
     @property
     def busy(self) -> bool:
         return self.scheduler.busy
+
+    def prepare(self) -> None:
+        """Makes at once what would be made between texts, so that speeds can be compared."""
+        self.scheduler.prepare()
 
     def close(self) -> None:
         self.scheduler.close()
@@ -271,13 +277,13 @@ def load_local(path: Path, card: Card, options: Options) -> LocalGenerator:
             torch_dtype = torch.float32 if dtype == "auto" else getattr(torch, dtype)
         with reading_weights():
             loaded: Any = kind.from_pretrained(
-                path, use_safetensors=True, dtype=torch_dtype, output_loading_info=True, **options_kept
+                path, config=config, use_safetensors=True, dtype=torch_dtype, output_loading_info=True, **options_kept
             )
         module, loading_info = loaded
         _refuse_missing(card, sorted(loading_info["missing_keys"]))
         module = pack_weights(module, dtype) if packed else module.to(device)
         module.eval()
-        tokenizer = AutoTokenizer.from_pretrained(path, **options_kept)
+        tokenizer = AutoTokenizer.from_pretrained(path, config=config, **options_kept)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as problem:
         log.info("loading %s failed", path, exc_info=problem)
         reason = str(problem).strip().splitlines()[0][:300] if str(problem).strip() else type(problem).__name__

@@ -31,10 +31,19 @@ def _byte_of(mark: str) -> int:
     return ord(mark) if ord(mark) in stored else [b for b in range(256) if b not in stored][ord(mark) - 256]
 
 
-def generator_of(module: Any, context: int = 256) -> LocalGenerator:
+def generator_of(module: Any, context: int = 256, prepared: bool = True) -> LocalGenerator:
     family = "encoder-decoder" if module.config.is_encoder_decoder else "decoder-only"
     card = Card("tiny", Source("local", "tiny"), "generate", family, type(module).__name__)
-    return LocalGenerator(card, module.eval(), byte_tokenizer(), context)
+    generator = LocalGenerator(card, module.eval(), byte_tokenizer(), context)
+    if prepared:
+        generator.prepare()
+    return generator
+
+
+def without_graph(generator: LocalGenerator) -> LocalGenerator:
+    """The generator, which decodes by the module's own forward."""
+    generator.scheduler.network.quick = None
+    return generator
 
 
 def tiny_llama() -> Any:

@@ -14,7 +14,7 @@ from genai_lab.errors import BadSetting
 from genai_lab.models import BACKENDS, Options, Prompt, Request, Source
 from genai_lab.models.sizing import packed_weight_bytes
 from genai_lab.models.transformers import bytes_of
-from tests.decoding.conftest import generator_of, tiny_llama, tiny_t5
+from tests.decoding.conftest import generator_of, tiny_llama, tiny_t5, without_graph
 from tests.models import adapters
 from tests.tiny import random_model
 
@@ -52,8 +52,7 @@ def test_an_int4_product_is_off_by_less_than_one_step_of_each_group() -> None:
 @pytest.mark.parametrize("family", MODULES)
 def test_a_packed_model_generates_what_its_own_module_says(family: str, dtype: str) -> None:
     module = pack_weights(MODULES[family]().eval(), dtype)
-    plain, generator = generator_of(copy.deepcopy(module)), generator_of(module)
-    plain.scheduler.network.quick = None
+    plain, generator = without_graph(generator_of(copy.deepcopy(module))), generator_of(module)
     assert any(isinstance(part, PackedLinear) for part in module.modules())
     for count in (1, 3):
         prompts = [

@@ -6,13 +6,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from genai_lab.decoding import Sampling, batch, traced_step
+from genai_lab.decoding import Sampling, batch, scheduler, traced_step
 from genai_lab.decoding.fused_layers import fuse_layers
 from genai_lab.decoding.prefill import Network
 from genai_lab.memory import release, resident
 from genai_lab.models import Prompt, Request
 from genai_lab.models.transformers import LocalGenerator
-from tests.decoding.conftest import generator_of, tiny_llama
+from tests.decoding.conftest import generator_of, tiny_llama, without_graph
+from tests.waiting import until
 
 
 def texts(generator: LocalGenerator, count: int, **settings: Any) -> list[str]:
@@ -21,6 +22,14 @@ def texts(generator: LocalGenerator, count: int, **settings: Any) -> list[str]:
     for stream in streams:
         list(stream)
     return [stream.completions[0].text for stream in streams]
+
+
+def drain(generator: LocalGenerator, tokens: int) -> str:
+    """A greedy text that does not end by itself."""
+    generator._ends = frozenset()
+    [stream] = generator.submit([Request(Prompt("Once upon a time"), Sampling(greedy=True, max_new_tokens=tokens))])
+    list(stream)
+    return stream.completions[0].text
 
 
 def test_logits_are_compared_by_their_size_and_their_choice() -> None:
@@ -41,8 +50,7 @@ def test_a_model_of_large_logits_is_traced() -> None:
 
 
 def test_a_larger_model_has_a_graph_over_its_own_weights_for_a_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = generator_of(tiny_llama())
-    plain.scheduler.network.quick = None
+    plain = without_graph(generator_of(tiny_llama()))
     monkeypatch.setattr(traced_step, "PACKED", 0)
     generator, used = generator_of(tiny_llama()), []
     network = generator.scheduler.network
@@ -95,3 +103,38 @@ def test_what_a_graph_takes_comes_back(rejected: bool, monkeypatch: pytest.Monke
     before = resident()
     traced_once()
     assert resident() - before < bytes_of / 2
+
+
+def test_no_first_token_waits_for_a_traced_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made once nothing has been asked for in a moment."""
+    made: list[int] = []
+
+    def attach(network: Any, largest: int) -> None:
+        made.append(generator.scheduler.steps)
+
+    monkeypatch.setattr(scheduler, "attach_traced_step", attach)
+    monkeypatch.setattr(scheduler, "IDLE", 0.001)
+    generator = generator_of(tiny_llama(), prepared=False)
+    assert generator.scheduler.traces
+    drain(generator, 4)
+    until(lambda: made == [3])
+    generator.close()
+
+
+def test_a_model_gets_its_traced_step_in_the_midst_of_long_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "IDLE", 1000.0)
+    monkeypatch.setattr(scheduler, "UNTRACED_STEPS", 3)
+    generator = generator_of(tiny_llama(), prepared=False)
+    text = drain(generator, 8)
+    assert generator.scheduler.network.quick is not None
+    assert drain(generator, 8) == text
+    generator.close()
+
+
+def test_whoever_measures_asks_for_the_traced_step_first() -> None:
+    generator = generator_of(tiny_llama(), prepared=False)
+    assert generator.scheduler.network.quick is None
+    for _ in range(2):
+        generator.prepare()
+        assert generator.scheduler.network.quick is not None
+    generator.close()

@@ -54,7 +54,9 @@ class Bench:
 
     def base(self, family: str) -> Any:
         self.cache.acquire(self.cards[family])
-        return loaded_generator(self.cache, family)
+        generator: Any = loaded_generator(self.cache, family)
+        generator.prepare()
+        return generator
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,9 @@ def test_an_adapter_says_what_peft_says(kind: str, family: str, bench: Bench, mo
     if kind not in TRACED:
         monkeypatch.setattr("genai_lab.decoding.batch.can_be_traced", lambda module, largest: False)
     generator = bench.acquire(folder, family)
+    inner: Any = loaded_generator(bench.cache, folder.name)
+    if kind in TRACED:
+        inner.prepare()
     peft, plain = reference(bench.folders[family], folder), greedy_ids(base)
     result = greedy_ids(generator)
     assert result == [expected(peft, base.tokenizer, text) for text in TEXTS]
@@ -120,7 +125,6 @@ def test_an_adapter_says_what_peft_says(kind: str, family: str, bench: Bench, mo
     assert greedy_ids(base) == plain, "the base is as it was"
     assert bench.cache.loaded()[folder.name].memory_bytes < 0.5 * bench.cache.loaded()[family].memory_bytes
     assert bench.loads[family] == 1
-    inner: Any = loaded_generator(bench.cache, folder.name)
     assert kind not in TRACED or inner.scheduler.network.quick is not None
     bench.cache.unload(folder.name)
 

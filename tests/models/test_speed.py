@@ -91,6 +91,13 @@ def test_every_round_reads_a_text_of_its_own_by_turns(fake_model: Any) -> None:
     assert fake_model.order == ["a", "a", "b", "b", "a", "b", "a", "b"]
 
 
+def test_what_a_model_makes_between_texts_is_made_before_it_is_timed(fake_model: Any) -> None:
+    model = fake_model("a")
+    model.prepare = lambda: fake_model.order.append("prepared")
+    measure_all([lambda: model], True, lambda card: None)
+    assert fake_model.order == ["a", "prepared", *["a"] * ROUNDS]
+
+
 def test_what_cannot_be_loaded_is_its_error_and_keeps_nothing_else(fake_model: Any) -> None:
     def refuse() -> Generator:
         raise ModelError("too large")
