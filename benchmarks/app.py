@@ -13,11 +13,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,26 +126,13 @@ def slider_seconds(url: str) -> list[float]:
 
 def streams(app: App, count: int) -> dict[str, float]:
     """`count` browsers that press Generate together: seconds for all, first-token times, updates a second."""
-    results: list[dict[str, Any]] = []
-    gate = threading.Barrier(count + 1)
     browser = _Browser(app)
-
-    def one(seed: int) -> None:
-        with httpx.Client(base_url=app.url, timeout=120) as client:
-            session = browser.opened(client)
-            gate.wait()
-            results.append(browser.generated(client, session, seed))
-
-    threads = [threading.Thread(target=one, args=(seed,)) for seed in range(count)]
-    for thread in threads:
-        thread.start()
-    gate.wait()
-    began = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - began
-    if len(results) < count:
-        raise SystemExit("a stream failed; its error stands above")
+    with ThreadPoolExecutor(count) as pool, ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=app.url, timeout=120)) for _ in range(count)]
+        sessions = list(pool.map(browser.opened, clients))
+        began = time.perf_counter()
+        results = list(pool.map(browser.generated, clients, sessions, range(count)))
+        seconds = time.perf_counter() - began
     first = sorted(row["first"] for row in results)
     return {
         "seconds": seconds,
@@ -163,7 +150,9 @@ class _Browser:
         self._values = {c["id"]: c["props"] for c in result["components"]}
         self._button, model = named["pg-run"], named["pg-model"]
         events = result["dependencies"]
-        self._run = next(d for d in events if [self._button, "click"] in [list(t) for t in d["targets"]])
+        # The click itself belongs to the browser, which moves the prompt into the box that the run reads.
+        click = next(d for d in events if [self._button, "click"] in [list(t) for t in d["targets"]])
+        self._run = next(d for d in events if d["trigger_after"] == click["id"] and d["backend_fn"])
         self._open = next(d for d in events if model in d["outputs"] and "load" in dict(d["targets"]).values())
 
     def opened(self, client: httpx.Client) -> str:
@@ -197,7 +186,7 @@ def _watch(client: httpx.Client, session: str, began: float) -> dict[str, Any]:
                 first = first or (time.perf_counter() - began if updates > 1 else 0.0)
             if message["msg"] == "process_completed":
                 if not message.get("success", True):
-                    raise SystemExit(f"a stream failed: {message}")
+                    raise RuntimeError(f"The app answered a stream with an error: {message['output']}.")
                 break
     seconds = time.perf_counter() - began
     return {"first": first or seconds, "updates": updates, "seconds": seconds}
@@ -208,6 +197,7 @@ def _value(props: dict[str, Any], seed: int) -> Any:
         "pg-model": MODEL,
         "pg-mode": "completion",
         "pg-prompt": PROMPT,
+        "pg-sending": PROMPT,
         "pg-max-new-tokens": TOKENS,
         "pg-seed": seed,
         "pg-stop": "",
