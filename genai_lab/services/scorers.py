@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.metrics import METRICS, requirements
+from genai_lab.metrics import METRICS, MetricSpec, requirements, settings_of
 from genai_lab.models import Card, Options, bert_scorer
 from genai_lab.models.scorer import LogProbability, PromptLike, Scorer
 from genai_lab.services import embedding, models
@@ -31,6 +31,13 @@ def scorer_for(lab: LabContext, metric: str, settings: Any, inputs: Sequence[str
         return CachedBertScorer(lab, required.model, settings.layer)
     kind = CachedRewardModel if required.scorer == "pairs" else CachedScorer
     return kind(lab, models.show(lab, required.model).card, inputs)
+
+
+def dtype_of(lab: LabContext, choices: Sequence[MetricSpec]) -> str | None:
+    """What the models that these metrics ask are computed in: float32; None where none of this machine is asked."""
+    required = [requirements(METRICS.get(item.metric), settings_of(item.metric, item.settings)) for item in choices]
+    remote = {view.card.name for view in models.catalogue(lab) if not view.card.has_weights}
+    return "float32" if any(item.scorer and item.model not in remote for item in required) else None
 
 
 def check(lab: LabContext, metric: str, settings: Any) -> None:

@@ -12,9 +12,10 @@ from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.evaluation.files import predictions_of
 from genai_lab.metrics import METRICS
-from genai_lab.services import datasets, evaluation
+from genai_lab.services import datasets, evaluation, jobs
 from genai_lab.services.evaluation import EvaluationView, MetricSpec, reading, report, suites, uploads
 from genai_lab.services.evaluation.comparing import compare
+from storage.tables import Run
 from tests.inline_jobs import run_inline
 from tests.tiny import open_new
 
@@ -60,6 +61,16 @@ def test_every_system_gets_every_figure_with_its_interval(evaluated: EvaluationV
         assert score.low < score.high
         assert score.low - 1e-9 <= (score.value or 0.0) <= score.high + 1e-9
         assert score.signature
+
+
+def test_a_run_says_in_what_its_metrics_models_were_computed(lab: LabContext, evaluated: EvaluationView) -> None:
+    judged = [MetricSpec("exact_match"), MetricSpec("toxicity", {"model": "starter-toxicity"})]
+    started = evaluation.start(lab, [system.id for system in evaluated.systems], judged)
+    with lab.database.reading() as session:
+        plain, asked = (session.get_one(Run, run_id) for run_id in (evaluated.id, started.run_id))
+    assert (plain.device, plain.dtype) == ("cpu", None)
+    assert (asked.device, asked.dtype) == ("cpu", "float32")
+    jobs.cancel(lab, started.job_id)
 
 
 def test_verdicts_say_who_is_better_and_by_how_much(lab: LabContext, evaluated: EvaluationView) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from genai_lab.services.jobs.handlers.matrix import MatrixHandler
 from genai_lab.services.matrix import estimating, promoting, reading, thumbs
 from genai_lab.services.matrix.estimating import Estimating, estimate
 from storage import jobs as job_queries
-from storage.tables import Job
+from storage.tables import Job, Run
 from tests.tiny import random_model
 from tests.waiting import until
 
@@ -158,6 +159,23 @@ def test_a_second_run_costs_nothing_and_says_so(lab: LabContext, reviews: str) -
     assert two.cells[0].cached == 6 - errors
     assert "remembered" in matrix.count_remembered(two)
     assert texts(lab, again.cells[0], two) == texts(lab, first.cells[0], first_result)
+
+
+def test_a_rerun_loads_each_model_in_the_dtype_of_then(
+    lab: LabContext, reviews: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "options", replace(lab.options, dtype="auto"))
+    models.choose_dtype(lab, "tiny", "bfloat16")
+    first = matrix.start(lab, plan(reviews, shots=(0,)))
+    models.choose_dtype(lab, "tiny", "float32")
+    again, fresh = matrix.rerun(lab, first.run_id), matrix.start(lab, plan(reviews, shots=(0,)))
+    models.choose_dtype(lab, "tiny", "auto")
+    with lab.database.reading() as session:
+        recorded = [session.get_one(Run, started.cells[0]) for started in (first, again, fresh)]
+    assert [run.dtype for run in recorded] == ["bfloat16", "bfloat16", "float32"]
+    assert {run.device for run in recorded} == {"cpu"}
+    for started in (first, again, fresh):
+        matrix.cancel(lab, started.run_id)
 
 
 def test_a_model_that_does_not_load_fails_its_own_cells_only(lab: LabContext, reviews: str) -> None:

@@ -115,6 +115,9 @@ def test_two_launches_at_once_make_two_models(lab: LabContext) -> None:
     assert first.model != second.model
     with pytest.raises(DuplicateName):
         training.start(lab, LORA, name=first.model)
+    with lab.database.reading() as session:
+        recorded = session.get_one(Run, first.run_id)
+    assert (recorded.device, recorded.dtype) == ("cpu", "float32")
     for item in (first, second):
         training.cancel(lab, item.run_id)
 

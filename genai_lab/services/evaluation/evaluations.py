@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.metrics import MetricSpec, settings_of
-from genai_lab.services import jobs, runs
+from genai_lab.models.sizing import device_of
+from genai_lab.services import jobs, runs, scorers
 from genai_lab.services.predictions import Key, ScoreView, SystemView, dataset_name, input_of, score_view, system_view
 from genai_lab.views import View
 from storage import evaluation as queries
@@ -104,7 +105,7 @@ def start(
         runs_read = [queries.run_with_inputs(transaction, run_id) for run_id in run_ids]
         systems = [run for run in runs_read if run is not None]
         _check_comparable(systems, set(run_ids) - {run.id for run in systems}, baseline, most)
-        run_id = _add_run(lab, transaction, systems, settings, seed)
+        run_id = _add_run(lab, transaction, systems, settings, seed, scorers.dtype_of(lab, choices))
         job = jobs.enqueue(
             lab,
             "evaluate",
@@ -118,14 +119,18 @@ def start(
     return StartedEvaluation(run_id, job)
 
 
-def _add_run(lab: LabContext, session: Session, systems: Sequence[Run], settings: dict[str, Any], seed: int) -> int:
+def _add_run(
+    lab: LabContext, session: Session, systems: Sequence[Run], settings: dict[str, Any], seed: int, dtype: str | None
+) -> int:
     version_id = input_of(systems[0], "dataset_version_id")
     inputs = [
         RunInput(role=f"system {number}", source_run_id=run.id, content_hash=None)
         for number, run in enumerate(systems, 1)
     ]
     inputs.append(RunInput(role="dataset", dataset_version_id=version_id, content_hash=_dataset_hash(systems[0])))
-    return runs.begin(session, queries.EVALUATION, inputs, settings, seed, device=lab.config.device).id
+    return runs.begin(
+        session, queries.EVALUATION, inputs, settings, seed, device=device_of(lab.options), dtype=dtype
+    ).id
 
 
 def show(lab: LabContext, run_id: int) -> EvaluationView:

@@ -3,7 +3,7 @@
 A cell is a Run of kind "predict" below the matrix' own; its completions and scores come in while the job runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 from genai_lab.metrics import METRICS, requirements, settings_of
+from genai_lab.models.sizing import device_of
 from genai_lab.prompts import bind
 from genai_lab.services import datasets, embedding, jobs, models, prompting, runs, scorers, templates
 from genai_lab.services.matrix.plan import MOST_CELLS, Cell, MatrixPlan, cell_settings, label
@@ -87,8 +88,10 @@ def start(
         return queue(lab, session, prepared, title=title, priority=priority, after=after)
 
 
-def prepare(lab: LabContext, plan: MatrixPlan) -> PreparedMatrix:
-    """Checks the plan as `checked` does and reads what its runs record."""
+def prepare(lab: LabContext, plan: MatrixPlan, dtypes: Mapping[str, str | None] | None = None) -> PreparedMatrix:
+    """Checks the plan as `check_plan` does and reads what its runs record; `dtypes` are of models by name, in place of
+    their own.
+    """
     cells, version = check_plan(lab, plan)
     embedder = embedding.show(lab, plan.embedder) if any(cell.needs_embedder for cell in cells) else None
     return PreparedMatrix(
@@ -97,7 +100,10 @@ def prepare(lab: LabContext, plan: MatrixPlan) -> PreparedMatrix:
         version,
         {name: templates.show(lab, name) for name in dict.fromkeys(cell.template for cell in cells)},
         embedder,
-        {name: models.show(lab, name) for name in dict.fromkeys(cell.model for cell in cells)},
+        {
+            name: models.placed(lab, models.show(lab, name), (dtypes or {}).get(name))
+            for name in dict.fromkeys(cell.model for cell in cells)
+        },
     )
 
 
@@ -115,7 +121,7 @@ def queue(
     title = title.strip()[:200] or f"{version.name}: {len(cells)} cell{'s' if len(cells) != 1 else ''}"
     inputs = [RunInput(role="dataset", dataset_version_id=version.id, content_hash=version.content_hash)]
     settings = {"title": title, "plan": plan.as_dict()}
-    parent = runs.begin(session, MATRIX, inputs, settings, plan.sample_seed, device=lab.config.device)
+    parent = runs.begin(session, MATRIX, inputs, settings, plan.sample_seed, device=device_of(lab.options))
     cell_ids = [_add_cell(lab, session, prepared, cell, parent.id) for cell in cells]
     job = jobs.enqueue(
         lab,
@@ -191,9 +197,14 @@ def show(lab: LabContext, run_id: int) -> MatrixView:
 
 
 def rerun(lab: LabContext, run_id: int) -> StartedMatrix:
-    """The same plan again; what is remembered costs nothing."""
+    """The same plan again, each model in the dtype of then; what is remembered costs nothing."""
     view = show(lab, run_id)
-    return start(lab, view.plan, title=view.title)
+    with lab.database.reading() as session:
+        cells = queries.runs_of_kind(session, queries.SYSTEM, parent=run_id, limit=MOST_CELLS)
+        dtypes = {cell.model_input.model.name: cell.dtype for cell in cells}
+    prepared = prepare(lab, view.plan, dtypes)
+    with lab.database.session() as session:
+        return queue(lab, session, prepared, title=view.title)
 
 
 def cancel(lab: LabContext, run_id: int) -> None:

@@ -25,6 +25,7 @@ from genai_lab.services.models.loading import (
     load,
     load_apart,
     load_watched,
+    placed,
     prompt_for,
     unload,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "measure_in_background",
     "measure_watched",
     "options",
+    "placed",
     "prompt_for",
     "register_starters",
     "remove",

@@ -15,7 +15,7 @@ from genai_lab.models.speed import measurable
 from genai_lab.services.models.catalogue import show
 from genai_lab.services.models.hashing import with_hash
 from genai_lab.services.models.measuring import BackgroundMeasuring
-from genai_lab.services.models.records import check_ready
+from genai_lab.services.models.records import ModelView, check_ready
 from genai_lab.views import View
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ def load(lab: "LabContext", name: str, dtype: str | None = None) -> Generator:
     if (measuring := lab.find_service(BackgroundMeasuring)) is not None:
         measuring.note_loaded(base or card)
     return generator
+
+
+def placed(lab: "LabContext", view: ModelView, dtype: str | None) -> ModelView:
+    """The model as `load` would load it in this dtype, in place of its own."""
+    card, _ = _placed(view.card, _base(lab, view.card), dtype)
+    return replace(view, card=card)
 
 
 def load_watched(lab: "LabContext", name: str, pause: float) -> Iterator[LoadProgress | None]:

@@ -107,7 +107,8 @@ def _queue(
                 "rate": resolved.learning_rate,
             },
             seed=plan.training.seed,
-            device=lab.config.device,
+            device=resolved.device,
+            dtype=plan.training.precision,
         )
         models.reserve(session, card_to_be(lab, resolved, name, run.id), run.id)
         job = jobs.enqueue(

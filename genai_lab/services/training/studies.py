@@ -9,6 +9,7 @@ from typing import Any
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.errors import BadSetting, LabError
+from genai_lab.models.sizing import device_of
 from genai_lab.services import evaluation, jobs, matrix, models, runs, training
 from genai_lab.services.evaluation import MetricSpec, suites
 from genai_lab.services.training import StartedRun, TrainingView, estimates
@@ -274,7 +275,7 @@ def _add_study(lab: LabContext, kind: str, title: str, settings: dict[str, Any])
             title=title.strip()[:200],
             settings={"kind": kind, **settings},
             seed=0,
-            device=lab.config.device,
+            device=device_of(lab.options),
         ).id
 
 
