@@ -1,8 +1,8 @@
 """The decode loop against transformers' `generate`: speed at batch 1 and 16, trace, shared prefix, independence.
 
-`python -m benchmarks.decoding --out FILE`. Both sides of a figure run in turn in one process, on the same model,
-prompts and number of threads; figures are medians. Beside the clock stands the processor time of the process, which
-other programs on the machine disturb less.
+`python -m benchmarks.decoding --out FILE`, for each benchmark model that is at hand. Both sides of a figure run in turn
+in one process, on the same model, prompts and number of threads; figures are medians. Beside the clock stands the
+processor time of the process, which other programs on the machine disturb less.
 """
 
 import argparse
@@ -16,12 +16,16 @@ from typing import Any
 
 import torch
 
+from benchmarks.support.bench_models import NAMES, SMOLLM2, STARTER, at_hand
 from genai_lab.decoding import Sampling
 from genai_lab.models import Card, Options, Prompt, Request, Source
-from genai_lab.models.starter import WEIGHTS
 from genai_lab.models.transformers import LocalGenerator, load_local
 
-ROUNDS, TOKENS = 7, 96
+ROUNDS, TOKENS, REQUESTS = 7, 96, 1000
+# A step of a large model takes so long that less must do.
+LARGE_ROUNDS, LARGE_TOKENS, LARGE_REQUESTS = 2, 16, 16
+# Least ratios to `generate` by batch; a large model's step is mostly the reading of its weights.
+AIMS = {STARTER: {1: 2.0, 16: 1.2}, SMOLLM2: {1: 1.5, 16: 1.15}}
 SETTINGS: dict[str, Any] = {"temperature": 0.8, "top_k": 50, "top_p": 0.95}
 TEXT = "Once there was a boy called Felix who wanted a kite and asked his old friend for help near the river"
 WORDS = TEXT.split(" ")
@@ -31,65 +35,65 @@ Timed = tuple[float, float]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--model", type=Path, help="a model folder (default: starter-causal, else random weights)")
+    parser.add_argument("--models", nargs="*", default=[], choices=NAMES)
     parser.add_argument("--large", action="store_true", help="random weights in the shape of a Llama of 135M instead")
-    parser.add_argument("--tokens", type=int, default=TOKENS, help="new tokens a row")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--tokens", type=int, help=f"new tokens a row (default: {TOKENS}, {LARGE_TOKENS} of a large)")
+    parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, {LARGE_ROUNDS} for a large model")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--requests", type=int, default=1000, help="for alone against batched")
+    parser.add_argument("--requests", type=int, help="for alone against batched")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    generator, about = large_model() if options.large else opened(options.model)
+    results = {}
+    if options.large:
+        results["random, 135M"] = measured("random, 135M", large_model(), options)
+    else:
+        for name, folder in at_hand(options.models):
+            results[name] = measured(name, opened(name, folder), options)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps({"threads": options.threads, "models": results}, indent=1) + "\n")
+    return 0
+
+
+def measured(name: str, generator: LocalGenerator, options: argparse.Namespace) -> dict[str, Any]:
+    """All figures of one model, printed as they come; it is closed in the end."""
+    size = sum(weight.numel() for weight in generator.module.parameters())
+    large = size > 30_000_000
+    tokens = options.tokens or (LARGE_TOKENS if large else TOKENS)
+    rounds = options.rounds or (LARGE_ROUNDS if large else ROUNDS)
+    requests = options.requests or (LARGE_REQUESTS if large else REQUESTS)
     # No side may end early: every row generates all its tokens.
     generator._ends = frozenset()
     generator.module.generation_config.eos_token_id = None
     # The scheduler's thread has a number of its own; both sides are to have the same.
     generator.scheduler.call(lambda: torch.set_num_threads(options.threads))
-    print(f"{about}; {options.threads} thread(s), {options.rounds} rounds, medians")
-    figures = speeds(generator, options.rounds, options.tokens, (1, 4, 16) if options.large else (1, 16))
-    if not options.large:
-        figures += [*traces(generator, options.rounds), shared_prefix(generator, options.rounds)]
+    generator.prepare()
+    about = f"{name}, {size / 1e6:.1f}M parameters, float32, CPU, {tokens} tokens a row"
+    print(f"{about}; {options.threads} thread(s), {rounds} rounds, medians")
+    figures = []
+    for kind in ("sampled", "greedy"):
+        figures += [speed(generator, kind, batch, rounds, tokens, AIMS.get(name, {})) for batch in (1, 4, 16)]
+    if not large:
+        figures += [*traces(generator, rounds), shared_prefix(generator, rounds)]
     for row in figures:
         print(line(row), flush=True)
-    cancel = cancel_seconds(generator, options.rounds)
+    cancel = cancel_seconds(generator, rounds)
     print(f"cancel to end of stream, worst: {cancel * 1000:.1f} ms (at most 300)")
-    different = differences(generator, options.requests)
-    print(f"requests whose text differs alone and in a batch: {different} of {options.requests} (aim: 0)")
+    different = differences(generator, requests)
+    print(f"requests whose text differs alone and in a batch: {different} of {requests} (aim: 0)", flush=True)
     generator.close()
-    if options.out:
-        result = {"model": about, "threads": options.threads, "rounds": options.rounds, "figures": figures}
-        settings = {"cancel_seconds": cancel, "different_texts": different, "requests": options.requests}
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps({**result, **settings}, indent=1) + "\n")
-    return 0
+    return {
+        "model": about, "rounds": rounds, "figures": figures, "cancel_seconds": cancel, "different_texts": different,
+        "requests": requests,
+    }  # fmt: skip
 
 
-def opened(folder: Path | None) -> tuple[LocalGenerator, str]:
-    """The model and one line that says which."""
-    folder = folder or WEIGHTS / "starter-causal"
-    card = Card(folder.name, Source("local", str(folder)), "generate", "decoder-only", "Llama")
-    if (folder / "config.json").exists():
-        generator = load_local(folder, card, Options(device="cpu"))
-        name = folder.name
-    else:
-        generator, name = random_model(card), "random Llama of starter-causal's shape (its weights are not built)"
-    size = sum(weight.numel() for weight in generator.module.parameters())
-    return generator, f"{name}, {size / 1e6:.1f}M parameters, float32, CPU"
+def opened(name: str, folder: Path) -> LocalGenerator:
+    card = Card(name, Source("local", str(folder)), "generate", "decoder-only", "Llama")
+    return load_local(folder, card, Options(device="cpu"))
 
 
-def random_model(card: Card) -> LocalGenerator:
-    from transformers import LlamaForCausalLM
-
-    from genai_lab.starter.recipes import causal
-    from genai_lab.starter.tokenizer import build_tokenizer
-
-    torch.manual_seed(0)
-    tokenizer: Any = build_tokenizer("causal", 0)
-    module: LlamaForCausalLM = causal.Causal().model(tokenizer).eval()
-    return LocalGenerator(card, module, tokenizer, 1024)
-
-
-def large_model() -> tuple[LocalGenerator, str]:
+def large_model() -> LocalGenerator:
     """The shape of SmolLM2-135M, so that nothing has to be downloaded."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -100,20 +104,16 @@ def large_model() -> tuple[LocalGenerator, str]:
     heads = {"num_attention_heads": 9, "num_key_value_heads": 3, "max_position_embeddings": 8192}
     module = LlamaForCausalLM(LlamaConfig(**sizes, **heads, tie_word_embeddings=True)).eval()
     card = Card("random", Source("local", "random"), "generate", "decoder-only", "Llama")
-    generator = LocalGenerator(card, module, build_tokenizer("causal", 0), 8192)
-    return generator, f"random Llama of {module.num_parameters() / 1e6:.0f}M parameters, float32, CPU"
+    return LocalGenerator(card, module, build_tokenizer("causal", 0), 8192)
 
 
-def speeds(generator: LocalGenerator, rounds: int, tokens: int, sizes: Sequence[int]) -> list[dict[str, Any]]:
-    """A large model is to win at 1 and not to lose elsewhere: the reading of its weights is most of a step."""
-    aims = {1: 1.2, 4: 1.0, 16: 1.0} if len(sizes) > 2 else {1: 2.0, 16: 1.2}
-    results = []
-    for kind in ("sampled", "greedy"):
-        for size in sizes:
-            requests = some_requests(size, greedy=kind == "greedy", tokens=tokens)
-            sides = {"generate": theirs(generator, requests), "ours": ours(generator, requests)}
-            results.append(compared(f"batch {size}, {kind}", sides, size * tokens, rounds, f"at least {aims[size]}x"))
-    return results
+def speed(
+    generator: LocalGenerator, kind: str, size: int, rounds: int, tokens: int, aims: dict[int, float]
+) -> dict[str, Any]:
+    requests = some_requests(size, greedy=kind == "greedy", tokens=tokens)
+    sides = {"generate": theirs(generator, requests), "ours": ours(generator, requests)}
+    aim = f"at least {aims[size]}x" if size in aims else "no aim"
+    return compared(f"batch {size}, {kind}", sides, size * tokens, rounds, aim)
 
 
 def traces(generator: LocalGenerator, rounds: int) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """int8 and int4 weights against float32 and transformers' `generate`: speed, first token, what the numbers change.
 
-`python -m benchmarks.packed FOLDER [--text FILE] --out FILE`, on a model folder of some 100M parameters: below that the
-weights fit into the CPU's cache and packing saves bytes alone. All speeds are in processor time of one thread, sides in
+`python -m benchmarks.packed [FOLDER] [--text FILE] --out FILE`, on a model folder or on each benchmark model that is at
+hand. It is meant for some 100M parameters: below that the weights fit into the CPU's cache and packing saves bytes
+alone. All speeds are in processor time of one thread, sides in
 turn. Divergence is KL(float32 || packed) in nats a token over the text, one forward pass.
 """
 
@@ -14,6 +15,8 @@ from statistics import median
 from typing import Any
 
 from benchmarks.decoding import ours, some_requests, theirs
+from benchmarks.support.bench_models import at_hand
+from genai_lab.errors import LabError
 from genai_lab.models import Options, Source
 from genai_lab.models.inspect import inspect_folder
 
@@ -24,21 +27,26 @@ TARGETS = {"int8 against generate, batch 1": 2.0, "int8 divergence": 0.01, "int8
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", help="a decoder-only model (default: the starter)")
+    parser.add_argument("folder", type=Path, nargs="?", help="a decoder-only model (default: the benchmark models)")
     parser.add_argument("--text", type=Path, default=ROOT / "LICENSE", help="what divergence is measured on")
     parser.add_argument("--tokens", type=int, default=24, help="new tokens a row")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    folder = options.folder or ROOT / "genai_lab" / "starter" / "weights" / "starter-causal"
-    figures = measure(folder.resolve(), options.text.read_text(encoding="utf-8"), options.tokens, options.rounds)
-    for row in figures:
-        print("   ".join(f"{key} {value}" for key, value in row.items()))
+    text, figures = options.text.read_text(encoding="utf-8"), {}
+    chosen = [(options.folder.name, options.folder.resolve())] if options.folder else at_hand()
+    for name, folder in chosen:
+        print(name, flush=True)
+        try:
+            figures[name] = measure(folder, text, options.tokens, options.rounds)
+        except LabError as problem:
+            print(f"{name} is skipped: {problem}")
+            continue
+        for row in figures[name]:
+            print("   ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(
-            json.dumps({"model": folder.name, "targets": TARGETS, "figures": figures}, indent=1) + "\n"
-        )
+        options.out.write_text(json.dumps({"targets": TARGETS, "figures": figures}, indent=1) + "\n")
     return 0
 
 
@@ -86,7 +94,10 @@ def load(folder: Path, dtype: str) -> Any:
     from genai_lab.models.transformers import load_local
 
     options = Options(device="cpu", dtype=dtype)
-    return load_local(folder, inspect_folder(folder, folder.name, Source("local", str(folder)), options), options)
+    card = inspect_folder(folder, folder.name, Source("local", str(folder)), options)
+    generator = load_local(folder, card, options)
+    generator.prepare()
+    return generator
 
 
 def seconds(run: Callable[[], Any]) -> float:
