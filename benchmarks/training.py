@@ -1,10 +1,11 @@
 """The loop against TRL's SFTTrainer (decoder-only) and transformers' Trainer (encoder-decoder): time on the same rows.
 
-`python -m benchmarks.training [--smollm FOLDER] [--out FILE]`. Sides go by turns in one process, a round is all sides
-once. In a round each side reads the same rows once, with the same model, method, batch size, optimiser (fused AdamW),
-rate, clipping and float32; both count the tokens that they read and learn, which must be equal. No evaluation and no
-checkpoint. Measured from the first step to the last: seconds, and seconds of processor time, which other work on the
-machine disturbs less; the first round of a small model is for warming up. Denormals are flushed, one heap for both.
+`python -m benchmarks.training [--out FILE]`, for each benchmark model that is at hand. Sides go by turns in one
+process, a round is all sides once. In a round each side reads the same rows once, with the same model, method, batch
+size, optimiser (fused AdamW), rate, clipping and float32; both count the tokens that they read and learn, which must be
+equal. No evaluation and no checkpoint. Measured from the first step to the last: seconds, and seconds of processor
+time, which other work on the machine disturbs less; the first round of a small model is for warming up. Denormals are
+flushed, one heap for both.
 
 Rows: DialogSum as it is ("mixed", lengths vary), and of its longer rows the part that has one length ("equal").
 Ours groups rows by length, which is its default. SFTTrainer has its defaults (no packing; no padding-free batches, for
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.support.bench_models import NAMES, SMOLLM2, STARTER, STORIES, at_hand
 from genai_lab.glibc_heap import TUNABLES
 from genai_lab.training import Architecture, DatasetSpec, Training, TrainingPlan
 from genai_lab.training.examples import IGNORED, EncodedExample, TextExample
@@ -107,7 +109,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--smollm", type=Path, help="a folder with SmolLM2-135M, as `models convert` writes it")
+    parser.add_argument("--models", nargs="*", default=[], choices=NAMES)
     parser.add_argument("--only", default="", help="only the lines that contain this")
     parser.add_argument("--theirs", choices=VARIANTS, default="plain")
     options = parser.parse_args()
@@ -131,20 +133,20 @@ def main() -> int:
 
 
 def cases(options: argparse.Namespace) -> list[Case]:
-    if options.smollm is None:
-        print("SmolLM2 is left out, since --smollm names no folder.")
-    table = []
+    folders, table = {name: str(folder) for name, folder in at_hand(options.models)}, []
     for threads in options.threads:
         for method in ("full", "lora"):
-            table += [
-                Case("starter-causal", method, "equal", 256, 8, 8, threads),
-                Case("starter-causal", method, "mixed", 768, 8, 5, threads, aim=1.3, warm_up=0),
-            ]
-            if options.smollm is not None:
-                folder = str(options.smollm.resolve())
+            if STORIES in folders:
+                table.append(Case(folders[STORIES], method, "mixed", 512, 8, 5, threads))
+            if STARTER in folders:
                 table += [
-                    Case(folder, method, "equal", 128, 4, 2, threads, warm_up=0),
-                    Case(folder, method, "mixed", 512, 4, 4, threads, aim=1.3, warm_up=0),
+                    Case(folders[STARTER], method, "equal", 256, 8, 8, threads),
+                    Case(folders[STARTER], method, "mixed", 768, 8, 5, threads, aim=1.3, warm_up=0),
+                ]
+            if SMOLLM2 in folders:
+                table += [
+                    Case(folders[SMOLLM2], method, "equal", 128, 4, 2, threads, warm_up=0),
+                    Case(folders[SMOLLM2], method, "mixed", 512, 4, 4, threads, aim=1.3, warm_up=0),
                 ]
             table.append(Case("starter-seq2seq", method, "mixed", 512, 8, 8, threads, "encoder-decoder", 1.3))
     return table
