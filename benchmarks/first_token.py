@@ -44,9 +44,10 @@ def main() -> int:
         work = plain if options.side == "from_pretrained" else lab
         print(json.dumps(work(options.folder, options.home)))
         return 0
-    figures = [compare(name, folder, options) for name, folder in at_hand(options.models)]
-    for row in figures:
-        print(line(row), flush=True)
+    figures = []
+    for name, folder in at_hand(options.models):
+        figures.append(compare(name, folder, options))
+        print(line(figures[-1]), flush=True)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps({"threads": options.threads, "figures": figures}, indent=1) + "\n")

@@ -69,7 +69,9 @@ def measured(folder: Path, dtype: str) -> dict[str, Any]:
     before = resident()
     cache = ModelCache(2**40, options)
     sampling = Sampling(greedy=True, max_new_tokens=TOKENS)
-    [stream] = cache.acquire(card).submit([Request(Prompt("Once upon a time"), sampling)])
+    generator: Any = cache.acquire(card)
+    generator.prepare()
+    [stream] = generator.submit([Request(Prompt("Once upon a time"), sampling)])
     for _ in stream:
         continue
     release()
