@@ -154,7 +154,7 @@ def lab(folder: Path, home: Path) -> dict[str, float]:
     clock = Clock()
     models.load(opened, "measured")
     clock.lap("load")
-    live = generation.start(opened, "measured", Prompt(TEXT), Sampling(greedy=True, max_new_tokens=8))
+    live = generation.start(opened, "measured", Prompt(TEXT), Sampling(greedy=True, max_new_tokens=1))
     deltas = iter(live)  # held, since a run is saved as soon as nobody watches it
     while not next(deltas).tokens:
         continue
