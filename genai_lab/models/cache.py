@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from genai_lab.errors import LabError, ModelError
-from genai_lab.memory import import_engine, release, resident
+from genai_lab.memory import release
 from genai_lab.models import BACKENDS, Card, Generator, Options, Prompt, Request, Stream
 from genai_lab.models.checks import size_text
+from genai_lab.models.loaded_memory import engine_memory, memory_taken
 from genai_lab.models.loading import LoadProgress, progress_to
 from genai_lab.models.scorer import Scorer
 from genai_lab.models.sizing import placed_options, scorer_bytes
@@ -226,7 +227,7 @@ class ModelCache:
             alone = self._loading == 1
         began = time.perf_counter()
         try:
-            before = _engine_memory() if entry.card.has_weights else 0
+            before = engine_memory() if entry.card.has_weights else 0
             with progress_to(lambda progress: setattr(entry, "progress", progress)):
                 generator = load(
                     entry.card, placed_options(self.options, entry.card), entry.below.generator if entry.below else None
@@ -239,7 +240,7 @@ class ModelCache:
                 self._loading -= 1
                 self._changed.notify_all()
             raise
-        measured = _measured(entry.card, generator, before)
+        measured = memory_taken(entry.card, generator, before)
         with self._changed:
             if measured is not None and alone and self._loading == 1:
                 entry.memory, entry.measured = measured, True
@@ -382,25 +383,3 @@ def _end(entries: list[_Entry]) -> None:
             entry.generator.close()
     if any(entry.card.path is not None for entry in entries):
         release()
-
-
-def _engine_memory() -> int:
-    """Bytes of this process before a model is loaded, with the libraries that all models need."""
-    import_engine()
-    release()
-    return resident()
-
-
-def _measured(card: Card, generator: Any, before: int) -> int | None:
-    """What loading took, with the cache that one text may need; None where this process does not hold the model.
-
-    What other threads do meanwhile would count too, so the figure is kept between the tensors and twice the estimate.
-    """
-    tensors = getattr(generator, "tensor_bytes", None)
-    if tensors is None or not card.has_weights:
-        return None
-    release()
-    cache = card.cache_bytes or 0
-    foreseen = max(tensors, (card.memory_bytes or 0) - cache)
-    taken = resident() - before + int(getattr(generator, "later_bytes", 0))
-    return int(min(max(tensors, taken), 2 * foreseen)) + cache

@@ -295,8 +295,8 @@ class Measured(FakeGenerator):
 
 def test_measured_memory_takes_the_place_of_the_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([200 * 2**20, 250 * 2**20, 250 * 2**20, 251 * 2**20])
-    monkeypatch.setattr("genai_lab.models.cache.resident", lambda: next(now))
-    monkeypatch.setattr("genai_lab.models.cache.import_engine", lambda: None)
+    monkeypatch.setattr("genai_lab.models.loaded_memory.resident", lambda: next(now))
+    monkeypatch.setattr("genai_lab.models.loaded_memory.import_engine", lambda: None)
     cache = ModelCache(2**30, Options(), lambda card, options, base: Measured(card))
     for name, foreseen, expected in (("a", 40 * 2**20, 50 * 2**20), ("b", 90 * 2**20, 30 * 2**20)):
         cache.acquire(card(name, foreseen + 7, path=tmp_path, cache_bytes=7))
