@@ -68,8 +68,6 @@ def _import_engine() -> None:
     from transformers.models.llama import modeling_llama  # noqa: F401
     from transformers.models.t5 import modeling_t5  # noqa: F401
 
-    from genai_lab.decoding import scheduler  # noqa: F401
-
     torch.ones(2, 2) @ torch.ones(2, 2)
 
 
