@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from genai_lab.context import LabContext
 
 PAGES = (
-    "playground", "recipes", "prompts", "datasets", "finetune", "evaluate", "feedback", "models", "jobs", "history",
-    "lineage", "backup",
+    "playground", "recipes", "prompts", "datasets", "finetune", "align", "evaluate", "feedback", "models", "jobs",
+    "history", "lineage", "backup",
 )  # fmt: skip
 
 

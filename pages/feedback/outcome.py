@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -34,9 +35,10 @@ MODELS = """
 {{#if value.rows.length}}<h3>Models trained on this campaign</h3><div class="grid-scroll" tabindex="0" role="region"
 aria-label="Models trained on this campaign"><table class="grid scores"><thead><tr><th scope="col">Run</th>
 <th scope="col">Model</th><th scope="col">Held-out accuracy</th><th scope="col">Simple baselines</th>
-<th scope="col">State</th></tr></thead><tbody>{{#each value.rows}}<tr><td>
+<th scope="col">State</th><td></td></tr></thead><tbody>{{#each value.rows}}<tr><td>
 <a href="/finetune?run={{this.id}}">{{this.id}}</a></td><td>{{this.model}}</td><td>{{this.accuracy}}</td>
-<td>{{this.baselines}}</td><td>{{this.status}}</td></tr>
+<td>{{this.baselines}}</td><td>{{this.status}}</td><td>{{#if this.align}}
+<a class="align" href="/align?reward={{this.align}}">Align a policy with it</a>{{/if}}</td></tr>
 {{/each}}</tbody></table></div>{{/if}}{{#if value.labels.length}}<h3>With the labels of an annotator
 left out or flipped</h3><div class="grid-scroll" tabindex="0" role="region" aria-label="Labels left out or flipped">
 <table class="grid scores"><thead><tr>
@@ -245,6 +247,7 @@ def _run(run: Any) -> dict[str, Any]:
             f"{name} {figure['value']:.3f}" for name, figure in baselines.items() if figure["value"]
         ),
         "status": run.status,
+        "align": quote(run.model or "", safe="") if run.makes_reward_model and run.status == "finished" else "",
     }
 
 

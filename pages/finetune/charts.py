@@ -12,7 +12,7 @@ from pages.components.plots import GRID, PALETTE, figure, layout
 
 Points = Sequence[tuple[int, float]]
 POINTS = 400
-SPARE = 0.16  # of the height, between two rows of charts
+SPARE = 0.32  # of the height of a row, between two rows of charts
 PANELS = (
     ("Loss (nats per token or pair)", ("training loss", "validation loss")),
     ("Learning rate", ("learning rate",)),
@@ -55,17 +55,37 @@ def curves(runs: Sequence[tuple[TrainingView, Mapping[str, Points]]]) -> go.Figu
     panels = PANELS + tuple(
         panel for panel in OF_SOME if any(name in points_by_name for _, points_by_name in runs for name in panel[1])
     )
+    return grid([(title, _traces(title, names, runs, first=not index)) for index, (title, names) in enumerate(panels)])
+
+
+def _traces(
+    title: str, names: Sequence[str], runs: Sequence[tuple[TrainingView, Mapping[str, Points]]], first: bool
+) -> list[dict[str, Any]]:
+    traces = []
+    for number, (view, points_by_name) in enumerate(runs):
+        for name in names:
+            if points := points_by_name.get(name):
+                colour = PALETTE[number % len(PALETTE)]
+                traces.append(curve(view, name, points, colour, legend=first))
+                if title.startswith("Task score") and points[0][0] == 0 and len(points) > 1:
+                    traces.append(_base_line(view, points, colour))
+    return traces
+
+
+def grid(panels: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> go.Figure:
+    """Small charts, three a row, each of a title and the traces in it."""
     rows = -(-len(panels) // 3)
+    spare = SPARE / max(rows, 2)
     figure_layout = layout(height=215 * rows, showlegend=True)
-    figure_layout["legend"] = {"orientation": "h", "y": 1.12, "x": 0}
+    figure_layout["legend"] = {"orientation": "h", "y": 1 + 0.24 / rows, "x": 0}
     figure_layout["margin"] = {"l": 44, "r": 12, "t": 30, "b": 30}
     del figure_layout["xaxis"], figure_layout["yaxis"]
     data: list[dict[str, Any]] = []
     notes = []
-    for index, (title, names) in enumerate(panels):
+    for index, (title, traces) in enumerate(panels):
         column, row = index % 3, index // 3
         axis = "" if index == 0 else str(index + 1)
-        start, low = column * 0.35, (1 + SPARE) / rows * (rows - 1 - row)
+        start, low = column * 0.35, (1 + spare) / rows * (rows - 1 - row)
         figure_layout[f"xaxis{axis}"] = {
             "domain": [start, start + 0.29],
             "anchor": f"y{axis}",
@@ -73,19 +93,13 @@ def curves(runs: Sequence[tuple[TrainingView, Mapping[str, Points]]]) -> go.Figu
             "zeroline": False,
         }
         figure_layout[f"yaxis{axis}"] = {
-            "domain": [low, low + (1 + SPARE) / rows - SPARE],
+            "domain": [low, low + (1 + spare) / rows - spare],
             "anchor": f"x{axis}",
             "gridcolor": GRID,
             "zeroline": False,
         }
         notes.append(_note(title, axis))
-        for number, (view, points_by_name) in enumerate(runs):
-            for name in names:
-                if points := points_by_name.get(name):
-                    colour = PALETTE[number % len(PALETTE)]
-                    data.append(_curve(view, name, points, colour, axis, index == 0))
-                    if title.startswith("Task score") and points[0][0] == 0 and len(points) > 1:
-                        data.append(_base_line(view, points, colour, axis))
+        data += [{**trace, "xaxis": f"x{axis}", "yaxis": f"y{axis}"} for trace in traces]
     figure_layout["annotations"] = notes
     return figure(data, figure_layout)
 
@@ -97,9 +111,14 @@ def _note(title: str, axis: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _curve(view: TrainingView, name: str, points: Points, colour: str, axis: str, legend: bool) -> dict[str, Any]:
+def thin(points: Points) -> list[tuple[int, float]]:
+    """At most some hundreds of the points, the last among them."""
     thinned = list(points[:: max(1, len(points) // POINTS)])
-    thinned = thinned if thinned[-1] == points[-1] else [*thinned, points[-1]]
+    return thinned if thinned[-1] == points[-1] else [*thinned, points[-1]]
+
+
+def curve(view: TrainingView, name: str, points: Points, colour: str, *, legend: bool = False) -> dict[str, Any]:
+    thinned = thin(points)
     validation = name.startswith("validation")
     scale = 1e-6 if name == "memory" else 1.0
     return {
@@ -108,8 +127,6 @@ def _curve(view: TrainingView, name: str, points: Points, colour: str, axis: str
         "name": html.escape(f"{view.title}{' (validation)' if validation else ''}"),
         "x": [step for step, _ in thinned],
         "y": [scale * value for _, value in thinned],
-        "xaxis": f"x{axis}",
-        "yaxis": f"y{axis}",
         "showlegend": legend,
         "line": {"color": colour, "width": 1.5, "dash": "dot" if validation else "solid"},
         "marker": {"size": 5},
@@ -117,11 +134,11 @@ def _curve(view: TrainingView, name: str, points: Points, colour: str, axis: str
     }
 
 
-def _base_line(view: TrainingView, points: Points, colour: str, axis: str) -> dict[str, Any]:
+def _base_line(view: TrainingView, points: Points, colour: str) -> dict[str, Any]:
     value = points[0][1]
     return {
         "type": "scatter", "mode": "lines", "name": html.escape(f"{view.title} (base)"), "showlegend": False,
-        "x": [points[0][0], points[-1][0]], "y": [value, value], "xaxis": f"x{axis}", "yaxis": f"y{axis}",
+        "x": [points[0][0], points[-1][0]], "y": [value, value],
         "line": {"color": colour, "width": 1, "dash": "dash"},
         "hovertemplate": f"base %{{y:.4g}}<extra>{html.escape(view.title)}</extra>",
     }  # fmt: skip

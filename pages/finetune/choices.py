@@ -22,7 +22,7 @@ def form_updates(lab: LabContext, values: Values | None) -> Updates:
     """
     fresh = values is None
     requested = dict(values) if values is not None else write_plan(TrainingPlan("starter-seq2seq", (DatasetSpec(""),)))
-    bases = [view.card.name for view in models.catalogue(lab) if _is_tunable(view)]
+    bases = tunable(lab)
     sets = dataset_names(lab)
     model = requested["model"] if requested["model"] in bases else None
     dataset = dataset_called(sets, requested["dataset"])
@@ -40,6 +40,11 @@ def form_updates(lab: LabContext, values: Values | None) -> Updates:
         "dataset": gr.update(choices=sets, value=dataset),
         "templates": gr.update(choices=choices, value=selected),
     }
+
+
+def tunable(lab: LabContext) -> list[str]:
+    """The models that can be a base."""
+    return [view.card.name for view in models.catalogue(lab) if _is_tunable(view)]
 
 
 def dataset_names(lab: LabContext) -> list[str]:

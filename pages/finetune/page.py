@@ -5,6 +5,7 @@ import gradio as gr
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
 from genai_lab.services import recipes, training
+from genai_lab.training import TrainingPlan
 from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import page_head
@@ -14,6 +15,8 @@ from pages.finetune import choices, form, new, runs, studies
 TITLE = "Fine-tune"
 ROUTE = "finetune"
 ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.pathname}?run=${run}`); return run; }"""
+
+ADDRESSED = ("run", "study", "model", "dataset", "recipe", "plan")
 
 
 def build(lab: LabContext) -> None:
@@ -38,10 +41,10 @@ def build(lab: LabContext) -> None:
 
 def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
     """The page as its address asks for it: ?run=ID, ?study=ID, ?model=NAME as a base, ?dataset=NAME to learn from,
-    ?recipe=NAME with the plan of a recipe, else the form as it was left.
+    ?recipe=NAME with the plan of a recipe, ?plan=YAML with that plan, else the form as it was left.
     """
-    query = {name: request.query_params.get(name, "") for name in ("run", "study", "model", "dataset", "recipe")}
-    named, study, model, dataset, recipe = query.values()
+    query = {name: request.query_params.get(name, "") for name in ADDRESSED}
+    named, study, model, dataset, recipe, plan = query.values()
     newest, number = training.find(lab, limit=1), number_of(named)
     run = number if number is not None else newest[0].id if newest else None
     updates = {"run": run, **new.first_values(lab, values["plan_draft"]), **studies.first_values(lab, study)}
@@ -51,6 +54,8 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
         updates |= choices.updates_for_dataset(lab, dataset)
     if recipe:
         updates |= choices.form_updates(lab, form.write_plan(recipes.tuning_plan(lab, recipe)))
+    if plan:
+        updates |= choices.form_updates(lab, form.write_plan(TrainingPlan.from_yaml(plan)))
     if named or study:
         updates["tabs"] = gr.update(selected="runs" if named else "studies")
     return updates

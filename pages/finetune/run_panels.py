@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote
 
 from genai_lab.context import LabContext
 from genai_lab.services import models, training
@@ -47,7 +48,10 @@ data-status="{{value.status}}">{{value.state}}</span></h2>
 aria-valuenow="{{value.percent}}"><i style="width:{{value.percent}}%"></i></div><p>{{value.message}}</p>{{/if}}
 {{#each value.notes}}<p>{{this}}</p>{{/each}}
 <dl>{{#each value.facts}}<dt>{{this.[0]}}</dt><dd>{{this.[1]}}</dd>{{/each}}</dl>
-{{#if value.try}}<p><a class="try" href="/?model={{value.try}}">Try {{value.try}} in the playground</a></p>{{/if}}</div>
+{{#if value.try}}<p><a class="try" href="/?model={{value.try}}">Try {{value.try}} in the playground</a></p>{{/if}}
+{{#if value.align}}<p><a class="align" href="/align?reward={{value.align_address}}">Align a policy with
+{{value.align}}</a></p>{{/if}}{{#if value.rollouts}}<p><a href="/align?run={{value.id}}&tab=rollouts">Read its
+completions</a></p>{{/if}}</div>
 {{/if}}
 """
 DIFFERENCES = """
@@ -141,6 +145,9 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
         "notes": [*view.sentences, *view.notes],
         "facts": [[name, text] for name, text in facts.items() if text],
         "try": view.model if model and view.writes else "",
+        "align": view.model if model and view.makes_reward_model else "",
+        "align_address": quote(view.model or "", safe=""),
+        "rollouts": view.rolls_out,
     }
 
 

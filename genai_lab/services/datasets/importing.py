@@ -107,11 +107,17 @@ def hub_order(
 
 
 def starter_order(task: str, name: str = "", *, seed: int = 1, rows: Mapping[str, int] | None = None) -> Order:
-    """Examples of a task of the starter world, drawn for each split with the seed; held-out names stay held out."""
+    """Examples of a task of the starter world, or its "rude-requests", drawn for each split with the seed; held-out
+    names stay held out.
+    """
+    from genai_lab.starter.requests import RUDE_REQUESTS
     from genai_lab.starter.tasks import TASKS
 
-    TASKS.get(task)
     roles = {"input": ["input"], "reference": ["reference"]}
+    if task == RUDE_REQUESTS:
+        roles = {"input": ["input"]}
+    else:
+        TASKS.get(task)
     if task == "sentiment":
         roles["label"] = ["sentiment"]
     source = {"kind": "starter", "task": task, "seed": seed, "rows": dict(rows or STARTER_ROWS)}
@@ -288,13 +294,14 @@ def _rows_of_version(lab: LabContext, version_id: int) -> Iterator[dict[str, Any
 
 def _drawn(source: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The starter task's rows; references are lists where any row has more than one."""
+    from genai_lab.starter.requests import RUDE_REQUESTS, draw_rude_request
     from genai_lab.starter.tasks import TASKS
 
-    maker = TASKS.get(source["task"])
+    draw = draw_rude_request if source["task"] == RUDE_REQUESTS else TASKS.get(source["task"]).draw
     examples = []
     for split, count in source["rows"].items():
         rng = random.Random(f"{source['task']} {split} {source['seed']}")
-        examples += [(split, maker.draw(rng, split)) for _ in range(count)]
+        examples += [(split, draw(rng, split)) for _ in range(count)]
     listed = any(len(example.references) > 1 for _, example in examples)
     return [
         {
