@@ -32,7 +32,8 @@ def choose(page: Page, menu: str, title: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_a_row_fills_the_template_and_its_tokens_are_counted(open_page: Opener) -> None:
+def test_the_preview_follows_the_row_the_shots_and_the_template_good_or_bad(open_page: Opener) -> None:
+    """A row of a dataset and one typed by hand fill the template, and what is wrong with it is one sentence."""
     page = prompt_lab(open_page)
     expect(filled(page).locator("span.shot")).to_have_count(2)
     expect(page.locator("#prompts-figures")).to_contain_text("2 of 2")
@@ -47,9 +48,6 @@ def test_a_row_fills_the_template_and_its_tokens_are_counted(open_page: Opener) 
     choose(page, "rendering", "chat")
     expect(filled(page).locator(".turn.user")).to_have_count(1)
 
-
-def test_a_bad_template_is_one_sentence_and_the_page_goes_on(open_page: Opener) -> None:
-    page = prompt_lab(open_page)
     box(page, "instruction").fill("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}")
     expect(filled(page)).to_contain_text("was stopped; simplify it.")
     box(page, "instruction").fill("{{ input ")
@@ -59,9 +57,6 @@ def test_a_bad_template_is_one_sentence_and_the_page_goes_on(open_page: Opener) 
     box(page, "instruction").fill("Good: {{ input }}")
     expect(filled(page)).to_contain_text("Good: ")
 
-
-def test_a_row_typed_by_hand_needs_no_dataset(open_page: Opener) -> None:
-    page = prompt_lab(open_page)
     choose(page, "source", "A row typed by hand")
     expect(filled(page)).to_contain_text("The soup was cold")
     box(page, "typed").fill("input: Ann: Hello.\nBen: Hi <b>you</b>.")
