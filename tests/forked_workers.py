@@ -43,8 +43,6 @@ class Nursery:
             return int(self._socket.recv(32))
 
     def _start(self) -> socket.socket:
-        # Who is orphaned below this process becomes its child: so the workers are, as Popen's would be.
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             subprocess.Popen(
@@ -78,6 +76,11 @@ class ForkedWorker:
             pid, status = os.waitpid(self.pid, options)
             self.returncode = os.waitstatus_to_exitcode(status) if pid else None
         return self.returncode
+
+
+def adopt_orphans() -> bool:
+    """Whoever is orphaned below this process becomes its child, as a worker is; False where the system cannot."""
+    return sys.platform == "linux" and ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def use() -> None:
@@ -152,5 +155,5 @@ def main(descriptor: int) -> None:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]))
-elif sys.platform == "linux":
+elif "genai_lab.worker" not in sys.modules and adopt_orphans():  # a worker opens the lab with its plugins too
     use()
