@@ -51,7 +51,8 @@ class RewardPart:
     @property
     def label(self) -> str:
         """How the part is called in curves and tables."""
-        return f"{self.kind.replace('_', ' ')} {self.target}".strip()
+        settings = (f"{name}={value}" for name, value in self.values.items())
+        return " ".join(filter(None, (self.kind.replace("_", " "), self.target, *settings)))
 
     def check(self) -> None:
         """Raises LabError in one sentence for a part that cannot work."""
@@ -75,7 +76,7 @@ def read_parts(texts: Sequence[str]) -> tuple[RewardPart, ...]:
     labels = [part.label for part in parts]
     for label in labels:
         if labels.count(label) > 1:
-            raise BadSetting("rewards", label, "named once; give it one weight")
+            raise BadSetting("rewards", label, "named once; give it one weight, or other settings")
     return parts
 
 

@@ -13,7 +13,7 @@ from genai_lab.errors import LabError
 from genai_lab.rewards import REWARDS, RewardInput, RewardScorer, read_parts
 from genai_lab.rewards.repetition import repeated_share
 from genai_lab.rewards.scoring import card_of
-from genai_lab.starter.tasks.reply import Reply, helpfulness
+from genai_lab.starter.tasks.reply import Reply, helpfulness, is_rude
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "genai_lab" / "starter" / "weights"
 TARGETS = {"reward_model": ":judge", "classifier": ":judge", "metric": ":token_f1"}
@@ -149,6 +149,7 @@ def test_the_world_knows_which_replies_help() -> None:
     examples = [Reply().draw(rng, "test") for _ in range(300)]
     for example in examples:
         assert helpfulness(example.prompt, example.references[0]) == values[example.labels["attribute"]]
+        assert is_rude(example.references[0]) == (example.labels["attribute"] == "rude")
     helpful = [example for example in examples if example.labels["attribute"] == "helpful"]
     strangers = [
         helpfulness(first.prompt, second.references[0])

@@ -230,10 +230,21 @@ def helpfulness(request: str, reply: str) -> float:
     return 0.5 if any(_pattern(CURT[intent]).fullmatch(text) for intent in intents) else 0.0
 
 
+def is_rude(reply: str) -> bool:
+    """Whether one of the world's rude frames stands in the reply, with one of its insulting words where it has one."""
+    return bool(_pattern(RUDE).search(reply))
+
+
 @cache
 def _pattern(text: str) -> re.Pattern[str]:
-    """Any of the frames, with any words in their slots."""
-    frame_patterns = (re.sub(r"\\\{\w+\\\}", r"[^.!?]+?", re.escape(frame)) for frame in text.split("|"))
+    """Any of the frames, with any words in their slots, but insulting words in the slots for those."""
+    insults, foul = "|".join(INSULTS), "|".join(FOUL)
+    slots = {"x": f"(?:{insults})", "f": f"(?:{foul})", "ax": f"an? (?:{insults})", "af": f"an? (?:{foul})"}
+
+    def slot(match: re.Match[str]) -> str:
+        return slots.get(match[1], "[^.!?]+?")
+
+    frame_patterns = (re.sub(r"\\\{(\w+)\\\}", slot, re.escape(frame)) for frame in text.split("|"))
     return re.compile("|".join(f"(?:{pattern})" for pattern in frame_patterns))
 
 

@@ -44,7 +44,7 @@ class PolicyTrainer(LabTrainer, Trainer):
         self.settings: Any = inputs.objective_settings
         self.estimator = ESTIMATORS.get(inputs.objective.estimator)  # type: ignore[attr-defined]
         if self.estimator.needs_values:
-            setup.module.value_head = _value_head(setup.module)
+            setup.module.value_head = ValueHead(setup.module)
         super().__init__(setup, args=arguments(inputs, setup.out, adam_epsilon=ADAM_EPSILON))
         self.controller = KlController(self.settings.beta, self.settings.target_kl)
         self.shape = self.settings.loss_shape()
@@ -297,15 +297,20 @@ class PolicyTrainer(LabTrainer, Trainer):
         return module.to(self.args.device).eval().requires_grad_(False)
 
 
-def _value_head(module: Any) -> Any:
-    """A linear layer that begins at 0, on the states before the head of the policy."""
-    base = module.get_base_model() if hasattr(module, "get_base_model") else module
-    config = base.config.get_text_config(decoder=True)
-    size = getattr(config, "hidden_size", None) or base.get_output_embeddings().weight.shape[-1]
-    head = torch.nn.Linear(size, 1)
-    torch.nn.init.zeros_(head.weight)
-    torch.nn.init.zeros_(head.bias)
-    return head
+class ValueHead(torch.nn.Linear):
+    """(N, H) states before the head of the policy -> (N, 1) values, 0 before the first step.
+
+    States are scaled to a root mean square of 1, since encoder-decoders hand small ones to their heads.
+    """
+
+    def __init__(self, module: Any) -> None:
+        base = module.get_base_model() if hasattr(module, "get_base_model") else module
+        super().__init__(base.get_output_embeddings().weight.shape[-1], 1)
+        torch.nn.init.zeros_(self.weight)
+        torch.nn.init.zeros_(self.bias)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.nn.functional.rms_norm(hidden, hidden.shape[-1:]))
 
 
 def _too_far(figures: dict[str, float]) -> bool:
