@@ -40,6 +40,10 @@ class Scorer:
         """P(label) of each text, 0 to 1; without a label the one whose name says that something is wrong."""
         raise ModelError(f"{self.card.name} is not a classifier; choose one, such as starter-toxicity.")
 
+    def label_values(self, texts: Sequence[str], label: str = "", form: str = "log-odds") -> list[float]:
+        """Of each text the label's log-odds in nats, its logit or its probability, as `form` says."""
+        raise ModelError(f"{self.card.name} is not a classifier; choose one, such as starter-toxicity.")
+
     def log_probabilities(self, texts: Sequence[str], inputs: Sequence[str] = ()) -> list[LogProbability]:
         """Of each text alone, or given its input where the model reads one."""
         raise ModelError(f"{self.card.name} gives no log-probabilities of a text; choose a model that writes text.")

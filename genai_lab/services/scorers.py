@@ -69,6 +69,10 @@ class CachedScorer:
         with self._scorer() as scorer:
             return list(scorer.scores(texts, label))
 
+    def label_values(self, texts: Sequence[str], label: str = "", form: str = "log-odds") -> list[float]:
+        with self._scorer() as scorer:
+            return list(scorer.label_values(texts, label, form))
+
     def log_probabilities(self, texts: Sequence[str]) -> list[LogProbability]:
         with self._scorer() as scorer:
             return list(scorer.log_probabilities(texts, self._inputs))

@@ -71,6 +71,21 @@ class RowsRead:
     rows: int
 
 
+class TimedBatch(Protocol):
+    """What was timed of one batch, in seconds: forward, backward and optimiser; the forward alone; and writing the
+    completions of a step, where the objective rolls out.
+    """
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def forward(self) -> float: ...
+
+    @property
+    def writing(self) -> float: ...
+
+
 class RunInputs(Protocol):
     """What an objective reads of a run's `TrainingInputs`."""
 
@@ -195,6 +210,18 @@ class Objective:
     ) -> tuple[int, int]:
         """(tokens that a step reads of a row, tokens of it that are learned, 0 for all), given those of its example."""
         return length, target or self.learned_tokens(length, plan)
+
+    def rows_written(self, plan: TrainingPlan) -> int:
+        """How many completions a step writes itself."""
+        return 0
+
+    def step_seconds(self, plan: TrainingPlan, batch: TimedBatch) -> float:
+        """What a step takes, given what its batch took."""
+        return plan.training.gradient_accumulation_steps * batch.seconds
+
+    def evaluation_seconds(self, plan: TrainingPlan, batch: TimedBatch, rows: int) -> float:
+        """What an evaluation on so many rows takes."""
+        return rows / plan.training.per_device_batch_size * batch.forward
 
     def check(self, source: RowSource, plan: TrainingPlan) -> None:
         """Raises LabError in one sentence where the dataset lacks columns that are read."""

@@ -1,6 +1,7 @@
 """What objectives share that let a policy write completions, reward them, and learn from what they earned."""
 
 import json
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from genai_lab.training.objective import (
     RowsRead,
     RunInputs,
     SamplingContext,
+    TimedBatch,
 )
 from genai_lab.training.plan import Architecture, TrainingPlan
 from genai_lab.training.row_reading import CompletionReader, answer_of, check_columns, input_of
@@ -178,6 +180,19 @@ class PolicyObjective(Objective):
     def context_needed(self, plan: TrainingPlan, architecture: Architecture) -> int:
         own = self.settings_of(plan).max_completion_length if architecture == "decoder-only" else 0
         return plan.training.max_length + own
+
+    def rows_written(self, plan: TrainingPlan) -> int:
+        return int(self.settings_of(plan).num_generations * plan.training.per_device_batch_size)
+
+    def step_seconds(self, plan: TrainingPlan, batch: TimedBatch) -> float:
+        """Completions are written, read twice (by policy and reference), and learned from in each iteration."""
+        batches = math.ceil(self.rows_written(plan) / self.forward_rows(plan))
+        iterations = self.settings_of(plan).num_iterations
+        return batch.writing + batches * (iterations * batch.seconds + 2 * batch.forward)
+
+    def evaluation_seconds(self, plan: TrainingPlan, batch: TimedBatch, rows: int) -> float:
+        written = rows / self.rows_written(plan) * batch.writing
+        return written + math.ceil(rows / self.forward_rows(plan)) * 2 * batch.forward
 
     def forward_rows(self, plan: TrainingPlan) -> int:
         settings = self.settings_of(plan)

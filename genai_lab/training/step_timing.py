@@ -23,13 +23,15 @@ PATIENCE = 600.0
 @dataclass(frozen=True)
 class StepTime:
     """Of one batch: `seconds` forwards, backwards and of the optimiser, `forward` of these forwards alone, and the
-    tokens that it reads. `loading` are the seconds until the module is there.
+    tokens that it reads. `loading` are the seconds until the module is there, `writing` those of the completions of a
+    step, which are as long as they may be.
     """
 
     seconds: float
     tokens: int
     forward: float
     loading: float
+    writing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,22 @@ def time_steps(request: TimingRequest) -> StepTime:
         if request.device == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
-    return StepTime(min(seconds[1:]), tokens, min(forward[1:]), loading)
+    return StepTime(min(seconds[1:]), tokens, min(forward[1:]), loading, _writing_time(module, request, plan))
+
+
+def _writing_time(module: Any, request: TimingRequest, plan: TrainingPlan) -> float:
+    """Seconds in which the module writes the completions of one step."""
+    objective = OBJECTIVES.get(plan.objective)
+    if not (rows := objective.rows_written(plan)):
+        return 0.0
+    from genai_lab.alignment.rollouts import Sampling, generator, network_of, sample
+
+    longest = objective.lengths_in_step(request.length, request.target, plan, request.architecture)[1]
+    prompts = [[index % 50 + 1 for index in range(request.length)] for _ in range(rows)]
+    network = network_of(module.eval())
+    began = time.perf_counter()
+    sample(network, prompts, [generator(0, 1, row) for row in range(rows)], Sampling(longest), frozenset(), 0)
+    return time.perf_counter() - began
 
 
 def _environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ from genai_lab.errors import LabError
 from genai_lab.services import alignment, lineage, models, training
 from genai_lab.services.training import batch_preview, estimates, progress
 from genai_lab.training import DatasetSpec, Training, TrainingPlan
+from genai_lab.training.step_timing import StepTime
 
 TRAINING = Training(max_steps=2, per_device_batch_size=4, max_length=48, validation_rows=6, eval_steps=1, seed=3)
 SETTINGS: dict[str, Any] = {
@@ -112,3 +113,12 @@ def test_a_run_that_learns_from_data_has_no_rollouts(lab: LabContext) -> None:
 def test_a_plan_file_says_the_same_after_it_was_written() -> None:
     plan = plan_of(target_kl=6.0)
     assert TrainingPlan.from_yaml(plan.to_yaml()) == plan
+
+
+def test_the_time_of_a_run_counts_writing_and_every_reading(lab: LabContext) -> None:
+    plan = plan_of(num_iterations=3)
+    objective = training.resolve(lab, plan).objective
+    batch = StepTime(seconds=2.0, tokens=100, forward=0.5, loading=1.0, writing=4.0)
+    assert objective.rows_written(plan) == objective.forward_rows(plan) == 8
+    assert objective.step_seconds(plan, batch) == 4 + 3 * 2 + 2 * 0.5
+    assert objective.evaluation_seconds(plan, batch, 16) == 2 * 4 + 2 * 2 * 0.5

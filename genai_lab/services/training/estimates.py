@@ -153,12 +153,13 @@ def time_run(lab: LabContext, resolved: ResolvedPlan) -> Duration:
         else training.max_steps
     )
     evaluations = steps // training.steps_between_evaluations(steps) + 1
-    batches = min(training.validation_rows, rows) / training.per_device_batch_size
-    seconds_per_step = training.gradient_accumulation_steps * step.seconds
-    read_once = resolved.objective.passes_without_learning * min(rows, steps * training.rows_per_step)
-    readings = evaluations * batches + read_once / training.per_device_batch_size
+    objective = resolved.objective
+    seconds_per_step = objective.step_seconds(plan, step)
+    evaluation = objective.evaluation_seconds(plan, step, min(training.validation_rows, rows))
+    read_once = objective.passes_without_learning * min(rows, steps * training.rows_per_step)
+    reading = read_once / training.per_device_batch_size * step.forward
     return Duration(
-        seconds=step.loading + steps * seconds_per_step + readings * step.forward,
+        seconds=step.loading + steps * seconds_per_step + evaluations * evaluation + reading,
         seconds_per_step=seconds_per_step,
         tokens_per_second=step.tokens * training.processes / step.seconds,
         steps=steps,
