@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from genai_lab.alignment.estimators import ESTIMATORS
 from genai_lab.metrics import METRICS
 from genai_lab.models import BACKENDS
 from genai_lab.prompts.few_shot import SELECTORS
 from genai_lab.recipes import RECIPES
+from genai_lab.rewards import REWARDS
 from genai_lab.services.jobs.handlers import HANDLERS
 from genai_lab.training.methods import METHODS
 from genai_lab.training.objectives import OBJECTIVES
 
 GUIDES = sorted((Path(__file__).resolve().parents[1] / "docs" / "how_to").glob("*.md"))
-NAMES = ["backend", "job_kind", "method", "metric", "objective", "page", "recipe", "selector"]
+NAMES = ["backend", "estimator", "job_kind", "method", "metric", "objective", "page", "recipe", "reward", "selector"]
 REGISTERED = (
     (METRICS, "same_length"),
     (BACKENDS, "canned"),
@@ -24,6 +26,8 @@ REGISTERED = (
     (METHODS, "norm_factors"),
     (OBJECTIVES, "focal"),
     (RECIPES, "emails"),
+    (REWARDS, "same_start"),
+    (ESTIMATORS, "batch_mean"),
 )
 
 
