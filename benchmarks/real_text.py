@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument(
         "--form", action="append", choices=("plain", "chat"), help="default: both, where both are asked"
     )
+    parser.add_argument("--shots", action="append", type=int, help="of shots and summaries; default: the recipe's")
     parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--home", type=Path, help="keeps the runs and what was answered")
     parser.add_argument("--out", type=Path)
@@ -145,6 +146,8 @@ def _results(lab: LabContext, options: argparse.Namespace) -> Iterator[dict[str,
             versions[question.recipe] = _version(lab, question.recipe, path)
         version = versions[question.recipe]
         plan = plan_of(question, version.name, list(version.splits), model, embedder, options.rows)
+        if options.shots and question.part in ("shots", "summaries"):
+            plan = replace(plan, shots=tuple(options.shots))
         started = evaluation.run_models(lab, plan, title=question.title)
         ended(lab)
         view = evaluation.show(lab, started.run_id)

@@ -72,10 +72,11 @@ def test_numbers_of_shots_and_draws_are_the_recipe_plan_varied(folder: Path, mon
 def test_summaries_stand_beside_the_first_two_turns(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [result] = asked(monkeypatch, folder, "--part", "summaries", "--form", "chat")
+    options = ("--part", "summaries", "--form", "chat", "--shots", "0", "--shots", "1")
+    [result] = asked(monkeypatch, folder, *options)
     lead = result["systems"][-1]
     assert [cell["system"].rpartition(" · ")[2] for cell in result["systems"]][-1] == "the first two turns"
-    assert len(result["systems"]) == 4
+    assert len(result["systems"]) == 3
     # "Shall we meet at 7? Yes." against "They meet at 7.": three of four words, in six.
     assert lead["rouge1"][0] == pytest.approx(0.6)
     assert "| the first two turns | 0.600" in capsys.readouterr().out
