@@ -12,6 +12,7 @@ from genai_lab.api.templates import Templates
 from genai_lab.context import LabContext
 from genai_lab.decoding import Sampling
 from genai_lab.services import matrix
+from genai_lab.services.alignment import BestOfN, best_to_dataset
 from genai_lab.services.matrix import estimating, promoting, reading, thumbs
 from genai_lab.services.prompting import keys_of
 
@@ -66,6 +67,13 @@ class Matrix(Future):
     def thumbs_to_dataset(self, name: str = "") -> Dataset:
         """Its completions with a thumb as a dataset of labels (True is a thumb up), which KTO learns from."""
         return Datasets(self.context).load(thumbs.to_dataset(self.context, self.id, name).name)
+
+    def best_to_dataset(self, rewards: str | Sequence[str], cell: int | None = None, name: str = "") -> BestOfN:
+        """The best completion of each row of a cell (the first without a number) as an instruction dataset: rejection
+        sampling. `rewards` are parts of a score, such as "reward_model:my-model" or "-0.05 * length".
+        """
+        system = self.view.cells[0].system.id if cell is None else cell
+        return best_to_dataset(self.context, system, _several(rewards, str), name)
 
     def promote(self, cell: int | None = None) -> "promoting.Promoted":
         """Makes the template of a cell the default one and its settings a preset; the first cell without a number."""

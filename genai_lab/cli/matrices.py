@@ -66,6 +66,15 @@ def _cell_commands(commands: "Parsers[Parser]", shared: Parser) -> None:
     thumbs.add_argument("matrix", type=number)
     thumbs.add_argument("--name", default="", help="of the dataset (default: after the matrix)")
     thumbs.set_defaults(command=_thumbs)
+    best = commands.add_parser(
+        "best", parents=[shared], help="the best of several completions per row as an instruction dataset"
+    )
+    best.add_argument("matrix", type=number)
+    parts = "a part of the score, such as reward_model:NAME or '-0.05 * length'; may be repeated"
+    best.add_argument("--reward", action="append", required=True, metavar="REWARD", help=parts)
+    best.add_argument("--cell", type=number, help="(default: the first)")
+    best.add_argument("--name", default="", help="of the dataset (default: after the cell)")
+    best.set_defaults(command=_best)
     promote = commands.add_parser(
         "promote", parents=[shared], help="make a cell's template the default, and its settings a preset"
     )
@@ -190,6 +199,12 @@ def _thumbs(lab: "Lab", options: argparse.Namespace) -> None:
     if options.json:
         return print_json(dataset)
     return print(f"Thumbs saved as {dataset.name}: {len(dataset):,}. A plan with the objective kto learns from them.")
+
+
+@with_lab
+def _best(lab: "Lab", options: argparse.Namespace) -> None:
+    best = lab.matrices.get(options.matrix).best_to_dataset(options.reward, options.cell, options.name)
+    print_json(best) if options.json else print(f"Saved as {best.dataset}. {best.sentence}")
 
 
 @with_lab

@@ -6,7 +6,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services import evaluation
+from genai_lab.services import alignment, evaluation
 from genai_lab.services import matrix as service
 from genai_lab.services.evaluation import Key
 from genai_lab.services.matrix import MatrixView, promoting, reading, thumbs
@@ -42,6 +42,7 @@ def build(lab: LabContext, form: Form) -> None:
     _wire_predictions(lab, form, earlier, later)
     form.on(buttons["promote"].click, promote, lab, inputs=["run", "cell"])
     form.on(buttons["thumbs"].click, save_thumbs, lab, inputs=["run"])
+    form.on(buttons["best"].click, save_best, lab, inputs=["run", "cell", "rewards"])
     form.on(
         buttons["evaluate"].click, evaluate_cells, lab, inputs=["run", "cell", "beside"], outputs=["evaluation"]
     ).success(None, form["evaluation"], None, js=TO_EVALUATION, **INTERNAL)
@@ -58,6 +59,16 @@ def _draw_actions(form: Form) -> dict[str, gr.Button]:
             "rank": gr.Button("Send to ranking", size="sm", scale=0, min_width=120, elem_id="mx-rank"),
             "thumbs": gr.Button("Save thumbs as dataset", size="sm", scale=0, min_width=170, elem_id="mx-thumbs"),
         }
+    with gr.Accordion("Best of several completions", open=False), gr.Row(elem_classes=["actions"]):
+        form.add(
+            rewards=gr.Textbox(
+                "", label="Rewards", lines=1, max_lines=4, elem_id="mx-rewards", elem_classes=["mono"],
+                placeholder="reward_model:my-model",
+                info="One per line: KIND, KIND:MODEL or WEIGHT * KIND. The open cell's best completion of each row "
+                "becomes an example to learn from.",
+            )
+        )  # fmt: skip
+        buttons["best"] = gr.Button("Save best as dataset", size="sm", scale=0, min_width=160, elem_id="mx-best")
     form.add(
         chart=gr.Radio(
             list(curves.KINDS), value="curve", label="Chart", container=False, interactive=True, elem_id="mx-kind"
@@ -240,6 +251,13 @@ def promote(lab: LabContext, values: Values) -> None:
 def save_thumbs(lab: LabContext, values: Values) -> None:
     version = thumbs.to_dataset(lab, _open(values["run"]))
     notice(f"Thumbs saved as {version.name}: {version.rows:,}. KTO on the Fine-tune page learns from them.")
+
+
+def save_best(lab: LabContext, values: Values) -> None:
+    cell = promoting.cell_of(service.show(lab, _open(values["run"])), values["cell"])
+    rewards = [line for line in (values["rewards"] or "").splitlines() if line.strip()]
+    best = alignment.best_to_dataset(lab, cell.system.id, rewards)
+    notice(f"Saved as {best.dataset}. {best.sentence} Instruction tuning on the Fine-tune page learns from it.")
 
 
 def evaluate_cells(lab: LabContext, values: Values) -> Updates:

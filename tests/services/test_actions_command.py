@@ -106,6 +106,7 @@ def test_a_completion_is_rated_and_its_cell_becomes_the_default(
     assert "Thumbs saved as thumbs@1: 1." in call("prompts", "thumbs", str(matrix.id), "--name", "thumbs")[1]
     dataset = read(call, "prompts", "thumbs", str(matrix.id), "--name", "thumbs")
     assert (dataset["dataset"], dataset["rows"]) == ("thumbs", 1)
+    refused(call, "one completion per row", "prompts", "best", str(matrix.id), "--reward", "length")
     refused(call, "Nothing is to be kept", *words)
     refused(call, "no prediction 99999", *words[:3], "99999", "--thumb", "up")
     promoted = read(call, "prompts", "promote", str(matrix.id), "--cell", str(matrix.cells[0]))
