@@ -118,7 +118,8 @@ PAGES_ALONE = {
     "text, Stream.cancel a notebook's, Stop the app's; what runs in a job ends by jobs cancel",
 }
 VERBS = {
-    "add", "adjudicate", "archive", "bake_off", "before_and_after", "best_to_dataset", "cancel", "change", "close", "copy", "create",
+    "add", "adjudicate", "archive", "bake_off", "before_and_after", "best_to_dataset", "cancel", "change",
+    "close", "copy", "create",
     "delete", "delete_preset", "delete_runs", "discard", "export_file", "forgetting", "from_file", "from_runs", "gate",
     "generate", "give_up", "invite", "keep", "make", "merge", "move", "name_systems", "promote", "rank", "rate",
     "rename", "renew", "replay", "rerun", "restore", "resume", "retry", "run", "run_cells", "run_models", "save",
