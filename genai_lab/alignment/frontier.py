@@ -123,13 +123,14 @@ def kl_of_best(n: int) -> float:
 def choose_checkpoint(scores: Sequence[float], kls: Sequence[float], beta: float) -> int:
     """The number of the checkpoint with the highest score - beta KL; of equals the one nearer to the base."""
     objectives = np.array(scores) - beta * np.array(kls)
-    best = np.flatnonzero(objectives >= objectives.max() - 1e-12)
-    return int(min(best, key=lambda index: (kls[index], index)))
+    best = [int(index) for index in np.flatnonzero(objectives >= objectives.max() - 1e-12)]
+    return min(best, key=lambda index: (kls[index], index))
 
 
 def switching_betas(scores: Sequence[float], kls: Sequence[float]) -> list[float]:
     """The weights above 0 at which the choice changes, in order: the slopes of the upper hull of (KL, score)."""
-    beta, changes = 0.0, []
+    beta = 0.0
+    changes: list[float] = []
     current = choose_checkpoint(scores, kls, 0.0)
     while True:
         slopes = [

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from genai_lab.alignment.records import RolloutBatch
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]  # numbers of rows
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class HeldOutCompletions:
             _means(batch, "reference"), _means(batch, "entropy"), batch.kl,
         )  # fmt: skip
 
-    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> "HeldOutCompletions":
+    def take(self, rows: Sequence[int] | Rows) -> "HeldOutCompletions":
         """These rows, in this order."""
-        order = np.asarray(rows, dtype=np.intp)
+        order = np.asarray(rows, dtype=np.int64)
         optional = (self.base_log_probs, self.entropy, self.kl)
         log_probs, entropy, kl = (None if values is None else values[order] for values in optional)
         return HeldOutCompletions(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from genai_lab.alignment.hacking.completions import Floats, HeldOutCompletions
+from genai_lab.alignment.hacking.completions import HeldOutCompletions, Rows
 from genai_lab.alignment.hacking.signal import DOWN, SIGNALS, SetSignal
 
 
@@ -16,14 +16,14 @@ class Distinct(SetSignal):
     wrong = DOWN
     threshold = 0.15
 
-    def measure(self, completions: HeldOutCompletions) -> Callable[[Floats], float]:
+    def measure(self, completions: HeldOutCompletions) -> Callable[[Rows], float]:
         numbers: dict[tuple[str, str], int] = {}
         grams = [
             np.array([numbers.setdefault(gram, len(numbers)) for gram in itertools.pairwise(row)], dtype=int)
             for row in completions.words_by_row
         ]
 
-        def share(rows: Floats) -> float:
+        def share(rows: Rows) -> float:
             several = np.concatenate([grams[int(row)] for row in rows])
             return float((np.bincount(several) > 0).sum() / len(several)) if len(several) else 1.0
 

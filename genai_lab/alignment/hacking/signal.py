@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genai_lab.alignment.hacking.completions import BeforeAndAfter, Floats, HeldOutCompletions
+from genai_lab.alignment.hacking.completions import BeforeAndAfter, Floats, HeldOutCompletions, Rows
 from genai_lab.evaluation.sample import Sample
 from genai_lab.evaluation.statistics import compare
 from genai_lab.registry import Registry
@@ -94,7 +94,7 @@ class RowSignal(Signal):
 class SetSignal(Signal):
     """A figure of all completions together; it is tested by swapping the two sides of prompts."""
 
-    def measure(self, completions: HeldOutCompletions) -> Callable[[Floats], float]:
+    def measure(self, completions: HeldOutCompletions) -> Callable[[Rows], float]:
         """What gives the figure of the rows whose numbers are given."""
         raise NotImplementedError
 
@@ -123,7 +123,7 @@ def one_sided(p: float, change: float, wrong: str) -> float:
     return p / 2 if right_side else 1 - p / 2
 
 
-def _jackknife(figure: Callable[[Floats], float], rows: Floats, n: int) -> Floats:
+def _jackknife(figure: Callable[[Rows], float], rows: Rows, n: int) -> Floats:
     """The change without each prompt in turn: duplicates of a bootstrap would count as repetition."""
     return np.array([figure(np.delete(rows, row) + n) - figure(np.delete(rows, row)) for row in rows])
 

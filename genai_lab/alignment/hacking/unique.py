@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from genai_lab.alignment.hacking.completions import Floats, HeldOutCompletions
+from genai_lab.alignment.hacking.completions import HeldOutCompletions, Rows
 from genai_lab.alignment.hacking.signal import DOWN, SIGNALS, SetSignal
 
 
@@ -13,7 +13,7 @@ class Unique(SetSignal):
     wrong = DOWN
     threshold = 0.2
 
-    def measure(self, completions: HeldOutCompletions) -> Callable[[Floats], float]:
+    def measure(self, completions: HeldOutCompletions) -> Callable[[Rows], float]:
         texts = [" ".join(row) for row in completions.words_by_row]
         return lambda rows: len({texts[int(row)] for row in rows}) / len(rows)
 

@@ -139,5 +139,6 @@ def _change(label: str, before: Floats, after: Floats, seed: int) -> Change:
     half = comparison.p_randomisation / 2
     p_up = half if comparison.difference > 0 else 1 - half
     defined = ~(np.isnan(before) | np.isnan(after))
-    means = (float(side[defined].mean()) if defined.any() else float("nan") for side in (before, after))
-    return Change(label, *means, comparison, p_up)
+    if not defined.any():
+        return Change(label, float("nan"), float("nan"), comparison, p_up)
+    return Change(label, float(before[defined].mean()), float(after[defined].mean()), comparison, p_up)
