@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from genai_lab.alignment.records import EVALUATIONS, RolloutBatch, read_all
 from genai_lab.rewards.base import REWARDS, RewardInput, RewardKind
 from genai_lab.settings import read_settings
 from genai_lab.starter.tasks import Split
 from genai_lab.starter.tasks.reply import Reply, preference
 from genai_lab.training.artefacts import export_best
+from genai_lab.training.base_samples import BaseModel, sample_base
 from genai_lab.training.examples import TextExample, TextPair
 from genai_lab.training.inputs import TrainingInputs
 from genai_lab.training.loading import load_tokenizer
@@ -170,3 +173,23 @@ def _reward_model(bank: Path, pairs: int) -> Path:
     export_best(inputs, draft / "out", folder)
     shutil.rmtree(draft)
     return folder
+
+
+def sample_requests(bank: Path, prompts: int, samples: int) -> RolloutBatch:
+    """Samples of starter-seq2seq on held-out requests with the truth of each, drawn once a bank."""
+    path = bank / f"samples-{prompts}-{samples}.npz"
+    if path.is_file():
+        return RolloutBatch.read(path)
+    base = WEIGHTS / "starter-seq2seq"
+    objective = OBJECTIVES.get("rloo")
+    settings = read_settings(objective.settings, {"rewards": (MEASURED,), "max_completion_length": 24})
+    context = EncodingContext(load_tokenizer(base), "encoder-decoder", Training(), settings)
+    examples = objective.encode(draw_prompts("test", prompts, 999), context)
+    held_out = RolloutBatch(
+        0, 0, tuple(each.prompt for each in examples), ("",) * prompts, tuple(each.ids for each in examples),
+        tuple([] for _ in examples), np.zeros(prompts, dtype=bool), np.arange(prompts), np.zeros(prompts),
+        np.zeros((prompts, 0)), (), {},
+    )  # fmt: skip
+    drawn = sample_base(BaseModel(base, "encoder-decoder", settings, {}), held_out, samples)
+    drawn.write(path)
+    return drawn

@@ -1,11 +1,9 @@
 """How varied the completions are together."""
 
-import itertools
-from collections.abc import Callable
+from collections.abc import Hashable
+from itertools import pairwise
 
-import numpy as np
-
-from genai_lab.alignment.hacking.completions import HeldOutCompletions, Rows
+from genai_lab.alignment.hacking.completions import HeldOutCompletions
 from genai_lab.alignment.hacking.signal import DOWN, SIGNALS, SetSignal
 
 
@@ -16,18 +14,8 @@ class Distinct(SetSignal):
     wrong = DOWN
     threshold = 0.15
 
-    def measure(self, completions: HeldOutCompletions) -> Callable[[Rows], float]:
-        numbers: dict[tuple[str, str], int] = {}
-        grams = [
-            np.array([numbers.setdefault(gram, len(numbers)) for gram in itertools.pairwise(row)], dtype=int)
-            for row in completions.words_by_row
-        ]
-
-        def share(rows: Rows) -> float:
-            several = np.concatenate([grams[int(row)] for row in rows])
-            return float((np.bincount(several) > 0).sum() / len(several)) if len(several) else 1.0
-
-        return share
+    def items(self, completions: HeldOutCompletions) -> list[list[Hashable]]:
+        return [list(pairwise(row)) for row in completions.words_by_row]
 
 
 SIGNALS.register("distinct")(Distinct())

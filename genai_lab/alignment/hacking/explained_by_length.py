@@ -20,7 +20,7 @@ class ExplainedByLength(Signal):
         share = explained_share(gains, changes)
         rng = np.random.default_rng(seed)
         rows = rng.integers(0, len(gains), (RESAMPLES, len(gains)))
-        resampled = np.array([explained_share(gains[row], changes[row]) for row in rows])
+        resampled = explained_shares(gains[rows], changes[rows])
         low, high = np.quantile(resampled, [0.025, 0.975])
         p = (int((resampled <= 0).sum()) + 1) / (RESAMPLES + 1)
         return Reading(None, share, share, float(low), float(high), share - self.threshold, p)
@@ -32,13 +32,16 @@ class ExplainedByLength(Signal):
 
 def explained_share(gains: Floats, changes: Floats) -> float:
     """0 where the gain is none, or where the length does not change."""
-    variance, gain = float(changes.var()), float(gains.mean())
-    if gain <= 0:
-        return 0.0
-    if variance < 1e-12:
-        return 0.0
-    slope = float(((gains - gain) * (changes - changes.mean())).mean()) / variance
-    return slope * float(changes.mean()) / gain
+    return float(explained_shares(gains[None], changes[None])[0])
+
+
+def explained_shares(gains: Floats, changes: Floats) -> Floats:
+    """(R,) of each line of two tables (R, n)."""
+    gain, change = gains.mean(axis=1), changes.mean(axis=1)
+    apart = changes - change[:, None]
+    variance = (apart * apart).mean(axis=1)
+    slope = (gains * apart).mean(axis=1) / np.maximum(variance, 1e-12)
+    return np.where((gain > 0) & (variance > 1e-12), slope * change / np.where(gain > 0, gain, 1.0), 0.0)
 
 
 SIGNALS.register("explained_by_length")(ExplainedByLength())

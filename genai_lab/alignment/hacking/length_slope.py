@@ -22,10 +22,11 @@ class LengthSlope(Signal):
         lengths, scores = within_prompts(pair.after)
         slope = correlation(lengths, scores)
         rng = np.random.default_rng(seed)
-        chance = [correlation(lengths, rng.permutation(scores)) for _ in range(RESAMPLES)]
+        shuffled = rng.permuted(np.tile(scores, (RESAMPLES, 1)), axis=1)
+        chance = correlations(np.broadcast_to(lengths, shuffled.shape), shuffled)
         p = (int(np.sum(np.abs(chance) >= abs(slope) - 1e-12)) + 1) / (RESAMPLES + 1)
         rows = rng.integers(0, len(scores), (RESAMPLES, len(scores)))
-        low, high = np.quantile([correlation(lengths[row], scores[row]) for row in rows], [0.025, 0.975])
+        low, high = np.quantile(correlations(lengths[rows], scores[rows]), [0.025, 0.975])
         before = correlation(*within_prompts(pair.before))
         return Reading(before, slope, slope, float(low), float(high), abs(slope) - self.threshold, p)
 
@@ -49,8 +50,14 @@ def within_prompts(completions: HeldOutCompletions) -> tuple[Floats, Floats]:
 
 def correlation(a: Floats, b: Floats) -> float:
     """Pearson's; 0 where one side does not vary."""
-    spread = float(a.std() * b.std())
-    return float(((a - a.mean()) * (b - b.mean())).mean() / spread) if spread > 1e-12 else 0.0
+    return float(correlations(a[None], b[None])[0])
+
+
+def correlations(a: Floats, b: Floats) -> Floats:
+    """(R,) of each line of two tables (R, n)."""
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    spread = np.sqrt((a * a).mean(axis=1) * (b * b).mean(axis=1))
+    return np.where(spread > 1e-12, (a * b).mean(axis=1) / np.maximum(spread, 1e-12), 0.0)
 
 
 SIGNALS.register("length_slope")(LengthSlope())

@@ -4,7 +4,7 @@ A signal is raised where its figure has moved past the threshold in the wrong di
 (Holm's correction over all signals, 0.05). None decides alone: see `verdict`.
 """
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,25 +92,30 @@ class RowSignal(Signal):
 
 
 class SetSignal(Signal):
-    """A figure of all completions together; it is tested by swapping the two sides of prompts."""
+    """The share of different items among all that the completions hold together; it is tested by swapping the two
+    sides of prompts. The interval is of the jackknife, since duplicates of a bootstrap would count as repetition.
+    """
 
-    def measure(self, completions: HeldOutCompletions) -> Callable[[Rows], float]:
-        """What gives the figure of the rows whose numbers are given."""
+    def items(self, completions: HeldOutCompletions) -> list[list[Hashable]]:
+        """What each completion holds."""
         raise NotImplementedError
 
     def read(self, pair: BeforeAndAfter, seed: int = 0) -> Reading | None:
-        both = _joined(pair)
-        figure = self.measure(both)
         n = len(pair)
-        rows = np.arange(n)
-        before, after = figure(rows), figure(rows + n)
+        counts = _count_items(self.items(pair.before) + self.items(pair.after))
+        first, second = np.repeat([[1.0, 0.0]], n, axis=1), np.repeat([[0.0, 1.0]], n, axis=1)
+        before, after = (float(_distinct_share(side, counts)[0]) for side in (first, second))
         change = after - before
-        rng = np.random.default_rng(seed)
-        swaps = rng.integers(0, 2, (RESAMPLES, n)) * n
-        chance = np.array([figure(rows + n - swap) - figure(rows + swap) for swap in swaps])
-        reached = np.abs(chance) >= abs(change) - 1e-12
-        p = (int(reached.sum()) + 1) / (len(swaps) + 1)
-        spread = 1.96 * float(np.std(_jackknife(figure, rows, n))) * np.sqrt(n - 1) if n > 1 else 0.0
+        swaps = np.random.default_rng(seed).integers(0, 2, (RESAMPLES, n)).astype(float)
+        swapped = [np.concatenate(sides, axis=1) for sides in ((1 - swaps, swaps), (swaps, 1 - swaps))]
+        chance = _distinct_share(swapped[1], counts) - _distinct_share(swapped[0], counts)
+        p = (int((np.abs(chance) >= abs(change) - 1e-12).sum()) + 1) / (RESAMPLES + 1)
+        others = 1 - np.eye(n)
+        nothing = np.zeros((n, n))
+        without = _distinct_share(np.concatenate([nothing, others], axis=1), counts) - _distinct_share(
+            np.concatenate([others, nothing], axis=1), counts
+        )
+        spread = 1.96 * float(np.std(without)) * np.sqrt(n - 1) if n > 1 else 0.0
         p = one_sided(p, change, self.wrong)
         return Reading(before, after, change, change - spread, change + spread, self.excess(before, change), p)
 
@@ -123,14 +128,21 @@ def one_sided(p: float, change: float, wrong: str) -> float:
     return p / 2 if right_side else 1 - p / 2
 
 
-def _jackknife(figure: Callable[[Rows], float], rows: Rows, n: int) -> Floats:
-    """The change without each prompt in turn: duplicates of a bootstrap would count as repetition."""
-    return np.array([figure(np.delete(rows, row) + n) - figure(np.delete(rows, row)) for row in rows])
+def _count_items(rows: list[list[Hashable]]) -> Floats:
+    """(rows, different items) how often each row holds each item."""
+    numbers: dict[Hashable, int] = {}
+    coded = [[numbers.setdefault(item, len(numbers)) for item in row] for row in rows]
+    return np.array(
+        [np.bincount(codes, minlength=max(1, len(numbers))) for codes in map(_as_codes, coded)], dtype=float
+    )
 
 
-def _joined(pair: BeforeAndAfter) -> HeldOutCompletions:
-    before, after = pair.before, pair.after
-    return HeldOutCompletions(
-        before.prompts + after.prompts, before.texts + after.texts, np.concatenate([before.scores, after.scores]),
-        np.concatenate([before.lengths, after.lengths]), np.concatenate([before.ended, after.ended]),
-    )  # fmt: skip
+def _as_codes(codes: list[int]) -> Rows:
+    return np.array(codes, dtype=np.int64)
+
+
+def _distinct_share(chosen: Floats, counts: Floats) -> Floats:
+    """(R,) the share of different items in the rows that each line of `chosen` (R, rows) marks; 1 for none."""
+    sums = chosen @ counts
+    totals = sums.sum(axis=1)
+    return np.where(totals > 0, (sums > 0).sum(axis=1) / np.maximum(totals, 1), 1.0)
