@@ -13,6 +13,7 @@ from genai_lab.decoding import Sampling
 from genai_lab.errors import LabError
 
 if TYPE_CHECKING:
+    from genai_lab.api.alignment import Alignment
     from genai_lab.api.base import Table
     from genai_lab.api.campaigns import Campaigns
     from genai_lab.api.datasets import Datasets
@@ -115,6 +116,12 @@ class Lab:
         from genai_lab.api.recipes import Recipes
 
         return Recipes(self.context)
+
+    @cached_property
+    def alignment(self) -> "Alignment":
+        from genai_lab.api.alignment import Alignment
+
+        return Alignment(self.context)
 
     @cached_property
     def demos(self) -> "Demos":
