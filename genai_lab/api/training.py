@@ -9,7 +9,7 @@ from genai_lab.api.datasets import Datasets
 from genai_lab.api.evaluation import Evaluation, choices_of
 from genai_lab.api.templates import Templates
 from genai_lab.context import LabContext
-from genai_lab.services import lineage, training
+from genai_lab.services import alignment, lineage, training
 from genai_lab.services.training import batch_preview as previewing
 from genai_lab.services.training import reward_studies, studies, study_results
 from genai_lab.services.training.plan_settings import by_owner
@@ -75,6 +75,17 @@ class TrainingRun(Future):
     def export(self, path: str | Path) -> Path:
         """Writes its model as one .zip, which transformers or PEFT load once it is unpacked."""
         return training.export(self.context, self.id, Path(path))
+
+    def export_rollouts(self, path: str | Path, step: int | None = None, held_out: bool = False) -> Path:
+        """Writes what its policy wrote and earned, at one step or at all, as .jsonl (every token) or .csv.
+
+        With `held_out` the completions of held-out prompts at each evaluation. Raises LabError for a run without any.
+        """
+        file = Path(path)
+        kind = alignment.EVALUATIONS if held_out else alignment.ROLLOUTS
+        text = alignment.as_text(self.context, self.id, step, kind, file.suffix.removeprefix("."))
+        file.write_text(text, encoding="utf-8", newline="")
+        return file
 
     def rename(self, title: str, tags: Sequence[str] = ()) -> Self:
         training.rename(self.context, self.id, title, tags)

@@ -1,4 +1,4 @@
-"""`train` begins a fine-tuning run from a file; `tuning list|show|cancel|resume|keep|merge` looks after runs."""
+"""`train` begins a fine-tuning run from a file; `tuning list|show|cancel|resume|keep|merge` and others look after runs."""
 
 import argparse
 import dataclasses
@@ -32,7 +32,7 @@ def add(groups: "Parsers[Parser]", shared: Parser) -> None:
 @COMMANDS.register("tuning")
 def add_tuning(groups: "Parsers[Parser]", shared: Parser) -> None:
     group = groups.add_parser(
-        "tuning", help="fine-tuning runs: list, show, cancel, resume, keep, export, rename, merge"
+        "tuning", help="fine-tuning runs: list, show, cancel, resume, keep, export, rollouts, rename, merge"
     )
     commands = group.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("list", parents=[shared], help="runs, the newest first").set_defaults(command=_list)
@@ -51,6 +51,12 @@ def add_tuning(groups: "Parsers[Parser]", shared: Parser) -> None:
     export.add_argument("run", type=number)
     export.add_argument("file", type=Path, metavar="FILE.zip")
     export.set_defaults(command=_export)
+    rollouts = commands.add_parser("rollouts", parents=[shared], help="what a policy wrote and earned, as a file")
+    rollouts.add_argument("run", type=number)
+    rollouts.add_argument("file", type=Path, metavar="FILE.jsonl", help="or .csv, without the figures of each token")
+    rollouts.add_argument("--step", type=integer, help="of this step alone")
+    rollouts.add_argument("--held-out", action="store_true", help="of held-out prompts, at each evaluation")
+    rollouts.set_defaults(command=_rollouts)
     rename = commands.add_parser("rename", parents=[shared], help="a run's title and tags")
     rename.add_argument("run", type=number)
     rename.add_argument("title")
@@ -136,6 +142,12 @@ def _keep(lab: "Lab", options: argparse.Namespace) -> None:
 def _export(lab: "Lab", options: argparse.Namespace) -> None:
     path = lab.runs.get(options.run).export(options.file)
     print_json({"run": options.run, "file": path}) if options.json else print(f"The model is in {path}.")
+
+
+@with_lab
+def _rollouts(lab: "Lab", options: argparse.Namespace) -> None:
+    path = lab.runs.get(options.run).export_rollouts(options.file, options.step, options.held_out)
+    print_json({"run": options.run, "file": path}) if options.json else print(f"The completions are in {path}.")
 
 
 @with_lab

@@ -24,7 +24,7 @@ OF_SOME = (
     ("Variance explained by the value head", ("value explained variance",)),
     ("Share of prompts of equal reward", ("prompts of equal reward",)),
 )
-PHASES = {"writing": "writing", "rewarding": "rewarding", "reading": "reading", "updating": "updating"}
+PHASES = ("writing", "rewarding", "reading", "updating")
 PART = "reward: "
 
 
@@ -39,7 +39,7 @@ def curves(view: TrainingView, points: Mapping[str, Points]) -> go.Figure:
     panels += [
         (f"{name.removeprefix(PART).capitalize()}, before its weight", _both(view, points, name)) for name in parts
     ]
-    panels.append(("Seconds per step, by phase", _phases(points)))
+    panels.append((f"Seconds per step, from below: {', '.join(PHASES)}", _phases(points)))
     return grid(panels)
 
 
@@ -77,13 +77,13 @@ def _band(points: Mapping[str, Points]) -> list[dict[str, Any]]:
 
 def _phases(points: Mapping[str, Points]) -> list[dict[str, Any]]:
     traces = []
-    for number, (phase, label) in enumerate(PHASES.items()):
+    for number, phase in enumerate(PHASES):
         if values := points.get(f"seconds {phase}"):
             at = thin(values)
             traces.append({
-                "type": "scatter", "mode": "lines", "stackgroup": "seconds", "name": label, "showlegend": True,
+                "type": "scatter", "mode": "lines", "stackgroup": "seconds", "name": phase, "showlegend": False,
                 "x": [step for step, _ in at], "y": [value for _, value in at],
                 "line": {"width": 1, "color": PALETTE[2 + number]},
-                "hovertemplate": f"step %{{x}}<br>{label} %{{y:.2f}} s<extra></extra>",
+                "hovertemplate": f"step %{{x}}<br>{phase} %{{y:.2f}} s<extra></extra>",
             })  # fmt: skip
     return traces

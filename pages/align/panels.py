@@ -76,7 +76,7 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
     rewards = [["Reward", "; ".join(map(str, settings.parts))]]
     beta = f"target {settings.target_kl:g} nats" if settings.target_kl else f"beta {settings.beta:g}"
     rewards.append(["KL", f"{beta}, {settings.kl}"])
-    return {**detail, "facts": [*rewards, *detail["facts"]]}
+    return {**detail, "rollouts": False, "facts": [*rewards, *detail["facts"]]}
 
 
 def links_value(view: TrainingView) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote_plus
@@ -189,7 +190,7 @@ def test_the_kept_checkpoint_draws_its_own_evaluation_again_and_others_are_refus
     assert not rollouts.on_step(lab, chosen(run, kind=EVALUATIONS, step=other))["ro.redraw"]["visible"]
 
 
-def test_rollouts_are_exported_whole(lab: LabContext, run: int) -> None:
+def test_rollouts_are_exported_whole(lab: LabContext, run: int, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in rollouts.export_all(lab, chosen(run)).splitlines()]
     assert len(lines) == 3 * 8
     batch = alignment.read(lab, run, 1)
@@ -199,5 +200,9 @@ def test_rollouts_are_exported_whole(lab: LabContext, run: int) -> None:
     table = list(csv.DictReader(io.StringIO(rollouts.export(lab, "csv", chosen(run, step=2)))))
     assert {row["step"] for row in table} == {"2"}
     assert len(table) == 8
+    from genai_lab.api import Lab
+
+    path = Lab(lab).runs.get(run).export_rollouts(tmp_path / "held-out.jsonl", held_out=True)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()][::6] == [0, 1, 2, 3]
     with pytest.raises(LabError, match="nothing to write"):
         rollouts.export(lab, "csv", chosen(None))

@@ -1,5 +1,6 @@
 """What policies wrote while they learned, what that says of them, and the best of several completions."""
 
+from genai_lab.alignment.records import EVALUATIONS, ROLLOUTS
 from genai_lab.services.alignment.best_of_n import BestOfN, best_to_dataset
 from genai_lab.services.alignment.browsing import (
     LOG_RATIO,
@@ -19,8 +20,10 @@ from genai_lab.services.alignment.rollouts import evaluations, folder, read, ste
 from genai_lab.services.alignment.scoring import scorer_of
 
 __all__ = [
+    "EVALUATIONS",
     "LOG_RATIO",
     "ORDERS",
+    "ROLLOUTS",
     "BestOfN",
     "Frame",
     "PolicyProgress",
