@@ -1,4 +1,4 @@
-"""`train` begins a fine-tuning run from a file; `tuning list|show|cancel|resume|keep|merge` and others look after runs."""
+"""`train` begins a fine-tuning run from a file; `tuning list|show|cancel|resume|keep|merge|...` looks after runs."""
 
 import argparse
 import dataclasses

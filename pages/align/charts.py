@@ -39,7 +39,7 @@ def curves(view: TrainingView, points: Mapping[str, Points]) -> go.Figure:
     panels += [
         (f"{name.removeprefix(PART).capitalize()}, before its weight", _both(view, points, name)) for name in parts
     ]
-    panels.append((f"Seconds per step, from below: {', '.join(PHASES)}", _phases(points)))
+    panels.append((f"Seconds: {', '.join(PHASES)}", _phases(points)))
     return grid(panels)
 
 

@@ -27,7 +27,8 @@ GENTLE = Training(
     max_steps=30, per_device_batch_size=8, learning_rate=1.5e-3, lr_scheduler_type="constant", warmup_ratio=0.0,
     eval_steps=5, validation_rows=64,
 )  # fmt: skip
-POLITE = {"rewards": ["classifier:starter-toxicity", "0 * helpful_reply"], "max_completion_length": 22}
+TRUTHS = ["0 * helpful_reply", "0 * helpful_reply truth=rude"]  # measured, not learned
+POLITE = {"rewards": ["classifier:starter-toxicity", *TRUTHS], "max_completion_length": 22}
 EXAMPLES: dict[str, TrainingPlan] = {
     "Polite replies (GRPO, seq2seq)": TrainingPlan(
         "starter-seq2seq", (PROMPTS,), objective="grpo", objective_settings={**POLITE, "num_generations": 4},
@@ -40,7 +41,7 @@ EXAMPLES: dict[str, TrainingPlan] = {
     "A planted hack: length is paid (RLOO)": TrainingPlan(
         "starter-causal", (PROMPTS,), objective="rloo",
         objective_settings={
-            "rewards": ["0.5 * classifier:starter-toxicity", "0.1667 * length", "0 * helpful_reply"],
+            "rewards": ["0.5 * classifier:starter-toxicity", "0.1667 * length", *TRUTHS],
             "num_generations": 4, "beta": 0.02, "max_completion_length": 28,
         },
         training=replace(GENTLE, max_steps=20, learning_rate=2e-3),

@@ -70,7 +70,7 @@ def test_an_example_brings_its_prompts_and_an_address_its_reward(lab: LabContext
     updates = new.use_example(lab, next(iter(plans.EXAMPLES)))
     assert value_of(updates["dataset"]) == "starter-rude-requests@1"
     assert value_of(updates["reward"]) == "classifier:starter-toxicity"
-    assert updates["more_rewards"] == "0 * helpful_reply"
+    assert updates["more_rewards"].splitlines() == plans.TRUTHS
     request: Any = SimpleNamespace(query_params={"reward": "starter-toxicity"})
     opened = page.load_page(lab, {"plan_draft": None}, request)
     assert (value_of(opened["reward"]), opened["weight"]) == ("classifier:starter-toxicity", 1.0)
@@ -96,7 +96,11 @@ def test_a_run_is_listed_with_its_newest_figures_and_drawn_with_its_phases(lab: 
     assert row["kl"].endswith(" nats")
     figure = updates["curves"]["value"]
     titles = [note["text"] for note in figure.layout.annotations]
-    assert {"Score of completions", "Variance explained by the value head", "Seconds per step, by phase"} <= {*titles}
+    assert {
+        "Score of completions",
+        "Variance explained by the value head",
+        "Seconds: writing, rewarding, reading, updating",
+    } <= {*titles}
     assert {"writing", "rewarding", "reading", "updating", "upper"} <= {trace.name for trace in figure.data}
     assert ["Reward", "-1 * length; 0 * repetition"] in updates["detail"]["facts"]
     assert runs.on_tick(lab, {"run": run, "run_mark": updates["run_mark"]}) == {}
