@@ -121,7 +121,7 @@ def _wire(lab: LabContext, page: Form, selection: Selection) -> None:
     )  # fmt: skip
     page.on(gr.Timer(1.5).tick, answer(on_tick, lab), inputs=[*CHOICES, "ro.mark", "ro.follow"], outputs=OUTPUTS)
     page.on(
-        page["ro.redraw"].click, answer(redraw, lab), inputs=CHOICES, outputs=["ro.redraw", "ro.redrawn"],
+        page["ro.redraw"].click, answer(redraw, lab), inputs=CHOICES, outputs=["ro.redrawn"],
         concurrency_id="models",
     )  # fmt: skip
 
@@ -185,6 +185,12 @@ def _steps(lab: LabContext, values: Values) -> list[int]:
     return alignment.steps(lab, values["run"], values["ro.kind"]) if policy_run(lab, values["run"]) else []
 
 
+def _nearest(at: Sequence[int], values: Values) -> int:
+    """The step that there is, nearest to where the slider stands."""
+    wanted = int(values["ro.step"] or 0)
+    return min(at, key=lambda number: (abs(number - wanted), number))
+
+
 def _panels(lab: LabContext, values: Values, at: Sequence[int], keep: bool | None = None) -> Updates:
     """List, completions and film of the step that is nearest; `keep` says whether the chosen completion stays, which
     without it held-out prompts alone do.
@@ -192,8 +198,7 @@ def _panels(lab: LabContext, values: Values, at: Sequence[int], keep: bool | Non
     if not at:
         return NOTHING
     run, kind = int(values["run"]), values["ro.kind"]
-    wanted = int(values["ro.step"] or 0)
-    step = min(at, key=lambda number: (abs(number - wanted), number))
+    step = _nearest(at, values)
     batch = alignment.read(lab, run, step, kind)
     rollouts = alignment.listed(batch, values["ro.order"], bool(values["ro.cut"]))
     index = values["ro.index"] if (kind == EVALUATIONS if keep is None else keep) else None
@@ -264,26 +269,22 @@ def _can_redraw(lab: LabContext, run: int, step: int, kind: str) -> bool:
     return view is not None and alignment.policy_of(lab, view, step, kind) is not None
 
 
-def redraw(lab: LabContext, values: Values) -> Any:
+def redraw(lab: LabContext, values: Values) -> Updates:
     """The completion drawn once more by the policy that wrote it."""
-    yield {"ro.redraw": gr.update(interactive=False), "ro.redrawn": {}}
-    try:
-        step = min(_steps(lab, values), key=lambda number: abs(number - int(values["ro.step"])))
-        again = alignment.redraw(lab, values["run"], step, values["ro.kind"], values["ro.index"] or 0)
-    except BaseException:
-        yield {"ro.redraw": gr.update(interactive=True)}
-        raise
+    at = _steps(lab, values)
+    if not at:
+        raise LabError("No completion is chosen; choose a run on the tab Runs.")
+    again = alignment.redraw(lab, values["run"], _nearest(at, values), values["ro.kind"], values["ro.index"] or 0)
     same = "all ids are the same" if again.same else "some ids differ"
     note = f"Drawn again by {again.model} from the same chance: {same} ({len(again.ids):,} tokens)."
-    yield {"ro.redraw": gr.update(interactive=True), "ro.redrawn": {"note": note, "text": again.text or "(empty)"}}
+    return {"ro.redrawn": {"note": note, "text": again.text or "(empty)"}}
 
 
 def export(lab: LabContext, form: str, values: Values) -> str:
     at = _steps(lab, values)
     if not at:
         raise LabError("There is nothing to write yet; choose a run on the tab Runs.")
-    step = min(at, key=lambda number: abs(number - int(values["ro.step"] or 0)))
-    return alignment.as_text(lab, values["run"], step, values["ro.kind"], form)
+    return alignment.as_text(lab, values["run"], _nearest(at, values), values["ro.kind"], form)
 
 
 def export_all(lab: LabContext, values: Values) -> str:

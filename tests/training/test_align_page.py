@@ -180,6 +180,8 @@ def test_a_rollout_of_a_policy_that_is_there_is_drawn_again_with_the_same_ids(
     assert rollouts.on_step(lab, chosen(run, kind=kind, step=step))["ro.redraw"]["visible"]
     again = alignment.redraw(lab, run, step, kind, 3)
     assert (again.model, again.same) == ("llama", True)
+    shown = rollouts.redraw(lab, chosen(run, kind=kind, step=step, index=3))["ro.redrawn"]
+    assert "all ids are the same" in shown["note"]
 
 
 def test_the_kept_checkpoint_draws_its_own_evaluation_again_and_others_are_refused(lab: LabContext, run: int) -> None:
