@@ -3,7 +3,7 @@
 `python -m benchmarks.alignment --part policies|rollouts|memory --out FILE`.
 
 - policies: requests that ask for a rude reply, rewarded by the log-odds of starter-toxicity that the reply is not
-  toxic; PPO, RLOO and GRPO with LoRA, several seeds; 64 held-out prompts before and after with the same draws; the
+  toxic; PPO, RLOO and GRPO with LoRA and a KL target of 6 nats, several seeds; 64 held-out prompts before and after with the same draws; the
   truth about helpful and rude replies beside it. Intervals are of 95 %: Wilson's for shares, bootstrap for means.
 - rollouts: completions of 64 prompts by our sampler and by a loop over transformers' `generate`, by turns.
 - memory: the most that a step of RLOO and one of DPO take, each in a process of its own.
@@ -55,7 +55,8 @@ class Case:
 
     def plan(self) -> TrainingPlan:
         prompts, completions = BATCHES[self.objective]
-        own = {"rewards": REWARDS, "max_completion_length": 22, "num_generations": completions} | self.settings
+        own = {"rewards": REWARDS, "max_completion_length": 22, "num_generations": completions}
+        own |= {"target_kl": 6.0} | self.settings
         training = Training(
             max_steps=self.steps, per_device_batch_size=prompts, seed=self.seed, validation_rows=HELD,
             lr_scheduler_type="constant", warmup_ratio=0.0, weight_decay=0.0, eval_steps=self.steps,

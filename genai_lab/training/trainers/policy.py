@@ -33,6 +33,7 @@ KL_STATE = "kl.json"
 ADAM_EPSILON = 1e-5
 # An update ends early where the policy has left the one that wrote the completions this far.
 RATIOS, MOST_OLD_KL = (0.8, 1.25), 0.05
+BATCHES_OF_BETA = 2  # in which beta changes by what its error says; runs are short, so it is few
 LOOKED_AT = 3  # batches after which a reward that never differs is reported
 
 
@@ -46,7 +47,8 @@ class PolicyTrainer(LabTrainer, Trainer):
         if self.estimator.needs_values:
             setup.module.value_head = ValueHead(setup.module)
         super().__init__(setup, args=arguments(inputs, setup.out, adam_epsilon=ADAM_EPSILON))
-        self.controller = KlController(self.settings.beta, self.settings.target_kl)
+        rows = self.settings.num_generations * inputs.training.per_device_batch_size
+        self.controller = KlController(self.settings.beta, self.settings.target_kl, horizon=BATCHES_OF_BETA * rows)
         self.shape = self.settings.loss_shape()
         self.ends = ends_of(setup.module, setup.tokenizer)
         self._frozen = self._reference_copy()
