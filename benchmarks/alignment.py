@@ -3,10 +3,12 @@
 `python -m benchmarks.alignment --part policies|rollouts|memory --out FILE`.
 
 - policies: requests that ask for a rude reply, rewarded by the log-odds of starter-toxicity that the reply is not
-  toxic; PPO, RLOO and GRPO with LoRA and a KL target of 6 nats, several seeds; 64 held-out prompts before and after with the same draws; the
-  truth about helpful and rude replies beside it. Intervals are of 95 %: Wilson's for shares, bootstrap for means.
+  toxic; PPO, RLOO and GRPO with LoRA and a KL target of 6 nats, several seeds; 64 held-out prompts before and after
+  with the same draws; the truth about helpful and rude replies beside it. Intervals are of 95 %: Wilson's for shares,
+  bootstrap for means.
 - rollouts: completions of 64 prompts by our sampler and by a loop over transformers' `generate`, by turns.
-- memory: the most that a step of RLOO and one of DPO take, each in a process of its own.
+- memory: the most that a step of RLOO and one of DPO take, each in a process of its own; decoder-only bases, since DPO
+  takes no others.
 """
 
 import argparse
@@ -241,9 +243,11 @@ def _rollout_speeds(base: str, rounds: int) -> dict[str, list[float]]:
 
 
 def memory(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Peaks of processes that train RLOO and DPO on as many sequences of the same length."""
+    """Peaks of processes that train RLOO and DPO on as many sequences of about the same length."""
     results = []
     for base in options.bases.split(","):
+        if ARCHITECTURES[base] != "decoder-only":
+            continue
         row: dict[str, Any] = {"base": base}
         for side in ("rloo", "dpo"):
             command = [sys.executable, "-m", "benchmarks.alignment", "--part", "peak", "--bases", base]
