@@ -89,6 +89,8 @@ ACTIONS = {
     "backup_store.delete": "backups delete",
     "backup_store.restore_commands": "backups how-to-restore",
     "recipes.recognise": "recipes run",
+    "alignment.playground.start": "align playground",
+    "alignment.toxicity.start": "align toxicity",
 }
 # What pages start under another name than the command line, by the function that this calls instead.
 SAME_AS = {

@@ -21,7 +21,7 @@ from genai_lab.metrics.grouping import expected_value_of_best
 
 Floats = NDArray[np.float64]
 LEAST_SHARE = 1 / 3  # of the samples, that must still count at a point of the frontier
-BETAS = 40
+BETAS = 24
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.services import alignment
-from pages.align import new, plans, rollouts, runs
+from pages.align import new, plans, reports, rollouts, runs
 from pages.components.errors import INTERNAL, show_warning
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import page_head
@@ -14,7 +14,7 @@ from pages.components.selection import Selection
 TITLE = "Align"
 ROUTE = "align"
 ADDRESS = """(run) => { if (run) history.replaceState(null, '', `${location.pathname}?run=${run}`); return run; }"""
-TABS = ("new", "runs", "rollouts")
+TABS = ("new", "runs", "rollouts", "reports")
 
 
 def build(lab: LabContext) -> None:
@@ -32,6 +32,8 @@ def build(lab: LabContext) -> None:
             runs.build(lab, page, selection)
         with gr.Tab("Rollouts", id="rollouts"):
             rollouts.build(lab, page, selection)
+        with gr.Tab("What it learned", id="reports"):
+            reports.build(lab, page, selection)
     page.on_load(load_page, lab, inputs=["plan_draft"], outputs=["tabs", "run", *plans.INPUTS])
     follow = page.on(page["started"].change, on_started, inputs=["started"], outputs=["tabs", "run", "address"])
     follow.success(None, page["address"], None, js=ADDRESS, **INTERNAL)

@@ -154,6 +154,11 @@ def base_samples(lab: LabContext, run_id: int) -> RolloutBatch | None:
     return RolloutBatch.read(path) if path.is_file() else None
 
 
+def has_samples(lab: LabContext, run_id: int) -> bool:
+    """Whether the base was sampled."""
+    return _path(lab, run_id).is_file()
+
+
 def scores_by_prompt(samples: RolloutBatch, gold: str = "") -> tuple[frontier.Floats, frontier.Floats | None]:
     """(scores (n, k), gold (n, k) or None) of n prompts with k samples each."""
     # Equal prompts may stand beside one another, but their rows differ.

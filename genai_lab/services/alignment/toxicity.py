@@ -22,7 +22,7 @@ from genai_lab.views import View
 TITLE = "Toxicity before and after run {run}"
 CLASSIFIER = "starter-toxicity"
 COMPLETIONS, ROWS = 8, 50
-MOST_EVALUATIONS = 200
+MOST_EVALUATIONS = 50
 
 
 @dataclass(frozen=True)
