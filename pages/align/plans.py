@@ -4,6 +4,7 @@ The plan that the form began with is kept beside it as YAML ("rest"), so that an
 what was set in Fine-tune, are those of the run.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -126,8 +127,7 @@ def read_plan(values: Values) -> tuple[TrainingPlan, str]:
     rewards = read_rewards(values)
     began = TrainingPlan.from_yaml(values["rest"]) if values["rest"] else EXAMPLES[next(iter(EXAMPLES))]
     objective = OBJECTIVES.get(values["objective"])
-    known = {item.name for item in fields_of(objective.settings)}
-    kept = {name: value for name, value in began.objective_settings.items() if name in known}
+    kept = _known(began.objective_settings, objective.settings)
     chosen = {name: _number(values[name]) for name in OF_OBJECTIVE}
     plan = replace(
         began,
@@ -135,7 +135,7 @@ def read_plan(values: Values) -> tuple[TrainingPlan, str]:
         data=(DatasetSpec(values["dataset"], tuple(values["templates"] or ())), *began.data[1:]),
         objective=values["objective"],
         method=values["method"],
-        method_settings=began.method_settings if values["method"] == began.method else {},
+        method_settings=_known(began.method_settings, METHODS.get(values["method"]).settings),
         objective_settings={**kept, **{k: v for k, v in chosen.items() if v is not None}, "rewards": rewards},
         training=replace(began.training, **{name: _number(values[name]) for name in OF_TRAINING}),
     )
@@ -143,6 +143,12 @@ def read_plan(values: Values) -> tuple[TrainingPlan, str]:
         plan.objective_settings.pop("target_kl", None)
     objective.settings_of(plan)  # type: ignore[attr-defined]  # raises for what is out of range
     return plan, (values["name"] or "").strip()
+
+
+def _known(settings: Mapping[str, Any], kind: type) -> dict[str, Any]:
+    """Those of the settings that the dataclass has."""
+    names = {item.name for item in fields_of(kind)}
+    return {name: value for name, value in settings.items() if name in names}
 
 
 def read_rewards(values: Values) -> list[str]:

@@ -33,7 +33,7 @@ KL_STATE = "kl.json"
 ADAM_EPSILON = 1e-5
 # An update ends early where the policy has left the one that wrote the completions this far.
 RATIOS, MOST_OLD_KL = (0.8, 1.25), 0.05
-BATCHES_OF_BETA = 2  # in which beta changes by what its error says; runs are short, so it is few
+BATCHES_OF_BETA = 1  # in which beta changes by what its error says; runs are short, so it is few
 LOOKED_AT = 3  # batches after which a reward that never differs is reported
 
 
