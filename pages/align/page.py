@@ -3,6 +3,7 @@
 import gradio as gr
 
 from genai_lab.context import LabContext
+from genai_lab.rewards import RewardPart
 from genai_lab.services import alignment
 from pages.align import new, plans, reports, rollouts, runs
 from pages.components.errors import INTERNAL, show_warning
@@ -52,7 +53,8 @@ def load_page(lab: LabContext, values: Values, request: gr.Request) -> Updates:
     }
     if reward:
         scorers = updates["reward"]["choices"]
-        chosen = next((text for label, text in scorers if label.partition(" ")[2].endswith(reward)), None)
+        named_by = {plans.scorer_text(RewardPart(kind, reward)) for kind in plans.SCORERS}
+        chosen = next((text for _, text in scorers if text in named_by), None)
         if chosen is None:
             show_warning(f"There is no reward model or classifier {reward[:60]} here that is ready.")
         else:

@@ -170,7 +170,7 @@ def write_plan(plan: TrainingPlan, name: str = "") -> dict[str, Any]:
         "model": plan.model,
         "dataset": plan.data[0].dataset,
         "templates": list(plan.data[0].templates),
-        "reward": _scorer_text(first) if first else None,
+        "reward": scorer_text(first) if first else None,
         "weight": first.weight if first else 1.0,
         "more_rewards": "\n".join(str(part) for part in parts if part is not first),
         "objective": plan.objective,
@@ -213,7 +213,7 @@ def scorer_choices(lab: LabContext) -> list[tuple[str, str]]:
             continue
         kind = "reward_model" if view.card.role == "reward" else "classifier"
         if kind == "reward_model" or view.card.family == "classifier":
-            scorers.append((f"{SCORERS[kind]} {view.card.name}", _scorer_text(RewardPart(kind, view.card.name))))
+            scorers.append((f"{SCORERS[kind]} {view.card.name}", scorer_text(RewardPart(kind, view.card.name))))
     return scorers
 
 
@@ -226,7 +226,7 @@ def read_plan_draft(text: str | None) -> dict[str, Any] | None:
     return values if values["objective"] in POLICIES and values["method"] in list(METHODS) else None
 
 
-def _scorer_text(part: RewardPart) -> str:
+def scorer_text(part: RewardPart) -> str:
     """The part without its weight."""
     return str(replace(part, weight=1.0))
 

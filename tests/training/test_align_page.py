@@ -74,6 +74,8 @@ def test_an_example_brings_its_prompts_and_an_address_its_reward(lab: LabContext
     request: Any = SimpleNamespace(query_params={"reward": "starter-toxicity"})
     opened = page.load_page(lab, {"plan_draft": None}, request)
     assert (value_of(opened["reward"]), opened["weight"]) == ("classifier:starter-toxicity", 1.0)
+    request.query_params["reward"] = "toxicity"  # the end of a name is no name
+    assert value_of(page.load_page(lab, {"plan_draft": json.dumps({"reward": None})}, request)["reward"]) is None
 
 
 def test_a_plan_is_taken_to_the_fine_tune_page_whole(lab: LabContext) -> None:

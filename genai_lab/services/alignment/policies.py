@@ -9,7 +9,7 @@ from genai_lab.services.training import TrainingView
 from genai_lab.views import View
 from storage import jobs as queries
 
-LATEST = 500  # runs among which policies are looked for
+LATEST = 200  # runs among which policies are looked for
 
 
 @dataclass(frozen=True)
