@@ -65,12 +65,11 @@ def batch_value(batch: FirstBatch) -> dict[str, Any]:
     }  # fmt: skip
     prepared = batch.prepared
     items = sum(map(len, prepared.train))
-    learned = f"{batch.trained_tokens:,} tokens trained on. " if batch.trained_tokens else ""
+    learned = f", {batch.trained_tokens:,} tokens trained on" if batch.trained_tokens else ""
     note = (
         f"{batch.form} {batch.batch} rows of {batch.width} tokens in the first batch, "
-        f"{100 * batch.padding:.0f} % padding, "
-        f"{learned}In the run: {items:,} items of {prepared.rows:,} rows, {prepared.cut:,} cut "
-        f"to length, {left_out_text(prepared.left_out, prepared.left_rows)}, "
+        f"{100 * batch.padding:.0f} % padding{learned}. In the run: {items:,} items of {prepared.rows:,} rows, "
+        f"{prepared.cut:,} cut to length, {left_out_text(prepared.left_out, prepared.left_rows)}, "
         f"{len(prepared.validation):,} for validation, "
         f"{prepared.steps:,} steps."
     )
