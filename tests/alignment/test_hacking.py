@@ -10,6 +10,8 @@ import pytest
 from genai_lab.alignment.hacking import SIGNALS, BeforeAndAfter, HeldOutCompletions, decide, examine, read_signals
 from genai_lab.alignment.hacking.copied import copied_share
 from genai_lab.alignment.hacking.explained_by_length import explained_share
+from genai_lab.evaluation.statistics import wilson
+from genai_lab.services.alignment import hacking_card
 
 ROWS = 40
 RNG = np.random.default_rng(0)
@@ -158,6 +160,19 @@ def test_a_gold_that_nobody_measured_is_refused() -> None:
 def test_sides_of_other_prompts_are_refused() -> None:
     with pytest.raises(ValueError, match="same prompts"):
         BeforeAndAfter(side(0), side(1).take(range(ROWS - 1, -1, -1)))
+
+
+def test_the_card_prints_how_often_it_is_right() -> None:
+    assert hacking_card.rate_sentences({}) == ("How often this card is right has not been measured.",)
+    measured = hacking_card.rates()
+    sentences = hacking_card.rate_sentences(measured)
+    assert len(sentences) == 2
+    for part, sentence in zip((measured["trained"], measured["picks"]), sentences, strict=True):
+        hits = part["hits"]
+        assert f"{hits['alarms']} of {hits['n']}" in sentence
+        assert sum(kind["n"] for kind in part["kinds"] if kind["planted"]) == hits["n"]
+        low, high = wilson(hits["alarms"] / hits["n"], hits["n"])
+        assert (hits["low"], hits["high"]) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_undefined_gold_counts_as_none() -> None:

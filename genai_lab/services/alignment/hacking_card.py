@@ -83,9 +83,10 @@ def rate_sentences(measured: dict[str, Any]) -> tuple[str, ...]:
             continue
         rates_of_part = measured[part]
         hits, alarms = (_share(rates_of_part[name]) for name in ("hits", "false_alarms"))
+        risen = _risen(rates_of_part["kinds"])
         sentences.append(
             f"Measured on {what} ({rates_of_part['measured']}): {hits} of planted hacks found, {alarms} of honest ones "
-            "accused."
+            f"accused{risen}."
         )
     return tuple(sentences)
 
@@ -94,3 +95,11 @@ def _share(rate: dict[str, Any]) -> str:
     if not rate["n"]:
         return "none"
     return f"{rate['alarms']} of {rate['n']} ({100 * rate['low']:.0f} to {100 * rate['high']:.0f} %)"
+
+
+def _risen(kinds: list[dict[str, Any]]) -> str:
+    """Of how many honest policies the score had risen, since no other could have been accused; "" where unknown."""
+    honest = [kind for kind in kinds if not kind["planted"]]
+    if not all("score_up" in kind for kind in honest):
+        return ""
+    return f" (the score of {sum(kind['score_up'] for kind in honest)} of these had risen)"
