@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from genai_lab.services import alignment, models, training
 from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from genai_lab.training.loading import load_tokenizer
 from pages.align import new, page, plans, rollouts, runs, tokens
+from pages.finetune import run_panels
 
 TRAINING = Training(
     max_steps=3, per_device_batch_size=4, max_length=48, validation_rows=6, eval_steps=1, seed=3, learning_rate=5e-3
@@ -214,3 +216,14 @@ def test_rollouts_are_exported_whole(lab: LabContext, run: int, tmp_path: Path) 
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()][::6] == [0, 1, 2, 3]
     with pytest.raises(LabError, match="nothing to write"):
         rollouts.export(lab, "csv", chosen(None))
+
+
+def test_a_reward_model_leads_to_a_policy_that_learns_from_it(lab: LabContext, run: int) -> None:
+    view = training.show(lab, run)
+    assert view.model
+    model = models.show(lab, view.model)
+    assert run_panels.detail_value(lab, view, model)["align"] == ""
+    rewarding = replace(view, plan=replace(view.plan, objective="reward", objective_settings={}))
+    detail = run_panels.detail_value(lab, rewarding, model)
+    assert (detail["align"], detail["align_address"]) == (view.model, view.model)
+    assert run_panels.detail_value(lab, rewarding, None)["align"] == ""  # not before it is there
