@@ -1,6 +1,7 @@
 """PPO: a value head says what each token was expected to earn, and the policy learns from what came otherwise."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from genai_lab.settings import check_settings, setting
 from genai_lab.training.objectives import OBJECTIVES
@@ -38,6 +39,10 @@ class Ppo(PolicyObjective):
     source = "Schulman et al., 2017: Proximal policy optimization algorithms; Ziegler et al., 2019, for language models"
     settings = Settings
     estimator = "gae"
+
+    def learning_rate(self, method: Any, small: bool) -> float:
+        """A completion is compared with what a value head has learned so far, which is noisier than with its group."""
+        return float(f"{super().learning_rate(method, small) / 2:.3g}")
 
 
 OBJECTIVES.register("ppo")(Ppo())
