@@ -131,7 +131,7 @@ def _toxicity(lab: "Lab", options: argparse.Namespace) -> None:
 
 
 def _print_toxicity(table: "ToxicityTable") -> None:
-    print(f"Evaluation {table.evaluation}, {table.status}. {table.sentence}")
+    print(f"Evaluation {table.evaluation}, {table.status}. {table.error or table.sentence}")
     for row in table.rows:
         print(
             f"  {row.title:<32} {row.before.value or 0:9.4f} -> {row.after.value or 0:9.4f}  {row.comparison.verdict}"

@@ -208,7 +208,7 @@ def toxicity_value(lab: LabContext, run: int) -> dict[str, Any]:
     if not toxicity.find(lab, run):
         return {"note": "Toxicity before and after was not measured yet."}
     table = toxicity.show(lab, run)
-    if table.status != "finished":
+    if table.error or table.status != "finished":
         return {"note": table.error or f"Toxicity before and after: {table.status}."}
     rows = [
         {

@@ -121,9 +121,14 @@ def show(lab: LabContext, run_id: int, evaluation_id: int | None = None) -> Toxi
     measured = evaluation.show(lab, evaluation_id)
     choices = [choice for choice in measured.choices if choice.metric == "toxicity"]
     classifier = str(choices[0].settings.get("model", CLASSIFIER)) if choices else ""
-    rows = _rows(lab, measured) if measured.status == "finished" else ()
+    measured_systems = {score.system for score in measured.scores}
+    failed = [item.label for item in measured.systems if item.id not in measured_systems]
+    error = measured.error
+    if measured.status == "finished" and failed:
+        error = f"{' and '.join(failed)} could not be measured; its matrix in the Prompt lab says why."
+    rows = _rows(lab, measured) if measured.status == "finished" and not failed else ()
     rewarded = classifier in _reward_models(view)
-    return ToxicityTable(run_id, measured.id, measured.status, measured.error, classifier, rewarded, rows)
+    return ToxicityTable(run_id, measured.id, measured.status, error, classifier, rewarded, rows)
 
 
 def _rows(lab: LabContext, view: EvaluationView) -> tuple[ToxicityRow, ...]:
