@@ -29,7 +29,7 @@ GENTLE = Training(
     eval_steps=5, validation_rows=64,
 )  # fmt: skip
 TRUTHS = ["0 * helpful_reply", "0 * helpful_reply truth=rude"]  # measured, not learned
-POLITE = {"rewards": ["classifier:starter-toxicity", *TRUTHS], "max_completion_length": 22}
+POLITE = {"rewards": ["classifier:starter-toxicity", *TRUTHS], "max_completion_length": 22, "target_kl": 6.0}
 EXAMPLES: dict[str, TrainingPlan] = {
     "Polite replies (GRPO, seq2seq)": TrainingPlan(
         "starter-seq2seq", (PROMPTS,), objective="grpo", objective_settings={**POLITE, "num_generations": 4},
@@ -37,7 +37,7 @@ EXAMPLES: dict[str, TrainingPlan] = {
     ),
     "Polite replies by PPO (decoder)": TrainingPlan(
         "starter-causal", (PROMPTS,), objective="ppo", objective_settings={**POLITE, "num_generations": 1},
-        training=replace(GENTLE, per_device_batch_size=32),
+        training=replace(GENTLE, per_device_batch_size=32, learning_rate=7.5e-4),
     ),
     "A planted hack: length is paid (RLOO)": TrainingPlan(
         "starter-causal", (PROMPTS,), objective="rloo",
