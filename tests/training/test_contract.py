@@ -277,16 +277,16 @@ def is_asked(side: ast.AST) -> bool:
 
 def questions(path: Path) -> Iterator[str]:
     """Comparisons of what an objective or method is called, and looks at members that they may lack."""
+    file = path.relative_to(ROOT)
     for node in ast.walk(ast.parse(path.read_text())):
-        where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Compare) and any(map(is_asked, [node.left, *node.comparators])):
             identity = all(isinstance(operator, ast.Is | ast.IsNot) for operator in node.ops)
-            yield from [] if identity else [f"{where}: {ast.unparse(node)}"]
+            yield from [] if identity else [f"{file}:{node.lineno}: {ast.unparse(node)}"]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
             owner, name = node.args[:2]
             member = ast.unparse(owner).startswith(("OBJECTIVES", "METHODS"))
             if isinstance(name, ast.Constant) and (member or ast.unparse(owner).rpartition(".")[2] in OWNERS):
-                yield f"{where}: {ast.unparse(node)}"
+                yield f"{file}:{node.lineno}: {ast.unparse(node)}"
 
 
 def test_nobody_outside_asks_which_objective_or_method_it_is() -> None:
