@@ -43,16 +43,20 @@ class KlController:
 
         beta <- beta (1 + clip(KL / target - 1, -0.2, 0.2) n / horizon)
 
-    with n completions since the last change (Ziegler et al., 2019, section 2.2).
+    with n completions since the last change (Ziegler et al., 2019, section 2.2). Other than there it never falls below
+    where it began: a run begins at a KL of 0, and would be left without a penalty when it comes near its target.
     """
 
     beta: float
     target: float | None = None
     horizon: int = 1000
 
+    def __post_init__(self) -> None:
+        self.least = self.beta
+
     def update(self, kl: float, completions: int) -> None:
         """`kl` is the mean KL in nats per completion of the last ones."""
         if self.target is None:
             return
         error = min(max(kl / self.target - 1, -0.2), 0.2)
-        self.beta *= 1 + error * completions / self.horizon
+        self.beta = max(self.least, self.beta * (1 + error * completions / self.horizon))

@@ -57,7 +57,7 @@ class PolicySettings:
     max_completion_length: int = setting(32, "Longer completions are cut.", 1, 8192, unit="tokens")
     beta: float = setting(0.05, "Weight of the KL to the reference.", 0.0, 100.0, step=0.01, label="KL weight (beta)")
     target_kl: float | None = setting(
-        None, "KL to keep to, in nats per completion: beta is adapted to it. Empty: beta stays.", 0.01, 1000.0,
+        None, "KL to stay within, in nats per completion: beta rises above it. Empty: beta stays.", 0.01, 1000.0,
         label="KL target",
     )  # fmt: skip
     num_iterations: int = setting(

@@ -111,6 +111,13 @@ def test_beta_follows_the_target() -> None:
     assert controller.beta == pytest.approx(0.1 * (1 + 0.2 * 32 / 1000))
     controller.update(6.6, 100)
     assert controller.beta == pytest.approx(0.1 * (1 + 0.2 * 32 / 1000) * (1 + 0.1 * 100 / 1000))
+    controller.update(60.0, 500)
+    raised = controller.beta
+    controller.update(3.0, 100)
+    assert controller.beta == pytest.approx(raised * (1 - 0.2 * 100 / 1000))
+    for _ in range(50):
+        controller.update(0.0, 100)
+    assert controller.beta == 0.1
     fixed = KlController(0.1)
     fixed.update(60.0, 32)
     assert fixed.beta == 0.1
