@@ -66,7 +66,7 @@ class TrainingInputs:
 
     @property
     def objective_settings(self) -> Any:
-        return read_settings(self.objective.settings, self.plan.objective_settings, self.objective.title)
+        return self.objective.settings_of(self.plan)
 
     @property
     def learning_rate(self) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from genai_lab.models import Card
+from genai_lab.settings import read_settings
 from genai_lab.training.examples import EncodedExample, ShownRow, TextExample, TokenFeatures, ValidationSample
 from genai_lab.training.module_kinds import LANGUAGE_MODEL, LanguageModel
 from genai_lab.training.plan import Architecture, Training, TrainingPlan
@@ -164,6 +165,11 @@ class Objective:
     def settings(self) -> type:
         """The dataclass of its own settings."""
         raise NotImplementedError
+
+    def settings_of(self, plan: TrainingPlan) -> Any:
+        """Those that the plan gives, checked; raises BadSetting."""
+        settings: Any = read_settings(self.settings, plan.objective_settings, self.title)
+        return settings
 
     @property
     def writes(self) -> bool:

@@ -13,7 +13,7 @@ from genai_lab.errors import BadSetting, LabError
 from genai_lab.models import Card
 from genai_lab.models.chat import render_messages
 from genai_lab.rewards import RewardPart, read_parts, reward_roles
-from genai_lab.settings import check_settings, read_settings, setting
+from genai_lab.settings import check_settings, setting
 from genai_lab.training.examples import (
     IGNORED,
     PromptExample,
@@ -141,9 +141,6 @@ class PolicyObjective(Objective):
                 f"{method.title} puts virtual tokens before prompts; rollouts do not read them, so choose LoRA or full."
             )
         return super().excludes(method)
-
-    def settings_of(self, plan: TrainingPlan) -> Any:
-        return read_settings(self.settings, plan.objective_settings, self.title)
 
     def model_names(self, plan: TrainingPlan) -> dict[str, str]:
         return dict(plan.models) | reward_roles(self.settings_of(plan).parts)

@@ -8,17 +8,16 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.services import datasets, training
-from genai_lab.services.training import estimates, progress
-from genai_lab.services.training.batch_preview import first_batch
+from genai_lab.services.training import progress
 from pages.align import plans
 from pages.align.runs import SHEET
 from pages.components.errors import INTERNAL
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import html_part
-from pages.finetune import choices
+from pages.finetune import choices, previews
 from pages.finetune import panels as plan_panels
+from pages.finetune.previews import READY, WAITING
 
-WAITING, READY = gr.update(interactive=False), gr.update(interactive=True)
 OPEN = "(address) => { if (address) window.location.href = address; }"
 
 
@@ -99,32 +98,11 @@ def _title(values: Values) -> str:
 
 
 def show_first_batch(lab: LabContext, values: Values) -> Iterator[Updates]:
-    plan, _ = plans.read_plan(values)
-    yield {"first_batch": {"rows": [], "waiting": "Reading the prompts of the first batch…"}, "look": WAITING}
-    try:
-        panel = plan_panels.batch_value(first_batch(lab, plan))
-    except BaseException:
-        yield {"first_batch": {"rows": []}, "look": READY}
-        raise
-    yield {"first_batch": panel, "look": READY}
+    yield from previews.batch_updates(lab, plans.read_plan(values)[0])
 
 
 def show_memory(lab: LabContext, values: Values) -> Iterator[Updates]:
-    plan, _ = plans.read_plan(values)
-    yield {"memory": {"bars": [], "waiting": f"Estimating the memory of one step of {plan.model}…"}, "weigh": WAITING}
-    try:
-        resolved = training.resolve(lab, plan)
-        panel = plan_panels.memory_value(estimates.estimate(lab, resolved))
-    except BaseException:
-        yield {"memory": {"bars": []}, "weigh": READY}
-        raise
-    yield {"memory": {**panel, "waiting": "Timing two steps to estimate how long it will take…"}, "weigh": WAITING}
-    try:
-        panel["passes"] = estimates.time_run(lab, resolved).sentence
-    except BaseException:
-        yield {"memory": panel, "weigh": READY}
-        raise
-    yield {"memory": panel, "weigh": READY}
+    yield from previews.memory_updates(lab, plans.read_plan(values)[0])
 
 
 def finetune_address(values: Values) -> Updates:

@@ -7,8 +7,7 @@ from genai_lab.context import LabContext
 from genai_lab.services import alignment, models
 from genai_lab.services.training import TrainingView, progress
 from genai_lab.training.objectives import OBJECTIVES
-from pages.components import jobstrip
-from pages.components.stats import NOTHING, seconds_text
+from pages.components.stats import NOTHING
 from pages.finetune import run_panels
 
 TABLE = """
@@ -43,25 +42,11 @@ def table_value(lab: LabContext, views: Sequence[TrainingView], run: int | None)
 def _row(
     view: TrainingView, at: progress.RunProgress, figures: alignment.PolicyProgress, run: int | None
 ) -> dict[str, Any]:
-    job = view.job
-    strip = jobstrip.row(job) if job else {}
-    live = view.status in ("running", "queued")
-    left = f"{seconds_text(job.seconds_left)} left" if job and job.seconds_left is not None else NOTHING
-    return {
-        "id": view.id,
-        "title": view.title,
-        "base": view.plan.model,
+    return run_panels.row_value(view, at, run) | {
         "objective": view.plan.objective.upper(),
-        "status": view.status,
-        "state": view.status if not live else strip.get("message") or view.status,
-        "live": live,
-        "percent": strip.get("percent", 0),
-        "step": f"{at.step:,} of {at.steps:,}" if at.steps and at.step is not None else NOTHING,
         "score": number_text(figures.score),
         "kl": f"{figures.kl:.2f} nats" if figures.kl is not None else NOTHING,
         "ended": f"{100 * figures.ended:.0f} %" if figures.ended is not None else NOTHING,
-        "time": left if live else seconds_text(at.seconds),
-        "chosen": view.id == run,
     }
 
 
@@ -72,7 +57,7 @@ def number_text(value: float | None) -> str:
 def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | None) -> dict[str, Any]:
     """As on the Fine-tune page, with what the policy is rewarded for."""
     detail = run_panels.detail_value(lab, view, model)
-    settings = OBJECTIVES.get(view.plan.objective).settings_of(view.plan)  # type: ignore[attr-defined]
+    settings = OBJECTIVES.get(view.plan.objective).settings_of(view.plan)
     rewards = [["Reward", "; ".join(map(str, settings.parts))]]
     beta = f"target {settings.target_kl:g} nats" if settings.target_kl else f"beta {settings.beta:g}"
     rewards.append(["KL", f"{beta}, {settings.kl}"])

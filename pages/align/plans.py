@@ -141,7 +141,7 @@ def read_plan(values: Values) -> tuple[TrainingPlan, str]:
     )
     if chosen["target_kl"] is None:
         plan.objective_settings.pop("target_kl", None)
-    objective.settings_of(plan)  # type: ignore[attr-defined]  # raises for what is out of range
+    objective.settings_of(plan)  # raises for what is out of range
     return plan, (values["name"] or "").strip()
 
 
@@ -163,7 +163,7 @@ def read_rewards(values: Values) -> list[str]:
 
 def write_plan(plan: TrainingPlan, name: str = "") -> dict[str, Any]:
     """The values that put a plan into the inputs."""
-    settings = OBJECTIVES.get(plan.objective).settings_of(plan)  # type: ignore[attr-defined]
+    settings = OBJECTIVES.get(plan.objective).settings_of(plan)
     parts = list(settings.parts)
     first = next((part for part in parts if part.kind in SCORERS and part.learned), None)
     return {

@@ -10,13 +10,12 @@ from genai_lab.services import alignment, models, training
 from genai_lab.services.training import TrainingView
 from pages.align import charts, panels
 from pages.components.confirm import Confirm
-from pages.components.errors import INTERNAL, notice
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import html_part
 from pages.components.selection import Selection
-from pages.finetune import run_panels
+from pages.finetune import run_actions, run_panels
+from pages.finetune.run_actions import BUTTONS
 
-BUTTONS = {"cancel": "Cancel", "resume": "Resume", "keep": "Keep best checkpoint"}
 OUTPUTS = ("run_mark", "run_table", "detail", "links", *BUTTONS, "curves")
 SHEET = "align.css"
 
@@ -48,12 +47,7 @@ def build(lab: LabContext, page: Form, selection: Selection) -> None:
     page.on(opened.success, answer(draw, lab), inputs=["run"], outputs=OUTPUTS)
     # A tick that is late must not undo a choice, so it never says what is open.
     page.on(gr.Timer(1.5).tick, answer(on_tick, lab), inputs=["run", "run_mark"], outputs=OUTPUTS)
-    page["cancel"].click(page.reader(ask_to_cancel, lab, confirm), page.inputs(["run"]), confirm.outputs, **INTERNAL)
-    page.on(confirm.yes.click, answer(cancel, lab), inputs=["run"], outputs=OUTPUTS).then(
-        confirm.close, None, confirm.outputs, **INTERNAL
-    )
-    page.on(page["resume"].click, answer(resume, lab), inputs=["run"], outputs=OUTPUTS)
-    page.on(page["keep"].click, answer(keep, lab), inputs=["run"], outputs=OUTPUTS)
+    run_actions.wire(lab, page, confirm, answer, draw, inputs=["run"], outputs=OUTPUTS)
 
 
 def on_select(event: gr.EventData) -> Updates:
@@ -123,33 +117,3 @@ def _buttons(lab: LabContext, view: TrainingView | None, model: models.ModelView
         "resume": gr.update(visible=stopped),
         "keep": gr.update(visible=measured),
     }
-
-
-def ask_to_cancel(lab: LabContext, confirm: Confirm, values: Values) -> tuple[Any, Any]:
-    view = training.show(lab, open_run(values))
-    return confirm.ask(
-        f"Cancel run {view.id} ({view.title})? Its checkpoints and completions stay: the run can be resumed later, or "
-        "its best checkpoint kept as a model."
-    )
-
-
-def cancel(lab: LabContext, values: Values) -> Updates:
-    training.cancel(lab, open_run(values))
-    return draw(lab, values)
-
-
-def resume(lab: LabContext, values: Values) -> Updates:
-    training.resume(lab, open_run(values))
-    return draw(lab, values)
-
-
-def keep(lab: LabContext, values: Values) -> Updates:
-    training.keep(lab, open_run(values))
-    notice("The best checkpoint becomes a model; it appears in the catalogue shortly.")
-    return draw(lab, values)
-
-
-def open_run(values: Values) -> int:
-    if values["run"] is None:
-        raise LabError("No run is chosen; choose one on the tab Runs.")
-    return int(values["run"])

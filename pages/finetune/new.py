@@ -7,9 +7,8 @@ import gradio as gr
 
 from genai_lab.context import LabContext
 from genai_lab.errors import LabError
-from genai_lab.services import datasets, evaluation, training
+from genai_lab.services import datasets, evaluation
 from genai_lab.services.training import estimates, plan_diff, progress, studies
-from genai_lab.services.training.batch_preview import first_batch
 from genai_lab.training import DatasetSpec, Training, TrainingPlan
 from pages.components.copying import copy_computed, download_computed
 from pages.components.forms import Form, Updates, Values
@@ -17,7 +16,8 @@ from pages.components.head import html_part
 from pages.components.recipe_links import recipe_links
 from pages.components.selection import Selection
 from pages.components.stats import share_text
-from pages.finetune import choices, form, panels
+from pages.finetune import choices, form, panels, previews
+from pages.finetune.previews import READY, WAITING
 
 FILE = "plan.yaml"
 CHOICE = ("model", "objective", "method")
@@ -49,7 +49,6 @@ EXAMPLES: dict[str, TrainingPlan] = {
         training=Training(max_steps=120, per_device_batch_size=16, max_length=128),
     ),
 }  # fmt: skip
-WAITING, READY = gr.update(interactive=False), gr.update(interactive=True)
 
 
 def build(lab: LabContext, page: Form) -> None:
@@ -199,35 +198,11 @@ def start_run(lab: LabContext, values: Values) -> Iterator[Updates]:
 
 
 def show_first_batch(lab: LabContext, values: Values) -> Iterator[Updates]:
-    plan, _ = form.read_plan(values)
-    yield {"first_batch": {"rows": [], "waiting": "Reading the rows of the first batch…"}, "look": WAITING}
-    try:
-        panel = panels.batch_value(first_batch(lab, plan))
-    except BaseException:
-        yield {"first_batch": {"rows": []}, "look": READY}
-        raise
-    yield {"first_batch": panel, "look": READY}
+    yield from previews.batch_updates(lab, form.read_plan(values)[0])
 
 
 def show_memory(lab: LabContext, values: Values) -> Iterator[Updates]:
-    """Memory first, then how long it will take, from two timed steps."""
-    plan, _ = form.read_plan(values)
-    waiting = f"Estimating the memory of one step of {plan.model}…"
-    yield {"memory": {"bars": [], "waiting": waiting}, "weigh": WAITING}
-    try:
-        resolved = training.resolve(lab, plan)
-        panel = panels.memory_value(estimates.estimate(lab, resolved), values["gpu"])
-        panel["passes"] = panels.passes_text(resolved)
-    except BaseException:
-        yield {"memory": {"bars": []}, "weigh": READY}
-        raise
-    yield {"memory": {**panel, "waiting": "Timing two steps to estimate how long it will take…"}, "weigh": WAITING}
-    try:
-        panel["passes"] = estimates.time_run(lab, resolved).sentence
-    except BaseException:
-        yield {"memory": panel, "weigh": READY}
-        raise
-    yield {"memory": panel, "weigh": READY}
+    yield from previews.memory_updates(lab, form.read_plan(values)[0], values["gpu"])
 
 
 def write_yaml(lab: LabContext, values: Values) -> Updates:

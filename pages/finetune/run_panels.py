@@ -75,11 +75,12 @@ def table_value(lab: LabContext, views: Sequence[TrainingView], run: int | None)
     """The table: starts that are being checked, then every run with how far it is."""
     standings = progress.standings(lab, views)
     checking = [asdict(start) for start in progress.find_starting(lab)]
-    rows = [_row(view, standings[view.id], run) for view in views]
+    rows = [row_value(view, standings[view.id], run) for view in views]
     return {"rows": rows, "checking": checking, "any": bool(rows or checking)}
 
 
-def _row(view: TrainingView, at: progress.RunProgress, run: int | None) -> dict[str, Any]:
+def row_value(view: TrainingView, at: progress.RunProgress, run: int | None) -> dict[str, Any]:
+    """A run as a row of a table of runs."""
     job = view.job
     strip = jobstrip.row(job) if job else {}
     live = view.status in ("running", "queued")

@@ -9,20 +9,14 @@ from genai_lab.errors import LabError
 from genai_lab.services import models, training
 from genai_lab.services.training import TrainingView, progress
 from pages.components.confirm import Confirm
-from pages.components.errors import INTERNAL, notice
+from pages.components.errors import notice
 from pages.components.forms import Form, Updates, Values
 from pages.components.head import html_part
 from pages.components.selection import Selection
-from pages.finetune import charts, report, run_panels, samples
+from pages.finetune import charts, report, run_actions, run_panels, samples
 
 LARGEST_EXPORT = 200_000_000
-BUTTONS = {
-    "cancel": "Cancel",
-    "resume": "Resume",
-    "keep": "Keep best checkpoint",
-    "clone": "Clone",
-    "merge": "Merge",
-}
+BUTTONS = {**run_actions.BUTTONS, "clone": "Clone", "merge": "Merge"}
 SHOWN = ("run", "beside", "all_samples")  # what `draw` reads
 # What `draw` updates.
 OUTPUTS = (
@@ -96,12 +90,7 @@ def _wire(lab: LabContext, page: Form, confirm: Confirm, save: gr.Button) -> Non
         page.on(event, answer(draw, lab), inputs=SHOWN, outputs=OUTPUTS)
     # A tick that is late must not undo a choice, so it never says what is open.
     page.on(gr.Timer(1.5).tick, answer(on_tick, lab), inputs=[*SHOWN, "run_mark"], outputs=OUTPUTS)
-    page["cancel"].click(page.reader(ask_to_cancel, lab, confirm), page.inputs(["run"]), confirm.outputs, **INTERNAL)
-    page.on(confirm.yes.click, answer(cancel, lab), inputs=SHOWN, outputs=OUTPUTS).then(
-        confirm.close, None, confirm.outputs, **INTERNAL
-    )
-    page.on(page["resume"].click, answer(resume, lab), inputs=SHOWN, outputs=OUTPUTS)
-    page.on(page["keep"].click, answer(keep, lab), inputs=SHOWN, outputs=OUTPUTS)
+    run_actions.wire(lab, page, confirm, answer, draw, inputs=SHOWN, outputs=OUTPUTS)
     page.on(page["merge"].click, merge, lab, inputs=["run"])
     page.on(save.click, answer(rename, lab), inputs=[*SHOWN, "run_title", "run_tags"], outputs=OUTPUTS)
 
@@ -213,42 +202,12 @@ def _buttons(lab: LabContext, view: TrainingView | None, model: models.ModelView
     }
 
 
-def ask_to_cancel(lab: LabContext, confirm: Confirm, values: Values) -> tuple[Any, Any]:
-    view = training.show(lab, _open(values))
-    return confirm.ask(
-        f"Cancel run {view.id} ({view.title})? Its checkpoints stay: the run can be resumed later, or its "
-        "best checkpoint kept as a model."
-    )
-
-
-def cancel(lab: LabContext, values: Values) -> Updates:
-    training.cancel(lab, _open(values))
-    return draw(lab, values)
-
-
-def resume(lab: LabContext, values: Values) -> Updates:
-    training.resume(lab, _open(values))
-    return draw(lab, values)
-
-
-def keep(lab: LabContext, values: Values) -> Updates:
-    training.keep(lab, _open(values))
-    notice("The best checkpoint becomes a model; it appears in the catalogue shortly.")
-    return draw(lab, values)
-
-
 def merge(lab: LabContext, values: Values) -> None:
-    view = training.show(lab, _open(values))
+    view = training.show(lab, run_actions.open_run(values))
     started = training.merge(lab, view.model or "")
     notice(f"Job {started.job_id} merges it as {started.model}, once the two give the same logits.")
 
 
 def rename(lab: LabContext, values: Values) -> Updates:
-    training.rename(lab, _open(values), values["run_title"], (values["run_tags"] or "").split(","))
+    training.rename(lab, run_actions.open_run(values), values["run_title"], (values["run_tags"] or "").split(","))
     return draw(lab, values)
-
-
-def _open(values: Values) -> int:
-    if values["run"] is None:
-        raise LabError("No run is chosen; choose one in the table.")
-    return int(values["run"])

@@ -178,7 +178,7 @@ def recorded(lab: LabContext, run_id: int) -> tuple[TrainingView, list[RolloutBa
 
 def settings_of(view: TrainingView) -> Any:
     """The run's settings as its objective reads them."""
-    return OBJECTIVES.get(view.plan.objective).settings_of(view.plan)  # type: ignore[attr-defined]
+    return OBJECTIVES.get(view.plan.objective).settings_of(view.plan)
 
 
 def gold_of(view: TrainingView) -> str:

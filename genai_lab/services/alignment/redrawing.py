@@ -80,7 +80,7 @@ def _draw(
         module = PeftModel.from_pretrained(module, folder, is_trainable=False)
     module.eval()
     tokenizer = load_tokenizer(card.path)
-    settings = OBJECTIVES.get(view.plan.objective).settings_of(view.plan)  # type: ignore[attr-defined]
+    settings = OBJECTIVES.get(view.plan.objective).settings_of(view.plan)
     completion = sample(
         network_of(module),
         [batch.prompt_ids[index]],

@@ -113,8 +113,7 @@ class ResolvedPlan:
 
     @property
     def reading(self) -> ReadingContext:
-        objective = self.objective
-        settings: Any = read_settings(objective.settings, self.plan.objective_settings, objective.title)
+        settings = self.objective.settings_of(self.plan)
         return ReadingContext(self.plan, self.architecture, settings, self.labels, self.chat)
 
     @property
@@ -134,7 +133,7 @@ def resolve(lab: LabContext, plan: TrainingPlan) -> ResolvedPlan:
     _check_ready(base)
     architecture = architecture_of(base.card)
     objective, method = OBJECTIVES.get(plan.objective), METHODS.get(plan.method)
-    read_settings(objective.settings, plan.objective_settings, objective.title)
+    objective.settings_of(plan)
     settings: Any = read_settings(method.settings, plan.method_settings, method.title)
     for member in (objective, method):
         if architecture not in member.architectures:
