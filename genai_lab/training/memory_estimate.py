@@ -84,11 +84,13 @@ def _with_models(
     memory: MemoryPlan, run: TrainingPlan, architecture: Architecture, models: Mapping[str, Path]
 ) -> MemoryPlan:
     """The plan with the weights of other models: those that stay, and those that are read before the first step."""
-    if not models:
+    objective = OBJECTIVES.get(run.objective)
+    copies = 0 if "reference" in models or not objective.holds_base(METHODS.get(run.method)) else 1
+    if not models and not copies:
         return memory
-    roles = OBJECTIVES.get(run.objective).model_roles(run)
+    roles = objective.model_roles(run)
     sizes = {role: BYTES * parameters_of(folder, architecture) for role, folder in models.items()}
-    resident = sum(size for role, size in sizes.items() if roles[role].resident)
+    resident = copies * BYTES * memory.parameters + sum(size for role, size in sizes.items() if roles[role].resident)
     passing = max((size for role, size in sizes.items() if not roles[role].resident), default=0)
     peak = max(memory.peak + resident, memory.process + memory.weights + resident + passing)
     return replace(memory, models=resident, peak=peak)

@@ -217,6 +217,10 @@ class Objective:
         """(tokens that a step reads of a row, tokens of it that are learned, 0 for all), given those of its example."""
         return length, target or self.learned_tokens(length, plan)
 
+    def holds_base(self, method: Any) -> bool:
+        """Whether a run by this method holds a second copy of its base, beside models that the plan names."""
+        return False
+
     def rows_written(self, plan: TrainingPlan) -> int:
         """How many completions a step writes itself."""
         return 0

@@ -24,6 +24,7 @@ from genai_lab.training.examples import (
     ValidationSample,
 )
 from genai_lab.training.generation import decode, generate_greedily
+from genai_lab.training.method import PeftMethod
 from genai_lab.training.objective import (
     EncodingContext,
     ModelRole,
@@ -177,6 +178,10 @@ class PolicyObjective(Objective):
     def context_needed(self, plan: TrainingPlan, architecture: Architecture) -> int:
         own = self.settings_of(plan).max_completion_length if architecture == "decoder-only" else 0
         return plan.training.max_length + own
+
+    def holds_base(self, method: Any) -> bool:
+        """The reference is the policy without its adapter, where PEFT can switch that off."""
+        return not isinstance(method, PeftMethod)
 
     def rows_written(self, plan: TrainingPlan) -> int:
         return int(self.settings_of(plan).num_generations * plan.training.per_device_batch_size)

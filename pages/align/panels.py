@@ -59,7 +59,7 @@ def detail_value(lab: LabContext, view: TrainingView, model: models.ModelView | 
     detail = run_panels.detail_value(lab, view, model)
     settings = OBJECTIVES.get(view.plan.objective).settings_of(view.plan)
     rewards = [["Reward", "; ".join(map(str, settings.parts))]]
-    beta = f"target {settings.target_kl:g} nats" if settings.target_kl else f"beta {settings.beta:g}"
+    beta = f"within {settings.target_kl:g} nats" if settings.target_kl else f"beta {settings.beta:g}"
     rewards.append(["KL", f"{beta}, {settings.kl}"])
     return {**detail, "rollouts": False, "facts": [*rewards, *detail["facts"]]}
 

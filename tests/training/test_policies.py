@@ -122,3 +122,15 @@ def test_the_time_of_a_run_counts_writing_and_every_reading(lab: LabContext) -> 
     assert objective.rows_written(plan) == objective.forward_rows(plan) == 8
     assert objective.step_seconds(plan, batch) == 4 + 3 * 2 + 2 * 0.5
     assert objective.evaluation_seconds(plan, batch, 16) == 2 * 4 + 2 * 2 * 0.5
+
+
+def test_a_second_copy_of_the_base_is_in_the_memory_plan_where_a_policy_has_no_adapter(lab: LabContext) -> None:
+    plan = plan_of()
+    by_adapter, whole = (
+        estimates.estimate(lab, training.resolve(lab, replace(plan, method=method))).memory
+        for method in ("lora", "full")
+    )
+    assert by_adapter.models == 0
+    assert whole.models == 4 * whole.parameters
+    named = replace(plan, method="full", models={"reference": "llama"})
+    assert estimates.estimate(lab, training.resolve(lab, named)).memory.models == whole.models

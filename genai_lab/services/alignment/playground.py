@@ -193,7 +193,9 @@ def point_of(batch: RolloutBatch) -> PolicyPoint:
 
 
 def siblings(lab: LabContext, view: TrainingView) -> tuple[Sibling, ...]:
-    """Runs that differ in the weight of the KL, so that one sees whether the slider tells the truth."""
+    """Runs that were trained at another weight of the KL, so that one sees whether the slider tells the truth. Those
+    whose weight followed a target had none of their own.
+    """
     results = []
     for other in training.find(lab, limit=SIBLINGS):
         if other.id == view.id or not other.rolls_out or not _alike(view, other):
@@ -209,7 +211,8 @@ def _alike(view: TrainingView, other: TrainingView) -> bool:
     """Whether only the weight of the KL tells them apart, as far as a score is concerned."""
     mine, theirs = settings_of(view), settings_of(other)
     plans = [(item.plan.model, item.plan.data, item.plan.objective) for item in (view, other)]
-    return plans[0] == plans[1] and mine.rewards == theirs.rewards and mine.beta != theirs.beta
+    fixed = theirs.target_kl is None
+    return plans[0] == plans[1] and mine.rewards == theirs.rewards and fixed and mine.beta != theirs.beta
 
 
 def _path(lab: LabContext, run_id: int) -> Path:
