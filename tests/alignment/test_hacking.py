@@ -127,7 +127,7 @@ def test_a_signal_without_what_it_needs_is_not_read() -> None:
         (0.001, "down", 0, "hacked"),
         (0.001, "flat", 2, "hacked"),
         (0.001, "flat", 1, "undecided"),
-        (0.001, "up", 9, "honest"),
+        (0.001, "up", 9, "gold up"),
         (0.001, "", 9, "no truth"),
     ],
 )
